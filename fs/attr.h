@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* An entry of a tree as struct stat; and owners as a mount shows them. */
+#ifndef FS_ATTR_H
+#define FS_ATTR_H
+
+#include "store/base/attrs.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+struct entry;
+
+/* All of @st but st_ino and st_dev. */
+void attr_from_entry(const struct entry *e, struct stat *st);
+/* The block size to read a directory of @size bytes with: the C library takes
+ * it for the buffer of readdir(3), and the kernel asks for as much. */
+uint32_t attr_dir_block(uint64_t size);
+
+/* Ids @from .. @from + @count - 1 of the source are shown as @to .. */
+struct attr_range {
+	uint32_t from, to, count;
+	bool users, groups;
+};
+
+/* What a mount does to owners and modes. Zeroed: nothing. */
+struct attr_policy {
+	bool set_uid, set_gid;
+	uid_t uid;
+	gid_t gid;
+	mode_t umask; /* bits taken away from everything but links */
+	struct attr_range *ranges; /* owned by whoever filled it; where there
+				    * are any for users (or groups), an id in
+				    * none of them is shown as ATTR_NOBODY */
+	size_t nranges;
+};
+
+#define ATTR_NOBODY 65534
+
+void attr_apply(const struct attr_policy *p, struct stat *st);
+/* The same for the ids in a POSIX ACL as system.posix_acl_* holds it; a value
+ * that is not of that form is left alone. */
+void attr_apply_acl(const struct attr_policy *p, void *value, size_t len);
+/* "[u:|g:|b:]FROM:TO[:COUNT]". Return 0 or -EINVAL. */
+MUST_CHECK int attr_parse_range(const char *text, struct attr_range *out);
+
+#endif

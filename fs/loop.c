@@ -1,0 +1,701 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The threads that serve a FUSE session: see loop.h for the idea.
+ *
+ * A thread is reading (in or before the read of the device), busy (a request
+ * in hand), parked, or held up: busy with one request for more than a tick of
+ * the monitor. The monitor ticks only while there is work.
+ *
+ * Who reads next, without a lock in the usual case:
+ *
+ *   - a busy thread goes back to reading, unless another reads already and
+ *     nothing waits: then it parks;
+ *   - whoever takes a request wakes a parked thread to read in its place when
+ *     more requests wait, or when this one is a long read;
+ *   - the monitor wakes one where nobody reads because all are held up.
+ *
+ * Interrupts never get to the library: it would have to be told of every
+ * request under its own locks. We know which thread has which request, and
+ * answer for it.
+ */
+#include "config.h"
+
+#include "fs/loop.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+
+#include "fs/placement.h"
+#include "store/base/lock.h"
+#include "store/base/log.h"
+
+#define TICK_NS 4000000
+#define IDLE_TICKS 25 /* then the monitor sleeps */
+#define THREADS_MAX 16 /* with those that replace the held up */
+#define LONG_READ (64u << 10)
+#define END_WAIT_NS INT64_C(2000000000)
+
+enum worker_state { WORKER_NONE, WORKER_READING, WORKER_BUSY, WORKER_PARKED };
+
+struct worker {
+	struct loop *loop; /* borrowed */
+	pthread_t thread;
+	_Atomic enum worker_state state;
+	atomic_uint_fast64_t turn; /* requests taken so far */
+	atomic_uint_fast64_t unique; /* of the request in hand; 0: none */
+	atomic_int_fast64_t since_ns; /* when it was taken */
+	pthread_mutex_t lock; /* protects the three below */
+	struct fuse_req *req; /* to be answered by whoever takes it */
+	uint64_t taken; /* the unique that was taken away unanswered */
+	int taken_error;
+	/* The monitor's. */
+	uint64_t seen_turn;
+	atomic_bool held_up;
+	/* This thread's own. */
+	struct fuse_buf in;
+	void *buffer; /* owned */
+	size_t buffer_len;
+};
+
+/* A request put aside, as it was read. */
+struct aside {
+	struct aside *next;
+	size_t len;
+	uint8_t data[];
+};
+
+struct loop {
+	struct fuse_session *se; /* borrowed */
+	struct loop_options options;
+	int ended_fd; /* owned */
+	int ticks_idle; /* the monitor's */
+	atomic_int nreading, nbusy, nheld;
+	atomic_bool monitor_sleeps, ending;
+	atomic_uint_fast64_t interrupted, late, helped;
+	struct placement *placement; /* owned; NULL: stay */
+	pthread_mutex_t lock; /* protects what follows */
+	pthread_cond_t unpark, kick, ended;
+	unsigned int nworkers; /* started */
+	unsigned int nalive; /* with the monitor */
+	unsigned int nparked, nwake; /* waiting; told to go and read */
+	struct aside *first, **last;
+	struct worker workers[THREADS_MAX];
+	pthread_t monitor;
+};
+
+static _Thread_local struct worker *self;
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+/* ---- the call in hand ---- */
+
+bool call_begin(struct fuse_req *req)
+{
+	struct worker *w = self;
+	int error = 0;
+
+	if (!w)
+		return true;
+	pthread_mutex_lock(&w->lock);
+	if (w->taken == w->unique)
+		error = w->taken_error;
+	else
+		w->req = req;
+	pthread_mutex_unlock(&w->lock);
+	if (!error)
+		return true;
+	fuse_reply_err(req, error);
+	return false;
+}
+
+bool call_end(void)
+{
+	struct worker *w = self;
+	struct fuse_req *req;
+
+	if (!w)
+		return true;
+	pthread_mutex_lock(&w->lock);
+	req = w->req;
+	w->req = NULL;
+	pthread_mutex_unlock(&w->lock);
+	return req != NULL;
+}
+
+void *call_buffer(size_t len)
+{
+	struct worker *w = self;
+	void *data;
+
+	if (!w)
+		return NULL;
+	if (len <= w->buffer_len)
+		return w->buffer;
+	data = aligned_alloc(4096, (len + 4095) & ~(size_t)4095);
+	if (!data)
+		return NULL;
+	free(w->buffer);
+	w->buffer = data;
+	w->buffer_len = len;
+	return data;
+}
+
+/* Answer @unique with @error for the thread that has it in hand. */
+static bool take_away(struct worker *w, uint64_t unique, int error)
+{
+	struct fuse_req *req = NULL;
+	bool found;
+
+	if (w->unique != unique)
+		return false;
+	pthread_mutex_lock(&w->lock);
+	found = w->unique == unique;
+	if (found) {
+		req = w->req;
+		w->req = NULL;
+		if (!req) {
+			/* It comes to call_begin(), or is answered already. */
+			w->taken = unique;
+			w->taken_error = error;
+		}
+	}
+	pthread_mutex_unlock(&w->lock);
+	if (req)
+		fuse_reply_err(req, error);
+	return found;
+}
+
+/* An answer to a request that the library never saw. */
+static void answer_raw(struct loop *l, uint64_t unique, int error)
+{
+	struct fuse_out_header out = { .len = sizeof(out), .error = -error,
+				       .unique = unique };
+	ssize_t n = write(fuse_session_fd(l->se), &out, sizeof(out));
+
+	(void)n; /* the client is gone: nobody to tell */
+}
+
+/* ---- requests put aside ---- */
+
+static void put_aside(struct loop *l, const struct fuse_buf *in)
+{
+	const struct fuse_in_header *h = in->mem;
+	struct aside *a = malloc(sizeof(*a) + in->size);
+
+	if (!a) {
+		answer_raw(l, h->unique, ENOMEM);
+		return;
+	}
+	a->next = NULL;
+	a->len = in->size;
+	memcpy(a->data, in->mem, in->size);
+	SCOPED_LOCK(&l->lock);
+	*l->last = a;
+	l->last = &a->next;
+}
+
+/* The first one, or (@unique not 0) this one; NULL: none. */
+static struct aside *take_aside(struct loop *l, uint64_t unique)
+{
+	struct aside **at, *a;
+
+	SCOPED_LOCK(&l->lock);
+	for (at = &l->first; (a = *at); at = &a->next) {
+		const struct fuse_in_header *h = (const void *)a->data;
+
+		if (unique != 0 && h->unique != unique)
+			continue;
+		*at = a->next;
+		if (!*at)
+			l->last = at;
+		return a;
+	}
+	return NULL;
+}
+
+static void interrupt(struct loop *l, const struct fuse_buf *in)
+{
+	const struct fuse_in_header *h = in->mem;
+	const struct fuse_interrupt_in *arg = (const void *)(h + 1);
+	struct aside *a;
+	unsigned int i;
+
+	if (in->size < sizeof(*h) + sizeof(*arg))
+		return;
+	a = take_aside(l, arg->unique);
+	if (a) {
+		answer_raw(l, arg->unique, EINTR);
+		free(a);
+		l->interrupted++;
+		return;
+	}
+	for (i = 0; i < THREADS_MAX; i++)
+		if (take_away(&l->workers[i], arg->unique, EINTR)) {
+			l->interrupted++;
+			return;
+		}
+	/* Answered meanwhile, or read by a thread that has not said so yet:
+	 * the kernel knows which, and tells us again if need be. */
+	answer_raw(l, h->unique, EAGAIN);
+}
+
+/* ---- waking and parking ---- */
+
+static void *worker_main(void *arg);
+
+/* Called with the lock held. */
+static void start_worker(struct loop *l)
+{
+	struct worker *w = &l->workers[l->nworkers];
+
+	if (l->nworkers == THREADS_MAX || l->ending)
+		return;
+	if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
+		return;
+	l->nworkers++;
+	l->nalive++;
+}
+
+/* Have another thread read. */
+static void wake_helper(struct loop *l, bool may_start)
+{
+	SCOPED_LOCK(&l->lock);
+	if (l->nparked > l->nwake) {
+		l->nwake++;
+		l->helped++;
+		pthread_cond_signal(&l->unpark);
+	} else if (may_start) {
+		start_worker(l);
+	}
+}
+
+static void park(struct worker *w)
+{
+	struct loop *l = w->loop;
+
+	SCOPED_LOCK(&l->lock);
+	w->state = WORKER_PARKED;
+	l->nparked++;
+	while (l->nwake == 0 && !l->ending)
+		pthread_cond_wait(&l->unpark, &l->lock);
+	if (l->nwake > 0)
+		l->nwake--;
+	l->nparked--;
+}
+
+static bool more_waits(struct loop *l)
+{
+	struct pollfd p = { .fd = fuse_session_fd(l->se), .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLIN);
+}
+
+static void kick_monitor(struct loop *l)
+{
+	if (!l->monitor_sleeps)
+		return;
+	SCOPED_LOCK(&l->lock);
+	l->monitor_sleeps = false;
+	pthread_cond_signal(&l->kick);
+}
+
+/* ---- a worker ---- */
+
+static bool is_long(const struct fuse_buf *in)
+{
+	const struct fuse_in_header *h = in->mem;
+	const struct fuse_read_in *arg = (const void *)(h + 1);
+
+	return h->opcode == FUSE_READ &&
+	       in->size >= sizeof(*h) + sizeof(*arg) && arg->size > LONG_READ;
+}
+
+static void begin_work(struct worker *w, const struct fuse_buf *in)
+{
+	struct loop *l = w->loop;
+	const struct fuse_in_header *h = in->mem;
+
+	w->since_ns = now_ns();
+	w->turn++;
+	w->unique = h->unique;
+	w->state = WORKER_BUSY;
+	l->nbusy++;
+	kick_monitor(l);
+}
+
+static void end_work(struct worker *w)
+{
+	struct loop *l = w->loop;
+
+	w->unique = 0;
+	l->nbusy--;
+	if (atomic_exchange(&w->held_up, false))
+		l->nheld--;
+}
+
+static void serve(struct worker *w, const struct fuse_buf *in)
+{
+	struct loop *l = w->loop;
+	const struct fuse_in_header *h = in->mem;
+
+	if (l->placement)
+		placement_follow(l->placement, (pid_t)h->pid);
+	begin_work(w, in);
+	fuse_session_process_buf(l->se, in);
+	end_work(w);
+}
+
+/* What waited while all were held up. */
+static void serve_aside(struct worker *w)
+{
+	struct loop *l = w->loop;
+	struct aside *a;
+
+	while ((a = take_aside(l, 0))) {
+		struct fuse_buf in = { .size = a->len, .mem = a->data };
+
+		serve(w, &in);
+		free(a);
+	}
+}
+
+/* More threads than those held up are busy: no more than asked for. */
+static bool may_help(const struct loop *l)
+{
+	return l->nbusy - l->nheld + l->nreading < (int)l->options.threads;
+}
+
+/* A request was read. */
+static void handle(struct worker *w)
+{
+	struct loop *l = w->loop;
+	const struct fuse_in_header *h = w->in.mem;
+
+	if (w->in.size < sizeof(*h))
+		return;
+	if (h->opcode == FUSE_INTERRUPT) {
+		interrupt(l, &w->in);
+		return;
+	}
+	if (l->nheld >= THREADS_MAX - 1) {
+		/* The last one that can hear of interrupts. */
+		put_aside(l, &w->in);
+		return;
+	}
+	if (l->nreading == 0 && may_help(l) &&
+	    (is_long(&w->in) || more_waits(l)))
+		wake_helper(l, false);
+	serve(w, &w->in);
+	if (l->first) /* a glance: those who put aside read on */
+		serve_aside(w);
+}
+
+static bool receive(struct worker *w)
+{
+	struct loop *l = w->loop;
+	int r;
+
+	w->state = WORKER_READING;
+	l->nreading++;
+	r = fuse_session_receive_buf(l->se, &w->in);
+	l->nreading--;
+	return r > 0;
+}
+
+static void session_over(struct loop *l)
+{
+	uint64_t one = 1;
+	ssize_t n;
+
+	SCOPED_LOCK(&l->lock);
+	l->ending = true;
+	pthread_cond_broadcast(&l->unpark);
+	pthread_cond_broadcast(&l->kick);
+	n = write(l->ended_fd, &one, sizeof(one));
+	(void)n;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct loop *l = w->loop;
+	bool parked = false;
+
+	self = w;
+	while (!l->ending) {
+		if (!parked && l->nreading > 0 && !more_waits(l)) {
+			park(w);
+			parked = true;
+			continue;
+		}
+		parked = false;
+		if (receive(w))
+			handle(w);
+		else if (fuse_session_exited(l->se))
+			session_over(l);
+	}
+	free(w->in.mem);
+	free(w->buffer);
+	self = NULL;
+	SCOPED_LOCK(&l->lock);
+	w->state = WORKER_NONE;
+	l->nalive--;
+	pthread_cond_broadcast(&l->ended);
+	return NULL;
+}
+
+/* ---- the monitor ---- */
+
+/* Note who is held up, and answer for those whose time is over. */
+static void inspect(struct loop *l, struct worker *w, int64_t now)
+{
+	uint64_t turn = w->turn, unique = w->unique;
+
+	if (w->state != WORKER_BUSY || unique == 0)
+		return;
+	if (turn == w->seen_turn && !w->held_up) {
+		w->held_up = true;
+		l->nheld++;
+		/* It ended just now? Then it did not see the mark. */
+		if (w->unique == 0 && atomic_exchange(&w->held_up, false))
+			l->nheld--;
+	}
+	w->seen_turn = turn;
+	if (l->options.deadline_ns > 0 &&
+	    now - w->since_ns > l->options.deadline_ns &&
+	    take_away(w, unique, EIO)) {
+		l->late++;
+		w->since_ns = now;
+		log_line(LOG_LEVEL_ERROR, "a request took longer than %lld s "
+			 "and was answered with an error",
+			 (long long)(l->options.deadline_ns / 1000000000));
+	}
+}
+
+/* One look at all. Return whether there was any work. */
+static bool tick(struct loop *l, uint64_t *turns)
+{
+	int64_t now = now_ns();
+	uint64_t sum = 0;
+	unsigned int i;
+	bool busy = false;
+
+	for (i = 0; i < THREADS_MAX; i++) {
+		inspect(l, &l->workers[i], now);
+		sum += l->workers[i].turn;
+		busy |= l->workers[i].state == WORKER_BUSY;
+	}
+	if (l->nreading == 0 && l->nheld > 0 && l->nheld == l->nbusy)
+		wake_helper(l, true);
+	busy |= sum != *turns;
+	*turns = sum;
+	return busy;
+}
+
+static void monitor_wait(struct loop *l)
+{
+	struct timespec until;
+
+	SCOPED_LOCK(&l->lock);
+	if (l->ticks_idle >= IDLE_TICKS) {
+		l->monitor_sleeps = true;
+		while (l->monitor_sleeps && !l->ending)
+			pthread_cond_wait(&l->kick, &l->lock);
+		l->ticks_idle = 0;
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += TICK_NS;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	if (!l->ending)
+		pthread_cond_timedwait(&l->kick, &l->lock, &until);
+}
+
+static void *monitor_main(void *arg)
+{
+	struct loop *l = arg;
+	uint64_t turns = 0;
+
+	while (!l->ending) {
+		monitor_wait(l);
+		l->ticks_idle = tick(l, &turns) ? 0 : l->ticks_idle + 1;
+	}
+	SCOPED_LOCK(&l->lock);
+	l->nalive--;
+	pthread_cond_broadcast(&l->ended);
+	return NULL;
+}
+
+/* ---- start and end ---- */
+
+static unsigned int choose_threads(unsigned int asked)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (asked == 0)
+		asked = n < 2 ? 2 : n > 4 ? 4 : (unsigned int)n;
+	return MIN(asked, THREADS_MAX / 2);
+}
+
+static void init_locks(struct loop *l)
+{
+	pthread_condattr_t a;
+	unsigned int i;
+
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_condattr_init(&a);
+	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->unpark, &a);
+	pthread_cond_init(&l->kick, &a);
+	pthread_cond_init(&l->ended, &a);
+	pthread_condattr_destroy(&a);
+	for (i = 0; i < THREADS_MAX; i++) {
+		pthread_mutex_init(&l->workers[i].lock, NULL);
+		l->workers[i].loop = l;
+	}
+}
+
+static void release(struct loop *l)
+{
+	struct aside *a;
+	unsigned int i;
+
+	while ((a = take_aside(l, 0)))
+		free(a);
+	for (i = 0; i < THREADS_MAX; i++)
+		pthread_mutex_destroy(&l->workers[i].lock);
+	pthread_cond_destroy(&l->unpark);
+	pthread_cond_destroy(&l->kick);
+	pthread_cond_destroy(&l->ended);
+	pthread_mutex_destroy(&l->lock);
+	placement_free(l->placement);
+	if (l->ended_fd >= 0)
+		close(l->ended_fd);
+	free(l);
+}
+
+int loop_start(struct fuse_session *se, const struct loop_options *o,
+	       struct loop **out)
+{
+	struct loop *l;
+	unsigned int i;
+
+	*out = NULL;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	init_locks(l);
+	l->se = se;
+	l->options = *o;
+	l->options.threads = choose_threads(o->threads);
+	l->last = &l->first;
+	l->placement = o->stay ? NULL : placement_new();
+	l->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->ended_fd < 0 ||
+	    pthread_create(&l->monitor, NULL, monitor_main, l) != 0) {
+		release(l);
+		return -EAGAIN;
+	}
+	pthread_mutex_lock(&l->lock);
+	l->nalive = 1;
+	for (i = 0; i < l->options.threads; i++)
+		start_worker(l);
+	i = l->nworkers;
+	pthread_mutex_unlock(&l->lock);
+	if (i > 0) {
+		*out = l;
+		return 0;
+	}
+	session_over(l);
+	if (!loop_free(l))
+		return -EAGAIN;
+	return -EAGAIN;
+}
+
+int loop_fd(const struct loop *l)
+{
+	return l->ended_fd;
+}
+
+/* Wake the threads that read a device which nobody will write to again. The
+ * signal has a handler that does nothing (mount.c), so the read ends. */
+static void nudge(struct loop *l)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->nworkers; i++)
+		if (l->workers[i].state == WORKER_READING)
+			pthread_kill(l->workers[i].thread, LOOP_SIGNAL);
+}
+
+bool loop_free(struct loop *l)
+{
+	struct timespec until;
+	int64_t end;
+	unsigned int i;
+	bool all;
+
+	if (!l)
+		return true;
+	fuse_session_exit(l->se);
+	session_over(l);
+	end = now_ns() + END_WAIT_NS;
+	pthread_mutex_lock(&l->lock);
+	while (l->nalive > 0 && now_ns() < end) {
+		nudge(l);
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += TICK_NS;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_nsec -= 1000000000;
+			until.tv_sec++;
+		}
+		pthread_cond_timedwait(&l->ended, &l->lock, &until);
+	}
+	all = l->nalive == 0;
+	pthread_mutex_unlock(&l->lock);
+	if (!all)
+		return false;
+	pthread_join(l->monitor, NULL);
+	for (i = 0; i < l->nworkers; i++)
+		pthread_join(l->workers[i].thread, NULL);
+	release(l);
+	return true;
+}
+
+void loop_stats(struct loop *l, struct loop_stats *out)
+{
+	unsigned int i;
+
+	memset(out, 0, sizeof(*out));
+	for (i = 0; i < THREADS_MAX; i++)
+		out->requests += l->workers[i].turn;
+	out->interrupted = l->interrupted;
+	out->late = l->late;
+	out->helped = l->helped;
+	out->held_up = (unsigned int)l->nheld;
+	out->moved = l->placement ? placement_moves(l->placement) : 0;
+	SCOPED_LOCK(&l->lock);
+	out->threads = l->nworkers;
+}

@@ -1,0 +1,653 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Three tables that only grow, and indexes over what is live, built anew at
+ * each change and swapped under the lock. The one index "marks" holds a row for
+ * each tag of each point, and one with the tag ROSTER_ALL: sorted, it answers
+ * all questions of what stands in a directory.
+ */
+#include "config.h"
+
+#include "fs/roster.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/base/hex.h"
+#include "store/base/lock.h"
+#include "store/base/log.h"
+#include "store/point.h"
+
+struct named {
+	char name[ROSTER_NAME_MAX];
+	int64_t changed_ns;
+	bool touched; /* while an update runs: something of it changed */
+};
+
+struct mark {
+	uint32_t tag, machine, point;
+};
+
+struct place {
+	struct roster_point p;
+	const struct point *point; /* in list; NULL: gone */
+};
+
+/* A growing table of pointers; serial 1 is items[0]. */
+struct table {
+	void **items; /* owned, each too */
+	size_t n, cap;
+};
+
+struct index {
+	struct mark *marks; /* by tag, machine, point; owned */
+	size_t nmarks;
+	uint32_t *by_name; /* live points by machine and name; owned */
+	size_t nlive;
+};
+
+struct roster {
+	pthread_rwlock_t lock; /* protects all below */
+	struct table machines, tags, points;
+	struct index index;
+	struct point_list *list; /* held */
+	int64_t changed_ns;
+};
+
+static void unlock(pthread_rwlock_t **l)
+{
+	pthread_rwlock_unlock(*l);
+}
+
+static pthread_rwlock_t *enter(pthread_rwlock_t *l, bool write)
+{
+	if (write)
+		pthread_rwlock_wrlock(l);
+	else
+		pthread_rwlock_rdlock(l);
+	return l;
+}
+
+#define READING(r)                                                             \
+	CLEANUP(unlock)                                                        \
+	__attribute__((unused)) pthread_rwlock_t *held =                       \
+		enter(&(r)->lock, false)
+
+struct roster *roster_new(void)
+{
+	struct roster *r = calloc(1, sizeof(*r));
+
+	if (r)
+		pthread_rwlock_init(&r->lock, NULL);
+	return r;
+}
+
+static void free_table(struct table *t)
+{
+	while (t->n > 0)
+		free(t->items[--t->n]);
+	free(t->items);
+}
+
+static void release_index(struct index *x)
+{
+	free(x->marks);
+	free(x->by_name);
+}
+
+void roster_free(struct roster *r)
+{
+	if (!r)
+		return;
+	free_table(&r->machines);
+	free_table(&r->tags);
+	free_table(&r->points);
+	release_index(&r->index);
+	point_list_put(r->list);
+	pthread_rwlock_destroy(&r->lock);
+	free(r);
+}
+
+/* ---- tables ---- */
+
+static void *table_get(const struct table *t, uint32_t serial)
+{
+	return serial >= 1 && serial <= t->n ? t->items[serial - 1] : NULL;
+}
+
+/* A new zeroed item; its serial is t->n. NULL: no memory, or full. */
+static void *table_add(struct table *t, size_t size)
+{
+	void *item;
+
+	if (t->n >= ROSTER_SERIAL_MAX) {
+		(void)fail(-EOVERFLOW, "more than %u points, machines or tags "
+			   "were seen since the mount: mount anew",
+			   ROSTER_SERIAL_MAX);
+		return NULL;
+	}
+	if (t->n == t->cap) {
+		size_t cap = t->cap ? 2 * t->cap : 16;
+		void **items = reallocarray(t->items, cap, sizeof(*items));
+
+		if (!items)
+			return NULL;
+		t->items = items;
+		t->cap = cap;
+	}
+	item = calloc(1, size);
+	if (item)
+		t->items[t->n++] = item;
+	return item;
+}
+
+static int find_named(const struct table *t, const char *name, uint32_t *out)
+{
+	uint32_t i;
+
+	for (i = 1; i <= t->n; i++)
+		if (strcmp(((struct named *)t->items[i - 1])->name, name) == 0) {
+			*out = i;
+			return 0;
+		}
+	return -ENOENT;
+}
+
+static int need_named(struct table *t, const char *name, uint32_t *out)
+{
+	struct named *item;
+
+	if (find_named(t, name, out) == 0)
+		return 0;
+	if (strlen(name) >= ROSTER_NAME_MAX)
+		return -EINVAL;
+	item = table_add(t, sizeof(*item));
+	if (!item)
+		return -ENOMEM;
+	memcpy(item->name, name, strlen(name) + 1);
+	item->touched = true;
+	*out = (uint32_t)t->n;
+	return 0;
+}
+
+/* ---- update ---- */
+
+/* A point's name in ids/: 8 digits, or all where an older one has the same. */
+static void choose_link(const struct roster *r, struct place *x,
+			const char *hex)
+{
+	size_t i;
+
+	memcpy(x->p.link, hex, 8);
+	for (i = 0; i + 1 < r->points.n; i++)
+		if (memcmp(((struct place *)r->points.items[i])->p.id, x->p.id,
+			   4) == 0)
+			memcpy(x->p.link, hex, POINT_ID_HEX);
+}
+
+static int add_place(struct roster *r, const struct point *p,
+		     struct place **out)
+{
+	uint32_t machine;
+	uint8_t id[16];
+	struct place *x;
+	int e;
+
+	if (hex_decode(p->id, sizeof(id), id) < 0)
+		return fail(-EINVAL, "point %s: not an id", p->id);
+	e = need_named(&r->machines, p->vm, &machine);
+	if (e < 0)
+		return e;
+	x = table_add(&r->points, sizeof(*x));
+	if (!x)
+		return -ENOMEM;
+	x->p.serial = (uint32_t)r->points.n;
+	x->p.machine = machine;
+	memcpy(x->p.id, id, sizeof(id));
+	x->p.time_ns = p->time_ns;
+	x->p.has_tree = p->has_tree;
+	x->p.root = p->root;
+	choose_link(r, x, p->id);
+	*out = x;
+	return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct place *const *x = a, *const *y = b;
+
+	return memcmp((*x)->p.id, (*y)->p.id, sizeof((*x)->p.id));
+}
+
+/* All places so far, sorted by id. */
+static int sort_places(const struct roster *r, struct place ***out)
+{
+	struct place **sorted = alloc_array(r->points.n + 1, sizeof(*sorted));
+
+	if (!sorted)
+		return -ENOMEM;
+	if (r->points.n > 0)
+		memcpy(sorted, r->points.items, r->points.n * sizeof(*sorted));
+	qsort(sorted, r->points.n, sizeof(*sorted), by_id);
+	*out = sorted;
+	return 0;
+}
+
+/* The place of each point of @list, in its order; new ones are added. */
+static int match_places(struct roster *r, const struct point_list *list,
+			struct place **places)
+{
+	struct place key, *pkey = &key, **sorted = NULL;
+	size_t i, nsorted = r->points.n;
+	int e = sort_places(r, &sorted);
+
+	for (i = 0; e == 0 && i < list->n; i++) {
+		struct place **hit = NULL;
+
+		if (hex_decode(list->points[i]->id, sizeof(key.p.id),
+			       key.p.id) == 0)
+			hit = bsearch(&pkey, sorted, nsorted, sizeof(*sorted),
+				      by_id);
+		if (hit)
+			places[i] = *hit;
+		else
+			e = add_place(r, list->points[i], &places[i]);
+	}
+	free(sorted);
+	return e;
+}
+
+static int by_mark(const void *a, const void *b)
+{
+	const struct mark *x = a, *y = b;
+
+	if (x->tag != y->tag)
+		return x->tag < y->tag ? -1 : 1;
+	if (x->machine != y->machine)
+		return x->machine < y->machine ? -1 : 1;
+	return x->point < y->point ? -1 : x->point > y->point;
+}
+
+static int by_name(const void *a, const void *b, void *arg)
+{
+	const struct roster *r = arg;
+	const struct place *x = table_get(&r->points, *(const uint32_t *)a);
+	const struct place *y = table_get(&r->points, *(const uint32_t *)b);
+
+	if (x->p.machine != y->p.machine)
+		return x->p.machine < y->p.machine ? -1 : 1;
+	return strcmp(x->p.name, y->p.name);
+}
+
+/* Room for the index of @list; marks are filled, by_name is not sorted yet. */
+static int build_index(struct roster *r, const struct point_list *list,
+		       struct place *const *places, struct index *x)
+{
+	size_t i, j, n = list->n;
+
+	for (i = 0; i < list->n; i++)
+		n += list->points[i]->ntags;
+	x->marks = alloc_array(n + 1, sizeof(*x->marks));
+	x->by_name = alloc_array(list->n + 1, sizeof(*x->by_name));
+	if (!x->marks || !x->by_name)
+		return -ENOMEM;
+	for (i = 0; i < list->n; i++) {
+		struct mark m = { ROSTER_ALL, places[i]->p.machine,
+				  places[i]->p.serial };
+
+		x->by_name[i] = m.point;
+		x->marks[x->nmarks++] = m;
+		for (j = 0; j < list->points[i]->ntags; j++) {
+			int e = need_named(&r->tags, list->points[i]->tags[j],
+					   &m.tag);
+
+			if (e < 0)
+				return e;
+			x->marks[x->nmarks++] = m;
+		}
+	}
+	x->nlive = list->n;
+	qsort(x->marks, x->nmarks, sizeof(*x->marks), by_mark);
+	return 0;
+}
+
+/* Which machines have another set of points than before? */
+static void touch_machines(struct roster *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->points.n; i++) {
+		struct place *x = r->points.items[i];
+		struct named *m = table_get(&r->machines, x->p.machine);
+
+		if (x->p.live != (x->point != NULL))
+			m->touched = true;
+		x->p.live = x->point != NULL;
+	}
+}
+
+static void swap_in(struct roster *r, struct point_list *list,
+		    struct place *const *places, struct index *x,
+		    int64_t now_ns)
+{
+	bool first = !r->list;
+	size_t i;
+
+	for (i = 0; i < r->points.n; i++)
+		((struct place *)r->points.items[i])->point = NULL;
+	if (first)
+		now_ns = 0;
+	for (i = 0; i < list->n; i++) {
+		places[i]->point = list->points[i];
+		memcpy(places[i]->p.name, list->names[i],
+		       sizeof(places[i]->p.name));
+		places[i]->p.name[sizeof(places[i]->p.name) - 1] = '\0';
+		if (first)
+			now_ns = MAX(now_ns, list->points[i]->time_ns);
+	}
+	touch_machines(r);
+	for (i = 0; i < r->machines.n; i++) {
+		struct named *m = r->machines.items[i];
+
+		if (m->touched)
+			m->changed_ns = now_ns;
+		m->touched = false;
+	}
+	qsort_r(x->by_name, x->nlive, sizeof(*x->by_name), by_name, r);
+	release_index(&r->index);
+	r->index = *x;
+	memset(x, 0, sizeof(*x));
+	point_list_put(r->list);
+	r->list = list;
+	r->changed_ns = now_ns;
+}
+
+int roster_update(struct roster *r, struct point_list *list, int64_t now_ns)
+{
+	struct place **places = NULL;
+	struct index x = { 0 };
+	int e;
+
+	CLEANUP(unlock)
+	__attribute__((unused)) pthread_rwlock_t *held = enter(&r->lock, true);
+	if (r->list && r->list->generation >= list->generation) {
+		point_list_put(list);
+		return 0;
+	}
+	places = alloc_array(list->n + 1, sizeof(*places));
+	e = places ? match_places(r, list, places) : -ENOMEM;
+	if (e == 0)
+		e = build_index(r, list, places, &x);
+	if (e == 0)
+		swap_in(r, list, places, &x, now_ns);
+	else
+		point_list_put(list);
+	release_index(&x);
+	free(places);
+	return e < 0 ? e : 1;
+}
+
+struct point_list *roster_list(struct roster *r)
+{
+	READING(r);
+	return point_list_get(r->list);
+}
+
+int64_t roster_changed_ns(struct roster *r)
+{
+	READING(r);
+	return r->changed_ns;
+}
+
+/* ---- by serial ---- */
+
+int roster_point(struct roster *r, uint32_t serial, struct roster_point *out)
+{
+	const struct place *x;
+
+	READING(r);
+	x = table_get(&r->points, serial);
+	if (!x)
+		return -ESTALE;
+	*out = x->p;
+	return 0;
+}
+
+int roster_machine(struct roster *r, uint32_t serial,
+		   char name[ROSTER_NAME_MAX], int64_t *changed_ns)
+{
+	const struct named *m;
+
+	READING(r);
+	m = table_get(&r->machines, serial);
+	if (!m)
+		return -ESTALE;
+	memcpy(name, m->name, sizeof(m->name));
+	*changed_ns = m->changed_ns;
+	return 0;
+}
+
+int roster_tag(struct roster *r, uint32_t serial, char name[ROSTER_NAME_MAX])
+{
+	const struct named *t;
+
+	READING(r);
+	t = table_get(&r->tags, serial);
+	if (!t)
+		return -ESTALE;
+	memcpy(name, t->name, sizeof(t->name));
+	return 0;
+}
+
+/* ---- walking ---- */
+
+/* The first mark at or behind this one, or NULL. */
+static const struct mark *seek(const struct roster *r, const struct mark *m)
+{
+	size_t lo = 0, hi = r->index.nmarks;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (by_mark(&r->index.marks[mid], m) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < r->index.nmarks ? &r->index.marks[lo] : NULL;
+}
+
+int roster_next_tag(struct roster *r, uint32_t after, uint32_t *out)
+{
+	struct mark from = { after + 1, 0, 0 };
+	const struct mark *m;
+
+	READING(r);
+	m = seek(r, &from);
+	if (!m)
+		return -ENOENT;
+	*out = m->tag;
+	return 0;
+}
+
+int roster_next_machine(struct roster *r, uint32_t tag, uint32_t after,
+			uint32_t *out)
+{
+	struct mark from = { tag, after + 1, 0 };
+	const struct mark *m;
+
+	READING(r);
+	m = seek(r, &from);
+	if (!m || m->tag != tag)
+		return -ENOENT;
+	*out = m->machine;
+	return 0;
+}
+
+int roster_next_point(struct roster *r, uint32_t tag, uint32_t machine,
+		      uint32_t after, uint32_t *out)
+{
+	struct mark from = { tag, machine, after + 1 };
+	const struct mark *m;
+
+	READING(r);
+	m = seek(r, &from);
+	if (!m || m->tag != tag || m->machine != machine)
+		return -ENOENT;
+	*out = m->point;
+	return 0;
+}
+
+int roster_next_any(struct roster *r, uint32_t after, uint32_t *out)
+{
+	READING(r);
+	while (after < r->points.n) {
+		const struct place *x = table_get(&r->points, ++after);
+
+		if (x->point) {
+			*out = after;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+bool roster_has_tag(struct roster *r, uint32_t point, uint32_t tag)
+{
+	const struct place *x;
+	const struct mark *m;
+	struct mark want;
+
+	READING(r);
+	x = table_get(&r->points, point);
+	if (!x)
+		return false;
+	want = (struct mark){ tag, x->p.machine, point };
+	m = seek(r, &want);
+	return m && by_mark(m, &want) == 0;
+}
+
+/* ---- by name ---- */
+
+int roster_find_machine(struct roster *r, const char *name, uint32_t *out)
+{
+	struct mark from = { ROSTER_ALL, 0, 0 };
+	const struct mark *m;
+
+	READING(r);
+	if (find_named(&r->machines, name, &from.machine) < 0)
+		return -ENOENT;
+	m = seek(r, &from);
+	if (!m || m->tag != ROSTER_ALL || m->machine != from.machine)
+		return -ENOENT;
+	*out = from.machine;
+	return 0;
+}
+
+int roster_find_tag(struct roster *r, const char *name, uint32_t *out)
+{
+	struct mark from = { 0, 0, 0 };
+	const struct mark *m;
+
+	READING(r);
+	if (find_named(&r->tags, name, &from.tag) < 0)
+		return -ENOENT;
+	m = seek(r, &from);
+	if (!m || m->tag != from.tag)
+		return -ENOENT;
+	*out = from.tag;
+	return 0;
+}
+
+/* The place of rank @i by machine and name. */
+static const struct place *ranked(const struct roster *r, size_t i)
+{
+	return table_get(&r->points, r->index.by_name[i]);
+}
+
+/* The first rank that is not before (@machine, @name). */
+static size_t rank_of(const struct roster *r, uint32_t machine,
+		      const char *name)
+{
+	size_t lo = 0, hi = r->index.nlive;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct place *x = ranked(r, mid);
+
+		if (x->p.machine < machine ||
+		    (x->p.machine == machine && strcmp(x->p.name, name) < 0))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+int roster_find_point(struct roster *r, uint32_t machine, const char *name,
+		      uint32_t *out)
+{
+	size_t i, len = strlen(name);
+	const struct place *x;
+
+	READING(r);
+	i = rank_of(r, machine, name);
+	if (i == r->index.nlive)
+		return -ENOENT;
+	x = ranked(r, i);
+	if (x->p.machine != machine)
+		return -ENOENT;
+	/* The name that a point had before another of the same second came:
+	 * links that the kernel has cached lead here. */
+	if (strcmp(x->p.name, name) != 0 &&
+	    (len != POINT_TIME_LEN - 1 || strncmp(x->p.name, name, len) != 0 ||
+	     x->p.name[len] != '-'))
+		return -ENOENT;
+	*out = x->p.serial;
+	return 0;
+}
+
+int roster_latest(struct roster *r, uint32_t machine, uint32_t *out)
+{
+	size_t i;
+
+	READING(r);
+	i = rank_of(r, machine + 1, "");
+	if (i == 0 || ranked(r, i - 1)->p.machine != machine)
+		return -ENOENT;
+	*out = ranked(r, i - 1)->p.serial;
+	return 0;
+}
+
+int roster_find_id(struct roster *r, const char *name, uint32_t *out)
+{
+	size_t i, len = strlen(name);
+	char hex[33];
+
+	READING(r);
+	for (i = 0; i < r->points.n; i++) {
+		const struct place *x = r->points.items[i];
+
+		if (!x->point)
+			continue;
+		if (len == POINT_ID_HEX)
+			hex_encode(x->p.id, sizeof(x->p.id), hex);
+		if (strcmp(x->p.link, name) == 0 ||
+		    (len == POINT_ID_HEX && strcmp(hex, name) == 0)) {
+			*out = x->p.serial;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+int roster_json(struct roster *r, uint32_t serial, struct buf *out)
+{
+	const struct place *x;
+
+	READING(r);
+	x = table_get(&r->points, serial);
+	if (!x || !x->point)
+		return -ENOENT;
+	return point_encode(x->point, true, out);
+}

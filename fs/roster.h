@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Machines, tags and points of a vault as the namespace numbers them.
+ *
+ * Each gets a serial when it is first seen, from 1 up, which is never given to
+ * another: node numbers and directory cookies are made of serials, and the
+ * kernel holds those for as long as it likes. What is gone from the vault
+ * keeps its serial and is not listed any more.
+ *
+ * Safe from any thread. Answers are copies.
+ */
+#ifndef FS_ROSTER_H
+#define FS_ROSTER_H
+
+#include "store/base/attrs.h"
+#include "store/base/buf.h"
+#include "store/id.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct point_list;
+struct roster;
+
+#define ROSTER_SERIAL_MAX ((1u << 18) - 1)
+#define ROSTER_NAME_MAX 256 /* of a machine or tag, with its NUL */
+/* In the place of a tag: all points, tagged or not. */
+#define ROSTER_ALL 0
+
+struct roster_point {
+	uint32_t serial;
+	uint32_t machine;
+	uint8_t id[16];
+	char name[64]; /* in its machine's directory */
+	char link[33]; /* in ids/ */
+	int64_t time_ns;
+	bool has_tree;
+	struct id root;
+	bool live; /* still in the vault */
+};
+
+MUST_CHECK struct roster *roster_new(void);
+void roster_free(struct roster *r);
+/*
+ * Take in what the vault has now, at @now_ns. The reference to @list is taken
+ * over. Return 1 where it differs from before, 0 where not, or -ENOMEM (also
+ * where serials are used up, said in words): then the old list stays.
+ */
+MUST_CHECK int roster_update(struct roster *r, struct point_list *list,
+			     int64_t now_ns);
+/* The list as it is now; give back with point_list_put(). */
+struct point_list *roster_list(struct roster *r);
+/* When the last change was noticed; first the newest point's time. */
+int64_t roster_changed_ns(struct roster *r);
+
+/* By serial; -ESTALE where there was never such a one. */
+MUST_CHECK int roster_point(struct roster *r, uint32_t serial,
+			    struct roster_point *out);
+MUST_CHECK int roster_machine(struct roster *r, uint32_t serial,
+			      char name[ROSTER_NAME_MAX], int64_t *changed_ns);
+MUST_CHECK int roster_tag(struct roster *r, uint32_t serial,
+			  char name[ROSTER_NAME_MAX]);
+
+/* By name; -ENOENT where the vault has no such thing now. */
+MUST_CHECK int roster_find_machine(struct roster *r, const char *name,
+				   uint32_t *out);
+MUST_CHECK int roster_find_tag(struct roster *r, const char *name,
+			       uint32_t *out);
+/* "2026-11-22T101500Z" also finds the first of several of one second. */
+MUST_CHECK int roster_find_point(struct roster *r, uint32_t machine,
+				 const char *name, uint32_t *out);
+/* By name in ids/, or by the whole id. */
+MUST_CHECK int roster_find_id(struct roster *r, const char *name,
+			      uint32_t *out);
+/* The newest point of a machine. */
+MUST_CHECK int roster_latest(struct roster *r, uint32_t machine, uint32_t *out);
+
+/*
+ * Walking by serial: the first one above @after. Return 0, or -ENOENT at the
+ * end. Of tags; of machines that have a point with @tag; of those points.
+ */
+MUST_CHECK int roster_next_tag(struct roster *r, uint32_t after, uint32_t *out);
+MUST_CHECK int roster_next_machine(struct roster *r, uint32_t tag,
+				   uint32_t after, uint32_t *out);
+MUST_CHECK int roster_next_point(struct roster *r, uint32_t tag,
+				 uint32_t machine, uint32_t after,
+				 uint32_t *out);
+/* Of all live points, whatever their machine. */
+MUST_CHECK int roster_next_any(struct roster *r, uint32_t after, uint32_t *out);
+/* Has the point this tag (or @tag is ROSTER_ALL), and is it live? */
+bool roster_has_tag(struct roster *r, uint32_t point, uint32_t tag);
+
+/* Append the JSON document of a point; -ENOENT where it is gone. */
+MUST_CHECK int roster_json(struct roster *r, uint32_t serial, struct buf *out);
+
+#endif

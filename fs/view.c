@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The namespace: which half of it a node is in, and what both halves share.
+ * view_made.c holds what the view makes, view_tree.c and view_read.c the
+ * entries of trees.
+ */
+#include "config.h"
+
+#include "fs/view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/leaves.h"
+#include "fs/view_internal.h"
+#include "store/base/lock.h"
+#include "store/base/log.h"
+#include "store/base/seam.h"
+#include "store/crypt.h"
+#include "store/point.h"
+#include "store/vault.h"
+
+int view_new(struct vault *v, struct view **out)
+{
+	struct view *w;
+	int r;
+
+	*out = NULL;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	pthread_mutex_init(&w->lock, NULL);
+	w->vault = v;
+	w->sipkey = keyring_sipkey(vault_keyring(v));
+	w->uid = getuid();
+	w->gid = getgid();
+	w->started_ns = vault_seam(v)->ops->monotonic_ns(vault_seam(v));
+	w->roster = roster_new();
+	w->leaves = leaves_new();
+	r = w->roster && w->leaves ? view_refresh(w) : -ENOMEM;
+	if (r < 0)
+		goto err;
+	*out = w;
+	return 0;
+err:
+	view_free(w);
+	return r;
+}
+
+void view_free(struct view *w)
+{
+	if (!w)
+		return;
+	roster_free(w->roster);
+	leaves_free(w->leaves);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+struct vault *view_vault(struct view *w)
+{
+	return w->vault;
+}
+
+struct point_list *view_points(struct view *w)
+{
+	return roster_list(w->roster);
+}
+
+bool view_has_acl(struct view *w)
+{
+	struct point_list *l = roster_list(w->roster);
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < l->n && !any; i++)
+		any = l->points[i]->has_acl;
+	point_list_put(l);
+	return any;
+}
+
+/* ---- new points ---- */
+
+/* Begin a listing, unless another thread is at it, or it was done less than
+ * @min_ns ago. */
+static bool begin_refresh(struct view *w, int64_t min_ns)
+{
+	struct seam *seam = vault_seam(w->vault);
+	int64_t now = seam->ops->monotonic_ns(seam);
+
+	SCOPED_LOCK(&w->lock);
+	if (w->refreshing || (min_ns > 0 && now - w->refreshed_ns < min_ns))
+		return false;
+	w->refreshing = true;
+	return true;
+}
+
+static void end_refresh(struct view *w)
+{
+	struct seam *seam = vault_seam(w->vault);
+	int64_t now = seam->ops->monotonic_ns(seam);
+
+	SCOPED_LOCK(&w->lock);
+	w->refreshing = false;
+	w->refreshed_ns = now;
+}
+
+int view_refresh(struct view *w)
+{
+	return view_refresh_after(w, 0);
+}
+
+int view_refresh_after(struct view *w, int64_t min_ns)
+{
+	struct seam *seam = vault_seam(w->vault);
+	struct point_list *list;
+	int r;
+
+	if (!begin_refresh(w, min_ns))
+		return 0;
+	r = vault_points(w->vault, &list);
+	if (r == 0)
+		r = roster_update(w->roster, list,
+				  seam->ops->realtime_ns(seam));
+	end_refresh(w);
+	return r;
+}
+
+/* ---- nodes ---- */
+
+/* Damage leaves the store as -EBADMSG, with its own words on what is damaged.
+ * Here we know whose file it was. */
+static int report(struct view *w, uint64_t node, int r)
+{
+	AUTO_BUF struct buf place = BUF_INIT;
+
+	if (r != -EBADMSG && r != -EIO)
+		return r;
+	view_describe(w, node, &place);
+	buf_put_u8(&place, 0);
+	return fail(-EIO, "%s: cannot be read",
+		    buf_error(&place) < 0 ? "a file" : (char *)place.data);
+}
+
+bool view_is_fixed(uint64_t dir)
+{
+	enum node_kind_made kind = node_kind(dir);
+
+	return node_is_entry(dir) || kind == MADE_ROOT || kind == MADE_POINT ||
+	       kind == MADE_HIDDEN;
+}
+
+int view_lookup(struct view *w, uint64_t parent, const char *name,
+		struct view_attr *out)
+{
+	int r;
+
+	if (strlen(name) > ENTRY_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (node_is_entry(parent))
+		return report(w, parent, tree_find(w, parent, name, out));
+	r = made_find(w, parent, name, out);
+	if (r == -ENOENT && !view_is_fixed(parent) &&
+	    view_refresh_after(w, VIEW_REFRESH_MIN_NS) == 1)
+		r = made_find(w, parent, name, out);
+	return report(w, parent, r);
+}
+
+int view_getattr(struct view *w, uint64_t node, struct view_attr *out)
+{
+	if (node_is_entry(node))
+		return report(w, node, tree_attr(w, node, out));
+	return made_attr(w, node, out);
+}
+
+int view_readlink(struct view *w, uint64_t node, struct buf *out)
+{
+	if (node_is_entry(node))
+		return report(w, node, tree_link(w, node, out));
+	return made_link(w, node, out);
+}
+
+int view_readdir(struct view *w, uint64_t node, uint64_t cookie,
+		 view_dir_fn *fn, void *arg)
+{
+	if (node_is_entry(node))
+		return report(w, node, tree_list(w, node, cookie, fn, arg));
+	return report(w, node, made_list(w, node, cookie, fn, arg));
+}
+
+int view_read(struct view *w, uint64_t node, uint64_t off, void *out,
+	      size_t len, size_t *out_len)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+	int r;
+
+	if (node_is_entry(node))
+		return report(w, node,
+			      tree_read(w, node, off, out, len, out_len));
+	r = made_text(w, node, &text);
+	if (r < 0)
+		return r;
+	*out_len = off < text.len ? MIN(len, text.len - (size_t)off) : 0;
+	if (*out_len > 0)
+		memcpy(out, text.data + off, *out_len);
+	return 0;
+}
+
+int view_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
+	      uint64_t *out)
+{
+	struct view_attr a;
+	int r;
+
+	if (node_is_entry(node))
+		return report(w, node, tree_hole(w, node, off, hole, out));
+	r = made_attr(w, node, &a);
+	if (r < 0)
+		return r;
+	if (!S_ISREG(a.st.st_mode))
+		return -EINVAL;
+	if (off >= (uint64_t)a.st.st_size)
+		return -ENXIO;
+	*out = hole ? (uint64_t)a.st.st_size : off;
+	return 0;
+}
+
+int view_listxattr(struct view *w, uint64_t node, struct buf *out)
+{
+	if (node_is_entry(node))
+		return report(w, node, tree_xattrs(w, node, out));
+	return 0;
+}
+
+/* Attributes that no entry has: by name only, so that copies stay clean. */
+static int own_xattr(struct view *w, uint64_t node, const char *name,
+		     struct buf *out)
+{
+	struct roster_point p;
+	char machine[ROSTER_NAME_MAX];
+	uint8_t id[16];
+	int64_t changed;
+	int r, i;
+
+	if (strncmp(name, "user.vmbackup.", 14) != 0)
+		return -ENODATA;
+	name += 14;
+	if (strcmp(name, "content_id") == 0) {
+		r = view_content_id(w, node, id);
+		if (r < 0)
+			return r == -EINVAL ? -ENODATA : r;
+		for (i = 0; i < 16; i++)
+			buf_printf(out, "%02x", id[i]);
+		return buf_error(out);
+	}
+	if (strcmp(name, "point") != 0 && strcmp(name, "vm") != 0)
+		return -ENODATA;
+	r = view_node_point(w, node, &p);
+	if (r == 0)
+		r = roster_machine(w->roster, p.machine, machine, &changed);
+	if (r < 0)
+		return r;
+	buf_put(out, machine, strlen(machine));
+	if (*name == 'p')
+		buf_printf(out, "/%s", p.name);
+	return buf_error(out);
+}
+
+int view_getxattr(struct view *w, uint64_t node, const char *name,
+		  struct buf *out)
+{
+	int r = -ENODATA;
+
+	if (node_is_entry(node))
+		r = report(w, node, tree_xattr(w, node, name, out));
+	return r == -ENODATA ? own_xattr(w, node, name, out) : r;
+}
+
+void view_describe(struct view *w, uint64_t node, struct buf *out)
+{
+	if (node_is_entry(node))
+		tree_describe(w, node, out);
+	else
+		made_describe(w, node, out);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The inside of the namespace; for fs/ alone. */
+#ifndef FS_VIEW_INTERNAL_H
+#define FS_VIEW_INTERNAL_H
+
+#include "fs/view.h"
+
+#include <pthread.h>
+
+#include "fs/roster.h"
+#include "store/entry.h"
+
+struct leaf;
+struct leaves;
+
+struct view {
+	struct vault *vault; /* borrowed */
+	const uint8_t *sipkey; /* borrowed from the vault */
+	struct roster *roster; /* owned */
+	struct leaves *leaves; /* owned */
+	uid_t uid; /* of what the view makes */
+	gid_t gid;
+	int64_t started_ns;
+	pthread_mutex_t lock; /* protects what follows */
+	bool refreshing; /* some thread lists the vault now */
+	int64_t refreshed_ns; /* monotonic; when it was last listed */
+};
+
+/* ---- node numbers ---- */
+
+enum node_kind_made {
+	MADE_ROOT = 0, /* VIEW_ROOT */
+	MADE_VMS,
+	MADE_IDS,
+	MADE_TAGS,
+	MADE_HIDDEN, /* .vmbackupfs */
+	MADE_VM, /* b: machine */
+	MADE_LATEST, /* a: machine, b: the point that it led to */
+	MADE_POINT, /* b: point */
+	MADE_POINT_JSON, /* b: point */
+	MADE_ID, /* b: point */
+	MADE_TAG, /* b: tag */
+	MADE_TAG_VM, /* a: tag, b: machine */
+	MADE_TAG_POINT, /* a: tag, b: point */
+	MADE_STATUS, /* b: milliseconds when it was looked up, so that no page
+		      * of an older text is shown */
+	MADE_STATS, /* b: the same */
+	MADE_VERSION,
+	MADE_KINDS
+};
+
+static inline uint64_t node_made(enum node_kind_made kind, uint32_t a,
+				 uint64_t b)
+{
+	return (uint64_t)kind << 54 | (uint64_t)a << 36 | b;
+}
+
+static inline bool node_is_entry(uint64_t node)
+{
+	return node >> 62 == 1;
+}
+
+/* MADE_KINDS where it is none. */
+static inline enum node_kind_made node_kind(uint64_t node)
+{
+	uint64_t kind = node >> 54;
+
+	if (node == VIEW_ROOT)
+		return MADE_ROOT;
+	return kind == 0 || kind >= MADE_KINDS ? MADE_KINDS
+					       : (enum node_kind_made)kind;
+}
+
+static inline uint32_t node_a(uint64_t node)
+{
+	return node >> 36 & ROSTER_SERIAL_MAX;
+}
+
+static inline uint64_t node_b(uint64_t node)
+{
+	return node & ((UINT64_C(1) << 36) - 1);
+}
+
+static inline uint64_t node_entry(uint32_t point, uint64_t leaf, size_t slot)
+{
+	return UINT64_C(1) << 62 | (uint64_t)point << 44 | leaf << 10 | slot;
+}
+
+static inline uint32_t node_point(uint64_t node)
+{
+	return node >> 44 & ROSTER_SERIAL_MAX;
+}
+
+static inline uint64_t node_leaf(uint64_t node)
+{
+	return node >> 10 & ((UINT64_C(1) << 34) - 1);
+}
+
+static inline size_t node_slot(uint64_t node)
+{
+	return node & 1023;
+}
+
+/* ---- entries of trees (view_tree.c, view_read.c) ---- */
+
+/* An entry that a node number names. */
+struct spot {
+	struct leaf *leaf; /* held */
+	struct entry e; /* borrowed from the leaf, as dirkey */
+	const uint8_t *dirkey;
+	size_t dirkey_len;
+	uint32_t point; /* 0: of any */
+	uint32_t hint; /* a point that has the leaf */
+};
+void spot_release(struct spot *s);
+#define AUTO_SPOT CLEANUP(spot_release)
+MUST_CHECK int spot_load(struct view *w, uint64_t node, struct spot *out);
+/* The key of the directory that the spot is. Ask buf_error(). */
+void spot_key(const struct spot *s, struct buf *key);
+
+/* The top of a point's tree. -ENOENT where it has none. */
+MUST_CHECK int tree_top(struct view *w, const struct roster_point *p,
+			struct view_attr *out);
+MUST_CHECK int tree_find(struct view *w, uint64_t parent, const char *name,
+			 struct view_attr *out);
+MUST_CHECK int tree_attr(struct view *w, uint64_t node, struct view_attr *out);
+MUST_CHECK int tree_list(struct view *w, uint64_t node, uint64_t cookie,
+			 view_dir_fn *fn, void *arg);
+/* Append "web1/<time>:files/<path>". */
+void tree_describe(struct view *w, uint64_t node, struct buf *out);
+
+MUST_CHECK int tree_link(struct view *w, uint64_t node, struct buf *out);
+MUST_CHECK int tree_read(struct view *w, uint64_t node, uint64_t off, void *out,
+			 size_t len, size_t *out_len);
+MUST_CHECK int tree_hole(struct view *w, uint64_t node, uint64_t off, bool hole,
+			 uint64_t *out);
+MUST_CHECK int tree_xattr(struct view *w, uint64_t node, const char *name,
+			  struct buf *out);
+MUST_CHECK int tree_xattrs(struct view *w, uint64_t node, struct buf *out);
+
+/* ---- what the view makes (view_made.c) ---- */
+
+MUST_CHECK int made_find(struct view *w, uint64_t parent, const char *name,
+			 struct view_attr *out);
+MUST_CHECK int made_attr(struct view *w, uint64_t node, struct view_attr *out);
+MUST_CHECK int made_list(struct view *w, uint64_t node, uint64_t cookie,
+			 view_dir_fn *fn, void *arg);
+MUST_CHECK int made_link(struct view *w, uint64_t node, struct buf *out);
+/* The whole text of a file. */
+MUST_CHECK int made_text(struct view *w, uint64_t node, struct buf *out);
+void made_describe(struct view *w, uint64_t node, struct buf *out);
+/* The point that a node belongs to: -ENODATA where to none, or to any. */
+MUST_CHECK int view_node_point(struct view *w, uint64_t node,
+			       struct roster_point *out);
+
+/* ---- .vmbackupfs (view_status.c) ---- */
+
+/* The texts are filled up to a multiple of this with spaces: their size is
+ * known before they are. */
+#define STATUS_SIZE 4096
+MUST_CHECK int status_json(struct view *w, struct buf *out);
+MUST_CHECK int status_stats(struct view *w, struct buf *out);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Makes one recovery point of paths: scan, compare with the parent, read what changed, commit. */
+#ifndef SRC_BACKUP_H
+#define SRC_BACKUP_H
+
+#include "store/base/attrs.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct backup;
+struct exclude;
+struct vault;
+
+struct backup_options {
+	const char *vm; /* NULL: the host's name */
+	const char *host; /* NULL: the host's name */
+	const char *const *sources;
+	int nsources;
+	const char *const *tags;
+	int ntags;
+	const struct exclude *exclude;
+	bool exclude_caches, one_file_system;
+	bool dry_run; /* walk and read, store nothing */
+	bool skip_if_unchanged; /* no point where the tree equals the parent's */
+	bool force; /* read every file, whatever the parent says */
+	const char *parent; /* a point's name; NULL: the machine's latest with the same sources */
+	int level; /* zstd */
+	unsigned int threads; /* 0: one a core */
+	int64_t time_ns; /* of the point; 0: now */
+};
+
+/* Counters, as they grow. */
+struct backup_progress {
+	uint64_t files_new, files_changed, files_unmodified;
+	uint64_t dirs, others;
+	uint64_t entries; /* walked so far */
+	uint64_t bytes_done; /* of regular files passed, read or not */
+	uint64_t bytes_read;
+	uint64_t bytes_new; /* plaintext of new chunks */
+	uint64_t bytes_packed;
+	uint64_t errors;
+	uint64_t total_entries, total_bytes; /* of the parent, as an estimate; 0: unknown */
+	double seconds;
+	char current[256]; /* a path */
+};
+
+struct backup_result {
+	struct backup_progress progress;
+	char point_id[33]; /* "" where none was made */
+	char point_name[320]; /* "<vm>/<time>" */
+	bool skipped; /* --skip-if-unchanged, and it was */
+	uint64_t packs_adopted;
+};
+
+/*
+ * Run it. @tick (may be NULL) is called from this thread a few times a second.
+ * Unreadable and changing files are said in words, counted in progress.errors, and mark the point.
+ * Return 0 (the point is durable, or dry run, or skipped), -EINTR (@stop was set), or another
+ * negative errno, said in words: no point was made.
+ */
+MUST_CHECK int backup_run(struct vault *v, const struct backup_options *o,
+			  void (*tick)(void *arg, const struct backup_progress *p),
+			  void *arg, const volatile bool *stop,
+			  struct backup_result *out);
+
+#endif

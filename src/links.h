@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Files with several names: the first name met is read, the others take what it found.
+ * One thread.
+ */
+#ifndef SRC_LINKS_H
+#define SRC_LINKS_H
+
+#include "store/base/attrs.h"
+#include "store/base/buf.h"
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+struct links;
+
+struct link {
+	struct link *next; /* in its bucket */
+	dev_t dev;
+	ino_t ino;
+	nlink_t left; /* names not met yet */
+	bool known; /* the first name was added to the tree: what follows is set */
+	bool failed; /* it could not be read */
+	bool has_acl;
+	struct stat st;
+	struct buf xattrs, content;
+};
+
+MUST_CHECK struct links *links_new(void);
+void links_free(struct links *l);
+/* The file of @st; *first_out: it was not met before. NULL when memory is out. */
+MUST_CHECK struct link *links_find(struct links *l, const struct stat *st,
+				   bool *first_out);
+/* Forget a file all of whose names were added. */
+void links_done(struct links *l, struct link *k);
+
+#endif

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * From a chunk's id to its bytes: database -> pack -> frames -> slice.
+ *
+ * Frames that a read covers whole are decoded straight into the caller's
+ * memory; others through the cache of frames, where neighbours find them.
+ * The compressed bytes of a run of frames are fetched with one backend read.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend.h"
+#include "store/base/bytes.h"
+#include "store/base/hex.h"
+#include "store/base/lock.h"
+#include "store/base/log.h"
+#include "store/cache.h"
+#include "store/catalog.h"
+#include "store/vault_internal.h"
+
+/* Compressed bytes fetched at once. */
+#define FETCH_MAX (2u << 20)
+
+struct frame_data {
+	uint32_t len;
+	uint8_t data[];
+};
+
+void frame_free(void *object)
+{
+	free(object);
+}
+
+/* Part of a pack in memory; grows as needed and is kept by its thread. */
+struct window {
+	uint8_t *data; /* owned */
+	size_t cap;
+	uint64_t off, len; /* what part it holds */
+};
+
+static pthread_key_t window_key;
+static pthread_once_t window_once = PTHREAD_ONCE_INIT;
+
+static void window_free(void *arg)
+{
+	struct window *w = arg;
+
+	free(w->data);
+	free(w);
+}
+
+static void window_init(void)
+{
+	pthread_key_create(&window_key, window_free);
+}
+
+static struct window *window_thread(void)
+{
+	struct window *w;
+
+	pthread_once(&window_once, window_init);
+	w = pthread_getspecific(window_key);
+	if (!w) {
+		w = calloc(1, sizeof(*w));
+		if (w && pthread_setspecific(window_key, w) != 0) {
+			free(w);
+			w = NULL;
+		}
+	}
+	if (w)
+		w->len = 0;
+	return w;
+}
+
+/* ---- packs ---- */
+
+void pack_info_free(void *object)
+{
+	struct pack_info *p = object;
+
+	if (!p)
+		return;
+	explicit_bzero(&p->key, sizeof(p->key));
+	free(p->frames);
+	free(p);
+}
+
+static int pack_load(void *arg, const struct cache_key *key, void **object_out,
+		     size_t *bytes_out)
+{
+	struct vault *v = arg;
+	struct pack_info *p = calloc(1, sizeof(*p));
+	AUTO_BUF struct buf dir = BUF_INIT;
+	struct pack_dir frames = { 0 };
+	char name[OBJECT_NAME_MAX];
+	struct pack_row row;
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	r = catalog_get_pack(v->catalog, (int64_t)get_le64(key->b), &row, &dir);
+	if (r < 0)
+		goto out;
+	p->no = row.no;
+	p->size = row.size;
+	p->kind = row.kind;
+	memcpy(p->name, row.name, sizeof(p->name));
+	r = format_pack_object_name(row.name, p->object);
+	if (r == 0)
+		r = format_pack_key_name(row.name, name);
+	if (r == 0)
+		r = keyring_seal_key(v->keyring, row.kind, name, row.salt,
+				     &p->key);
+	if (r == 0)
+		r = format_get_dir(dir.data, dir.len, row.name, true, &frames);
+	p->frames = frames.frames;
+	p->nframes = frames.nframes;
+out:
+	if (r < 0) {
+		pack_info_free(p);
+		return r;
+	}
+	*object_out = p;
+	*bytes_out = sizeof(*p) + p->nframes * sizeof(*p->frames);
+	return 0;
+}
+
+static void pack_key(struct cache_key *key, int64_t no, uint32_t frame)
+{
+	memset(key, 0, sizeof(*key));
+	put_le64(key->b, (uint64_t)no);
+	put_le32(key->b + 8, frame);
+}
+
+int pack_get(struct vault *v, int64_t no, struct pack_info **out)
+{
+	struct cache_key key;
+	void *object;
+	int r;
+
+	pack_key(&key, no, 0);
+	r = cache_get(v->packs, &key, pack_load, v, &object);
+	*out = object;
+	return r;
+}
+
+void pack_put(struct vault *v, struct pack_info *p)
+{
+	struct cache_key key;
+
+	if (!p)
+		return;
+	pack_key(&key, p->no, 0);
+	cache_put(v->packs, &key);
+}
+
+/* ---- frames ---- */
+
+/* A run of frames being read. */
+struct run {
+	struct vault *vault;
+	struct pack_info *pack;
+	struct window *window;
+	uint32_t last; /* the last frame that will be wanted */
+};
+
+static int fetch(struct run *r, uint32_t number, uint8_t **out)
+{
+	const struct frame *f = &r->pack->frames[number];
+	struct window *w = r->window;
+	uint64_t len = f->clen + CRYPT_TAG_LEN;
+	uint32_t i;
+	int err;
+
+	if (f->off < w->off || f->off + len > w->off + w->len) {
+		for (i = number + 1; i <= r->last; i++) {
+			uint64_t more = r->pack->frames[i].clen +
+					CRYPT_TAG_LEN;
+
+			if (len + more > FETCH_MAX)
+				break;
+			len += more;
+		}
+		w->len = 0;
+		if (w->cap < len) {
+			free(w->data);
+			w->cap = 0;
+			w->data = malloc(len);
+			if (!w->data)
+				return -ENOMEM;
+			w->cap = len;
+		}
+		err = vault_get(r->vault, r->pack->object, f->off, w->data,
+				len);
+		if (err < 0)
+			return err;
+		w->off = f->off;
+		w->len = len;
+	}
+	*out = w->data + (f->off - w->off);
+	return 0;
+}
+
+/* Decode frame @number to @out, which has room for its plaintext. */
+static int decode(struct run *r, uint32_t number, void *out)
+{
+	const struct frame *f = &r->pack->frames[number];
+	uint8_t *in;
+	int err = fetch(r, number, &in);
+
+	if (err == 0)
+		err = format_open_frame(&r->pack->key, number, f, in, out);
+	if (err == -EBADMSG) {
+		atomic_fetch_add(&r->vault->damage, 1);
+		(void)fail(err, "%s: damaged: bytes %llu to %llu do not match "
+			   "their seal", r->pack->object,
+			   (unsigned long long)f->off,
+			   (unsigned long long)f->off + f->clen +
+				   CRYPT_TAG_LEN);
+	}
+	return err;
+}
+
+static int frame_load(void *arg, const struct cache_key *key, void **object_out,
+		      size_t *bytes_out)
+{
+	struct run *r = arg;
+	uint32_t number = get_le32(key->b + 8);
+	struct frame_data *d;
+	int err;
+
+	d = malloc(sizeof(*d) + r->pack->frames[number].plen);
+	if (!d)
+		return -ENOMEM;
+	d->len = r->pack->frames[number].plen;
+	err = decode(r, number, d->data);
+	if (err < 0) {
+		free(d);
+		return err;
+	}
+	*object_out = d;
+	*bytes_out = sizeof(*d) + d->len;
+	return 0;
+}
+
+/* Copy bytes [@off, @off + @len) of frame @number to @out. */
+static int read_frame(struct run *r, uint32_t number, uint32_t off,
+		      uint32_t len, uint8_t *out)
+{
+	struct cache_key key;
+	struct frame_data *d;
+	void *object;
+	int err;
+
+	pack_key(&key, r->pack->no, number);
+	if (off == 0 && len == r->pack->frames[number].plen) {
+		object = cache_peek(r->vault->frames, &key);
+		if (!object)
+			return decode(r, number, out);
+	} else {
+		err = cache_get(r->vault->frames, &key, frame_load, r,
+				&object);
+		if (err < 0)
+			return err;
+	}
+	d = object;
+	memcpy(out, d->data + off, len);
+	cache_put(r->vault->frames, &key);
+	return 0;
+}
+
+/* ---- chunks ---- */
+
+/* Bytes [@off, @off + @len) of the chunk at @loc. */
+static int read_loc(struct vault *v, const struct chunk_loc *loc, uint32_t off,
+		    uint32_t len, uint8_t *out)
+{
+	struct run run = { .vault = v };
+	uint64_t skip = (uint64_t)loc->off + off, end = skip + len, sum = 0;
+	uint32_t i;
+	int r = pack_get(v, loc->pack, &run.pack);
+
+	if (r < 0)
+		return r;
+	run.window = window_thread();
+	if (!run.window)
+		r = -ENOMEM;
+	for (i = loc->frame; i < run.pack->nframes && sum < end; i++) {
+		sum += run.pack->frames[i].plen;
+		run.last = i;
+	}
+	if (r == 0 && (loc->frame >= run.pack->nframes || sum < end))
+		r = fail(-EBADMSG, "%s: its directory and the index disagree: "
+			 "delete the local cache", run.pack->object);
+	for (i = loc->frame; r == 0 && len > 0; i++) {
+		uint32_t plen = run.pack->frames[i].plen, n;
+
+		if (skip >= plen) {
+			skip -= plen;
+			continue;
+		}
+		n = MIN(len, plen - (uint32_t)skip);
+		r = read_frame(&run, i, (uint32_t)skip, n, out);
+		out += n;
+		len -= n;
+		skip = 0;
+	}
+	pack_put(v, run.pack);
+	return r;
+}
+
+static bool was_verified(struct vault *v, const struct id *id, bool set)
+{
+	struct id *slot = &v->verified[id_hash(id) % ARRAY_SIZE(v->verified)];
+
+	SCOPED_LOCK(&v->lock);
+	if (set)
+		*slot = *id;
+	return id_equal(slot, id);
+}
+
+static int rehash(struct vault *v, uint8_t type, const struct id *id,
+		  const void *data, size_t len)
+{
+	char hex[2 * ID_LEN + 1];
+	struct id real;
+	int r = keyring_id(v->keyring, type, data, len, &real);
+
+	if (r < 0)
+		return r;
+	if (!id_equal(&real, id)) {
+		atomic_fetch_add(&v->damage, 1);
+		hex_encode(id->b, ID_LEN, hex);
+		return fail(-EBADMSG, "chunk %s: its bytes are authentic but "
+			    "not those of its name: whoever wrote it wrote "
+			    "something else", hex);
+	}
+	was_verified(v, id, true);
+	return 0;
+}
+
+static int read_verified(struct vault *v, const struct chunk_loc *loc,
+			 const struct id *id, uint32_t off, uint32_t len,
+			 uint8_t *out)
+{
+	uint8_t *whole;
+	int r;
+
+	if (!v->verify || was_verified(v, id, false))
+		return read_loc(v, loc, off, len, out);
+	whole = malloc(loc->len);
+	if (!whole)
+		return -ENOMEM;
+	r = read_loc(v, loc, 0, loc->len, whole);
+	if (r == 0)
+		r = rehash(v, loc->type, id, whole, loc->len);
+	if (r == 0)
+		memcpy(out, whole + off, len);
+	free(whole);
+	return r;
+}
+
+/* Errors after which another copy of the chunk is worth trying. */
+static bool try_other(int r)
+{
+	return r == -EBADMSG || r == -ENOENT || r == -EIO;
+}
+
+/*
+ * The next pack that holds the chunk. @refreshed: the index was read again,
+ * once a read.
+ */
+static int locate(struct vault *v, const struct id *id, int64_t after,
+		  bool *refreshed, struct chunk_loc *out)
+{
+	int r = catalog_find_chunk(v->catalog, id, after, out);
+
+	if (r == -ENOENT && after == 0 && !*refreshed) {
+		*refreshed = true;
+		r = vault_refresh(v);
+		if (r == 0)
+			r = catalog_find_chunk(v->catalog, id, 0, out);
+	}
+	return r;
+}
+
+static int missing(struct vault *v, const struct id *id, const char *why)
+{
+	char hex[2 * ID_LEN + 1];
+
+	atomic_fetch_add(&v->damage, 1);
+	hex_encode(id->b, ID_LEN, hex);
+	return fail(-EBADMSG, "chunk %s: %s; run \"vmbackup check\" to see "
+		    "what is affected", hex, why);
+}
+
+int chunk_read(struct vault *v, uint8_t type, const struct id *id,
+	       uint32_t total, uint32_t off, uint32_t len, void *out)
+{
+	struct chunk_loc loc = { 0 };
+	bool refreshed = false;
+	int r, last = 0;
+
+	for (;;) {
+		r = locate(v, id, loc.pack, &refreshed, &loc);
+		if (r == -ENOENT)
+			break;
+		if (r < 0)
+			return r;
+		if (loc.type != type || loc.len != total || off > total ||
+		    len > total - off) {
+			last = -EBADMSG;
+			continue;
+		}
+		last = read_verified(v, &loc, id, off, len, out);
+		if (!try_other(last))
+			return last;
+	}
+	if (last == -EIO)
+		return last;
+	return missing(v, id, last == -EBADMSG ? "damaged"
+			      : last == -ENOENT ? "its pack is missing"
+						: "no index knows it");
+}
+
+int chunk_read_all(struct vault *v, uint8_t type, const struct id *id,
+		   struct buf *out)
+{
+	struct chunk_loc loc;
+	bool refreshed = false;
+	int r = locate(v, id, 0, &refreshed, &loc);
+
+	if (r == -ENOENT)
+		return missing(v, id, "no index knows it");
+	if (r < 0)
+		return r;
+	if (loc.len > FORMAT_CHUNK_MAX)
+		return missing(v, id, "damaged");
+	r = buf_reserve(out, loc.len);
+	if (r == 0)
+		r = chunk_read(v, type, id, loc.len, 0, loc.len,
+			       out->data + out->len);
+	if (r == 0)
+		out->len += loc.len;
+	return r;
+}
+
+void chunk_prefetch(struct vault *v, const struct id *id, uint32_t off,
+		    uint32_t len)
+{
+	struct chunk_loc loc;
+	struct pack_info *p;
+	uint64_t from, to;
+	uint32_t i;
+
+	if (catalog_find_chunk(v->catalog, id, 0, &loc) < 0 ||
+	    pack_get(v, loc.pack, &p) < 0)
+		return;
+	from = (uint64_t)loc.off + off;
+	to = from + len;
+	for (i = loc.frame; i < p->nframes && to > 0; i++) {
+		struct run run = { v, p, window_thread(), i };
+		uint64_t plen = p->frames[i].plen;
+		struct cache_key key;
+		void *object;
+
+		if (from < plen && run.window) {
+			pack_key(&key, p->no, i);
+			if (cache_get(v->frames, &key, frame_load, &run,
+				      &object) < 0)
+				break;
+			cache_put(v->frames, &key);
+		}
+		from = from > plen ? from - plen : 0;
+		to = to > plen ? to - plen : 0;
+	}
+	pack_put(v, p);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "store/entry.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/content.h"
+
+#define NSEC_MAX 999999999
+
+bool entry_name_ok(const void *name, size_t len)
+{
+	const char *s = name;
+
+	if (len == 0 || len > ENTRY_NAME_MAX)
+		return false;
+	if (s[0] == '.' && (len == 1 || (len == 2 && s[1] == '.')))
+		return false;
+	return !memchr(s, '/', len) && !memchr(s, '\0', len);
+}
+
+static void put_fields(struct buf *out, const struct entry *e)
+{
+	buf_put_bytes(out, e->name, e->name_len);
+	buf_put_u8(out, e->flags);
+	buf_put_varint(out, e->mode);
+	buf_put_varint(out, e->uid);
+	buf_put_varint(out, e->gid);
+	buf_put_varint(out, e->nlink);
+	buf_put_varint(out, e->size);
+	buf_put_svarint(out, e->mtime.sec);
+	buf_put_varint(out, e->mtime.nsec);
+	buf_put_svarint(out, e->ctime.sec);
+	buf_put_varint(out, e->ctime.nsec);
+	buf_put_varint(out, e->ino);
+	buf_put_varint(out, e->dev);
+	if (S_ISCHR(e->mode) || S_ISBLK(e->mode)) {
+		buf_put_varint(out, e->rdev_major);
+		buf_put_varint(out, e->rdev_minor);
+	}
+	if (S_ISLNK(e->mode))
+		buf_put_bytes(out, e->target, e->target_len);
+	if (e->flags & ENTRY_XATTRS)
+		buf_put_bytes(out, e->xattrs, e->xattrs_len);
+	if (e->flags & ENTRY_XATTRS_CHUNK) {
+		buf_put(out, e->xattrs_id.b, ID_LEN);
+		buf_put_varint(out, e->xattrs_len);
+	}
+	if (S_ISREG(e->mode))
+		buf_put(out, e->content, e->content_len);
+}
+
+void entry_put(struct buf *out, const struct entry *e)
+{
+	uint8_t raw[10];
+	size_t n = 0, start, len;
+	uint64_t v;
+
+	/* The length goes in front once it is known. */
+	if (buf_reserve(out, sizeof(raw)) < 0)
+		return;
+	start = out->len;
+	out->len += sizeof(raw);
+	put_fields(out, e);
+	if (buf_error(out) < 0)
+		return;
+	len = out->len - start - sizeof(raw);
+	for (v = len; v >= 0x80; v >>= 7)
+		raw[n++] = (uint8_t)(v | 0x80);
+	raw[n++] = (uint8_t)v;
+	memcpy(out->data + start, raw, n);
+	memmove(out->data + start + n, out->data + start + sizeof(raw), len);
+	out->len = start + n + len;
+}
+
+static void get_times(struct reader *r, struct entry *e)
+{
+	e->mtime.sec = reader_svarint(r);
+	e->mtime.nsec = (uint32_t)reader_varint_max(r, NSEC_MAX);
+	e->ctime.sec = reader_svarint(r);
+	e->ctime.nsec = (uint32_t)reader_varint_max(r, NSEC_MAX);
+}
+
+static void get_xattrs(struct reader *r, struct entry *e)
+{
+	const uint8_t *id;
+	size_t len;
+
+	if (e->flags & ENTRY_XATTRS) {
+		e->xattrs = reader_bytes(r, ENTRY_XATTR_INLINE_MAX, &len);
+		e->xattrs_len = (uint32_t)len;
+		if (!r->bad && xattrs_check(e->xattrs, len) < 0)
+			r->bad = true;
+	}
+	if (e->flags & ENTRY_XATTRS_CHUNK) {
+		id = reader_get(r, ID_LEN);
+		if (id)
+			memcpy(e->xattrs_id.b, id, ID_LEN);
+		e->xattrs_len =
+			(uint32_t)reader_varint_max(r, ENTRY_XATTRS_MAX);
+		if (e->xattrs_len == 0)
+			r->bad = true;
+	}
+}
+
+static bool mode_ok(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+	case S_IFDIR:
+	case S_IFLNK:
+	case S_IFIFO:
+	case S_IFSOCK:
+	case S_IFCHR:
+	case S_IFBLK:
+		return (mode & ~(uint32_t)(S_IFMT | 07777)) == 0;
+	default:
+		return false;
+	}
+}
+
+int entry_get(struct reader *outer, struct entry *e)
+{
+	struct reader inner, *r = &inner;
+	const uint8_t *body, *start = outer->p;
+	size_t len;
+
+	memset(e, 0, sizeof(*e));
+	body = reader_bytes(outer, ENTRY_MAX, &len);
+	if (!body)
+		return -EBADMSG;
+	e->raw = start;
+	e->raw_len = (uint32_t)(outer->p - start);
+	reader_init(r, body, len);
+	e->name = reader_bytes(r, ENTRY_NAME_MAX, &len);
+	e->name_len = (uint32_t)len;
+	e->flags = reader_u8(r);
+	e->mode = (uint32_t)reader_varint_max(r, UINT32_MAX);
+	e->uid = (uint32_t)reader_varint_max(r, UINT32_MAX);
+	e->gid = (uint32_t)reader_varint_max(r, UINT32_MAX);
+	e->nlink = reader_varint_max(r, UINT32_MAX);
+	e->size = reader_varint_max(r, CONTENT_SIZE_MAX);
+	get_times(r, e);
+	e->ino = reader_varint(r);
+	e->dev = (uint32_t)reader_varint_max(r, UINT32_MAX);
+	if (r->bad || !mode_ok(e->mode) || (e->flags & ~7) ||
+	    (e->flags & (ENTRY_XATTRS | ENTRY_XATTRS_CHUNK)) ==
+		    (ENTRY_XATTRS | ENTRY_XATTRS_CHUNK) ||
+	    (e->name_len && !entry_name_ok(e->name, e->name_len)))
+		return -EBADMSG;
+	if (S_ISCHR(e->mode) || S_ISBLK(e->mode)) {
+		e->rdev_major = (uint32_t)reader_varint_max(r, UINT32_MAX);
+		e->rdev_minor = (uint32_t)reader_varint_max(r, UINT32_MAX);
+	}
+	if (S_ISLNK(e->mode)) {
+		e->target = reader_bytes(r, ENTRY_TARGET_MAX, &len);
+		e->target_len = (uint32_t)len;
+		if (!e->target || len == 0 || memchr(e->target, '\0', len))
+			return -EBADMSG;
+	}
+	get_xattrs(r, e);
+	if (!r->bad && S_ISREG(e->mode)) {
+		e->content_len = (uint32_t)reader_left(r);
+		e->content = reader_get(r, e->content_len);
+		if (content_check(e->content, e->content_len, e->size) < 0)
+			return -EBADMSG;
+	}
+	return reader_done(r) ? 0 : -EBADMSG;
+}
+
+uint64_t xattrs_begin(struct reader *r, const uint8_t *list, size_t len)
+{
+	reader_init(r, list, len);
+	return reader_varint_max(r, len);
+}
+
+bool xattrs_next(struct reader *r, struct xattr *out)
+{
+	out->name = (const char *)reader_bytes(r, ENTRY_NAME_MAX,
+					       &out->name_len);
+	out->value = reader_bytes(r, 64u << 10, &out->value_len);
+	return !r->bad;
+}
+
+static int compare_names(const struct xattr *a, const struct xattr *b)
+{
+	int c = memcmp(a->name, b->name, MIN(a->name_len, b->name_len));
+
+	if (c != 0)
+		return c;
+	return a->name_len < b->name_len ? -1 : a->name_len > b->name_len;
+}
+
+int xattrs_check(const uint8_t *list, size_t len)
+{
+	struct xattr last = { 0 }, x;
+	struct reader r;
+	uint64_t i, n = xattrs_begin(&r, list, len);
+
+	for (i = 0; i < n && !r.bad; i++) {
+		if (!xattrs_next(&r, &x) || x.name_len == 0 ||
+		    memchr(x.name, '\0', x.name_len))
+			return -EBADMSG;
+		if (i > 0 && compare_names(&last, &x) >= 0)
+			return -EBADMSG;
+		last = x;
+	}
+	return n > 0 && reader_done(&r) ? 0 : -EBADMSG;
+}
+
+void xattrs_put(struct buf *out, const char *name, const void *value,
+		size_t len)
+{
+	buf_put_bytes(out, name, strlen(name));
+	buf_put_bytes(out, value, len);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One name in a tree: encoding, decoding, checking.
+ *
+ * Bytes (vmbackup-vault(5)):
+ *
+ *     varint length of what follows
+ *     varint length, name (no '/', no NUL, not "." or "..", at most 255; empty
+ *                         for the root of the tree alone)
+ *     u8     flags (enum entry_flags)
+ *     varint mode, uid, gid, nlink, size
+ *     svarint mtime seconds, varint mtime nanoseconds
+ *     svarint ctime seconds, varint ctime nanoseconds
+ *     varint source inode number, varint source device rank
+ *     char and block devices:  varint major, varint minor
+ *     symbolic links:          varint length, target
+ *     ENTRY_XATTRS:            varint length, list of extended attributes
+ *     ENTRY_XATTRS_CHUNK:      32 id, varint length of a chunk holding the list
+ *     regular files:           content (content.h), to the end
+ *
+ * A list of extended attributes: varint count, then each varint length, name,
+ * varint length, value; sorted by name, no name twice.
+ */
+#ifndef STORE_ENTRY_H
+#define STORE_ENTRY_H
+
+#include "store/base/attrs.h"
+#include "store/base/buf.h"
+#include "store/id.h"
+
+#include <stdbool.h>
+
+#define ENTRY_NAME_MAX 255
+#define ENTRY_TARGET_MAX 4095
+#define ENTRY_XATTR_INLINE_MAX 2048 /* a longer list goes to a chunk */
+#define ENTRY_XATTRS_MAX (8u << 20)
+#define ENTRY_MAX (32u << 10)
+
+enum entry_flags {
+	ENTRY_XATTRS = 1 << 0,
+	ENTRY_XATTRS_CHUNK = 1 << 1,
+	ENTRY_ACL = 1 << 2, /* among the xattrs is a POSIX ACL */
+};
+
+struct timestamp {
+	int64_t sec;
+	uint32_t nsec;
+};
+
+struct entry {
+	const uint8_t *name; /* borrowed, as all pointers here */
+	uint32_t name_len;
+	uint8_t flags;
+	uint32_t mode; /* as st_mode */
+	uint32_t uid, gid;
+	uint64_t nlink;
+	uint64_t size; /* as st_size, directories included */
+	struct timestamp mtime, ctime;
+	uint64_t ino; /* the source's */
+	uint32_t dev; /* rank of the source's st_dev in the scan, 0 first */
+	uint32_t rdev_major, rdev_minor;
+	const uint8_t *target; /* symbolic links */
+	uint32_t target_len;
+	const uint8_t *xattrs; /* ENTRY_XATTRS: the encoded list */
+	uint32_t xattrs_len; /* of the list, wherever it is */
+	struct id xattrs_id; /* ENTRY_XATTRS_CHUNK */
+	const uint8_t *content; /* regular files: encoded content */
+	uint32_t content_len;
+	const uint8_t *raw; /* after decoding: the whole entry as stored */
+	uint32_t raw_len;
+};
+
+/* Append the encoding. Ask buf_error(). */
+void entry_put(struct buf *out, const struct entry *e);
+/* Decode the entry at the reader and pass it. Every field is bounded and the content's
+ * form is checked. Return 0 or -EBADMSG (silent). @e borrows from the input. */
+MUST_CHECK int entry_get(struct reader *r, struct entry *e);
+/* Is this a name that may stand in a directory? */
+bool entry_name_ok(const void *name, size_t len);
+
+/* Walk an encoded list of extended attributes. */
+struct xattr {
+	const char *name; /* not NUL-terminated */
+	size_t name_len;
+	const uint8_t *value;
+	size_t value_len;
+};
+/* Check a whole list. Return 0 or -EBADMSG (silent). */
+MUST_CHECK int xattrs_check(const uint8_t *list, size_t len);
+/* Begin walking a list; return the count. */
+uint64_t xattrs_begin(struct reader *r, const uint8_t *list, size_t len);
+/* The next one; false when bad. */
+bool xattrs_next(struct reader *r, struct xattr *out);
+/* Append one attribute to a list under construction (the count is the caller's). */
+void xattrs_put(struct buf *out, const char *name, const void *value,
+		size_t len);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Key slots: the vault's master key, sealed under a passphrase or a key file.
+ *
+ * Object key/<slot> is a box (format.h) of type OBJECT_KEY bound to that name,
+ * whose base key is the slot's. Clear text, a JSON document of one line:
+ * {"kdf":"scrypt","log_n":17,"r":8,"p":1,"salt":"<64 digits>","info":{...}} or
+ * {"kdf":"keyfile","salt":"<64 digits>","info":{...}}; info is what people see.
+ * Plaintext: the 32 bytes of the master key.
+ */
+#ifndef STORE_KEY_H
+#define STORE_KEY_H
+
+#include "store/vault.h"
+
+#define KEY_SCRYPT_LOG_N 17
+#define KEY_SLOT_MAX (64u << 10) /* a slot object is no longer */
+
+/* Seal @master into a new slot object. @slot: its 32 digits. Return 0 or a negative errno said in words. */
+MUST_CHECK int key_seal(const struct secret *master, const uint8_t *vault_id,
+			struct seam *seam, const char *slot,
+			const struct credential *c, unsigned int scrypt_log_n,
+			const char *info_json, struct buf *out);
+/*
+ * Try one slot object. Return 0; -EKEYREJECTED (another passphrase or kind; silent); -EBADMSG,
+ * -EOPNOTSUPP (said in words). All parameters are bounded before scrypt runs.
+ */
+MUST_CHECK int key_open(const void *data, size_t len, const char *slot,
+			const struct credential *c, struct secret **master_out,
+			uint8_t vault_id_out[VAULT_ID_LEN]);
+/* What key list shows: kind and info (malloc'd). Needs no key. */
+MUST_CHECK int key_describe(const void *data, size_t len, const char *slot,
+			    struct key_info *out);
+
+#endif

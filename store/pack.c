@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Frames are gathered compressed but unsealed, each with room for its tag.
+ * Sealing waits until the pack is full: the salt, and with it the key, depends on
+ * all the chunks in it, so that even a random generator that repeats itself cannot make one
+ * key seal two different packs.
+ */
+#include "config.h"
+
+#include "store/pack.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/base/hex.h"
+#include "store/base/seam.h"
+#include "store/zip.h"
+
+struct pack *pack_new(uint8_t kind)
+{
+	struct pack *p = calloc(1, sizeof(*p));
+	uint8_t head[FORMAT_HEADER_LEN] = { 0 };
+
+	if (!p)
+		return NULL;
+	p->kind = kind;
+	buf_put(&p->bytes, head, sizeof(head));
+	if (buf_error(&p->bytes) < 0) {
+		pack_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void pack_free(struct pack *p)
+{
+	if (!p)
+		return;
+	buf_release(&p->bytes);
+	buf_release(&p->plain_dir);
+	format_release_dir(&p->dir);
+	free(p);
+}
+
+static int grow(void *array, size_t *cap, size_t want, size_t size)
+{
+	void **slot = array;
+	size_t n = *cap ? *cap : 256;
+	void *p;
+
+	if (want <= *cap)
+		return 0;
+	while (n < want)
+		n *= 2;
+	p = reallocarray(*slot, n, size);
+	if (!p)
+		return -ENOMEM;
+	*slot = p;
+	*cap = n;
+	return 0;
+}
+
+int pack_append(struct pack *p, const struct packed_frame *frames,
+		size_t nframes, const struct chunk_ref *chunks, size_t nchunks)
+{
+	static const uint8_t tag[CRYPT_TAG_LEN];
+	struct pack_dir *d = &p->dir;
+	size_t i, bytes = 0;
+
+	for (i = 0; i < nframes; i++)
+		bytes += frames[i].clen + sizeof(tag);
+	if (grow(&d->frames, &p->frames_cap, d->nframes + nframes,
+		 sizeof(*d->frames)) < 0 ||
+	    grow(&d->chunks, &p->chunks_cap, d->nchunks + nchunks,
+		 sizeof(*d->chunks)) < 0 ||
+	    buf_reserve(&p->bytes, bytes) < 0)
+		return -ENOMEM;
+	for (i = 0; i < nchunks; i++) {
+		d->chunks[d->nchunks] = chunks[i];
+		d->chunks[d->nchunks++].frame += (uint32_t)d->nframes;
+	}
+	for (i = 0; i < nframes; i++) {
+		struct frame *f = &d->frames[d->nframes++];
+
+		f->off = p->bytes.len;
+		f->clen = frames[i].clen;
+		f->plen = frames[i].plen;
+		f->codec = frames[i].codec;
+		buf_put(&p->bytes, frames[i].data, frames[i].clen);
+		buf_put(&p->bytes, tag, sizeof(tag));
+	}
+	return 0;
+}
+
+/* The content that the salt is hedged with: all chunk ids, in order. */
+static int hash_ids(const struct pack *p, uint8_t *digest)
+{
+	struct sha256 *h;
+	size_t i;
+	int r = sha256_new(&h);
+
+	for (i = 0; i < p->dir.nchunks && r == 0; i++)
+		r = sha256_update(h, p->dir.chunks[i].id.b, ID_LEN);
+	if (r == 0)
+		r = sha256_finish(h, digest);
+	sha256_free(h);
+	return r;
+}
+
+static int seal_frame(struct pack *p, const struct seal_key *key,
+		      uint32_t number, const struct frame *f)
+{
+	uint8_t aad[FORMAT_FRAME_AAD_LEN];
+
+	format_frame_aad(aad, number, f);
+	return crypt_seal(key, number, aad, sizeof(aad),
+			  p->bytes.data + f->off, f->clen);
+}
+
+/* Directory frame and trailer. */
+static int put_end(struct pack *p, const struct seal_key *key)
+{
+	struct frame f = { .off = p->bytes.len };
+	uint8_t tail[FORMAT_TRAILER_LEN];
+	struct pack_trailer t;
+	ssize_t n = 0;
+	int r;
+
+	format_put_dir(&p->plain_dir, &p->dir);
+	r = buf_error(&p->plain_dir);
+	if (r == 0)
+		r = buf_reserve(&p->bytes, zip_bound(p->plain_dir.len) +
+						   CRYPT_TAG_LEN +
+						   FORMAT_TRAILER_LEN);
+	if (r < 0)
+		return r;
+	f.plen = (uint32_t)p->plain_dir.len;
+	if (zip_thread())
+		n = zip_compress(zip_thread(), p->plain_dir.data,
+				 p->plain_dir.len, p->bytes.data + f.off,
+				 p->bytes.cap - p->bytes.len);
+	f.codec = n > 0 ? CODEC_ZSTD : CODEC_RAW;
+	f.clen = n > 0 ? (uint32_t)n : f.plen;
+	if (n <= 0)
+		memcpy(p->bytes.data + f.off, p->plain_dir.data, f.plen);
+	p->bytes.len += f.clen + CRYPT_TAG_LEN;
+	r = seal_frame(p, key, FORMAT_DIR_FRAME, &f);
+	t = (struct pack_trailer){ f.off, f.clen, f.plen, f.codec };
+	format_put_trailer(tail, &t);
+	buf_put(&p->bytes, tail, sizeof(tail));
+	return r;
+}
+
+int pack_seal(struct pack *p, const struct keyring *k, struct seam *seam,
+	      const char *sid, unsigned int n)
+{
+	struct object_header h = { .type = p->kind };
+	uint8_t digest[CRYPT_SHA256_LEN];
+	char name[OBJECT_NAME_MAX], hex[2 * CRYPT_SHA256_LEN + 1];
+	struct seal_key key;
+	size_t i;
+	int r;
+
+	snprintf(name, sizeof(name), "pack/%s-%u", sid, n);
+	memcpy(h.vault_id, keyring_vault_id(k), VAULT_ID_LEN);
+	r = hash_ids(p, digest);
+	if (r == 0)
+		r = keyring_salt(k, seam, name, digest, h.salt);
+	if (r == 0)
+		r = keyring_seal_key(k, p->kind, name, h.salt, &key);
+	if (r < 0)
+		return r;
+	memcpy(h.commit, key.commit, CRYPT_COMMIT_LEN);
+	memcpy(p->salt, h.salt, CRYPT_SALT_LEN);
+	format_put_header(p->bytes.data, &h);
+	for (i = 0; i < p->dir.nframes && r == 0; i++)
+		r = seal_frame(p, &key, (uint32_t)i, &p->dir.frames[i]);
+	if (r == 0)
+		r = put_end(p, &key);
+	explicit_bzero(&key, sizeof(key));
+	if (r == 0)
+		r = crypt_sha256(p->bytes.data, p->bytes.len, digest);
+	if (r < 0)
+		return r;
+	hex_encode(digest, sizeof(digest), hex);
+	snprintf(p->name, sizeof(p->name), "%s-%u-%s", sid, n, hex);
+	return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A pack under construction, in memory, until it is sealed and named. For store/ alone. */
+#ifndef STORE_PACK_H
+#define STORE_PACK_H
+
+#include "store/base/attrs.h"
+#include "store/base/buf.h"
+#include "store/format.h"
+
+struct pack {
+	uint8_t kind; /* OBJECT_DATA_PACK or OBJECT_TREE_PACK */
+	struct buf bytes; /* the object as it grows */
+	struct pack_dir dir; /* owned */
+	size_t frames_cap, chunks_cap;
+	/* After pack_seal(): */
+	char name[PACK_NAME_MAX];
+	uint8_t salt[CRYPT_SALT_LEN];
+	struct buf plain_dir;
+};
+
+/* A frame ready for a pack. */
+struct packed_frame {
+	const uint8_t *data; /* borrowed */
+	uint32_t clen, plen;
+	uint8_t codec;
+};
+
+MUST_CHECK struct pack *pack_new(uint8_t kind);
+void pack_free(struct pack *p);
+/* Append frames and the chunks in them (whose frame numbers count from the first of these). Return 0 or -ENOMEM. */
+MUST_CHECK int pack_append(struct pack *p, const struct packed_frame *frames,
+			   size_t nframes, const struct chunk_ref *chunks,
+			   size_t nchunks);
+/*
+ * Encrypt every frame, append directory and trailer, name it
+ * "<sid>-<n>-<sha256>". Return 0, -ENOMEM or -EIO.
+ */
+MUST_CHECK int pack_seal(struct pack *p, const struct keyring *k,
+			 struct seam *seam, const char *sid, unsigned int n);
+
+#endif

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Names, times, and finding a point by what somebody typed.
+ *
+ * What a text without '/' means, the first that fits:
+ *
+ *   latest, latest~N    of all machines; a machine of such a name is reached
+ *                       as "latest/latest"
+ *   32 digits           the point of that id
+ *   a machine's name    its latest point, even where the name could also be
+ *                       the beginning of an id: one digit more tells them apart
+ *   4 digits or more    the beginning of an id
+ *
+ * With '/' (which no name has) the first part is a machine and the second is
+ * latest, latest~N, or a time: as the mount shows it, with its "-<id8>" where
+ * a machine has two of one second, or in the form with colons.
+ */
+#include "config.h"
+
+#include "store/point_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "store/base/hex.h"
+#include "store/base/log.h"
+#include "store/base/text.h"
+
+#define NS_PER_S INT64_C(1000000000)
+#define ID_PREFIX_MIN 4
+
+struct point *point_new(void)
+{
+	return calloc(1, sizeof(struct point));
+}
+
+void point_free(struct point *p)
+{
+	size_t i;
+
+	if (!p)
+		return;
+	for (i = 0; i < p->ntags; i++)
+		free(p->tags[i]);
+	for (i = 0; i < p->nsources; i++)
+		free(p->sources[i]);
+	free(p->tags);
+	free(p->sources);
+	free(p->vm);
+	free(p->host);
+	free(p->user);
+	free(p->program);
+	free(p->extra);
+	free(p);
+}
+
+/* ---- names ---- */
+
+bool point_name_ok(const char *name)
+{
+	size_t len = strnlen(name, POINT_NAME_MAX + 1);
+
+	return len > 0 && len <= POINT_NAME_MAX && !memchr(name, '/', len) &&
+	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	       text_is_plain(name, len);
+}
+
+static bool hex_ok(const char *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (!strchr("0123456789abcdef", text[i]) || !text[i])
+			return false;
+	return true;
+}
+
+static bool id_ok(const char *id)
+{
+	return strnlen(id, POINT_ID_HEX + 1) == POINT_ID_HEX &&
+	       hex_ok(id, POINT_ID_HEX);
+}
+
+static bool text_ok(const char *text)
+{
+	return strnlen(text, POINT_TEXT_MAX + 1) <= POINT_TEXT_MAX;
+}
+
+static int compare_tags(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void point_sort_tags(struct point *p)
+{
+	size_t i, n = 0;
+
+	if (p->ntags > 1)
+		qsort(p->tags, p->ntags, sizeof(*p->tags), compare_tags);
+	for (i = 0; i < p->ntags; i++) {
+		if (n > 0 && strcmp(p->tags[n - 1], p->tags[i]) == 0)
+			free(p->tags[i]);
+		else
+			p->tags[n++] = p->tags[i];
+	}
+	p->ntags = n;
+}
+
+const char *point_check(const struct point *p)
+{
+	size_t i;
+
+	if (!id_ok(p->id))
+		return "its id is not 32 digits";
+	if (!id_ok(p->session))
+		return "its session is not 32 digits";
+	if (p->parent[0] && !id_ok(p->parent))
+		return "its parent is not 32 digits";
+	if (!p->vm || !point_name_ok(p->vm))
+		return "its machine's name is not a name";
+	if (!p->host || !text_ok(p->host))
+		return "its host is missing or over 1024 bytes";
+	if (p->user && !text_ok(p->user))
+		return "its user is over 1024 bytes";
+	if (p->program && !text_ok(p->program))
+		return "its program is over 1024 bytes";
+	if (p->ntags > POINT_TAGS_MAX)
+		return "it has over 1000 tags";
+	for (i = 0; i < p->ntags; i++)
+		if (!point_name_ok(p->tags[i]))
+			return "a tag is not a name";
+	if (p->nsources > POINT_SOURCES_MAX)
+		return "it has over 100000 sources";
+	for (i = 0; i < p->nsources; i++)
+		if (p->sources[i][0] != '/' ||
+		    strnlen(p->sources[i], POINT_PATH_MAX + 1) > POINT_PATH_MAX)
+			return "a source is not an absolute path";
+	if (p->entries > INT64_MAX || p->files > INT64_MAX ||
+	    p->bytes > INT64_MAX || p->errors > INT64_MAX ||
+	    p->data_added > INT64_MAX || p->data_added_packed > INT64_MAX)
+		return "a count is over 2^63";
+	return NULL;
+}
+
+/* ---- times ---- */
+
+/* All of 64 bits of nanoseconds lie in the years 1677 to 2262. */
+static void broken_down(int64_t time_ns, struct tm *tm)
+{
+	int64_t s = time_ns / NS_PER_S;
+	time_t t;
+
+	if (time_ns % NS_PER_S < 0)
+		s--;
+	t = (time_t)s;
+	if (!gmtime_r(&t, tm))
+		memset(tm, 0, sizeof(*tm));
+}
+
+static void print_time(int64_t time_ns, const char *fmt, char *out, size_t len)
+{
+	struct tm tm;
+
+	broken_down(time_ns, &tm);
+	if (strftime(out, len, fmt, &tm) == 0)
+		out[0] = '\0';
+}
+
+void point_time_name(int64_t time_ns, char out[POINT_TIME_LEN])
+{
+	print_time(time_ns, "%Y-%m-%dT%H%M%SZ", out, POINT_TIME_LEN);
+}
+
+void point_time_rfc3339(int64_t time_ns, char out[POINT_RFC3339_LEN])
+{
+	print_time(time_ns, "%Y-%m-%dT%H:%M:%SZ", out, POINT_RFC3339_LEN);
+}
+
+/* Compare with a form in which '9' stands for any digit. */
+static bool has_form(const char *text, const char *form)
+{
+	for (; *form; text++, form++)
+		if (*form == '9' ? *text < '0' || *text > '9' : *text != *form)
+			return false;
+	return *text == '\0';
+}
+
+static int number(const char *text, size_t len)
+{
+	int v = 0;
+
+	while (len-- > 0)
+		v = 10 * v + (*text++ - '0');
+	return v;
+}
+
+int point_parse_time(const char *text, int64_t *out)
+{
+	size_t colon = 1;
+	char again[POINT_RFC3339_LEN];
+	struct tm tm = { 0 };
+	int64_t ns;
+	time_t t;
+
+	if (has_form(text, "9999-99-99T999999Z"))
+		colon = 0;
+	else if (!has_form(text, "9999-99-99T99:99:99Z"))
+		return -EINVAL;
+	tm.tm_year = number(text, 4) - 1900;
+	tm.tm_mon = number(text + 5, 2) - 1;
+	tm.tm_mday = number(text + 8, 2);
+	tm.tm_hour = number(text + 11, 2);
+	tm.tm_min = number(text + 13 + colon, 2);
+	tm.tm_sec = number(text + 15 + 2 * colon, 2);
+	t = timegm(&tm);
+	if (__builtin_mul_overflow((int64_t)t, NS_PER_S, &ns))
+		return -EINVAL;
+	/* February 30th and the like come back as another day. */
+	if (colon)
+		point_time_rfc3339(ns, again);
+	else
+		point_time_name(ns, again);
+	if (strcmp(text, again) != 0)
+		return -EINVAL;
+	*out = ns;
+	return 0;
+}
+
+/* ---- finding ---- */
+
+/* "latest" or "latest~N": true, and how many before the last. */
+static bool parse_latest(const char *text, size_t *back)
+{
+	size_t n = 0, i;
+
+	if (strncmp(text, "latest", 6) != 0)
+		return false;
+	text += 6;
+	*back = 0;
+	if (!*text)
+		return true;
+	if (*text++ != '~' || !*text)
+		return false;
+	for (i = 0; text[i]; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		/* Beyond any list, and no overflow. */
+		if (n < 100000000)
+			n = 10 * n + (size_t)(text[i] - '0');
+	}
+	*back = n;
+	return true;
+}
+
+/* The run of a machine's points: from @first, before @end. */
+static bool find_vm(const struct point_list *l, const char *vm, size_t len,
+		    size_t *first, size_t *end)
+{
+	size_t i;
+
+	*first = l->n;
+	for (i = 0; i < l->n; i++) {
+		bool same = strlen(l->points[i]->vm) == len &&
+			    memcmp(l->points[i]->vm, vm, len) == 0;
+
+		if (same && *first == l->n)
+			*first = i;
+		else if (!same && *first < l->n)
+			break;
+	}
+	*end = i;
+	return *first < l->n;
+}
+
+struct newest {
+	const struct point *point;
+	size_t index;
+};
+
+static int compare_newest(const void *a, const void *b)
+{
+	const struct newest *x = a, *y = b;
+
+	if (x->point->time_ns != y->point->time_ns)
+		return x->point->time_ns > y->point->time_ns ? -1 : 1;
+	return strcmp(y->point->id, x->point->id);
+}
+
+static int find_latest(const struct point_list *l, size_t back, size_t *out)
+{
+	struct newest *all;
+	size_t i;
+
+	if (l->n == 0)
+		return fail(-ENOENT, "the vault has no points yet; make one"
+				     " with \"vmbackup backup\"");
+	if (back >= l->n)
+		return fail(-ENOENT,
+			    "latest~%zu: the vault has only %zu point%s", back,
+			    l->n, l->n == 1 ? "" : "s");
+	all = alloc_array(l->n, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	for (i = 0; i < l->n; i++) {
+		all[i].point = l->points[i];
+		all[i].index = i;
+	}
+	qsort(all, l->n, sizeof(*all), compare_newest);
+	*out = all[back].index;
+	free(all);
+	return 0;
+}
+
+/* Whether the list tells that a point is there, but cannot be read. */
+static bool is_damaged(const struct point_list *l, const char *prefix,
+		       size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < l->ndamaged; i++)
+		if (strncmp(l->damaged[i], prefix, len) == 0)
+			return true;
+	return false;
+}
+
+static bool find_exact(const struct point_list *l, const char *id, size_t *out)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		if (strcmp(l->points[i]->id, id) == 0) {
+			*out = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int find_id(const struct point_list *l, const char *text, size_t *out)
+{
+	size_t len = strlen(text), i, first = 0, n = 0;
+
+	for (i = 0; i < l->n; i++)
+		if (strncmp(l->points[i]->id, text, len) == 0 && n++ == 0)
+			first = i;
+	if (n > 1)
+		return fail(-EEXIST,
+			    "%s: %zu points have ids that begin so; give more"
+			    " digits",
+			    text, n);
+	if (n == 1) {
+		*out = first;
+		return 0;
+	}
+	if (is_damaged(l, text, len))
+		return fail(-ENOENT,
+			    "point %s is in the vault, but damaged: it cannot"
+			    " be read; see \"vmbackup check\"",
+			    text);
+	return fail(-ENOENT,
+		    "%s: no machine has this name and no point's id begins so;"
+		    " \"vmbackup points\" lists what there is",
+		    text);
+}
+
+/* "<vm>/<what>". */
+static int find_of_vm(const struct point_list *l, const char *vm, size_t len,
+		      const char *what, size_t *out)
+{
+	size_t first, end, i, back;
+	int64_t time_ns;
+
+	if (!find_vm(l, vm, len, &first, &end))
+		return fail(-ENOENT,
+			    "%.*s: no machine of this name has a point;"
+			    " \"vmbackup points\" lists what there is",
+			    (int)MIN(len, POINT_NAME_MAX), vm);
+	if (parse_latest(what, &back)) {
+		if (back >= end - first)
+			return fail(-ENOENT,
+				    "%.*s/%.20s: the machine has only %zu"
+				    " point%s",
+				    (int)len, vm, what, end - first,
+				    end - first == 1 ? "" : "s");
+		*out = end - 1 - back;
+		return 0;
+	}
+	for (i = first; i < end; i++) {
+		if (strcmp(l->names[i], what) == 0) {
+			*out = i;
+			return 0;
+		}
+	}
+	if (point_parse_time(what, &time_ns) == 0) {
+		for (i = first; i < end; i++) {
+			if (l->points[i]->time_ns == time_ns) {
+				*out = i;
+				return 0;
+			}
+		}
+	}
+	return fail(-ENOENT,
+		    "%.*s/%.64s: the machine has no such point; \"vmbackup"
+		    " points\" lists what there is",
+		    (int)len, vm, what);
+}
+
+int point_find(const struct point_list *l, const char *text, size_t *out)
+{
+	const char *slash = strchr(text, '/');
+	size_t len = strlen(text), first, end, back;
+
+	if (slash)
+		return find_of_vm(l, text, (size_t)(slash - text), slash + 1,
+				  out);
+	if (parse_latest(text, &back))
+		return find_latest(l, back, out);
+	if (len == POINT_ID_HEX && find_exact(l, text, out))
+		return 0;
+	if (find_vm(l, text, len, &first, &end)) {
+		*out = end - 1;
+		return 0;
+	}
+	if (len >= ID_PREFIX_MIN && len <= POINT_ID_HEX && hex_ok(text, len))
+		return find_id(l, text, out);
+	if (len > 0 && len < ID_PREFIX_MIN && hex_ok(text, len))
+		return fail(-ENOENT,
+			    "%s: no machine has this name, and an id needs at"
+			    " least 4 digits",
+			    text);
+	return fail(-ENOENT,
+		    "%s: not a point; name one as MACHINE/TIME, MACHINE/latest,"
+		    " latest, latest~2 or by its id; \"vmbackup points\" lists"
+		    " them",
+		    len ? text : "(nothing)");
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A recovery point: the JSON that its object holds, in memory. Immutable once
+ * listed; shared and counted.
+ */
+#ifndef STORE_POINT_H
+#define STORE_POINT_H
+
+#include "store/base/attrs.h"
+#include "store/base/buf.h"
+#include "store/id.h"
+
+#include <stdbool.h>
+
+struct vault;
+
+#define POINT_ID_HEX 32
+#define POINT_NAME_MAX 255 /* of a machine, a tag */
+
+struct point {
+	char id[POINT_ID_HEX + 1];
+	char session[POINT_ID_HEX + 1];
+	char *vm; /* a name: 1..255 bytes, no '/', no control characters, not "." or ".."; owned */
+	char *host; /* owned */
+	char *user; /* owned, may be NULL */
+	int64_t time_ns; /* since 1970, UTC; whole seconds */
+	char **tags; /* owned, each a name as vm; sorted */
+	size_t ntags;
+	char **sources; /* owned: paths as given, absolute */
+	size_t nsources;
+	char parent[POINT_ID_HEX + 1]; /* "" where none */
+	bool has_tree;
+	struct id root; /* of the tree */
+	uint64_t entries, files, bytes; /* in the tree; regular files and their sizes */
+	bool incomplete; /* something could not be read, or changed while read */
+	uint64_t errors; /* how many */
+	bool has_acl; /* some entry has a POSIX ACL */
+	int64_t scan_start_ns; /* when reading the source began */
+	uint64_t data_added; /* bytes of new chunks, plain */
+	uint64_t data_added_packed; /* bytes of new objects */
+	char *program; /* version that wrote it; owned */
+	char *extra; /* other top-level members, as JSON text, for readers of later versions; owned, may be NULL */
+};
+
+/* A heap point of zeros, or NULL. point_free(NULL) is fine. */
+MUST_CHECK struct point *point_new(void);
+void point_free(struct point *p);
+bool point_name_ok(const char *name);
+/* Append the point as a JSON document (indented when @pretty, with a final newline). Ask buf_error(). */
+MUST_CHECK int point_encode(const struct point *p, bool pretty,
+			    struct buf *out);
+/* Return 0, -EBADMSG (said in words with @name) or -ENOMEM. */
+MUST_CHECK int point_decode(const void *data, size_t len, const char *name,
+			    struct point **out);
+/* "2026-11-22T101500Z" and NUL: 19 bytes. Years outside 0..9999 are clamped. */
+#define POINT_TIME_LEN 19
+void point_time_name(int64_t time_ns, char out[POINT_TIME_LEN]);
+/* Read such a name; also "2026-11-22T10:15:00Z". Return 0 or -EINVAL. */
+MUST_CHECK int point_parse_time(const char *text, int64_t *out);
+
+/*
+ * All committed points at one moment, by machine, then time, then id; immutable, counted.
+ * A point whose object cannot be read stands in @damaged.
+ */
+struct point_list {
+	struct point **points; /* owned */
+	char (*names)[64]; /* of each: its time, with "-<id8>" where a machine has two of one second */
+	size_t n;
+	char (*damaged)[POINT_ID_HEX + 1]; /* ids of points that are there but unreadable */
+	size_t ndamaged;
+	uint64_t generation; /* grows with each change seen by this vault */
+	int refs;
+};
+/*
+ * List the vault's points: commit/ is listed, what is new is fetched. Cheap when nothing is new.
+ * Return 0 or a negative errno. Give back with point_list_put().
+ */
+MUST_CHECK int vault_points(struct vault *v, struct point_list **out);
+struct point_list *point_list_get(struct point_list *l);
+void point_list_put(struct point_list *l);
+/*
+ * The point that @text names: "<vm>/<time>", "<vm>/latest", "<vm>/latest~2", "latest",
+ * "latest~2" (of all machines), "<vm>" (its latest), or at least 4 digits of an id. Index into @l, or -ENOENT, or -EEXIST
+ * (an id prefix of several); both said in words.
+ */
+MUST_CHECK int point_find(const struct point_list *l, const char *text,
+			  size_t *out);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the point's own files share: its bounds. */
+#ifndef STORE_POINT_INTERNAL_H
+#define STORE_POINT_INTERNAL_H
+
+#include "store/point.h"
+
+#define POINT_FORMAT 1
+#define POINT_DOC_MAX (16u << 20)
+#define POINT_DEPTH_MAX 32
+#define POINT_TAGS_MAX 1000
+#define POINT_SOURCES_MAX 100000
+#define POINT_PATH_MAX 65535
+#define POINT_TEXT_MAX 1024 /* of host, user, program */
+
+/* "2026-11-22T10:15:00Z" and NUL. */
+#define POINT_RFC3339_LEN 21
+void point_time_rfc3339(int64_t time_ns, char out[POINT_RFC3339_LEN]);
+
+/* Sort the tags and drop the second of two alike. */
+void point_sort_tags(struct point *p);
+/* What is wrong with a point, in words; NULL where nothing is. */
+const char *point_check(const struct point *p);
+
+#endif

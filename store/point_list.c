@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which points there are: commit/<sid> says so. A commit names its point and
+ * the hash of the point's object. Both are small and immutable: once
+ * authenticated they are kept in the local database.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend.h"
+#include "store/base/hex.h"
+#include "store/base/lock.h"
+#include "store/base/log.h"
+#include "store/catalog.h"
+#include "store/point.h"
+#include "store/vault_internal.h"
+
+#define POINT_OBJECT_MAX (16u << 20)
+#define COMMIT_OBJECT_MAX (64u << 10)
+
+struct point_list *point_list_get(struct point_list *l)
+{
+	__atomic_add_fetch(&l->refs, 1, __ATOMIC_RELAXED);
+	return l;
+}
+
+void point_list_put(struct point_list *l)
+{
+	size_t i;
+
+	if (!l || __atomic_sub_fetch(&l->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	for (i = 0; i < l->n; i++)
+		point_free(l->points[i]);
+	free(l->points);
+	free(l->names);
+	free(l->damaged);
+	free(l);
+}
+
+/* A box's plaintext, from the database or, authenticated, from the vault.
+ * @raw_hash: of the stored object, checked when not NULL. */
+static int read_object(struct vault *v, const char *name, uint8_t type,
+		       size_t max, const uint8_t *raw_hash, struct buf *out)
+{
+	uint8_t hash[CRYPT_SHA256_LEN];
+	uint8_t *raw = NULL;
+	size_t len;
+	int r = catalog_get_object(v->catalog, name, out);
+
+	if (r != -ENOENT)
+		return r;
+	r = vault_get_all(v, name, max, &raw, &len);
+	if (r == 0 && raw_hash) {
+		r = crypt_sha256(raw, len, hash);
+		if (r == 0 && memcmp(hash, raw_hash, sizeof(hash)) != 0)
+			r = fail(-EBADMSG, "%s: damaged: not the object that "
+				 "was committed", name);
+	}
+	if (r == 0)
+		r = format_read_box(v->keyring, raw, len, type, name, out);
+	if (r == 0)
+		(void)!catalog_put_object(v->catalog, name, out->data,
+					  out->len);
+	free(raw);
+	return r;
+}
+
+/* What a commit register says. */
+struct commit {
+	char point[POINT_ID_HEX + 1]; /* "" where it was fenced */
+	uint8_t hash[CRYPT_SHA256_LEN];
+};
+
+static int commit_decode(const struct buf *plain, const char *name,
+			 struct commit *out)
+{
+	const char *decision, *point, *hash;
+	uint8_t id[POINT_ID_HEX / 2];
+	json_t *j;
+	int r = -EBADMSG;
+
+	memset(out, 0, sizeof(*out));
+	j = json_loadb((const char *)plain->data, plain->len, 0, NULL);
+	decision = json_string_value(json_object_get(j, "decision"));
+	point = json_string_value(json_object_get(j, "point"));
+	hash = json_string_value(json_object_get(j, "point_sha256"));
+	if (decision && strcmp(decision, "FENCED") == 0)
+		r = 0;
+	else if (decision && strcmp(decision, "COMMIT") == 0 && point &&
+		 hash && strlen(point) == POINT_ID_HEX &&
+		 strlen(hash) == 2 * CRYPT_SHA256_LEN &&
+		 hex_decode(point, sizeof(id), id) == 0 &&
+		 hex_decode(hash, CRYPT_SHA256_LEN, out->hash) == 0) {
+		memcpy(out->point, point, sizeof(out->point));
+		r = 0;
+	}
+	json_decref(j);
+	return r == 0 ? 0 : fail(r, "%s: authentic, but malformed", name);
+}
+
+/* ---- building a list ---- */
+
+struct build {
+	struct vault *vault;
+	struct point_list *list;
+	size_t cap, dcap;
+	char (*commits)[OBJECT_NAME_MAX];
+	size_t ncommits, ccap;
+};
+
+static int note_damaged(struct build *b, const char *id)
+{
+	struct point_list *l = b->list;
+
+	if (l->ndamaged == b->dcap) {
+		size_t cap = b->dcap ? 2 * b->dcap : 16;
+		void *p = reallocarray(l->damaged, cap, sizeof(*l->damaged));
+
+		if (!p)
+			return -ENOMEM;
+		l->damaged = p;
+		b->dcap = cap;
+	}
+	memset(l->damaged[l->ndamaged], 0, POINT_ID_HEX + 1);
+	strncpy(l->damaged[l->ndamaged++], id, POINT_ID_HEX);
+	return 0;
+}
+
+static int add_point(struct build *b, struct point *p)
+{
+	struct point_list *l = b->list;
+
+	if (l->n == b->cap) {
+		size_t cap = b->cap ? 2 * b->cap : 64;
+		void *q = reallocarray(l->points, cap, sizeof(*l->points));
+
+		if (!q)
+			return -ENOMEM;
+		l->points = q;
+		b->cap = cap;
+	}
+	l->points[l->n++] = p;
+	return 0;
+}
+
+/* One commit: its point into the list, or among the damaged. */
+static int add_commit(struct build *b, const char *name)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	struct point *p = NULL;
+	struct commit c;
+	char object[OBJECT_NAME_MAX];
+	int r;
+
+	r = read_object(b->vault, name, OBJECT_COMMIT, COMMIT_OBJECT_MAX, NULL,
+			&plain);
+	if (r == 0)
+		r = commit_decode(&plain, name, &c);
+	if (r == -EBADMSG || r == -ENOENT)
+		return note_damaged(b, name + strlen("commit/"));
+	if (r < 0 || c.point[0] == '\0')
+		return r;
+	snprintf(object, sizeof(object), "point/%s", c.point);
+	buf_clear(&plain);
+	r = read_object(b->vault, object, OBJECT_POINT, POINT_OBJECT_MAX,
+			c.hash, &plain);
+	if (r == -ENOENT)
+		r = fail(-EBADMSG, "%s: missing, but committed", object);
+	if (r == 0)
+		r = point_decode(plain.data, plain.len, object, &p);
+	if (r == 0 && strcmp(p->id, c.point) != 0)
+		r = fail(-EBADMSG, "%s: holds another point", object);
+	if (r == 0)
+		r = add_point(b, p);
+	if (r < 0)
+		point_free(p);
+	return r == -EBADMSG ? note_damaged(b, c.point) : r;
+}
+
+static int on_commit(void *arg, const char *name, uint64_t size)
+{
+	struct build *b = arg;
+
+	(void)size;
+	if (b->ncommits == b->ccap) {
+		size_t cap = b->ccap ? 2 * b->ccap : 64;
+		void *p = reallocarray(b->commits, cap, sizeof(*b->commits));
+
+		if (!p)
+			return -ENOMEM;
+		b->commits = p;
+		b->ccap = cap;
+	}
+	snprintf(b->commits[b->ncommits++], OBJECT_NAME_MAX, "%s", name);
+	return 0;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct point *x = *(struct point *const *)a;
+	const struct point *y = *(struct point *const *)b;
+	int c = strcmp(x->vm, y->vm);
+
+	if (c == 0)
+		c = x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
+	return c ? c : strcmp(x->id, y->id);
+}
+
+static int name_points(struct point_list *l)
+{
+	size_t i;
+
+	l->names = alloc_array(l->n, sizeof(*l->names));
+	if (!l->names)
+		return -ENOMEM;
+	for (i = 0; i < l->n; i++) {
+		const struct point *p = l->points[i];
+		const struct point *q = i ? l->points[i - 1] : NULL;
+		char time[POINT_TIME_LEN];
+
+		point_time_name(p->time_ns, time);
+		if (q && strcmp(p->vm, q->vm) == 0 &&
+		    strncmp(l->names[i - 1], time, strlen(time)) == 0)
+			snprintf(l->names[i], sizeof(l->names[i]),
+				 "%s-%.8s", time, p->id);
+		else
+			snprintf(l->names[i], sizeof(l->names[i]), "%s", time);
+	}
+	return 0;
+}
+
+/* The same commits give the same list. */
+static bool same_points(const struct point_list *a, const struct point_list *b)
+{
+	size_t i;
+
+	if (!a || a->n != b->n || a->ndamaged != b->ndamaged)
+		return false;
+	for (i = 0; i < a->n; i++)
+		if (strcmp(a->points[i]->id, b->points[i]->id) != 0)
+			return false;
+	return true;
+}
+
+int vault_points(struct vault *v, struct point_list **out)
+{
+	struct build b = { .vault = v };
+	size_t i;
+	int r;
+
+	*out = NULL;
+	b.list = calloc(1, sizeof(*b.list));
+	if (!b.list)
+		return -ENOMEM;
+	b.list->refs = 1;
+	r = backend_list(v->backend, "commit/", on_commit, &b);
+	for (i = 0; i < b.ncommits && r == 0; i++)
+		r = add_commit(&b, b.commits[i]);
+	if (r == 0 && b.list->n)
+		qsort(b.list->points, b.list->n, sizeof(*b.list->points),
+		      by_place);
+	if (r == 0)
+		r = name_points(b.list);
+	free(b.commits);
+	if (r < 0) {
+		point_list_put(b.list);
+		return r;
+	}
+	pthread_mutex_lock(&v->lock);
+	if (same_points(v->points, b.list)) {
+		*out = point_list_get(v->points);
+	} else {
+		struct point_list *old = v->points;
+
+		b.list->generation = old ? old->generation + 1 : 1;
+		v->points = b.list;
+		b.list = old;
+		*out = point_list_get(v->points);
+	}
+	pthread_mutex_unlock(&v->lock);
+	point_list_put(b.list);
+	return 0;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/base/log.h"
+#include "store/crypt.h"
+#include "store/format.h"
+#include "store/tree.h"
+#include "store/vault.h"
+#include "store/writer.h"
+
+#define LEVELS 16
+#define KEYS_MAX (256u << 10)
+
+/* One level under construction. */
+struct level {
+	struct buf body; /* what stands in the open node */
+	size_t n; /* entries or children in it */
+	size_t key_bytes;
+	uint64_t entries; /* below it */
+	struct buf last; /* key of its last entry: directory key, 0, name */
+	struct id only; /* the id of the last node closed below */
+	size_t closed; /* nodes written at this level */
+};
+
+struct tree_builder {
+	struct writer *writer; /* borrowed */
+	const uint8_t *sipkey; /* borrowed */
+	struct level levels[LEVELS];
+	unsigned int nlevels;
+	struct buf dirkey; /* of the open run */
+	size_t dirkey_len;
+	struct buf run; /* entries of the open run */
+	size_t run_n;
+	size_t nruns;
+	bool any;
+};
+
+struct tree_builder *tree_builder_new(struct writer *w)
+{
+	struct tree_builder *b = calloc(1, sizeof(*b));
+
+	if (b) {
+		b->writer = w;
+		b->sipkey = keyring_sipkey(vault_keyring(writer_vault(w)));
+		b->nlevels = 1;
+	}
+	return b;
+}
+
+void tree_builder_free(struct tree_builder *b)
+{
+	size_t i;
+
+	if (!b)
+		return;
+	for (i = 0; i < LEVELS; i++) {
+		buf_release(&b->levels[i].body);
+		buf_release(&b->levels[i].last);
+	}
+	buf_release(&b->dirkey);
+	buf_release(&b->run);
+	free(b);
+}
+
+static int close_run(struct tree_builder *b)
+{
+	struct buf *body = &b->levels[0].body;
+
+	if (b->run_n == 0)
+		return 0;
+	buf_put_bytes(body, b->dirkey.data, b->dirkey.len);
+	buf_put_varint(body, b->run_n);
+	buf_put(body, b->run.data, b->run.len);
+	b->nruns++;
+	b->run_n = 0;
+	buf_clear(&b->run);
+	return buf_error(body);
+}
+
+/* Does the open node of @level end behind the key in l->last? */
+static bool ends_node(const struct tree_builder *b, unsigned int level)
+{
+	const struct level *l = &b->levels[level];
+	size_t soft = level ? 128 : 256;
+	uint64_t h;
+
+	if (l->n >= 1024 || l->key_bytes >= KEYS_MAX)
+		return true;
+	if (l->n < 64)
+		return false;
+	h = siphash(b->sipkey, l->last.data, l->last.len);
+	h = level < 7 ? h >> (9 * level) : 0;
+	return (h & 511) == 0 || (l->n >= soft && (h & 63) == 0);
+}
+
+static int close_node(struct tree_builder *b, unsigned int level);
+
+static int add_child(struct tree_builder *b, unsigned int level,
+		     const struct buf *last, uint64_t entries,
+		     const struct id *id)
+{
+	struct level *l;
+
+	if (level >= LEVELS)
+		return fail(-EFBIG, "a tree of too many levels");
+	l = &b->levels[level];
+	if (level >= b->nlevels)
+		b->nlevels = level + 1;
+	buf_put_bytes(&l->body, last->data, last->len);
+	buf_put_varint(&l->body, entries);
+	buf_put(&l->body, id->b, ID_LEN);
+	l->n++;
+	l->key_bytes += last->len;
+	l->entries += entries;
+	l->only = *id;
+	buf_clear(&l->last);
+	buf_put(&l->last, last->data, last->len);
+	if (buf_error(&l->body) < 0 || buf_error(&l->last) < 0)
+		return -ENOMEM;
+	return ends_node(b, level) ? close_node(b, level) : 0;
+}
+
+static int close_node(struct tree_builder *b, unsigned int level)
+{
+	AUTO_BUF struct buf node = BUF_INIT;
+	struct level *l = &b->levels[level];
+	uint64_t entries = l->entries;
+	struct id id;
+	int r = level == 0 ? close_run(b) : 0;
+
+	if (r < 0)
+		return r;
+	buf_put_u8(&node, level ? 'I' : 'L');
+	if (level)
+		buf_put_u8(&node, (uint8_t)level);
+	buf_put_varint(&node, level ? l->n : b->nruns);
+	buf_put(&node, l->body.data, l->body.len);
+	r = buf_error(&node);
+	if (r == 0)
+		r = writer_chunk(b->writer, CHUNK_NODE, node.data, node.len,
+				 &id);
+	if (r < 0)
+		return r;
+	buf_clear(&l->body);
+	l->n = l->key_bytes = 0;
+	l->entries = 0;
+	l->closed++;
+	b->nruns = level ? b->nruns : 0;
+	return add_child(b, level + 1, &l->last, entries, &id);
+}
+
+int tree_builder_add(struct tree_builder *b, const uint8_t *dirkey,
+		     size_t dirkey_len, const struct entry *e)
+{
+	struct level *l = &b->levels[0];
+	const uint8_t *last = l->last.data;
+	int r = 0;
+
+	if (b->any) {
+		const uint8_t *zero = memchr(last, 0, l->last.len);
+		size_t n = (size_t)(zero - last);
+
+		if (tree_compare(last, n, zero + 1, l->last.len - n - 1,
+				 dirkey, dirkey_len, e->name,
+				 e->name_len) >= 0)
+			return fail(-EINVAL, "entries of a tree out of order");
+	}
+	if (b->run_n > 0 &&
+	    (b->dirkey.len != dirkey_len ||
+	     memcmp(b->dirkey.data, dirkey, dirkey_len) != 0))
+		r = close_run(b);
+	if (r < 0)
+		return r;
+	if (b->run_n == 0) {
+		buf_clear(&b->dirkey);
+		buf_put(&b->dirkey, dirkey, dirkey_len);
+		l->key_bytes += dirkey_len;
+	}
+	entry_put(&b->run, e);
+	b->run_n++;
+	b->any = true;
+	l->n++;
+	l->entries++;
+	l->key_bytes += e->name_len;
+	buf_clear(&l->last);
+	buf_put(&l->last, dirkey, dirkey_len);
+	buf_put_u8(&l->last, 0);
+	buf_put(&l->last, e->name, e->name_len);
+	if (buf_error(&b->run) < 0 || buf_error(&b->dirkey) < 0 ||
+	    buf_error(&l->last) < 0)
+		return -ENOMEM;
+	return ends_node(b, 0) ? close_node(b, 0) : 0;
+}
+
+int tree_builder_finish(struct tree_builder *b, struct id *root_out,
+			uint64_t *entries_out)
+{
+	static const uint8_t empty[] = { 'L', 0 };
+	unsigned int level;
+	int r;
+
+	if (!b->any) {
+		*entries_out = 0;
+		return writer_chunk(b->writer, CHUNK_NODE, empty,
+				    sizeof(empty), root_out);
+	}
+	for (level = 0;; level++) {
+		struct level *l = &b->levels[level];
+
+		/* A single child needs no node above it: it is the root. */
+		if (level > 0 && level + 1 == b->nlevels && l->n == 1 &&
+		    l->closed == 0) {
+			*root_out = l->only;
+			*entries_out = l->entries;
+			return 0;
+		}
+		if (l->n == 0)
+			continue;
+		r = close_node(b, level);
+		if (r < 0)
+			return r;
+	}
+}

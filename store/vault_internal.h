@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The inside of an open vault; for store/ alone. */
+#ifndef STORE_VAULT_INTERNAL_H
+#define STORE_VAULT_INTERNAL_H
+
+#include "store/vault.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/format.h"
+
+struct cache;
+struct point_list;
+
+struct vault {
+	struct seam *seam; /* borrowed */
+	struct backend *backend; /* owned, unless borrowed_backend */
+	bool borrowed_backend;
+	struct catalog *catalog; /* owned */
+	struct keyring *keyring; /* owned */
+	char id_hex[2 * VAULT_ID_LEN + 1];
+	char slot[33]; /* the key slot that opened it */
+	bool verify;
+	struct cache *packs; /* pack number -> struct pack_info */
+	struct cache *frames; /* pack number, frame -> plaintext */
+	struct cache *nodes; /* chunk id -> struct node */
+	pthread_mutex_t lock; /* protects points and verified */
+	struct point_list *points; /* the last list; owned */
+	struct id verified[1024]; /* chunks whose plaintext was re-hashed */
+	atomic_uint_fast64_t gets, get_bytes, damage;
+};
+
+/* A pack that is being read. */
+struct pack_info {
+	int64_t no;
+	char name[PACK_NAME_MAX];
+	char object[OBJECT_NAME_MAX];
+	uint64_t size;
+	uint8_t kind;
+	struct seal_key key;
+	struct frame *frames; /* owned */
+	size_t nframes;
+};
+
+/* Borrow a pack by number; give back with pack_put(). Return 0, -ENOENT, -EBADMSG or -EIO. */
+MUST_CHECK int pack_get(struct vault *v, int64_t no, struct pack_info **out);
+void pack_put(struct vault *v, struct pack_info *p);
+void pack_info_free(void *object);
+
+/* Counted backend reads. */
+MUST_CHECK int vault_get(struct vault *v, const char *name, uint64_t off,
+			 void *data, size_t len);
+MUST_CHECK int vault_get_all(struct vault *v, const char *name, size_t max,
+			     uint8_t **out, size_t *len_out);
+
+/* Import the directory of a pack that no index speaks of, from the pack itself.
+ * Return 0, -EBADMSG (said in words) or another negative errno. */
+MUST_CHECK int index_adopt_pack(struct vault *v, const char *name,
+				uint64_t size);
+/* One pack of an index object under construction. */
+void index_put_pack(struct buf *out, const char *name, uint64_t size,
+		    uint8_t kind, const uint8_t *salt, const uint8_t *dir,
+		    size_t dir_len);
+/* Decode an index object's plaintext; @fn gets each pack. Return 0, -EBADMSG or @fn's answer. */
+struct index_pack {
+	char name[PACK_NAME_MAX];
+	uint64_t size;
+	uint8_t kind;
+	const uint8_t *salt; /* borrowed */
+	const uint8_t *dir; /* borrowed */
+	size_t dir_len;
+};
+MUST_CHECK int index_decode(const void *data, size_t len, const char *name,
+			    int (*fn)(void *arg, const struct index_pack *p),
+			    void *arg);
+
+void node_free(void *object);
+void frame_free(void *object);
+
+#endif

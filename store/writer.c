@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "store/writer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/backend.h"
+#include "store/base/hex.h"
+#include "store/base/lock.h"
+#include "store/base/log.h"
+#include "store/base/pool.h"
+#include "store/base/seam.h"
+#include "store/catalog.h"
+#include "store/point.h"
+#include "store/vault_internal.h"
+#include "store/writer_internal.h"
+#include "store/zip.h"
+
+#define COMMIT_MAX (64u << 10)
+
+int writer_fail(struct writer *w, int err)
+{
+	SCOPED_LOCK(&w->lock);
+	if (w->error == 0)
+		w->error = err;
+	return err;
+}
+
+int writer_error(struct writer *w)
+{
+	SCOPED_LOCK(&w->lock);
+	return w->error;
+}
+
+/* Put a box whose plaintext is @plain under @name; its hash to @hash. */
+static int put_box(struct writer *w, uint8_t type, const char *name,
+		   const struct buf *plain, uint8_t *hash)
+{
+	struct vault *v = w->vault;
+	AUTO_BUF struct buf box = BUF_INIT;
+	int r = buf_error(plain);
+
+	if (r == 0)
+		r = format_seal_box(v->keyring, NULL, NULL, v->seam, type, name,
+				    NULL, 0, plain->data, plain->len, &box);
+	if (r == 0 && hash)
+		r = crypt_sha256(box.data, box.len, hash);
+	if (r == 0)
+		r = backend_put(v->backend, name, box.data, box.len);
+	if (r == 0) {
+		SCOPED_LOCK(&w->lock);
+		w->stats.bytes_packed += box.len;
+	}
+	return r;
+}
+
+static int create_session(struct writer *w)
+{
+	struct seam *seam = w->vault->seam;
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	uint8_t raw[16];
+	int r = seam->ops->random(seam, raw, sizeof(raw));
+
+	if (r < 0)
+		return r;
+	hex_encode(raw, sizeof(raw), w->sid);
+	buf_printf(&plain, "{\"session\":\"%s\",\"kind\":\"backup\","
+		   "\"start_ns\":%lld,\"program\":\"%s\"}", w->sid,
+		   (long long)seam->ops->realtime_ns(seam), PACKAGE_STRING);
+	snprintf(name, sizeof(name), "session/%s", w->sid);
+	return put_box(w, OBJECT_SESSION, name, &plain, NULL);
+}
+
+int writer_begin(struct vault *v, const struct writer_options *o,
+		 struct writer **out)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int threads;
+	struct writer *w;
+	int r;
+
+	*out = NULL;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	threads = o->threads ? o->threads : cores > 0 ? (unsigned int)cores : 1;
+	pthread_mutex_init(&w->lock, NULL);
+	w->vault = v;
+	w->level = o->level;
+	w->jobs = pool_new(threads, 4 * threads);
+	w->uploads = pool_new(1, WRITER_UPLOADS);
+	r = w->jobs && w->uploads ? 0 : -ENOMEM;
+	if (r == 0)
+		r = create_session(w);
+	if (r == 0)
+		r = vault_refresh(v);
+	if (r == 0)
+		r = writer_list(w);
+	if (r < 0) {
+		writer_free(w);
+		return r;
+	}
+	*out = w;
+	return 0;
+}
+
+void writer_free(struct writer *w)
+{
+	size_t i;
+
+	if (!w)
+		return;
+	pool_free(w->jobs);
+	pool_free(w->uploads);
+	for (i = 0; i < w->nzips; i++)
+		zip_free(w->zips[i]);
+	free(w->zips);
+	for (i = 0; i < ARRAY_SIZE(w->open); i++)
+		pack_free(w->open[i]);
+	idset_release(&w->claimed);
+	buf_release(&w->index);
+	free(w->usable);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+const char *writer_session(const struct writer *w)
+{
+	return w->sid;
+}
+
+struct vault *writer_vault(struct writer *w)
+{
+	return w->vault;
+}
+
+struct pool *writer_pool(struct writer *w)
+{
+	return w->jobs;
+}
+
+void writer_stats(struct writer *w, struct writer_stats *out)
+{
+	SCOPED_LOCK(&w->lock);
+	*out = w->stats;
+}
+
+/* ---- packs ---- */
+
+struct upload {
+	struct writer *writer;
+	struct pack *pack;
+};
+
+int writer_index_pack(struct writer *w, const char *name, uint64_t size,
+		      uint8_t kind, const uint8_t *salt, const struct buf *dir)
+{
+	SCOPED_LOCK(&w->lock);
+	index_put_pack(&w->index, name, size, kind, salt, dir->data, dir->len);
+	w->nindex++;
+	return buf_error(&w->index);
+}
+
+static int upload(struct writer *w, struct pack *p)
+{
+	struct vault *v = w->vault;
+	char object[OBJECT_NAME_MAX];
+	unsigned int n;
+	int r;
+
+	pthread_mutex_lock(&w->lock);
+	n = w->next_pack++;
+	r = w->error;
+	pthread_mutex_unlock(&w->lock);
+	if (r == 0)
+		r = pack_seal(p, v->keyring, v->seam, w->sid, n);
+	if (r == 0)
+		r = format_pack_object_name(p->name, object);
+	if (r == 0)
+		r = backend_put(v->backend, object, p->bytes.data,
+				p->bytes.len);
+	if (r == 0)
+		r = writer_index_pack(w, p->name, p->bytes.len, p->kind,
+				      p->salt, &p->plain_dir);
+	if (r == 0) {
+		SCOPED_LOCK(&w->lock);
+		w->stats.packs++;
+		w->stats.bytes_packed += p->bytes.len;
+	}
+	if (r == 0)
+		r = writer_flush_index(w, false);
+	return r;
+}
+
+static void run_upload(void *arg)
+{
+	struct upload *u = arg;
+	int r = upload(u->writer, u->pack);
+
+	if (r < 0)
+		writer_fail(u->writer, r);
+	pack_free(u->pack);
+	free(u);
+}
+
+static int start_upload(struct writer *w, struct pack *p)
+{
+	struct upload *u = malloc(sizeof(*u));
+
+	if (!u) {
+		pack_free(p);
+		return -ENOMEM;
+	}
+	*u = (struct upload){ w, p };
+	pool_run(w->uploads, run_upload, u);
+	return 0;
+}
+
+int writer_append(struct writer *w, uint8_t type,
+		  const struct packed_frame *frames, size_t nframes,
+		  const struct chunk_ref *chunks, size_t nchunks)
+{
+	struct pack **open = &w->open[chunk_type_is_data(type) ? 0 : 1];
+	struct pack *full = NULL;
+	int r;
+
+	pthread_mutex_lock(&w->lock);
+	r = w->error;
+	if (r == 0 && !*open) {
+		*open = pack_new(open == w->open ? OBJECT_DATA_PACK
+						 : OBJECT_TREE_PACK);
+		r = *open ? 0 : -ENOMEM;
+	}
+	if (r == 0)
+		r = pack_append(*open, frames, nframes, chunks, nchunks);
+	if (r == 0 && (*open)->bytes.len >= FORMAT_PACK_TARGET) {
+		full = *open;
+		*open = NULL;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return full ? start_upload(w, full) : r;
+}
+
+int writer_drain(struct writer *w)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < ARRAY_SIZE(w->open) && r == 0; i++) {
+		struct pack *p;
+
+		pthread_mutex_lock(&w->lock);
+		p = w->open[i];
+		w->open[i] = NULL;
+		pthread_mutex_unlock(&w->lock);
+		if (p)
+			r = start_upload(w, p);
+	}
+	pool_wait(w->uploads);
+	return r < 0 ? r : writer_error(w);
+}
+
+/* ---- the index ---- */
+
+static int forget_chunks(struct writer *w, const struct index_pack *p)
+{
+	struct pack_dir dir;
+	size_t i;
+	int r = format_get_dir(p->dir, p->dir_len, p->name, false, &dir);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&w->lock);
+	for (i = 0; i < dir.nchunks; i++)
+		idset_remove(&w->claimed, &dir.chunks[i].id);
+	pthread_mutex_unlock(&w->lock);
+	format_release_dir(&dir);
+	return 0;
+}
+
+/* Packs of ours, now in the database: their chunks need not be remembered. */
+static int own_pack(void *arg, const struct index_pack *p)
+{
+	struct writer *w = arg;
+	char source[OBJECT_NAME_MAX];
+	int64_t no;
+	int r = catalog_pack_no(w->vault->catalog, p->name, &no);
+
+	if (r == 0)
+		r = writer_mark_usable(w, no);
+	if (r == 0)
+		r = format_pack_object_name(p->name, source);
+	if (r == 0)
+		r = forget_chunks(w, p);
+	if (r == 0)
+		r = catalog_drop_source(w->vault->catalog, source);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int flush(struct writer *w, const struct buf *packs, size_t n)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	unsigned int number;
+	int r;
+
+	pthread_mutex_lock(&w->lock);
+	number = w->next_index++;
+	pthread_mutex_unlock(&w->lock);
+	buf_put_varint(&plain, n);
+	buf_put(&plain, packs->data, packs->len);
+	snprintf(name, sizeof(name), "index/%s-%u", w->sid, number);
+	r = put_box(w, OBJECT_INDEX, name, &plain, NULL);
+	/* Reading it back checks it, and moves its chunks to the database. */
+	if (r == 0)
+		r = vault_refresh(w->vault);
+	if (r == 0) {
+		r = catalog_has_source(w->vault->catalog, name);
+		r = r < 0 ? r : r ? 0
+		  : fail(-EIO, "%s: written, but cannot be read back", name);
+	}
+	if (r == 0)
+		r = index_decode(plain.data, plain.len, name, own_pack, w);
+	return r;
+}
+
+int writer_flush_index(struct writer *w, bool force)
+{
+	struct buf packs;
+	size_t n;
+	int r;
+
+	pthread_mutex_lock(&w->lock);
+	n = w->nindex;
+	if (n == 0 || (!force && n < WRITER_INDEX_PACKS)) {
+		pthread_mutex_unlock(&w->lock);
+		return 0;
+	}
+	packs = w->index;
+	w->index = (struct buf)BUF_INIT;
+	w->nindex = 0;
+	pthread_mutex_unlock(&w->lock);
+	r = flush(w, &packs, n);
+	buf_release(&packs);
+	return r;
+}
+
+/* ---- the commit ---- */
+
+/* What the register says now: 0 ours, -ECANCELED fenced. */
+static int read_register(struct writer *w, const char *name,
+			 const struct buf *mine)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	uint8_t *raw = NULL;
+	size_t len;
+	int r = vault_get_all(w->vault, name, COMMIT_MAX, &raw, &len);
+
+	if (r == 0)
+		r = format_read_box(w->vault->keyring, raw, len, OBJECT_COMMIT,
+				    name, &plain);
+	free(raw);
+	if (r == 0 && (plain.len != mine->len ||
+		       memcmp(plain.data, mine->data, mine->len) != 0))
+		r = fail(-ECANCELED, "%s: this backup was taken for dead and "
+			 "fenced off; run it again: what it uploaded will be "
+			 "reused", name);
+	return r;
+}
+
+static int commit_register(struct writer *w, const struct point *p,
+			   const uint8_t *point_hash)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char name[OBJECT_NAME_MAX], hex[2 * CRYPT_SHA256_LEN + 1];
+	int r;
+
+	hex_encode(point_hash, CRYPT_SHA256_LEN, hex);
+	buf_printf(&plain, "{\"decision\":\"COMMIT\",\"session\":\"%s\","
+		   "\"point\":\"%s\",\"point_sha256\":\"%s\"}", w->sid, p->id,
+		   hex);
+	snprintf(name, sizeof(name), "commit/%s", w->sid);
+	r = put_box(w, OBJECT_COMMIT, name, &plain, NULL);
+	/* After another error the register may stand all the same (a lost
+	 * reply), but that it is durable was not confirmed: not a success. */
+	if (r < 0 && r != -EEXIST)
+		return r;
+	return read_register(w, name, &plain);
+}
+
+int writer_commit(struct writer *w, struct point *p)
+{
+	struct seam *seam = w->vault->seam;
+	AUTO_BUF struct buf plain = BUF_INIT;
+	uint8_t raw[16], hash[CRYPT_SHA256_LEN];
+	char name[OBJECT_NAME_MAX];
+	struct writer_stats stats;
+	int r;
+
+	pool_wait(w->jobs);
+	r = writer_drain(w);
+	if (r == 0)
+		r = writer_flush_index(w, true);
+	if (r == 0)
+		r = seam->ops->random(seam, raw, sizeof(raw));
+	if (r < 0)
+		return writer_fail(w, r);
+	hex_encode(raw, sizeof(raw), p->id);
+	memcpy(p->session, w->sid, sizeof(p->session));
+	writer_stats(w, &stats);
+	p->data_added = stats.bytes_new;
+	p->data_added_packed = stats.bytes_packed;
+	r = point_encode(p, false, &plain);
+	snprintf(name, sizeof(name), "point/%s", p->id);
+	if (r == 0)
+		r = put_box(w, OBJECT_POINT, name, &plain, hash);
+	if (r == 0)
+		r = commit_register(w, p, hash);
+	return r < 0 ? writer_fail(w, r) : 0;
+}

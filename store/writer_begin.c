@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a session may refer to. Only packs seen in a listing made after the
+ * session object was created, and after the tombs were listed: a collector
+ * that condemns a pack puts its tomb first and then waits for every session
+ * it finds, so whoever saw a condemned pack is decided before it goes.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend.h"
+#include "store/base/lock.h"
+#include "store/base/log.h"
+#include "store/catalog.h"
+#include "store/vault_internal.h"
+#include "store/writer_internal.h"
+
+bool writer_pack_usable(struct writer *w, int64_t no)
+{
+	SCOPED_LOCK(&w->lock);
+	return no >= 0 && (uint64_t)no / 8 < w->usable_len &&
+	       (w->usable[no / 8] >> (no % 8) & 1);
+}
+
+int writer_mark_usable(struct writer *w, int64_t no)
+{
+	size_t want = (size_t)no / 8 + 1;
+
+	SCOPED_LOCK(&w->lock);
+	if (want > w->usable_len) {
+		size_t len = MAX(2 * w->usable_len, MAX(want, (size_t)4096));
+		uint8_t *p = realloc(w->usable, len);
+
+		if (!p)
+			return -ENOMEM;
+		memset(p + w->usable_len, 0, len - w->usable_len);
+		w->usable = p;
+		w->usable_len = len;
+	}
+	w->usable[no / 8] |= (uint8_t)(1 << (no % 8));
+	return 0;
+}
+
+bool writer_intact(struct writer *w)
+{
+	return w->intact;
+}
+
+/* Packs that were listed but that the database does not know. */
+struct unknown {
+	char name[PACK_NAME_MAX];
+	uint64_t size;
+};
+
+struct listing {
+	struct writer *writer;
+	struct unknown *unknown; /* owned */
+	size_t n, cap;
+	size_t tombs;
+};
+
+static int on_tomb(void *arg, const char *name, uint64_t size)
+{
+	struct listing *l = arg;
+
+	(void)name;
+	(void)size;
+	l->tombs++;
+	return 0;
+}
+
+static int note_unknown(struct listing *l, const char *name, uint64_t size)
+{
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? 2 * l->cap : 64;
+		void *p = reallocarray(l->unknown, cap, sizeof(*l->unknown));
+
+		if (!p)
+			return -ENOMEM;
+		l->unknown = p;
+		l->cap = cap;
+	}
+	memcpy(l->unknown[l->n].name, name, strlen(name) + 1);
+	l->unknown[l->n++].size = size;
+	return 0;
+}
+
+static int on_pack(void *arg, const char *object, uint64_t size)
+{
+	struct listing *l = arg;
+	const char *name = strrchr(object, '/') + 1;
+	char expected[OBJECT_NAME_MAX];
+	struct pack_row row;
+	int64_t no;
+	int r;
+
+	if (strlen(name) >= PACK_NAME_MAX ||
+	    format_pack_object_name(name, expected) < 0 ||
+	    strcmp(object, expected) != 0) {
+		log_warn("%s: not a pack's name: left alone", object);
+		return 0;
+	}
+	r = catalog_pack_no(l->writer->vault->catalog, name, &no);
+	if (r == -ENOENT)
+		return note_unknown(l, name, size);
+	if (r == 0)
+		r = catalog_get_pack(l->writer->vault->catalog, no, &row, NULL);
+	if (r < 0)
+		return r;
+	if (row.size != size) {
+		log_warn("%s: damaged: %llu bytes long, not %llu; nothing new "
+			 "will refer to it", object, (unsigned long long)size,
+			 (unsigned long long)row.size);
+		return 0;
+	}
+	return writer_mark_usable(l->writer, no);
+}
+
+static int check_intact(void *arg, const struct pack_row *row)
+{
+	struct writer *w = arg;
+
+	if (!writer_pack_usable(w, row->no)) {
+		log_warn("pack/%s: missing or damaged; what it held is stored "
+			 "again where the source still has it", row->name);
+		w->intact = false;
+	}
+	return 0;
+}
+
+/* A pack that some session uploaded and no index names. */
+static int adopt(struct writer *w, const char *name, uint64_t size)
+{
+	int r = index_adopt_pack(w->vault, name, size);
+	int64_t no;
+
+	/* Its session may have died while a disk filled: not ours to judge. */
+	if (r == -EBADMSG || r == -ENOENT || r == -EOPNOTSUPP)
+		return 0;
+	if (r == 0)
+		r = catalog_pack_no(w->vault->catalog, name, &no);
+	if (r == 0)
+		r = writer_mark_usable(w, no);
+	if (r == 0)
+		w->stats.packs_adopted++;
+	return r;
+}
+
+/* Packs known from their own directories alone must be named by our index. */
+static int index_source(void *arg, const char *source)
+{
+	struct listing *l = arg;
+
+	if (strncmp(source, "pack/", 5) != 0)
+		return 0;
+	return note_unknown(l, strrchr(source, '/') + 1, 0);
+}
+
+static int index_adopted(struct writer *w)
+{
+	struct listing l = { .writer = w };
+	size_t i;
+	int r = catalog_sources(w->vault->catalog, index_source, &l);
+
+	for (i = 0; i < l.n && r == 0; i++) {
+		AUTO_BUF struct buf dir = BUF_INIT;
+		struct pack_row row;
+		int64_t no;
+
+		r = catalog_pack_no(w->vault->catalog, l.unknown[i].name, &no);
+		if (r == 0 && writer_pack_usable(w, no)) {
+			r = catalog_get_pack(w->vault->catalog, no, &row, &dir);
+			if (r == 0)
+				r = writer_index_pack(w, row.name, row.size,
+						      row.kind, row.salt,
+						      &dir);
+		} else if (r == -ENOENT) {
+			r = 0;
+		}
+	}
+	free(l.unknown);
+	return r;
+}
+
+int writer_list(struct writer *w)
+{
+	struct listing l = { .writer = w };
+	size_t i;
+	int r = backend_list(w->vault->backend, "tomb/", on_tomb, &l);
+
+	/* While something is being collected, refer to nothing old: it
+	 * costs space, never safety. */
+	if (r == 0 && l.tombs == 0)
+		r = backend_list(w->vault->backend, "pack/", on_pack, &l);
+	w->intact = r == 0 && l.tombs == 0;
+	if (r == 0 && l.tombs == 0)
+		r = catalog_packs(w->vault->catalog, check_intact, w);
+	for (i = 0; i < l.n && r == 0; i++)
+		r = adopt(w, l.unknown[i].name, l.unknown[i].size);
+	if (r == 0)
+		r = index_adopted(w);
+	free(l.unknown);
+	return r;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Compression of one frame at a time. Contexts are kept: setting one up costs
+ * more than compressing a small frame.
+ *
+ * What is decompressed is authentic, but may have been written by somebody
+ * else's program: the size that the frame claims must be the one that the
+ * caller knows, and is the bound of all memory used. (Decompression in one call
+ * writes into the caller's memory alone; a frame's window size, however
+ * large, is never allocated.)
+ */
+#include "config.h"
+
+#include "store/zip.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include "store/base/bytes.h"
+
+struct zip {
+	int level;
+	ZSTD_CCtx *c; /* owned; made on first use */
+	ZSTD_DCtx *d; /* owned; made on first use */
+};
+
+struct zip *zip_new(int level)
+{
+	struct zip *z = calloc(1, sizeof(*z));
+
+	if (z)
+		z->level = level;
+	return z;
+}
+
+void zip_free(struct zip *z)
+{
+	if (!z)
+		return;
+	ZSTD_freeCCtx(z->c);
+	ZSTD_freeDCtx(z->d);
+	free(z);
+}
+
+size_t zip_bound(size_t len)
+{
+	return ZSTD_compressBound(len);
+}
+
+static int make_cctx(struct zip *z)
+{
+	if (z->c)
+		return 0;
+	z->c = ZSTD_createCCtx();
+	if (!z->c)
+		return -ENOMEM;
+	if (!ZSTD_isError(ZSTD_CCtx_setParameter(z->c, ZSTD_c_compressionLevel,
+						 z->level)))
+		return 0;
+	ZSTD_freeCCtx(z->c);
+	z->c = NULL;
+	return -EIO;
+}
+
+ssize_t zip_compress(struct zip *z, const void *in, size_t len, void *out,
+		     size_t out_cap)
+{
+	size_t n;
+	int r;
+
+	if (z->level == 0 || len == 0)
+		return 0;
+	r = make_cctx(z);
+	if (r < 0)
+		return r;
+	n = ZSTD_compress2(z->c, out, out_cap, in, len);
+	if (ZSTD_isError(n)) {
+		switch (ZSTD_getErrorCode(n)) {
+		case ZSTD_error_dstSize_tooSmall:
+			return 0;
+		case ZSTD_error_memory_allocation:
+			return -ENOMEM;
+		default:
+			return -EIO;
+		}
+	}
+	return n > len - len * 3 / 100 ? 0 : (ssize_t)n;
+}
+
+int zip_decompress(struct zip *z, const void *in, size_t len, void *out,
+		   size_t out_len)
+{
+	size_t n;
+
+	/* Neither skippable frames nor the formats before zstd 0.8. */
+	if (len < 4 || get_le32(in) != ZSTD_MAGICNUMBER)
+		return -EBADMSG;
+	if (ZSTD_getFrameContentSize(in, len) != out_len)
+		return -EBADMSG;
+	/* An error is a size that no input has. */
+	if (ZSTD_findFrameCompressedSize(in, len) != len)
+		return -EBADMSG;
+	if (!z->d)
+		z->d = ZSTD_createDCtx();
+	if (!z->d)
+		return -ENOMEM;
+	n = ZSTD_decompressDCtx(z->d, out, out_len, in, len);
+	if (ZSTD_isError(n) &&
+	    ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
+		return -ENOMEM;
+	return n == out_len ? 0 : -EBADMSG;
+}
+
+static pthread_key_t thread_key;
+static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
+static int thread_error; /* of making the key */
+
+static void free_thread_zip(void *z)
+{
+	zip_free(z);
+}
+
+static void make_thread_key(void)
+{
+	thread_error = pthread_key_create(&thread_key, free_thread_zip);
+}
+
+struct zip *zip_thread(void)
+{
+	struct zip *z;
+
+	pthread_once(&thread_once, make_thread_key);
+	if (thread_error)
+		return NULL;
+	z = pthread_getspecific(thread_key);
+	if (z)
+		return z;
+	z = zip_new(1);
+	if (z && pthread_setspecific(thread_key, z) != 0) {
+		zip_free(z);
+		return NULL;
+	}
+	return z;
+}

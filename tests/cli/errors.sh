@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What goes wrong around a vault: each a clear sentence and its exit code.
+. "$(dirname "$0")/../lib.sh"
+
+mkdir "$tmp/source"
+echo content >"$tmp/source/file"
+new_vault
+expect 0 vmb backup --vm web1 "$tmp/source"
+
+# The wrong key file, the wrong password.
+head -c 64 /dev/urandom >"$tmp/otherkey"
+expect 12 "$vmbackup" -r "$vault" --key-file "$tmp/otherkey" \
+	--cache-dir "$cache" points
+says 'key|password'
+expect 12 env VMBACKUP_PASSWORD=wrong "$vmbackup" -r "$vault" \
+	--cache-dir "$cache" points
+says 'key|password'
+expect 0 env VMBACKUP_PASSWORD=right "$vmbackup" -r "$tmp/withpass" init
+expect 0 env VMBACKUP_PASSWORD=right "$vmbackup" -r "$tmp/withpass" points
+expect 12 env VMBACKUP_PASSWORD=Right "$vmbackup" -r "$tmp/withpass" points
+says 'password'
+expect 12 env VMBACKUP_PASSWORD= VMBACKUP_PASSWORD_FILE=/dev/null \
+	"$vmbackup" -r "$tmp/withpass" points
+
+# A vault that is not there; a place that is no vault.
+expect 10 "$vmbackup" -r "$tmp/nowhere" --key-file "$keyfile" points
+says "$tmp/nowhere"
+mkdir "$tmp/empty"
+expect 10 "$vmbackup" -r "$tmp/empty" --key-file "$keyfile" points
+says "$tmp/empty"
+expect 10 "$vmbackup" -r "$tmp/source" --key-file "$keyfile" backup /etc/passwd
+says "$tmp/source"
+[ "$(ls "$tmp/source")" = file ] || fail "something was put into no vault"
+# init where there is one, and where something else is.
+expect 1 vmb init
+says 'already|exists|not empty'
+expect 1 "$vmbackup" -r "$tmp/source" --key-file "$keyfile" init
+says 'not empty|exists|already'
+[ "$(ls "$tmp/source")" = file ] || fail "init wrote to a place in use"
+
+# A newer format.
+cp -a "$vault" "$tmp/newer"
+chmod u+w "$tmp/newer/config"
+printf '\002' | dd of="$tmp/newer/config" bs=1 seek=8 conv=notrunc status=none
+expect 16 "$vmbackup" -r "$tmp/newer" --key-file "$keyfile" points
+says 'newer|format|version'
+
+# Damage.
+cp -a "$vault" "$tmp/damaged"
+for object in "$tmp/damaged/point"/*; do
+	chmod u+w "$object"
+	printf 'X' | dd of="$object" bs=1 seek=150 conv=notrunc status=none
+done
+expect 13 "$vmbackup" -r "$tmp/damaged" --key-file "$keyfile" \
+	--cache-dir "$tmp/cache2" check
+says 'point/'
+
+# Misuse.
+expect 2 vmb no-such-verb
+expect 2 vmb points --no-such-option
+says 'no-such-option'
+expect 2 vmb backup
+expect 2 "$vmbackup" --key-file "$keyfile" points
+says 'vault|repo'
+expect 1 vmb ls nosuch/latest
+says 'nosuch'
+# A source that is not there: nothing is backed up.
+r=0
+vmb backup "$tmp/not-there" >"$tmp/out" 2>"$tmp/err" || r=$?
+[ $r = 1 ] || [ $r = 3 ] || fail "backup of nothing: exit $r"
+says 'not-there'
+expect 0 vmb version
+expect 0 vmb --help
+for verb in init backup points ls cat find diff versions restore check stats \
+	key cache mount umount completion version; do
+	expect 0 "$vmbackup" $verb --help
+done
+
+if [ "$(id -u)" = 0 ]; then
+	# A full disk.
+	mkdir "$tmp/small"
+	mount -t tmpfs -o size=2m small "$tmp/small"
+	cleanup_fn umount "$tmp/small"
+	expect 0 "$vmbackup" -r "$tmp/small/vault" --key-file "$keyfile" init
+	expect 0 "$vmbackup" -r "$tmp/small/vault" --key-file "$keyfile" \
+		--cache-dir "$cache" backup --vm web1 "$tmp/source"
+	head -c 5000000 /dev/urandom >"$tmp/source/big"
+	expect 15 "$vmbackup" -r "$tmp/small/vault" --key-file "$keyfile" \
+		--cache-dir "$cache" backup --vm web1 "$tmp/source"
+	says 'space'
+	expect 0 "$vmbackup" -r "$tmp/small/vault" --key-file "$keyfile" \
+		--cache-dir "$cache" check --read-data
+	expect 0 "$vmbackup" -r "$tmp/small/vault" --key-file "$keyfile" \
+		--cache-dir "$cache" cat web1/latest:files"$tmp/source/file"
+	prints '^content$'
+	rm "$tmp/source/big"
+
+	# A vault that root cannot write: reading works, writing is refused.
+	mkdir "$tmp/ro"
+	mount --bind "$vault" "$tmp/ro"
+	cleanup_fn umount "$tmp/ro"
+	mount -o remount,bind,ro "$tmp/ro"
+	expect 0 "$vmbackup" -r "$tmp/ro" --key-file "$keyfile" \
+		--cache-dir "$cache" cat web1/latest:files"$tmp/source/file"
+	prints '^content$'
+	expect 0 "$vmbackup" -r "$tmp/ro" --key-file "$keyfile" \
+		--cache-dir "$cache" check
+	r=0
+	"$vmbackup" -r "$tmp/ro" --key-file "$keyfile" --cache-dir "$cache" \
+		backup "$tmp/source" >"$tmp/out" 2>"$tmp/err" || r=$?
+	[ $r = 1 ] || [ $r = 14 ] || fail "backup to a read-only vault: $r"
+	says 'read-only'
+	if (: <>/dev/fuse) 2>/dev/null; then
+		start_mount "$tmp/ro" "$tmp/mnt"
+		[ "$(cat "$tmp/mnt/vms/web1/latest/files$tmp/source/file")" = \
+			content ] || fail "a read-only vault, mounted"
+		stop_mount "$tmp/mnt"
+	fi
+
+	# Somebody else's vault.
+	mkdir "$tmp/bin" "$tmp/home"
+	cp "$vmbackup" "$mounter" "$tmp/bin"
+	cp "$keyfile" "$tmp/home/key"
+	chown -R 65534:65534 "$tmp/home"
+	chmod 755 "$tmp" "$tmp/bin" "$tmp/bin"/*
+	chmod 700 "$vault"
+	r=0
+	(cd / && as_nobody "$tmp/bin/vmbackup" -r "$vault" --key-file \
+		"$tmp/home/key" points) >"$tmp/out" 2>"$tmp/err" || r=$?
+	[ $r = 1 ] || [ $r = 14 ] || fail "another's vault: exit $r"
+	says 'permission|denied'
+	says "$vault"
+else
+	note "full disk, read-only and foreign vault left out: not root"
+fi
+
+# A mountpoint in the vault, the vault, and above the vault.
+if (: <>/dev/fuse) 2>/dev/null; then
+	mkdir "$vault/inside"
+	for dir in "$vault/inside" "$vault" "$tmp"; do
+		r=0
+		"$mounter" "$vault" "$dir" -o "keyfile=$keyfile,cachedir=$cache" \
+			>"$tmp/out" 2>"$tmp/err" || r=$?
+		if is_mounted "$dir"; then
+			umount_any "$dir" -l
+			fail "mounted over its own vault: $dir"
+		fi
+		[ $r = 1 ] || fail "mountpoint $dir: exit $r, not 1"
+		says 'vault'
+	done
+	rmdir "$vault/inside"
+	r=0
+	"$mounter" "$vault" "$tmp/no-such-dir" -o "keyfile=$keyfile" \
+		2>"$tmp/err" || r=$?
+	[ $r = 1 ] || [ $r = 32 ] || fail "no mountpoint: exit $r"
+	says 'no-such-dir'
+fi

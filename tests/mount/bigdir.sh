@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# One directory of very many entries: lists whole, in bounded memory, with
+# positions that stay good. SOAK=1: a million.
+. "$(dirname "$0")/../lib.sh"
+requires fuse python3
+
+count=100000
+[ -z "${SOAK:-}" ] || count=1000000
+limit=131072	# KiB
+big=$tmp/source/big
+mkdir "$tmp/source"
+if [ "$(id -u)" = 0 ] && losetup -f >/dev/null 2>&1; then
+	truncate -s 2G "$tmp/image"
+	mkfs.ext4 -q -F -N $((count + 1000)) -E \
+		lazy_itable_init=1,lazy_journal_init=1 "$tmp/image"
+	mount -o loop "$tmp/image" "$tmp/source"
+	cleanup_fn umount "$tmp/source"
+fi
+"$tests/fixture.py" many "$big" $count
+new_vault
+expect 0 vmb backup --vm web1 "$tmp/source"
+start_mount "$vault" "$tmp/mnt"
+shown=$tmp/mnt/vms/web1/latest/files$big
+pid=$(mount_pid "$tmp/mnt")
+
+# One entry by name, before anything was listed.
+[ -f "$shown/file-0050000" ] || fail "an entry is not found"
+[ ! -e "$shown/file-x" ] || fail "what is not there is"
+[ "$(find "$shown" -type f | wc -l)" = $count ] || fail "find: wrong count"
+python3 "$tests/seekdir.py" "$shown" $count || fail "positions move"
+kib=$(peak_kib "$pid")
+note "$count entries, peak memory of the mount $kib KiB"
+sanitized || [ "$kib" -le $limit ] || fail "more than $limit KiB"
+stop_mount "$tmp/mnt"
+
+# From nothing: how much is read for the first names of it?
+expect 0 vmb ls "web1/latest:files$tmp/source"
+rm -rf "$cache"
+expect 0 vmb restore "web1/latest:files$big/file-0000007" \
+	--target "$tmp/one"
+[ "$(find "$tmp/one" -name file-0000007 -type f | wc -l)" = 1 ] ||
+	fail "restore of one file"

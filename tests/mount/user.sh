@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# An ordinary user backs up his own files, mounts the vault through
+# fusermount3 and restores. Root becomes nobody for it.
+. "$(dirname "$0")/../lib.sh"
+requires fuse python3 rsync
+
+if [ "$(id -u)" = 0 ]; then
+	requires nobody
+	own_namespace
+	if ! as_nobody sh -c ': <>/dev/fuse' 2>/dev/null; then
+		# udev would have made it mode 0666.
+		mknod -m 0666 "$tmp/fuse" c 10 229
+		mount --bind "$tmp/fuse" /dev/fuse
+		cleanup_fn umount /dev/fuse
+	fi
+	user() { as_nobody "$@"; }
+else
+	user() { HOME=$tmp/home "$@"; }
+fi
+
+# Where we were built may be closed to nobody.
+mkdir "$tmp/bin" "$tmp/work" "$tmp/home"
+cp "$vmbackup" "$mounter" "$tests/fixture.py" "$tests/compare.py" "$tmp/bin"
+chmod 755 "$tmp" "$tmp/bin" "$tmp/bin"/*
+[ "$(id -u)" != 0 ] || chown 65534:65534 "$tmp/work" "$tmp/home"
+touch "$tmp/err" "$tmp/out"
+as_user() { (cd "$tmp/work" && user "$@"); }
+run() { expect 0 as_user "$@"; }
+
+run "$tmp/bin/fixture.py" make "$tmp/work/source" --small
+sed 's/^/user: /' "$tmp/err" >&2
+run sh -c 'umask 077; head -c 64 /dev/urandom >key'
+set -- -r "$tmp/work/vault" --key-file "$tmp/work/key"
+run "$tmp/bin/vmbackup" "$@" init
+run "$tmp/bin/vmbackup" "$@" backup --vm mine "$tmp/work/source"
+run mkdir mnt
+mounts+=("$tmp/work/mnt")
+run "$tmp/bin/mount.vmbackupfs" "$tmp/work/vault" "$tmp/work/mnt" \
+	-o "keyfile=$tmp/work/key"
+daemons+=("$(mount_pid "$tmp/work/mnt" "$tmp/bin/mount.vmbackupfs")") ||
+	fail "no process serves the mount"
+shown=$tmp/work/mnt/vms/mine/latest/files$tmp/work/source
+run "$tmp/bin/compare.py" "$tmp/work/source" "$shown"
+note "mount and source are equal"
+
+run cp -a "$shown/main" copy
+run "$tmp/bin/compare.py" source/main copy --ignore ctime,dirsize \
+	--holes loose
+run rsync -aHAXSn --checksum --numeric-ids --itemize-changes --delete \
+	--modify-window=-1 source/main/ "$shown/main/"
+[ ! -s "$tmp/out" ] || fail "rsync would change: $(head "$tmp/out")"
+run "$tmp/bin/vmbackup" "$@" restore "mine/latest:files$tmp/work/source" \
+	--target "$tmp/work/restored"
+where=$(find "$tmp/work/restored" -type d -path '*/main' -prune | head -n 1)
+run "$tmp/bin/compare.py" source/main "$where" --ignore ctime,dirsize
+note "copies are equal"
+
+# What he may not read is reported, and the rest is there.
+run sh -c 'mkdir bad && echo a >bad/yes && echo b >bad/no && chmod 0 bad/no'
+expect 3 as_user "$tmp/bin/vmbackup" "$@" backup --vm bad "$tmp/work/bad"
+says 'bad/no.*(permission|denied)'
+# The mount sees the new point.
+await 30 as_user test -e "$tmp/work/mnt/vms/bad/latest/point.json" ||
+	fail "the new point does not appear"
+run cat "$tmp/work/mnt/vms/bad/latest/files$tmp/work/bad/yes"
+prints '^a$'
+if as_user cat "$tmp/work/mnt/vms/bad/latest/files$tmp/work/bad/no" \
+	2>/dev/null; then
+	fail "a file that could not be read can be"
+fi
+
+run fusermount3 -u "$tmp/work/mnt"
+is_mounted "$tmp/work/mnt" && fail "still mounted"
+await_end "${daemons[0]}" 20 || fail "the process outlives its mount"

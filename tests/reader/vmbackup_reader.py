@@ -1,0 +1,611 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""
+A second reader of vaults, written from vmbackup-vault(5) alone: it shares no
+code with the programs, so that the manual is tested and not only the code.
+
+    vmbackup_reader.py VAULT --key-file FILE points
+    vmbackup_reader.py VAULT --key-file FILE restore POINT-ID TARGET
+    vmbackup_reader.py VAULT --key-file FILE verify
+
+It looks at every pack's own directory, not at the index; verify compares the
+two. Everything that is read is authenticated, and each chunk is hashed again.
+Needs python3-cryptography and the zstd program.
+"""
+import argparse
+import collections
+import hashlib
+import hmac
+import json
+import os
+import stat
+import subprocess
+import sys
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+CONFIG, KEY, SESSION, DATA_PACK, TREE_PACK, INDEX, POINT, COMMIT = range(1, 9)
+CHUNK_DATA, CHUNK_NODE, CHUNK_EXTENTS, CHUNK_DISK, CHUNK_XATTRS = range(1, 6)
+HEADER, BOX, TRAILER, TAG = 96, 112, 24, 16
+Frame = collections.namedtuple("Frame", "off clen plen codec")
+Chunk = collections.namedtuple("Chunk", "type id len frame off pack")
+
+
+class Bad(Exception):
+    """What is there is not what the manual says."""
+
+
+def expand(prk, info, length):
+    return HKDFExpand(algorithm=hashes.SHA256(), length=length,
+                      info=info).derive(prk)
+
+
+def extract(salt, ikm):
+    return hmac.new(salt, ikm, hashlib.sha256).digest()
+
+
+def unzip(data, length):
+    r = subprocess.run(["zstd", "-dcq"], input=data, capture_output=True)
+    if r.returncode or len(r.stdout) != length:
+        raise Bad("zstd: %s" % r.stderr.decode(errors="replace"))
+    return r.stdout
+
+
+class Reader:
+    """Takes values off the front of bytes, never past their end."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, n):
+        if n > len(self.data) - self.at:
+            raise Bad("too short")
+        out = self.data[self.at:self.at + n]
+        self.at += n
+        return out
+
+    def int(self, n):
+        return int.from_bytes(self.take(n), "little")
+
+    def varint(self):
+        value = shift = 0
+        while True:
+            b = self.int(1)
+            value |= (b & 0x7f) << shift
+            shift += 7
+            if not b & 0x80:
+                break
+        if value >> 64 or (not b and shift > 7):
+            raise Bad("varint too long")
+        return value
+
+    def svarint(self):
+        v = self.varint()
+        return v >> 1 ^ -(v & 1)
+
+    def bytes(self):
+        return self.take(self.varint())
+
+    def left(self):
+        return len(self.data) - self.at
+
+    def done(self):
+        if self.left():
+            raise Bad("%d bytes behind the end" % self.left())
+
+
+# ---- objects ----
+
+class ObjectKey:
+    def __init__(self, base, kind, vault_id, salt, name):
+        out = expand(base, b"vmbackupfs/1/object" + bytes([kind]) + vault_id +
+                     salt + name.encode(), 76)
+        self.key, self.nonce, self.commitment = out[:32], out[32:44], out[44:]
+
+    def open(self, number, aad, data):
+        nonce = self.nonce[:8] + bytes(
+            a ^ b for a, b in zip(self.nonce[8:], number.to_bytes(4, "big")))
+        try:
+            return AESGCM(self.key).decrypt(nonce, bytes(data), bytes(aad))
+        except InvalidTag:
+            raise Bad("frame %d: the tag does not match" % number)
+
+
+def header(data, kind):
+    r = Reader(data)
+    if r.take(8) != b"vmbackup":
+        raise Bad("no magic")
+    if r.int(2) != 1:
+        raise Bad("another version of the format")
+    if r.int(1) != kind or r.int(1) != 0 or r.int(4) != 0:
+        raise Bad("header of another kind")
+    return r.take(16), r.take(32), r.take(32)
+
+
+def open_box(data, kind, name, base_of):
+    """base_of(vault id, clear text) gives the base key."""
+    vault_id, salt, commitment = header(data, kind)
+    r = Reader(data[HEADER:])
+    clear_len, plain_len, cipher_len = r.int(4), r.int(4), r.int(4)
+    codec = r.int(1)
+    if r.take(3) != b"\0\0\0":
+        raise Bad("%s: reserved bytes" % name)
+    clear = r.take(clear_len)
+    cipher = r.take(cipher_len + TAG)
+    r.done()
+    key = ObjectKey(base_of(vault_id, clear), kind, vault_id, salt, name)
+    if not hmac.compare_digest(key.commitment, commitment):
+        raise Bad("%s: another key" % name)
+    plain = key.open(0, data[:BOX + clear_len], cipher)
+    if codec == 1:
+        plain = unzip(plain, plain_len)
+    if codec > 1 or len(plain) != plain_len:
+        raise Bad("%s: length" % name)
+    return vault_id, clear, plain
+
+
+class Vault:
+    def __init__(self, path, keyfile=None, passphrase=None):
+        self.path = path
+        self.names = []
+        for folder, _, names in os.walk(path):
+            for name in names:
+                self.names.append(os.path.relpath(os.path.join(
+                    folder, name), path))
+        self.master, self.vault_id = self.unlock(keyfile, passphrase)
+        prk = extract(self.vault_id, self.master)
+        self.id_key = expand(prk, b"vmbackupfs/1/id", 32)
+        self.bases = {t: expand(prk, b"vmbackupfs/1/seal/" + bytes([t]), 32)
+                      for t in range(1, 9)}
+        clear, plain = self.box("config", CONFIG, with_clear=True)
+        if clear[:4] != b"\0\0\0\0":
+            raise Bad("features that are not known: %r" % clear)
+        if json.loads(plain)["format"] != 1:
+            raise Bad("config: format")
+        self.chunks = {}
+        self.packs = {}
+        self.cache = collections.OrderedDict()
+        for name in self.under("pack/"):
+            self.read_pack(name)
+
+    def under(self, prefix):
+        return sorted(n for n in self.names if n.startswith(prefix))
+
+    def get(self, name):
+        with open(os.path.join(self.path, name), "rb") as f:
+            return f.read()
+
+    def unlock(self, keyfile, passphrase):
+        for name in self.under("key/"):
+            def base_of(_vault_id, clear):
+                slot = json.loads(clear)
+                salt = bytes.fromhex(slot["salt"])
+                if slot["kdf"] == "keyfile" and keyfile:
+                    return expand(extract(salt, keyfile),
+                                  b"vmbackupfs/1/keyfile", 32)
+                if slot["kdf"] == "scrypt" and passphrase:
+                    return Scrypt(salt=salt, length=32, n=1 << slot["log_n"],
+                                  r=slot["r"], p=slot["p"]).derive(passphrase)
+                raise Bad("another kind of slot")
+            try:
+                vault_id, _, plain = open_box(self.get(name), KEY, name,
+                                              base_of)
+            except Bad:
+                continue
+            if len(plain) != 32:
+                raise Bad("%s: not a key" % name)
+            return plain, vault_id
+        raise Bad("no key slot opens")
+
+    def box(self, name, kind, with_clear=False):
+        vault_id, clear, plain = open_box(
+            self.get(name), kind, name, lambda v, c: self.bases[kind])
+        if vault_id != self.vault_id:
+            raise Bad("%s: of another vault" % name)
+        return (clear, plain) if with_clear else plain
+
+    # -- packs --
+
+    def read_pack(self, name):
+        data = self.get(name)
+        sid, number, digest = name.split("/")[2].split("-")
+        if hashlib.sha256(data).hexdigest() != digest or not name.startswith(
+                "pack/%s/" % digest[:2]):
+            raise Bad("%s: the hash is another" % name)
+        kind = data[10]
+        if kind not in (DATA_PACK, TREE_PACK):
+            raise Bad("%s: not a pack" % name)
+        vault_id, salt, commitment = header(data, kind)
+        if vault_id != self.vault_id:
+            raise Bad("%s: of another vault" % name)
+        key = ObjectKey(self.bases[kind], kind, vault_id, salt,
+                        "pack/%s-%s" % (sid, number))
+        if key.commitment != commitment:
+            raise Bad("%s: another key" % name)
+        t = Reader(data[-TRAILER:])
+        dir_off, clen, plen, codec = t.int(8), t.int(4), t.int(4), t.int(1)
+        if t.take(3) != b"\0\0\0" or t.take(4) != b"vmbt":
+            raise Bad("%s: trailer" % name)
+        if dir_off + clen + TAG + TRAILER != len(data):
+            raise Bad("%s: trailer's lengths" % name)
+        pack = self.packs[name] = {"data": data, "key": key, "name": name,
+                                   "kind": kind, "salt": salt}
+        plain = self.frame(pack, 0xffffffff, Frame(dir_off, clen, plen,
+                                                   codec))
+        pack["directory"] = plain
+        pack["frames"], chunks = self.directory(name, plain)
+        end = HEADER
+        for f in pack["frames"]:
+            end = f.off + f.clen + TAG
+        if end != dir_off:
+            raise Bad("%s: frames and directory do not meet" % name)
+        for c in chunks:
+            self.chunks.setdefault(c.id, c)
+
+    @staticmethod
+    def directory(name, plain):
+        r = Reader(plain)
+        frames, chunks, off = [], [], HEADER
+        for _ in range(r.varint()):
+            f = Frame(off, r.varint(), r.varint(), r.int(1))
+            frames.append(f)
+            off += f.clen + TAG
+        for _ in range(r.varint()):
+            chunks.append(Chunk(r.int(1), r.take(32), r.varint(), r.varint(),
+                                r.varint(), name))
+        r.done()
+        return frames, chunks
+
+    @staticmethod
+    def frame(pack, number, f):
+        aad = (number.to_bytes(4, "little") + f.off.to_bytes(8, "little") +
+               f.clen.to_bytes(4, "little") + f.plen.to_bytes(4, "little") +
+               bytes([f.codec]))
+        plain = pack["key"].open(
+            number, aad, pack["data"][f.off:f.off + f.clen + TAG])
+        if f.codec == 1:
+            plain = unzip(plain, f.plen)
+        if f.codec > 1 or len(plain) != f.plen:
+            raise Bad("%s: frame %d: length" % (pack["name"], number))
+        return plain
+
+    def cached_frame(self, pack, number):
+        key = (pack["name"], number)
+        if key not in self.cache:
+            self.cache[key] = self.frame(pack, number,
+                                         pack["frames"][number])
+            if len(self.cache) > 2000:
+                self.cache.popitem(last=False)
+        self.cache.move_to_end(key)
+        return self.cache[key]
+
+    def chunk(self, kind, chunk_id):
+        c = self.chunks.get(chunk_id)
+        if not c or c.type != kind:
+            raise Bad("chunk %s is in no pack" % chunk_id.hex())
+        pack = self.packs[c.pack]
+        first = self.cached_frame(pack, c.frame)
+        out = first[c.off:c.off + c.len]
+        number = c.frame
+        while len(out) < c.len:
+            number += 1
+            out += self.cached_frame(pack, number)
+        if len(out) != c.len:
+            raise Bad("chunk %s: its frames are longer" % chunk_id.hex())
+        want = hmac.new(self.id_key, bytes([kind]) + c.len.to_bytes(
+            8, "little") + out, hashlib.sha256).digest()
+        if want != chunk_id:
+            raise Bad("chunk %s: holds other bytes" % chunk_id.hex())
+        return out
+
+    # -- points --
+
+    def points(self):
+        out = []
+        for name in self.under("commit/"):
+            c = json.loads(self.box(name, COMMIT))
+            if c["decision"] != "COMMIT":
+                continue
+            if c["session"] != name.split("/")[1]:
+                raise Bad("%s: of another session" % name)
+            point = "point/" + c["point"]
+            if hashlib.sha256(self.get(point)).hexdigest() != c[
+                    "point_sha256"]:
+                raise Bad("%s: not what was committed" % point)
+            p = json.loads(self.box(point, POINT))
+            if p["id"] != c["point"] or p["session"] != c["session"]:
+                raise Bad("%s: another point" % point)
+            out.append(p)
+        return sorted(out, key=lambda p: (p["vm"], p["time"], p["id"]))
+
+    # -- trees --
+
+    def entries(self, node_id):
+        """(components of the directory, entry) in order."""
+        r = Reader(self.chunk(CHUNK_NODE, node_id))
+        kind = r.take(1)
+        if kind == b"I":
+            r.int(1)
+            children = []
+            for _ in range(r.varint()):
+                r.bytes()
+                children.append((r.varint(), r.take(32)))
+            r.done()
+            for count, child in children:
+                n = 0
+                for item in self.entries(child):
+                    n += 1
+                    yield item
+                if n != count:
+                    raise Bad("a child holds %d entries, not %d" % (n,
+                                                                   count))
+        elif kind == b"L":
+            for _ in range(r.varint()):
+                key = components(r.bytes())
+                for _ in range(r.varint()):
+                    yield key, self.entry(r.bytes())
+            r.done()
+        else:
+            raise Bad("a node of kind %r" % kind)
+
+    def entry(self, data):
+        r = Reader(data)
+        e = {"name": r.bytes(), "flags": r.int(1), "mode": r.varint(),
+             "uid": r.varint(), "gid": r.varint(), "nlink": r.varint(),
+             "size": r.varint()}
+        e["mtime"] = r.svarint() * 10**9 + r.varint()
+        e["ctime"] = r.svarint() * 10**9 + r.varint()
+        e["ino"], e["dev"] = r.varint(), r.varint()
+        kind = stat.S_IFMT(e["mode"])
+        if kind in (stat.S_IFCHR, stat.S_IFBLK):
+            e["rdev"] = os.makedev(r.varint(), r.varint())
+        if kind == stat.S_IFLNK:
+            e["target"] = r.bytes()
+        xattrs = b""
+        if e["flags"] & 1:
+            xattrs = r.bytes()
+        if e["flags"] & 2:
+            chunk_id = r.take(32)
+            length = r.varint()
+            xattrs = self.chunk(CHUNK_XATTRS, chunk_id)
+            if len(xattrs) != length:
+                raise Bad("attributes' length")
+        e["xattrs"] = []
+        if xattrs:
+            x = Reader(xattrs)
+            for _ in range(x.varint()):
+                e["xattrs"].append((x.bytes(), x.bytes()))
+            x.done()
+        if kind == stat.S_IFREG:
+            e["content"] = r.take(r.left())
+        r.done()
+        return e
+
+    def extents(self, content):
+        r = Reader(content)
+        form = r.int(1)
+        if form == 1:
+            yield from self.extent_list(r, r.varint())
+        elif form == 2:
+            level = r.int(1)
+            r.varint()
+            yield from self.extent_map(level, r.take(32))
+        elif form:
+            raise Bad("content of form %d" % form)
+        r.done()
+
+    @staticmethod
+    def extent_list(r, count):
+        for _ in range(count):
+            length, kind = r.varint(), r.int(1)
+            if kind > 2 or not length:
+                raise Bad("an extent of kind %d" % kind)
+            yield length, kind, r.take(32) if kind == 0 else None
+
+    def extent_map(self, level, chunk_id):
+        r = Reader(self.chunk(CHUNK_EXTENTS, chunk_id))
+        if r.int(1) != level:
+            raise Bad("an extent map of another level")
+        count = r.varint()
+        if not level:
+            yield from self.extent_list(r, count)
+        else:
+            for _ in range(count):
+                r.varint()
+                r.varint()
+                yield from self.extent_map(level - 1, r.take(32))
+        r.done()
+
+
+def components(key):
+    """A directory key to the names on its path."""
+    out, name, i = [], bytearray(), 0
+    while i < len(key):
+        b = key[i]
+        if b == 1:
+            out.append(bytes(name))
+            name.clear()
+        elif b == 2:
+            i += 1
+            if i >= len(key) or key[i] not in (2, 3):
+                raise Bad("a directory key")
+            name.append(key[i] - 1)
+        else:
+            name.append(b)
+        i += 1
+    if name:
+        raise Bad("a directory key that does not end")
+    return tuple(out)
+
+
+# ---- restore ----
+
+class Restore:
+    def __init__(self, vault, target):
+        self.vault = vault
+        os.makedirs(target, exist_ok=True)
+        self.top = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
+        self.here, self.fd = (), os.dup(self.top)
+        self.dirs = []
+        self.links = {}
+        self.root = os.geteuid() == 0
+
+    def enter(self, path):
+        if path == self.here:
+            return
+        os.close(self.fd)
+        fd = os.dup(self.top)
+        for name in path:
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY |
+                            os.O_NOFOLLOW, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        self.here, self.fd = path, fd
+
+    def attributes(self, e):
+        name = e["name"] or b"."
+        proc = b"/proc/self/fd/%d/%s" % (self.fd, name)
+        link = stat.S_ISLNK(e["mode"])
+        if self.root:
+            os.chown(name, e["uid"], e["gid"], dir_fd=self.fd,
+                     follow_symlinks=False)
+        for key, value in e["xattrs"]:
+            os.setxattr(proc, key, value, follow_symlinks=False)
+        if not link:
+            os.chmod(name, stat.S_IMODE(e["mode"]), dir_fd=self.fd)
+        os.utime(name, ns=(e["mtime"], e["mtime"]), dir_fd=self.fd,
+                 follow_symlinks=False)
+
+    def data(self, e):
+        fd = os.open(e["name"], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600,
+                     dir_fd=self.fd)
+        off = 0
+        os.ftruncate(fd, e["size"])
+        for length, kind, chunk_id in self.vault.extents(e["content"]):
+            if kind == 0:
+                data = self.vault.chunk(CHUNK_DATA, chunk_id)
+                if len(data) != length:
+                    raise Bad("an extent of another length")
+                os.pwrite(fd, data, off)
+            elif kind == 2:
+                os.pwrite(fd, bytes(length), off)
+            off += length
+        os.close(fd)
+        if off != e["size"]:
+            raise Bad("extents of %d bytes for %d" % (off, e["size"]))
+
+    def entry(self, path, e):
+        self.enter(path)
+        kind, name = stat.S_IFMT(e["mode"]), e["name"]
+        if kind == stat.S_IFDIR:
+            if name:
+                os.mkdir(name, 0o700, dir_fd=self.fd)
+            self.dirs.append((path, e))
+            return
+        group = (e["dev"], e["ino"]) if e["nlink"] > 1 else None
+        if group in self.links:
+            first, old = self.links[group]
+            self.enter(first)
+            there = os.dup(self.fd)
+            self.enter(path)
+            os.link(old, name, src_dir_fd=there, dst_dir_fd=self.fd,
+                    follow_symlinks=False)
+            os.close(there)
+            return
+        if group:
+            self.links[group] = (path, name)
+        if kind == stat.S_IFREG:
+            self.data(e)
+        elif kind == stat.S_IFLNK:
+            os.symlink(e["target"], name, dir_fd=self.fd)
+        elif kind in (stat.S_IFIFO, stat.S_IFSOCK) or self.root:
+            os.mknod(name, kind | 0o600, e.get("rdev", 0), dir_fd=self.fd)
+        else:
+            return
+        self.attributes(e)
+
+    def run(self, root):
+        n = 0
+        for path, e in self.vault.entries(root):
+            self.entry(path, e)
+            n += 1
+        for path, e in reversed(self.dirs):
+            self.enter(path)
+            self.attributes(e)
+        return n
+
+
+def verify(vault):
+    """The index says of every pack what the pack's own directory says."""
+    indexed = {}
+    for name in vault.under("index/"):
+        r = Reader(vault.box(name, INDEX))
+        for _ in range(r.varint()):
+            pack = r.bytes().decode()
+            size, kind, salt = r.int(8), r.int(1), r.take(32)
+            indexed[pack] = (size, kind, salt, r.bytes())
+        r.done()
+    for name, pack in vault.packs.items():
+        want = (len(pack["data"]), pack["kind"], pack["salt"],
+                pack["directory"])
+        if indexed.pop(name.split("/")[2], None) != want:
+            raise Bad("%s: the index differs" % name)
+    if indexed:
+        raise Bad("packs that are not there: %s" % ", ".join(indexed))
+    for name in vault.under("session/"):
+        json.loads(vault.box(name, SESSION))
+    for c in vault.chunks.values():
+        vault.chunk(c.type, c.id)
+    for p in vault.points():
+        if "tree" in p:
+            n = sum(1 for _ in vault.entries(bytes.fromhex(
+                p["tree"]["root"])))
+            if n != p["tree"]["entries"]:
+                raise Bad("point %s: %d entries" % (p["id"], n))
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse
+                                .RawDescriptionHelpFormatter)
+    p.add_argument("vault")
+    p.add_argument("--key-file")
+    p.add_argument("--password")
+    sub = p.add_subparsers(dest="verb", required=True)
+    sub.add_parser("points")
+    sub.add_parser("verify")
+    q = sub.add_parser("restore")
+    q.add_argument("point")
+    q.add_argument("target")
+    a = p.parse_args()
+    keyfile = None
+    if a.key_file:
+        with open(a.key_file, "rb") as f:
+            keyfile = f.read()
+    vault = Vault(a.vault, keyfile, a.password.encode() if a.password
+                  else None)
+    if a.verb == "points":
+        for point in vault.points():
+            print(json.dumps(point))
+    elif a.verb == "verify":
+        verify(vault)
+        print("%d packs, %d chunks, %d points" % (
+            len(vault.packs), len(vault.chunks), len(vault.points())))
+    else:
+        os.umask(0)
+        found = [x for x in vault.points() if x["id"].startswith(a.point)]
+        if len(found) != 1:
+            raise Bad("%d points are %s" % (len(found), a.point))
+        n = Restore(vault, a.target).run(bytes.fromhex(
+            found[0]["tree"]["root"]))
+        print("%d entries" % n)
+    return 0
+
+
+try:
+    sys.exit(main())
+except Bad as e:
+    sys.exit("vmbackup_reader.py: %s" % e)
