@@ -47,6 +47,7 @@
 #define THREADS_MAX 16 /* with those that replace the held up */
 #define LONG_READ (64u << 10)
 #define END_WAIT_NS INT64_C(2000000000)
+#define LOOP_SIGNAL SIGUSR2
 
 enum worker_state { WORKER_NONE, WORKER_READING, WORKER_BUSY, WORKER_PARKED };
 
@@ -92,6 +93,7 @@ struct loop {
 	unsigned int nalive; /* with the monitor */
 	unsigned int nparked, nwake; /* waiting; told to go and read */
 	struct aside *first, **last;
+	atomic_uint naside; /* in that list */
 	struct worker workers[THREADS_MAX];
 	pthread_t monitor;
 };
@@ -104,6 +106,16 @@ static int64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
 	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static void tick_from_now(struct timespec *out)
+{
+	clock_gettime(CLOCK_MONOTONIC, out);
+	out->tv_nsec += TICK_NS;
+	if (out->tv_nsec >= 1000000000) {
+		out->tv_nsec -= 1000000000;
+		out->tv_sec++;
+	}
 }
 
 /* ---- the call in hand ---- */
@@ -211,6 +223,7 @@ static void put_aside(struct loop *l, const struct fuse_buf *in)
 	SCOPED_LOCK(&l->lock);
 	*l->last = a;
 	l->last = &a->next;
+	l->naside++;
 }
 
 /* The first one, or (@unique not 0) this one; NULL: none. */
@@ -227,6 +240,7 @@ static struct aside *take_aside(struct loop *l, uint64_t unique)
 		*at = a->next;
 		if (!*at)
 			l->last = at;
+		l->naside--;
 		return a;
 	}
 	return NULL;
@@ -399,13 +413,15 @@ static void handle(struct worker *w)
 	if (l->nheld >= THREADS_MAX - 1) {
 		/* The last one that can hear of interrupts. */
 		put_aside(l, &w->in);
+		if (l->nheld < THREADS_MAX - 1)
+			serve_aside(w); /* another came free meanwhile */
 		return;
 	}
 	if (l->nreading == 0 && may_help(l) &&
 	    (is_long(&w->in) || more_waits(l)))
 		wake_helper(l, false);
 	serve(w, &w->in);
-	if (l->first) /* a glance: those who put aside read on */
+	if (l->naside > 0)
 		serve_aside(w);
 }
 
@@ -518,17 +534,14 @@ static void monitor_wait(struct loop *l)
 	SCOPED_LOCK(&l->lock);
 	if (l->ticks_idle >= IDLE_TICKS) {
 		l->monitor_sleeps = true;
+		if (l->nbusy > 0) /* it came before it could see that */
+			l->monitor_sleeps = false;
 		while (l->monitor_sleeps && !l->ending)
 			pthread_cond_wait(&l->kick, &l->lock);
 		l->ticks_idle = 0;
 		return;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += TICK_NS;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
+	tick_from_now(&until);
 	if (!l->ending)
 		pthread_cond_timedwait(&l->kick, &l->lock, &until);
 }
@@ -557,6 +570,20 @@ static unsigned int choose_threads(unsigned int asked)
 	if (asked == 0)
 		asked = n < 2 ? 2 : n > 4 ? 4 : (unsigned int)n;
 	return MIN(asked, THREADS_MAX / 2);
+}
+
+/* The signal that ends a read of the device; its handler does nothing. */
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+static void init_signal(void)
+{
+	struct sigaction a = { .sa_handler = on_signal };
+
+	sigemptyset(&a.sa_mask);
+	sigaction(LOOP_SIGNAL, &a, NULL);
 }
 
 static void init_locks(struct loop *l)
@@ -606,6 +633,7 @@ int loop_start(struct fuse_session *se, const struct loop_options *o,
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
+	init_signal();
 	init_locks(l);
 	l->se = se;
 	l->options = *o;
@@ -628,9 +656,8 @@ int loop_start(struct fuse_session *se, const struct loop_options *o,
 		*out = l;
 		return 0;
 	}
-	session_over(l);
 	if (!loop_free(l))
-		return -EAGAIN;
+		log_debug("the monitor of the FUSE session does not end");
 	return -EAGAIN;
 }
 
@@ -639,41 +666,56 @@ int loop_fd(const struct loop *l)
 	return l->ended_fd;
 }
 
-/* Wake the threads that read a device which nobody will write to again. The
- * signal has a handler that does nothing (mount.c), so the read ends. */
-static void nudge(struct loop *l)
+/* Wait until there is none of @any, for END_WAIT_NS at most. Called with the lock held.
+ * Threads that read the device are woken by a signal, again and again: one may
+ * be just before its read. */
+static bool wait_none(struct loop *l, bool (*any)(const struct loop *l))
 {
+	int64_t end = now_ns() + END_WAIT_NS;
+	struct timespec until;
 	unsigned int i;
 
-	for (i = 0; i < l->nworkers; i++)
-		if (l->workers[i].state == WORKER_READING)
-			pthread_kill(l->workers[i].thread, LOOP_SIGNAL);
+	while (any(l) && now_ns() < end) {
+		for (i = 0; i < l->nworkers; i++)
+			if (l->workers[i].state == WORKER_READING)
+				pthread_kill(l->workers[i].thread, LOOP_SIGNAL);
+		tick_from_now(&until);
+		pthread_cond_timedwait(&l->ended, &l->lock, &until);
+	}
+	return !any(l);
+}
+
+static bool any_reads(const struct loop *l)
+{
+	return l->nreading > 0;
+}
+
+static bool any_lives(const struct loop *l)
+{
+	return l->nalive > 0;
+}
+
+void loop_stop(struct loop *l)
+{
+	if (!l)
+		return;
+	fuse_session_exit(l->se);
+	session_over(l);
+	SCOPED_LOCK(&l->lock);
+	if (!wait_none(l, any_reads))
+		log_debug("a thread still reads the FUSE device");
 }
 
 bool loop_free(struct loop *l)
 {
-	struct timespec until;
-	int64_t end;
 	unsigned int i;
 	bool all;
 
 	if (!l)
 		return true;
-	fuse_session_exit(l->se);
-	session_over(l);
-	end = now_ns() + END_WAIT_NS;
+	loop_stop(l);
 	pthread_mutex_lock(&l->lock);
-	while (l->nalive > 0 && now_ns() < end) {
-		nudge(l);
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += TICK_NS;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_nsec -= 1000000000;
-			until.tv_sec++;
-		}
-		pthread_cond_timedwait(&l->ended, &l->lock, &until);
-	}
-	all = l->nalive == 0;
+	all = wait_none(l, any_lives);
 	pthread_mutex_unlock(&l->lock);
 	if (!all)
 		return false;

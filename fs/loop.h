@@ -39,6 +39,9 @@ MUST_CHECK int loop_start(struct fuse_session *se,
 			  const struct loop_options *o, struct loop **out);
 /* A descriptor that becomes readable when the session has ended. Borrowed. */
 int loop_fd(const struct loop *l);
+/* Take no more requests. When it returns nobody reads the device, and it may
+ * be closed. NULL is fine, as below. */
+void loop_stop(struct loop *l);
 /*
  * End: call it once the session is unmounted. Return true when all threads
  * ended in time and the loop is freed; false when some hang in the backend:

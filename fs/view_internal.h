@@ -155,8 +155,8 @@ MUST_CHECK int view_node_point(struct view *w, uint64_t node,
 
 /* ---- .vmbackupfs (view_status.c) ---- */
 
-/* The texts are filled up to a multiple of this with spaces: their size is
- * known before they are. */
+/* The size that attributes tell: what the text will be is not known before it
+ * is read. The kernel learns the true end from a read that stops short. */
 #define STATUS_SIZE 4096
 MUST_CHECK int status_json(struct view *w, struct buf *out);
 MUST_CHECK int status_stats(struct view *w, struct buf *out);

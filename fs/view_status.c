@@ -14,17 +14,12 @@
 #include "store/point.h"
 #include "store/vault.h"
 
-/* Spaces, then a newline, up to the size that attributes tell. */
-static int fill_up(struct buf *out)
+/* Attributes tell STATUS_SIZE, which no text passes. */
+static int finish(struct buf *out)
 {
 	if (buf_error(out) < 0)
 		return -ENOMEM;
-	if (out->len >= STATUS_SIZE)
-		return -EMSGSIZE;
-	while (out->len < STATUS_SIZE - 1)
-		buf_put_u8(out, ' ');
-	buf_put_u8(out, '\n');
-	return buf_error(out);
+	return out->len > STATUS_SIZE ? -EMSGSIZE : 0;
 }
 
 /* The newest point's name: "web1/<time>", or "". */
@@ -86,7 +81,8 @@ int status_json(struct view *w, struct buf *out)
 		return -ENOMEM;
 	buf_put(out, text, strlen(text));
 	free(text);
-	return fill_up(out);
+	buf_put_u8(out, '\n');
+	return finish(out);
 }
 
 static double percent(uint64_t hits, uint64_t misses)
@@ -117,5 +113,5 @@ int status_stats(struct view *w, struct buf *out)
 		   percent(s.node_hits, s.nodes_decoded), s.cache_bytes,
 		   s.cache_limit, leaves_count(w->leaves), s.damage);
 	point_list_put(l);
-	return fill_up(out);
+	return finish(out);
 }

@@ -194,26 +194,32 @@ static int load_credential(struct cmd_context *ctx, struct credential *out)
 	switch (r) {
 	case 0:
 	case -EINTR:
-	case -EINVAL:
 	case -ENOMEM:
 		return r;
 	}
-	return -ENOKEY; /* a file or command that should give it did not */
+	return -ENOKEY; /* what should give it did not */
+}
+
+int cmd_find_vault(struct cmd_context *ctx, struct vault_options *o)
+{
+	int r;
+
+	o->seam = ctx->seam;
+	r = cmd_vault_url(ctx, &o->url);
+	if (r == 0)
+		r = cmd_cache_dir(ctx, &o->cache_dir);
+	if (r == 0)
+		r = look_for_vault(ctx, o->url);
+	return r < 0 ? r : load_credential(ctx, &o->credential);
 }
 
 int cmd_open_vault(struct cmd_context *ctx, struct vault **out)
 {
-	struct vault_options o = { .seam = ctx->seam };
+	struct vault_options o = { 0 };
 	int r;
 
 	*out = NULL;
-	r = cmd_vault_url(ctx, &o.url);
-	if (r == 0)
-		r = cmd_cache_dir(ctx, &o.cache_dir);
-	if (r == 0)
-		r = look_for_vault(ctx, o.url);
-	if (r == 0)
-		r = load_credential(ctx, &o.credential);
+	r = cmd_find_vault(ctx, &o);
 	if (r == 0)
 		r = vault_open(&o, out);
 	credentials_release(&o.credential);

@@ -9,7 +9,7 @@ struct cmd_context;
 /*
  * "key export FILE" and "key import FILE": @argv has the word and the file.
  * The file is a JSON document {"vmbackup_keys":1,"objects":[{"name":...,
- * "data":<base64>}...]} of config and the key slots as they are stored: sealed.
+ * "data":<hex>}...]} of config and the key slots as they are stored: sealed.
  * Returns as a verb does.
  */
 MUST_CHECK int key_export(struct cmd_context *ctx, int argc, char **argv);

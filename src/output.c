@@ -14,10 +14,12 @@
 #define SCHEMA_VERSION 1
 
 /* What the log's sink needs; written by output_init() only, but for
- * last_error (the log calls its sink one line at a time) and live. */
+ * last_error (the log calls its sink one line at a time), hold and live. */
 static struct {
 	const char *program;
 	bool json;
+	unsigned int verbose;
+	atomic_bool hold;
 	atomic_bool live;
 	char last_error[1024];
 } out = { .program = "vmbackup" };
@@ -68,6 +70,8 @@ static void sink(void *arg, enum log_level level, const char *text)
 	(void)arg;
 	if (level == LOG_LEVEL_ERROR)
 		snprintf(out.last_error, sizeof(out.last_error), "%s", text);
+	if (atomic_load(&out.hold) && !out.verbose)
+		return;
 	flockfile(stderr);
 	if (out.json)
 		say_json(level, text);
@@ -83,6 +87,7 @@ void output_init(const char *program, bool json, unsigned int quiet,
 
 	out.program = program;
 	out.json = json;
+	out.verbose = verbose;
 	if (quiet)
 		level = LOG_LEVEL_ERROR;
 	else if (verbose)
@@ -93,6 +98,11 @@ void output_init(const char *program, bool json, unsigned int quiet,
 const char *output_last_error(void)
 {
 	return out.last_error;
+}
+
+void output_hold(bool on)
+{
+	atomic_store(&out.hold, on);
 }
 
 void output_set_live(bool live)
@@ -301,7 +311,7 @@ int output_error(void)
 	err = fflush(stdout) ? errno : EIO;
 	if (err == EPIPE)
 		return -EPIPE;
-	return fail(-err, "standard output: %s", strerror(err));
+	return fail(-EIO, "standard output: %s", strerror(err));
 }
 
 int output_flush(void)
@@ -313,5 +323,5 @@ int output_flush(void)
 	err = errno;
 	if (err == EPIPE)
 		return -EPIPE;
-	return fail(-err, "standard output: %s", strerror(err));
+	return fail(-EIO, "standard output: %s", strerror(err));
 }

@@ -24,6 +24,9 @@ void output_init(const char *program, bool json, unsigned int quiet,
 		 unsigned int verbose);
 /* The last error that was said, or "". */
 const char *output_last_error(void);
+/* While on, errors are only remembered, unless -v: for a verb that looks for
+ * them and will report what they mean. */
+void output_hold(bool on);
 /* {"message_type":"exit_error",...} to stderr. */
 void output_exit_error(int code);
 /* A progress line stands on the terminal: wipe it before the next message. */

@@ -97,7 +97,7 @@ bool dir_is_misfit(int err)
 
 static int open_object(struct backend_dir *d, const char *name)
 {
-	const char *leaf;
+	const char *leaf = NULL;
 	AUTO_CLOSE int folder = dir_open_folder(d, name, &leaf);
 	struct stat st;
 	int fd, r;
@@ -199,7 +199,7 @@ static int dir_get(struct backend *b, const char *name, uint64_t off,
 static int dir_head(struct backend *b, const char *name, uint64_t *size_out)
 {
 	struct backend_dir *d = dir_of(b);
-	const char *leaf;
+	const char *leaf = NULL;
 	AUTO_CLOSE int folder = dir_open_folder(d, name, &leaf);
 	struct stat st;
 	int r = folder;
@@ -220,20 +220,19 @@ static int dir_head(struct backend *b, const char *name, uint64_t *size_out)
 static int dir_delete(struct backend *b, const char *name)
 {
 	struct backend_dir *d = dir_of(b);
-	const char *leaf;
-	AUTO_CLOSE int folder = -1;
+	const char *leaf = NULL;
+	AUTO_CLOSE int folder = -1, fd = -1;
 	int r;
 
-	fdcache_drop(&d->fds, name);
 	folder = dir_open_folder(d, name, &leaf);
-	r = folder;
-	if (r >= 0)
+	if (folder >= 0)
+		fd = openat(folder, ".", O_RDONLY | DIR_FOLDER);
+	r = folder < 0 ? folder : fd < 0 ? -errno : 0;
+	if (r == 0)
 		r = d->seam->ops->unlinkat(d->seam, folder, leaf, 0);
-	if (r == 0) {
-		AUTO_CLOSE int fd = openat(folder, ".", O_RDONLY | DIR_FOLDER);
-
-		r = fd < 0 ? -errno : dir_sync_folder(d, fd);
-	}
+	fdcache_drop(&d->fds, name);
+	if (r == 0)
+		r = dir_sync_folder(d, fd);
 	return r == 0 || r == -ENOENT ? r : dir_fail(d, r, "delete", name);
 }
 

@@ -93,7 +93,7 @@ int dir_list(struct backend *b, const char *prefix, backend_list_fn *fn,
 	struct backend_dir *d = dir_of(b);
 	struct listing l = { .d = d, .fn = fn, .arg = arg };
 	size_t len = strlen(prefix);
-	const char *leaf;
+	const char *leaf = NULL;
 	AUTO_CLOSE int folder = dir_open_folder(d, prefix, &leaf);
 	struct stat st;
 	int fd = -1, r;

@@ -27,7 +27,7 @@
 #define TMP_NAME_LEN (sizeof(TMP_PREFIX) + 2 * 16)
 /* Folders vanish while one works in them (another process's probe ends) and
  * filesystems turn out to lack something; both are soon settled. */
-#define PUT_ATTEMPTS 4
+#define PUT_ATTEMPTS 100
 
 /* ---- folders ---- */
 
@@ -286,7 +286,7 @@ int dir_put(struct backend *b, const char *name, const void *data, size_t len)
 			"vault %s: %s is not stored: an earlier sync of a folder failed, so that nothing can be promised any more; %s",
 			b->url, name, dir_advice(-EIO));
 	for (i = 0; i < PUT_ATTEMPTS && r == -ENOENT; i++) {
-		const char *leaf;
+		const char *leaf = NULL;
 		AUTO_CLOSE int folder = enter_folder(d, name, &leaf);
 
 		r = folder;

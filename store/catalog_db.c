@@ -33,6 +33,8 @@
 
 #define SCHEMA_VERSION 1
 #define BUSY_MS 10000
+#define PAGE_SIZE_TEXT "4096"
+#define PAGE_SIZE 4096
 
 static const char *const suffixes[] = { "", "-wal", "-shm" };
 
@@ -63,14 +65,14 @@ static const char schema[] =
  * Memory maps spare a copy of each page; 8 MiB of cache a connection are for
  * changes and for what is still in the log.
  */
-static const char settings[] =
-	"PRAGMA cell_size_check=ON;"
-	"PRAGMA mmap_size=2147418112;"
-	"PRAGMA cache_size=-8192;"
-	"PRAGMA temp_store=MEMORY;"
-	"PRAGMA secure_delete=OFF;"
-	"PRAGMA wal_autocheckpoint=2000;"
-	"PRAGMA journal_size_limit=67108864;";
+static const char settings[] = "PRAGMA page_size=" PAGE_SIZE_TEXT ";"
+			       "PRAGMA cell_size_check=ON;"
+			       "PRAGMA mmap_size=2147418112;"
+			       "PRAGMA cache_size=-8192;"
+			       "PRAGMA temp_store=MEMORY;"
+			       "PRAGMA secure_delete=OFF;"
+			       "PRAGMA wal_autocheckpoint=2000;"
+			       "PRAGMA journal_size_limit=67108864;";
 
 bool catalog_rc_damage(int rc)
 {
@@ -114,8 +116,7 @@ static int make_parents(char *path)
 	return 0;
 }
 
-int catalog_db_make_dir(const char *dir, char **out,
-			char why[CATALOG_WHY_LEN])
+int catalog_db_make_dir(const char *dir, char **out, char why[CATALOG_WHY_LEN])
 {
 	AUTO_FREE char *copy = strdup(dir);
 	struct stat st;
@@ -151,7 +152,7 @@ int catalog_db_make_dir(const char *dir, char **out,
 	return r;
 }
 
-/* Lock out other openers and deleters. Return a descriptor or a negative errno. */
+/* Lock out other openers and deleters. A descriptor or a negative errno. */
 static int lock_files(const struct catalog *c)
 {
 	char path[PATH_MAX];
@@ -246,16 +247,16 @@ static int connect_file(const struct catalog *c, struct conn **out)
 	rc = sqlite3_exec(k->db, settings, NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(k->db,
-				  c->temporary ? "PRAGMA synchronous=OFF" :
-						 "PRAGMA synchronous=NORMAL",
+				  c->temporary ? "PRAGMA synchronous=OFF"
+					       : "PRAGMA synchronous=NORMAL",
 				  NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
 		goto err;
 	rc = query(k->db, "PRAGMA journal_mode=WAL", &st);
 	if (rc == SQLITE_ROW) {
 		mode = (const char *)sqlite3_column_text(st, 0);
-		rc = mode && strcmp(mode, "wal") == 0 ? SQLITE_OK :
-							SQLITE_CANTOPEN;
+		rc = mode && strcmp(mode, "wal") == 0 ? SQLITE_OK
+						      : SQLITE_CANTOPEN;
 	} else if (rc == SQLITE_DONE) {
 		rc = SQLITE_CANTOPEN;
 	}
@@ -269,7 +270,7 @@ err:
 	return rc;
 }
 
-/* Read a value of exactly @len bytes. SQLITE_OK, SQLITE_NOTFOUND or an error. */
+/* A value of exactly @len bytes. SQLITE_OK, SQLITE_NOTFOUND or an error. */
 static int read_meta(struct conn *k, const char *sql, void *out, size_t len)
 {
 	sqlite3_stmt *st = NULL;
@@ -299,9 +300,9 @@ static int check_file(const struct catalog *c, struct conn *k,
 	int rc = query(k->db, "PRAGMA user_version", &st);
 
 	if (rc == SQLITE_ROW)
-		rc = sqlite3_column_int(st, 0) == SCHEMA_VERSION ?
-			     SQLITE_OK :
-			     SQLITE_NOTFOUND;
+		rc = sqlite3_column_int(st, 0) == SCHEMA_VERSION
+			     ? SQLITE_OK
+			     : SQLITE_NOTFOUND;
 	sqlite3_finalize(st);
 	if (rc == SQLITE_OK)
 		rc = read_meta(k, "SELECT value FROM meta WHERE key='vault'",
@@ -330,9 +331,17 @@ static int make_schema(const struct catalog *c, struct conn *k)
 	return sqlite3_exec(k->db, sql, NULL, NULL, NULL);
 }
 
+/* SQLite takes what is missing of a torn last page for zeros. */
+static bool is_torn(const struct catalog *c)
+{
+	struct stat st;
+
+	return stat(c->file, &st) == 0 && st.st_size % PAGE_SIZE != 0;
+}
+
 /* Under the lock: make the file if it is not there, and connect. */
 static int connect_or_make(struct catalog *c, struct conn **out,
-		    char why[CATALOG_WHY_LEN])
+			   char why[CATALOG_WHY_LEN])
 {
 	struct conn *k = NULL;
 	bool made;
@@ -354,7 +363,7 @@ static int connect_or_make(struct catalog *c, struct conn **out,
 		/* Logs without a database are left by an older deletion. */
 		(void)delete_files(c, 1);
 	}
-	rc = connect_file(c, &k);
+	rc = !made && is_torn(c) ? SQLITE_CORRUPT : connect_file(c, &k);
 	if (rc == SQLITE_OK && made)
 		rc = make_schema(c, k);
 	if (rc == SQLITE_OK)
@@ -385,8 +394,8 @@ int catalog_db_open(struct catalog *c, struct conn **out,
 	if (rc == SQLITE_NOTFOUND || rc == SQLITE_ERROR ||
 	    catalog_rc_damage(rc)) {
 		log_debug("local database %s: %s: made anew", c->file,
-			  catalog_rc_damage(rc) ? "damaged" :
-						  "of another kind");
+			  catalog_rc_damage(rc) ? "damaged"
+						: "of another kind");
 		if (delete_files(c, 0) < 0)
 			return because(-EIO, why,
 				       "a damaged catalog.db stands there");
@@ -420,8 +429,8 @@ int catalog_db_connect(struct catalog *c, struct conn **out)
 	rc = connect_file(c, &k);
 	if (rc == SQLITE_OK)
 		rc = check_file(c, k, instance);
-	if (rc == SQLITE_OK && memcmp(instance, c->instance,
-				      CATALOG_INSTANCE_LEN) != 0)
+	if (rc == SQLITE_OK &&
+	    memcmp(instance, c->instance, CATALOG_INSTANCE_LEN) != 0)
 		rc = SQLITE_NOTFOUND;
 	if (rc != SQLITE_OK) {
 		catalog_db_close(k);

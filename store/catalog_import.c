@@ -182,8 +182,10 @@ int catalog_import(struct catalog *c, const char *source,
 		nchunks += packs[i].decoded->nchunks;
 		if (packs[i].row.size > INT64_MAX ||
 		    !memchr(packs[i].row.name, '\0', PACK_NAME_MAX))
-			return fail(-EBADMSG, "%s: a pack's name or size is"
-				    " out of bounds", source);
+			return fail(-EBADMSG,
+				    "%s: a pack's name or size is"
+				    " out of bounds",
+				    source);
 	}
 	r = batch_init(&b, nchunks);
 	if (r < 0)
@@ -257,7 +259,8 @@ static int drop_pack(struct catalog *c, struct conn *k, int64_t source,
 	rc = conn_step(k, STMT_DROP_VERIFIED, "i", no);
 	if (rc == SQLITE_DONE)
 		rc = conn_step(k, STMT_DROP_PACK, "i", no);
-	return rc == SQLITE_DONE ? 0 : catalog_fail(c, k, rc, "dropping a pack");
+	return rc == SQLITE_DONE ? 0
+				 : catalog_fail(c, k, rc, "dropping a pack");
 }
 
 int catalog_drop_source(struct catalog *c, const char *source)

@@ -85,7 +85,10 @@ struct catalog {
  */
 MUST_CHECK int catalog_db_open(struct catalog *c, struct conn **out,
 			       char why[CATALOG_WHY_LEN]);
-/* A further connection. Return 0, -ESTALE (the file is another one now), -ENOMEM or -EIO; silent. */
+/*
+ * A further connection. Return 0, -ESTALE (the file is another one now),
+ * -ENOMEM or -EIO; silent.
+ */
 MUST_CHECK int catalog_db_connect(struct catalog *c, struct conn **out);
 void catalog_db_close(struct conn *k);
 /* Delete the files, if they are still those that were opened. */
@@ -100,7 +103,10 @@ bool catalog_rc_damage(int rc);
 
 /* Borrow a connection. Return 0 or -ENOMEM. */
 MUST_CHECK int catalog_borrow(struct catalog *c, struct conn **out);
-/* The same for a change: begins a transaction. Return 0 or a negative errno, said in words. */
+/*
+ * The same for a change: begins a transaction. Return 0 or a negative errno,
+ * said in words.
+ */
 MUST_CHECK int catalog_borrow_write(struct catalog *c, struct conn **out);
 /*
  * Give a connection back: resets its statements; a transaction is committed

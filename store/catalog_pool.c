@@ -143,7 +143,8 @@ int catalog_open(const char *dir, const uint8_t *vault_id, struct catalog **out)
 		why[0] = '\0';
 		r = open_temporary(c, why);
 		if (r == -EIO && c->dir)
-			r = fail(-EIO, "local database %s: %s; set TMPDIR or a"
+			r = fail(-EIO,
+				 "local database %s: %s; set TMPDIR or a"
 				 " cache directory with room in it",
 				 c->dir, why);
 	}

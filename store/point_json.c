@@ -22,9 +22,24 @@
 
 /* Those at the top; all others are extra. */
 static const char *const known[] = {
-	"format", "id", "session", "vm", "host", "user", "time", "tags",
-	"sources", "parent", "tree", "incomplete", "errors", "has_acl",
-	"scan_start_ns", "data_added", "data_added_packed", "program",
+	"format",
+	"id",
+	"session",
+	"vm",
+	"host",
+	"user",
+	"time",
+	"tags",
+	"sources",
+	"parent",
+	"tree",
+	"incomplete",
+	"errors",
+	"has_acl",
+	"scan_start_ns",
+	"data_added",
+	"data_added_packed",
+	"program",
 };
 
 /* ---- encode ---- */
@@ -71,8 +86,9 @@ static json_t *encode_list(char *const *list, size_t n, bool paths)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (json_array_append_new(j, paths ? encode_path(list[i]) :
-						     json_string(list[i])) < 0) {
+		if (json_array_append_new(j, paths ? encode_path(list[i])
+						   : json_string(list[i])) <
+		    0) {
 			json_decref(j);
 			return NULL;
 		}
@@ -170,9 +186,9 @@ int point_encode(const struct point *p, bool pretty, struct buf *out)
 	r = o ? encode_members(p, o) : -ENOMEM;
 	if (r == 0)
 		r = encode_extra(p, o);
-	if (r == 0 && json_dump_callback(o, put_text, out,
-					 pretty ? JSON_INDENT(2) :
-						  JSON_COMPACT) < 0)
+	if (r == 0 &&
+	    json_dump_callback(o, put_text, out,
+			       pretty ? JSON_INDENT(2) : JSON_COMPACT) < 0)
 		r = -ENOMEM;
 	json_decref(o);
 	if (r == 0 && pretty)
@@ -183,8 +199,8 @@ int point_encode(const struct point *p, bool pretty, struct buf *out)
 		r = -EMSGSIZE;
 	if (r == -EINVAL || r == -EMSGSIZE)
 		return fail(r, "point %s: cannot be written: %s", p->id,
-			    r == -EINVAL ? "its extra members are not JSON" :
-					   "it is over 16 MiB");
+			    r == -EINVAL ? "its extra members are not JSON"
+					 : "it is over 16 MiB");
 	return r;
 }
 
@@ -486,7 +502,8 @@ int point_decode(const void *data, size_t len, const char *name,
 	if (!o) {
 		if (json_error_code(&error) == json_error_out_of_memory)
 			return -ENOMEM;
-		return fail(-EBADMSG, "%s: not a point: not JSON at line %d,"
+		return fail(-EBADMSG,
+			    "%s: not a point: not JSON at line %d,"
 			    " column %d",
 			    name, error.line, error.column);
 	}

@@ -252,12 +252,13 @@ umount_any() {
 	fi
 }
 
-# mount_pid DIR: the process that serves it: its arguments name DIR.
+# mount_pid DIR: the process that serves it: its arguments name DIR. (Its exe
+# cannot be looked at: it holds keys.)
 mount_pid() {
-	local p arg
+	local p arg name
 	for p in /proc/[0-9]*; do
-		[ "$(stat -L -c %d:%i "$p/exe" 2>/dev/null)" = \
-			"$(stat -L -c %d:%i "${2:-$mounter}")" ] || continue
+		read -r name 2>/dev/null <"$p/comm" || continue
+		[ "$name" = mount.vmbackupf ] || continue
 		while IFS= read -r -d '' arg; do
 			if [ "$arg" = "$1" ]; then
 				echo "${p#/proc/}"

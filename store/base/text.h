@@ -16,7 +16,7 @@ size_t text_utf8_len(const void *data, size_t len);
 bool text_is_utf8(const void *data, size_t len);
 /* Is all of it UTF-8 without control characters (C0, DEL, C1)? */
 bool text_is_plain(const void *data, size_t len);
-/* Append it with U+FFFD for each byte (or control character) that is not plain. */
+/* Append it with U+FFFD for each control character and byte that is no text. */
 void text_put_plain(struct buf *out, const void *data, size_t len);
 
 /* Append base64, padded. */

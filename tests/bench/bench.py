@@ -169,16 +169,17 @@ def peak_mb(pid):
 
 def find_pid(exe, arg):
     """The process of that program that has that argument."""
-    want = os.stat(exe)
+    comm = os.path.basename(exe)[:15]
     for p in os.listdir("/proc"):
         if not p.isdigit():
             continue
         try:
             with open("/proc/%s/cmdline" % p, "rb") as f:
                 args = f.read().split(b"\0")
-            if os.path.samestat(os.stat("/proc/%s/exe" % p), want) and (
-                    os.fsencode(arg) in args):
-                return int(p)
+            with open("/proc/%s/comm" % p) as f:
+                if f.read().rstrip("\n") == comm and os.fsencode(
+                        arg) in args:
+                    return int(p)
         except OSError:
             continue
     return None

@@ -50,7 +50,9 @@ done
 cat "$files/large" >/dev/null 2>&1 &
 reader=$!
 await 10 blocked || fail "the reader is not blocked"
-expect 0 timeout 30 "$vmbackup" umount "$tmp/mnt"
+expect 1 timeout 30 "$vmbackup" umount "$tmp/mnt"
+says "$reader"
+expect 0 timeout 30 "$vmbackup" umount --lazy "$tmp/mnt"
 is_mounted "$tmp/mnt" && fail "still mounted"
 kill -CONT "$server"
 await_end "$reader" 20 || fail "the reader hangs after the unmount"

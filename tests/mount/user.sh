@@ -38,7 +38,7 @@ run mkdir mnt
 mounts+=("$tmp/work/mnt")
 run "$tmp/bin/mount.vmbackupfs" "$tmp/work/vault" "$tmp/work/mnt" \
 	-o "keyfile=$tmp/work/key"
-daemons+=("$(mount_pid "$tmp/work/mnt" "$tmp/bin/mount.vmbackupfs")") ||
+daemons+=("$(mount_pid "$tmp/work/mnt")") ||
 	fail "no process serves the mount"
 shown=$tmp/work/mnt/vms/mine/latest/files$tmp/work/source
 run "$tmp/bin/compare.py" "$tmp/work/source" "$shown"

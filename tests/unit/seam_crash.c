@@ -218,13 +218,12 @@ static int crash_openat(struct seam *s, int dirfd, const char *path, int flags,
 
 	SCOPED_LOCK(&c->lock);
 	if (unnamed)
-		dir = fstatat(dirfd, path, &st, 0) < 0 ? -1 :
-							 find_inode(c, &st);
+		dir = fstatat(dirfd, path, &st, 0) < 0 ? -1
+						       : find_inode(c, &st);
 	else
 		dir = parent_of(c, dirfd, path, &leaf);
 	/* Created, or there before? Only the first makes a name. */
-	if (!unnamed && (flags & O_CREAT) &&
-	    fstatat(dirfd, path, &st, 0) == 0)
+	if (!unnamed && (flags & O_CREAT) && fstatat(dirfd, path, &st, 0) == 0)
 		flags &= ~(flags & O_EXCL ? 0 : O_CREAT);
 	fd = c->next->ops->openat(c->next, dirfd, path, flags, mode);
 	if (fd < 0 || dir < 0 || fstat(fd, &st) < 0)
@@ -449,11 +448,10 @@ const char *seam_crash_describe(struct seam_crash *c, size_t i)
 	if (i >= c->nevents)
 		return "the end";
 	e = &c->events[i];
-	kind = e->type != EVENT_MARK && c->inodes[e->inode].is_dir ? "directory" :
-								     "file";
+	kind = e->type != EVENT_MARK && c->inodes[e->inode].is_dir ? "directory"
+								   : "file";
 	snprintf(c->text, sizeof(c->text),
-		 "event %zu: %s %s %d%s%s in %d, offset %" PRIu64
-		 ", %zu bytes",
+		 "event %zu: %s %s %d%s%s in %d, offset %" PRIu64 ", %zu bytes",
 		 i, types[e->type], kind, e->inode, e->name ? " as " : "",
 		 e->name ? e->name : "", e->dir, e->off, e->len);
 	return c->text;

@@ -96,9 +96,9 @@ struct seam_crash_state {
 /* State 0, 1 and 2 are the extreme ones, all from 3 are seeded. */
 static inline struct seam_crash_state seam_crash_nth_state(unsigned int n)
 {
-	return (struct seam_crash_state){
-		n < 3 ? (enum seam_crash_how)n : SEAM_CRASH_SEEDED, n
-	};
+	return (struct seam_crash_state){ n < 3 ? (enum seam_crash_how)n
+						: SEAM_CRASH_SEEDED,
+					  n };
 }
 
 /*

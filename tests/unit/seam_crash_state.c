@@ -77,8 +77,8 @@ static unsigned int kind_of(const struct seam_crash *c, const struct event *e)
 {
 	if (e->type == EVENT_REMOVE)
 		return SEAM_CRASH_REMOVALS;
-	return c->inodes[e->inode].is_dir ? SEAM_CRASH_DIR_NAMES :
-					    SEAM_CRASH_FILE_NAMES;
+	return c->inodes[e->inode].is_dir ? SEAM_CRASH_DIR_NAMES
+					  : SEAM_CRASH_FILE_NAMES;
 }
 
 static void sync_dir(struct play *p, struct dir_state *d)
@@ -301,8 +301,8 @@ int seam_crash_visit(struct seam_crash *c, size_t cut,
 		struct dir_state *d = &p->dirs[i];
 
 		for (k = 0; k < c->inodes[i].nentries; k++) {
-			d->entries = crash_grow(d->entries, k,
-						sizeof(*d->entries));
+			d->entries =
+				crash_grow(d->entries, k, sizeof(*d->entries));
 			d->entries[k] = c->inodes[i].entries[k];
 			d->nentries++;
 		}

@@ -35,8 +35,8 @@ static enum seam_fault_action begin(struct seam_fault *f,
 		if (f->only && !(f->only & 1u << call))
 			return SEAM_FAULT_NONE;
 		f->calls++;
-		if (f->at && (f->calls == f->at ||
-			      (f->sticky && f->calls > f->at))) {
+		if (f->at &&
+		    (f->calls == f->at || (f->sticky && f->calls > f->at))) {
 			action = f->action;
 			f->hits++;
 			f->hit = call;
@@ -134,8 +134,8 @@ static int fault_linkat(struct seam *s, int olddirfd, const char *oldpath,
 static int fault_renameat(struct seam *s, int olddirfd, const char *oldpath,
 			  int newdirfd, const char *newpath)
 {
-	FAULT(SEAM_FAULT_RENAMEAT, next->ops->renameat(next, olddirfd, oldpath,
-						       newdirfd, newpath));
+	FAULT(SEAM_FAULT_RENAMEAT,
+	      next->ops->renameat(next, olddirfd, oldpath, newdirfd, newpath));
 }
 
 static int fault_unlinkat(struct seam *s, int dirfd, const char *path,
@@ -189,8 +189,8 @@ static int fault_random(struct seam *s, void *out, size_t len)
 	SCOPED_LOCK(&f->lock);
 	for (i = 0; i < len; i++) {
 		/* Knuth's MMIX generator; its high byte is good enough. */
-		f->random = f->random * 6364136223846793005u +
-			    1442695040888963407u;
+		f->random =
+			f->random * 6364136223846793005u + 1442695040888963407u;
 		p[i] = (uint8_t)(f->random >> 56);
 	}
 	return 0;

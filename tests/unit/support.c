@@ -98,8 +98,8 @@ const char *support_tmpdir(void)
 
 const char *support_tmpdir_fast(void)
 {
-	return access("/dev/shm", W_OK | X_OK) == 0 ? tmpdir_in("/dev/shm") :
-						      support_tmpdir();
+	return access("/dev/shm", W_OK | X_OK) == 0 ? tmpdir_in("/dev/shm")
+						    : support_tmpdir();
 }
 
 const char *support_path(const char *fmt, ...)

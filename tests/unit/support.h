@@ -8,13 +8,14 @@
 #ifndef TESTS_UNIT_SUPPORT_H
 #define TESTS_UNIT_SUPPORT_H
 
-/* clang-format off: cmocka.h needs these four before it */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* cmocka.h needs those before it. */
 #include <cmocka.h>
-/* clang-format on */
+
 /* Ours is store/base/log.h's; use fail_msg() for cmocka's. */
 #undef fail
 

@@ -53,6 +53,8 @@ static int teardown(void **state)
 {
 	struct place *p = *state;
 
+	/* Whoever wrote without unnamed files was told so, once. */
+	assert_int_equal(p->fault.hits, p->fault.at && p->fault.calls);
 	backend_close(p->b);
 	seam_fault_release(&p->fault);
 	free(p);
@@ -237,12 +239,14 @@ static void deleted_is_gone(void **state)
 static void bad_names_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"",	    "/",	"/etc/passwd", "..",	   "../x",
-		"pack/..",  "pack/../x", "pack//x",    "pack/",	   "./x",
-		".tmp-1",   "pack/.x",	"Pack/x",      "pack/a b", "pack/\n",
+		"",	     "/",	 "/etc/passwd",
+		"..",	     "../x",	 "pack/..",
+		"pack/../x", "pack//x",	 "pack/",
+		"./x",	     ".tmp-1",	 "pack/.x",
+		"Pack/x",    "pack/a b", "pack/\n",
 		"pack/a\\b", "pack/a:b", "pack/\xc3\xa4",
 	};
-	static const char *const bad_prefixes[] = { "/", "../", "pack",
+	static const char *const bad_prefixes[] = { "/",      "../", "pack",
 						    "pack//", ".x/", "A/" };
 	struct place *p = *state;
 	char name[BACKEND_NAME_MAX + 2];
@@ -320,8 +324,8 @@ static void *run_racer(void *arg)
 		} else if (r == -EEXIST) {
 			atomic_fetch_add(&race->losses[i], 1);
 			/* Who lost can read who won. */
-			if (backend_get(race->b, name, 0, data,
-					sizeof(data)) < 0)
+			if (backend_get(race->b, name, 0, data, sizeof(data)) <
+			    0)
 				atomic_fetch_add(&race->errors, 1);
 		} else {
 			atomic_fetch_add(&race->errors, 1);
@@ -447,9 +451,8 @@ static void list_beside_changes(void **state)
 	assert_ok(backend_put(p->b, "config", "", 0));
 	assert_ok(backend_put(p->b, "tomb/1", "", 0));
 	for (i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, run_churn,
-						&c[i]),
-				 0);
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, run_churn, &c[i]), 0);
 	for (i = 0; i < 300; i++) {
 		struct seen s = { 0 };
 
@@ -459,10 +462,10 @@ static void list_beside_changes(void **state)
 	}
 	for (i = 0; i < 2; i++)
 		atomic_store(&c[i].stop, true);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-		assert_int_equal(c[i].errors, 0);
-	}
+	assert_string_equal(support_log_text(), "");
+	assert_int_equal(c[0].errors + c[1].errors, 0);
 	assert_int_equal(count_objects(p->b, ""), 2);
 }
 
@@ -624,28 +627,28 @@ struct liar {
 	enum backend_mem_op op;
 	unsigned int nth;
 	enum { REMOVE, RESIZE, FLIP, BRING_BACK, REFUSE } how;
+	char name[BACKEND_NAME_MAX + 1]; /* of the probe's object */
 };
 
 static int lie(void *arg, enum backend_mem_op op, const char *name)
 {
 	struct liar *l = arg;
-	const char *object = backend_mem_name(l->b, 0);
 	size_t len;
 
+	if (op == BACKEND_MEM_PUT)
+		snprintf(l->name, sizeof(l->name), "%s", name);
 	if (op != l->op || --l->nth > 0)
 		return 0;
 	switch (l->how) {
 	case REMOVE:
-		return backend_mem_remove(l->b, object);
+		return backend_mem_remove(l->b, l->name);
 	case RESIZE:
-		return backend_mem_resize(l->b, object, 3);
+		return backend_mem_resize(l->b, l->name, 3);
 	case FLIP:
-		backend_mem_data(l->b, object, &len)[5] ^= 1;
+		backend_mem_data(l->b, l->name, &len)[5] ^= 1;
 		return 0;
 	case BRING_BACK:
-		return backend_mem_set(l->b, "probe/other", "", 0) ||
-		       (*name && op == BACKEND_MEM_HEAD &&
-			backend_mem_set(l->b, name, "", 0));
+		return backend_mem_set(l->b, l->name, "", 0);
 	default:
 		return -EACCES;
 	}
@@ -658,32 +661,37 @@ static void probe_finds_liars(void **state)
 		int err;
 		const char *words;
 	} lies[] = {
-		{ { NULL, BACKEND_MEM_PUT, 1, REFUSE }, -EACCES, "store" },
-		{ { NULL, BACKEND_MEM_PUT, 2, REMOVE },
+		{ { NULL, BACKEND_MEM_PUT, 1, REFUSE, "" }, -EACCES, "store" },
+		{ { NULL, BACKEND_MEM_PUT, 2, REMOVE, "" },
 		  -EIO,
 		  "a second object took the first's name" },
-		{ { NULL, BACKEND_MEM_PUT, 2, REFUSE }, -EACCES, "store" },
-		{ { NULL, BACKEND_MEM_LIST, 1, REMOVE },
+		{ { NULL, BACKEND_MEM_PUT, 2, REFUSE, "" }, -EACCES, "store" },
+		{ { NULL, BACKEND_MEM_LIST, 1, REMOVE, "" },
 		  -EIO,
 		  "missing in the listing" },
-		{ { NULL, BACKEND_MEM_LIST, 1, RESIZE }, -EIO, "wrong size" },
-		{ { NULL, BACKEND_MEM_LIST, 1, REFUSE }, -EACCES, "list" },
-		{ { NULL, BACKEND_MEM_HEAD, 1, REMOVE },
+		{ { NULL, BACKEND_MEM_LIST, 1, RESIZE, "" },
+		  -EIO,
+		  "wrong size" },
+		{ { NULL, BACKEND_MEM_LIST, 1, REFUSE, "" }, -EACCES, "list" },
+		{ { NULL, BACKEND_MEM_HEAD, 1, REMOVE, "" },
 		  -EIO,
 		  "size is not known" },
-		{ { NULL, BACKEND_MEM_GET, 1, REMOVE },
+		{ { NULL, BACKEND_MEM_GET, 1, REMOVE, "" },
 		  -EIO,
 		  "cannot be read" },
-		{ { NULL, BACKEND_MEM_GET, 1, FLIP }, -EIO, "other bytes" },
-		{ { NULL, BACKEND_MEM_DELETE, 1, REMOVE },
+		{ { NULL, BACKEND_MEM_GET, 1, FLIP, "" }, -EIO, "other bytes" },
+		{ { NULL, BACKEND_MEM_DELETE, 1, REMOVE, "" },
 		  -EIO,
 		  "cannot be deleted" },
-		{ { NULL, BACKEND_MEM_DELETE, 1, REFUSE },
+		{ { NULL, BACKEND_MEM_DELETE, 1, REFUSE, "" },
 		  -EACCES,
 		  "delete" },
-		{ { NULL, BACKEND_MEM_HEAD, 2, BRING_BACK },
+		{ { NULL, BACKEND_MEM_HEAD, 2, BRING_BACK, "" },
 		  -EIO,
 		  "a deleted object is still there" },
+		{ { NULL, BACKEND_MEM_LIST, 2, BRING_BACK, "" },
+		  -EIO,
+		  "a deleted object is still listed" },
 	};
 	size_t i;
 
@@ -703,7 +711,7 @@ static void probe_finds_liars(void **state)
 /* A listing that invents names does not reach its callers. */
 static void list_is_checked(void **state)
 {
-	static const char *const names[] = { "pack/..", "pack/A", "other/x" };
+	static const char *const names[] = { "pack/..", "pack/A", "pack//x" };
 	struct seen s = { 0 };
 	size_t i;
 
@@ -712,17 +720,18 @@ static void list_is_checked(void **state)
 		struct backend *b = backend_mem_new();
 
 		assert_ok(backend_mem_set(b, names[i], "", 0));
-		assert_result(backend_list(b, i < 2 ? "pack/" : "", see, &s),
-			      i < 2 ? -EBADMSG : 0);
+		assert_result(backend_list(b, "pack/", see, &s), -EBADMSG);
 		backend_close(b);
 	}
-	assert_int_equal(s.n, 1);
+	assert_int_equal(s.n, 0);
 }
 
 #define EACH(test)                                                             \
 	{ #test " (directory)", test, setup, teardown, &kinds[0] },            \
-	{ #test " (no O_TMPFILE)", test, setup, teardown, &kinds[1] },         \
-	{ #test " (memory)", test, setup, teardown, &kinds[2] }
+		{ #test " (no O_TMPFILE)", test, setup, teardown, &kinds[1] }, \
+	{                                                                      \
+#test " (memory)", test, setup, teardown, &kinds[2]            \
+	}
 
 int main(void)
 {

@@ -60,9 +60,12 @@ static void one_name(void **state)
 static void characters(void **state)
 {
 	(void)state;
-	assert_true(match("a?b", "/a\xc3\xa4" "b"));
-	assert_true(match("a??b", "/a\xff\xfe" "b"));
-	assert_false(match("a?b", "/a\xff\xfe" "b"));
+	assert_true(match("a?b", "/a\xc3\xa4"
+				 "b"));
+	assert_true(match("a??b", "/a\xff\xfe"
+				  "b"));
+	assert_false(match("a?b", "/a\xff\xfe"
+				  "b"));
 	assert_true(match("[\xc3\xa4\xc3\xb6]", "/\xc3\xb6"));
 	assert_false(match("[\xc3\xa4\xc3\xb6]", "/\xc3"));
 	assert_true(match("*\xb6", "/\xc3\xb6\xb6"));
@@ -160,8 +163,9 @@ static void hard_pattern(void **state)
 
 static void refused(void **state)
 {
-	static const char *const bad[] = { "", "!", "[a", "a/[!]", "x\\",
-					   "../a", "a/../b", ".", "./" };
+	static const char *const bad[] = { "",	     "!",   "[a",
+					   "a/[!]",  "x\\", "../a",
+					   "a/../b", ".",   "./" };
 	struct exclude *x = exclude_new();
 	size_t i;
 

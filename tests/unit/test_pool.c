@@ -154,7 +154,7 @@ static void test_try_when_full(void **state)
 struct waiter {
 	struct pool *pool;
 	struct gate *gate;
-	sem_t returned;
+	sem_t waiting, returned;
 	atomic_int early; /* waits that returned before the job was done */
 };
 
@@ -162,6 +162,7 @@ static void *wait_main(void *arg)
 {
 	struct waiter *w = arg;
 
+	sem_post(&w->waiting);
 	pool_wait(w->pool);
 	if (w->gate->done != 1)
 		atomic_fetch_add(&w->early, 1);
@@ -169,22 +170,24 @@ static void *wait_main(void *arg)
 	return NULL;
 }
 
-static void test_wait_waits_for_running_jobs(void **state)
+static void wait_in_two_threads(struct pool *p)
 {
-	struct waiter w = { .pool = pool_new(2, 2) };
+	struct waiter w = { .pool = p };
 	pthread_t threads[2];
 	struct gate g;
 	int i;
 
-	(void)state;
 	gate_init(&g);
 	w.gate = &g;
+	sem_init(&w.waiting, 0, 0);
 	sem_init(&w.returned, 0, 0);
-	pool_run(w.pool, stand, &g);
+	pool_run(p, stand, &g);
 	assert_true(wait_for(&g.entered));
 	for (i = 0; i < 2; i++)
 		assert_int_equal(
 			pthread_create(&threads[i], NULL, wait_main, &w), 0);
+	for (i = 0; i < 2; i++)
+		assert_true(wait_for(&w.waiting));
 	assert_int_equal(sem_trywait(&w.returned), -1);
 	sem_post(&g.open);
 	for (i = 0; i < 2; i++) /* both are told */
@@ -192,9 +195,21 @@ static void test_wait_waits_for_running_jobs(void **state)
 	assert_int_equal(w.early, 0);
 	for (i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-	pool_free(w.pool);
+	sem_destroy(&w.waiting);
 	sem_destroy(&w.returned);
 	gate_release(&g);
+}
+
+/* Many times: whether both threads sleep by then is the scheduler's choice. */
+static void test_wait_waits_for_running_jobs(void **state)
+{
+	struct pool *p = pool_new(2, 2);
+	int i;
+
+	(void)state;
+	for (i = 0; i < 300; i++)
+		wait_in_two_threads(p);
+	pool_free(p);
 }
 
 struct order {

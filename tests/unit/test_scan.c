@@ -127,7 +127,8 @@ static void take(struct found *f, const struct scan_item *it)
 	f->nerrors += it->error != 0;
 	if (it->error == 0 && it->dirfd >= 0) {
 		assert_int_equal(fstatat(it->dirfd, it->name, &st,
-					 AT_SYMLINK_NOFOLLOW), 0);
+					 AT_SYMLINK_NOFOLLOW),
+				 0);
 		/* A link above a source is handed out as what it leads to. */
 		if (!S_ISLNK(st.st_mode) || S_ISLNK(it->st.st_mode)) {
 			assert_int_equal(st.st_ino, it->st.st_ino);
@@ -230,11 +231,31 @@ static void assert_order(const struct found *f)
 static void order_is_that_of_keys(void **state)
 {
 	static const char *const names[] = {
-		"a", "a\x01", "a\x02", "a\x03", "a b", "a-b", "a.b", "ab",
-		"A", "\x01", "\x02", "\x03", "\x02\x02", "\x01\x01", "\xff",
-		"\xff\xff", "caf\xc3\xa9", "longer than eight bytes 1",
-		"longer than eight bytes 2", "longer than eight bytes",
-		" ", "\n", "*", "\\", "~",
+		"a",
+		"a\x01",
+		"a\x02",
+		"a\x03",
+		"a b",
+		"a-b",
+		"a.b",
+		"ab",
+		"A",
+		"\x01",
+		"\x02",
+		"\x03",
+		"\x02\x02",
+		"\x01\x01",
+		"\xff",
+		"\xff\xff",
+		"caf\xc3\xa9",
+		"longer than eight bytes 1",
+		"longer than eight bytes 2",
+		"longer than eight bytes",
+		" ",
+		"\n",
+		"*",
+		"\\",
+		"~",
 	};
 	struct found f;
 	char name[600];
@@ -280,8 +301,8 @@ static void keys_ascend(void **state)
 	assert_int_equal(scan_open(&o, &s), 0);
 	for (i = 0; scan_next(s, &it) == 1; i++) {
 		assert_true(i == 0 ||
-			    tree_compare(key.data, key.len, name.data,
-					 name.len, it.dirkey, it.dirkey_len,
+			    tree_compare(key.data, key.len, name.data, name.len,
+					 it.dirkey, it.dirkey_len,
 					 (const uint8_t *)it.name,
 					 it.name_len) < 0);
 		buf_clear(&key);
@@ -319,8 +340,10 @@ static void every_kind(void **state)
 static void several_sources(void **state)
 {
 	char above[80];
-	const char *s[] = { in("b/c"), in("a"), in("b/c/"), in("b"), in("./a"),
-			    in("file"), in("link"), in("b//x/../c") };
+	const char *s[] = {
+		in("b/c"), in("a"),    in("b/c/"), in("b"),
+		in("./a"), in("file"), in("link"), in("b//x/../c")
+	};
 	const struct scan_options o = { .sources = s,
 					.nsources = ARRAY_SIZE(s) };
 	struct scan *scan;
@@ -471,8 +494,9 @@ static void skipped(void **state)
 {
 	const char *s = top;
 	struct stat skip;
-	struct scan_options o = { .sources = &s, .nsources = 1,
-				  .skip = &skip, .nskip = 1 };
+	struct scan_options o = {
+		.sources = &s, .nsources = 1, .skip = &skip, .nskip = 1
+	};
 	struct found f;
 
 	(void)state;
@@ -493,7 +517,8 @@ static void caches(void **state)
 	static const char tag[] =
 		"Signature: 8a477f597d28d172789f06886806bc55\n# mine\n";
 	const char *s = top;
-	struct scan_options o = { .sources = &s, .nsources = 1,
+	struct scan_options o = { .sources = &s,
+				  .nsources = 1,
 				  .exclude_caches = true };
 	struct found f;
 
@@ -528,7 +553,8 @@ static void caches(void **state)
 static int mounts_child(void)
 {
 	const char *s[] = { top, in("mnt2/in") };
-	struct scan_options o = { .sources = s, .nsources = 1,
+	struct scan_options o = { .sources = s,
+				  .nsources = 1,
 				  .one_file_system = true };
 	struct found f;
 	int bad;
@@ -982,14 +1008,27 @@ static void silent(void *arg, enum log_level level, const char *text)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(order_is_that_of_keys), T(keys_ascend), T(every_kind),
-		T(several_sources), T(relative_source), T(bad_sources),
+		T(order_is_that_of_keys),
+		T(keys_ascend),
+		T(every_kind),
+		T(several_sources),
+		T(relative_source),
+		T(bad_sources),
 		T(link_above_source),
-		T(excluded), T(skipped), T(caches), T(one_file_system),
-		T(unreadable), T(dir_becomes_link), T(files_vanish),
+		T(excluded),
+		T(skipped),
+		T(caches),
+		T(one_file_system),
+		T(unreadable),
+		T(dir_becomes_link),
+		T(files_vanish),
 		T(closed_early),
-		T(deep), T(few_descriptors), T(too_deep),
-		T(xattrs), T(xattr_many), T(xattr_acl),
+		T(deep),
+		T(few_descriptors),
+		T(too_deep),
+		T(xattrs),
+		T(xattr_many),
+		T(xattr_acl),
 	};
 
 	log_set(LOG_LEVEL_ERROR, silent, NULL);

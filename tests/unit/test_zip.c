@@ -163,7 +163,14 @@ static void test_other_lengths(void **state)
 	packed[n] = 0; /* a byte too many */
 	assert_int_equal(zip_decompress(zip, packed, (size_t)n + 1, back, 4096),
 			 -EBADMSG);
-	/* a second frame */
+	/* a frame behind it that adds nothing: skippable, then empty */
+	memcpy(packed + n, "\x50\x2a\x4d\x18\0\0\0\0", 8);
+	assert_int_equal(zip_decompress(zip, packed, (size_t)n + 8, back, 4096),
+			 -EBADMSG);
+	memcpy(packed + n, "\x28\xb5\x2f\xfd\x20\0\1\0\0", 9);
+	assert_int_equal(zip_decompress(zip, packed, (size_t)n + 9, back, 4096),
+			 -EBADMSG);
+	/* the same frame again */
 	memmove(packed + n, packed, (size_t)n);
 	assert_int_equal(zip_decompress(zip, packed, 2 * (size_t)n, back, 4096),
 			 -EBADMSG);

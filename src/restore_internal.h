@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the files of restore share.
+ *
+ *     restore.c         the walk over the tree, levels of directories
+ *     restore_dir.c     directories in the target: made, opened, finished
+ *     restore_delete.c  what the point does not have
+ *     restore_file.c    entries that are no directories; jobs
+ *     restore_attr.c    owner, extended attributes, mode, times
+ *     restore_link.c    files with several names
+ *     restore_verify.c  a second pass that reads what was written
+ *
+ * One thread walks the tree, in its order, and decides; it makes directories
+ * and everything small. Regular files are written by a pool, in jobs of
+ * neighbours. A directory is counted: by its level of the walk and by each
+ * file that is still to be written into it. Whoever lets go of it last sets
+ * its attributes.
+ */
+#ifndef SRC_RESTORE_INTERNAL_H
+#define SRC_RESTORE_INTERNAL_H
+
+#include "src/restore.h"
+#include "src/scan_internal.h"
+#include "store/base/buf.h"
+#include "store/entry.h"
+#include "store/id.h"
+#include "store/tree.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define RESTORE_PIECE (1u << 20) /* read and written at once */
+#define RESTORE_JOB_ITEMS 32
+#define RESTORE_JOB_DIRS 8
+#define RESTORE_THREADS_MAX 16
+#define RESTORE_OPEN_LEVELS 64
+
+struct restore_links;
+
+struct rdir {
+	struct restore *run; /* borrowed */
+	atomic_int refs;
+	int fd; /* owned; -1: closed meanwhile, or absent */
+	bool absent; /* dry run: it would be made */
+	bool made; /* by us: it holds nothing that we did not write */
+	bool finish; /* set its attributes at the end */
+	dev_t dev;
+	ino_t ino;
+	struct leaf *leaf; /* held; its entry; NULL: it has none */
+	size_t slot;
+};
+
+/* One regular file to be written. */
+struct item {
+	struct rdir *dir; /* referenced */
+	struct leaf *leaf; /* held */
+	size_t slot;
+	uint64_t rank;
+	bool replace; /* something stands there */
+	bool attrs_only; /* and its content is right */
+};
+
+struct job {
+	struct job *next; /* among the idle ones */
+	struct restore *run;
+	uint8_t *piece; /* owned, RESTORE_PIECE */
+	size_t n, ndirs;
+	uint64_t bytes;
+	struct item items[RESTORE_JOB_ITEMS];
+};
+
+enum sub_state {
+	SUB_WANTED, /* and all below, but for excludes */
+	SUB_PASSED, /* something below may be wanted */
+	SUB_LEFT_OUT,
+};
+
+/* A subdirectory whose turn has not come. */
+struct sub {
+	size_t off; /* of its name in level.names */
+	uint16_t len;
+	uint8_t state;
+};
+
+/* A directory on the way down. */
+struct level {
+	struct rdir *dir; /* referenced; NULL: not made yet */
+	bool wanted; /* itself, not only something below */
+	bool failed; /* said already; nothing below is tried */
+	struct leaf *leaf; /* held; its entry */
+	size_t slot;
+	size_t key_len, path_len; /* of the run's key and path */
+	struct sub *subs; /* owned */
+	size_t nsubs, cap, next;
+	struct buf names;
+	struct dir_list there; /* --delete: what the target holds */
+	size_t there_next;
+	bool listed;
+};
+
+struct restore {
+	struct vault *vault; /* borrowed, as the next three */
+	const struct restore_options *o;
+	struct seam *seam;
+	const volatile bool *stop;
+	struct id root;
+	struct buf key, path; /* of the directory being walked */
+	size_t base_len; /* of the key that the target stands for */
+	struct level *levels; /* owned */
+	size_t nlevels, cap;
+	int target; /* owned */
+	uid_t euid;
+	bool is_root;
+	struct restore_links *links; /* owned */
+	uint8_t *written; /* owned; a bit for each rank; NULL: no verify */
+	struct pool *pool; /* owned */
+	uint64_t token; /* random, for temporary names */
+	atomic_uint temp_no;
+	atomic_bool no_tmpfile;
+	atomic_int fatal; /* what ends it all */
+	atomic_bool other_fs; /* something was written off the target's */
+	dev_t target_dev;
+	struct job *own; /* the walk's own, for what it writes itself */
+	struct job *job; /* being filled; NULL: none */
+	int64_t start_ns, tick_ns;
+	void (*tick)(void *arg, const struct restore_progress *p);
+	void *arg;
+	pthread_mutex_t lock; /* protects all below */
+	pthread_cond_t changed;
+	struct job *idle; /* owned */
+	unsigned int running;
+	struct restore_progress progress;
+};
+
+/* ---- reports (restore.c) ---- */
+
+/* One more error; @r -EBADMSG marks damage. A full disk and the like end the
+ * run. Return @r. */
+int restore_error(struct restore *run, int r);
+/* The path of an entry in the tree, with a NUL, in @out's memory. */
+const char *restore_path(struct buf *out, struct leaf *leaf, size_t slot);
+void restore_tick(struct restore *run, bool force);
+/* Should the run end? 0, or the negative errno it ends with. */
+int restore_stopped(struct restore *run);
+/* Walk's thread only. @name may be NULL: the directory itself. */
+void restore_note(struct restore *run, const char *action, const char *name,
+		  uint64_t size);
+#define RESTORE_COUNT(run, field, n)                                           \
+	do {                                                                   \
+		pthread_mutex_lock(&(run)->lock);                              \
+		(run)->progress.field += (n);                                  \
+		pthread_mutex_unlock(&(run)->lock);                            \
+	} while (0)
+
+/* ---- directories (restore_dir.c) ---- */
+
+/* Open the target, making it. Return 0 or a negative errno, said in words. */
+MUST_CHECK int rdir_open_target(struct restore *run, struct rdir **out);
+/* Make or open directory @name below @parent. Return 0, -EEXIST (it may not
+ * replace what stands there) or another negative errno; silent. */
+MUST_CHECK int rdir_open(struct restore *run, struct rdir *parent,
+			 const char *name, struct leaf *leaf, size_t slot,
+			 struct rdir **out);
+struct rdir *rdir_get(struct rdir *d);
+void rdir_put(struct rdir *d);
+/* Open again what was closed. Return 0 or a negative errno. */
+MUST_CHECK int rdir_reopen(struct rdir *d, int parent_fd, const char *name);
+/* Open the directory of @key below the target. Return it or a negative errno. */
+MUST_CHECK int rdir_find(struct restore *run, const uint8_t *key, size_t len);
+
+/* ---- removing (restore_delete.c) ---- */
+
+/* Remove @name and all below. Return 0 or a negative errno, said in words. */
+MUST_CHECK int restore_remove(struct restore *run, int dirfd,
+			      const char *name);
+/* Read what stands in the directory of @lev. */
+MUST_CHECK int extras_begin(struct restore *run, struct level *lev);
+/* Remove what stands there and sorts before @name (NULL: all that is left);
+ * @name itself is passed. */
+void extras_before(struct restore *run, struct level *lev, const char *name);
+
+/* ---- entries (restore_file.c) ---- */
+
+enum placing { PLACE_NEW, PLACE_OVER, PLACE_ATTRS, PLACE_KEEP };
+/* What is to be done with @name; removes a directory that stands in the way.
+ * Return an enum placing or a negative errno (silent). */
+MUST_CHECK int place_decide(struct restore *run, struct rdir *dir,
+			    const char *name, const struct entry *e);
+/* Temporary names are of this length. */
+#define TEMP_NAME_LEN 48
+void temp_name(struct restore *run, char out[TEMP_NAME_LEN]);
+/* Restore the entry, which is no directory, at @c into @dir. */
+void entry_restore(struct restore *run, struct rdir *dir,
+		   const struct cursor *c, const char *name);
+MUST_CHECK int jobs_init(struct restore *run);
+void jobs_release(struct restore *run);
+/* Send off what was gathered. */
+void job_flush(struct restore *run);
+/* Wait until nothing is running. */
+void jobs_wait(struct restore *run);
+
+/* ---- attributes (restore_attr.c) ---- */
+
+/*
+ * Set what @e says on @fd; @opath: opened with O_PATH. Return 0 or the negative
+ * errno of the first that failed and should not have; the others are set all
+ * the same.
+ */
+MUST_CHECK int attr_apply(struct restore *run, int fd, bool opath,
+			  const struct entry *e);
+
+/* ---- names of one file (restore_link.c) ---- */
+
+MUST_CHECK struct restore_links *restore_links_new(void);
+void restore_links_free(struct restore_links *l);
+/* Make @name another name of the file of @e, if one was restored already.
+ * Return 1 when done, 0 when this is the first, or a negative errno. */
+MUST_CHECK int link_try(struct restore *run, struct rdir *dir,
+			const char *name, const struct entry *e, bool replace);
+/* Remember the first. */
+MUST_CHECK int link_remember(struct restore *run, const uint8_t *dirkey,
+			     size_t dirkey_len, const struct entry *e);
+
+/* ---- the second pass (restore_verify.c) ---- */
+
+MUST_CHECK int restore_verify(struct restore *run);
+
+#endif

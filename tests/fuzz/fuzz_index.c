@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* An index object's plaintext, and the directories in it. */
+#include "config.h"
+
+#include "store/base/log.h"
+#include "store/vault_internal.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void quiet(void *arg, enum log_level level, const char *text)
+{
+	(void)arg;
+	(void)level;
+	(void)text;
+}
+
+static int on_pack(void *arg, const struct index_pack *p)
+{
+	struct pack_dir dir;
+
+	(void)arg;
+	if (format_get_dir(p->dir, p->dir_len, p->name, false, &dir) == 0)
+		format_release_dir(&dir);
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	(void)!index_decode(data, len, "index/fuzz", on_pack, NULL);
+	return 0;
+}

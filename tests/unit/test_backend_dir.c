@@ -1,0 +1,664 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What only a local directory has: modes, foreign files, faults, kills. */
+#include "config.h"
+
+#include "tests/unit/support.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/backend.h"
+#include "store/base/seam.h"
+#include "tests/unit/seam_fault.h"
+
+/* What a test's child says when the machine does not let it try. */
+#define CANNOT_TRY 77
+
+static const char *new_vault(struct backend **out)
+{
+	const char *dir = support_path("%s/vault", support_tmpdir_fast());
+
+	support_log_clear();
+	assert_ok(backend_create(dir, seam_system(), out));
+	return dir;
+}
+
+static int count_one(void *arg, const char *name, uint64_t size)
+{
+	(void)name;
+	(void)size;
+	++*(int *)arg;
+	return 0;
+}
+
+/* Objects under @prefix, or the error. */
+static int count_objects(struct backend *b, const char *prefix)
+{
+	int n = 0;
+	int r = backend_list(b, prefix, count_one, &n);
+
+	return r < 0 ? r : n;
+}
+
+static unsigned int mode_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+/* ---- create ---- */
+
+static void create_makes_folders(void **state)
+{
+	struct backend *b;
+	const char *dir = new_vault(&b);
+	struct stat st;
+	int i;
+
+	(void)state;
+	assert_int_equal(mode_of(dir), 0700);
+	for (i = 0; i < 256; i++) {
+		assert_int_equal(
+			stat(support_path("%s/pack/%02x", dir, i), &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0700);
+	}
+	assert_int_equal(support_count(dir), 6 + 256);
+	assert_ok(backend_put(b, "pack/7f/x", "x", 1));
+	assert_int_equal(mode_of(support_path("%s/pack/7f/x", dir)), 0600);
+	assert_ok(backend_put(b, "tomb/1", "x", 1));
+	assert_int_equal(mode_of(support_path("%s/tomb", dir)), 0700);
+	backend_close(b);
+}
+
+static void create_wants_an_empty_place(void **state)
+{
+	const char *dir = support_tmpdir_fast();
+	struct seam *seam = seam_system();
+	struct backend *b;
+
+	(void)state;
+	support_log_clear();
+	assert_result(backend_create(support_path("%s/a/b", dir), seam, &b),
+		      -ENOENT);
+	assert_said("make the one above it first");
+	assert_null(b);
+	/* A new filesystem's own folder, and what a killed create leaves. */
+	assert_int_equal(mkdir(support_path("%s/lost+found", dir), 0700), 0);
+	assert_int_equal(mkdir(support_path("%s/pack", dir), 0700), 0);
+	assert_int_equal(mkdir(support_path("%s/pack/00", dir), 0700), 0);
+	assert_ok(backend_create(dir, seam, &b));
+	backend_close(b);
+	/* Twice is no harm while nothing is in it. */
+	assert_ok(backend_create(dir, seam, &b));
+	assert_ok(backend_put(b, "key/1", "x", 1));
+	backend_close(b);
+	assert_result(backend_create(dir, seam, &b), -EEXIST);
+	assert_said("it has key/1");
+	assert_int_equal(unlink(support_path("%s/key/1", dir)), 0);
+	support_write(support_path("%s/.profile", dir), "", 0);
+	assert_result(backend_create(dir, seam, &b), -EEXIST);
+	assert_said("it has .profile");
+	assert_int_equal(unlink(support_path("%s/.profile", dir)), 0);
+	assert_int_equal(mkdir(support_path("%s/photos", dir), 0700), 0);
+	assert_result(backend_create(dir, seam, &b), -EEXIST);
+	assert_null(b);
+}
+
+/* ---- what does not belong there ---- */
+
+static void truncated_file(void **state)
+{
+	struct backend *b;
+	const char *dir = new_vault(&b);
+	char got[8];
+
+	(void)state;
+	assert_ok(backend_put(b, "pack/00/x", "12345678", 8));
+	assert_ok(backend_get(b, "pack/00/x", 0, got, 8));
+	assert_int_equal(truncate(support_path("%s/pack/00/x", dir), 5), 0);
+	/* The file is open; all the same. */
+	assert_result(backend_get(b, "pack/00/x", 0, got, 8), -EBADMSG);
+	assert_said("pack/00/x ends at byte 5 where 8 are needed");
+	assert_ok(backend_get(b, "pack/00/x", 0, got, 5));
+	backend_close(b);
+}
+
+static void misfits(void **state)
+{
+	static const char *const names[] = { "pack/00/link", "pack/00/fifo",
+					     "pack/00/dir", "file/x",
+					     "elsewhere/x" };
+	struct backend *b;
+	const char *dir = new_vault(&b);
+	const char *other = support_tmpdir_fast();
+	uint64_t size;
+	size_t i;
+	char c;
+
+	(void)state;
+	support_write(support_path("%s/x", other), "secret", 6);
+	assert_int_equal(symlink(support_path("%s/x", other),
+				 support_path("%s/pack/00/link", dir)),
+			 0);
+	assert_int_equal(mkfifo(support_path("%s/pack/00/fifo", dir), 0600), 0);
+	assert_int_equal(mkdir(support_path("%s/pack/00/dir", dir), 0700), 0);
+	support_write(support_path("%s/file", dir), "", 0);
+	assert_int_equal(symlink(other, support_path("%s/elsewhere", dir)), 0);
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		support_log_clear();
+		assert_result(backend_get(b, names[i], 0, &c, 1), -EBADMSG);
+		assert_said(names[i]);
+		assert_result(backend_head(b, names[i], &size), -EBADMSG);
+		if (i < 3)
+			assert_result(backend_put(b, names[i], "", 0), -EEXIST);
+		else
+			assert_result(backend_put(b, names[i], "", 0),
+				      -EBADMSG);
+	}
+	/* Nothing was written through the link. */
+	assert_int_equal(support_count(other), 1);
+	assert_result(count_objects(b, "pack/"), -EBADMSG);
+	assert_result(count_objects(b, "elsewhere/"), -EBADMSG);
+	assert_result(count_objects(b, "file/"), -EBADMSG);
+	assert_result(count_objects(b, ""), -EBADMSG);
+	backend_close(b);
+}
+
+static void foreign_names_are_skipped(void **state)
+{
+	struct backend *b;
+	const char *dir = new_vault(&b);
+
+	(void)state;
+	support_write(support_path("%s/pack/00/.tmp-0123", dir), "", 0);
+	support_write(support_path("%s/README", dir), "", 0);
+	support_write(support_path("%s/pack/a b", dir), "", 0);
+	assert_int_equal(mkdir(support_path("%s/lost+found", dir), 0), 0);
+	assert_int_equal(symlink("x", support_path("%s/.link", dir)), 0);
+	assert_ok(backend_put(b, "pack/00/x", "", 0));
+	assert_int_equal(count_objects(b, ""), 1);
+	backend_close(b);
+}
+
+static void removed_vault_is_not_empty(void **state)
+{
+	struct backend *b;
+	const char *dir = new_vault(&b);
+
+	(void)state;
+	support_remove(dir);
+	assert_result(count_objects(b, ""), -EIO);
+	assert_said("has been removed");
+	assert_result(backend_put(b, "config", "", 0), -ENOENT);
+	backend_close(b);
+}
+
+/* ---- rights ---- */
+
+/* -errno to an exit status, and back. */
+static int exit_with(int r)
+{
+	return r < 0 ? -r : 0;
+}
+
+static int list_pack(void *arg)
+{
+	return exit_with(count_objects(arg, "pack/"));
+}
+
+static void unreadable_folder(void **state)
+{
+	struct backend *b;
+	const char *dir = new_vault(&b);
+
+	(void)state;
+	assert_ok(backend_put(b, "pack/80/x", "", 0));
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(chmod(support_path("%s/pack", dir), 0755), 0);
+	/* Closed to nobody if this is root, to all if it is not. */
+	assert_int_equal(chmod(support_path("%s/pack/80", dir), 0), 0);
+	assert_int_equal(support_fork_nobody(list_pack, b), EACCES);
+	assert_int_equal(chmod(support_path("%s/pack/80", dir), 0700), 0);
+	backend_close(b);
+}
+
+static int use_readonly(void *arg)
+{
+	struct backend *b;
+	char got[5];
+	uint64_t size;
+	int put = *(int *)((void **)arg)[1];
+
+	if (backend_open(((void **)arg)[0], seam_system(), &b) < 0)
+		return 1;
+	if (backend_get(b, "pack/00/x", 0, got, 5) < 0 ||
+	    memcmp(got, "12345", 5) != 0)
+		return 2;
+	if (backend_head(b, "config", &size) < 0 || size != 1)
+		return 3;
+	if (count_objects(b, "") != 2)
+		return 4;
+	if (backend_put(b, "pack/00/y", "", 0) != put)
+		return 5;
+	if (backend_put(b, "tomb/y", "", 0) != put)
+		return 6;
+	if (backend_delete(b, "pack/00/x") != put)
+		return 7;
+	if (backend_probe(b) != put)
+		return 8;
+	if (count_objects(b, "") != 2)
+		return 9;
+	backend_close(b);
+	return 0;
+}
+
+/* A vault of two objects that everybody may read and nobody may change. */
+static const char *readonly_vault(void)
+{
+	struct backend *b;
+	const char *dir = new_vault(&b);
+
+	assert_ok(backend_put(b, "pack/00/x", "12345", 5));
+	assert_ok(backend_put(b, "config", "1", 1));
+	backend_close(b);
+	assert_int_equal(system(support_path("chmod -R a=rX %s", dir)), 0);
+	return dir;
+}
+
+static void readonly_directory(void **state)
+{
+	const char *dir = readonly_vault();
+	int err = -EACCES;
+	void *arg[] = { (void *)(uintptr_t)dir, &err };
+
+	(void)state;
+	assert_int_equal(support_fork_nobody(use_readonly, arg), 0);
+	assert_int_equal(system(support_path("chmod -R u+w %s", dir)), 0);
+}
+
+/* In a mount namespace of its own, which goes with the process. */
+static int use_readonly_mount(void *arg)
+{
+	const char *dir = ((void **)arg)[0];
+
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount(dir, dir, NULL, MS_BIND, NULL) < 0 ||
+	    mount(NULL, dir, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
+		return CANNOT_TRY;
+	return use_readonly(arg);
+}
+
+static void readonly_filesystem(void **state)
+{
+	const char *dir = readonly_vault();
+	int err = -EROFS;
+	void *arg[] = { (void *)(uintptr_t)dir, &err };
+	int r = support_fork(use_readonly_mount, arg);
+
+	(void)state;
+	assert_int_equal(system(support_path("chmod -R u+w %s", dir)), 0);
+	if (r == CANNOT_TRY)
+		skip();
+	assert_int_equal(r, 0);
+}
+
+/* ---- faults ---- */
+
+#define OBJECT "tomb/1" /* its folder must be made, too */
+#define OBJECT_LEN 10000
+
+/* The vault that faults happen in: a new folder per test, not per fault. */
+static void clear(const char *dir)
+{
+	support_remove(support_path("%s/tomb", dir));
+}
+
+/* How many names there are that nobody asked for? One object may be there. */
+static void check_leftovers(const char *dir, struct backend *b, bool there)
+{
+	size_t folder = access(support_path("%s/tomb", dir), F_OK) == 0;
+
+	assert_int_equal(count_objects(b, ""), there);
+	assert_int_equal(support_count(dir), 6 + 256 + folder + there);
+}
+
+/* True when it is there, whole; false when it is not. */
+static bool whole(struct backend *b, const uint8_t *want)
+{
+	AUTO_FREE uint8_t *got = NULL;
+	size_t len;
+	int r = backend_get_all(b, OBJECT, OBJECT_LEN, &got, &len);
+
+	if (r == -ENOENT)
+		return false;
+	assert_ok(r);
+	assert_int_equal(len, OBJECT_LEN);
+	assert_memory_equal(got, want, OBJECT_LEN);
+	return true;
+}
+
+static size_t count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	size_t n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* @named: on a filesystem without unnamed files, which is found out before. */
+static int put_faulty(const char *dir, struct seam_fault *f, bool named,
+		      unsigned long n, enum seam_fault_action action, int err,
+		      bool sticky, const uint8_t *data)
+{
+	struct seam_fault first;
+	struct backend *b;
+	int r;
+
+	seam_fault_init(&first, NULL);
+	if (named) {
+		seam_fault_only(&first, 1 << SEAM_FAULT_OPENAT);
+		seam_fault_at(&first, 1, SEAM_FAULT_FAIL, -EOPNOTSUPP, false);
+	}
+	seam_fault_init(f, &first.seam);
+	seam_fault_at(f, n, action, err, sticky);
+	assert_ok(backend_open(dir, &f->seam, &b));
+	r = backend_put(b, OBJECT, data, OBJECT_LEN);
+	backend_close(b);
+	seam_fault_release(&first);
+	seam_fault_release(f);
+	return r;
+}
+
+static void put_with_fault(const char *dir, struct backend *b, bool named,
+			   unsigned long n, enum seam_fault_action action,
+			   int err, bool sticky, const uint8_t *data)
+{
+	struct seam_fault f;
+	int r = put_faulty(dir, &f, named, n, action, err, sticky, data);
+	bool there = whole(b, data);
+
+	assert_true(f.hits > 0);
+	if (r == 0)
+		assert_true(there);
+	else if (action == SEAM_FAULT_SHORT)
+		assert_ok(r);
+	if (action == SEAM_FAULT_FAIL && !sticky &&
+	    f.hit != SEAM_FAULT_UNLINKAT)
+		assert_result(r, err);
+	/* A stand-in that could not be unlinked stays, but is no object. */
+	if (!named || (!sticky && f.hit != SEAM_FAULT_UNLINKAT &&
+		       f.hit != SEAM_FAULT_OPENAT))
+		check_leftovers(dir, b, there);
+	assert_int_equal(count_objects(b, ""), there);
+	r = backend_put(b, OBJECT, data, OBJECT_LEN);
+	assert_result(r, there ? -EEXIST : 0);
+	assert_true(whole(b, data));
+	clear(dir);
+}
+
+static void faults(bool named)
+{
+	static const int errs[] = { -EIO,    -ENOSPC, -EDQUOT,
+				    -EMFILE, -EACCES, -ESTALE };
+	uint8_t data[OBJECT_LEN];
+	struct backend *b;
+	const char *dir = new_vault(&b);
+	struct seam_fault f;
+	size_t fds = count_fds(), i;
+	unsigned long n, calls;
+
+	support_fill(1, data, sizeof(data));
+	assert_ok(
+		put_faulty(dir, &f, named, 0, SEAM_FAULT_NONE, 0, false, data));
+	calls = f.calls;
+	/* mkdir, fsync, open, write, sync, link, (unlink,) fsync, close */
+	assert_int_equal(calls, named ? 10 : 8);
+	clear(dir);
+	for (n = 1; n <= calls; n++) {
+		for (i = 0; i < ARRAY_SIZE(errs); i++) {
+			put_with_fault(dir, b, named, n, SEAM_FAULT_FAIL,
+				       errs[i], false, data);
+			put_with_fault(dir, b, named, n, SEAM_FAULT_FAIL,
+				       errs[i], true, data);
+			put_with_fault(dir, b, named, n, SEAM_FAULT_FAIL_AFTER,
+				       errs[i], false, data);
+		}
+		put_with_fault(dir, b, named, n, SEAM_FAULT_SHORT, 0, true,
+			       data);
+	}
+	assert_int_equal(count_fds(), fds);
+	backend_close(b);
+}
+
+static void put_faults_unnamed(void **state)
+{
+	(void)state;
+	faults(false);
+}
+
+static void put_faults_named(void **state)
+{
+	(void)state;
+	faults(true);
+}
+
+/* After a folder's sync has failed once, a later yes proves nothing. */
+static void no_put_after_failed_sync(void **state)
+{
+	struct backend *b;
+	const char *dir = new_vault(&b);
+	struct seam_fault f;
+	uint64_t size;
+
+	(void)state;
+	backend_close(b);
+	seam_fault_init(&f, NULL);
+	seam_fault_only(&f, 1 << SEAM_FAULT_FSYNC);
+	assert_ok(backend_open(dir, &f.seam, &b));
+	assert_ok(backend_put(b, "index/1", "", 0));
+	seam_fault_at(&f, 1, SEAM_FAULT_FAIL, -EIO, false);
+	assert_result(backend_put(b, "index/2", "", 0), -EIO);
+	assert_result(backend_put(b, "index/3", "", 0), -EIO);
+	assert_said("index/3 is not stored: an earlier sync");
+	assert_result(backend_head(b, "index/3", &size), -ENOENT);
+	backend_close(b);
+	seam_fault_release(&f);
+}
+
+/* A filesystem that cannot sync folders is not to blame for it. */
+static void folders_without_sync(void **state)
+{
+	struct backend *b;
+	const char *dir = new_vault(&b);
+	struct seam_fault f;
+
+	(void)state;
+	backend_close(b);
+	seam_fault_init(&f, NULL);
+	seam_fault_only(&f, 1 << SEAM_FAULT_FSYNC);
+	seam_fault_at(&f, 1, SEAM_FAULT_FAIL, -EINVAL, true);
+	assert_ok(backend_open(dir, &f.seam, &b));
+	assert_ok(backend_put(b, "tomb/1", "", 0));
+	assert_ok(backend_delete(b, "tomb/1"));
+	assert_true(f.hits > 0);
+	backend_close(b);
+	seam_fault_release(&f);
+}
+
+static void said_what_to_do(void **state)
+{
+	static const struct {
+		int err;
+		const char *words;
+	} cases[] = {
+		{ -ENOSPC, "free space there" },
+		{ -EROFS, "make the filesystem writable" },
+		{ -EACCES, "run it as the vault's owner" },
+		{ -EMFILE, "ulimit -n" },
+		{ -EIO, "see to the disk" },
+	};
+	uint8_t data[OBJECT_LEN] = { 0 };
+	struct backend *b;
+	const char *dir = new_vault(&b);
+	struct seam_fault f;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		support_log_clear();
+		assert_result(put_faulty(dir, &f, false, 4, SEAM_FAULT_FAIL,
+					 cases[i].err, false, data),
+			      cases[i].err);
+		clear(dir);
+		assert_said(cases[i].words);
+		assert_said(dir);
+		assert_said(OBJECT);
+	}
+	/* A link that is not allowed: no filesystem for a vault. */
+	support_log_clear();
+	assert_result(put_faulty(dir, &f, false, 6, SEAM_FAULT_FAIL, -EPERM,
+				 false, data),
+		      -EOPNOTSUPP);
+	assert_int_equal(f.hit, SEAM_FAULT_LINKAT);
+	assert_said("hard links");
+	backend_close(b);
+}
+
+/* ---- kills ---- */
+
+struct kill_at {
+	const char *dir;
+	const uint8_t *data;
+	unsigned long n;
+	enum seam_fault_action action;
+	bool named, create;
+};
+
+static int run_killed(void *arg)
+{
+	const struct kill_at *k = arg;
+	struct seam_fault f;
+	struct backend *b;
+	int r;
+
+	if (!k->create)
+		return put_faulty(k->dir, &f, k->named, k->n, k->action, 0,
+				  false, k->data) == 0
+			       ? 0
+			       : 1;
+	seam_fault_init(&f, NULL);
+	seam_fault_at(&f, k->n, k->action, 0, false);
+	r = backend_create(k->dir, &f.seam, &b);
+	if (r == 0)
+		backend_close(b);
+	seam_fault_release(&f);
+	return r == 0 ? 0 : 1;
+}
+
+static void kills(bool named)
+{
+	uint8_t data[OBJECT_LEN];
+	struct backend *b;
+	struct kill_at k = { .dir = new_vault(&b),
+			     .data = data,
+			     .named = named };
+	int r = -SIGKILL;
+
+	support_fill(2, data, sizeof(data));
+	for (k.n = 1; r == -SIGKILL; k.n++) {
+		for (k.action = SEAM_FAULT_KILL_BEFORE;
+		     k.action <= SEAM_FAULT_KILL_AFTER; k.action++) {
+			bool there;
+
+			r = support_fork(run_killed, &k);
+			assert_true(r == 0 || r == -SIGKILL);
+			there = whole(b, data);
+			assert_int_equal(count_objects(b, ""), there);
+			if (!named)
+				check_leftovers(k.dir, b, there);
+			assert_result(backend_put(b, OBJECT, data, OBJECT_LEN),
+				      there ? -EEXIST : 0);
+			assert_true(whole(b, data));
+			clear(k.dir);
+		}
+	}
+	/* Every call of a put, and the round that none was left for. */
+	assert_int_equal(k.n - 2, named ? 10 : 8);
+	backend_close(b);
+}
+
+static void put_kills_unnamed(void **state)
+{
+	(void)state;
+	kills(false);
+}
+
+static void put_kills_named(void **state)
+{
+	(void)state;
+	kills(true);
+}
+
+static void create_kills(void **state)
+{
+	const char *parent = support_tmpdir_fast();
+	struct kill_at k = { .action = SEAM_FAULT_KILL_AFTER, .create = true };
+	int r = -SIGKILL;
+
+	(void)state;
+	support_log_clear();
+	for (k.n = 1; r == -SIGKILL; k.n += k.n > 9 && k.n < 250 ? 20 : 1) {
+		struct backend *b;
+
+		k.dir = support_path("%s/%lu", parent, k.n);
+		r = support_fork(run_killed, &k);
+		assert_true(r == 0 || r == -SIGKILL);
+		assert_ok(backend_create(k.dir, seam_system(), &b));
+		assert_int_equal(support_count(k.dir), 6 + 256);
+		backend_close(b);
+		support_remove(k.dir);
+	}
+	/* The directory, six folders, 256 more, three syncs. */
+	assert_int_equal(k.n - 2, 1 + 6 + 256 + 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(create_makes_folders),
+		cmocka_unit_test(create_wants_an_empty_place),
+		cmocka_unit_test(truncated_file),
+		cmocka_unit_test(misfits),
+		cmocka_unit_test(foreign_names_are_skipped),
+		cmocka_unit_test(removed_vault_is_not_empty),
+		cmocka_unit_test(unreadable_folder),
+		cmocka_unit_test(readonly_directory),
+		cmocka_unit_test(readonly_filesystem),
+		cmocka_unit_test(put_faults_unnamed),
+		cmocka_unit_test(put_faults_named),
+		cmocka_unit_test(no_put_after_failed_sync),
+		cmocka_unit_test(folders_without_sync),
+		cmocka_unit_test(said_what_to_do),
+		cmocka_unit_test(put_kills_unnamed),
+		cmocka_unit_test(put_kills_named),
+		cmocka_unit_test(create_kills),
+	};
+
+	support_log_capture();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The local database: what it answers. */
+#include "config.h"
+
+#include "tests/unit/support.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tests/unit/catalog_fixture.h"
+
+/* ---- what it answers ---- */
+
+static void test_files_are_private(void **state)
+{
+	const char *dir = support_path("%s/deep/er", catalog_fixture_dir());
+	struct catalog *c = catalog_fixture_open(dir);
+	struct stat st;
+	uint64_t size;
+
+	(void)state;
+	assert_int_equal(stat(dir, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(stat(support_path("%s/..", dir), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(stat(support_path("%s/catalog.db", dir), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(stat(support_path("%s/catalog.db-wal", dir), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_ok(catalog_size(c, &size));
+	assert_true(size > 4096);
+	catalog_close(c);
+	catalog_close(NULL);
+}
+
+static void test_import_and_find(void **state)
+{
+	struct catalog *c = catalog_fixture_open(catalog_fixture_dir());
+	uint32_t n;
+
+	(void)state;
+	assert_int_equal(catalog_has_source(c, "index/1"), 0);
+	assert_int_equal(catalog_fixture_probe(c, 1), 1);
+	assert_ok(catalog_fixture_import(c, "index/1", 0, 10));
+	assert_ok(catalog_fixture_import(c, "index/2", 10, 11));
+	assert_ok(catalog_fixture_import(c, "index/empty", 11, 11));
+	assert_int_equal(catalog_has_source(c, "index/1"), 1);
+	assert_int_equal(catalog_has_source(c, "index/empty"), 1);
+	assert_int_equal(catalog_has_source(c, "index/"), 0);
+	for (n = 0; n < 11; n++)
+		assert_int_equal(catalog_fixture_probe(c, n), 0);
+	assert_int_equal(catalog_fixture_probe(c, 11), 1);
+	catalog_close(c);
+}
+
+static void test_chunk_in_several_packs(void **state)
+{
+	struct id id = catalog_fixture_chunk_id(0, CATALOG_FIXTURE_SHARED);
+	struct catalog *c = catalog_fixture_open(catalog_fixture_dir());
+	struct chunk_loc loc = { 0 };
+	int64_t last = 0;
+	int n = 0;
+
+	(void)state;
+	assert_ok(catalog_fixture_import(c, "index/1", 0, 5));
+	while (catalog_find_chunk(c, &id, last, &loc) == 0) {
+		assert_true(loc.pack > last);
+		assert_int_equal(loc.len, 500);
+		last = loc.pack;
+		n++;
+	}
+	assert_int_equal(n, 5);
+	assert_result(catalog_find_chunk(c, &id, last, &loc), -ENOENT);
+	catalog_close(c);
+}
+
+static int collect_pack(void *arg, const struct pack_row *row)
+{
+	struct buf *b = arg;
+
+	buf_printf(b, "%lld:%s ", (long long)row->no, row->name);
+	return b->len > 500 ? -ECANCELED : 0;
+}
+
+static int collect_source(void *arg, const char *source)
+{
+	buf_printf(arg, "%s ", source);
+	return 0;
+}
+
+static int stop_at_once(void *arg, const char *source)
+{
+	(void)source;
+	++*(int *)arg;
+	return 7;
+}
+
+static void test_lists(void **state)
+{
+	struct catalog *c = catalog_fixture_open(catalog_fixture_dir());
+	AUTO_BUF struct buf b = BUF_INIT;
+	int calls = 0;
+
+	(void)state;
+	assert_ok(catalog_packs(c, collect_pack, &b));
+	assert_ok(catalog_sources(c, collect_source, &b));
+	assert_int_equal(b.len, 0);
+	assert_ok(catalog_fixture_import(c, "index/b", 0, 2));
+	assert_ok(catalog_fixture_import(c, "index/a", 2, 3));
+	assert_ok(catalog_packs(c, collect_pack, &b));
+	buf_put(&b, "", 1);
+	assert_string_equal(b.data,
+			    "1:pack-00000000 2:pack-00000001 3:pack-00000002 ");
+	buf_clear(&b);
+	assert_ok(catalog_sources(c, collect_source, &b));
+	buf_put(&b, "", 1);
+	assert_string_equal(b.data, "index/a index/b ");
+	assert_int_equal(catalog_sources(c, stop_at_once, &calls), 7);
+	assert_int_equal(calls, 1);
+	assert_ok(catalog_fixture_import(c, "index/c", 10, 60));
+	buf_clear(&b);
+	assert_result(catalog_packs(c, collect_pack, &b), -ECANCELED);
+	catalog_close(c);
+}
+
+static void test_get_pack(void **state)
+{
+	AUTO_BUF struct buf want = BUF_INIT;
+	AUTO_BUF struct buf got = BUF_INIT;
+	struct catalog *c = catalog_fixture_open(catalog_fixture_dir());
+	struct pack_row row;
+	int64_t no;
+
+	(void)state;
+	assert_ok(catalog_fixture_import(c, "index/1", 0, 3));
+	assert_ok(catalog_pack_no(c, "pack-00000002", &no));
+	buf_put(&got, "before", 6);
+	assert_ok(catalog_get_pack(c, no, &row, &got));
+	buf_put(&want, "before", 6);
+	catalog_fixture_make_dir(2, &want);
+	assert_int_equal(got.len, want.len);
+	assert_memory_equal(got.data, want.data, want.len);
+	assert_int_equal(row.no, no);
+	assert_string_equal(row.name, "pack-00000002");
+	assert_int_equal(row.size, 4098);
+	assert_int_equal(row.kind, OBJECT_DATA_PACK);
+	assert_int_equal(row.salt[0], 2);
+	assert_int_equal(row.salt[CRYPT_SALT_LEN - 1], 2);
+	assert_result(catalog_get_pack(c, 99, &row, &got), -ENOENT);
+	assert_result(catalog_pack_no(c, "pack-", &no), -ENOENT);
+	assert_ok(catalog_set_verified(c, no, 5));
+	assert_ok(catalog_set_verified(c, no, 6));
+	assert_result(catalog_set_verified(c, 99, 5), -ENOENT);
+	catalog_close(c);
+}
+
+static void test_import_twice(void **state)
+{
+	struct catalog *c = catalog_fixture_open(catalog_fixture_dir());
+	int64_t no, again;
+
+	(void)state;
+	assert_ok(catalog_fixture_import(c, "index/1", 0, 2));
+	assert_ok(catalog_pack_no(c, "pack-00000001", &no));
+	/* A known source is not looked into again. */
+	assert_ok(catalog_fixture_import(c, "index/1", 0, 5));
+	assert_int_equal(catalog_fixture_probe(c, 4), 1);
+	/* A known pack keeps its number. */
+	assert_ok(catalog_fixture_import(c, "index/2", 1, 4));
+	assert_ok(catalog_pack_no(c, "pack-00000001", &again));
+	assert_int_equal(no, again);
+	assert_int_equal(catalog_fixture_probe(c, 1), 0);
+	assert_int_equal(catalog_fixture_probe(c, 3), 0);
+	catalog_close(c);
+}
+
+static void test_drop_source(void **state)
+{
+	struct id shared = catalog_fixture_chunk_id(0, CATALOG_FIXTURE_SHARED);
+	struct catalog *c = catalog_fixture_open(catalog_fixture_dir());
+	struct chunk_loc loc;
+	int64_t old, no;
+
+	(void)state;
+	assert_ok(catalog_fixture_import(c, "index/1", 0, 3));
+	assert_ok(catalog_fixture_import(c, "index/2", 2, 4));
+	assert_ok(catalog_pack_no(c, "pack-00000003", &old));
+	assert_ok(catalog_drop_source(c, "index/1"));
+	assert_int_equal(catalog_has_source(c, "index/1"), 0);
+	assert_int_equal(catalog_fixture_probe(c, 0), 1);
+	assert_int_equal(catalog_fixture_probe(c, 1), 1);
+	assert_int_equal(catalog_fixture_probe(c, 2), 0);
+	assert_int_equal(catalog_fixture_probe(c, 3), 0);
+	assert_ok(catalog_find_chunk(c, &shared, 0, &loc));
+	assert_ok(catalog_drop_source(c, "index/1"));
+	assert_ok(catalog_drop_source(c, "index/2"));
+	assert_int_equal(catalog_fixture_probe(c, 2), 1);
+	assert_int_equal(catalog_fixture_probe(c, 3), 1);
+	assert_result(catalog_find_chunk(c, &shared, 0, &loc), -ENOENT);
+	/* A number is not handed out again. */
+	assert_ok(catalog_fixture_import(c, "index/3", 3, 4));
+	assert_ok(catalog_pack_no(c, "pack-00000003", &no));
+	assert_true(no > old);
+	catalog_close(c);
+}
+
+static void test_import_refuses_a_name_without_end(void **state)
+{
+	struct catalog *c = catalog_fixture_open(catalog_fixture_dir());
+	struct pack_dir none = { 0 };
+	struct catalog_pack p = { .decoded = &none };
+
+	(void)state;
+	memset(p.row.name, 'x', sizeof(p.row.name));
+	assert_result(catalog_import(c, "index/1", &p, 1), -EBADMSG);
+	assert_int_equal(catalog_has_source(c, "index/1"), 0);
+	catalog_close(c);
+}
+
+static void test_objects(void **state)
+{
+	static uint8_t big[3 << 20];
+	struct catalog *c = catalog_fixture_open(catalog_fixture_dir());
+	AUTO_BUF struct buf b = BUF_INIT;
+
+	(void)state;
+	support_fill(1, big, sizeof(big));
+	assert_result(catalog_get_object(c, "point/1", &b), -ENOENT);
+	assert_ok(catalog_drop_object(c, "point/1"));
+	assert_ok(catalog_put_object(c, "point/1", "abc", 3));
+	assert_ok(catalog_put_object(c, "point/2", big, sizeof(big)));
+	assert_ok(catalog_put_object(c, "point/3", NULL, 0));
+	assert_ok(catalog_get_object(c, "point/1", &b));
+	assert_ok(catalog_get_object(c, "point/2", &b));
+	assert_ok(catalog_get_object(c, "point/3", &b));
+	assert_int_equal(b.len, 3 + sizeof(big));
+	assert_memory_equal(b.data, "abc", 3);
+	assert_memory_equal(b.data + 3, big, sizeof(big));
+	assert_ok(catalog_put_object(c, "point/1", "d\0f", 3));
+	buf_clear(&b);
+	assert_ok(catalog_get_object(c, "point/1", &b));
+	assert_int_equal(b.len, 3);
+	assert_memory_equal(b.data, "d\0f", 3);
+	assert_ok(catalog_drop_object(c, "point/1"));
+	assert_result(catalog_get_object(c, "point/1", &b), -ENOENT);
+	catalog_close(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_files_are_private,
+				       catalog_fixture_setup),
+		cmocka_unit_test_setup(test_import_and_find,
+				       catalog_fixture_setup),
+		cmocka_unit_test_setup(test_chunk_in_several_packs,
+				       catalog_fixture_setup),
+		cmocka_unit_test_setup(test_lists, catalog_fixture_setup),
+		cmocka_unit_test_setup(test_get_pack, catalog_fixture_setup),
+		cmocka_unit_test_setup(test_import_twice,
+				       catalog_fixture_setup),
+		cmocka_unit_test_setup(test_drop_source, catalog_fixture_setup),
+		cmocka_unit_test_setup(test_import_refuses_a_name_without_end,
+				       catalog_fixture_setup),
+		cmocka_unit_test_setup(test_objects, catalog_fixture_setup),
+	};
+
+	return cmocka_run_group_tests_name("catalog", tests, NULL, NULL);
+}
