@@ -39,6 +39,7 @@
 #include <fuse_lowlevel.h>
 
 #include "fs/placement.h"
+#include "store/base/buf.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 
@@ -86,6 +87,7 @@ struct loop {
 	atomic_int nreading, nbusy, nheld;
 	atomic_bool monitor_sleeps, ending;
 	atomic_uint_fast64_t interrupted, late, helped;
+	atomic_uint_fast64_t by_opcode[LOOP_OPCODES];
 	struct placement *placement; /* owned; NULL: stay */
 	pthread_mutex_t lock; /* protects what follows */
 	pthread_cond_t unpark, kick, ended;
@@ -406,6 +408,7 @@ static void handle(struct worker *w)
 
 	if (w->in.size < sizeof(*h))
 		return;
+	l->by_opcode[MIN(h->opcode, LOOP_OPCODES - 1u)]++;
 	if (h->opcode == FUSE_INTERRUPT) {
 		interrupt(l, &w->in);
 		return;
@@ -733,6 +736,8 @@ void loop_stats(struct loop *l, struct loop_stats *out)
 	memset(out, 0, sizeof(*out));
 	for (i = 0; i < THREADS_MAX; i++)
 		out->requests += l->workers[i].turn;
+	for (i = 0; i < LOOP_OPCODES; i++)
+		out->by_opcode[i] = l->by_opcode[i];
 	out->interrupted = l->interrupted;
 	out->late = l->late;
 	out->helped = l->helped;
@@ -740,4 +745,36 @@ void loop_stats(struct loop *l, struct loop_stats *out)
 	out->moved = l->placement ? placement_moves(l->placement) : 0;
 	SCOPED_LOCK(&l->lock);
 	out->threads = l->nworkers;
+}
+
+void loop_put_counts(struct loop *l, struct buf *out)
+{
+	static const char *const names[LOOP_OPCODES] = {
+		[FUSE_LOOKUP] = "LOOKUP",
+		[FUSE_FORGET] = "FORGET",
+		[FUSE_BATCH_FORGET] = "BATCH_FORGET",
+		[FUSE_GETATTR] = "GETATTR",
+		[FUSE_READLINK] = "READLINK",
+		[FUSE_OPEN] = "OPEN",
+		[FUSE_OPENDIR] = "OPENDIR",
+		[FUSE_READ] = "READ",
+		[FUSE_LSEEK] = "LSEEK",
+		[FUSE_READDIR] = "READDIR",
+		[FUSE_READDIRPLUS] = "READDIRPLUS",
+		[FUSE_FLUSH] = "FLUSH",
+		[FUSE_STATFS] = "STATFS",
+		[FUSE_GETXATTR] = "GETXATTR",
+		[FUSE_LISTXATTR] = "LISTXATTR",
+		[FUSE_INTERRUPT] = "INTERRUPT",
+	};
+	const char *comma = "";
+	int i;
+
+	for (i = 0; i < LOOP_OPCODES; i++) {
+		if (!names[i] || l->by_opcode[i] == 0)
+			continue;
+		buf_printf(out, "%s%s %llu", comma, names[i],
+			   (unsigned long long)l->by_opcode[i]);
+		comma = ", ";
+	}
 }

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct buf;
 struct fuse_req;
 struct fuse_session;
 struct loop;
@@ -49,14 +50,20 @@ void loop_stop(struct loop *l);
  */
 MUST_CHECK bool loop_free(struct loop *l);
 
+#define LOOP_OPCODES 64
+
 struct loop_stats {
 	uint64_t requests;
+	uint64_t by_opcode[LOOP_OPCODES]; /* enum fuse_opcode; the last one
+					   * holds all that are higher */
 	uint64_t interrupted, late; /* taken away */
 	uint64_t helped; /* parked threads woken */
 	uint64_t moved; /* changes of core */
 	unsigned int threads, held_up;
 };
 void loop_stats(struct loop *l, struct loop_stats *out);
+/* "LOOKUP 12, READ 3": what came, appended. */
+void loop_put_counts(struct loop *l, struct buf *out);
 
 /* ---- for the operations: the request that this thread serves ---- */
 

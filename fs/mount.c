@@ -265,4 +265,6 @@ void mount_status(struct mount *m, struct buf *out)
 		   " bytes of cache, damage met %" PRIu64 " times",
 		   l.requests, l.interrupted, l.late, l.threads, l.held_up,
 		   v.gets, v.cache_bytes, v.cache_limit, v.damage);
+	buf_printf(out, "; ");
+	loop_put_counts(m->loop, out);
 }

@@ -20,6 +20,7 @@
 #define MAX_TRANSFER (1u << 20)
 #define MAX_BACKGROUND 64
 #define ACL_PREFIX "system.posix_acl_"
+#define SELINUX "security.selinux"
 #define HIDDEN_NAME ".vmbackupfs"
 
 static struct ops *ops_of(fuse_req_t req)
@@ -314,11 +315,14 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 
 	if (!call_begin(req))
 		return;
-	/* ls(1) remembers this answer and does not ask for each file. */
+	/* ls(1) remembers this answer and does not ask for each file; so
+	 * with a label, which it wants of every file. */
 	if (acl && !o->has_acl)
 		r = -EOPNOTSUPP;
 	else
 		r = view_getxattr(o->view, node_of(o, ino), name, &value);
+	if (r == -ENODATA && strcmp(name, SELINUX) == 0)
+		r = -EOPNOTSUPP;
 	if (r == 0 && acl)
 		attr_apply_acl(&o->policy, value.data, value.len);
 	if (r < 0)

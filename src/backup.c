@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -49,6 +50,7 @@ struct run {
 	size_t head, count; /* the oldest, and how many */
 	struct batch *batch; /* being filled */
 	struct backup_dir *dir; /* of the last item; held */
+	size_t dirs_open, dirs_max; /* descriptors of directories */
 	struct point_list *points;
 	const struct point *parent; /* in points */
 	struct cursor old; /* in the parent's tree */
@@ -73,8 +75,10 @@ static void dir_put(struct backup_dir *d)
 		return;
 	buf_release(&d->key);
 	buf_release(&d->path);
-	if (d->fd >= 0)
+	if (d->fd >= 0) {
 		close(d->fd);
+		--*d->nopen;
+	}
 	free(d);
 }
 
@@ -83,8 +87,8 @@ static int dir_enter(struct run *r, const struct scan_item *it)
 	struct backup_dir *d = r->dir;
 	const char *slash;
 
-	if (d && d->key.len == it->dirkey_len &&
-	    memcmp(d->key.data, it->dirkey, it->dirkey_len) == 0)
+	if (d && tree_compare(d->key.data, d->key.len, NULL, 0, it->dirkey,
+			      it->dirkey_len, NULL, 0) == 0)
 		return 0;
 	dir_put(d);
 	r->dir = d = calloc(1, sizeof(*d));
@@ -92,6 +96,7 @@ static int dir_enter(struct run *r, const struct scan_item *it)
 		return -ENOMEM;
 	d->refs = 1;
 	d->fd = -1;
+	d->nopen = &r->dirs_open;
 	buf_put(&d->key, it->dirkey, it->dirkey_len);
 	slash = strrchr(it->path, '/');
 	if (slash && slash != it->path)
@@ -231,10 +236,7 @@ static int share_link(struct run *r, struct slot *s)
 		if (err == 0)
 			err = copy_buf(&s->content, &k->content);
 	}
-	if (k->left <= 1)
-		links_done(r->links, k);
-	else
-		k->left--;
+	links_done(r->links, k);
 	s->link = NULL;
 	return err;
 }
@@ -327,11 +329,14 @@ static int drain(struct run *r, size_t keep)
 
 /* ---- the parent ---- */
 
-/* Step the parent's cursor to the item's place. 1: there is an entry. */
-static int parent_entry(struct run *r, const struct scan_item *it,
-			struct entry *out)
+/*
+ * Step the parent's cursor to the item's place. True: there is an entry. A
+ * parent that is damaged from somewhere on costs reading files anew.
+ */
+static bool parent_entry(struct run *r, const struct scan_item *it,
+			 struct entry *out)
 {
-	int err = 0, c;
+	int err, c;
 
 	while (!r->old_end) {
 		const uint8_t *key;
@@ -345,12 +350,13 @@ static int parent_entry(struct run *r, const struct scan_item *it,
 		if (c >= 0)
 			return c == 0;
 		err = cursor_next(&r->old);
-		if (err == -ENOENT)
-			r->old_end = true;
-		else if (err < 0)
-			return err;
+		if (err < 0 && err != -ENOENT)
+			log_warn("%s: the parent cannot be read to its end: "
+				 "the rest of the files is read anew",
+				 r->parent->id);
+		r->old_end = err < 0;
 	}
-	return 0;
+	return false;
 }
 
 static bool racy(const struct run *r, const struct stat *st)
@@ -472,18 +478,39 @@ static int take_special(struct run *r, struct slot *s,
 	return err;
 }
 
+/* Readers open files in the slot's directory when the scan has long left it. */
+static int keep_dir(struct run *r, struct slot *s, const struct scan_item *it)
+{
+	int err = 0;
+
+	if (s->dir->fd >= 0)
+		return 0;
+	/* Where too many are kept, let the slots before this one go first. */
+	if (r->dirs_open >= r->dirs_max) {
+		atomic_store(&s->state, SLOT_PENDING);
+		err = drain(r, 1);
+	}
+	if (err < 0)
+		return err;
+	s->dir->fd = fcntl(it->dirfd, F_DUPFD_CLOEXEC, 0);
+	if (s->dir->fd < 0)
+		return fail(-errno, "%s: cannot keep its directory open: %s",
+			    it->path, strerror(errno));
+	r->dirs_open++;
+	return 0;
+}
+
 static int take_file(struct run *r, struct slot *s, const struct scan_item *it)
 {
+	int err;
+
 	if (!r->b.writer) {
 		atomic_store(&s->state, SLOT_READY); /* dry run */
 		return 0;
 	}
-	if (s->dir->fd < 0) {
-		s->dir->fd = fcntl(it->dirfd, F_DUPFD_CLOEXEC, 0);
-		if (s->dir->fd < 0)
-			return fail(-errno, "%s: too many open directories",
-				    it->path);
-	}
+	err = keep_dir(r, s, it);
+	if (err < 0)
+		return err;
 	if (!r->batch) {
 		r->batch = calloc(1, sizeof(*r->batch));
 		if (!r->batch)
@@ -527,6 +554,7 @@ static int take(struct run *r, const struct scan_item *it)
 {
 	struct entry old;
 	struct slot *s;
+	bool known;
 	int err;
 
 	if (it->error)
@@ -545,16 +573,14 @@ static int take(struct run *r, const struct scan_item *it)
 	r->count++;
 	if (buf_error(&s->name) < 0)
 		return -ENOMEM;
-	err = r->parent ? parent_entry(r, it, &old) : 0;
-	if (err < 0)
-		return err;
+	known = r->parent && parent_entry(r, it, &old);
 	if (S_ISDIR(it->st.st_mode))
 		r->p.dirs++;
 	else if (!S_ISREG(it->st.st_mode))
 		r->p.others++;
-	if (err == 1 && !r->b.options->force && is_unchanged(r, &it->st, &old))
+	if (known && !r->b.options->force && is_unchanged(r, &it->st, &old))
 		return take_unchanged(r, s, &old);
-	if (S_ISREG(it->st.st_mode) && err == 1)
+	if (S_ISREG(it->st.st_mode) && known)
 		r->p.files_changed++;
 	else if (S_ISREG(it->st.st_mode))
 		r->p.files_new++;
@@ -760,12 +786,15 @@ static int open_scan(struct run *r)
 
 static int begin(struct run *r, const char *vm)
 {
+	struct rlimit files = { .rlim_cur = 1024 };
 	const struct backup_options *o = r->b.options;
 	struct writer_options wo = { .level = o->level, .threads = o->threads };
 	int err;
 
 	pthread_mutex_init(&r->b.lock, NULL);
 	pthread_cond_init(&r->b.ready, NULL);
+	(void)getrlimit(RLIMIT_NOFILE, &files);
+	r->dirs_max = MIN(files.rlim_cur / 4, (rlim_t)BACKUP_RING);
 	r->links = links_new();
 	r->ring = alloc_array(BACKUP_RING, sizeof(*r->ring));
 	if (!r->links || !r->ring)

@@ -22,6 +22,7 @@ struct backup_dir {
 	struct buf key; /* the tree key */
 	struct buf path; /* for messages; NUL-terminated */
 	int fd; /* a duplicate, made when first needed; -1 before */
+	size_t *nopen; /* counts such duplicates; borrowed */
 	int refs; /* main thread only */
 };
 

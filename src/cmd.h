@@ -79,7 +79,8 @@ struct command {
 	const char *aliases; /* separated by spaces; NULL: none */
 	const char *operands; /* for the usage text; NULL: none */
 	const char *summary; /* one line, small first letter, no stop */
-	const char *help; /* paragraphs below the options; may be NULL */
+	const char *help; /* below the options; each newline ends a paragraph,
+			   * lines are broken when printed; may be NULL */
 	const char *words; /* what the first operand may be, separated by
 			    * spaces, for completion; NULL: anything */
 	const struct option_row *options; /* NULL: none */

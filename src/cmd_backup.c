@@ -296,11 +296,10 @@ const struct command cmd_backup = {
 	.name = "backup",
 	.operands = "PATH...",
 	.summary = "make a recovery point of files and directories",
-	.help = "What did not change since the parent point is not opened."
-		" A point becomes visible\nwhole, at the end; a backup that was"
-		" interrupted leaves what it uploaded for the\nnext one. Exit"
-		" code 3: the point was made, but something could not be"
-		" read.\n",
+	.help = "What did not change since the parent point is not opened. A"
+		" point becomes visible whole, at the end; a backup that was"
+		" interrupted leaves what it uploaded for the next one. Exit"
+		" code 3: the point was made, but something could not be read.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run,

@@ -205,8 +205,8 @@ const struct command cmd_cache = {
 	.operands = "[info|clear|dir]",
 	.summary = "show or remove what is kept on this machine",
 	.help = "The cache holds a database for each vault, made from the"
-		" vault: removing it costs\ntime, nothing else. Needs neither"
-		" the vault nor a password.\n",
+		" vault: removing it costs time, nothing else. Needs neither"
+		" the vault nor a password.",
 	.words = "info clear dir",
 	.options = rows,
 	.args_size = sizeof(struct args),

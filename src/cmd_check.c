@@ -363,8 +363,8 @@ const struct command cmd_check = {
 	.name = "check",
 	.summary = "look for damage, and name what it hits",
 	.help = "Without options: every object but the packs' data is read;"
-		" all trees are walked,\nand every chunk that they name must be"
-		" where the index says. Exit code 13:\nsomething is damaged.\n",
+		" all trees are walked, and every chunk that they name must be"
+		" where the index says. Exit code 13: something is damaged.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run,

@@ -282,7 +282,7 @@ const struct command cmd_completion = {
 	.name = "completion",
 	.operands = "bash|zsh|fish",
 	.summary = "print what makes a shell complete verbs and options",
-	.help = "bash: source <(vmbackup completion bash)\n",
+	.help = "bash: source <(vmbackup completion bash)",
 	.words = "bash zsh fish",
 	.run = run,
 };

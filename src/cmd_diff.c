@@ -311,9 +311,9 @@ const struct command cmd_diff = {
 	.operands = "POINT[:PATH] POINT[:PATH]",
 	.summary = "show what differs between the files of two points",
 	.help = "Each line begins with + (new), - (removed), M (content"
-		" changed), T (type changed)\nor, with --metadata, U (owner,"
-		" mode, time, links or attributes changed). Unchanged\nparts of"
-		" the trees are not read.\n",
+		" changed), T (type changed) or, with --metadata, U (owner,"
+		" mode, time, links or attributes changed). Unchanged parts of"
+		" the trees are not read.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run,

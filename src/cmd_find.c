@@ -274,10 +274,10 @@ const struct command cmd_find = {
 	.name = "find",
 	.operands = "[PATTERN]...",
 	.summary = "find files by name, type, age and size in the points",
-	.help = "A pattern is a shell glob. Without a '/' it is matched against"
-		" the name; with one\nagainst the path, from its start where"
-		" the pattern begins with '/'. Without\npatterns all names"
-		" match. Prints POINT:PATH, the newest point first.\n",
+	.help = "A pattern is a shell glob. Without a '/' it is matched"
+		" against the name; with one against the path, from its start"
+		" where the pattern begins with '/'. Without patterns all"
+		" names match. Prints POINT:PATH, the newest point first.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run,

@@ -113,7 +113,7 @@ const struct command cmd_init = {
 	.operands = "[VAULT]",
 	.summary = "make a new vault",
 	.help = "The password is asked for twice, or taken from where every"
-		" verb takes it.\nA vault that exists is never touched.\n",
+		" verb takes it. A vault that exists is never touched.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run,

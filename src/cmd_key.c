@@ -303,13 +303,13 @@ static int run(struct cmd_context *ctx, void *args, int argc, char **argv)
 
 const struct command cmd_key = {
 	.name = "key",
-	.operands = "add|list|remove ID|passwd|export FILE|import FILE",
+	.operands = "add|list|passwd|remove|export|import [ID|FILE]",
 	.summary = "manage the passwords and key files that open the vault",
 	.help = "A vault opens with any of its keys. passwd replaces the one"
-		" that is used. export\nwrites a copy of all key slots, still"
-		" sealed, to FILE; import puts back those that\nthe vault has"
-		" lost. Removing a key does not help against someone who used"
-		" it.\n",
+		" that is used. export writes a copy of all key slots, still"
+		" sealed, to FILE; import puts back those that the vault has"
+		" lost. remove takes the first digits of an ID. Removing a key does not help against someone who used"
+		" it.",
 	.words = "add list remove passwd export import",
 	.options = rows,
 	.args_size = sizeof(struct args),

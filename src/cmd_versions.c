@@ -272,7 +272,7 @@ const struct command cmd_versions = {
 	.operands = "[VM:]PATH",
 	.summary = "list every distinct version of one path, newest first",
 	.help = "PATH is as in the mount (files/etc/passwd) or, with a '/' in"
-		" front, as it was on\nthe machine (/etc/passwd). Without a"
-		" machine all machines are looked at.\n",
+		" front, as it was on the machine (/etc/passwd). Without a"
+		" machine all machines are looked at.",
 	.run = run,
 };

@@ -33,7 +33,7 @@ const struct command *cmd_find_row(const char *name)
 
 void cmd_print_help(FILE *f, const struct command *c)
 {
-	fprintf(f, "Usage: vmbackup [OPTION]... %s [OPTION]...%s%s\n\n%c%s.\n",
+	fprintf(f, "Usage: vmbackup %s [OPTION]...%s%s\n\n%c%s.\n",
 		c->name, c->operands ? " " : "", c->operands ? c->operands : "",
 		c->summary[0] & ~0x20, c->summary + 1);
 	if (c->aliases)
@@ -42,8 +42,10 @@ void cmd_print_help(FILE *f, const struct command *c)
 		fputs("\nOptions:\n", f);
 		options_usage(f, c->options);
 	}
-	if (c->help)
-		fprintf(f, "\n%s", c->help);
+	if (c->help) {
+		fputs("\n", f);
+		options_wrap(f, c->help);
+	}
 	fputs("\nGlobal options:\n", f);
 	options_usage(f, cmd_global_options);
 	fputs("  -h, --help                this text\n", f);

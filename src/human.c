@@ -18,7 +18,7 @@ static const char *scaled(uint64_t bytes, double base, const char *const *units,
 	double v = (double)bytes;
 	size_t i = 0;
 
-	/* 1023.9996 KiB is shown as 1.000 MiB. */
+	/* What would be shown as 1024.000 is one of the next. */
 	while (i < 6 && v >= base - 0.0005) {
 		v /= base;
 		i++;

@@ -86,8 +86,10 @@ struct link *links_find(struct links *l, const struct stat *st, bool *first_out)
 	while (k && (k->dev != st->st_dev || k->ino != st->st_ino))
 		k = k->next;
 	*first_out = !k;
-	if (k)
+	if (k) {
+		k->held++;
 		return k;
+	}
 	if (l->n >= l->cap)
 		grow(l);
 	k = calloc(1, sizeof(*k));
@@ -96,6 +98,7 @@ struct link *links_find(struct links *l, const struct stat *st, bool *first_out)
 	k->dev = st->st_dev;
 	k->ino = st->st_ino;
 	k->left = st->st_nlink;
+	k->held = 1;
 	p = bucket(l, k->dev, k->ino);
 	k->next = *p;
 	*p = k;
@@ -107,6 +110,10 @@ void links_done(struct links *l, struct link *k)
 {
 	struct link **p = bucket(l, k->dev, k->ino);
 
+	if (k->left > 0)
+		k->left--;
+	if (--k->held > 0 || k->left > 0)
+		return;
 	while (*p != k)
 		p = &(*p)->next;
 	*p = k->next;

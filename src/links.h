@@ -18,7 +18,8 @@ struct link {
 	struct link *next; /* in its bucket */
 	dev_t dev;
 	ino_t ino;
-	nlink_t left; /* names not met yet */
+	nlink_t left; /* names not in the tree yet, as far as is known */
+	size_t held; /* slots that point here */
 	bool known; /* the first name was added to the tree: what follows is set */
 	bool failed; /* it could not be read */
 	bool has_acl;
@@ -28,10 +29,14 @@ struct link {
 
 MUST_CHECK struct links *links_new(void);
 void links_free(struct links *l);
-/* The file of @st; *first_out: it was not met before. NULL when memory is out. */
+/*
+ * The file of @st, held once more; *first_out: it was not met before. NULL
+ * when memory is out. There may be more names than st_nlink said: one made
+ * meanwhile, a directory that is mounted twice.
+ */
 MUST_CHECK struct link *links_find(struct links *l, const struct stat *st,
 				   bool *first_out);
-/* Forget a file all of whose names were added. */
+/* One name was added: give the file back; forgotten after the last one. */
 void links_done(struct links *l, struct link *k);
 
 #endif

@@ -177,10 +177,9 @@ static int set_group(struct attr_policy *p, const char *value)
 /* Ranges, with '+' between them. */
 static int add_ranges(struct attr_policy *p, char *value)
 {
-	char *save = NULL, *text;
+	char *text;
 
-	for (text = strtok_r(value, "+", &save); text;
-	     text = strtok_r(NULL, "+", &save)) {
+	while ((text = strsep(&value, "+"))) {
 		struct attr_range *ranges, range;
 		int r = attr_parse_range(text, &range);
 

@@ -196,17 +196,20 @@ void options_release(const struct option_set *set)
 	}
 }
 
-/* Print @text in words from @column on, lines of USAGE_WIDTH. */
-static void print_wrapped(FILE *f, const char *text, int column, int at)
+/* Print the paragraph at @text in words from @column on, lines of USAGE_WIDTH.
+ * Return its length. */
+static size_t print_wrapped(FILE *f, const char *text, int column, int at)
 {
+	const char *start = text;
+
 	if (at >= column) {
 		fprintf(f, "\n");
 		at = 0;
 	}
-	fprintf(f, "%*s", column - at, "");
+	fprintf(f, "%*s", column - MAX(at, 0), "");
 	at = column;
-	while (*text) {
-		int len = (int)strcspn(text, " ");
+	while (*text && *text != '\n') {
+		int len = (int)strcspn(text, " \n");
 
 		if (at > column && at + 1 + len > USAGE_WIDTH) {
 			fprintf(f, "\n%*s", column, "");
@@ -217,6 +220,15 @@ static void print_wrapped(FILE *f, const char *text, int column, int at)
 		text += strspn(text, " ");
 	}
 	fprintf(f, "\n");
+	return (size_t)(text - start);
+}
+
+void options_wrap(FILE *f, const char *text)
+{
+	while (*text) {
+		text += print_wrapped(f, text, 0, -1);
+		text += *text == '\n';
+	}
 }
 
 void options_usage(FILE *f, const struct option_row *rows)

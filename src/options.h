@@ -82,6 +82,8 @@ MUST_CHECK int options_parse(const struct option_set *sets, size_t nsets,
 void options_release(const struct option_set *set);
 /* The rows as usage text. */
 void options_usage(FILE *f, const struct option_row *rows);
+/* Text in lines that fit; each newline in it ends a paragraph. */
+void options_wrap(FILE *f, const char *text);
 
 /* "123", "10K", "1.5GiB", "2T" to bytes, in 1024s. Return 0 or -EINVAL. */
 MUST_CHECK int options_size(const char *text, uint64_t *out);

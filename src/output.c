@@ -4,6 +4,7 @@
 #include "src/output.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,7 +227,8 @@ void output_set_bytes(json_t *o, const char *key, const void *bytes,
 	if (buf_error(&text) < 0)
 		return;
 	json_object_set_new(o, key,
-			    json_stringn_nocheck((char *)text.data, text.len));
+			    json_stringn_nocheck(text.len ? (char *)text.data :
+						 "", text.len));
 	if (valid)
 		return;
 	put_base64(&base64, p, len);
@@ -299,29 +301,33 @@ void output_name(FILE *f, const void *bytes, size_t len)
 
 /* ---- the state of stdout ---- */
 
-int output_error(void)
+/* The other end of a pipe is closed. */
+static bool reader_is_gone(void)
 {
-	int err;
+	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
 
-	if (!ferror(stdout))
-		return 0;
-	/* Which error it was, the stream does not keep: what it could not
-	 * write it still has, and fails on again. */
-	clearerr(stdout);
-	err = fflush(stdout) ? errno : EIO;
-	if (err == EPIPE)
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
+static int stdout_error(int err)
+{
+	if (err == EPIPE || reader_is_gone())
 		return -EPIPE;
 	return fail(-EIO, "standard output: %s", strerror(err));
 }
 
+int output_error(void)
+{
+	if (!ferror(stdout))
+		return 0;
+	/* The stream does not keep which error it was; it may meet it again. */
+	clearerr(stdout);
+	return stdout_error(fflush(stdout) ? errno : EIO);
+}
+
 int output_flush(void)
 {
-	int err;
-
-	if (ferror(stdout) || fflush(stdout) == 0)
+	if (ferror(stdout))
 		return output_error();
-	err = errno;
-	if (err == EPIPE)
-		return -EPIPE;
-	return fail(-EIO, "standard output: %s", strerror(err));
+	return fflush(stdout) ? stdout_error(errno) : 0;
 }

@@ -27,7 +27,7 @@ static void rdir_finish(struct rdir *d)
 	int r;
 
 	leaf_entry(d->leaf, d->slot, &e);
-	r = attr_apply(d->run, d->fd, false, &e);
+	r = restore_attrs(d->run, d->fd, false, &e);
 	if (r < 0)
 		log_warn("%s: not all attributes of this directory could be "
 			 "restored", restore_path(&path, d->leaf, d->slot));
@@ -87,15 +87,12 @@ static int rdir_examine(struct rdir *d)
 static int make_parents(struct restore *run, const char *path)
 {
 	AUTO_FREE char *copy = strdup(path);
-	char *p;
-	int r = 0;
+	int r = -EEXIST;
+	char *p, end;
 
 	if (!copy)
 		return -ENOMEM;
-	for (p = copy; *p; ) {
-		char end;
-
-		p += strspn(p, "/");
+	for (p = copy + strspn(copy, "/"); *p; p += strspn(p, "/")) {
 		p += strcspn(p, "/");
 		end = *p;
 		*p = '\0';
@@ -189,7 +186,7 @@ static int open_or_make(struct restore *run, struct rdir *d, int dirfd,
 }
 
 int rdir_open(struct restore *run, struct rdir *parent, const char *name,
-	      struct leaf *leaf, size_t slot, struct rdir **out)
+	      struct leaf *leaf, size_t slot, bool wanted, struct rdir **out)
 {
 	struct entry e;
 	struct rdir *d;
@@ -204,7 +201,8 @@ int rdir_open(struct restore *run, struct rdir *parent, const char *name,
 		r = open_or_make(run, d, parent->fd, name, &e);
 	d->absent = r == 1;
 	d->finish = !run->o->dry_run &&
-		    (d->made || run->o->overwrite != RESTORE_NEVER);
+		    (d->made ||
+		     (wanted && run->o->overwrite != RESTORE_NEVER));
 	if (r == 0)
 		r = rdir_examine(d);
 	if (r < 0) {
@@ -239,6 +237,8 @@ int rdir_find(struct restore *run, const uint8_t *key, size_t len)
 	int fd, next;
 
 	fd = fcntl(run->target, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
 	while (fd >= 0 && i < len) {
 		for (n = 0; i < len && key[i] != 1 && n < ENTRY_NAME_MAX; i++) {
 			if (key[i] == 2 && i + 1 < len)
@@ -254,5 +254,5 @@ int rdir_find(struct restore *run, const uint8_t *key, size_t len)
 		close(fd);
 		fd = next;
 	}
-	return fd == -1 ? -errno : fd;
+	return fd;
 }

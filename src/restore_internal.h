@@ -156,11 +156,12 @@ void restore_note(struct restore *run, const char *action, const char *name,
 
 /* Open the target, making it. Return 0 or a negative errno, said in words. */
 MUST_CHECK int rdir_open_target(struct restore *run, struct rdir **out);
-/* Make or open directory @name below @parent. Return 0, -EEXIST (it may not
- * replace what stands there) or another negative errno; silent. */
+/* Make or open directory @name below @parent; one that is there and not
+ * @wanted itself keeps its attributes. Return 0, -EEXIST (it may not replace what
+ * stands there) or another negative errno; silent. */
 MUST_CHECK int rdir_open(struct restore *run, struct rdir *parent,
 			 const char *name, struct leaf *leaf, size_t slot,
-			 struct rdir **out);
+			 bool wanted, struct rdir **out);
 struct rdir *rdir_get(struct rdir *d);
 void rdir_put(struct rdir *d);
 /* Open again what was closed. Return 0 or a negative errno. */
@@ -206,7 +207,7 @@ void jobs_wait(struct restore *run);
  * errno of the first that failed and should not have; the others are set all
  * the same.
  */
-MUST_CHECK int attr_apply(struct restore *run, int fd, bool opath,
+MUST_CHECK int restore_attrs(struct restore *run, int fd, bool opath,
 			  const struct entry *e);
 
 /* ---- names of one file (restore_link.c) ---- */

@@ -378,11 +378,11 @@ static int locate(struct vault *v, const struct id *id, int64_t after,
 {
 	int r = catalog_find_chunk(v->catalog, id, after, out);
 
-	if (r == -ENOENT && after == 0 && !*refreshed) {
+	if (r == -ENOENT && !*refreshed) {
 		*refreshed = true;
 		r = vault_refresh(v);
 		if (r == 0)
-			r = catalog_find_chunk(v->catalog, id, 0, out);
+			r = catalog_find_chunk(v->catalog, id, after, out);
 	}
 	return r;
 }
@@ -418,6 +418,8 @@ int chunk_read(struct vault *v, uint8_t type, const struct id *id,
 		last = read_verified(v, &loc, id, off, len, out);
 		if (!try_other(last))
 			return last;
+		/* A backend that does not answer has no newer index. */
+		refreshed |= last == -EIO;
 	}
 	if (last == -EIO)
 		return last;

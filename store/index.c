@@ -230,8 +230,11 @@ int vault_refresh(struct vault *v)
 		r = catalog_has_source(v->catalog, listed.list[i]);
 		if (r == 0)
 			r = import_object(v, listed.list[i]);
-		/* A damaged index object hides its own packs alone. */
-		if (r == -EBADMSG || r == -ENOENT) {
+		/* An index object that is damaged (a flipped bit can make
+		 * its version a later one, too) or lies on a bad sector
+		 * hides its own packs alone. */
+		if (r == -EBADMSG || r == -ENOENT || r == -EOPNOTSUPP ||
+		    r == -EIO) {
 			bad++;
 			r = 0;
 		}

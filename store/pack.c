@@ -94,21 +94,6 @@ int pack_append(struct pack *p, const struct packed_frame *frames,
 	return 0;
 }
 
-/* The content that the salt is hedged with: all chunk ids, in order. */
-static int hash_ids(const struct pack *p, uint8_t *digest)
-{
-	struct sha256 *h;
-	size_t i;
-	int r = sha256_new(&h);
-
-	for (i = 0; i < p->dir.nchunks && r == 0; i++)
-		r = sha256_update(h, p->dir.chunks[i].id.b, ID_LEN);
-	if (r == 0)
-		r = sha256_finish(h, digest);
-	sha256_free(h);
-	return r;
-}
-
 static int seal_frame(struct pack *p, const struct seal_key *key,
 		      uint32_t number, const struct frame *f)
 {
@@ -128,12 +113,8 @@ static int put_end(struct pack *p, const struct seal_key *key)
 	ssize_t n = 0;
 	int r;
 
-	format_put_dir(&p->plain_dir, &p->dir);
-	r = buf_error(&p->plain_dir);
-	if (r == 0)
-		r = buf_reserve(&p->bytes, zip_bound(p->plain_dir.len) +
-						   CRYPT_TAG_LEN +
-						   FORMAT_TRAILER_LEN);
+	r = buf_reserve(&p->bytes, zip_bound(p->plain_dir.len) +
+					   CRYPT_TAG_LEN + FORMAT_TRAILER_LEN);
 	if (r < 0)
 		return r;
 	f.plen = (uint32_t)p->plain_dir.len;
@@ -165,7 +146,12 @@ int pack_seal(struct pack *p, const struct keyring *k, struct seam *seam,
 
 	snprintf(name, sizeof(name), "pack/%s-%u", sid, n);
 	memcpy(h.vault_id, keyring_vault_id(k), VAULT_ID_LEN);
-	r = hash_ids(p, digest);
+	/* What the salt is hedged with: all chunks, and how they are cut into
+	 * frames of which lengths. */
+	format_put_dir(&p->plain_dir, &p->dir);
+	r = buf_error(&p->plain_dir);
+	if (r == 0)
+		r = crypt_sha256(p->plain_dir.data, p->plain_dir.len, digest);
 	if (r == 0)
 		r = keyring_salt(k, seam, name, digest, h.salt);
 	if (r == 0)

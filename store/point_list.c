@@ -149,6 +149,13 @@ static int add_point(struct build *b, struct point *p)
 	return 0;
 }
 
+/* What must not hide the other points: a damaged object (a flipped bit can
+ * make its version a later one, too), or one on a bad sector. */
+static bool is_damage(int r)
+{
+	return r == -EBADMSG || r == -EOPNOTSUPP || r == -EIO;
+}
+
 /* One commit: its point into the list, or among the damaged. */
 static int add_commit(struct build *b, const char *name)
 {
@@ -162,7 +169,7 @@ static int add_commit(struct build *b, const char *name)
 			&plain);
 	if (r == 0)
 		r = commit_decode(&plain, name, &c);
-	if (r == -EBADMSG || r == -ENOENT)
+	if (is_damage(r) || r == -ENOENT)
 		return note_damaged(b, name + strlen("commit/"));
 	if (r < 0 || c.point[0] == '\0')
 		return r;
@@ -180,7 +187,7 @@ static int add_commit(struct build *b, const char *name)
 		r = add_point(b, p);
 	if (r < 0)
 		point_free(p);
-	return r == -EBADMSG ? note_damaged(b, c.point) : r;
+	return is_damage(r) ? note_damaged(b, c.point) : r;
 }
 
 static int on_commit(void *arg, const char *name, uint64_t size)

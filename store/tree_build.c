@@ -170,8 +170,8 @@ int tree_builder_add(struct tree_builder *b, const uint8_t *dirkey,
 			return fail(-EINVAL, "entries of a tree out of order");
 	}
 	if (b->run_n > 0 &&
-	    (b->dirkey.len != dirkey_len ||
-	     memcmp(b->dirkey.data, dirkey, dirkey_len) != 0))
+	    tree_compare(b->dirkey.data, b->dirkey.len, NULL, 0, dirkey,
+			 dirkey_len, NULL, 0) != 0)
 		r = close_run(b);
 	if (r < 0)
 		return r;

@@ -131,11 +131,45 @@ static int check_intact(void *arg, const struct pack_row *row)
 	return 0;
 }
 
+/*
+ * Being listed proves neither that a pack is whole nor that it is still there
+ * after a power cut: its writer may have died before its last fsync. To put it
+ * again settles both: where it stands, -EEXIST is as durable as success.
+ */
+static int settle(struct writer *w, const char *name, uint64_t size)
+{
+	uint8_t want[CRYPT_SHA256_LEN], hash[CRYPT_SHA256_LEN];
+	char object[OBJECT_NAME_MAX];
+	uint8_t *data = NULL;
+	size_t len = 0;
+	int r = format_pack_object_name(name, object);
+
+	if (r == 0 && size > FORMAT_PACK_MAX)
+		r = -EBADMSG;
+	if (r == 0)
+		r = format_pack_hash(name, want);
+	if (r == 0)
+		r = vault_get_all(w->vault, object, FORMAT_PACK_MAX, &data,
+				  &len);
+	if (r == 0)
+		r = crypt_sha256(data, len, hash);
+	if (r == 0 && memcmp(hash, want, sizeof(hash)) != 0)
+		r = fail(-EBADMSG, "%s: damaged, and of a backup that was not "
+			 "finished: left alone", object);
+	if (r == 0)
+		r = backend_put(w->vault->backend, object, data, len);
+	free(data);
+	return r == -EEXIST ? 0 : r;
+}
+
 /* A pack that some session uploaded and no index names. */
 static int adopt(struct writer *w, const char *name, uint64_t size)
 {
-	int r = index_adopt_pack(w->vault, name, size);
 	int64_t no;
+	int r = settle(w, name, size);
+
+	if (r == 0)
+		r = index_adopt_pack(w->vault, name, size);
 
 	/* Its session may have died while a disk filled: not ours to judge. */
 	if (r == -EBADMSG || r == -ENOENT || r == -EOPNOTSUPP)

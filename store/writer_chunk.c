@@ -49,8 +49,14 @@ static int in_database(struct writer *w, uint8_t type, const struct id *id,
 		       uint64_t len)
 {
 	struct chunk_loc loc = { 0 };
+	bool none;
 	int r;
 
+	pthread_mutex_lock(&w->lock);
+	none = w->usable_len == 0;
+	pthread_mutex_unlock(&w->lock);
+	if (none)
+		return 0; /* the first backup: spare it the queries */
 	for (;;) {
 		r = catalog_find_chunk(w->vault->catalog, id, loc.pack, &loc);
 		if (r < 0)

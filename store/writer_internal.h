@@ -34,7 +34,7 @@ struct writer {
 	struct buf index; /* packs that no index object names yet */
 	size_t nindex;
 	uint8_t *usable; /* bit per pack number: seen in this session's listing; owned */
-	size_t usable_len; /* bytes */
+	size_t usable_len; /* bytes; 0: nothing may be referred to yet */
 	bool intact; /* no pack that the database knows was missing */
 	int error; /* the first that hit any thread: the session is lost */
 	struct writer_stats stats;

@@ -7,8 +7,9 @@
 #
 # In vmbackup(1) a verb is a subsection (.Ss backup ...) of COMMANDS, and the
 # global options are those of the section OPTIONS. An option is a list item:
-# .It Fl x , Fl -long Ar ARG. In mount.vmbackupfs(8) a mount option is one
-# of .It Cm name Ns = Ns Ar VALUE in MOUNT OPTIONS.
+# .It Fl x , Fl -long Ar ARG. In mount.vmbackupfs(8) a mount option is an
+# .It Cm name Ns = Ns Ar VALUE in MOUNT OPTIONS; the helper lists them behind
+# -o OPTIONS of its -h.
 set -eu
 : "${VMBACKUP_BUILD:?the build directory}"
 man=${srcdir:-.}/man
@@ -110,15 +111,10 @@ test -s "$tmp/verbs"
 		"$vmbackup" "$verb" --help | help_options "$verb"
 	done <"$tmp/verbs"
 } | sort -u >"$tmp/options"
-"$VMBACKUP_BUILD/mount.vmbackupfs" --help |
-	awk '/^[A-Z].*:$/ { options = $0 == "Mount options:" }
-	     options && /^  +[a-z]/ {
-		n = split($1, word, ",")
-		for (i = 1; i <= n; i++) {
-			sub(/=.*/, "", word[i])
-			print word[i]
-		}
-	     }' | sort -u >"$tmp/mount"
+"$VMBACKUP_BUILD/mount.vmbackupfs" -h |
+	awk '/^  -/ { options = $1 == "-o"; sub(/-o OPTIONS/, "") }
+	     options { sub(/;.*/, ""); gsub(/=|,/, " "); print }' |
+	tr -s ' \t' '\n' | grep . | sort -u >"$tmp/mount"
 test -s "$tmp/mount"
 
 # What is planted must be found.

@@ -59,6 +59,10 @@ class Victim:
 
     @staticmethod
     def names(name, said):
+        # A slot that does not open may be of another password, as far as
+        # anybody can tell; config and slots name the vault to one another.
+        if name.startswith("key/") or name == "config":
+            return "key" in said or "config" in said
         last = name.split("/")[-1]
         return last[:8] in said or name in said
 

@@ -274,6 +274,11 @@ await_end() {
 	timeout "$2" tail --pid="$1" -s 0.05 -f /dev/null
 }
 
+# end_process PID: for cleanup_fn; it may be gone.
+end_process() {
+	kill "$1" 2>/dev/null || true
+}
+
 # await SECONDS COMMAND...: true once the command is.
 await() {
 	local end=$(($(date +%s) + $1))

@@ -9,7 +9,7 @@ python3 -c 'import cryptography' 2>/dev/null ||
 
 tar -C "$tmp" -xf "$tests/reader/golden.tar"
 vault=$tmp/vault
-head -c 64 /dev/zero | tr '\0' k >"$keyfile"
+(umask 077; head -c 64 /dev/zero | tr "\\0" k >"$keyfile")
 golden() {
 	local dir
 	dir=$(find "$1" -type d -name golden-tree -print -quit)

@@ -19,7 +19,7 @@ shown=$(cd "$tmp/mnt/vms/web1/latest/files$tmp/source" && pwd -P)
 
 python3 "$tests/readers.py" "$tmp/source" "$shown" "$seconds" &
 readers=$!
-cleanup_fn kill "$readers" 2>/dev/null
+cleanup_fn end_process "$readers"
 finds=()
 for _ in 1 2; do
 	find "$tmp/mnt/vms" -ls >/dev/null &

@@ -110,6 +110,7 @@ static struct event *add_name(struct seam_crash *c, enum event_type type,
 
 	e->dir = dir;
 	e->name = need(strdup(name));
+	e->hash = crash_hash(name);
 	return e;
 }
 
@@ -178,6 +179,7 @@ static void read_dir(struct seam_crash *c, int inode, int fd)
 		d->entries = crash_grow(d->entries, d->nentries,
 					sizeof(*d->entries));
 		d->entries[d->nentries].name = need(strdup(e->d_name));
+		d->entries[d->nentries].hash = crash_hash(e->d_name);
 		d->entries[d->nentries++].inode = child;
 	}
 	closedir(dir);

@@ -28,6 +28,7 @@ struct event {
 	 * (1) or before (-1). Within one directory they happen together. */
 	int pair;
 	char *name; /* owned */
+	uint32_t hash; /* crash_hash() of it */
 	uint64_t off;
 	uint8_t *data; /* owned */
 	size_t len;
@@ -36,6 +37,7 @@ struct event {
 
 struct entry {
 	char *name; /* owned, or an event's */
+	uint32_t hash; /* crash_hash() of it: most compares end here */
 	int inode;
 };
 
@@ -64,6 +66,15 @@ struct seam_crash {
 	size_t ignored_sync;
 	char text[512]; /* of seam_crash_describe() */
 };
+
+static inline uint32_t crash_hash(const char *name)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	for (; *name; name++)
+		h = (h ^ (uint8_t)*name) * 16777619u;
+	return h;
+}
 
 /* realloc for one more of an array that doubles; ends the test on no memory. */
 void *crash_grow(void *array, size_t n, size_t size);

@@ -57,7 +57,8 @@ static void apply(struct dir_state *d, const struct event *e)
 	size_t i;
 
 	for (i = 0; i < d->nentries; i++)
-		if (strcmp(d->entries[i].name, e->name) == 0)
+		if (d->entries[i].hash == e->hash &&
+		    strcmp(d->entries[i].name, e->name) == 0)
 			break;
 	if (e->type == EVENT_REMOVE) {
 		if (i < d->nentries)
@@ -70,6 +71,7 @@ static void apply(struct dir_state *d, const struct event *e)
 		d->nentries++;
 	}
 	d->entries[i].name = e->name;
+	d->entries[i].hash = e->hash;
 	d->entries[i].inode = e->inode;
 }
 

@@ -16,8 +16,15 @@
 /* cmocka.h needs those before it. */
 #include <cmocka.h>
 
-/* Ours is store/base/log.h's; use fail_msg() for cmocka's. */
+/* fail() is store/base/log.h's here; for cmocka's use fail_msg(). */
 #undef fail
+#undef fail_msg
+#define fail_msg(...)                                                          \
+	do {                                                                   \
+		print_error(__VA_ARGS__);                                      \
+		print_error("\n");                                             \
+		_fail(__FILE__, __LINE__);                                     \
+	} while (0)
 
 #include "store/base/attrs.h"
 

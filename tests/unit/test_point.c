@@ -636,8 +636,11 @@ static void test_find(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(good); i++) {
 		out = SIZE_MAX;
-		if (point_find(l, good[i].text, &out) != 0 || out != good[i].i)
-			fail_msg("%s: %zu", good[i].text, out);
+		support_assert_result(point_find(l, good[i].text, &out), 0,
+				      good[i].text, __FILE__, __LINE__);
+		if (out != good[i].i)
+			print_error("%s\n", good[i].text);
+		assert_int_equal(out, good[i].i);
 	}
 }
 
@@ -680,8 +683,9 @@ static void test_find_nothing(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		support_log_clear();
-		if (point_find(l, bad[i].text, &out) != bad[i].err)
-			fail_msg("%s", bad[i].text);
+		support_assert_result(point_find(l, bad[i].text, &out),
+				      bad[i].err, bad[i].text, __FILE__,
+				      __LINE__);
 		assert_said(bad[i].said);
 	}
 	assert_int_equal(out, 5);

@@ -1,0 +1,793 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The walk of a restore.
+ *
+ * In the order of the tree, a directory's entries come together, and what its
+ * subdirectories hold comes behind them, in the order of their names. So a
+ * level of the walk remembers the names of its subdirectories and works them
+ * off: the next one that has entries is stepped into; those passed over are
+ * empty. What stands in the tree below something that is no directory is
+ * damage and is not restored.
+ */
+#include "config.h"
+
+#include "src/restore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/exclude.h"
+#include "src/restore_internal.h"
+#include "store/base/log.h"
+#include "store/base/seam.h"
+#include "store/point.h"
+#include "store/vault.h"
+
+#define TICK_NS 200000000
+
+/* ---- reports ---- */
+
+int restore_error(struct restore *run, int r)
+{
+	int none = 0;
+
+	pthread_mutex_lock(&run->lock);
+	run->progress.errors++;
+	if (r == -EBADMSG)
+		run->progress.damage = true;
+	pthread_mutex_unlock(&run->lock);
+	if (r == -ENOSPC || r == -EDQUOT || r == -EROFS || r == -ENOMEM)
+		atomic_compare_exchange_strong(&run->fatal, &none, r);
+	return r;
+}
+
+int restore_stopped(struct restore *run)
+{
+	int fatal = atomic_load(&run->fatal);
+
+	if (fatal)
+		return fatal;
+	return run->stop && *run->stop ? -EINTR : 0;
+}
+
+const char *restore_path(struct buf *out, struct leaf *leaf, size_t slot)
+{
+	const uint8_t *key;
+	struct entry e;
+	size_t len;
+
+	leaf_entry(leaf, slot, &e);
+	key = leaf_dirkey(leaf, slot, &len);
+	buf_clear(out);
+	tree_key_path(out, key, len);
+	if (len > 0)
+		buf_put_u8(out, '/');
+	buf_put(out, e.name, e.name_len);
+	buf_put_u8(out, '\0');
+	return buf_error(out) < 0 ? "(no memory)" : (const char *)out->data;
+}
+
+void restore_tick(struct restore *run, bool force)
+{
+	int64_t now = run->seam->ops->monotonic_ns(run->seam);
+	struct restore_progress p;
+
+	if (!run->tick || (!force && now - run->tick_ns < TICK_NS))
+		return;
+	run->tick_ns = now;
+	pthread_mutex_lock(&run->lock);
+	p = run->progress;
+	pthread_mutex_unlock(&run->lock);
+	p.seconds = (double)(now - run->start_ns) / 1e9;
+	run->tick(run->arg, &p);
+}
+
+/* Put the path of @name (NULL: of the directory) into @out. */
+static const char *path_of(struct restore *run, const char *name,
+			   struct buf *out)
+{
+	buf_clear(out);
+	buf_put(out, run->path.data, run->path.len);
+	if (name || run->path.len == 0)
+		buf_put_u8(out, '/');
+	if (name)
+		buf_put(out, name, strlen(name));
+	buf_put_u8(out, '\0');
+	return buf_error(out) < 0 ? "(no memory)" : (const char *)out->data;
+}
+
+void restore_note(struct restore *run, const char *action, const char *name,
+		  uint64_t size)
+{
+	AUTO_BUF struct buf path = BUF_INIT;
+
+	if (run->o->note)
+		run->o->note(run->arg, action, path_of(run, name, &path),
+			     size);
+}
+
+/* ---- levels ---- */
+
+static struct level *top(struct restore *run)
+{
+	return &run->levels[run->nlevels - 1];
+}
+
+static void level_release(struct level *lev)
+{
+	rdir_put(lev->dir);
+	if (lev->leaf)
+		leaf_put(lev->leaf);
+	free(lev->subs);
+	buf_release(&lev->names);
+	dir_list_release(&lev->there);
+	memset(lev, 0, sizeof(*lev));
+}
+
+static void level_name(const struct restore *run, size_t i,
+		       char out[ENTRY_NAME_MAX + 1])
+{
+	struct entry e;
+
+	leaf_entry(run->levels[i].leaf, run->levels[i].slot, &e);
+	memcpy(out, e.name, e.name_len);
+	out[e.name_len] = '\0';
+}
+
+static int level_lost(struct restore *run, size_t i, int r)
+{
+	struct level *lev = &run->levels[i];
+	AUTO_BUF struct buf path = BUF_INIT;
+
+	lev->failed = true;
+	log_warn("%s: not restored, nor what is below: %s",
+		 restore_path(&path, lev->leaf, lev->slot),
+		 r == -EEXIST ? "something that is no directory stands there" :
+		 strerror(-r));
+	return restore_error(run, r);
+}
+
+/* Make or open again what is needed to write into level @i. */
+static int level_need(struct restore *run, size_t i)
+{
+	char name[ENTRY_NAME_MAX + 1];
+	size_t k = i;
+	int r;
+
+	while (k > 0 && (!run->levels[k].dir ||
+			 (run->levels[k].dir->fd < 0 &&
+			  !run->levels[k].dir->absent)))
+		k--;
+	for (; k <= i; k++) {
+		struct level *lev = &run->levels[k];
+
+		if (lev->failed)
+			return -ECANCELED;
+		if (k == 0 || (lev->dir && (lev->dir->absent ||
+					    lev->dir->fd >= 0)))
+			continue;
+		level_name(run, k, name);
+		if (lev->dir) {
+			r = rdir_reopen(lev->dir, lev[-1].dir->fd, name);
+		} else {
+			r = rdir_open(run, lev[-1].dir, name, lev->leaf,
+				      lev->slot, lev->wanted, &lev->dir);
+			if (r == 0) {
+				RESTORE_COUNT(run, dirs, 1);
+				r = extras_begin(run, lev);
+			}
+		}
+		if (r < 0)
+			return level_lost(run, k, r);
+	}
+	return 0;
+}
+
+/* Far above, only what is being written to stays open. */
+static void level_relax(struct restore *run)
+{
+	struct rdir *d;
+	size_t i;
+
+	if (run->nlevels <= RESTORE_OPEN_LEVELS + 1)
+		return;
+	i = run->nlevels - 1 - RESTORE_OPEN_LEVELS;
+	d = run->levels[i].dir;
+	if (d && d->fd >= 0 && atomic_load(&d->refs) == 1) {
+		close(d->fd);
+		d->fd = -1;
+	}
+}
+
+static int level_push(struct restore *run, const char *name, size_t len,
+		      enum sub_state state)
+{
+	AUTO_BUF struct buf key = BUF_INIT;
+	struct cursor c = { .leaf = NULL };
+	struct level *lev;
+	int r;
+
+	if (run->nlevels == run->cap) {
+		size_t cap = run->cap ? run->cap * 2 : 32;
+
+		lev = reallocarray(run->levels, cap, sizeof(*lev));
+		if (!lev)
+			return -ENOMEM;
+		run->levels = lev;
+		run->cap = cap;
+	}
+	r = tree_lookup(run->vault, &run->root, run->key.data, run->key.len,
+			name, len, &c);
+	if (r < 0)
+		return r == -ENOENT ? -EBADMSG : r;
+	tree_key_push(&run->key, name, len);
+	buf_put_u8(&run->path, '/');
+	buf_put(&run->path, name, len);
+	buf_put_u8(&run->path, '\0'); /* for messages; not counted */
+	if (buf_error(&run->path) < 0 || buf_error(&run->key) < 0) {
+		cursor_release(&c);
+		return -ENOMEM;
+	}
+	run->path.len--;
+	lev = &run->levels[run->nlevels++];
+	memset(lev, 0, sizeof(*lev));
+	lev->leaf = leaf_get(c.leaf);
+	lev->slot = c.slot;
+	cursor_release(&c);
+	lev->wanted = state == SUB_WANTED;
+	lev->failed = lev[-1].failed;
+	lev->key_len = run->key.len;
+	lev->path_len = run->path.len;
+	level_relax(run);
+	if (lev->wanted && !lev->failed && level_need(run, run->nlevels - 1) == 0)
+		restore_note(run, "restored", NULL, 0);
+	return 0;
+}
+
+static int level_pass(struct restore *run, const char *name, size_t len);
+
+/* The end of a directory: what is left in it is empty or not of the point. */
+static int level_pop(struct restore *run)
+{
+	struct level *lev = top(run);
+	int r;
+
+	r = level_pass(run, NULL, 0);
+	lev = top(run);
+	if (lev->dir && !lev->failed && run->nlevels > 1 &&
+	    level_need(run, run->nlevels - 1) == 0)
+		extras_before(run, lev, NULL);
+	else if (run->nlevels == 1 && !lev->failed)
+		extras_before(run, lev, NULL);
+	level_release(lev);
+	run->nlevels--;
+	if (run->nlevels > 0) {
+		run->key.len = top(run)->key_len;
+		run->path.len = top(run)->path_len;
+		if (run->path.data)
+			run->path.data[run->path.len] = '\0';
+	}
+	return r;
+}
+
+/* Work off the subdirectories before @name (NULL: all): they hold nothing. */
+static int level_pass(struct restore *run, const char *name, size_t len)
+{
+	struct level *lev;
+	struct sub *sub;
+	size_t n;
+	int r = 0, c;
+
+	while (r == 0 && top(run)->next < top(run)->nsubs) {
+		lev = top(run);
+		sub = &lev->subs[lev->next];
+		if (name) {
+			n = MIN((size_t)sub->len, len);
+			c = memcmp(lev->names.data + sub->off, name, n);
+			if (c > 0 || (c == 0 && sub->len >= len))
+				break;
+		}
+		lev->next++;
+		if (sub->state != SUB_WANTED || lev->failed)
+			continue;
+		r = level_push(run, (char *)lev->names.data + sub->off,
+			       sub->len, SUB_WANTED);
+		if (r == 0)
+			r = level_pop(run);
+	}
+	return r;
+}
+
+/* Remember subdirectory @name of the top. */
+static int sub_add(struct restore *run, const char *name, size_t len,
+		   enum sub_state state)
+{
+	struct level *lev = top(run);
+	struct sub *sub;
+
+	if (lev->nsubs == lev->cap) {
+		size_t cap = lev->cap ? 2 * lev->cap : 8;
+
+		sub = reallocarray(lev->subs, cap, sizeof(*sub));
+		if (!sub)
+			return -ENOMEM;
+		lev->subs = sub;
+		lev->cap = cap;
+	}
+	sub = &lev->subs[lev->nsubs++];
+	sub->off = lev->names.len;
+	sub->len = (uint16_t)len;
+	sub->state = (uint8_t)state;
+	buf_put(&lev->names, name, len);
+	return buf_error(&lev->names);
+}
+
+/* ---- the way from directory to directory ---- */
+
+static bool starts_with(const uint8_t *key, size_t len, const struct buf *with)
+{
+	return len >= with->len &&
+	       (with->len == 0 || memcmp(key, with->data, with->len) == 0);
+}
+
+/* The name that begins at @key; the bytes it takes, with its end, or 0. */
+static size_t key_name(const uint8_t *key, size_t len,
+		       char out[ENTRY_NAME_MAX + 1], size_t *out_len)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < len && key[i] != 1 && n < ENTRY_NAME_MAX; i++) {
+		if (key[i] == 2 && i + 1 < len)
+			out[n++] = (char)(key[++i] - 1);
+		else
+			out[n++] = (char)key[i];
+	}
+	out[n] = '\0';
+	*out_len = n;
+	return i < len && key[i] == 1 ? i + 1 : 0;
+}
+
+/* Put the cursor behind all that is below the top's subdirectory @name. */
+static int skip_below(struct restore *run, const char *name, size_t len,
+		      struct cursor *c)
+{
+	AUTO_BUF struct buf key = BUF_INIT;
+
+	buf_put(&key, run->key.data, run->key.len);
+	tree_key_push(&key, name, len);
+	if (buf_error(&key) < 0)
+		return -ENOMEM;
+	key.data[key.len - 1]++; /* its end, 1: no key goes on with 2 alone */
+	return tree_seek(run->vault, &run->root, key.data, key.len, "", 0, c);
+}
+
+/*
+ * Make the directory of the entry at @c the top. Return 0; 1 where its entries
+ * are not wanted, with the cursor put behind them; or a negative errno.
+ */
+static int step_to(struct restore *run, struct cursor *c)
+{
+	char name[ENTRY_NAME_MAX + 1];
+	const uint8_t *key;
+	struct level *lev;
+	size_t len, n;
+	int r = 0, state;
+
+	key = cursor_dirkey(c, &len);
+	while (r == 0 && !starts_with(key, len, &run->key))
+		r = level_pop(run);
+	while (r == 0 && len > run->key.len) {
+		if (key_name(key + run->key.len, len - run->key.len, name,
+			     &n) == 0)
+			return fail(-EBADMSG, "the tree has a malformed key");
+		r = level_pass(run, name, n);
+		if (r < 0)
+			return r;
+		lev = top(run);
+		state = SUB_LEFT_OUT;
+		if (lev->next < lev->nsubs &&
+		    lev->subs[lev->next].len == n &&
+		    memcmp(lev->names.data + lev->subs[lev->next].off, name,
+			   n) == 0) {
+			state = lev->subs[lev->next++].state;
+		} else {
+			log_warn("%s/%s: the tree has entries below it, but "
+				 "it is no directory", run->path.len ?
+				 (char *)run->path.data : "", name);
+			restore_error(run, -EBADMSG);
+		}
+		if (state == SUB_LEFT_OUT || lev->failed) {
+			r = skip_below(run, name, n, c);
+			return r < 0 ? r : 1;
+		}
+		r = level_push(run, name, n, state);
+	}
+	return r;
+}
+
+/* ---- entries ---- */
+
+/* What the patterns say of an entry of the top. */
+static int state_of(struct restore *run, const char *name, bool is_dir)
+{
+	const struct restore_options *o = run->o;
+	AUTO_BUF struct buf path = BUF_INIT;
+	const char *p;
+
+	if (!o->exclude && !o->include)
+		return SUB_WANTED;
+	p = path_of(run, name, &path);
+	if (o->exclude && exclude_match(o->exclude, p, is_dir))
+		return SUB_LEFT_OUT;
+	if (!o->include || top(run)->wanted ||
+	    exclude_match(o->include, p, is_dir))
+		return SUB_WANTED;
+	return is_dir ? SUB_PASSED : SUB_LEFT_OUT;
+}
+
+static int walk_entry(struct restore *run, const struct cursor *c)
+{
+	char name[ENTRY_NAME_MAX + 1];
+	struct entry e;
+	int state;
+
+	cursor_entry(c, &e);
+	memcpy(name, e.name, e.name_len);
+	name[e.name_len] = '\0';
+	if (e.name_len == 0)
+		return 0; /* "/" itself: the first level */
+	pthread_mutex_lock(&run->lock);
+	run->progress.entries++;
+	pthread_mutex_unlock(&run->lock);
+	if (top(run)->failed)
+		return 0;
+	if (top(run)->listed) {
+		if (level_need(run, run->nlevels - 1) < 0)
+			return 0;
+		extras_before(run, top(run), name);
+	}
+	state = state_of(run, name, S_ISDIR(e.mode));
+	if (S_ISDIR(e.mode))
+		return sub_add(run, name, e.name_len, (enum sub_state)state);
+	if (state == SUB_WANTED && level_need(run, run->nlevels - 1) == 0)
+		entry_restore(run, top(run)->dir, c, name);
+	return 0;
+}
+
+/* Show a path now and then. */
+static void walk_tick(struct restore *run)
+{
+	AUTO_BUF struct buf path = BUF_INIT;
+	const char *p;
+
+	if (run->progress.entries % 64 != 0 || !run->tick)
+		return;
+	p = path_of(run, NULL, &path);
+	pthread_mutex_lock(&run->lock);
+	strncpy(run->progress.current, p, sizeof(run->progress.current) - 1);
+	pthread_mutex_unlock(&run->lock);
+	restore_tick(run, false);
+}
+
+/*
+ * The entry of rank @rank cannot be read. Put the cursor at the next one that
+ * can: what is lost are neighbours, a leaf or what is below an inner node.
+ * Return 0, -ENOENT (all the rest is lost) or a negative errno.
+ */
+static int skip_damage(struct restore *run, uint64_t rank, uint64_t total,
+		       struct cursor *c)
+{
+	uint64_t bad = rank, good, step = 1;
+	int r = -EBADMSG;
+
+	restore_error(run, -EBADMSG);
+	while (r == -EBADMSG || r == -EIO) {
+		bad = rank;
+		rank += step;
+		step *= 2;
+		if (rank >= total && bad + 1 >= total)
+			return -ENOENT;
+		rank = MIN(rank, total - 1);
+		r = tree_at(run->vault, &run->root, rank, c);
+	}
+	for (good = rank; r == 0 && good - bad > 1; ) {
+		rank = bad + (good - bad) / 2;
+		r = tree_at(run->vault, &run->root, rank, c);
+		if (r == 0)
+			good = rank;
+		else
+			bad = rank;
+		r = r == -EBADMSG || r == -EIO ? 0 : r;
+	}
+	if (r == 0)
+		r = tree_at(run->vault, &run->root, good, c);
+	if (r == 0)
+		log_warn("entries of the tree are lost; the restore goes on "
+			 "behind them");
+	return r;
+}
+
+static int walk_next(struct restore *run, struct cursor *c)
+{
+	uint64_t rank = c->rank + 1, total = c->total;
+	int r = cursor_next(c);
+
+	if (r == -EBADMSG || r == -EIO)
+		r = skip_damage(run, rank, total, c);
+	return r;
+}
+
+static int walk_dir(struct restore *run)
+{
+	AUTO_BUF struct buf base = BUF_INIT;
+	struct cursor c = { .leaf = NULL };
+	const uint8_t *key;
+	size_t len;
+	int r;
+
+	buf_put(&base, run->key.data, run->key.len);
+	r = buf_error(&base);
+	if (r == 0)
+		r = tree_seek(run->vault, &run->root, base.data, base.len, "",
+			      0, &c);
+	while (r == 0) {
+		r = restore_stopped(run);
+		key = cursor_dirkey(&c, &len);
+		if (r < 0 || !starts_with(key, len, &base))
+			break;
+		if (len != run->key.len || !starts_with(key, len, &run->key))
+			r = step_to(run, &c);
+		if (r == 1) {
+			r = 0;
+			continue;
+		}
+		if (r == 0)
+			r = walk_entry(run, &c);
+		walk_tick(run);
+		if (r == 0)
+			r = walk_next(run, &c);
+	}
+	if (r == -ENOENT)
+		r = 0;
+	cursor_release(&c);
+	/* Finish what was begun, even after an error. */
+	while (run->nlevels > 0) {
+		int e;
+
+		if (r < 0)
+			top(run)->next = top(run)->nsubs;
+		if (r < 0)
+			top(run)->there.n = 0;
+		e = level_pop(run);
+		r = r ? r : e;
+	}
+	return r;
+}
+
+/* ---- begin and end ---- */
+
+/* Split the path into key and path of the directory and a last name. */
+static int split_path(struct restore *run, char name[ENTRY_NAME_MAX + 1],
+		      size_t *name_len)
+{
+	AUTO_BUF struct buf key = BUF_INIT;
+	size_t i = 0, n;
+	int r;
+
+	name[0] = '\0';
+	*name_len = 0;
+	r = tree_path_key(&key, run->o->path);
+	if (r < 0)
+		return fail(r, "%s: not a path in a point", run->o->path);
+	while (i < key.len) {
+		if (name[0]) {
+			tree_key_push(&run->key, name, *name_len);
+			buf_put_u8(&run->path, '/');
+			buf_put(&run->path, name, *name_len);
+		}
+		n = key_name(key.data + i, key.len - i, name, name_len);
+		if (n == 0)
+			return -EINVAL;
+		i += n;
+	}
+	return buf_error(&run->key) < 0 ? -ENOMEM : buf_error(&run->path);
+}
+
+/* The entry that the path names, and level 0 for the target. */
+static int find_start(struct restore *run, struct cursor *c,
+		      char name[ENTRY_NAME_MAX + 1], size_t *name_len)
+{
+	struct level *lev;
+	struct entry e;
+	int r;
+
+	r = split_path(run, name, name_len);
+	if (r < 0)
+		return r;
+	r = tree_lookup(run->vault, &run->root, run->key.data, run->key.len,
+			name, *name_len, c);
+	if (r == -ENOENT)
+		return fail(r, "the point has no %s", run->o->path);
+	if (r < 0)
+		return r;
+	cursor_entry(c, &e);
+	if (S_ISDIR(e.mode) && *name_len > 0) {
+		tree_key_push(&run->key, name, *name_len);
+		buf_put_u8(&run->path, '/');
+		buf_put(&run->path, name, *name_len);
+	}
+	buf_put_u8(&run->path, '\0');
+	if (buf_error(&run->path) < 0 || buf_error(&run->key) < 0)
+		return -ENOMEM;
+	run->path.len--;
+	run->base_len = run->key.len;
+	run->levels = calloc(32, sizeof(*run->levels));
+	if (!run->levels)
+		return -ENOMEM;
+	run->cap = 32;
+	run->nlevels = 1;
+	lev = &run->levels[0];
+	lev->wanted = !run->o->include;
+	lev->key_len = run->key.len;
+	lev->path_len = run->path.len;
+	return 0;
+}
+
+static int open_target(struct restore *run, const struct cursor *c,
+		       const struct entry *e, bool whole)
+{
+	struct level *lev = &run->levels[0];
+	struct rdir *d;
+	struct stat st;
+	int r;
+
+	r = rdir_open_target(run, &lev->dir);
+	if (r < 0)
+		return r;
+	d = lev->dir;
+	if (d->absent)
+		return 0;
+	run->target = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
+	if (run->target < 0 || fstat(d->fd, &st) < 0)
+		return fail(-errno, "target %s: %s", run->o->target,
+			    strerror(errno));
+	run->target_dev = st.st_dev;
+	/* Whose directory is it? See restore_options.path. */
+	if (S_ISDIR(e->mode) && lev->wanted && !run->o->dry_run &&
+	    (d->made || (!whole && run->o->overwrite != RESTORE_NEVER))) {
+		d->leaf = leaf_get(c->leaf);
+		d->slot = c->slot;
+		d->finish = true;
+	}
+	return S_ISDIR(e->mode) ? extras_begin(run, lev) : 0;
+}
+
+static int flush_target(struct restore *run)
+{
+	if (run->o->dry_run || run->target < 0)
+		return 0;
+	if (run->other_fs)
+		sync();
+	if (syncfs(run->target) < 0)
+		return fail(-errno, "target %s: not all is on disk: %s",
+			    run->o->target, strerror(errno));
+	return 0;
+}
+
+static int run_walk(struct restore *run)
+{
+	char name[ENTRY_NAME_MAX + 1];
+	struct cursor c = { .leaf = NULL };
+	struct entry e;
+	size_t len;
+	int r;
+
+	r = find_start(run, &c, name, &len);
+	if (r < 0)
+		goto out;
+	cursor_entry(&c, &e);
+	r = open_target(run, &c, &e, len == 0);
+	if (r == 0 && run->o->verify && !run->o->dry_run) {
+		run->written = calloc(1, (size_t)(c.total / 8 + 1));
+		r = run->written ? 0 : -ENOMEM;
+	}
+	if (r == 0 && S_ISDIR(e.mode)) {
+		r = walk_dir(run);
+	} else if (r == 0) {
+		run->levels[0].wanted = true;
+		r = walk_entry(run, &c);
+	}
+out:
+	cursor_release(&c);
+	return r;
+}
+
+static void run_release(struct restore *run)
+{
+	while (run->nlevels > 0)
+		level_release(&run->levels[--run->nlevels]);
+	jobs_release(run);
+	free(run->levels);
+	restore_links_free(run->links);
+	free(run->written);
+	buf_release(&run->key);
+	buf_release(&run->path);
+	if (run->target >= 0)
+		close(run->target);
+	pthread_cond_destroy(&run->changed);
+	pthread_mutex_destroy(&run->lock);
+}
+
+static int run_init(struct restore *run, const struct point *p)
+{
+	int r;
+
+	run->target = -1;
+	run->euid = geteuid();
+	run->is_root = run->euid == 0;
+	run->root = p->root;
+	run->start_ns = run->seam->ops->monotonic_ns(run->seam);
+	run->tick_ns = run->start_ns;
+	pthread_mutex_init(&run->lock, NULL);
+	pthread_cond_init(&run->changed, NULL);
+	if (strspn(run->o->path, "/.") == strlen(run->o->path)) {
+		run->progress.total_entries = p->entries;
+		run->progress.total_bytes = p->bytes;
+	}
+	r = run->seam->ops->random(run->seam, &run->token, sizeof(run->token));
+	if (r < 0)
+		return r;
+	run->links = restore_links_new();
+	return run->links ? jobs_init(run) : -ENOMEM;
+}
+
+int restore_run(struct vault *v, const struct point *p,
+		const struct restore_options *o,
+		void (*tick)(void *arg, const struct restore_progress *p),
+		void *arg, const volatile bool *stop,
+		struct restore_progress *out)
+{
+	struct restore *run;
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	if (!p->has_tree)
+		return fail(-ENOENT, "this point has no files");
+	run = calloc(1, sizeof(*run));
+	if (!run)
+		return -ENOMEM;
+	run->vault = v;
+	run->o = o;
+	run->seam = vault_seam(v);
+	run->stop = stop;
+	run->tick = tick;
+	run->arg = arg;
+	r = run_init(run, p);
+	if (r == 0)
+		r = run_walk(run);
+	if (run->pool)
+		jobs_wait(run);
+	/* Levels hold directories that are to be finished before the sync. */
+	while (run->nlevels > 0)
+		level_release(&run->levels[--run->nlevels]);
+	if (r == 0)
+		r = restore_stopped(run);
+	if (r == 0)
+		r = flush_target(run);
+	if (r == 0 && run->written)
+		r = restore_verify(run);
+	if (r < 0 && r == atomic_load(&run->fatal))
+		r = fail(r, "the restore into %s ended early: %s", o->target,
+			 strerror(-r));
+	restore_tick(run, true);
+	run->progress.seconds =
+		(double)(run->seam->ops->monotonic_ns(run->seam) -
+			 run->start_ns) / 1e9;
+	*out = run->progress;
+	run_release(run);
+	free(run);
+	return r;
+}

@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# check finds each kind of damage, goes on, and names what is hit.
+. "$(dirname "$0")/../lib.sh"
+
+s=$tmp/source
+mkdir -p "$s/dir"
+head -c 1500000 /dev/urandom >"$s/random"
+for i in $(seq 50); do
+	echo "small file $i" >"$s/dir/small-$i"
+done
+new_vault
+expect 0 vmb backup --vm web1 --time 2030-01-01 "$s"
+echo changed >"$s/dir/small-7"
+expect 0 vmb backup --vm web1 --time 2030-01-02 "$s"
+mv "$vault" "$tmp/good"
+
+# What is newest, so that a pack's contents are known.
+biggest() {
+	find "$vault/pack" -type f -printf '%s %p\n' | sort -n | tail -n 1 |
+		cut -d ' ' -f 2
+}
+fresh() {
+	rm -rf "$vault"
+	cp -a "$tmp/good" "$vault"
+	chmod -R u+w "$vault"
+}
+# flip FILE OFFSET: one bit of it.
+flip() {
+	local byte
+	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+	# shellcheck disable=SC2059
+	printf "\\x$(printf %x $((byte ^ 1)))" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+fresh
+expect 0 vmb check
+prints 'no damage'
+expect 0 vmb check --read-data
+prints 'no damage'
+for subset in 1/2 2/2 50% 0.5% 1M 100%; do
+	expect 0 vmb check --read-data-subset $subset
+done
+parts=0
+for n in 1 2 3; do
+	expect 0 vmb check --read-data-subset $n/3
+	parts=$((parts + $(sed -n 's/^packs.*read \([0-9]*\) .*/\1/p' \
+		"$tmp/out")))
+done
+[ "$parts" = "$(find "$vault/pack" -type f | wc -l)" ] ||
+	fail "the parts of the subset are not the whole: $parts"
+# Nobody is asked for a password.
+expect 0 setsid "$vmbackup" -r "$vault" check --scrub
+
+# One bit in the data.
+flip "$(biggest)" 700000
+expect 0 vmb check
+expect 13 vmb check --read-data
+says "^vmbackup: pack/.*$(basename "$(biggest)")"
+says '^vmbackup:  *chunk [0-9a-f]{64}$'
+says "hits web1/2030-01-01T000000Z:files$s/random"
+says "hits web1/2030-01-02T000000Z:files$s/random"
+! grep -q 'small-' "$tmp/err" || fail "what is whole was said to be hit"
+expect 13 setsid "$vmbackup" -r "$vault" check --scrub
+says "$(basename "$(biggest)")"
+# What is hit cannot be read; the rest can.
+expect 13 vmb cat "web1:files$s/random"
+expect 0 vmb cat "web1:files$s/dir/small-7"
+prints '^changed$'
+
+# A pack that is missing, cut, longer, or another's.
+fresh
+rm "$(biggest)"
+expect 13 vmb check
+says 'missing'
+says "hits web1/2030-01-0[12]T000000Z:files$s/random"
+fresh
+truncate -s -7 "$(biggest)"
+expect 13 vmb check
+says 'bytes long'
+fresh
+echo more >>"$(biggest)"
+expect 13 vmb check
+fresh
+big=$(biggest)
+other=$(find "$vault/pack" -type f ! -path "$big" | head -n 1)
+cp "$other" "$big"
+expect 13 vmb check --read-data
+fresh
+mv "$(biggest)" "$vault/pack/00/"
+expect 13 vmb check
+
+# Trees, indexes, points, commits, sessions.
+fresh
+for pack in "$vault"/pack/*/*; do
+	# Tree packs are the small ones of type 5 (vmbackup-vault(5)).
+	[ "$(od -An -tu1 -j 10 -N 1 "$pack" | tr -d ' ')" = 5 ] || continue
+	flip "$pack" 120
+done
+expect 13 vmb check
+says 'hits web1/2030-01-01T000000Z '
+says 'hits web1/2030-01-02T000000Z '
+for folder in index point commit session; do
+	fresh
+	for object in "$vault/$folder"/*; do
+		flip "$object" 130
+	done
+	expect 13 vmb check
+	says "^vmbackup: $folder/"
+done
+fresh
+rm "$vault"/point/*
+expect 13 vmb check
+says 'a point is lost'
+fresh
+rm "$vault"/index/*
+expect 13 vmb check
+says 'no index names'
+fresh
+rm "$vault"/commit/*
+expect 0 vmb check
+prints 'no commit names 2'
+
+# A backup puts right what the source still has.
+fresh
+rm "$(biggest)"
+expect 13 vmb check
+expect 0 vmb backup --vm web1 --time 2030-01-03 --force "$s"
+expect 0 vmb cat "web1/2030-01-01T000000Z:files$s/random"
+cmp "$tmp/out" "$s/random" || fail "a healed file differs"
+
+# All at once.
+fresh
+rm "$(biggest)"
+for object in "$vault"/session/* "$vault"/commit/*; do
+	flip "$object" 130
+done
+expect 13 vmb check --read-data
+says '^vmbackup: pack/.*missing'
+says '^vmbackup: session/'
+says '^vmbackup: commit/'

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Where passwords and key files come from, and the keys of a vault.
+. "$(dirname "$0")/../lib.sh"
+
+v=$tmp/v
+vm() {
+	"$vmbackup" -r "$v" --no-cache "$@"
+}
+
+# A new key file: its own, private, never overwritten.
+expect 0 vm init --new-key-file "$tmp/k1"
+[ "$(stat -c '%a %s' "$tmp/k1")" = "600 32" ] || fail "the new key file"
+sum=$(sha256sum <"$tmp/k1")
+expect 1 "$vmbackup" -r "$tmp/other" init --new-key-file "$tmp/k1"
+says 'exists'
+[ "$(sha256sum <"$tmp/k1")" = "$sum" ] || fail "the key file was overwritten"
+[ ! -e "$tmp/other" ] || fail "a vault was made without its key"
+expect 1 vm init --new-key-file "$tmp/unused"
+[ ! -e "$tmp/unused" ] || fail "a key of nothing was left"
+expect 0 vm --key-file "$tmp/k1" points
+expect 0 env VMBACKUP_KEY_FILE="$tmp/k1" "$vmbackup" -r "$v" --no-cache points
+
+# Each way in for a password.
+VMBACKUP_NEW_PASSWORD=secret expect 0 vm --key-file "$tmp/k1" key add \
+	--kdf-cost 14 --label test
+printf 'secret\nmore\n' >"$tmp/pass"
+printf 'wrong\n' >"$tmp/wrong"
+chmod 600 "$tmp/pass" "$tmp/wrong"
+expect 0 vm -p "$tmp/pass" points
+expect 0 vm --password-command "cat '$tmp/pass'" points
+expect 0 env VMBACKUP_PASSWORD=secret "$vmbackup" -r "$v" --no-cache points
+expect 0 env VMBACKUP_PASSWORD_FILE="$tmp/pass" "$vmbackup" -r "$v" \
+	--no-cache points
+expect 0 env VMBACKUP_PASSWORD_COMMAND='echo secret' "$vmbackup" -r "$v" \
+	--no-cache points
+VMBACKUP_PASSWORD_FD=7 expect 0 vm points 7<"$tmp/pass"
+mkdir "$tmp/credentials"
+cp "$tmp/pass" "$tmp/credentials/vmbackup.password"
+expect 0 env CREDENTIALS_DIRECTORY="$tmp/credentials" "$vmbackup" -r "$v" \
+	--no-cache points
+# The command line wins over the environment.
+VMBACKUP_PASSWORD=wrong expect 0 vm -p "$tmp/pass" points
+VMBACKUP_PASSWORD=secret expect 12 vm -p "$tmp/wrong" points
+
+# What cannot be had, or cannot be one.
+expect 12 vm -p "$tmp/nosuch" points
+says 'nosuch'
+expect 12 vm --password-command 'echo secret; exit 3' points
+says 'status 3'
+expect 12 vm --key-file "$tmp/pass" points
+says '32'
+head -c 65537 /dev/zero >"$tmp/long"
+expect 12 vm --key-file "$tmp/long" points
+: >"$tmp/empty"
+expect 12 vm -p "$tmp/empty" points
+says 'empty'
+VMBACKUP_PASSWORD_FD=x expect 12 vm points
+expect 12 setsid "$vmbackup" -r "$v" --no-cache points
+says 'password'
+chmod 644 "$tmp/pass"
+expect 0 vm -p "$tmp/pass" points
+says 'warning.*chmod 600'
+chmod 600 "$tmp/pass"
+# A vault that is not there is said before anybody is asked.
+expect 10 "$vmbackup" -r "$tmp/none" points
+
+# The vault's keys.
+expect 0 vm -p "$tmp/pass" key list
+prints 'keyfile'
+prints '\*.*passphrase.*test'
+expect 0 vm -p "$tmp/pass" key add --new-key-file "$tmp/k2"
+expect 0 vm --key-file "$tmp/k2" points
+expect 1 vm -p "$tmp/pass" key remove ffffffffff
+current=$(vm -p "$tmp/pass" key list | sed -n 's/^\*  \([0-9a-f]*\).*/\1/p')
+expect 1 vm -p "$tmp/pass" key remove "$current"
+says 'in use'
+expect 0 vm --key-file "$tmp/k2" key remove "$current"
+expect 12 vm -p "$tmp/pass" points
+expect 0 vm --key-file "$tmp/k1" key passwd --new-key-file "$tmp/k3"
+expect 12 vm --key-file "$tmp/k1" points
+expect 0 vm --key-file "$tmp/k2" points
+expect 0 vm --key-file "$tmp/k3" points
+
+# A copy of the slots brings back lost ones, and only lost ones.
+expect 0 vm key export "$tmp/copy"
+[ "$(stat -c %a "$tmp/copy")" = 600 ] || fail "the copy can be read by others"
+expect 1 vm key export "$tmp/copy"
+says 'exist'
+rm -f "$v"/key/*
+r=0
+vm --key-file "$tmp/k2" points 2>"$tmp/err" || r=$?
+[ $r != 0 ] || fail "a vault without key slots opens"
+expect 0 vm key import "$tmp/copy"
+prints '^2 objects'
+expect 0 vm --key-file "$tmp/k2" points
+expect 0 vm key import "$tmp/copy"
+prints '^0 objects'
+echo '{}' >"$tmp/nocopy"
+expect 2 vm key import "$tmp/nocopy"
+echo '{"vmbackup_keys":1,"objects":[{"name":"key/../../x","data":"00"}]}' \
+	>"$tmp/nocopy"
+expect 2 vm key import "$tmp/nocopy"
+[ ! -e "$tmp/x" ] || fail "import wrote outside the vault"
+
+# The prompt: no echo, asked twice for a new one, Ctrl-C ends it.
+if command -v python3 >/dev/null; then
+	"$tests/prompt.py" "$vmbackup" "$tmp/prompted" || fail "the prompt"
+fi

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "tests/unit/support.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "src/mount_options.h"
+
+static struct mount_options o;
+
+static int setup(void **state)
+{
+	(void)state;
+	support_log_capture();
+	support_log_clear();
+	mount_options_init(&o);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	mount_options_release(&o);
+	return 0;
+}
+
+static void parse(const char *text)
+{
+	assert_ok(mount_options_parse(&o, text, false));
+}
+
+static void refuse(const char *text, const char *words)
+{
+	support_log_clear();
+	assert_result(mount_options_parse(&o, text, false), -EINVAL);
+	assert_said(words);
+}
+
+static void knows_its_own(void **state)
+{
+	(void)state;
+	parse("allow_other,uid=1000,gid=100,umask=027,cachesize=256M,"
+	      "readahead=2M,threads=3,verify,keyfile=/etc/k,passwordfile=/p,"
+	      "cachedir=/c,tz=UTC,refresh=7,io_timeout=2m,fsname=n,vm=web1,"
+	      "noexec");
+	assert_true(o.allow_other);
+	assert_true(o.verify);
+	assert_true(o.noexec);
+	assert_true(o.policy.set_uid);
+	assert_int_equal(o.policy.uid, 1000);
+	assert_true(o.policy.set_gid);
+	assert_int_equal(o.policy.gid, 100);
+	assert_int_equal(o.policy.umask, 027);
+	assert_int_equal(o.cache_size, 256 << 20);
+	assert_int_equal(o.readahead, 2 << 20);
+	assert_int_equal(o.threads, 3);
+	assert_string_equal(o.keyfile, "/etc/k");
+	assert_string_equal(o.passwordfile, "/p");
+	assert_string_equal(o.cachedir, "/c");
+	assert_string_equal(o.fsname, "n");
+	assert_string_equal(o.vm, "web1");
+	assert_null(o.point);
+	assert_int_equal(o.refresh_ns, 7000000000);
+	assert_int_equal(o.deadline_ns, 120000000000);
+}
+
+static void passes_over_what_fstab_has(void **state)
+{
+	struct mount_options before = o;
+
+	(void)state;
+	parse("defaults,ro,nosuid,nodev,noauto,nofail,user,_netdev,noatime,"
+	      "x-systemd.automount,x-gvfs-name=a\\,b,comment=abc,relatime");
+	assert_memory_equal(&before, &o, sizeof(o));
+	parse("");
+	parse(",,ro,,");
+	assert_memory_equal(&before, &o, sizeof(o));
+}
+
+static void refuses_rw(void **state)
+{
+	(void)state;
+	refuse("rw", "rw");
+	refuse("ro,rw", "read-only");
+	assert_ok(mount_options_parse(&o, "rw", true));
+	assert_ok(mount_options_parse(&o, "rw,uid=5", true));
+	assert_int_equal(o.policy.uid, 5);
+	assert_result(mount_options_parse(&o, "uid=5,rw", true), -EINVAL);
+}
+
+static void refuses_what_it_does_not_know(void **state)
+{
+	(void)state;
+	refuse("frobnicate", "frobnicate");
+	refuse("ro,frob=1,uid=2", "frob");
+	refuse("Verify", "Verify");
+	refuse("xattr", "xattr");
+}
+
+static void refuses_values_that_make_no_sense(void **state)
+{
+	static const char *const bad[] = {
+		"uid=", "uid=-1", "uid=no such user", "gid=4294967296",
+		"umask=9", "umask=1000", "umask=", "cachesize=abc",
+		"cachesize=", "threads=65", "threads=x", "threads=-1",
+		"refresh=", "refresh=soon", "io_timeout=-5", "keyfile=",
+		"vm=", "idmap=", "idmap=1", "idmap=1:2:0", "idmap=1:2:3:4",
+		"idmap=x:1:2", "idmap=1:2+", "tz=local", "tz=",
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		char name[32] = "";
+
+		memcpy(name, bad[i], MIN(strcspn(bad[i], "="),
+					 sizeof(name) - 1));
+		refuse(bad[i], name);
+	}
+	refuse("verify=1", "takes no value");
+	refuse("uid", "needs a value");
+}
+
+static void reads_escaped_commas(void **state)
+{
+	(void)state;
+	parse("keyfile=/a\\,b,cachedir=/x\\\\y,fsname=c\\d");
+	assert_string_equal(o.keyfile, "/a,b");
+	assert_string_equal(o.cachedir, "/x\\y");
+	assert_string_equal(o.fsname, "c\\d");
+}
+
+static void the_last_one_counts(void **state)
+{
+	(void)state;
+	parse("keyfile=/a,keyfile=/b,uid=1");
+	parse("uid=2");
+	assert_string_equal(o.keyfile, "/b");
+	assert_int_equal(o.policy.uid, 2);
+}
+
+static void maps_ids(void **state)
+{
+	struct stat st = { .st_mode = S_IFREG | 0777, .st_uid = 5,
+			   .st_gid = 1005 };
+
+	(void)state;
+	parse("idmap=u:0:100000:1000+g:1000:0:10,idmap=b:7:8");
+	assert_int_equal(o.policy.nranges, 3);
+	attr_apply(&o.policy, &st);
+	assert_int_equal(st.st_uid, 100005);
+	assert_int_equal(st.st_gid, 5);
+	st.st_uid = 1000;
+	st.st_gid = 7;
+	attr_apply(&o.policy, &st);
+	assert_int_equal(st.st_uid, ATTR_NOBODY);
+	assert_int_equal(st.st_gid, 8);
+	parse("uid=3,umask=022");
+	attr_apply(&o.policy, &st);
+	assert_int_equal(st.st_uid, 3);
+	assert_int_equal(st.st_mode, S_IFREG | 0755);
+	st.st_mode = S_IFLNK | 0777;
+	attr_apply(&o.policy, &st);
+	assert_int_equal(st.st_mode, S_IFLNK | 0777);
+}
+
+static void maps_ids_in_acls(void **state)
+{
+	/* Version 2; user::rw-, user:5:r--, group:1001:r--. */
+	uint8_t acl[] = { 2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255,
+			  2, 0, 4, 0, 5, 0, 0, 0, 8, 0, 4, 0, 0xe9, 3, 0, 0 };
+	uint8_t same[sizeof(acl)];
+
+	(void)state;
+	parse("idmap=u:0:10:100+g:1000:0:10");
+	memcpy(same, acl, sizeof(acl));
+	attr_apply_acl(&o.policy, same, sizeof(same) - 1);
+	assert_memory_equal(same, acl, sizeof(acl));
+	attr_apply_acl(&o.policy, acl, sizeof(acl));
+	assert_int_equal(acl[8], 255);
+	assert_int_equal(acl[16], 15);
+	assert_int_equal(acl[24], 1);
+	assert_int_equal(acl[25], 0);
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(knows_its_own),
+		T(passes_over_what_fstab_has),
+		T(refuses_rw),
+		T(refuses_what_it_does_not_know),
+		T(refuses_values_that_make_no_sense),
+		T(reads_escaped_commas),
+		T(the_last_one_counts),
+		T(maps_ids),
+		T(maps_ids_in_acls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

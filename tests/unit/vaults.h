@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Backups of small trees, and whether what came out is whole; for the tests of
+ * kills, faults, power cuts and damage. */
+#ifndef TESTS_UNIT_VAULTS_H
+#define TESTS_UNIT_VAULTS_H
+
+#include "tests/unit/support.h"
+
+#include "store/crypt.h"
+#include "store/vault.h"
+
+struct point;
+
+/* Options with a key file, which costs no scrypt. One of @url and @b. */
+struct vault_options vaults_options(const char *url, struct backend *b,
+				    struct seam *seam, const char *cache_dir);
+
+/* A dozen entries of every kind that needs no root, in @dir, a new one. The
+ * second version adds, changes and removes some. */
+void vaults_make_source(const char *dir);
+void vaults_change_source(const char *dir);
+
+/* Back up @dir into an open vault, or one that is opened for it. Return what
+ * backup_run() (or vault_open()) did. */
+int vaults_backup(struct vault *v, const char *dir, char id_out[33]);
+int vaults_open_and_backup(const struct vault_options *o, const char *dir,
+			   char id_out[33]);
+
+/*
+ * Read all of a point: every entry, every byte, every attribute. @out: a hash
+ * of what lies below @dir (what is above it changes as tests go on). Return 0
+ * or a negative errno.
+ */
+int vaults_digest(struct vault *v, const struct point *p, const char *dir,
+		  uint8_t out[CRYPT_SHA256_LEN]);
+
+/* What every point of a vault must be: its hash, by order of time. */
+struct vaults_expected {
+	const char *dir;
+	uint8_t digest[2][CRYPT_SHA256_LEN];
+};
+/*
+ * Open the vault and compare: how many points it has (0 to 2), each whole and
+ * as expected; or the negative errno of what failed, -EBADMSG for a damaged
+ * point, -EILSEQ for wrong data.
+ */
+int vaults_points(const struct vault_options *o,
+		  const struct vaults_expected *e);
+/* vmbackup check --read-data: how many damages, or a negative errno. */
+int vaults_check(const struct vault_options *o);
+
+/* Copy a vault's files, and the folders that have any: those that are missing
+ * will have to be made again. */
+void vaults_copy(const char *from, const char *to);
+
+#endif
