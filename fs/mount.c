@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,7 +31,6 @@
 #include "store/base/log.h"
 #include "store/vault.h"
 
-extern char **environ;
 
 struct mount {
 	struct ops ops;
@@ -44,10 +44,11 @@ struct mount {
 
 bool mount_is_dead(const char *dir)
 {
-	struct stat st;
+	struct statfs st;
 
-	/* No daemon: ENOTCONN. One that just died: ECONNABORTED, once. */
-	return stat(dir, &st) < 0 &&
+	/* No daemon: ENOTCONN. One that just died: ECONNABORTED, once. Not
+	 * stat(2): the kernel may answer that from what it remembers. */
+	return statfs(dir, &st) < 0 &&
 	       (errno == ENOTCONN || errno == ECONNABORTED);
 }
 

@@ -39,8 +39,8 @@ MUST_CHECK int mount_start(struct view *w, const char *dir,
 int mount_fd(const struct mount *m);
 /*
  * Unmount, if that is still to be done, and free. Return true, or false where
- * threads hang in the backend: then the view and the vault may not be freed,
- * and the process should end.
+ * threads hang in the backend: clients have their errors, but the view and the
+ * vault may not be freed. It may be called again later; or the process ends.
  */
 MUST_CHECK bool mount_free(struct mount *m);
 /* One line of figures, appended. */

@@ -316,8 +316,9 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 	if (!call_begin(req))
 		return;
 	/* ls(1) remembers this answer and does not ask for each file; so
-	 * with a label, which it wants of every file. */
-	if (acl && !o->has_acl)
+	 * with a label, which it wants of every file. A kernel that enforces
+	 * ACLs would take it for a failure to read one. */
+	if (acl && !o->has_acl && !o->check_acl)
 		r = -EOPNOTSUPP;
 	else
 		r = view_getxattr(o->view, node_of(o, ino), name, &value);

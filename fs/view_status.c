@@ -14,12 +14,21 @@
 #include "store/point.h"
 #include "store/vault.h"
 
-/* Attributes tell STATUS_SIZE, which no text passes. */
+/*
+ * Attributes tell STATUS_SIZE, which no text passes: what is shorter is filled
+ * up with spaces, which neither JSON nor people mind, and a newline.
+ */
 static int finish(struct buf *out)
 {
-	if (buf_error(out) < 0)
-		return -ENOMEM;
-	return out->len > STATUS_SIZE ? -EMSGSIZE : 0;
+	static const char spaces[] = "                                ";
+
+	if (out->len > STATUS_SIZE)
+		return -EMSGSIZE;
+	while (buf_error(out) == 0 && out->len + 1 < STATUS_SIZE)
+		buf_put(out, spaces, MIN(sizeof(spaces) - 1,
+					 STATUS_SIZE - 1 - out->len));
+	buf_put_u8(out, '\n');
+	return buf_error(out);
 }
 
 /* The newest point's name: "web1/<time>", or "". */

@@ -54,7 +54,8 @@ struct run {
 	struct point_list *points;
 	const struct point *parent; /* in points */
 	struct cursor old; /* in the parent's tree */
-	bool old_end;
+	bool old_end, old_met; /* old stands at an entry that was met */
+	bool differs; /* something below the sources is not as in the parent */
 	bool trust_parent;
 	dev_t devs[DEVS_MAX];
 	uint32_t ndevs;
@@ -347,8 +348,12 @@ static bool parent_entry(struct run *r, const struct scan_item *it,
 		c = tree_compare(key, len, out->name, out->name_len,
 				 it->dirkey, it->dirkey_len,
 				 (const uint8_t *)it->name, it->name_len);
-		if (c >= 0)
+		if (c >= 0) {
+			r->old_met |= c == 0;
 			return c == 0;
+		}
+		r->differs |= !r->old_met;
+		r->old_met = false;
 		err = cursor_next(&r->old);
 		if (err < 0 && err != -ENOENT)
 			log_warn("%s: the parent cannot be read to its end: "
@@ -550,6 +555,21 @@ static int item_error(struct run *r, const struct scan_item *it)
 	return 0;
 }
 
+/* Is this a directory that a source lies in, and not a source or in one? */
+static bool is_above(const struct run *r, const char *path)
+{
+	size_t i, n, len = strlen(path);
+	const char *const *sources = scan_sources(r->scan, &n);
+
+	for (i = 0; i < n; i++)
+		if (strcmp(path, "/") == 0
+			    ? strcmp(sources[i], "/") != 0
+			    : strncmp(sources[i], path, len) == 0 &&
+				      sources[i][len] == '/')
+			return true;
+	return false;
+}
+
 static int take(struct run *r, const struct scan_item *it)
 {
 	struct entry old;
@@ -580,6 +600,7 @@ static int take(struct run *r, const struct scan_item *it)
 		r->p.others++;
 	if (known && !r->b.options->force && is_unchanged(r, &it->st, &old))
 		return take_unchanged(r, s, &old);
+	r->differs |= !is_above(r, it->path);
 	if (S_ISREG(it->st.st_mode) && known)
 		r->p.files_changed++;
 	else if (S_ISREG(it->st.st_mode))
@@ -606,6 +627,11 @@ static int walk(struct run *r)
 		if (err < 0)
 			return err;
 		tick(r, false);
+	}
+	/* What the parent has behind the last entry is gone. */
+	if (!r->old_end && r->parent) {
+		r->differs |= !r->old_met || cursor_next(&r->old) == 0;
+		r->old_end = true;
 	}
 	return err < 0 ? err : drain(r, 0);
 }
@@ -746,7 +772,8 @@ static int commit(struct run *r, struct point *p, struct backup_result *out)
 	p->errors = atomic_load(&r->b.errors);
 	p->incomplete = p->errors > 0;
 	if (r->b.options->skip_if_unchanged && r->parent && p->errors == 0 &&
-	    !r->parent->incomplete && id_equal(&p->root, &r->parent->root)) {
+	    !r->parent->incomplete &&
+	    (!r->differs || id_equal(&p->root, &r->parent->root))) {
 		out->skipped = true;
 		return 0;
 	}

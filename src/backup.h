@@ -21,8 +21,8 @@ struct backup_options {
 	int ntags;
 	const struct exclude *exclude;
 	bool exclude_caches, one_file_system;
-	bool dry_run; /* walk and read, store nothing */
-	bool skip_if_unchanged; /* no point where the tree equals the parent's */
+	bool dry_run; /* walk and compare, open and store nothing */
+	bool skip_if_unchanged; /* no point where all below the sources is as in the parent */
 	bool force; /* read every file, whatever the parent says */
 	const char *parent; /* a point's name; NULL: the machine's latest with the same sources */
 	int level; /* zstd */

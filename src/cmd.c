@@ -80,8 +80,10 @@ static int url_from_file(const char *path, char **out)
 		line[--n] = 0;
 	if (n <= 0) {
 		free(line);
-		return fail(-EINVAL, "%s: the first line is empty; it should"
-			    " say where the vault is", path);
+		return fail(-EINVAL,
+			    "%s: the first line is empty; it should"
+			    " say where the vault is",
+			    path);
 	}
 	*out = line;
 	return 0;
@@ -106,7 +108,7 @@ int cmd_vault_url(struct cmd_context *ctx, const char **out)
 	}
 	if (url && file)
 		return cmd_usage(ctx, "--repo and --repository-file exclude"
-				 " each other");
+				      " each other");
 	if (!url && !file)
 		url = variable("VMBACKUP_REPOSITORY");
 	if (!url && !file)
@@ -118,7 +120,7 @@ int cmd_vault_url(struct cmd_context *ctx, const char **out)
 		r = url_from_file(file, &ctx->url);
 	} else {
 		return cmd_usage(ctx, "which vault? give --repo VAULT or set"
-				 " VMBACKUP_REPOSITORY");
+				      " VMBACKUP_REPOSITORY");
 	}
 	if (r < 0)
 		return r;
@@ -177,8 +179,10 @@ static int look_for_vault(struct cmd_context *ctx, const char *url)
 	r = backend_head(b, "config", &size);
 	backend_close(b);
 	if (r == -ENOENT)
-		return fail(-ENOMEDIUM, "%s: there is no vault here; make one"
-			    " with: vmbackup init %s", url, url);
+		return fail(-ENOMEDIUM,
+			    "%s: there is no vault here; make one"
+			    " with: vmbackup init %s",
+			    url, url);
 	return r;
 }
 

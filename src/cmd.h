@@ -124,8 +124,7 @@ MUST_CHECK int cmd_cache_dir(struct cmd_context *ctx, const char **out);
  * Fill @o's url, seam, cache_dir and credential (its secrets are the caller's:
  * credentials_release(), also after an error). Errors as cmd_open_vault().
  */
-MUST_CHECK int cmd_find_vault(struct cmd_context *ctx,
-			      struct vault_options *o);
+MUST_CHECK int cmd_find_vault(struct cmd_context *ctx, struct vault_options *o);
 /*
  * Find the credentials and open the vault. Close it with vault_close().
  * Return 0; -ENOMEDIUM (there is no vault); -EKEYREJECTED, -ENOKEY; or as

@@ -56,7 +56,8 @@ static const struct option_row rows[] = {
 	OPT_STRING("time", 0, "TIME", struct args, time,
 		   "date the point TIME instead of now"),
 	OPT_STRING("compression", 0, "off|fast|auto|1..19", struct args,
-		   compression, "how hard to compress"
+		   compression,
+		   "how hard to compress"
 		   " (default: auto; VMBACKUP_COMPRESSION)"),
 	OPT_UINT("threads", 0, "N", struct args, threads,
 		 "compress on N threads (default: one a core)"),
@@ -80,8 +81,10 @@ static int parse_level(struct cmd_context *ctx, const char *text, int *out)
 	}
 	n = strtol(text, &end, 10);
 	if (end == text || *end || n < 1 || n > 19)
-		return cmd_usage(ctx, "compression \"%s\" is none of off, fast,"
-				 " auto, 1 to 19", text);
+		return cmd_usage(ctx,
+				 "compression \"%s\" is none of off, fast,"
+				 " auto, 1 to 19",
+				 text);
 	*out = (int)n;
 	return 0;
 }
@@ -222,11 +225,11 @@ static int report(struct cmd_context *ctx, const struct args *a,
 	if (ctx->json)
 		return report_json(a, b);
 	if (!ctx->quiet) {
-		printf("Files:    %" PRIu64 " new, %" PRIu64 " changed, %"
-		       PRIu64 " unmodified\n", p->files_new, p->files_changed,
-		       p->files_unmodified);
-		printf("Others:   %" PRIu64 " directories, %" PRIu64
-		       " other\n", p->dirs, p->others);
+		printf("Files:    %" PRIu64 " new, %" PRIu64
+		       " changed, %" PRIu64 " unmodified\n",
+		       p->files_new, p->files_changed, p->files_unmodified);
+		printf("Others:   %" PRIu64 " directories, %" PRIu64 " other\n",
+		       p->dirs, p->others);
 		printf("Added:    %s (%s stored)\n",
 		       output_size(p->bytes_new, size),
 		       output_size(p->bytes_packed, packed));
@@ -242,8 +245,10 @@ static int report(struct cmd_context *ctx, const struct args *a,
 		printf("point %.8s made: %s\n", b->point_id, b->point_name);
 	if (p->errors)
 		log_warn("%" PRIu64 " files or directories could not be read"
-			 " whole%s", p->errors, b->point_id[0] ?
-			 "; the point is marked incomplete" : "");
+			 " whole%s",
+			 p->errors,
+			 b->point_id[0] ? "; the point is marked incomplete"
+					: "");
 	return output_error();
 }
 

@@ -62,8 +62,7 @@ static int visit_folder(int cache_fd, const char *name, bool remove,
 			r = -errno;
 	}
 	closedir(d);
-	if (r == 0 && remove &&
-	    unlinkat(cache_fd, name, AT_REMOVEDIR) < 0)
+	if (r == 0 && remove && unlinkat(cache_fd, name, AT_REMOVEDIR) < 0)
 		r = -errno;
 	return r;
 }
@@ -166,15 +165,16 @@ static int run(struct cmd_context *ctx, void *args, int argc, char **argv)
 	int64_t age;
 	int r;
 
-	if (argc > 1 || (strcmp(what, "info") != 0 &&
-			 strcmp(what, "clear") != 0 && strcmp(what, "dir") != 0))
+	if (argc > 1 ||
+	    (strcmp(what, "info") != 0 && strcmp(what, "clear") != 0 &&
+	     strcmp(what, "dir") != 0))
 		return cmd_usage(ctx, "say cache info, clear or dir");
 	r = cmd_cache_dir(ctx, &c.dir);
 	if (r < 0)
 		return r;
 	if (!c.dir)
 		return fail(-EINVAL, "there is no cache directory: set"
-			    " --cache-dir or HOME");
+				     " --cache-dir or HOME");
 	if (a->older) {
 		if (options_duration(a->older, &age) < 0)
 			return cmd_usage(ctx, "--older: \"%s\" is not an age",

@@ -45,9 +45,10 @@ static int cat(struct view *w, const char *spec, void *buf)
 		return fail(-EISDIR, "%s is a directory; see: vmbackup ls %s",
 			    spec, spec);
 	if (!S_ISREG(attr.st.st_mode))
-		return fail(-EIO, "%s is a %s and holds no bytes; see:"
-			    " vmbackup ls -l %s", spec,
-			    output_type(attr.st.st_mode), spec);
+		return fail(-EIO,
+			    "%s is a %s and holds no bytes; see:"
+			    " vmbackup ls -l %s",
+			    spec, output_type(attr.st.st_mode), spec);
 	return copy_out(w, spec, &attr, buf);
 }
 

@@ -52,8 +52,10 @@ static int parse_subset(struct cmd_context *ctx, const char *text,
 		if (!*end && o->n >= 1 && o->n <= o->of && o->of <= 1024 &&
 		    strspn(text, "0123456789/") == strlen(text))
 			return 0;
-		return cmd_usage(ctx, "--read-data-subset: \"%s\" is not a part"
-				 " such as 1/5 (of at most 1024)", text);
+		return cmd_usage(ctx,
+				 "--read-data-subset: \"%s\" is not a part"
+				 " such as 1/5 (of at most 1024)",
+				 text);
 	}
 	o->percent = strtod(text, &end);
 	if (!strcmp(end, "%") && o->percent > 0 && o->percent <= 100) {
@@ -62,8 +64,10 @@ static int parse_subset(struct cmd_context *ctx, const char *text,
 	}
 	o->subset = CHECK_SIZE;
 	if (options_size(text, &o->n) < 0)
-		return cmd_usage(ctx, "--read-data-subset: \"%s\" is neither"
-				 " N/T nor P%% nor a size", text);
+		return cmd_usage(ctx,
+				 "--read-data-subset: \"%s\" is neither"
+				 " N/T nor P%% nor a size",
+				 text);
 	return 0;
 }
 
@@ -110,7 +114,8 @@ static void say_finding(const struct check_result *res,
 		log_line(LOG_LEVEL_ERROR, "    %" PRIu64 " chunks in all",
 			 f->nchunks);
 	if (f->ncopies)
-		log_line(LOG_LEVEL_ERROR, "    %" PRIu64 " chunks that another"
+		log_line(LOG_LEVEL_ERROR,
+			 "    %" PRIu64 " chunks that another"
 			 " pack holds, too: nothing is lost with them",
 			 f->ncopies);
 	for (i = 0; i < shown; i++) {
@@ -118,15 +123,17 @@ static void say_finding(const struct check_result *res,
 
 		place_name(res, &f->places[i], &place);
 		if (buf_error(&place) == 0)
-			log_line(LOG_LEVEL_ERROR, "    hits %s%s",
-				 (char *)place.data,
-				 *f->places[i].path ? "" :
-				 " (its tree; see what ls can still show)");
+			log_line(
+				LOG_LEVEL_ERROR, "    hits %s%s",
+				(char *)place.data,
+				*f->places[i].path
+					? ""
+					: " (its tree; ls shows what is left)");
 	}
 	if (f->nplaces == 0 && res->points_list &&
 	    !strncmp(f->object, "pack/", 5))
 		log_line(LOG_LEVEL_ERROR, "    nothing that a point uses is"
-			 " lost with it");
+					  " lost with it");
 	if (f->nplaces > shown)
 		log_line(LOG_LEVEL_ERROR, "    and %" PRIu64 " other places",
 			 f->nplaces - shown);
@@ -177,8 +184,8 @@ static int summary_json(const struct check_result *res)
 	for (i = 0; i < res->nfindings; i++)
 		if (res->findings[i]->damage &&
 		    !strncmp(res->findings[i]->object, "pack/", 5))
-			json_array_append_new(broken, json_string(
-				res->findings[i]->object));
+			json_array_append_new(
+				broken, json_string(res->findings[i]->object));
 	output_set_uint(o, "num_errors", res->damages);
 	json_object_set_new(o, "broken_packs", broken);
 	output_set_uint(o, "objects", res->objects);
@@ -203,9 +210,10 @@ static int summary_text(struct cmd_context *ctx, const struct args *a,
 	if (!ctx->quiet) {
 		if (!a->scrub)
 			printf("points %" PRIu64 ", tree nodes %" PRIu64
-			       ", files %" PRIu64 ", references to chunks %"
-			       PRIu64 "\n", res->points, res->nodes,
-			       res->files, res->chunks);
+			       ", files %" PRIu64
+			       ", references to chunks %" PRIu64 "\n",
+			       res->points, res->nodes, res->files,
+			       res->chunks);
 		printf("packs %" PRIu64 ", of them read %" PRIu64 " (%s)\n",
 		       res->packs, res->packs_read,
 		       output_size(res->bytes_read, size));
@@ -218,7 +226,8 @@ static int summary_text(struct cmd_context *ctx, const struct args *a,
 	if (res->uncommitted)
 		printf("points that no commit names %" PRIu64 ": of a backup"
 		       " that died at its end, or is at work;\nor their"
-		       " commits are gone\n", res->uncommitted);
+		       " commits are gone\n",
+		       res->uncommitted);
 	if (res->damages == 0) {
 		printf("no damage found\n");
 		return output_error();

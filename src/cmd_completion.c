@@ -2,6 +2,7 @@
 /* Completion for the shells, from the tables of verbs and options. */
 #include "config.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,12 @@
 static bool takes_argument(const struct option_row *row)
 {
 	return row->type != OPTION_FLAG && row->type != OPTION_COUNT;
+}
+
+/* "off|fast", and not "N|SIZE", whose words are to be replaced. */
+static bool is_choice(const char *arg)
+{
+	return strchr(arg, '|') && islower((unsigned char)arg[0]);
 }
 
 static void put_words(const char *words, char separator)
@@ -42,15 +49,17 @@ static void bash_argument(const char *verb, const struct option_row *row)
 		printf("|%s,-%c", verb, row->letter);
 	printf(") ");
 	if (!strcmp(row->arg, "FILE"))
-		printf("compopt -o filenames; COMPREPLY=($(compgen -f -- \"$cur\"))");
+		printf("compopt -o filenames;"
+		       " COMPREPLY=($(compgen -f -- \"$cur\")); ");
 	else if (!strcmp(row->arg, "DIR") || !strcmp(row->arg, "VAULT"))
-		printf("compopt -o filenames; COMPREPLY=($(compgen -d -- \"$cur\"))");
-	else if (strchr(row->arg, '|') && row->arg[0] != '[') {
+		printf("compopt -o filenames;"
+		       " COMPREPLY=($(compgen -d -- \"$cur\")); ");
+	else if (is_choice(row->arg)) {
 		printf("COMPREPLY=($(compgen -W '");
 		put_words(row->arg, ' ');
-		printf("' -- \"$cur\"))");
+		printf("' -- \"$cur\")); ");
 	}
-	printf(" ; return ;;\n");
+	printf("return ;;\n");
 }
 
 static void bash(void)
@@ -129,7 +138,7 @@ static void zsh_action(const struct option_row *row)
 	if (!takes_argument(row))
 		return;
 	putchar(':');
-	if (strchr(row->arg, '|') && row->arg[0] != '[') {
+	if (is_choice(row->arg)) {
 		printf("value:(");
 		put_words(row->arg, ' ');
 		putchar(')');
@@ -218,7 +227,7 @@ static void fish_options(const char *condition, const struct option_row *row)
 			printf(" -s %c", row->letter);
 		if (takes_argument(row)) {
 			printf(" -r");
-			if (strchr(row->arg, '|') && row->arg[0] != '[') {
+			if (is_choice(row->arg)) {
 				printf(" -f -a '");
 				put_words(row->arg, ' ');
 				putchar('\'');
@@ -247,12 +256,13 @@ static void fish(void)
 		if ((*c)->flags & COMMAND_HIDDEN)
 			continue;
 		printf("complete -c vmbackup -f -n __fish_use_subcommand -a %s"
-		       " -d '", (*c)->name);
+		       " -d '",
+		       (*c)->name);
 		fish_text((*c)->summary);
 		printf("'\n");
 		snprintf(condition, sizeof(condition),
-			 " -n '__fish_seen_subcommand_from %s%s%s'",
-			 (*c)->name, (*c)->aliases ? " " : "",
+			 " -n '__fish_seen_subcommand_from %s%s%s'", (*c)->name,
+			 (*c)->aliases ? " " : "",
 			 (*c)->aliases ? (*c)->aliases : "");
 		fish_options(condition, (*c)->options);
 		if ((*c)->words)

@@ -66,10 +66,10 @@ static bool same_metadata(const struct entry *a, const struct entry *b)
 
 	if ((a->flags ^ b->flags) & (ENTRY_XATTRS | ENTRY_XATTRS_CHUNK))
 		return false;
-	xattrs = a->flags & ENTRY_XATTRS_CHUNK ?
-			 id_equal(&a->xattrs_id, &b->xattrs_id) :
-			 same_bytes(a->xattrs, a->xattrs ? a->xattrs_len : 0,
-				    b->xattrs, b->xattrs ? b->xattrs_len : 0);
+	xattrs = a->flags & ENTRY_XATTRS_CHUNK
+			 ? id_equal(&a->xattrs_id, &b->xattrs_id)
+			 : same_bytes(a->xattrs, a->xattrs ? a->xattrs_len : 0,
+				      b->xattrs, b->xattrs ? b->xattrs_len : 0);
 	return xattrs && a->mode == b->mode && a->uid == b->uid &&
 	       a->gid == b->gid && a->nlink == b->nlink &&
 	       a->mtime.sec == b->mtime.sec && a->mtime.nsec == b->mtime.nsec;
@@ -201,8 +201,8 @@ static int print_summary(const struct diff *d, const char *a, const char *b)
 	if (d->ctx->quiet)
 		return 0;
 	printf("\nFiles:    %5" PRIu64 " new, %5" PRIu64 " removed, %5" PRIu64
-	       " changed\n", d->added.files, d->removed.files,
-	       d->changed_files);
+	       " changed\n",
+	       d->added.files, d->removed.files, d->changed_files);
 	printf("Dirs:     %5" PRIu64 " new, %5" PRIu64 " removed\n",
 	       d->added.dirs, d->removed.dirs);
 	printf("Others:   %5" PRIu64 " new, %5" PRIu64 " removed\n",
@@ -225,8 +225,10 @@ static int set_place(struct diff *d, char *path)
 	if (!strncmp(path, "files", 5) && (path[5] == '/' || !path[5]))
 		path += 5;
 	else if (*path)
-		return cmd_usage(d->ctx, "diff compares files: say POINT or"
-				 " POINT:files/PATH, not \"%s\"", path);
+		return cmd_usage(d->ctx,
+				 "diff compares files: say POINT or"
+				 " POINT:files/PATH, not \"%s\"",
+				 path);
 	while (*path && path[strlen(path) - 1] == '/')
 		path[strlen(path) - 1] = 0;
 	slash = strrchr(path, '/');

@@ -212,35 +212,45 @@ static int parse(struct find *f)
 	if (a->type) {
 		p = strchr(letters, a->type[0]);
 		if (!p || !*p || a->type[1])
-			return cmd_usage(f->ctx, "--type: \"%s\" is not one of"
-					 " f d l b c p s", a->type);
+			return cmd_usage(f->ctx,
+					 "--type: \"%s\" is not one of"
+					 " f d l b c p s",
+					 a->type);
 		f->type = types[p - letters];
 	}
 	if (a->newer) {
 		if (options_time(a->newer, now, &ns) < 0)
-			return cmd_usage(f->ctx, "--newer: \"%s\" is not a"
-					 " time", a->newer);
+			return cmd_usage(f->ctx,
+					 "--newer: \"%s\" is not a"
+					 " time",
+					 a->newer);
 		f->newer_sec = ns / 1000000000;
 	}
 	if (a->older) {
 		if (options_time(a->older, now, &ns) < 0)
-			return cmd_usage(f->ctx, "--older: \"%s\" is not a"
-					 " time", a->older);
+			return cmd_usage(f->ctx,
+					 "--older: \"%s\" is not a"
+					 " time",
+					 a->older);
 		f->older_sec = ns / 1000000000;
 	}
 	if (a->size) {
 		p = a->size;
 		f->size_sign = *p == '+' || *p == '-' ? *p++ : '=';
 		if (options_size(p, &f->size) < 0)
-			return cmd_usage(f->ctx, "--size: \"%s\" is not a"
-					 " size", a->size);
+			return cmd_usage(f->ctx,
+					 "--size: \"%s\" is not a"
+					 " size",
+					 a->size);
 	}
 	return 0;
 }
 
 static int run(struct cmd_context *ctx, void *args, int argc, char **argv)
 {
-	struct find f = { .ctx = ctx, .args = args, .patterns = argv,
+	struct find f = { .ctx = ctx,
+			  .args = args,
+			  .patterns = argv,
 			  .npatterns = (size_t)argc };
 	struct point_list *l;
 	struct vault *v;

@@ -84,7 +84,7 @@ static int run(struct cmd_context *ctx, void *args, int argc, char **argv)
 		return cmd_usage(ctx, "--kdf-cost: from 14 to 21");
 	if (a->new_key_file && ctx->key_file)
 		return cmd_usage(ctx, "--key-file and --new-key-file exclude"
-				 " each other");
+				      " each other");
 	if (argc == 1)
 		ctx->repository = argv[0];
 	r = cmd_vault_url(ctx, &o.url);

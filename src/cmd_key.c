@@ -26,10 +26,12 @@ struct args {
 
 static const struct option_row rows[] = {
 	OPT_STRING("new-password-file", 0, "FILE", struct args,
-		   new_password_file, "add, passwd: read the new password from"
+		   new_password_file,
+		   "add, passwd: read the new password from"
 		   " FILE (VMBACKUP_NEW_PASSWORD_FILE)"),
 	OPT_STRING("new-password-command", 0, "COMMAND", struct args,
-		   new_password_command, "add, passwd: read it from what"
+		   new_password_command,
+		   "add, passwd: read it from what"
 		   " COMMAND prints"),
 	OPT_STRING("add-key-file", 0, "FILE", struct args, new_key_file,
 		   "add, passwd: take a key file instead of a password"),
@@ -146,9 +148,9 @@ static int print_keys_json(const struct key_info *keys, size_t n)
 
 	for (i = 0; i < n; i++) {
 		json_t *o = json_object();
-		json_t *label = keys[i].label ?
-					json_loads(keys[i].label, 0, NULL) :
-					NULL;
+		json_t *label = keys[i].label
+					? json_loads(keys[i].label, 0, NULL)
+					: NULL;
 
 		/* The label's members first: they are not authenticated and
 		 * must not hide ours. */
@@ -172,7 +174,7 @@ static const char *member(const json_t *label, const char *key)
 
 static int print_keys(const struct key_info *keys, size_t n)
 {
-	static const char *const titles[] = { "", "Id", "Kind", "Created",
+	static const char *const titles[] = { "",     "Id",   "Kind", "Created",
 					      "User", "Host", "Label" };
 	struct table *t = table_new(ARRAY_SIZE(titles), 0);
 	size_t i;
@@ -184,9 +186,9 @@ static int print_keys(const struct key_info *keys, size_t n)
 		table_cell(t, "%s", titles[i]);
 	table_line(t);
 	for (i = 0; i < n; i++) {
-		json_t *label = keys[i].label ?
-					json_loads(keys[i].label, 0, NULL) :
-					NULL;
+		json_t *label = keys[i].label
+					? json_loads(keys[i].label, 0, NULL)
+					: NULL;
 
 		table_cell(t, "%s", keys[i].current ? "*" : "");
 		table_cell(t, "%.8s", keys[i].slot);
@@ -279,11 +281,11 @@ static int run(struct cmd_context *ctx, void *args, int argc, char **argv)
 	if (!takes_operand && strcmp(what, "add") != 0 &&
 	    strcmp(what, "list") != 0 && strcmp(what, "passwd") != 0)
 		return cmd_usage(ctx, "say key add, list, remove, passwd,"
-				 " export or import");
+				      " export or import");
 	if (argc != (takes_operand ? 2 : 1))
-		return cmd_usage(ctx, takes_operand ?
-				 "which key? say key remove ID" :
-				 "too many operands");
+		return cmd_usage(ctx, takes_operand
+					      ? "which key? say key remove ID"
+					      : "too many operands");
 	r = cmd_open_vault(ctx, &v);
 	if (r < 0)
 		return r;
@@ -308,8 +310,8 @@ const struct command cmd_key = {
 	.help = "A vault opens with any of its keys. passwd replaces the one"
 		" that is used. export writes a copy of all key slots, still"
 		" sealed, to FILE; import puts back those that the vault has"
-		" lost. remove takes the first digits of an ID. Removing a key does not help against someone who used"
-		" it.",
+		" lost. remove takes the first digits of an ID. Removing a"
+		" key does not help against someone who used it.",
 	.words = "add list remove passwd export import",
 	.options = rows,
 	.args_size = sizeof(struct args),

@@ -19,8 +19,7 @@ struct args {
 };
 
 static const struct option_row rows[] = {
-	POINTS_FILTER_ROWS(struct args, filter),
-	OPT_END
+	POINTS_FILTER_ROWS(struct args, filter), OPT_END
 };
 
 static json_t *strings(char *const *items, size_t n)
@@ -110,8 +109,9 @@ static void add_row(struct table *t, const struct point_list *l, size_t i)
 
 static int print_table(const struct point_list *l, const bool *wanted)
 {
-	static const char *const titles[] = { "Id",   "Point",	 "Host", "Tags",
-					      "Entries", "Size", "Paths" };
+	static const char *const titles[] = { "Id",   "Point",	 "Host",
+					      "Tags", "Entries", "Size",
+					      "Paths" };
 	struct table *t = table_new(ARRAY_SIZE(titles), 1 << 4 | 1 << 5);
 	size_t i, n = 0;
 	int r;
@@ -150,8 +150,10 @@ int points_print(struct cmd_context *ctx, const struct points_filter *f)
 	if (r == 0)
 		r = ctx->json ? print_json(l, wanted) : print_table(l, wanted);
 	for (i = 0; r >= 0 && i < l->ndamaged; i++)
-		r = fail(-EBADMSG, "point %s cannot be read; run: vmbackup"
-			 " check", l->damaged[i]);
+		r = fail(-EBADMSG,
+			 "point %s cannot be read; run: vmbackup"
+			 " check",
+			 l->damaged[i]);
 	free(wanted);
 	point_list_put(l);
 	vault_close(v);

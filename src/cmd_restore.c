@@ -140,8 +140,6 @@ static int find_place(struct view *w, const char *spec, struct point_list *l,
 	files = files ? strchr(files, ':') : NULL;
 	if (files)
 		*files++ = '\0';
-	else if (strncmp(name, "/vms/", 5) == 0)
-		name += 5;
 	else if (strncmp(name, "vms/", 4) == 0)
 		name += 4;
 	for (i = 0; i < l->n; i++)
@@ -277,7 +275,7 @@ static int restore(struct cmd_context *ctx, const struct args *a,
 	struct restore_progress p = { .entries = 0 };
 	struct report rep = { .ctx = ctx };
 	struct point_list *l = NULL;
-	const struct point *point;
+	const struct point *point = NULL;
 	AUTO_FREE char *path = NULL;
 	struct stat kept[2];
 	struct vault *v;

@@ -24,7 +24,8 @@ struct kind {
 
 struct stats {
 	size_t points, machines;
-	uint64_t entries, files, bytes; /* of all points, as if each were whole */
+	uint64_t entries, files,
+		bytes; /* of all points, as if each were whole */
 	struct kind kinds[KINDS_MAX];
 	size_t nkinds;
 	uint64_t objects, stored;
@@ -110,7 +111,8 @@ static int print_text(const struct stats *s, const struct vault *v)
 	printf("%-18s %12zu of %zu machine%s\n", "points", s->points,
 	       s->machines, s->machines == 1 ? "" : "s");
 	printf("%-18s %12" PRIu64 " in %" PRIu64 " files of %" PRIu64
-	       " entries\n", "bytes in points", s->bytes, s->files, s->entries);
+	       " entries\n",
+	       "bytes in points", s->bytes, s->files, s->entries);
 	printf("%-18s %12s\n", "", output_size(s->bytes, text));
 	printf("%-18s %12s in %" PRIu64 " objects\n", "stored",
 	       output_size(s->stored, text), s->objects);

@@ -76,8 +76,8 @@ static int look_up(struct history *h, size_t i, struct version *out)
 
 static int add_point(struct version *v, size_t i)
 {
-	size_t *points = reallocarray(v->points, v->npoints + 1,
-				      sizeof(*points));
+	size_t *points =
+		reallocarray(v->points, v->npoints + 1, sizeof(*points));
 
 	if (!points)
 		return -ENOMEM;
@@ -190,8 +190,8 @@ static int print_table(struct history *h)
 
 		points_name(h->list, h->versions[i].points[0], name,
 			    sizeof(name));
-		table_cell(t, "%s", output_short_time(st->st_mtim.tv_sec,
-						      time));
+		table_cell(t, "%s",
+			   output_short_time(st->st_mtim.tv_sec, time));
 		table_cell(t, "%jd", (intmax_t)st->st_size);
 		table_cell(t, "%s", output_mode(st->st_mode, mode));
 		table_cell(t, "%zu", h->versions[i].npoints);

@@ -91,7 +91,8 @@ static void warn_if_open(int fd, const char *path)
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 	    (st.st_mode & S_IROTH))
 		log_warn("%s can be read by everybody on this machine;"
-			 " run: chmod 600 %s", path, path);
+			 " run: chmod 600 %s",
+			 path, path);
 }
 
 /* "-" is standard input, which stays open. */
@@ -137,8 +138,10 @@ static int password_from_command(const char *command, struct secret **out)
 		secret_free(*out);
 	*out = NULL;
 	if (WIFEXITED(status))
-		return fail(-ENOKEY, "password command \"%s\" failed with"
-			    " status %d", command, WEXITSTATUS(status));
+		return fail(-ENOKEY,
+			    "password command \"%s\" failed with"
+			    " status %d",
+			    command, WEXITSTATUS(status));
 	/* It may have been told that nobody reads on: that is our doing. */
 	return fail(-ENOKEY, "password command \"%s\" was ended by signal %d",
 		    command, WTERMSIG(status));
@@ -153,8 +156,10 @@ static int password_from_fd(const char *text, struct secret **out)
 	errno = 0;
 	fd = strtol(text, &end, 10);
 	if (errno || end == text || *end || fd < 0 || fd > INT_MAX)
-		return fail(-EINVAL, "VMBACKUP_PASSWORD_FD: \"%s\" is not the"
-			    " number of a descriptor", text);
+		return fail(-EINVAL,
+			    "VMBACKUP_PASSWORD_FD: \"%s\" is not the"
+			    " number of a descriptor",
+			    text);
 	r = read_password((int)fd, "VMBACKUP_PASSWORD_FD", out);
 	if (fd > STDERR_FILENO)
 		close((int)fd);
@@ -175,12 +180,12 @@ int credentials_read_key(const char *path, struct secret **out)
 	if (fd != STDIN_FILENO)
 		close(fd);
 	if (n < 0)
-		return fail((int)n, "key file %s: %s", path,
-			    strerror((int)-n));
+		return fail((int)n, "key file %s: %s", path, strerror((int)-n));
 	if (n < CREDENTIALS_KEY_MIN || n > (ssize_t)CREDENTIALS_KEY_MAX)
-		return fail(-EINVAL, "key file %s: a key file has %d to %u"
-			    " bytes", path, CREDENTIALS_KEY_MIN,
-			    CREDENTIALS_KEY_MAX);
+		return fail(-EINVAL,
+			    "key file %s: a key file has %d to %u"
+			    " bytes",
+			    path, CREDENTIALS_KEY_MIN, CREDENTIALS_KEY_MAX);
 	return secret_copy(buf->data, (size_t)n, out);
 }
 
@@ -198,8 +203,8 @@ static const char *variable(const struct credential_source *s, const char *name)
 
 /* A file of systemd's LoadCredential=. Return 0, 1 (there is none), or the
  * error of reading it. */
-static int from_systemd(const struct credential_source *s,
-			struct secret **pass, struct secret **key)
+static int from_systemd(const struct credential_source *s, struct secret **pass,
+			struct secret **key)
 {
 	const char *dir = getenv("CREDENTIALS_DIRECTORY");
 	char path[PATH_MAX];
@@ -222,7 +227,8 @@ static int from_prompt(const struct credential_source *s, struct secret **out)
 	int r = s->no_prompt ? -ENOTTY : prompt_secret(prompt, out);
 
 	if (r == -ENOTTY)
-		return fail(-ENOKEY, "no password or key is at hand: give"
+		return fail(-ENOKEY,
+			    "no password or key is at hand: give"
 			    " --password-file, --password-command or"
 			    " --key-file, or set VMBACKUP_PASSWORD_FILE");
 	if (r < 0 || !s->confirm)

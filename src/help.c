@@ -33,8 +33,8 @@ const struct command *cmd_find_row(const char *name)
 
 void cmd_print_help(FILE *f, const struct command *c)
 {
-	fprintf(f, "Usage: vmbackup %s [OPTION]...%s%s\n\n%c%s.\n",
-		c->name, c->operands ? " " : "", c->operands ? c->operands : "",
+	fprintf(f, "Usage: vmbackup %s [OPTION]...%s%s\n\n%c%s.\n", c->name,
+		c->operands ? " " : "", c->operands ? c->operands : "",
 		c->summary[0] & ~0x20, c->summary + 1);
 	if (c->aliases)
 		fprintf(f, "Also known as: %s\n", c->aliases);
@@ -56,7 +56,8 @@ void cmd_print_overview(FILE *f)
 	const struct command *const *c;
 
 	fputs("Usage: vmbackup [OPTION]... VERB [OPTION]... [OPERAND]...\n\n"
-	      "Keep recovery points of machines in a vault.\n\nVerbs:\n", f);
+	      "Keep recovery points of machines in a vault.\n\nVerbs:\n",
+	      f);
 	for (c = cmd_table; *c; c++)
 		if (!((*c)->flags & COMMAND_HIDDEN))
 			fprintf(f, "  %-11s %s\n", (*c)->name, (*c)->summary);
@@ -66,7 +67,8 @@ void cmd_print_overview(FILE *f)
 	      "A point is VM/TIME, VM/latest, VM/latest~2, VM, latest, or at"
 	      " least 4 digits of\nits id; a place in it is POINT:path, with"
 	      " the paths of the mount, as in\nweb1/latest:files/etc/passwd.\n"
-	      "\n\"vmbackup help VERB\" tells more; so does vmbackup(1).\n", f);
+	      "\n\"vmbackup help VERB\" tells more; so does vmbackup(1).\n",
+	      f);
 }
 
 static int run(struct cmd_context *ctx, void *args, int argc, char **argv)

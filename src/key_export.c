@@ -33,7 +33,8 @@ static int open_backend(struct cmd_context *ctx, struct backend **out)
 
 /* ---- export ---- */
 
-struct export {
+struct export
+{
 	struct backend *backend;
 	json_t *objects;
 };
@@ -50,8 +51,9 @@ static int export_object(void *arg, const char *name, uint64_t size)
 	(void)size;
 	r = backend_get_all(e->backend, name, KEY_SLOT_MAX, &data, &len);
 	if (r < 0)
-		return r == -ENOENT ? fail(r, "%s: there is no such object",
-					   name) : r;
+		return r == -ENOENT
+			       ? fail(r, "%s: there is no such object", name)
+			       : r;
 	hex = malloc(2 * len + 1);
 	o = json_object();
 	if (!hex || !o) {
@@ -177,8 +179,8 @@ static int import_from(struct cmd_context *ctx, const char *path)
 	size_t i;
 	int r;
 
-	document = !strcmp(path, "-") ? json_loadf(stdin, 0, &error) :
-					json_load_file(path, 0, &error);
+	document = !strcmp(path, "-") ? json_loadf(stdin, 0, &error)
+				      : json_load_file(path, 0, &error);
 	if (!document)
 		return fail(-EINVAL, "%s: %s", path, error.text);
 	objects = json_object_get(document, "objects");

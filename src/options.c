@@ -53,12 +53,12 @@ static void parser_init(struct parser *p, const struct option_set *sets,
 					break;
 			if (i < nlongs)
 				continue;
-			p->longs[nlongs++] = (struct option){
-				row->name,
-				takes_argument(row) ? required_argument :
-						      no_argument,
-				NULL, VAL_ROW + (int)p->n
-			};
+			p->longs[nlongs++] =
+				(struct option){ row->name,
+						 takes_argument(row)
+							 ? required_argument
+							 : no_argument,
+						 NULL, VAL_ROW + (int)p->n };
 			if (row->letter && !strchr(p->shorts, row->letter)) {
 				p->shorts[len++] = row->letter;
 				if (takes_argument(row))
@@ -108,14 +108,18 @@ static int row_apply(const struct option_row *row, void *args, const char *text)
 		errno = 0;
 		n = strtoul(text, &end, 10);
 		if (*text < '0' || *text > '9' || *end || errno || n > 1000000)
-			return fail(-EINVAL, "--%s: \"%s\" is not a number"
-				    " from 0 to 1000000", row->name, text);
+			return fail(-EINVAL,
+				    "--%s: \"%s\" is not a number"
+				    " from 0 to 1000000",
+				    row->name, text);
 		*(unsigned int *)field = (unsigned int)n;
 		return 0;
 	case OPTION_SIZE:
 		if (options_size(text, field) < 0)
-			return fail(-EINVAL, "--%s: \"%s\" is not a size;"
-				    " say 4096, 64K, 1.5G", row->name, text);
+			return fail(-EINVAL,
+				    "--%s: \"%s\" is not a size;"
+				    " say 4096, 64K, 1.5G",
+				    row->name, text);
 		return 0;
 	}
 	return -EINVAL;
@@ -138,8 +142,8 @@ static int parser_refuse(const struct parser *p, int c, char **argv)
 	size_t i;
 
 	if (c == ':') {
-		i = optopt >= VAL_ROW ? (size_t)(optopt - VAL_ROW) :
-					find_letter(p, optopt);
+		i = optopt >= VAL_ROW ? (size_t)(optopt - VAL_ROW)
+				      : find_letter(p, optopt);
 		if (i < p->n)
 			return fail(-EINVAL, "option --%s needs %s",
 				    p->rows[i]->name, p->rows[i]->arg);

@@ -20,12 +20,12 @@
 #include <stdio.h>
 
 enum option_type {
-	OPTION_FLAG,	/* bool: set */
-	OPTION_COUNT,	/* unsigned int: one more each time */
-	OPTION_STRING,	/* const char *: the last one counts; borrowed */
-	OPTION_LIST,	/* struct string_list: each time one more */
-	OPTION_UINT,	/* unsigned int, at most 1000000 */
-	OPTION_SIZE,	/* uint64_t: bytes, or 10K, 1.5G, 2T (1024s) */
+	OPTION_FLAG, /* bool: set */
+	OPTION_COUNT, /* unsigned int: one more each time */
+	OPTION_STRING, /* const char *: the last one counts; borrowed */
+	OPTION_LIST, /* struct string_list: each time one more */
+	OPTION_UINT, /* unsigned int, at most 1000000 */
+	OPTION_SIZE, /* uint64_t: bytes, or 10K, 1.5G, 2T (1024s) */
 };
 
 /* What OPTION_LIST collects; the strings are borrowed from argv. */
@@ -47,7 +47,9 @@ struct option_row {
 };
 
 #define OPT_ROW(name, letter, type, arg, s, field, help)                       \
-	{ name, letter, type, arg, help, offsetof(s, field) }
+	{                                                                      \
+		name, letter, type, arg, help, offsetof(s, field)              \
+	}
 #define OPT_FLAG(name, letter, s, field, help)                                 \
 	OPT_ROW(name, letter, OPTION_FLAG, NULL, s, field, help)
 #define OPT_COUNT(name, letter, s, field, help)                                \
@@ -60,7 +62,10 @@ struct option_row {
 	OPT_ROW(name, letter, OPTION_UINT, arg, s, field, help)
 #define OPT_SIZE(name, letter, arg, s, field, help)                            \
 	OPT_ROW(name, letter, OPTION_SIZE, arg, s, field, help)
-#define OPT_END { NULL, 0, OPTION_FLAG, NULL, NULL, 0 }
+#define OPT_END                                                                \
+	{                                                                      \
+		NULL, 0, OPTION_FLAG, NULL, NULL, 0                            \
+	}
 
 /* A table and the struct that its rows fill. */
 struct option_set {

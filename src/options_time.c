@@ -77,8 +77,8 @@ static int parse_date(const char *text, int64_t *out)
 		/* timegm() takes a 30th of February for a March day. */
 		if (tm.tm_mday != mday)
 			return -EINVAL;
-		return __builtin_mul_overflow((int64_t)t, NS, out) ? -EINVAL :
-								     0;
+		return __builtin_mul_overflow((int64_t)t, NS, out) ? -EINVAL
+								   : 0;
 	}
 	return -EINVAL;
 }
@@ -95,8 +95,8 @@ int options_time(const char *text, int64_t now_ns, int64_t *out)
 		v = strtoll(text + 1, &end, 10);
 		if (errno || end == text + 1 || *end)
 			return -EINVAL;
-		return __builtin_mul_overflow((int64_t)v, NS, out) ? -EINVAL :
-								     0;
+		return __builtin_mul_overflow((int64_t)v, NS, out) ? -EINVAL
+								   : 0;
 	}
 	if (point_parse_time(text, out) == 0 || parse_date(text, out) == 0)
 		return 0;

@@ -30,8 +30,7 @@ static const char *const level_names[] = { "error", "warning", "info",
 
 static void say_json(enum log_level level, const char *text)
 {
-	json_t *o = output_message(level == LOG_LEVEL_ERROR ? "error" :
-							      "log");
+	json_t *o = output_message(level == LOG_LEVEL_ERROR ? "error" : "log");
 
 	if (!o)
 		return;
@@ -113,12 +112,13 @@ void output_set_live(bool live)
 
 void output_exit_error(int code)
 {
+	const char *why = *out.last_error ? out.last_error : "interrupted";
 	json_t *o = output_message("exit_error");
 
 	if (!o)
 		return;
 	json_object_set_new(o, "code", json_integer(code));
-	output_set_bytes(o, "message", out.last_error, strlen(out.last_error));
+	output_set_bytes(o, "message", why, strlen(why));
 	json_dumpf(o, stderr, JSON_COMPACT);
 	fputc('\n', stderr);
 	json_decref(o);
@@ -142,12 +142,12 @@ static int print_json(json_t *o, size_t flags)
 
 int output_json(json_t *o)
 {
-	return print_json(o, JSON_COMPACT);
+	return print_json(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
 }
 
 int output_json_pretty(json_t *o)
 {
-	return print_json(o, JSON_INDENT(2));
+	return print_json(o, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 }
 
 json_t *output_message(const char *type)
@@ -205,8 +205,7 @@ static void put_base64(struct buf *b, const uint8_t *p, size_t len)
 	}
 }
 
-void output_set_bytes(json_t *o, const char *key, const void *bytes,
-		      size_t len)
+void output_set_bytes(json_t *o, const char *key, const void *bytes, size_t len)
 {
 	static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
 	struct buf text AUTO_BUF = BUF_INIT;
@@ -227,8 +226,9 @@ void output_set_bytes(json_t *o, const char *key, const void *bytes,
 	if (buf_error(&text) < 0)
 		return;
 	json_object_set_new(o, key,
-			    json_stringn_nocheck(text.len ? (char *)text.data :
-						 "", text.len));
+			    json_stringn_nocheck(text.len ? (char *)text.data
+							  : "",
+						 text.len));
 	if (valid)
 		return;
 	put_base64(&base64, p, len);

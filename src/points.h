@@ -17,15 +17,17 @@ struct points_filter {
 	unsigned int latest; /* of each machine; 0: all */
 };
 
-#define POINTS_FILTER_ROWS(s, field)                                           \
-	OPT_LIST("vm", 0, "VM", s, field.vms,                                  \
-		 "only points of machine VM; may be repeated"),                \
-	OPT_LIST("tag", 0, "TAG[,TAG]...", s, field.tags,                      \
-		 "only points with all these tags; may be repeated: any"),     \
-	OPT_LIST("host", 'H', "NAME", s, field.hosts,                          \
-		 "only points made on host NAME; may be repeated"),            \
-	OPT_UINT("latest", 0, "N", s, field.latest,                            \
+/* clang-format off */
+#define POINTS_FILTER_ROWS(s, field)                                        \
+	OPT_LIST("vm", 0, "VM", s, field.vms,                               \
+		 "only points of machine VM; may be repeated"),             \
+	OPT_LIST("tag", 0, "TAG[,TAG]...", s, field.tags,                   \
+		 "only points with all these tags; may be repeated: any"),  \
+	OPT_LIST("host", 'H', "NAME", s, field.hosts,                       \
+		 "only points made on host NAME; may be repeated"),         \
+	OPT_UINT("latest", 0, "N", s, field.latest,                         \
 		 "only the last N points of each machine")
+/* clang-format on */
 
 /* One flag for each point of @l; the caller frees *out. Return 0, -ENOMEM. */
 MUST_CHECK int points_filter_apply(const struct points_filter *f,

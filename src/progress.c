@@ -154,9 +154,11 @@ static void render(const struct progress *p, const struct progress_state *s,
 			buf_printf(b, " / %s",
 				   output_size(s->bytes_total, total));
 		if (seconds > 0.5)
-			buf_printf(b, "  %s/s",
-				   output_size((uint64_t)((double)s->bytes_done /
-							  seconds), text));
+			buf_printf(
+				b, "  %s/s",
+				output_size((uint64_t)((double)s->bytes_done /
+						       seconds),
+					    text));
 	}
 	if (s->errors)
 		buf_printf(b, "  %" PRIu64 " errors", s->errors);

@@ -31,8 +31,7 @@ static void on_status(int sig)
 static void install(int sig, void (*handler)(int))
 {
 	/* Reads and writes go on; ppoll() does not, and the prompt uses it. */
-	struct sigaction sa = { .sa_handler = handler,
-				.sa_flags = SA_RESTART };
+	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
 	struct sigaction old;
 
 	sigemptyset(&sa.sa_mask);

@@ -15,11 +15,10 @@
 #include "store/base/seam.h"
 
 const struct command *const cmd_table[] = {
-	&cmd_init,   &cmd_backup, &cmd_points,	   &cmd_ls,
-	&cmd_cat,    &cmd_find,	  &cmd_diff,	   &cmd_versions,
-	&cmd_stats,  &cmd_mount,  &cmd_umount,	   &cmd_restore,
-	&cmd_check,  &cmd_key,	  &cmd_cache,	   &cmd_completion,
-	&cmd_version, &cmd_help,  NULL,
+	&cmd_init,	 &cmd_backup,  &cmd_points,   &cmd_ls,	  &cmd_cat,
+	&cmd_find,	 &cmd_diff,    &cmd_versions, &cmd_stats, &cmd_mount,
+	&cmd_umount,	 &cmd_restore, &cmd_check,    &cmd_key,	  &cmd_cache,
+	&cmd_completion, &cmd_version, &cmd_help,     NULL,
 };
 
 const struct option_row cmd_global_options[] = {
@@ -28,13 +27,16 @@ const struct option_row cmd_global_options[] = {
 	OPT_STRING("vault", 0, "VAULT", struct cmd_context, repository,
 		   "the same"),
 	OPT_STRING("repository-file", 0, "FILE", struct cmd_context,
-		   repository_file, "a file whose first line is the vault"
+		   repository_file,
+		   "a file whose first line is the vault"
 		   " (VMBACKUP_REPOSITORY_FILE)"),
 	OPT_STRING("password-file", 'p', "FILE", struct cmd_context,
-		   password_file, "read the password from the first line of"
+		   password_file,
+		   "read the password from the first line of"
 		   " FILE (VMBACKUP_PASSWORD_FILE)"),
 	OPT_STRING("password-command", 0, "COMMAND", struct cmd_context,
-		   password_command, "read it from what COMMAND prints"
+		   password_command,
+		   "read it from what COMMAND prints"
 		   " (VMBACKUP_PASSWORD_COMMAND)"),
 	OPT_STRING("key-file", 0, "FILE", struct cmd_context, key_file,
 		   "open the vault with a key file (VMBACKUP_KEY_FILE)"),
@@ -83,13 +85,17 @@ static int check_environment(struct cmd_context *ctx)
 		double v = strtod(fps, &end);
 
 		if (*end || !(v >= 0 && v <= 1000))
-			return fail(-EINVAL, "VMBACKUP_PROGRESS_FPS: \"%s\" is"
-				    " not a number from 0 to 1000", fps);
+			return fail(-EINVAL,
+				    "VMBACKUP_PROGRESS_FPS: \"%s\" is"
+				    " not a number from 0 to 1000",
+				    fps);
 	}
 	if (units && *units && strcmp(units, "iec") != 0 &&
 	    strcmp(units, "si") != 0 && strcmp(units, "raw") != 0)
-		return fail(-EINVAL, "VMBACKUP_UNITS: \"%s\" is none of iec,"
-			    " si, raw", units);
+		return fail(-EINVAL,
+			    "VMBACKUP_UNITS: \"%s\" is none of iec,"
+			    " si, raw",
+			    units);
 	if (level && !strcmp(level, "debug"))
 		ctx->verbose = MAX(ctx->verbose, 2u);
 	return 0;

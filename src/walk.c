@@ -130,8 +130,9 @@ int listing_walk(struct view *view, const struct view_attr *attr,
 		 const char *prefix, listing_fn *fn, void *arg,
 		 uint64_t *failures)
 {
-	struct walk w = { .view = view, .fn = fn, .arg = arg,
-			  .failures = failures };
+	struct walk w = {
+		.view = view, .fn = fn, .arg = arg, .failures = failures
+	};
 	int r;
 
 	buf_put(&w.path, prefix, strlen(prefix));

@@ -38,7 +38,8 @@ struct check_finding {
 	bool damage; /* else only worth knowing */
 	char *object; /* its name; owned */
 	char *text; /* what is wrong; owned */
-	struct id chunks[CHECK_CHUNKS_MAX]; /* the first that are lost with it */
+	struct id
+		chunks[CHECK_CHUNKS_MAX]; /* the first that are lost with it */
 	uint64_t nchunks; /* how many; those with another copy not counted */
 	uint64_t ncopies; /* chunks that another pack holds, too */
 	struct check_place places[CHECK_PLACES_MAX];

@@ -74,7 +74,8 @@ static int add_pack(struct check *c, const char *object, uint64_t size)
 	if (strlen(name) >= PACK_NAME_MAX ||
 	    format_pack_object_name(name, expected) < 0 ||
 	    strcmp(object, expected) != 0) {
-		int n = check_found(c, true, object, "not a pack's name, or in"
+		int n = check_found(c, true, object,
+				    "not a pack's name, or in"
 				    " the wrong folder");
 
 		return n < 0 ? n : 0;
@@ -181,8 +182,10 @@ static int on_index_pack(void *arg, const struct index_pack *p)
 
 	r = format_get_dir(p->dir, p->dir_len, p->name, false, &dir);
 	if (r == -EBADMSG) {
-		n = check_found(c, true, ic->object, "what it says about pack"
-				" %s is malformed", p->name);
+		n = check_found(c, true, ic->object,
+				"what it says about pack"
+				" %s is malformed",
+				p->name);
 		return n < 0 ? n : 0;
 	}
 	if (r < 0)
@@ -197,8 +200,10 @@ static int on_index_pack(void *arg, const struct index_pack *p)
 	if (pack) {
 		pack->indexed = true;
 		pack->bad = true;
-		n = check_found(c, true, object, "%llu bytes long, but %llu by"
-				" %s", (unsigned long long)pack->size,
+		n = check_found(c, true, object,
+				"%llu bytes long, but %llu by"
+				" %s",
+				(unsigned long long)pack->size,
 				(unsigned long long)p->size, ic->object);
 	} else {
 		n = check_found(c, true, object, "missing, but %s names it",
@@ -237,8 +242,10 @@ static int check_object(struct check *c, const char *name)
 	size_t len = 0;
 	int r, n;
 
-	r = vault_get_all(c->vault, name, FORMAT_BOX_MAX + FORMAT_CLEAR_MAX +
-			  FORMAT_BOX_LEN + CRYPT_TAG_LEN, &raw, &len);
+	r = vault_get_all(c->vault, name,
+			  FORMAT_BOX_MAX + FORMAT_CLEAR_MAX + FORMAT_BOX_LEN +
+				  CRYPT_TAG_LEN,
+			  &raw, &len);
 	if (r == -ENOENT)
 		return 0; /* went away meanwhile: sessions and keys may */
 	if (r == 0 && !k->type) {
@@ -254,11 +261,13 @@ static int check_object(struct check *c, const char *name)
 				 &ic);
 	}
 	if (r == -EBADMSG || r == -EOPNOTSUPP || r == -EIO) {
-		n = check_found(c, true, name, r == -EIO ? "cannot be read" :
-				k->type == OBJECT_INDEX ?
-				"damaged; the packs that only it names are"
-				" unknown, until the next backup adopts them" :
-				"damaged");
+		n = check_found(
+			c, true, name,
+			r == -EIO ? "cannot be read"
+			: k->type == OBJECT_INDEX
+				? "damaged; the packs that only it names are"
+				  " unknown, until the next backup adopts them"
+				: "damaged");
 		r = n < 0 ? n : 0;
 	}
 out:
@@ -288,7 +297,8 @@ static int check_points(struct check *c)
 		if (backend_head(c->backend, object, &size) < 0)
 			snprintf(object, sizeof(object), "point/%s",
 				 l->damaged[i]);
-		n = check_found(c, true, object, "a point is lost: what was"
+		n = check_found(c, true, object,
+				"a point is lost: what was"
 				" committed is missing or damaged");
 		if (n < 0)
 			return n;
@@ -320,7 +330,8 @@ static int report_uncommitted(struct check *c, const struct listing *l)
 		    in_list(c->out->points_list, l->names[i] + 6))
 			continue;
 		c->out->uncommitted++;
-		n = check_found(c, false, l->names[i], "no commit names it: its"
+		n = check_found(c, false, l->names[i],
+				"no commit names it: its"
 				" backup died just before the end, or is at"
 				" work, or the commit is gone");
 		if (n < 0)
@@ -372,7 +383,8 @@ static int report_unreferenced(struct check *c)
 		c->out->unreferenced_bytes += c->packs[i].size;
 		if (format_pack_object_name(c->packs[i].name, object) < 0)
 			continue;
-		n = check_found(c, false, object, "no index names it: a"
+		n = check_found(c, false, object,
+				"no index names it: a"
 				" session died or is at work; the next backup"
 				" adopts it");
 		if (n < 0)

@@ -155,8 +155,8 @@ static int load_directory(struct reading *rd)
 			return r;
 	}
 	r = r == 0 ? format_get_dir(indexed.data, indexed.len, rd->object,
-				    false, &rd->dir) :
-		     format_get_dir(own.data, own.len, rd->object, false,
+				    false, &rd->dir)
+		   : format_get_dir(own.data, own.len, rd->object, false,
 				    &rd->dir);
 	if (r == -EBADMSG)
 		r = wrong(rd, "its directory is malformed");
@@ -180,8 +180,8 @@ static int open_frame(struct reading *rd, size_t no)
 	if (f->off + len > rd->len)
 		return -EBADMSG;
 	memcpy(rd->in, rd->bytes + f->off, len);
-	rd->frame_result = format_open_frame(&rd->key, (uint32_t)no, f, rd->in,
-					     rd->frame);
+	rd->frame_result =
+		format_open_frame(&rd->key, (uint32_t)no, f, rd->in, rd->frame);
 	return rd->frame_result;
 }
 
@@ -213,14 +213,12 @@ static int check_chunk(struct reading *rd, const struct chunk_ref *ref)
 			       data ? data : rd->chunk, ref->len, &real);
 	if (r == 0 && !id_equal(&real, &ref->id)) {
 		r = wrong(rd, "holds chunks that are authentic but not those"
-			  " of their names");
-		return r < 0 ? r : check_lost(rd->check, rd->finding,
-					      &ref->id);
+			      " of their names");
+		return r < 0 ? r : check_lost(rd->check, rd->finding, &ref->id);
 	}
 	if (r == -EBADMSG) {
 		r = wrong(rd, "bytes do not match their seal");
-		return r < 0 ? r : check_lost(rd->check, rd->finding,
-					      &ref->id);
+		return r < 0 ? r : check_lost(rd->check, rd->finding, &ref->id);
 	}
 	return r;
 }
@@ -260,7 +258,7 @@ static int check_hash(struct reading *rd)
 		r = crypt_sha256(rd->bytes, rd->len, got);
 	if (r == 0 && memcmp(want, got, sizeof(got)) != 0)
 		r = wrong(rd, "its bytes are not those it was made of"
-			  " (SHA-256)");
+			      " (SHA-256)");
 	return r;
 }
 
@@ -279,8 +277,7 @@ static int read_pack(struct reading *rd)
 		AUTO_BUF struct buf dir = BUF_INIT;
 
 		r = wrong(rd, r == -ENOENT ? "missing" : "cannot be read");
-		if (r < 0 || !rd->check->vault ||
-		    index_directory(rd, &dir) < 0)
+		if (r < 0 || !rd->check->vault || index_directory(rd, &dir) < 0)
 			return r;
 		r = format_get_dir(dir.data, dir.len, rd->object, false,
 				   &rd->dir);
@@ -331,8 +328,8 @@ static int choose(struct check *c, size_t *order, size_t *n_inout)
 		for (i = 0; i < *n_inout; i++) {
 			uint8_t hash[CRYPT_SHA256_LEN];
 
-			if (format_pack_hash(c->packs[order[i]].name,
-					     hash) == 0 &&
+			if (format_pack_hash(c->packs[order[i]].name, hash) ==
+				    0 &&
 			    (hash[0] | hash[1] << 8) % o->of == o->n - 1)
 				order[n++] = order[i];
 		}

@@ -28,8 +28,10 @@ static int blame(struct check *c, const struct id *id, const char *what)
 	hex_encode(id->b, ID_LEN, hex);
 	r = catalog_find_chunk(vault_catalog(c->vault), id, 0, &loc);
 	if (r == -ENOENT) {
-		n = check_found(c, true, "index/", "no index names chunks that"
-				" points use, the first: %s", hex);
+		n = check_found(c, true, "index/",
+				"no index names chunks that"
+				" points use, the first: %s",
+				hex);
 		return check_lost(c, n, id);
 	}
 	if (r == 0)
@@ -68,8 +70,10 @@ static int want_chunk(struct check *c, uint8_t type, const struct id *id,
 		if (check_pack_good(c, loc.pack))
 			elsewhere = true;
 	}
-	return blame(c, id, elsewhere ? "holds chunks of another type or"
-		     " length than trees say" : "missing or of the wrong size");
+	return blame(c, id,
+		     elsewhere ? "holds chunks of another type or"
+				 " length than trees say"
+			       : "missing or of the wrong size");
 }
 
 struct file_check {
@@ -106,7 +110,8 @@ static int check_entry(struct check *c, const struct entry *e)
 	c->out->files++;
 	r = content_chunks(c->vault, e->content, e->content_len, on_chunk, &f);
 	if ((r == -EBADMSG || r == -EIO) && f.has_map)
-		return blame(c, &f.map, "holds an extent map's node that cannot"
+		return blame(c, &f.map,
+			     "holds an extent map's node that cannot"
 			     " be read");
 	return r;
 }

@@ -17,12 +17,15 @@
 #include "store/base/hex.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
+#include "store/base/seam.h"
 #include "store/cache.h"
 #include "store/catalog.h"
 #include "store/vault_internal.h"
 
 /* Compressed bytes fetched at once. */
 #define FETCH_MAX (2u << 20)
+/* The index is read again for a missing chunk no more often than this. */
+#define REFRESH_NS 5000000000
 
 struct frame_data {
 	uint32_t len;
@@ -370,6 +373,18 @@ static bool try_other(int r)
 }
 
 /*
+ * Might the index know more than it did when it was last read? A point that
+ * was listed before then is whole in it; packs may have moved since.
+ */
+static bool index_is_old(struct vault *v)
+{
+	int64_t now = v->seam->ops->monotonic_ns(v->seam);
+
+	return atomic_load(&v->refresh_lists) != atomic_load(&v->lists) ||
+	       now - atomic_load(&v->refresh_ns) > REFRESH_NS;
+}
+
+/*
  * The next pack that holds the chunk. @refreshed: the index was read again,
  * once a read.
  */
@@ -378,7 +393,7 @@ static int locate(struct vault *v, const struct id *id, int64_t after,
 {
 	int r = catalog_find_chunk(v->catalog, id, after, out);
 
-	if (r == -ENOENT && !*refreshed) {
+	if (r == -ENOENT && !*refreshed && index_is_old(v)) {
 		*refreshed = true;
 		r = vault_refresh(v);
 		if (r == 0)

@@ -15,6 +15,7 @@
 
 #include "store/backend.h"
 #include "store/base/log.h"
+#include "store/base/seam.h"
 #include "store/catalog.h"
 #include "store/vault_internal.h"
 
@@ -218,6 +219,7 @@ static int drop_gone(struct vault *v, const struct names *listed)
 int vault_refresh(struct vault *v)
 {
 	struct names listed = { 0 };
+	uint64_t lists = atomic_load(&v->lists);
 	int r, bad = 0;
 	size_t i;
 
@@ -245,6 +247,11 @@ int vault_refresh(struct vault *v)
 		log_warn("%d index object%s could not be read; chunks only "
 			 "they know of are missing", bad, bad > 1 ? "s" : "");
 	names_release(&listed);
+	if (r == 0) {
+		atomic_store(&v->refresh_lists, lists);
+		atomic_store(&v->refresh_ns,
+			     v->seam->ops->monotonic_ns(v->seam));
+	}
 	return r;
 }
 

@@ -272,19 +272,20 @@ static int load(void *arg, const struct cache_key *key, void **object_out,
 
 	memcpy(id.b, key->b, ID_LEN);
 	r = chunk_read_all(l->vault, l->type, &id, &raw);
-	if (r == 0)
-		r = node_decode(l->type == CHUNK_EXTENTS ? NODE_EXTENTS
-							 : NODE_LEAF,
-				raw.data, raw.len, &n);
+	if (r < 0) {
+		buf_release(&raw);
+		return r;
+	}
+	r = node_decode(l->type == CHUNK_EXTENTS ? NODE_EXTENTS : NODE_LEAF,
+			raw.data, raw.len, &n);
 	if (r < 0) {
 		char hex[2 * ID_LEN + 1];
 
-		if (raw.data && r == -EBADMSG) {
-			hex_encode(id.b, ID_LEN, hex);
-			(void)fail(r, "node %s: authentic, but malformed", hex);
-		}
 		buf_release(&raw);
-		return r;
+		hex_encode(id.b, ID_LEN, hex);
+		return r == -EBADMSG ? fail(r, "node %s: authentic, but "
+					    "malformed", hex)
+				     : r;
 	}
 	n->vault = l->vault;
 	n->id = id;

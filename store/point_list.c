@@ -267,6 +267,7 @@ int vault_points(struct vault *v, struct point_list **out)
 		return -ENOMEM;
 	b.list->refs = 1;
 	r = backend_list(v->backend, "commit/", on_commit, &b);
+	atomic_fetch_add(&v->lists, 1);
 	for (i = 0; i < b.ncommits && r == 0; i++)
 		r = add_commit(&b, b.commits[i]);
 	if (r == 0 && b.list->n)

@@ -160,6 +160,9 @@ int tree_builder_add(struct tree_builder *b, const uint8_t *dirkey,
 	const uint8_t *last = l->last.data;
 	int r = 0;
 
+	/* What no reader would take must not be written. */
+	if (dirkey_len > TREE_KEY_MAX || e->name_len > ENTRY_NAME_MAX)
+		return fail(-ENAMETOOLONG, "a path too long for a tree");
 	if (b->any) {
 		const uint8_t *zero = memchr(last, 0, l->last.len);
 		size_t n = (size_t)(zero - last);

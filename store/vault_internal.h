@@ -29,6 +29,9 @@ struct vault {
 	struct point_list *points; /* the last list; owned */
 	struct id verified[1024]; /* chunks whose plaintext was re-hashed */
 	atomic_uint_fast64_t gets, get_bytes, damage;
+	atomic_uint_fast64_t lists; /* how often the points were listed */
+	atomic_uint_fast64_t refresh_lists; /* lists, when the index was last read */
+	atomic_int_fast64_t refresh_ns; /* when that was; monotonic */
 };
 
 /* A pack that is being read. */

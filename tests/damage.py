@@ -40,11 +40,9 @@ class Victim:
         return path, data
 
     def check(self, what, name, silent=False):
-        cache = self.args.work + ".cache"
-        shutil.rmtree(cache, ignore_errors=True)
         r = subprocess.run(
             [self.args.vmbackup, "-r", self.args.work, "--key-file",
-             self.args.keyfile, "--cache-dir", cache, "check",
+             self.args.keyfile, "--no-cache", "check",
              "--read-data"], capture_output=True, timeout=120)
         self.runs += 1
         said = (r.stdout + r.stderr).decode(errors="replace")
@@ -142,7 +140,6 @@ def main():
         if len(members) > 1:
             v.swap(members[0], members[1])
     shutil.rmtree(args.work, ignore_errors=True)
-    shutil.rmtree(args.work + ".cache", ignore_errors=True)
     for line in v.bad[:40]:
         print(line)
     print("%d ways to damage, %d not noticed or not named" % (

@@ -99,6 +99,7 @@ requires() {
 own_namespace() {
 	if [ -z "${VMBACKUP_TEST_NS:-}" ]; then
 		requires namespaces
+		rm -rf "$tmp"
 		VMBACKUP_TEST_NS=1 VMBACKUP_BUILD=$(dirname "$vmbackup") \
 			exec unshare -m --propagation private "$0" "$@"
 	fi

@@ -36,7 +36,8 @@ static const struct option_row rows[] = {
 };
 
 static const struct option_row global_rows[] = {
-	OPT_STRING("name", 'N', "NAME", struct globals, name, "hidden by the"
+	OPT_STRING("name", 'N', "NAME", struct globals, name,
+		   "hidden by the"
 		   " row above"),
 	OPT_FLAG("quiet", 'x', struct globals, quiet, "its letter is taken"),
 	OPT_END
@@ -183,16 +184,32 @@ static void test_sizes(void **state)
 		const char *text;
 		uint64_t bytes;
 	} good[] = {
-		{ "0", 0 },	      { "4096", 4096 },
-		{ "1K", 1024 },	      { "1k", 1024 },
-		{ "1.5M", 1572864 },  { "2GiB", UINT64_C(2) << 30 },
+		{ "0", 0 },
+		{ "4096", 4096 },
+		{ "1K", 1024 },
+		{ "1k", 1024 },
+		{ "1.5M", 1572864 },
+		{ "2GiB", UINT64_C(2) << 30 },
 		{ "3TB", UINT64_C(3) << 40 },
 		{ "18446744073709551615", UINT64_MAX },
 		{ "12B", 12 },
 	};
 	static const char *const bad[] = {
-		"", "K", "-1", "1Q", "1KK", "1.5", "0x10", "1e3", "inf", "nan",
-		" 1", "1 K", "18446744073709551616", "17E", "1KiBx",
+		"",
+		"K",
+		"-1",
+		"1Q",
+		"1KK",
+		"1.5",
+		"0x10",
+		"1e3",
+		"inf",
+		"nan",
+		" 1",
+		"1 K",
+		"18446744073709551616",
+		"17E",
+		"1KiBx",
 	};
 	uint64_t v;
 	size_t i;
@@ -209,8 +226,9 @@ static void test_sizes(void **state)
 
 static void test_durations(void **state)
 {
-	static const char *const bad[] = { "", "1", "d", "1d2", "1.5h", "-1s",
-					   "1x", "9999999999s", "999999999y" };
+	static const char *const bad[] = { "",	  "1",		 "d",
+					   "1d2", "1.5h",	 "-1s",
+					   "1x",  "9999999999s", "999999999y" };
 	int64_t v;
 	size_t i;
 
@@ -231,12 +249,14 @@ static void test_times(void **state)
 	/* 2026-11-22 10:15:00 UTC */
 	const int64_t t = INT64_C(1795342500) * 1000000000;
 	static const char *const same[] = {
-		"2026-11-22T101500Z", "2026-11-22T10:15:00Z",
-		"2026-11-22 10:15:00", "2026-11-22 10:15", "@1795342500",
+		"2026-11-22T101500Z",  "2026-11-22T10:15:00Z",
+		"2026-11-22 10:15:00", "2026-11-22 10:15",
+		"@1795342500",
 	};
 	static const char *const bad[] = {
-		"", "yesterday", "2026-13-01", "2026-02-30", "2026-11-22x",
-		"@", "@x", "@99999999999999", "2026-11-22 25:00",
+		"",	      "yesterday",	 "2026-13-01",
+		"2026-02-30", "2026-11-22x",	 "@",
+		"@x",	      "@99999999999999", "2026-11-22 25:00",
 	};
 	int64_t v;
 	size_t i;

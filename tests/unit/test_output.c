@@ -42,7 +42,9 @@ static void test_other_bytes_come_twice(void **state)
 	(void)state;
 #define BAD "\xef\xbf\xbd"
 	assert_set("\xff", 1, BAD, "/w==");
-	assert_set("a\xff" "b", 3, "a" BAD "b", "Yf9i");
+	assert_set("a\xff"
+		   "b",
+		   3, "a" BAD "b", "Yf9i");
 	/* Cut, overlong, a surrogate, past the end of Unicode. */
 	assert_set("\xc3", 1, BAD, "ww==");
 	assert_set("\xc0\xaf", 2, BAD BAD, "wK8=");
@@ -90,7 +92,9 @@ static void test_names_cannot_drive_a_terminal(void **state)
 	assert_escaped("plain \xc3\xa4", "plain \xc3\xa4");
 	assert_escaped("\033[2J", "\\033[2J");
 	assert_escaped("a\nb\r\tc\x7f", "a\\012b\\015\\011c\\177");
-	assert_escaped("\xc2\x9b" "2J", "\\302\\2332J"); /* CSI in C1 */
+	assert_escaped("\xc2\x9b"
+		       "2J",
+		       "\\302\\2332J"); /* CSI in C1 */
 	assert_escaped("\xff", "\\377");
 }
 

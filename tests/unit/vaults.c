@@ -224,9 +224,11 @@ int vaults_points(const struct vault_options *o,
 	if (r == 0 && l->ndamaged)
 		r = -EBADMSG;
 	for (i = 0; r == 0 && i < l->n; i++) {
-		r = i < 2 ? vaults_digest(v, l->points[i], e->dir, digest)
+		size_t k = i + (e->only_second ? 1 : 0);
+
+		r = k < 2 ? vaults_digest(v, l->points[i], e->dir, digest)
 			  : -EILSEQ;
-		if (r == 0 && memcmp(digest, e->digest[i], sizeof(digest)) != 0)
+		if (r == 0 && memcmp(digest, e->digest[k], sizeof(digest)) != 0)
 			r = -EILSEQ;
 	}
 	if (r == 0)
