@@ -504,9 +504,9 @@ static void inspect(struct loop *l, struct worker *w, int64_t now)
 	    take_away(w, unique, EIO)) {
 		l->late++;
 		w->since_ns = now;
-		log_line(LOG_LEVEL_ERROR, "a request took longer than %lld s "
+		log_line(LOG_LEVEL_ERROR, "a request took longer than %g s "
 			 "and was answered with an error",
-			 (long long)(l->options.deadline_ns / 1000000000));
+			 (double)l->options.deadline_ns / 1e9);
 	}
 }
 

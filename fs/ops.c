@@ -48,7 +48,9 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 	struct ops *o = arg;
 	unsigned int off = FUSE_CAP_AUTO_INVAL_DATA |
 			   FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_SPLICE_READ |
-			   FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
+			   FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
+			   /* The kernel waits for those uninterruptibly. */
+			   FUSE_CAP_ASYNC_DIO;
 	unsigned int on = FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS |
 			  FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS |
 			  FUSE_CAP_EXPLICIT_INVAL_DATA;
@@ -111,7 +113,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 	if (r < 0)
 		reply_error(req, r);
 	else
-		reply_attr(req, &a, &o->policy);
+		reply_attr(req, &a, &o->policy, ino == FUSE_ROOT_ID);
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)

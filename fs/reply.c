@@ -15,6 +15,9 @@
 
 #define FOR_EVER 1e9 /* seconds */
 #define SOON 1.0
+/* The top's attributes are needed for every path, so their end of life is when
+ * clients of a dead daemon get to know of it. */
+#define AT_ONCE 0.1
 
 int reply_errno(int r)
 {
@@ -93,13 +96,13 @@ void reply_entry(struct fuse_req *req, int r, const struct view_attr *a,
 }
 
 void reply_attr(struct fuse_req *req, const struct view_attr *a,
-		const struct attr_policy *p)
+		const struct attr_policy *p, bool top)
 {
 	struct stat st = a->st;
 
 	attr_apply(p, &st);
 	if (call_end())
-		sent(fuse_reply_attr(req, &st, attr_hold(a)));
+		sent(fuse_reply_attr(req, &st, top ? AT_ONCE : attr_hold(a)));
 }
 
 void reply_data(struct fuse_req *req, const void *data, size_t len)

@@ -26,8 +26,9 @@ void reply_error(struct fuse_req *req, int r);
  * will be. */
 void reply_entry(struct fuse_req *req, int r, const struct view_attr *a,
 		 const struct attr_policy *p, bool fixed);
+/* @top: of the mount's top directory. */
 void reply_attr(struct fuse_req *req, const struct view_attr *a,
-		const struct attr_policy *p);
+		const struct attr_policy *p, bool top);
 void reply_data(struct fuse_req *req, const void *data, size_t len);
 /* @text ends with a NUL. */
 void reply_link(struct fuse_req *req, const char *text);

@@ -2,12 +2,12 @@
 /*
  * Patterns over paths.
  *
- * A pattern is cut into components once; so is a path, when it is matched. Both the
- * components ("**" stands for any number) and the bytes inside one ("*") are
- * matched by the same rule: remember the last star and, where the rest does
- * not fit, let that one take one more. It needs no recursion and no more than
- * length times length steps. Matching is on bytes, but "?" and a bracket take
- * a whole UTF-8 character where there is one.
+ * A pattern is cut into components once; so is a path, when it is matched.
+ * Both the components ("**" stands for any number) and the bytes inside one
+ * ("*") are matched by the same rule: remember the last star and, where the
+ * rest does not fit, let that one take one more. It needs no recursion and no
+ * more than length times length steps. Matching is on bytes, but "?" and a
+ * bracket take a whole UTF-8 character where there is one.
  */
 #include "config.h"
 

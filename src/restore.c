@@ -127,85 +127,9 @@ static void level_release(struct level *lev)
 	memset(lev, 0, sizeof(*lev));
 }
 
-static void level_name(const struct restore *run, size_t i,
-		       char out[ENTRY_NAME_MAX + 1])
-{
-	struct entry e;
-
-	leaf_entry(run->levels[i].leaf, run->levels[i].slot, &e);
-	memcpy(out, e.name, e.name_len);
-	out[e.name_len] = '\0';
-}
-
-static int level_lost(struct restore *run, size_t i, int r)
-{
-	struct level *lev = &run->levels[i];
-	AUTO_BUF struct buf path = BUF_INIT;
-
-	lev->failed = true;
-	log_warn("%s: not restored, nor what is below: %s",
-		 restore_path(&path, lev->leaf, lev->slot),
-		 r == -EEXIST ? "something that is no directory stands there" :
-		 strerror(-r));
-	return restore_error(run, r);
-}
-
-/* Make or open again what is needed to write into level @i. */
-static int level_need(struct restore *run, size_t i)
-{
-	char name[ENTRY_NAME_MAX + 1];
-	size_t k = i;
-	int r;
-
-	while (k > 0 && (!run->levels[k].dir ||
-			 (run->levels[k].dir->fd < 0 &&
-			  !run->levels[k].dir->absent)))
-		k--;
-	for (; k <= i; k++) {
-		struct level *lev = &run->levels[k];
-
-		if (lev->failed)
-			return -ECANCELED;
-		if (k == 0 || (lev->dir && (lev->dir->absent ||
-					    lev->dir->fd >= 0)))
-			continue;
-		level_name(run, k, name);
-		if (lev->dir) {
-			r = rdir_reopen(lev->dir, lev[-1].dir->fd, name);
-		} else {
-			r = rdir_open(run, lev[-1].dir, name, lev->leaf,
-				      lev->slot, lev->wanted, &lev->dir);
-			if (r == 0) {
-				RESTORE_COUNT(run, dirs, 1);
-				r = extras_begin(run, lev);
-			}
-		}
-		if (r < 0)
-			return level_lost(run, k, r);
-	}
-	return 0;
-}
-
-/* Far above, only what is being written to stays open. */
-static void level_relax(struct restore *run)
-{
-	struct rdir *d;
-	size_t i;
-
-	if (run->nlevels <= RESTORE_OPEN_LEVELS + 1)
-		return;
-	i = run->nlevels - 1 - RESTORE_OPEN_LEVELS;
-	d = run->levels[i].dir;
-	if (d && d->fd >= 0 && atomic_load(&d->refs) == 1) {
-		close(d->fd);
-		d->fd = -1;
-	}
-}
-
 static int level_push(struct restore *run, const char *name, size_t len,
 		      enum sub_state state)
 {
-	AUTO_BUF struct buf key = BUF_INIT;
 	struct cursor c = { .leaf = NULL };
 	struct level *lev;
 	int r;
@@ -242,7 +166,8 @@ static int level_push(struct restore *run, const char *name, size_t len,
 	lev->key_len = run->key.len;
 	lev->path_len = run->path.len;
 	level_relax(run);
-	if (lev->wanted && !lev->failed && level_need(run, run->nlevels - 1) == 0)
+	if (lev->wanted && !lev->failed &&
+	    level_need(run, run->nlevels - 1) == 0)
 		restore_note(run, "restored", NULL, 0);
 	return 0;
 }
@@ -636,35 +561,6 @@ static int find_start(struct restore *run, struct cursor *c,
 	return 0;
 }
 
-static int open_target(struct restore *run, const struct cursor *c,
-		       const struct entry *e, bool whole)
-{
-	struct level *lev = &run->levels[0];
-	struct rdir *d;
-	struct stat st;
-	int r;
-
-	r = rdir_open_target(run, &lev->dir);
-	if (r < 0)
-		return r;
-	d = lev->dir;
-	if (d->absent)
-		return 0;
-	run->target = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
-	if (run->target < 0 || fstat(d->fd, &st) < 0)
-		return fail(-errno, "target %s: %s", run->o->target,
-			    strerror(errno));
-	run->target_dev = st.st_dev;
-	/* Whose directory is it? See restore_options.path. */
-	if (S_ISDIR(e->mode) && lev->wanted && !run->o->dry_run &&
-	    (d->made || (!whole && run->o->overwrite != RESTORE_NEVER))) {
-		d->leaf = leaf_get(c->leaf);
-		d->slot = c->slot;
-		d->finish = true;
-	}
-	return S_ISDIR(e->mode) ? extras_begin(run, lev) : 0;
-}
-
 static int flush_target(struct restore *run)
 {
 	if (run->o->dry_run || run->target < 0)
@@ -689,7 +585,7 @@ static int run_walk(struct restore *run)
 	if (r < 0)
 		goto out;
 	cursor_entry(&c, &e);
-	r = open_target(run, &c, &e, len == 0);
+	r = level_open_target(run, &c, &e, len == 0);
 	if (r == 0 && run->o->verify && !run->o->dry_run) {
 		run->written = calloc(1, (size_t)(c.total / 8 + 1));
 		r = run->written ? 0 : -ENOMEM;

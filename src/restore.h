@@ -34,8 +34,8 @@ enum restore_overwrite {
 
 struct restore_options {
 	/* In the tree: "/" for all of it. A directory's entries go into the
-	 * target, which gets the directory's attributes (of "/" only where
-	 * the target did not exist); anything else goes there under its name. */
+	 * target, which gets the directory's attributes (those of "/" only
+	 * where it did not exist); anything else goes there under its name. */
 	const char *path;
 	const char *target; /* made with its parents where it is not there */
 	enum restore_overwrite overwrite;

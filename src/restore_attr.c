@@ -176,7 +176,8 @@ static void set_mode(struct place *p, const struct entry *e)
 		place_failed(p, -errno, "setting the mode");
 }
 
-int restore_attrs(struct restore *run, int fd, bool opath, const struct entry *e)
+int restore_attrs(struct restore *run, int fd, bool opath,
+		  const struct entry *e)
 {
 	struct place p = { .run = run, .fd = fd, .opath = opath };
 	const struct timespec times[2] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Directories in the target. */
+/* Directories in the target, and those that the walk is in. */
 #include "config.h"
 
 #include <errno.h>
@@ -105,7 +105,7 @@ static int make_parents(struct restore *run, const char *path)
 	return r == 0;
 }
 
-int rdir_open_target(struct restore *run, struct rdir **out)
+static int rdir_open_target(struct restore *run, struct rdir **out)
 {
 	const char *target = run->o->target;
 	struct rdir *d;
@@ -185,7 +185,7 @@ static int open_or_make(struct restore *run, struct rdir *d, int dirfd,
 	return d->fd < 0 ? -errno : 0;
 }
 
-int rdir_open(struct restore *run, struct rdir *parent, const char *name,
+static int rdir_open(struct restore *run, struct rdir *parent, const char *name,
 	      struct leaf *leaf, size_t slot, bool wanted, struct rdir **out)
 {
 	struct entry e;
@@ -214,7 +214,7 @@ int rdir_open(struct restore *run, struct rdir *parent, const char *name,
 	return 0;
 }
 
-int rdir_reopen(struct rdir *d, int parent_fd, const char *name)
+static int rdir_reopen(struct rdir *d, int parent_fd, const char *name)
 {
 	struct stat st;
 	int fd;
@@ -255,4 +255,110 @@ int rdir_find(struct restore *run, const uint8_t *key, size_t len)
 		fd = next;
 	}
 	return fd;
+}
+
+/* ---- levels of the walk ---- */
+
+static void level_name(const struct restore *run, size_t i,
+		       char out[ENTRY_NAME_MAX + 1])
+{
+	struct entry e;
+
+	leaf_entry(run->levels[i].leaf, run->levels[i].slot, &e);
+	memcpy(out, e.name, e.name_len);
+	out[e.name_len] = '\0';
+}
+
+static int level_lost(struct restore *run, size_t i, int r)
+{
+	struct level *lev = &run->levels[i];
+	AUTO_BUF struct buf path = BUF_INIT;
+
+	lev->failed = true;
+	log_warn("%s: not restored, nor what is below: %s",
+		 restore_path(&path, lev->leaf, lev->slot),
+		 r == -EEXIST ? "something that is no directory stands there" :
+		 strerror(-r));
+	return restore_error(run, r);
+}
+
+/* Make or open again what is needed to write into level @i. */
+int level_need(struct restore *run, size_t i)
+{
+	char name[ENTRY_NAME_MAX + 1];
+	size_t k = i;
+	int r;
+
+	while (k > 0 && (!run->levels[k].dir ||
+			 (run->levels[k].dir->fd < 0 &&
+			  !run->levels[k].dir->absent)))
+		k--;
+	for (; k <= i; k++) {
+		struct level *lev = &run->levels[k];
+
+		if (lev->failed)
+			return -ECANCELED;
+		if (k == 0 || (lev->dir && (lev->dir->absent ||
+					    lev->dir->fd >= 0)))
+			continue;
+		level_name(run, k, name);
+		if (lev->dir) {
+			r = rdir_reopen(lev->dir, lev[-1].dir->fd, name);
+		} else {
+			r = rdir_open(run, lev[-1].dir, name, lev->leaf,
+				      lev->slot, lev->wanted, &lev->dir);
+			if (r == 0) {
+				RESTORE_COUNT(run, dirs, 1);
+				r = extras_begin(run, lev);
+			}
+		}
+		if (r < 0)
+			return level_lost(run, k, r);
+	}
+	return 0;
+}
+
+/* Far above, only what is being written to stays open. */
+void level_relax(struct restore *run)
+{
+	struct rdir *d;
+	size_t i;
+
+	if (run->nlevels <= RESTORE_OPEN_LEVELS + 1)
+		return;
+	i = run->nlevels - 1 - RESTORE_OPEN_LEVELS;
+	d = run->levels[i].dir;
+	if (d && d->fd >= 0 && atomic_load(&d->refs) == 1) {
+		close(d->fd);
+		d->fd = -1;
+	}
+}
+
+int level_open_target(struct restore *run, const struct cursor *c,
+		      const struct entry *e, bool whole)
+{
+	struct level *lev = &run->levels[0];
+	struct rdir *d;
+	struct stat st;
+	int r;
+
+	r = rdir_open_target(run, &lev->dir);
+	if (r < 0)
+		return r;
+	d = lev->dir;
+	if (d->absent)
+		return 0;
+	run->target = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
+	if (run->target < 0 || fstat(d->fd, &st) < 0)
+		return fail(-errno, "target %s: %s", run->o->target,
+			    strerror(errno));
+	run->target_dev = st.st_dev;
+	/* Whose directory is it? See restore_options.path. */
+	if (S_ISDIR(e->mode) && lev->wanted && !run->o->dry_run &&
+	    (d->made || (!whole && run->o->overwrite != RESTORE_NEVER))) {
+		d->leaf = leaf_get(c->leaf);
+		d->slot = c->slot;
+		d->finish = true;
+	}
+	return S_ISDIR(e->mode) ? extras_begin(run, lev) : 0;
 }

@@ -3,8 +3,9 @@
  * Entries that are no directories.
  *
  * A regular file is written without a name (O_TMPFILE) or, where the
- * filesystem has no such files, under a temporary one, and gets its own when it is
- * whole with all its attributes. What stands there is replaced in one step.
+ * filesystem has no such files, under a temporary one, and gets its own when
+ * it is whole with all its attributes. What stands there is replaced in one
+ * step. (Measured on ext4: creating under a temporary name costs the same.)
  */
 #include "config.h"
 

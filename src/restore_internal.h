@@ -3,7 +3,7 @@
  * What the files of restore share.
  *
  *     restore.c         the walk over the tree, levels of directories
- *     restore_dir.c     directories in the target: made, opened, finished
+ *     restore_dir.c     directories: made, opened, finished
  *     restore_delete.c  what the point does not have
  *     restore_file.c    entries that are no directories; jobs
  *     restore_attr.c    owner, extended attributes, mode, times
@@ -154,19 +154,20 @@ void restore_note(struct restore *run, const char *action, const char *name,
 
 /* ---- directories (restore_dir.c) ---- */
 
-/* Open the target, making it. Return 0 or a negative errno, said in words. */
-MUST_CHECK int rdir_open_target(struct restore *run, struct rdir **out);
-/* Make or open directory @name below @parent; one that is there and not
- * @wanted itself keeps its attributes. Return 0, -EEXIST (it may not replace what
- * stands there) or another negative errno; silent. */
-MUST_CHECK int rdir_open(struct restore *run, struct rdir *parent,
-			 const char *name, struct leaf *leaf, size_t slot,
-			 bool wanted, struct rdir **out);
+/* Level 0: open the target, making it. @c is at the entry that is restored
+ * (@whole: the top of the tree). Return 0 or a negative errno, said in
+ * words. */
+MUST_CHECK int level_open_target(struct restore *run, const struct cursor *c,
+				 const struct entry *e, bool whole);
+/* Make or open again what is needed to write into level @i. Return 0, or a
+ * negative errno (said in words and counted: it and what is below is lost). */
+MUST_CHECK int level_need(struct restore *run, size_t i);
+/* Far above, only what is being written to stays open. */
+void level_relax(struct restore *run);
 struct rdir *rdir_get(struct rdir *d);
 void rdir_put(struct rdir *d);
-/* Open again what was closed. Return 0 or a negative errno. */
-MUST_CHECK int rdir_reopen(struct rdir *d, int parent_fd, const char *name);
-/* Open the directory of @key below the target. Return it or a negative errno. */
+/* Open the directory of @key below the target. Return it or a negative
+ * errno. */
 MUST_CHECK int rdir_find(struct restore *run, const uint8_t *key, size_t len);
 
 /* ---- removing (restore_delete.c) ---- */

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Walks sources in the order of tree keys (store/tree.h): a directory's entries by name, then
- * each subdirectory's. The directories above a source appear as entries too ("/" first).
- * Memory: the names of the directories on the way down, nothing else.
+ * each subdirectory's. The directories above a source appear as entries too
+ * ("/" first, each once); one that is a symbolic link appears as the directory
+ * it leads to. A source itself is never followed.
  *
- * The walk is one thread's. Directory contents are read ahead of it on a second one
- * (getdents and fstatat), a bounded number of directories; the order does not change.
+ * The walk is one thread's. A second one reads directories ahead of it, and
+ * both examine entries (fstatat): at most 4,096 entries and 256 directories
+ * ahead; the order does not change. Memory: about 1.5 MB, the names of the
+ * directory being read (16 bytes and its length each: 30 MB for a million of
+ * 13 bytes, and 16 MB more while they are sorted), and those of the
+ * subdirectories still to come on the way down. At most 290 descriptors, or
+ * half of what the process may have.
  */
 #ifndef SRC_SCAN_H
 #define SRC_SCAN_H
@@ -21,12 +27,19 @@ struct exclude;
 struct scan;
 
 struct scan_options {
-	const char *const *sources; /* absolute or relative to the current directory; not resolved beyond that */
+	/* Absolute or relative to the current directory; not resolved beyond
+	 * that. They may overlap or come twice. */
+	const char *const *sources;
 	size_t nsources;
-	const struct exclude *exclude; /* may be NULL */
-	bool exclude_caches; /* directories with a CACHEDIR.TAG: only the tag file is kept */
+	/* May be NULL. A source is handed out whatever a pattern says. */
+	const struct exclude *exclude;
+	/* Of directories with a CACHEDIR.TAG only that file is kept. */
+	bool exclude_caches;
+	/* A directory on another file system than its source is handed out,
+	 * not walked into, unless it is a source or leads to one. */
 	bool one_file_system;
-	/* Paths never walked into: the vault's own directory, a cache. Compared by device and inode. */
+	/* Directories never walked into: the vault's own, a cache. Compared
+	 * by device and inode. */
 	const struct stat *skip;
 	size_t nskip;
 };
@@ -38,9 +51,13 @@ struct scan_item {
 	const char *name; /* "" for "/" */
 	size_t name_len;
 	struct stat st;
-	int dirfd; /* of that directory, for openat(dirfd, name); held until the next call; -1 for "/" */
+	int dirfd; /* of that directory, for openat(dirfd, name); held until
+		    * the next call; -1 for "/" and for a directory's error */
 	const char *path; /* absolute, for messages and dirfd -1 */
-	int error; /* negative errno: it could not be examined (st invalid), or, for a directory, not (wholly) read */
+	/* Negative errno: it could not be examined (st is zeros), or (st_mode
+	 * is S_IFDIR, nothing more) a directory could not be read wholly.
+	 * -ESTALE: it was replaced while it was looked at. */
+	int error;
 };
 
 /*
@@ -49,20 +66,22 @@ struct scan_item {
  */
 MUST_CHECK int scan_open(const struct scan_options *o, struct scan **out);
 /*
- * The next entry. Return 1, 0 at the end, or a negative errno that ends the walk (-ENOMEM).
- * A directory that cannot be opened or read to its end comes as an item with @error set
- * just before the entries that could be read would have come (its own entry was delivered before
- * without error); it is never taken for empty.
+ * The next entry. Return 1, 0 at the end, or a negative errno that ends the
+ * walk (-ENOMEM). A directory that cannot be opened or read to its end (or is
+ * too deep for a key) comes as an item with @error set just before the
+ * entries that could be read would have come (its own entry was delivered
+ * before without error); it is never taken for empty.
  */
 MUST_CHECK int scan_next(struct scan *s, struct scan_item *out);
-/* The absolute, cleaned sources; borrowed. */
+/* The absolute, cleaned sources, sorted, each once; borrowed. */
 const char *const *scan_sources(const struct scan *s, size_t *n_out);
 void scan_close(struct scan *s);
 
 /*
- * The extended attributes of an entry (of the link itself), as an encoded sorted list
- * (store/entry.h). @has_acl: a POSIX ACL is among them. @name as in scan_item. Return 0 or a negative errno (silent);
- * a filesystem without attributes has none.
+ * The extended attributes of an entry (of the link itself), appended as an
+ * encoded sorted list (store/entry.h); nothing where there are none, or the
+ * filesystem has no attributes. @has_acl: a POSIX ACL is among them. Return 0
+ * or a negative errno (silent).
  */
 MUST_CHECK int scan_xattrs(const struct scan_item *item, struct buf *out, bool *has_acl);
 /* The same for an open file. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The names of one directory, sorted by their bytes.
+ * One directory: opened, and its names, sorted by their bytes.
  *
  * getdents64 into one large buffer; names go back to back into one block, and
  * what is sorted are 16-byte records that begin with the name's first eight
@@ -189,4 +189,47 @@ bool dir_has_cache_tag(int fd)
 		return false;
 	return pread(tag, text, sizeof(text), 0) == (ssize_t)sizeof(text) &&
 	       memcmp(text, sig, sizeof(text)) == 0;
+}
+
+int dir_open_quiet(int at, const char *name, int flags)
+{
+	int fd;
+
+	flags |= O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC;
+	fd = openat(at, name, flags | O_NOATIME);
+	if (fd < 0 && errno == EPERM)
+		fd = openat(at, name, flags);
+	return fd;
+}
+
+/* ---- directories that entries stand in ---- */
+
+struct scan_dir *scan_dir_new(int fd, const void *key, size_t key_len,
+			      const void *path, size_t path_len)
+{
+	struct scan_dir *d = malloc(sizeof(*d) + key_len + path_len + 1);
+
+	if (!d)
+		return NULL;
+	atomic_init(&d->refs, 1);
+	d->fd = fd;
+	d->key_len = key_len;
+	d->path_len = path_len;
+	d->key = (uint8_t *)(d + 1);
+	d->path = (char *)d->key + key_len;
+	if (key_len)
+		memcpy(d->key, key, key_len);
+	if (path_len)
+		memcpy(d->path, path, path_len);
+	d->path[path_len] = '\0';
+	return d;
+}
+
+void scan_dir_put(struct scan_dir *d)
+{
+	if (!d || atomic_fetch_sub(&d->refs, 1) != 1)
+		return;
+	if (d->fd >= 0)
+		close(d->fd);
+	free(d);
 }

@@ -10,9 +10,9 @@
  *
  * Entries cross from thread to thread in batches of a few hundred, so that
  * neither waits for the other once per directory. What costs most is fstatat
- * (two thirds of a walk in warm caches); a batch needs it before it is emptied, and
- * whoever would have to wait does it: the caller for want of a batch, the
- * reader for want of room.
+ * (two thirds of a walk in warm caches); a batch needs it before it is
+ * emptied, and whoever would have to wait does it: the caller for want of a
+ * batch, the reader for want of room.
  */
 #ifndef SRC_SCAN_INTERNAL_H
 #define SRC_SCAN_INTERNAL_H
@@ -79,6 +79,9 @@ MUST_CHECK int dir_list_add(struct dir_list *l, const char *name, size_t len,
  * the reading early; the list then holds what came before.
  */
 MUST_CHECK int dir_list_read(struct dir_list *l, int fd);
+/* Open a directory for reading, without a trace in its access time where that
+ * is allowed. Return it, or -1 with errno. */
+MUST_CHECK int dir_open_quiet(int at, const char *name, int flags);
 /* Is the directory's CACHEDIR.TAG one? */
 bool dir_has_cache_tag(int fd);
 
@@ -94,6 +97,10 @@ struct scan_dir {
 	char *path; /* in the same block; "" for the top */
 };
 
+/* With one reference, taking over @fd. NULL: no memory; @fd stays open. */
+MUST_CHECK struct scan_dir *scan_dir_new(int fd, const void *key,
+					 size_t key_len, const void *path,
+					 size_t path_len);
 void scan_dir_put(struct scan_dir *d);
 
 struct scan_rec {

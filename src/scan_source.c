@@ -173,9 +173,9 @@ static int check_step(int at, const char *name, bool inside, const char *path)
 		return fd;
 	fd = -errno;
 	if (inside && (fd == -ENOTDIR || fd == -ELOOP))
-		return fail(-EINVAL, "source %s: it passes through the symbolic "
-			    "link %s, which another source holds as a link; "
-			    "name its real path", path, name);
+		return fail(-EINVAL, "source %s: it passes through the "
+			    "symbolic link %s, which another source holds as "
+			    "a link; name its real path", path, name);
 	return fail(fd, "source %s: %s: %s", path, name, strerror(-fd));
 }
 

@@ -71,51 +71,6 @@ struct walk {
 	struct dir_list list;
 };
 
-/* ---- directories ---- */
-
-static struct scan_dir *dir_new(int fd, const void *key, size_t key_len,
-				const void *path, size_t path_len)
-{
-	struct scan_dir *d = malloc(sizeof(*d) + key_len + path_len + 1);
-
-	if (!d)
-		return NULL;
-	atomic_init(&d->refs, 1);
-	d->fd = fd;
-	d->key_len = key_len;
-	d->path_len = path_len;
-	d->key = (uint8_t *)(d + 1);
-	d->path = (char *)d->key + key_len;
-	if (key_len)
-		memcpy(d->key, key, key_len);
-	if (path_len)
-		memcpy(d->path, path, path_len);
-	d->path[path_len] = '\0';
-	return d;
-}
-
-void scan_dir_put(struct scan_dir *d)
-{
-	if (!d || atomic_fetch_sub(&d->refs, 1) != 1)
-		return;
-	if (d->fd >= 0)
-		close(d->fd);
-	free(d);
-}
-
-/* Open a directory for reading, without a trace in its access time where
- * that is allowed. */
-static int open_quiet(int at, const char *name, int flags)
-{
-	int fd;
-
-	flags |= O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC;
-	fd = openat(at, name, flags | O_NOATIME);
-	if (fd < 0 && errno == EPERM)
-		fd = openat(at, name, flags);
-	return fd;
-}
-
 /* ---- handing out ---- */
 
 static int batch_flush(struct walk *w)
@@ -172,7 +127,8 @@ static int put_dir_error(struct walk *w, size_t key_len, size_t path_len,
 	int r;
 
 	if (len > 0) {
-		d = dir_new(-1, w->key.data, key_len, w->path.data, path_len);
+		d = scan_dir_new(-1, w->key.data, key_len, w->path.data,
+				 path_len);
 		if (!d)
 			return -ENOMEM;
 	}
@@ -430,7 +386,7 @@ static int level_reopen(struct walk *w, size_t i)
 		close(fd);
 		return -ESTALE;
 	}
-	lev->dir = dir_new(fd, NULL, 0, NULL, 0);
+	lev->dir = scan_dir_new(fd, NULL, 0, NULL, 0);
 	if (!lev->dir) {
 		close(fd);
 		return -ENOMEM;
@@ -467,7 +423,7 @@ static int level_open(struct walk *w, const struct walk_level *parent,
 	int fd;
 
 	if (lev->want == WANT_ALL)
-		fd = open_quiet(at, name, flags);
+		fd = dir_open_quiet(at, name, flags);
 	else
 		fd = openat(at, name,
 			    flags | O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -492,7 +448,7 @@ static int level_open(struct walk *w, const struct walk_level *parent,
 		close(fd);
 		return 1;
 	}
-	lev->dir = dir_new(fd, w->key.data, w->key.len, w->path.data,
+	lev->dir = scan_dir_new(fd, w->key.data, w->key.len, w->path.data,
 			   w->path.len);
 	if (!lev->dir) {
 		close(fd);

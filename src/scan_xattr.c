@@ -4,7 +4,7 @@
  *
  * There is no listxattrat(2) before Linux 6.13, and a file that is not to be
  * opened (a device, a link) has no descriptor that flistxattr(2) takes:
- * "/proc/self/fd/<directory>/<name>" names it without a second walk of the path.
+ * "/proc/self/fd/<directory>/<name>" names it without another walk of its path.
  */
 #include "config.h"
 

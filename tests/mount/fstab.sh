@@ -21,7 +21,9 @@ cleanup_fn umount "$sbin"
 mkdir "$tmp/source" "$tmp/mnt"
 echo content >"$tmp/source/file"
 new_vault
+chmod 755 "$tmp"	# as it is backed up, so will it be shown
 expect 0 vmb backup --vm web1 "$tmp/source"
+chmod 700 "$tmp"
 file=$tmp/mnt/vms/web1/latest/files$tmp/source/file
 mounts+=("$tmp/mnt")
 

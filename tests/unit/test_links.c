@@ -69,7 +69,7 @@ static void more_names_than_links(void **state)
 		assert_int_equal(k[i]->content.len, 7);
 		links_done(l, k[i]);
 	}
-	links_find(l, &a, &first);
+	assert_non_null(links_find(l, &a, &first));
 	assert_true(first);
 	links_free(l);
 }
@@ -98,7 +98,7 @@ static void many(void **state)
 	}
 	for (i = 0; i < 20000; i++) {
 		st = file(i % 3, i / 3, 2);
-		links_find(l, &st, &first);
+		assert_non_null(links_find(l, &st, &first));
 		assert_true(first);
 	}
 	links_free(l);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* make_golden DIR: make the vault of tests/golden in DIR, a new directory. */
+#include "config.h"
+
+#include "tests/unit/golden.h"
+
+#include <stdlib.h>
+
+#include "store/backend.h"
+#include "store/base/seam.h"
+
+static const char *dir;
+
+static void make(void **state)
+{
+	struct backend *b;
+
+	(void)state;
+	assert_ok(backend_create(dir, seam_system(), &b));
+	golden_make(b);
+	backend_close(b);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(make) };
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: make_golden DIR\n");
+		return 2;
+	}
+	dir = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a backup must bear: few descriptors, a damaged parent. */
+#include "config.h"
+
+#include "tests/unit/vaults.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/backend.h"
+#include "store/backend_mem.h"
+#include "store/format.h"
+#include "store/point.h"
+
+static struct vault_options new_vault(struct backend **out)
+{
+	struct vault_options o;
+	char id[33];
+
+	support_log_capture();
+	*out = backend_mem_new();
+	assert_non_null(*out);
+	o = vaults_options(NULL, *out, NULL, NULL);
+	assert_ok(vault_create(&o, 0, id));
+	return o;
+}
+
+/* @n directories of one file, in @dir. */
+static void make_dirs(const char *dir, unsigned int n)
+{
+	unsigned int i;
+
+	assert_int_equal(mkdir(dir, 0755), 0);
+	for (i = 0; i < n; i++) {
+		char path[4096];
+
+		snprintf(path, sizeof(path), "%s/%u", dir, i);
+		assert_int_equal(mkdir(path, 0755), 0);
+		snprintf(path, sizeof(path), "%s/%u/file", dir, i);
+		support_write(path, path, strlen(path));
+	}
+}
+
+struct last {
+	uint64_t entries, errors;
+	bool incomplete;
+};
+
+static struct last last_point(const struct vault_options *o)
+{
+	struct point_list *l;
+	struct last last;
+	struct vault *v;
+
+	assert_ok(vault_open(o, &v));
+	assert_ok(vault_points(v, &l));
+	assert_true(l->n > 0);
+	last.entries = l->points[l->n - 1]->entries;
+	last.errors = l->points[l->n - 1]->errors;
+	last.incomplete = l->points[l->n - 1]->incomplete;
+	point_list_put(l);
+	vault_close(v);
+	return last;
+}
+
+/* Readers lag behind the scan with one large file; the directories of the
+ * files that wait cannot all be kept open. */
+static void few_descriptors(void **state)
+{
+	const char *dir = support_path("%s/src", support_tmpdir_fast());
+	struct rlimit old, few;
+	struct vault_options o;
+	struct backend *b;
+	uint8_t *large = calloc(1, 20 << 20);
+	struct last last;
+	int r;
+
+	(void)state;
+	make_dirs(dir, 700);
+	support_write(support_path("%s/0/large", dir), large, 20 << 20);
+	free(large);
+	o = new_vault(&b);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	few.rlim_cur = 128;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	r = vaults_open_and_backup(&o, dir, NULL);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_ok(r);
+	last = last_point(&o);
+	assert_false(last.incomplete);
+	assert_true(last.entries > 1401);
+	backend_close(b);
+}
+
+/* Where the parent's tree ends in damage, files are read anew. */
+static void a_damaged_parent(void **state)
+{
+	const char *dir = support_path("%s/src", support_tmpdir_fast());
+	struct vault_options o;
+	struct backend *b;
+	size_t i, len;
+	struct last first, second;
+
+	(void)state;
+	make_dirs(dir, 3000);
+	o = new_vault(&b);
+	assert_ok(vaults_open_and_backup(&o, dir, NULL));
+	first = last_point(&o);
+	for (i = 0; i < backend_mem_nobjects(b); i++) {
+		const char *name = backend_mem_name(b, i);
+		uint8_t *data = backend_mem_data(b, name, &len);
+
+		/* The frames of a tree's pack: leaves, in order. */
+		if (strncmp(name, "pack/", 5) == 0 &&
+		    data[10] == OBJECT_TREE_PACK)
+			data[len / 2] ^= 1;
+	}
+	support_log_clear();
+	assert_ok(vaults_open_and_backup(&o, dir, NULL));
+	assert_said("the parent cannot be read to its end");
+	second = last_point(&o);
+	assert_int_equal(second.entries, first.entries);
+	backend_close(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(few_descriptors),
+		cmocka_unit_test(a_damaged_parent),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
