@@ -55,6 +55,8 @@ enum worker_state { WORKER_NONE, WORKER_READING, WORKER_BUSY, WORKER_PARKED };
 struct worker {
 	struct loop *loop; /* borrowed */
 	pthread_t thread;
+	atomic_int tid;
+	atomic_int client; /* the thread whose request was taken last */
 	_Atomic enum worker_state state;
 	atomic_uint_fast64_t turn; /* requests taken so far */
 	atomic_uint_fast64_t unique; /* of the request in hand; 0: none */
@@ -64,7 +66,7 @@ struct worker {
 	uint64_t taken; /* the unique that was taken away unanswered */
 	int taken_error;
 	/* The monitor's. */
-	uint64_t seen_turn;
+	uint64_t seen_turn; /* at its last tick */
 	atomic_bool held_up;
 	/* This thread's own. */
 	struct fuse_buf in;
@@ -83,7 +85,11 @@ struct loop {
 	struct fuse_session *se; /* borrowed */
 	struct loop_options options;
 	int ended_fd; /* owned */
-	int ticks_idle; /* the monitor's */
+	/* The monitor's. */
+	int ticks_idle;
+	int64_t ticked_ns;
+	uint64_t seen_switches;
+	atomic_uint_fast64_t switches; /* of clients, or requests that waited */
 	atomic_int nreading, nbusy, nheld;
 	atomic_bool monitor_sleeps, ending;
 	atomic_uint_fast64_t interrupted, late, helped;
@@ -373,8 +379,10 @@ static void serve(struct worker *w, const struct fuse_buf *in)
 	struct loop *l = w->loop;
 	const struct fuse_in_header *h = in->mem;
 
-	if (l->placement)
-		placement_follow(l->placement, (pid_t)h->pid);
+	if (w->client != (int)h->pid) {
+		w->client = (int)h->pid;
+		l->switches++;
+	}
 	begin_work(w, in);
 	fuse_session_process_buf(l->se, in);
 	end_work(w);
@@ -421,8 +429,10 @@ static void handle(struct worker *w)
 		return;
 	}
 	if (l->nreading == 0 && may_help(l) &&
-	    (is_long(&w->in) || more_waits(l)))
+	    (is_long(&w->in) || more_waits(l))) {
+		l->switches++;
 		wake_helper(l, false);
+	}
 	serve(w, &w->in);
 	if (l->naside > 0)
 		serve_aside(w);
@@ -460,6 +470,7 @@ static void *worker_main(void *arg)
 	bool parked = false;
 
 	self = w;
+	w->tid = gettid();
 	while (!l->ending) {
 		if (!parked && l->nreading > 0 && !more_waits(l)) {
 			park(w);
@@ -485,9 +496,10 @@ static void *worker_main(void *arg)
 /* ---- the monitor ---- */
 
 /* Note who is held up, and answer for those whose time is over. */
-static void inspect(struct loop *l, struct worker *w, int64_t now)
+static void inspect(struct loop *l, struct worker *w, uint64_t turn,
+		    int64_t now)
 {
-	uint64_t turn = w->turn, unique = w->unique;
+	uint64_t unique = w->unique;
 
 	if (w->state != WORKER_BUSY || unique == 0)
 		return;
@@ -498,7 +510,6 @@ static void inspect(struct loop *l, struct worker *w, int64_t now)
 		if (w->unique == 0 && atomic_exchange(&w->held_up, false))
 			l->nheld--;
 	}
-	w->seen_turn = turn;
 	if (l->options.deadline_ns > 0 &&
 	    now - w->since_ns > l->options.deadline_ns &&
 	    take_away(w, unique, EIO)) {
@@ -510,24 +521,52 @@ static void inspect(struct loop *l, struct worker *w, int64_t now)
 	}
 }
 
-/* One look at all. Return whether there was any work. */
-static bool tick(struct loop *l, uint64_t *turns)
+static void place(struct loop *l, struct placement_look *look)
 {
+	struct timespec t;
+	int64_t now;
+	uint64_t switches = l->switches;
+
+	if (!l->placement)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now = t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+	look->ns = now - l->ticked_ns;
+	l->ticked_ns = now;
+	if (switches != l->seen_switches)
+		look->client = 0;
+	l->seen_switches = switches;
+	placement_tick(l->placement, look);
+}
+
+/* One look at all. Return whether there was any work. */
+static bool tick(struct loop *l)
+{
+	struct placement_look look = { 0 };
 	int64_t now = now_ns();
-	uint64_t sum = 0;
-	unsigned int i;
+	unsigned int i, nserving = 0;
 	bool busy = false;
 
 	for (i = 0; i < THREADS_MAX; i++) {
-		inspect(l, &l->workers[i], now);
-		sum += l->workers[i].turn;
-		busy |= l->workers[i].state == WORKER_BUSY;
+		struct worker *w = &l->workers[i];
+		uint64_t turn = w->turn;
+
+		inspect(l, w, turn, now);
+		busy |= w->state == WORKER_BUSY;
+		if (turn == w->seen_turn)
+			continue;
+		nserving++;
+		look.requests += turn - w->seen_turn;
+		look.worker = w->tid;
+		look.client = w->client;
+		w->seen_turn = turn;
 	}
+	if (nserving > 1)
+		look.worker = 0;
+	place(l, &look);
 	if (l->nreading == 0 && l->nheld > 0 && l->nheld == l->nbusy)
 		wake_helper(l, true);
-	busy |= sum != *turns;
-	*turns = sum;
-	return busy;
+	return busy || nserving > 0;
 }
 
 static void monitor_wait(struct loop *l)
@@ -552,11 +591,10 @@ static void monitor_wait(struct loop *l)
 static void *monitor_main(void *arg)
 {
 	struct loop *l = arg;
-	uint64_t turns = 0;
 
 	while (!l->ending) {
 		monitor_wait(l);
-		l->ticks_idle = tick(l, &turns) ? 0 : l->ticks_idle + 1;
+		l->ticks_idle = tick(l) ? 0 : l->ticks_idle + 1;
 	}
 	SCOPED_LOCK(&l->lock);
 	l->nalive--;

@@ -630,7 +630,8 @@ static int walk(struct run *r)
 	}
 	/* What the parent has behind the last entry is gone. */
 	if (!r->old_end && r->parent) {
-		r->differs |= !r->old_met || cursor_next(&r->old) == 0;
+		r->differs |= !r->old_met ||
+			      cursor_next(&r->old) != -ENOENT;
 		r->old_end = true;
 	}
 	return err < 0 ? err : drain(r, 0);

@@ -61,10 +61,10 @@ static int report(struct cmd_context *ctx, const struct args *a,
 		       " it nothing in the\nvault can be read again.\n",
 		       a->new_key_file);
 	else
-		printf("\nRemember the password: without it nothing in the"
-		       " vault can be read again.\n");
-	printf("The vault's key slots are as precious as the password; keep"
-	       " a copy of them with\n    vmbackup -r %s key export FILE\n",
+		printf("\nKeep the password or key file safe: without it"
+		       " nothing in the vault can be\nread again.\n");
+	printf("The vault's key slots are as precious; keep a copy of them"
+	       " with\n    vmbackup -r %s key export FILE\n",
 	       url);
 	return 0;
 }

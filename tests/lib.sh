@@ -116,12 +116,18 @@ cleanup_fn() {
 	cleanups+=("$(printf '%q ' "$@")")
 }
 
+# Called before anything is unmounted; a test may say what to do.
+before_cleanup() {
+	:
+}
+
 cleanup() {
 	local status=$? i dir pid
 	trap - EXIT
 	trap '' INT TERM
 	set +eu
 	cd /
+	before_cleanup
 	for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
 		dir=${mounts[i]}
 		if is_mounted "$dir"; then

@@ -532,7 +532,8 @@ def main():
     p.add_argument("--json", metavar="FILE", help="write the figures there")
     args = p.parse_args()
     want = set(args.rows.split(",")) if args.rows else {r[0] for r in ROWS}
-    only = args.only.split(",") if args.only else None
+    only = args.only.replace("ours", Ours.name).split(",") if (
+        args.only) else None
     known = {c.name for c in CONTESTANTS}
     if want - {r[0] for r in ROWS} or set(only or ()) - known:
         p.error("no such row or contestant")

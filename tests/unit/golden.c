@@ -96,8 +96,8 @@ static void extent(struct golden *g, enum extent_type type, uint64_t len,
 	if (type == EXTENT_DATA && len <= FORMAT_SMALL_CHUNK)
 		assert_ok(bundle_add(g->bundle, CHUNK_DATA, data, len, &e.id));
 	else if (type == EXTENT_DATA)
-		assert_ok(writer_chunk(g->writer, CHUNK_DATA, data, len,
-				       &e.id));
+		assert_ok(
+			writer_chunk(g->writer, CHUNK_DATA, data, len, &e.id));
 	assert_ok(content_builder_add(g->content, &e));
 }
 
@@ -314,7 +314,7 @@ void golden_make(struct backend *b)
 	begin(&g);
 	add_top(&g);
 	add_odd(&g);
-	add_small(&g, "changed", "the second point has this");
+	add_small(&g, "different", "the second point has this");
 	end(&g, START_NS + INT64_C(3600000000000), "second");
 	vault_close(g.vault);
 	seam_fault_release(&f);

@@ -104,9 +104,9 @@ static void make(struct extents *x, size_t n, uint64_t seed)
 	memset(x, 0, sizeof(*x));
 	x->list = alloc_array(n + 1, sizeof(*x->list));
 	while (x->n < n) {
-		type = type != EXTENT_DATA || dice(3)
-			       ? EXTENT_DATA
-			       : dice(2) ? EXTENT_HOLE : EXTENT_ZERO;
+		type = type != EXTENT_DATA || dice(3) ? EXTENT_DATA
+		       : dice(2)		      ? EXTENT_HOLE
+						      : EXTENT_ZERO;
 		add(x, type,
 		    1 + dice(type == EXTENT_DATA ? FORMAT_CHUNK_MAX
 						 : UINT64_C(1) << 34));
@@ -219,7 +219,8 @@ static void assert_found(struct scene *s, const struct extents *x,
 	for (hole = 0; hole < 2; hole++) {
 		r = oracle_seek(x, off, hole, &want);
 		assert_result(content_seek(s->vault, c->data, c->len, x->size,
-					   off, hole, &got), r);
+					   off, hole, &got),
+			      r);
 		if (r == 0)
 			assert_int_equal(got, want);
 	}
@@ -250,15 +251,18 @@ static void assert_reads(struct scene *s, const struct extents *x,
 		assert_found(s, x, c, dice(x->size));
 	}
 	assert_result(content_seek(s->vault, c->data, c->len, x->size, x->size,
-				   true, &at), -ENXIO);
+				   true, &at),
+		      -ENXIO);
 	assert_result(content_seek(s->vault, c->data, c->len, x->size,
-				   UINT64_MAX, false, &at), -ENXIO);
+				   UINT64_MAX, false, &at),
+		      -ENXIO);
 }
 
 static void built_and_found(void **state)
 {
-	static const size_t sizes[] = { 0, 1, 2, 15, 16, 17, 18, 63, 64, 65,
-					1023, 1024, 1025, 1026, 3000, 90000 };
+	static const size_t sizes[] = { 0,    1,    2,	  15,	16,   17,
+					18,   63,   64,	  65,	1023, 1024,
+					1025, 1026, 3000, 90000 };
 	struct scene *s = *state;
 	size_t i, len;
 
@@ -269,8 +273,9 @@ static void built_and_found(void **state)
 		make(&x, sizes[i], i);
 		build(s, &x, &c);
 		commit(s);
-		assert_int_equal(c.data[0],
-				 sizes[i] == 0 ? 0 : sizes[i] <= 16 ? 1 : 2);
+		assert_int_equal(c.data[0], sizes[i] == 0    ? 0
+					    : sizes[i] <= 16 ? 1
+							     : 2);
 		assert_reads(s, &x, &c);
 		for (len = 0; len < c.len; len++) {
 			uint8_t *copy = malloc(len + 1);
@@ -339,8 +344,8 @@ static void a_change_in_the_middle(void **state)
 	writer_stats(s->writer, &before);
 	for (i = 0; i < x.n; i++)
 		if (x.list[i].type == EXTENT_DATA)
-			x.list[i].len = MIN(x.list[i].len,
-					    (uint64_t)FORMAT_CHUNK_MAX);
+			x.list[i].len =
+				MIN(x.list[i].len, (uint64_t)FORMAT_CHUNK_MAX);
 	build(s, &x, &c);
 	writer_stats(s->writer, &after);
 	assert_true(after.chunks_new - before.chunks_new <= 8);
@@ -364,13 +369,14 @@ static void sparse_without_end(void **state)
 	assert_int_equal(content_allocated(c.data, c.len), 4096);
 	memset(zeros, 1, sizeof(zeros));
 	assert_ok(content_read(s->vault, c.data, c.len, x.size,
-			       64 * tib - sizeof(zeros), zeros,
-			       sizeof(zeros)));
+			       64 * tib - sizeof(zeros), zeros, sizeof(zeros)));
 	assert_int_equal(zeros[0] | zeros[99], 0);
 	assert_result(content_read(s->vault, c.data, c.len, x.size,
-				   64 * tib - 50, zeros, 100), -EBADMSG);
+				   64 * tib - 50, zeros, 100),
+		      -EBADMSG);
 	assert_result(content_read(s->vault, c.data, c.len, x.size, UINT64_MAX,
-				   zeros, 100), -EBADMSG);
+				   zeros, 100),
+		      -EBADMSG);
 	free(x.list);
 }
 
@@ -434,11 +440,15 @@ static void malformed(void **state)
 		{ "longer than the file", 1, { 1, 1, 2, 1 }, 4 },
 		{ "shorter than the file", 3, { 1, 1, 2, 1 }, 4 },
 		{ "an id that ends", 1, { 1, 1, 1, 0, 9, 9 }, 6 },
-		{ "seventeen extents", 17,
+		{ "seventeen extents",
+		  17,
 		  { 1, 17, 1, 1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 2,
-		    1, 1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 2, 1, 1 }, 36 },
-		{ "a chunk too long", (FORMAT_CHUNK_MAX + 1),
-		  { 1, 1, 0x81, 0x80, 0x80, 8, 0 }, 39 },
+		    1, 1,  1, 2, 1, 1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 2, 1, 1 },
+		  36 },
+		{ "a chunk too long",
+		  (FORMAT_CHUNK_MAX + 1),
+		  { 1, 1, 0x81, 0x80, 0x80, 8, 0 },
+		  39 },
 		{ "a map of nothing", 0, { 2, 0, 0 }, 35 },
 		{ "a map too high", 9, { 2, 7, 0 }, 35 },
 		{ "more allocated than the size", 9, { 2, 0, 10 }, 35 },

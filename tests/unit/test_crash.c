@@ -220,8 +220,8 @@ static unsigned long fail_at(unsigned long n, enum seam_fault_action action,
 				 seam_fault_name(f.hit), err);
 		/* A lost reply of the very last call is all that can leave
 		 * a point that nobody was promised. */
-		if (action == SEAM_FAULT_FAIL_AFTER || f.hit == SEAM_FAULT_FSYNC ||
-		    f.hit == SEAM_FAULT_CLOSE)
+		if (action == SEAM_FAULT_FAIL_AFTER ||
+		    f.hit == SEAM_FAULT_FSYNC || f.hit == SEAM_FAULT_CLOSE)
 			assert_true(points == 1 || points == 2);
 		else
 			assert_int_equal(points, 1);
@@ -305,9 +305,8 @@ static void assert_survives(struct seam_crash *c, int base, unsigned int states,
 	size_t cut, last = seam_crash_length(c);
 	unsigned int i;
 
-	for (cut = 0; cut <= last; cut = cut < last && cut + step > last
-						 ? last
-						 : cut + step) {
+	for (cut = 0; cut <= last;
+	     cut = cut < last && cut + step > last ? last : cut + step) {
 		for (i = 0; i < states; i++)
 			if (broken(c, cut, i, base))
 				fail_msg("cut %zu of %zu (%s), state %u", cut,
@@ -464,8 +463,8 @@ static void power_cut_after_reuse(void **state)
 		c = seam_crash_new(top, NULL);
 		seam_fault_init(&f, seam_crash_seam(c));
 		/* Dead: nothing that it tries happens any more. */
-		seam_fault_only(&f, 1 << SEAM_FAULT_FSYNC |
-					    1 << SEAM_FAULT_LINKAT);
+		seam_fault_only(&f,
+				1 << SEAM_FAULT_FSYNC | 1 << SEAM_FAULT_LINKAT);
 		seam_fault_at(&f, n, SEAM_FAULT_FAIL, -EIO, true);
 		o = vaults_options(vault, NULL, &f.seam, NULL);
 		done = vaults_open_and_backup(&o, scene.expected.dir, NULL) ==

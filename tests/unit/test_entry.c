@@ -124,7 +124,7 @@ static void every_kind(void **state)
 {
 	static const uint32_t modes[] = { S_IFREG | 0644, S_IFDIR | 01777,
 					  S_IFLNK | 0777, S_IFIFO | 0600,
-					  S_IFSOCK, S_IFCHR | 0660,
+					  S_IFSOCK,	  S_IFCHR | 0660,
 					  S_IFBLK | 0660, S_IFREG | 07777 };
 	size_t i;
 
@@ -230,11 +230,17 @@ static void what_cannot_be(void **state)
 
 static void names(void **state)
 {
-	static const struct { const char *name; size_t len; bool ok; } t[] = {
-		{ "", 0, false }, { ".", 1, false }, { "..", 2, false },
-		{ "...", 3, true }, { ".a", 2, true }, { "a/b", 3, false },
-		{ "/", 1, false }, { "a\0b", 3, false }, { "\n", 1, true },
-		{ "\1\2\377", 3, true }, { " ", 1, true },
+	static const struct {
+		const char *name;
+		size_t len;
+		bool ok;
+	} t[] = {
+		{ "", 0, false },   { ".", 1, false },
+		{ "..", 2, false }, { "...", 3, true },
+		{ ".a", 2, true },  { "a/b", 3, false },
+		{ "/", 1, false },  { "a\0b", 3, false },
+		{ "\n", 1, true },  { "\1\2\377", 3, true },
+		{ " ", 1, true },
 	};
 	size_t i;
 
@@ -246,14 +252,18 @@ static void names(void **state)
 		e.name = (const uint8_t *)t[i].name;
 		e.name_len = (uint32_t)t[i].len;
 		/* Whether the nameless one stands at the top, the tree says. */
-		assert_result(encoded(&e), t[i].ok || t[i].len == 0 ? 0
-								    : -EBADMSG);
+		assert_result(encoded(&e),
+			      t[i].ok || t[i].len == 0 ? 0 : -EBADMSG);
 	}
 }
 
 static void lists_of_attributes(void **state)
 {
-	static const struct { const char *what, *b; size_t len; int r; } t[] = {
+	static const struct {
+		const char *what, *b;
+		size_t len;
+		int r;
+	} t[] = {
 		{ "two", (const char *)xattrs, XATTRS_LEN, 0 },
 		{ "nothing", "", 0, -EBADMSG },
 		{ "none", "\0", 1, -EBADMSG },

@@ -124,13 +124,15 @@ static void boxes_truncated_and_extended(void **state)
 
 		memcpy(copy, box.data, len);
 		assert_result(open_box(ring, copy, len, OBJECT_POINT,
-				       "point/1"), -EBADMSG);
+				       "point/1"),
+			      -EBADMSG);
 		assert_said("point/1");
 		free(copy);
 	}
 	buf_put_u8(&box, 0);
 	assert_result(open_box(ring, box.data, box.len, OBJECT_POINT,
-			       "point/1"), -EBADMSG);
+			       "point/1"),
+		      -EBADMSG);
 }
 
 static void every_flipped_bit_of_a_box(void **state)
@@ -166,13 +168,16 @@ static void boxes_out_of_place(void **state)
 	(void)state;
 	seal(NULL, 0, "plain", 5, &box);
 	assert_result(open_box(ring, box.data, box.len, OBJECT_COMMIT,
-			       "point/1"), -EBADMSG);
+			       "point/1"),
+		      -EBADMSG);
 	assert_said("where type");
 	assert_result(open_box(ring, box.data, box.len, OBJECT_POINT,
-			       "point/2"), -EBADMSG);
+			       "point/2"),
+		      -EBADMSG);
 	assert_said("not sealed for this vault under this name");
 	assert_result(open_box(other_ring, box.data, box.len, OBJECT_POINT,
-			       "point/1"), -EBADMSG);
+			       "point/1"),
+		      -EBADMSG);
 	assert_said("another vault");
 	/* Under a slot's key: silent, for others will be tried. */
 	assert_ok(format_parse_box(box.data, box.len, OBJECT_POINT, "point/1",
@@ -191,7 +196,8 @@ static void boxes_too_large(void **state)
 	(void)state;
 	assert_result(format_seal_box(ring, NULL, NULL, seam_system(),
 				      OBJECT_INDEX, "index/1", NULL, 0, large,
-				      FORMAT_BOX_MAX + 1, &box), -EMSGSIZE);
+				      FORMAT_BOX_MAX + 1, &box),
+		      -EMSGSIZE);
 	assert_result(format_seal_box(ring, NULL, NULL, seam_system(),
 				      OBJECT_INDEX, "index/1", large,
 				      FORMAT_CLEAR_MAX + 1, NULL, 0, &box),
@@ -316,8 +322,7 @@ static void frames_that_cannot_be(void **state)
 		AUTO_BUF struct buf b = BUF_INIT;
 
 		format_put_dir(&b, &dir);
-		if (format_get_dir(b.data, b.len, "p", true, &back) !=
-		    -EBADMSG)
+		if (format_get_dir(b.data, b.len, "p", true, &back) != -EBADMSG)
 			fail_msg("frame %zu: accepted", i);
 	}
 }
@@ -382,11 +387,19 @@ static void trailers(void **state)
 static void pack_names(void **state)
 {
 	static const char *const bad[] = {
-		"", SID, SID "-1", SID "-1-", SID "--" HASH, SID "-x-" HASH,
-		SID "-1-" SID, SID "-1-" HASH "0", SID "-12345678901-" HASH,
+		"",
+		SID,
+		SID "-1",
+		SID "-1-",
+		SID "--" HASH,
+		SID "-x-" HASH,
+		SID "-1-" SID,
+		SID "-1-" HASH "0",
+		SID "-12345678901-" HASH,
 		"0123456789abcdeF0123456789abcdef-1-" HASH,
 		"0123456789abcdeg0123456789abcdef-1-" HASH,
-		SID "-1-" HASH "/", "/" SID "-1-" HASH,
+		SID "-1-" HASH "/",
+		"/" SID "-1-" HASH,
 	};
 	char out[OBJECT_NAME_MAX];
 	uint8_t hash[CRYPT_SHA256_LEN];

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "tests/unit/support.h"
+#include "tests/unit/trees.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,18 +17,17 @@
 #include "store/backend_mem.h"
 #include "store/format.h"
 #include "store/node.h"
-#include "store/point.h"
 #include "store/tree.h"
 #include "store/vault.h"
 #include "store/vault_internal.h"
 #include "store/writer.h"
-#include "tests/unit/vaults.h"
 
 /* ---- keys ---- */
 
 static void keys_and_paths(void **state)
 {
-	static const char *const paths[] = { "/", "/a", "/a/b", "/\x01/\x02\x01",
+	static const char *const paths[] = { "/",	    "/a",
+					     "/a/b",	    "/\x01/\x02\x01",
 					     "/\xff/.../ ", "/a\x02" };
 	size_t i;
 
@@ -72,12 +71,14 @@ static void paths_are_cleaned_or_refused(void **state)
 /* "a/x" before "a.b/x" before what the bytes 0, 1 and 2 in names would mix. */
 static void order_is_by_directory_then_name(void **state)
 {
-	static const struct { const char *dir, *name; } sorted[] = {
-		{ "/", "a" }, { "/", "a.b" }, { "/", "z" },
-		{ "/\x01", "a" }, { "/\x01/b", "a" }, { "/\x02", "a" },
-		{ "/a", "b" }, { "/a", "c" }, { "/a/b", "a" },
-		{ "/a/\xff", "a" }, { "/a\x01", "a" }, { "/a\x02", "a" },
-		{ "/a.b", "a" }, { "/b", "" },
+	static const struct {
+		const char *dir, *name;
+	} sorted[] = {
+		{ "/", "a" },	    { "/", "a.b" },	{ "/", "z" },
+		{ "/\x01", "a" },   { "/\x01/b", "a" }, { "/\x02", "a" },
+		{ "/a", "b" },	    { "/a", "c" },	{ "/a/b", "a" },
+		{ "/a/\xff", "a" }, { "/a\x01", "a" },	{ "/a\x02", "a" },
+		{ "/a.b", "a" },    { "/b", "" },
 	};
 	size_t i, k;
 
@@ -101,244 +102,6 @@ static void order_is_by_directory_then_name(void **state)
 	}
 }
 
-/* ---- the oracle ---- */
-
-struct item {
-	uint8_t *key; /* directory key, name: in one piece; owned */
-	uint16_t key_len, name_len;
-	uint32_t value; /* goes into mtime */
-};
-
-struct items {
-	struct item *list;
-	size_t n, cap;
-};
-
-static const uint8_t *item_name(const struct item *i)
-{
-	return i->key + i->key_len;
-}
-
-static int compare_items(const void *a, const void *b)
-{
-	const struct item *x = a, *y = b;
-
-	return tree_compare(x->key, x->key_len, item_name(x), x->name_len,
-			    y->key, y->key_len, item_name(y), y->name_len);
-}
-
-static void items_add(struct items *s, const uint8_t *key, size_t key_len,
-		      const void *name, size_t name_len, uint32_t value)
-{
-	struct item *i;
-
-	if (s->n == s->cap) {
-		s->cap = s->cap ? 2 * s->cap : 256;
-		s->list = reallocarray(s->list, s->cap, sizeof(*s->list));
-		assert_non_null(s->list);
-	}
-	i = &s->list[s->n++];
-	i->key = malloc(key_len + name_len + 1);
-	assert_non_null(i->key);
-	memcpy(i->key + key_len, name, name_len);
-	if (key_len)
-		memcpy(i->key, key, key_len);
-	i->key_len = (uint16_t)key_len;
-	i->name_len = (uint16_t)name_len;
-	i->value = value;
-}
-
-static void items_sort(struct items *s)
-{
-	size_t i, n = 0;
-
-	if (s->n)
-		qsort(s->list, s->n, sizeof(*s->list), compare_items);
-	for (i = 0; i < s->n; i++) {
-		if (n && compare_items(&s->list[n - 1], &s->list[i]) == 0)
-			free(s->list[i].key);
-		else
-			s->list[n++] = s->list[i];
-	}
-	s->n = n;
-}
-
-static void items_copy(struct items *to, const struct items *from)
-{
-	size_t i;
-
-	memset(to, 0, sizeof(*to));
-	for (i = 0; i < from->n; i++) {
-		const struct item *x = &from->list[i];
-
-		items_add(to, x->key, x->key_len, item_name(x), x->name_len,
-			  x->value);
-	}
-}
-
-static void items_remove(struct items *s, size_t i)
-{
-	free(s->list[i].key);
-	memmove(&s->list[i], &s->list[i + 1],
-		(s->n - i - 1) * sizeof(*s->list));
-	s->n--;
-}
-
-static void items_release(struct items *s)
-{
-	while (s->n > 0)
-		free(s->list[--s->n].key);
-	free(s->list);
-	memset(s, 0, sizeof(*s));
-}
-
-static uint64_t rng;
-
-static uint32_t dice(uint32_t sides)
-{
-	rng = rng * UINT64_C(6364136223846793005) + 1442695040888963407;
-	return (uint32_t)(rng >> 33) % sides;
-}
-
-/* A name of bytes that are hard on keys; no '/', no NUL, not "." or "..". */
-static size_t random_name(uint8_t *out)
-{
-	static const uint8_t hard[] = { 1, 2, 3, ' ', '.', 'a', 'b', 0xff };
-	size_t n = dice(50) ? 1 + dice(8) : 1 + dice(255), i;
-
-	for (i = 0; i < n; i++) {
-		out[i] = dice(3) ? hard[dice(sizeof(hard))]
-				 : (uint8_t)(1 + dice(255));
-		if (out[i] == '/')
-			out[i] = '0';
-	}
-	if (!entry_name_ok(out, n))
-		out[0] = 'x';
-	return n;
-}
-
-static void random_items(struct items *s, size_t n, uint64_t seed)
-{
-	AUTO_BUF struct buf dir = BUF_INIT;
-	uint8_t name[256];
-
-	rng = seed;
-	memset(s, 0, sizeof(*s));
-	items_add(s, NULL, 0, "", 0, 0);
-	while (s->n < n) {
-		size_t len = random_name(name);
-
-		items_add(s, dir.data, dir.len, name, len, dice(1000000));
-		/* Down, up, or on. */
-		if (dice(12) == 0 && dir.len < 2000)
-			tree_key_push(&dir, name, len);
-		else if (dice(10) == 0)
-			tree_key_pop(&dir);
-	}
-	items_sort(s);
-}
-
-static struct entry entry_of(const struct item *i)
-{
-	return (struct entry){
-		.name = item_name(i),
-		.name_len = i->name_len,
-		.mode = S_IFDIR | 0755,
-		.nlink = 1,
-		.mtime.sec = i->value,
-		.ino = 7,
-	};
-}
-
-/* ---- a vault to build in ---- */
-
-struct scene {
-	struct backend *backend;
-	struct vault_options options;
-	struct vault *vault;
-	struct writer *writer;
-};
-
-static int setup(void **state)
-{
-	struct scene *s = calloc(1, sizeof(*s));
-	struct writer_options wo = { .level = 1, .threads = 1 };
-	char id[33];
-
-	support_log_capture();
-	s->backend = backend_mem_new();
-	s->options = vaults_options(NULL, s->backend, NULL, NULL);
-	assert_ok(vault_create(&s->options, 0, id));
-	assert_ok(vault_open(&s->options, &s->vault));
-	assert_ok(writer_begin(s->vault, &wo, &s->writer));
-	*state = s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct scene *s = *state;
-
-	writer_free(s->writer);
-	vault_close(s->vault);
-	backend_close(s->backend);
-	free(s);
-	return 0;
-}
-
-static void build(struct scene *s, const struct items *items, struct id *root)
-{
-	struct tree_builder *b = tree_builder_new(s->writer);
-	uint64_t entries;
-	size_t i;
-
-	assert_non_null(b);
-	for (i = 0; i < items->n; i++) {
-		struct entry e = entry_of(&items->list[i]);
-
-		assert_ok(tree_builder_add(b, items->list[i].key,
-					   items->list[i].key_len, &e));
-	}
-	assert_ok(tree_builder_finish(b, root, &entries));
-	assert_int_equal(entries, items->n);
-	tree_builder_free(b);
-}
-
-static uint64_t nodes_written(struct scene *s)
-{
-	struct writer_stats stats;
-
-	writer_stats(s->writer, &stats);
-	return stats.chunks_new;
-}
-
-static uint64_t nodes_read(struct scene *s)
-{
-	struct vault_stats stats;
-
-	vault_stats(s->vault, &stats);
-	return stats.nodes_decoded;
-}
-
-/* Make what was built readable, with cold caches. */
-static void reopen(struct scene *s)
-{
-	struct writer_options wo = { .level = 1, .threads = 1 };
-	struct point *p = point_new();
-
-	assert_non_null(p);
-	p->vm = strdup("m");
-	p->host = strdup("h");
-	p->program = strdup("test");
-	assert_ok(writer_commit(s->writer, p));
-	point_free(p);
-	writer_free(s->writer);
-	s->writer = NULL;
-	vault_close(s->vault);
-	assert_ok(vault_open(&s->options, &s->vault));
-	assert_ok(writer_begin(s->vault, &wo, &s->writer));
-}
-
 /* ---- reading ---- */
 
 static void assert_at(const struct cursor *c, const struct items *items,
@@ -354,7 +117,8 @@ static void assert_at(const struct cursor *c, const struct items *items,
 	assert_int_equal(c->total, items->n);
 	assert_int_equal(tree_compare(key, len, e.name, e.name_len, want->key,
 				      want->key_len, item_name(want),
-				      want->name_len), 0);
+				      want->name_len),
+			 0);
 	assert_int_equal(e.mtime.sec, want->value);
 }
 
@@ -366,7 +130,7 @@ static size_t oracle_seek(const struct items *items, const struct item *place)
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
 
-		if (compare_items(&items->list[mid], place) < 0)
+		if (items_compare(&items->list[mid], place) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -374,7 +138,7 @@ static size_t oracle_seek(const struct items *items, const struct item *place)
 	return lo;
 }
 
-static void read_back(struct scene *s, const struct items *items,
+static void read_back(struct trees *s, const struct items *items,
 		      const struct id *root)
 {
 	struct cursor c = { 0 };
@@ -397,7 +161,7 @@ static void read_back(struct scene *s, const struct items *items,
 	for (k = 0; items->n && k < 300; k++) {
 		const struct item *it;
 
-		i = dice((uint32_t)items->n);
+		i = trees_dice((uint32_t)items->n);
 		it = &items->list[i];
 		assert_ok(tree_at(s->vault, root, i, &c));
 		assert_at(&c, items, i);
@@ -407,9 +171,11 @@ static void read_back(struct scene *s, const struct items *items,
 	}
 	/* What need not be there. */
 	for (k = 0; k < 300; k++) {
-		struct item place = { .name_len = (uint16_t)random_name(name) };
+		struct item place = { .name_len = (uint16_t)trees_random_name(
+					      name) };
 		const struct item *near =
-			items->n ? &items->list[dice((uint32_t)items->n)] : NULL;
+			items->n ? &items->list[trees_dice((uint32_t)items->n)]
+				 : NULL;
 		static uint8_t key[TREE_KEY_MAX + 256];
 
 		place.key_len = near ? near->key_len : 0;
@@ -425,7 +191,7 @@ static void read_back(struct scene *s, const struct items *items,
 			assert_at(&c, items, i);
 		r = tree_lookup(s->vault, root, key, place.key_len, name,
 				place.name_len, &c);
-		assert_result(r, i < items->n && compare_items(&items->list[i],
+		assert_result(r, i < items->n && items_compare(&items->list[i],
 							       &place) == 0
 					 ? 0
 					 : -ENOENT);
@@ -435,9 +201,11 @@ static void read_back(struct scene *s, const struct items *items,
 
 static void built_and_read(void **state)
 {
-	static const size_t sizes[] = { 0, 1, 2, 63, 64, 65, 255, 256, 257,
-					1000, 1024, 1025, 5000, 100000 };
-	struct scene *s = *state;
+	static const size_t sizes[] = {
+		0,   1,	  2,	63,   64,   65,	  255,
+		256, 257, 1000, 1024, 1025, 5000, 100000
+	};
+	struct trees *s = *state;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -445,9 +213,9 @@ static void built_and_read(void **state)
 		struct id root;
 
 		if (sizes[i])
-			random_items(&items, sizes[i], i + 1);
-		build(s, &items, &root);
-		reopen(s);
+			items_random(&items, sizes[i], i + 1);
+		trees_build(s, &items, &root);
+		trees_reopen(s);
 		read_back(s, &items, &root);
 		items_release(&items);
 	}
@@ -456,7 +224,7 @@ static void built_and_read(void **state)
 /* Directories whose own keys are long: nodes end by size, too. */
 static void long_keys(void **state)
 {
-	struct scene *s = *state;
+	struct trees *s = *state;
 	AUTO_BUF struct buf dir = BUF_INIT;
 	struct items items = { 0 };
 	uint8_t name[255];
@@ -470,18 +238,18 @@ static void long_keys(void **state)
 		tree_key_push(&dir, name, sizeof(name));
 	}
 	items_sort(&items);
-	build(s, &items, &root);
-	reopen(s);
+	trees_build(s, &items, &root);
+	trees_reopen(s);
 	read_back(s, &items, &root);
 	items_release(&items);
 }
 
 static void out_of_order_is_refused(void **state)
 {
-	struct scene *s = *state;
+	struct trees *s = *state;
 	struct tree_builder *b = tree_builder_new(s->writer);
 	struct item one = { (uint8_t *)strdup("b"), 0, 1, 0 };
-	struct entry e = entry_of(&one);
+	struct entry e = items_entry(&one);
 
 	assert_non_null(b);
 	assert_ok(tree_builder_add(b, NULL, 0, &e));
@@ -503,36 +271,36 @@ static void out_of_order_is_refused(void **state)
 
 static void same_entries_same_root(void **state)
 {
-	struct scene *s = *state;
+	struct trees *s = *state;
 	struct items items;
 	struct id a, b;
 	uint64_t before;
 
-	random_items(&items, 20000, 3);
-	build(s, &items, &a);
-	before = nodes_written(s);
-	build(s, &items, &b);
+	items_random(&items, 20000, 3);
+	trees_build(s, &items, &a);
+	before = trees_nodes_written(s);
+	trees_build(s, &items, &b);
 	assert_true(id_equal(&a, &b));
-	assert_int_equal(nodes_written(s), before);
+	assert_int_equal(trees_nodes_written(s), before);
 	items_release(&items);
 }
 
 static void an_attribute_moves_no_boundary(void **state)
 {
-	struct scene *s = *state;
+	struct trees *s = *state;
 	struct items items;
 	struct id a, b;
 	size_t i;
 
-	random_items(&items, 100000, 4);
-	build(s, &items, &a);
+	items_random(&items, 100000, 4);
+	trees_build(s, &items, &a);
 	for (i = 0; i < 20; i++) {
-		uint64_t before = nodes_written(s);
+		uint64_t before = trees_nodes_written(s);
 
-		items.list[dice((uint32_t)items.n)].value += 1000000;
-		build(s, &items, &b);
+		items.list[trees_dice((uint32_t)items.n)].value += 1000000;
+		trees_build(s, &items, &b);
 		assert_false(id_equal(&a, &b));
-		assert_true(nodes_written(s) - before <= HEIGHT);
+		assert_true(trees_nodes_written(s) - before <= HEIGHT);
 		a = b;
 	}
 	items_release(&items);
@@ -540,174 +308,37 @@ static void an_attribute_moves_no_boundary(void **state)
 
 static void few_entries_few_nodes(void **state)
 {
-	struct scene *s = *state;
+	struct trees *s = *state;
 	struct items items;
 	struct id root, back;
 	uint64_t before;
 	size_t i, at;
 	struct item gone;
 
-	random_items(&items, 100000, 5);
-	build(s, &items, &root);
+	items_random(&items, 100000, 5);
+	trees_build(s, &items, &root);
 	for (i = 0; i < 20; i++) {
-		at = 1 + dice((uint32_t)items.n - 1);
+		at = 1 + trees_dice((uint32_t)items.n - 1);
 		gone = items.list[at];
 		memmove(&items.list[at], &items.list[at + 1],
 			(items.n - at - 1) * sizeof(gone));
 		items.n--;
-		before = nodes_written(s);
-		build(s, &items, &back);
+		before = trees_nodes_written(s);
+		trees_build(s, &items, &back);
 		/* On each level the node, and until boundaries meet again a
 		 * neighbour or a few. */
-		assert_true(nodes_written(s) - before <= 4 * HEIGHT);
+		assert_true(trees_nodes_written(s) - before <= 4 * HEIGHT);
 		/* And back: the same tree as if nothing had been. */
 		memmove(&items.list[at + 1], &items.list[at],
 			(items.n - at) * sizeof(gone));
 		items.list[at] = gone;
 		items.n++;
-		before = nodes_written(s);
-		build(s, &items, &back);
+		before = trees_nodes_written(s);
+		trees_build(s, &items, &back);
 		assert_true(id_equal(&root, &back));
-		assert_int_equal(nodes_written(s), before);
+		assert_int_equal(trees_nodes_written(s), before);
 	}
 	items_release(&items);
-}
-
-/* ---- differences ---- */
-
-struct differ {
-	const struct items *a, *b;
-	size_t i, k; /* what was passed */
-	size_t found;
-	size_t stop_at;
-};
-
-static void differ_skip(struct differ *d)
-{
-	while (d->i < d->a->n && d->k < d->b->n &&
-	       compare_items(&d->a->list[d->i], &d->b->list[d->k]) == 0 &&
-	       d->a->list[d->i].value == d->b->list[d->k].value) {
-		d->i++;
-		d->k++;
-	}
-}
-
-/* The next difference must be what the oracle says is the next. */
-static int on_difference(void *arg, const uint8_t *key, size_t len,
-			 const struct entry *a, const struct entry *b)
-{
-	struct differ *d = arg;
-	const struct entry *e = a ? a : b;
-	const struct item *want;
-	int c;
-
-	differ_skip(d);
-	assert_true(d->i < d->a->n || d->k < d->b->n);
-	c = d->i == d->a->n ? 1 : d->k == d->b->n ? -1
-	  : compare_items(&d->a->list[d->i], &d->b->list[d->k]);
-	want = c <= 0 ? &d->a->list[d->i] : &d->b->list[d->k];
-	assert_true((a != NULL) == (c <= 0));
-	assert_true((b != NULL) == (c >= 0));
-	assert_int_equal(tree_compare(key, len, e->name, e->name_len, want->key,
-				      want->key_len, item_name(want),
-				      want->name_len), 0);
-	if (a)
-		assert_int_equal(a->mtime.sec, d->a->list[d->i].value);
-	if (b)
-		assert_int_equal(b->mtime.sec, d->b->list[d->k].value);
-	d->i += c <= 0;
-	d->k += c >= 0;
-	d->found++;
-	return d->found == d->stop_at ? 77 : 0;
-}
-
-static size_t assert_diff(struct scene *s, const struct items *a,
-			  const struct id *root_a, const struct items *b,
-			  const struct id *root_b)
-{
-	struct differ d = { .a = a, .b = b };
-
-	assert_ok(tree_diff(s->vault, root_a, root_b, on_difference, &d));
-	differ_skip(&d);
-	assert_int_equal(d.i, a->n);
-	assert_int_equal(d.k, b->n);
-	return d.found;
-}
-
-/* Some values, some entries less, some more. */
-static void edit(struct items *s, size_t changes, size_t removals,
-		 size_t additions)
-{
-	uint8_t name[256];
-
-	for (; changes && s->n; changes--)
-		s->list[dice((uint32_t)s->n)].value += 1000000;
-	for (; removals && s->n; removals--)
-		items_remove(s, dice((uint32_t)s->n));
-	for (; additions; additions--) {
-		size_t at = s->n ? dice((uint32_t)s->n) : 0;
-		static uint8_t key[TREE_KEY_MAX + 256];
-		size_t len = s->n ? s->list[at].key_len : 0;
-
-		if (len)
-			memcpy(key, s->list[at].key, len);
-		items_add(s, key, len, name, random_name(name), 5);
-	}
-	items_sort(s);
-}
-
-static void differences_against_brute_force(void **state)
-{
-	static const struct { size_t n, changes, removals, additions; } t[] = {
-		{ 0, 0, 0, 0 }, { 0, 0, 0, 1 }, { 1, 0, 1, 0 },
-		{ 0, 0, 0, 3000 }, { 3000, 0, 3000, 0 }, { 64, 1, 1, 1 },
-		{ 5000, 1, 0, 0 }, { 5000, 0, 1, 0 }, { 5000, 0, 0, 1 },
-		{ 5000, 30, 30, 30 }, { 5000, 900, 900, 900 },
-		{ 20000, 5, 15000, 0 }, { 2000, 5, 5, 30000 },
-		{ 30000, 3, 3, 3 },
-	};
-	struct scene *s = *state;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(t); i++) {
-		struct items a = { 0 }, b;
-		struct id root_a, root_b;
-
-		if (t[i].n)
-			random_items(&a, t[i].n, 100 + i);
-		items_copy(&b, &a);
-		edit(&b, t[i].changes, t[i].removals, t[i].additions);
-		build(s, &a, &root_a);
-		build(s, &b, &root_b);
-		reopen(s);
-		assert_diff(s, &a, &root_a, &b, &root_b);
-		assert_diff(s, &b, &root_b, &a, &root_a);
-		assert_int_equal(assert_diff(s, &a, &root_a, &a, &root_a), 0);
-		items_release(&a);
-		items_release(&b);
-	}
-}
-
-static void a_difference_can_stop(void **state)
-{
-	struct scene *s = *state;
-	struct differ d = { .stop_at = 2 };
-	struct items a, b;
-	struct id root_a, root_b;
-
-	random_items(&a, 3000, 8);
-	items_copy(&b, &a);
-	edit(&b, 50, 0, 0);
-	build(s, &a, &root_a);
-	build(s, &b, &root_b);
-	reopen(s);
-	d.a = &a;
-	d.b = &b;
-	assert_int_equal(tree_diff(s->vault, &root_a, &root_b, on_difference,
-				   &d), 77);
-	assert_int_equal(d.found, 2);
-	items_release(&a);
-	items_release(&b);
 }
 
 /* ---- a million entries ---- */
@@ -725,12 +356,13 @@ static int count_nodes(void *arg, const struct id *id, struct leaf *leaf,
 }
 
 /* 1,000 directories of @each files, and one file's value. */
-static void build_large(struct scene *s, unsigned int each, unsigned int odd,
+static void build_large(struct trees *s, unsigned int each, unsigned int odd,
 			struct id *root, uint64_t *entries)
 {
 	struct tree_builder *b = tree_builder_new(s->writer);
 	AUTO_BUF struct buf dir = BUF_INIT;
-	struct entry e = { .name = (const uint8_t *)"", .mode = S_IFDIR | 0755,
+	struct entry e = { .name = (const uint8_t *)"",
+			   .mode = S_IFDIR | 0755,
 			   .nlink = 1 };
 	unsigned int i, k;
 	char name[32];
@@ -772,7 +404,7 @@ static int count_difference(void *arg, const uint8_t *key, size_t len,
 
 static void large_trees_are_read_lazily(void **state)
 {
-	struct scene *s = *state;
+	struct trees *s = *state;
 	unsigned int each = getenv("SOAK") ? 1000 : 200, i;
 	uint64_t entries, before, height = 4;
 	size_t counts[2] = { 0 }, found = 0;
@@ -782,29 +414,29 @@ static void large_trees_are_read_lazily(void **state)
 
 	build_large(s, each, UINT32_MAX, &root, &entries);
 	assert_int_equal(entries, 1001 + 1000 * each);
-	before = nodes_written(s);
+	before = trees_nodes_written(s);
 	build_large(s, each, 77 * each + 5, &other, &entries);
-	assert_true(nodes_written(s) - before <= height);
-	reopen(s);
+	assert_true(trees_nodes_written(s) - before <= height);
+	trees_reopen(s);
 	/* The top of the tree, and its first entries. */
-	before = nodes_read(s);
+	before = trees_nodes_read(s);
 	assert_ok(tree_at(s->vault, &root, 0, &c));
 	for (i = 0; i < 10; i++)
 		assert_ok(cursor_next(&c));
-	assert_true(nodes_read(s) - before <= height);
+	assert_true(trees_nodes_read(s) - before <= height);
 	vault_stats(s->vault, &stats);
 	assert_true(stats.gets <= 2 * height + 10);
 	/* One file, far away: its path's nodes. */
-	before = nodes_read(s);
+	before = trees_nodes_read(s);
 	assert_ok(tree_lookup(s->vault, &root, (const uint8_t *)"d900\1", 5,
 			      "file-00100", 10, &c));
-	assert_true(nodes_read(s) - before <= height);
+	assert_true(trees_nodes_read(s) - before <= height);
 	cursor_release(&c);
 	/* What differs, on both sides. */
-	before = nodes_read(s);
+	before = trees_nodes_read(s);
 	assert_ok(tree_diff(s->vault, &root, &other, count_difference, &found));
 	assert_int_equal(found, 1);
-	assert_true(nodes_read(s) - before <= 2 * height);
+	assert_true(trees_nodes_read(s) - before <= 2 * height);
 	/* All of it. */
 	assert_ok(tree_nodes(s->vault, &root, count_nodes, counts));
 	assert_int_equal(counts[1], entries);
@@ -815,7 +447,11 @@ static void large_trees_are_read_lazily(void **state)
 
 static void malformed_nodes(void **state)
 {
-	static const struct { const char *what; uint8_t b[64]; size_t len; } t[] = {
+	static const struct {
+		const char *what;
+		uint8_t b[64];
+		size_t len;
+	} t[] = {
 		{ "nothing", { 0 }, 0 },
 		{ "another kind", "X\0", 2 },
 		{ "runs missing", "L\1", 2 },
@@ -843,7 +479,7 @@ static void malformed_nodes(void **state)
 /* A leaf of two runs, and an inner node: no beginning of them is one. */
 static void nodes_truncated(void **state)
 {
-	struct scene *s = *state;
+	struct trees *s = *state;
 	struct items items;
 	struct id root;
 	AUTO_BUF struct buf raw = BUF_INIT;
@@ -851,9 +487,9 @@ static void nodes_truncated(void **state)
 	size_t len;
 	int inner;
 
-	random_items(&items, 3000, 9);
-	build(s, &items, &root);
-	reopen(s);
+	items_random(&items, 3000, 9);
+	trees_build(s, &items, &root);
+	trees_reopen(s);
 	assert_ok(tree_at(s->vault, &root, 0, &c));
 	for (inner = 0; inner < 2; inner++) {
 		buf_clear(&raw);
@@ -883,15 +519,15 @@ static void nodes_truncated(void **state)
  * told of. */
 static void a_lost_pack_is_an_error(void **state)
 {
-	struct scene *s = *state;
+	struct trees *s = *state;
 	struct cursor c = { 0 };
 	struct items items;
 	struct id root;
 	size_t i;
 
-	random_items(&items, 500, 10);
-	build(s, &items, &root);
-	reopen(s);
+	items_random(&items, 500, 10);
+	trees_build(s, &items, &root);
+	trees_reopen(s);
 	for (i = 0; i < backend_mem_nobjects(s->backend);) {
 		const char *name = backend_mem_name(s->backend, i);
 
@@ -913,28 +549,25 @@ int main(void)
 		cmocka_unit_test(keys_and_paths),
 		cmocka_unit_test(paths_are_cleaned_or_refused),
 		cmocka_unit_test(order_is_by_directory_then_name),
-		cmocka_unit_test_setup_teardown(built_and_read, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(long_keys, setup, teardown),
-		cmocka_unit_test_setup_teardown(out_of_order_is_refused, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(same_entries_same_root, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(built_and_read, trees_setup,
+						trees_teardown),
+		cmocka_unit_test_setup_teardown(long_keys, trees_setup,
+						trees_teardown),
+		cmocka_unit_test_setup_teardown(out_of_order_is_refused,
+						trees_setup, trees_teardown),
+		cmocka_unit_test_setup_teardown(same_entries_same_root,
+						trees_setup, trees_teardown),
 		cmocka_unit_test_setup_teardown(an_attribute_moves_no_boundary,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(few_entries_few_nodes, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(differences_against_brute_force,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(a_difference_can_stop, setup,
-						teardown),
+						trees_setup, trees_teardown),
+		cmocka_unit_test_setup_teardown(few_entries_few_nodes,
+						trees_setup, trees_teardown),
 		cmocka_unit_test_setup_teardown(large_trees_are_read_lazily,
-						setup, teardown),
+						trees_setup, trees_teardown),
 		cmocka_unit_test(malformed_nodes),
-		cmocka_unit_test_setup_teardown(nodes_truncated, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(a_lost_pack_is_an_error, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(nodes_truncated, trees_setup,
+						trees_teardown),
+		cmocka_unit_test_setup_teardown(a_lost_pack_is_an_error,
+						trees_setup, trees_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

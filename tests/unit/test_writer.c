@@ -153,9 +153,10 @@ static struct writer_stats stats(struct scene *s)
 
 static void chunks_of_all_sizes(void **state)
 {
-	static const size_t sizes[] = { 1, 2, 127, 128, 65535, 65536, 65537,
-					131071, 131072, 131073, 262144,
-					1000001, FORMAT_CHUNK_MAX };
+	static const size_t sizes[] = {
+		1,	2,	127,	128,	65535,	 65536,		  65537,
+		131071, 131072, 131073, 262144, 1000001, FORMAT_CHUNK_MAX
+	};
 	struct scene *s = *state;
 	struct id ids[ARRAY_SIZE(sizes)];
 	uint8_t piece[100];
@@ -250,8 +251,8 @@ static void small_chunks_share_a_frame(void **state)
 	assert_non_null(b);
 	for (i = 0; i < 100; i++) {
 		support_fill(i, data, sizeof(data));
-		assert_ok(bundle_add(b, CHUNK_DATA, data, sizeof(data),
-				     &ids[i]));
+		assert_ok(
+			bundle_add(b, CHUNK_DATA, data, sizeof(data), &ids[i]));
 	}
 	assert_ok(bundle_flush(b));
 	assert_ok(bundle_flush(b));
@@ -417,8 +418,8 @@ static void a_truncated_pack_is_not_reused(void **state)
 	struct id id = put(s, 1, 5000);
 
 	assert_ok(commit(s));
-	assert_ok(backend_mem_resize(s->backend, first_object(s, "pack/"),
-				     4000));
+	assert_ok(
+		backend_mem_resize(s->backend, first_object(s, "pack/"), 4000));
 	assert_stored_again(s, &id);
 	assert_said("bytes long, not");
 }
@@ -490,15 +491,15 @@ static void lost_replies(void **state)
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		struct id id = put(s, i, 5000);
 
-		backend_mem_fail(s->backend, BACKEND_MEM_PUT, kinds[i], 1,
-				 -EIO, BACKEND_MEM_LOST_REPLY);
+		backend_mem_fail(s->backend, BACKEND_MEM_PUT, kinds[i], 1, -EIO,
+				 BACKEND_MEM_LOST_REPLY);
 		assert_result(commit(s), -EIO);
 		assert_int_equal(backend_mem_failures(s->backend), i + 1);
 		next_session(s);
 		/* The register was written all the same: the point is whole. */
 		assert_int_equal(npoints(s), i == 3);
-		assert_int_equal(writer_has_chunk(s->writer, CHUNK_DATA, &id,
-						  5000), 1);
+		assert_int_equal(
+			writer_has_chunk(s->writer, CHUNK_DATA, &id, 5000), 1);
 		assert_ok(reads(s, &id, i, 5000));
 	}
 }
@@ -521,7 +522,8 @@ static void an_error_ends_the_session(void **state)
 	assert_result(r, -ENOSPC);
 	backend_mem_heal(s->backend);
 	assert_result(writer_chunk(s->writer, CHUNK_DATA, data, sizeof(data),
-				   &id), -ENOSPC);
+				   &id),
+		      -ENOSPC);
 	assert_result(commit(s), -ENOSPC);
 	assert_int_equal(npoints(s), 0);
 }
@@ -565,7 +567,8 @@ static void two_writers(void **state)
 	}
 	for (i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&p[i].thread, NULL, write_many,
-						&p[i]), 0);
+						&p[i]),
+				 0);
 	for (i = 0; i < 2; i++) {
 		pthread_join(p[i].thread, NULL);
 		assert_ok(p[i].result);

@@ -86,7 +86,8 @@ void vaults_make_source(const char *dir)
 	write_text(support_path("%s/d/e/large", dir), 2, 300000);
 	write_sparse(support_path("%s/sparse", dir));
 	assert_int_equal(link(support_path("%s/a", dir),
-			      support_path("%s/d/same", dir)), 0);
+			      support_path("%s/d/same", dir)),
+			 0);
 	assert_int_equal(symlink("d/nowhere", support_path("%s/link", dir)), 0);
 	assert_int_equal(mkfifo(support_path("%s/fifo", dir), 0600), 0);
 	/* Where the filesystem has them. */
