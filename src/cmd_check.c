@@ -18,6 +18,8 @@
 #include "store/check.h"
 #include "store/point.h"
 #include "store/vault.h"
+#include "store/writer.h"
+#include "store/catalog.h"
 
 struct args {
 	bool read_data, scrub;
@@ -238,10 +240,10 @@ static int summary_text(struct cmd_context *ctx, const struct args *a,
 		printf("next: vmbackup check --read-data names the points and"
 		       " files that are hit\n");
 	else
-		printf("next: back up the machines again (vmbackup backup):"
-		       " what they still have is\nstored anew, and serves the"
-		       " older points, too. What is not named above can be\n"
-		       "restored.\n");
+		printf("next: back up the machines again from here (vmbackup"
+		       " backup): what they still\nhave of it is stored anew,"
+		       " and serves the older points, too. What is not named\n"
+		       "above can be restored.\n");
 	return output_error();
 }
 
@@ -314,15 +316,47 @@ static int scrub(struct cmd_context *ctx, const struct check_options *o,
 	return r;
 }
 
+/*
+ * Tell this machine's database which packs are damaged: the next backup then
+ * refers to nothing in them, but stores anew what it meets.
+ */
+static void remember(struct cmd_context *ctx, struct vault *v,
+		     const struct check_result *res)
+{
+	AUTO_FREE char *dir = NULL;
+	struct catalog *c = NULL;
+	const char *cache;
+	size_t i;
+
+	if (res->damages == 0 || cmd_cache_dir(ctx, &cache) < 0 || !cache)
+		return;
+	if (asprintf(&dir, "%s/%s", cache, vault_id_hex(v)) < 0) {
+		dir = NULL;
+		return;
+	}
+	if (catalog_open(dir, keyring_vault_id(vault_keyring(v)), &c) < 0)
+		return;
+	for (i = 0; i < res->nfindings; i++) {
+		const struct check_finding *f = res->findings[i];
+		const char *name = strrchr(f->object, '/');
+
+		if (f->damage && !strncmp(f->object, "pack/", 5))
+			(void)!writer_avoid_pack(c, name + 1);
+	}
+	catalog_close(c);
+}
+
 static int check(struct cmd_context *ctx, const struct check_options *o,
 		 struct check_result *res)
 {
+	bool no_cache = ctx->no_cache;
 	struct vault *v;
 	int r;
 
 	/* Nothing is believed that is not in the vault itself. */
 	ctx->no_cache = true;
 	r = cmd_open_vault(ctx, &v);
+	ctx->no_cache = no_cache;
 	if (r < 0)
 		return r;
 	output_hold(true);
@@ -330,6 +364,7 @@ static int check(struct cmd_context *ctx, const struct check_options *o,
 	output_hold(false);
 	if (r < 0)
 		say_why(r);
+	remember(ctx, v, res);
 	vault_close(v);
 	return r;
 }

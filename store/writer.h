@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct catalog;
 struct point;
 struct vault;
 struct writer;
@@ -49,6 +50,9 @@ struct vault *writer_vault(struct writer *w);
 struct pool *writer_pool(struct writer *w);
 void writer_stats(struct writer *w, struct writer_stats *out);
 
+/* Note in a local database that pack @name ("<sid>-<n>-<sha256>") is damaged: no session that uses the
+ * database refers to it any more. Return 0 or a negative errno. */
+MUST_CHECK int writer_avoid_pack(struct catalog *c, const char *name);
 /*
  * Is the chunk in a pack that this session may refer to? 1, 0 or a negative errno.
  */

@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,28 @@ static int note_unknown(struct listing *l, const char *name, uint64_t size)
 	return 0;
 }
 
+static void avoid_name(char out[OBJECT_NAME_MAX], const char *name)
+{
+	snprintf(out, OBJECT_NAME_MAX, "damaged/%s", name);
+}
+
+int writer_avoid_pack(struct catalog *c, const char *name)
+{
+	char note[OBJECT_NAME_MAX];
+
+	avoid_name(note, name);
+	return catalog_put_object(c, note, "", 0);
+}
+
+static bool is_avoided(struct catalog *c, const char *name)
+{
+	AUTO_BUF struct buf none = BUF_INIT;
+	char note[OBJECT_NAME_MAX];
+
+	avoid_name(note, name);
+	return catalog_get_object(c, note, &none) == 0;
+}
+
 static int on_pack(void *arg, const char *object, uint64_t size)
 {
 	struct listing *l = arg;
@@ -116,6 +139,8 @@ static int on_pack(void *arg, const char *object, uint64_t size)
 			 (unsigned long long)row.size);
 		return 0;
 	}
+	if (is_avoided(l->writer->vault->catalog, name))
+		return 0;
 	return writer_mark_usable(l->writer, no);
 }
 

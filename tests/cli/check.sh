@@ -140,3 +140,15 @@ expect 13 vmb check --read-data
 says '^vmbackup: pack/.*missing'
 says '^vmbackup: session/'
 says '^vmbackup: commit/'
+
+# What was found damaged is stored anew by the next backup, for old points too.
+fresh
+flip "$(biggest)" 700000
+expect 13 vmb check --read-data
+expect 0 vmb backup --vm web1 --time 2030-01-03 "$s"
+for day in 01 03; do
+	rm -rf "$tmp/out-tree"
+	expect 0 vmb restore "web1/2030-01-${day}T000000Z:files$s" \
+		--target "$tmp/out-tree"
+	cmp "$s/random" "$tmp/out-tree/random" || fail "day $day is not healed"
+done
