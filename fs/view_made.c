@@ -227,7 +227,7 @@ static int made_mode(struct view *w, uint64_t node, struct view_attr *out)
 		break;
 	case MADE_TAG_VM:
 		r = roster_machine(w->roster, b, name, &p.time_ns);
-		/* fall through */
+		__attribute__((fallthrough));
 	case MADE_TAG:
 		if (r == 0)
 			r = roster_tag(w->roster,

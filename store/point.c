@@ -160,23 +160,22 @@ static void broken_down(int64_t time_ns, struct tm *tm)
 		memset(tm, 0, sizeof(*tm));
 }
 
-static void print_time(int64_t time_ns, const char *fmt, char *out, size_t len)
+void point_time_name(int64_t time_ns, char out[POINT_TIME_LEN])
 {
 	struct tm tm;
 
 	broken_down(time_ns, &tm);
-	if (strftime(out, len, fmt, &tm) == 0)
+	if (strftime(out, POINT_TIME_LEN, "%Y-%m-%dT%H%M%SZ", &tm) == 0)
 		out[0] = '\0';
-}
-
-void point_time_name(int64_t time_ns, char out[POINT_TIME_LEN])
-{
-	print_time(time_ns, "%Y-%m-%dT%H%M%SZ", out, POINT_TIME_LEN);
 }
 
 void point_time_rfc3339(int64_t time_ns, char out[POINT_RFC3339_LEN])
 {
-	print_time(time_ns, "%Y-%m-%dT%H:%M:%SZ", out, POINT_RFC3339_LEN);
+	struct tm tm;
+
+	broken_down(time_ns, &tm);
+	if (strftime(out, POINT_RFC3339_LEN, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		out[0] = '\0';
 }
 
 /* Compare with a form in which '9' stands for any digit. */

@@ -136,7 +136,7 @@ int buf_error(const struct buf *b)
 void reader_init(struct reader *r, const void *data, size_t len)
 {
 	r->p = data;
-	r->end = r->p + len;
+	r->end = len ? r->p + len : r->p; /* NULL + 0 is undefined */
 	r->bad = false;
 }
 
