@@ -25,106 +25,24 @@
 #include <errno.h>
 #include <linux/fuse.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
 
+#include "fs/loop_internal.h"
 #include "fs/placement.h"
 #include "store/base/buf.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 
-#define TICK_NS 4000000
-#define IDLE_TICKS 25 /* then the monitor sleeps */
-#define THREADS_MAX 16 /* with those that replace the held up */
-#define LONG_READ (64u << 10)
-#define END_WAIT_NS INT64_C(2000000000)
 #define LOOP_SIGNAL SIGUSR2
 
-enum worker_state { WORKER_NONE, WORKER_READING, WORKER_BUSY, WORKER_PARKED };
-
-struct worker {
-	struct loop *loop; /* borrowed */
-	pthread_t thread;
-	atomic_int tid;
-	atomic_int client; /* the thread whose request was taken last */
-	_Atomic enum worker_state state;
-	atomic_uint_fast64_t turn; /* requests taken so far */
-	atomic_uint_fast64_t unique; /* of the request in hand; 0: none */
-	atomic_int_fast64_t since_ns; /* when it was taken */
-	pthread_mutex_t lock; /* protects the three below */
-	struct fuse_req *req; /* to be answered by whoever takes it */
-	uint64_t taken; /* the unique that was taken away unanswered */
-	int taken_error;
-	/* The monitor's. */
-	uint64_t seen_turn; /* at its last tick */
-	atomic_bool held_up;
-	/* This thread's own. */
-	struct fuse_buf in;
-	void *buffer; /* owned */
-	size_t buffer_len;
-};
-
-/* A request put aside, as it was read. */
-struct aside {
-	struct aside *next;
-	size_t len;
-	uint8_t data[];
-};
-
-struct loop {
-	struct fuse_session *se; /* borrowed */
-	struct loop_options options;
-	int ended_fd; /* owned */
-	/* The monitor's. */
-	int ticks_idle;
-	int64_t ticked_ns;
-	uint64_t seen_switches;
-	atomic_uint_fast64_t switches; /* of clients, or requests that waited */
-	atomic_int nreading, nbusy, nheld;
-	atomic_bool monitor_sleeps, ending;
-	atomic_uint_fast64_t interrupted, late, helped;
-	atomic_uint_fast64_t by_opcode[LOOP_OPCODES];
-	struct placement *placement; /* owned; NULL: stay */
-	pthread_mutex_t lock; /* protects what follows */
-	pthread_cond_t unpark, kick, ended;
-	unsigned int nworkers; /* started */
-	unsigned int nalive; /* with the monitor */
-	unsigned int nparked, nwake; /* waiting; told to go and read */
-	struct aside *first, **last;
-	atomic_uint naside; /* in that list */
-	struct worker workers[THREADS_MAX];
-	pthread_t monitor;
-};
-
 static _Thread_local struct worker *self;
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
-static void tick_from_now(struct timespec *out)
-{
-	clock_gettime(CLOCK_MONOTONIC, out);
-	out->tv_nsec += TICK_NS;
-	if (out->tv_nsec >= 1000000000) {
-		out->tv_nsec -= 1000000000;
-		out->tv_sec++;
-	}
-}
 
 /* ---- the call in hand ---- */
 
@@ -180,7 +98,7 @@ void *call_buffer(size_t len)
 }
 
 /* Answer @unique with @error for the thread that has it in hand. */
-static bool take_away(struct worker *w, uint64_t unique, int error)
+bool loop_take_away(struct worker *w, uint64_t unique, int error)
 {
 	struct fuse_req *req = NULL;
 	bool found;
@@ -214,56 +132,18 @@ static void answer_raw(struct loop *l, uint64_t unique, int error)
 	(void)n; /* the client is gone: nobody to tell */
 }
 
-/* ---- requests put aside ---- */
+/* ---- interrupts ---- */
 
-static void put_aside(struct loop *l, const struct fuse_buf *in)
+static void interrupt(struct loop *l, const void *data, size_t len)
 {
-	const struct fuse_in_header *h = in->mem;
-	struct aside *a = malloc(sizeof(*a) + in->size);
-
-	if (!a) {
-		answer_raw(l, h->unique, ENOMEM);
-		return;
-	}
-	a->next = NULL;
-	a->len = in->size;
-	memcpy(a->data, in->mem, in->size);
-	SCOPED_LOCK(&l->lock);
-	*l->last = a;
-	l->last = &a->next;
-	l->naside++;
-}
-
-/* The first one, or (@unique not 0) this one; NULL: none. */
-static struct aside *take_aside(struct loop *l, uint64_t unique)
-{
-	struct aside **at, *a;
-
-	SCOPED_LOCK(&l->lock);
-	for (at = &l->first; (a = *at); at = &a->next) {
-		const struct fuse_in_header *h = (const void *)a->data;
-
-		if (unique != 0 && h->unique != unique)
-			continue;
-		*at = a->next;
-		if (!*at)
-			l->last = at;
-		l->naside--;
-		return a;
-	}
-	return NULL;
-}
-
-static void interrupt(struct loop *l, const struct fuse_buf *in)
-{
-	const struct fuse_in_header *h = in->mem;
+	const struct fuse_in_header *h = data;
 	const struct fuse_interrupt_in *arg = (const void *)(h + 1);
 	struct aside *a;
 	unsigned int i;
 
-	if (in->size < sizeof(*h) + sizeof(*arg))
+	if (len < sizeof(*h) + sizeof(*arg))
 		return;
-	a = take_aside(l, arg->unique);
+	a = aside_take(l, arg->unique);
 	if (a) {
 		answer_raw(l, arg->unique, EINTR);
 		free(a);
@@ -271,7 +151,7 @@ static void interrupt(struct loop *l, const struct fuse_buf *in)
 		return;
 	}
 	for (i = 0; i < THREADS_MAX; i++)
-		if (take_away(&l->workers[i], arg->unique, EINTR)) {
+		if (loop_take_away(&l->workers[i], arg->unique, EINTR)) {
 			l->interrupted++;
 			return;
 		}
@@ -298,7 +178,7 @@ static void start_worker(struct loop *l)
 }
 
 /* Have another thread read. */
-static void wake_helper(struct loop *l, bool may_start)
+void loop_wake_helper(struct loop *l, bool may_start)
 {
 	SCOPED_LOCK(&l->lock);
 	if (l->nparked > l->nwake) {
@@ -342,25 +222,27 @@ static void kick_monitor(struct loop *l)
 
 /* ---- a worker ---- */
 
-static bool is_long(const struct fuse_buf *in)
+static bool is_long(const void *data, size_t len)
 {
-	const struct fuse_in_header *h = in->mem;
+	const struct fuse_in_header *h = data;
 	const struct fuse_read_in *arg = (const void *)(h + 1);
 
 	return h->opcode == FUSE_READ &&
-	       in->size >= sizeof(*h) + sizeof(*arg) && arg->size > LONG_READ;
+	       len >= sizeof(*h) + sizeof(*arg) && arg->size > LONG_READ;
 }
 
-static void begin_work(struct worker *w, const struct fuse_buf *in)
+static void begin_work(struct worker *w, const struct fuse_in_header *h)
 {
 	struct loop *l = w->loop;
-	const struct fuse_in_header *h = in->mem;
 
-	w->since_ns = now_ns();
+	if (w->client != (int)h->pid) {
+		w->client = (int)h->pid;
+		l->switches++;
+	}
+	w->since_ns = loop_now_ns();
 	w->turn++;
 	w->unique = h->unique;
 	w->state = WORKER_BUSY;
-	l->nbusy++;
 	kick_monitor(l);
 }
 
@@ -374,18 +256,26 @@ static void end_work(struct worker *w)
 		l->nheld--;
 }
 
-static void serve(struct worker *w, const struct fuse_buf *in)
+/* Once reserve() let it. */
+static void serve(struct worker *w, void *data, size_t len)
 {
-	struct loop *l = w->loop;
-	const struct fuse_in_header *h = in->mem;
+	struct fuse_buf in = { .size = len, .mem = data };
 
-	if (w->client != (int)h->pid) {
-		w->client = (int)h->pid;
-		l->switches++;
-	}
-	begin_work(w, in);
-	fuse_session_process_buf(l->se, in);
+	begin_work(w, data);
+	fuse_session_process_buf(w->loop->se, &in);
 	end_work(w);
+}
+
+/*
+ * May this thread become busy? One must be left to hear of interrupts. Where
+ * it may it counts as busy from now on, until end_work().
+ */
+static bool reserve(struct loop *l)
+{
+	if (atomic_fetch_add(&l->nbusy, 1) < THREADS_MAX - 1)
+		return true;
+	l->nbusy--;
+	return false;
 }
 
 /* What waited while all were held up. */
@@ -394,10 +284,13 @@ static void serve_aside(struct worker *w)
 	struct loop *l = w->loop;
 	struct aside *a;
 
-	while ((a = take_aside(l, 0))) {
-		struct fuse_buf in = { .size = a->len, .mem = a->data };
-
-		serve(w, &in);
+	while (l->naside > 0 && reserve(l)) {
+		a = aside_take(l, 0);
+		if (!a) {
+			l->nbusy--;
+			return;
+		}
+		serve(w, a->data, a->len);
 		free(a);
 	}
 }
@@ -412,41 +305,43 @@ static bool may_help(const struct loop *l)
 static void handle(struct worker *w)
 {
 	struct loop *l = w->loop;
-	const struct fuse_in_header *h = w->in.mem;
+	const struct fuse_in_header *h = w->request;
+	size_t len = w->request_len;
 
-	if (w->in.size < sizeof(*h))
+	if (len < sizeof(*h))
 		return;
 	l->by_opcode[MIN(h->opcode, LOOP_OPCODES - 1u)]++;
 	if (h->opcode == FUSE_INTERRUPT) {
-		interrupt(l, &w->in);
+		interrupt(l, h, len);
 		return;
 	}
-	if (l->nheld >= THREADS_MAX - 1) {
-		/* The last one that can hear of interrupts. */
-		put_aside(l, &w->in);
-		if (l->nheld < THREADS_MAX - 1)
-			serve_aside(w); /* another came free meanwhile */
+	if (!reserve(l)) {
+		if (aside_put(l, h, len) < 0)
+			answer_raw(l, h->unique, ENOMEM);
+		serve_aside(w); /* where another came free meanwhile */
 		return;
 	}
 	if (l->nreading == 0 && may_help(l) &&
-	    (is_long(&w->in) || more_waits(l))) {
+	    (is_long(h, len) || more_waits(l))) {
 		l->switches++;
-		wake_helper(l, false);
+		loop_wake_helper(l, false);
 	}
-	serve(w, &w->in);
-	if (l->naside > 0)
-		serve_aside(w);
+	serve(w, w->request, len);
+	serve_aside(w);
 }
 
 static bool receive(struct worker *w)
 {
 	struct loop *l = w->loop;
+	struct fuse_buf in = { .mem = w->request };
 	int r;
 
 	w->state = WORKER_READING;
 	l->nreading++;
-	r = fuse_session_receive_buf(l->se, &w->in);
+	r = fuse_session_receive_buf(l->se, &in);
 	l->nreading--;
+	w->request = in.mem;
+	w->request_len = r > 0 ? (size_t)r : 0;
 	return r > 0;
 }
 
@@ -483,120 +378,11 @@ static void *worker_main(void *arg)
 		else if (fuse_session_exited(l->se))
 			session_over(l);
 	}
-	free(w->in.mem);
+	free(w->request);
 	free(w->buffer);
 	self = NULL;
 	SCOPED_LOCK(&l->lock);
 	w->state = WORKER_NONE;
-	l->nalive--;
-	pthread_cond_broadcast(&l->ended);
-	return NULL;
-}
-
-/* ---- the monitor ---- */
-
-/* Note who is held up, and answer for those whose time is over. */
-static void inspect(struct loop *l, struct worker *w, uint64_t turn,
-		    int64_t now)
-{
-	uint64_t unique = w->unique;
-
-	if (w->state != WORKER_BUSY || unique == 0)
-		return;
-	if (turn == w->seen_turn && !w->held_up) {
-		w->held_up = true;
-		l->nheld++;
-		/* It ended just now? Then it did not see the mark. */
-		if (w->unique == 0 && atomic_exchange(&w->held_up, false))
-			l->nheld--;
-	}
-	if (l->options.deadline_ns > 0 &&
-	    now - w->since_ns > l->options.deadline_ns &&
-	    take_away(w, unique, EIO)) {
-		l->late++;
-		w->since_ns = now;
-		log_line(LOG_LEVEL_ERROR, "a request took longer than %g s "
-			 "and was answered with an error",
-			 (double)l->options.deadline_ns / 1e9);
-	}
-}
-
-static void place(struct loop *l, struct placement_look *look)
-{
-	struct timespec t;
-	int64_t now;
-	uint64_t switches = l->switches;
-
-	if (!l->placement)
-		return;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	now = t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-	look->ns = now - l->ticked_ns;
-	l->ticked_ns = now;
-	if (switches != l->seen_switches)
-		look->client = 0;
-	l->seen_switches = switches;
-	placement_tick(l->placement, look);
-}
-
-/* One look at all. Return whether there was any work. */
-static bool tick(struct loop *l)
-{
-	struct placement_look look = { 0 };
-	int64_t now = now_ns();
-	unsigned int i, nserving = 0;
-	bool busy = false;
-
-	for (i = 0; i < THREADS_MAX; i++) {
-		struct worker *w = &l->workers[i];
-		uint64_t turn = w->turn;
-
-		inspect(l, w, turn, now);
-		busy |= w->state == WORKER_BUSY;
-		if (turn == w->seen_turn)
-			continue;
-		nserving++;
-		look.requests += turn - w->seen_turn;
-		look.worker = w->tid;
-		look.client = w->client;
-		w->seen_turn = turn;
-	}
-	if (nserving > 1)
-		look.worker = 0;
-	place(l, &look);
-	if (l->nreading == 0 && l->nheld > 0 && l->nheld == l->nbusy)
-		wake_helper(l, true);
-	return busy || nserving > 0;
-}
-
-static void monitor_wait(struct loop *l)
-{
-	struct timespec until;
-
-	SCOPED_LOCK(&l->lock);
-	if (l->ticks_idle >= IDLE_TICKS) {
-		l->monitor_sleeps = true;
-		if (l->nbusy > 0) /* it came before it could see that */
-			l->monitor_sleeps = false;
-		while (l->monitor_sleeps && !l->ending)
-			pthread_cond_wait(&l->kick, &l->lock);
-		l->ticks_idle = 0;
-		return;
-	}
-	tick_from_now(&until);
-	if (!l->ending)
-		pthread_cond_timedwait(&l->kick, &l->lock, &until);
-}
-
-static void *monitor_main(void *arg)
-{
-	struct loop *l = arg;
-
-	while (!l->ending) {
-		monitor_wait(l);
-		l->ticks_idle = tick(l) ? 0 : l->ticks_idle + 1;
-	}
-	SCOPED_LOCK(&l->lock);
 	l->nalive--;
 	pthread_cond_broadcast(&l->ended);
 	return NULL;
@@ -650,7 +436,7 @@ static void release(struct loop *l)
 	struct aside *a;
 	unsigned int i;
 
-	while ((a = take_aside(l, 0)))
+	while ((a = aside_take(l, 0)))
 		free(a);
 	for (i = 0; i < THREADS_MAX; i++)
 		pthread_mutex_destroy(&l->workers[i].lock);
@@ -712,15 +498,15 @@ int loop_fd(const struct loop *l)
  * be just before its read. */
 static bool wait_none(struct loop *l, bool (*any)(const struct loop *l))
 {
-	int64_t end = now_ns() + END_WAIT_NS;
+	int64_t end = loop_now_ns() + END_WAIT_NS;
 	struct timespec until;
 	unsigned int i;
 
-	while (any(l) && now_ns() < end) {
+	while (any(l) && loop_now_ns() < end) {
 		for (i = 0; i < l->nworkers; i++)
 			if (l->workers[i].state == WORKER_READING)
 				pthread_kill(l->workers[i].thread, LOOP_SIGNAL);
-		tick_from_now(&until);
+		loop_next_tick(&until);
 		pthread_cond_timedwait(&l->ended, &l->lock, &until);
 	}
 	return !any(l);
@@ -765,24 +551,6 @@ bool loop_free(struct loop *l)
 		pthread_join(l->workers[i].thread, NULL);
 	release(l);
 	return true;
-}
-
-void loop_stats(struct loop *l, struct loop_stats *out)
-{
-	unsigned int i;
-
-	memset(out, 0, sizeof(*out));
-	for (i = 0; i < THREADS_MAX; i++)
-		out->requests += l->workers[i].turn;
-	for (i = 0; i < LOOP_OPCODES; i++)
-		out->by_opcode[i] = l->by_opcode[i];
-	out->interrupted = l->interrupted;
-	out->late = l->late;
-	out->helped = l->helped;
-	out->held_up = (unsigned int)l->nheld;
-	out->moved = l->placement ? placement_moves(l->placement) : 0;
-	SCOPED_LOCK(&l->lock);
-	out->threads = l->nworkers;
 }
 
 void loop_put_counts(struct loop *l, struct buf *out)

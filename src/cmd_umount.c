@@ -111,7 +111,8 @@ static void list_users(const char *top, struct buf *out)
 	while (d && (e = readdir(d)) && n < USERS_MAX) {
 		int proc;
 
-		if (!isdigit((unsigned char)e->d_name[0]))
+		if (!isdigit((unsigned char)e->d_name[0]) ||
+		    strtol(e->d_name, NULL, 10) == getpid())
 			continue;
 		proc = openat(dirfd(d), e->d_name,
 			      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
