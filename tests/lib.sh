@@ -299,7 +299,8 @@ await() {
 # start_mount VAULT DIR [OPTION,...]: in the background, as mount(8) would.
 start_mount() {
 	local dir=$2 pid
-	mkdir -p "$dir"
+	# On a dead mount mkdir would fail: it asks what there is.
+	is_mounted "$dir" || mkdir -p "$dir"
 	mounts+=("$dir")
 	expect 0 "$mounter" "$1" "$dir" -o \
 		"keyfile=$keyfile,cachedir=$cache${3:+,$3}"
