@@ -22,7 +22,8 @@ uint32_t attr_dir_block(uint64_t size)
 
 	/* An entry costs its directory 20 to 40 bytes at the source, and us
 	 * about 180 in an answer that has attributes. */
-	while (size > DIR_BLOCK_MIN && block < DIR_BLOCK_MAX && block < 6 * size)
+	while (size > DIR_BLOCK_MIN && block < DIR_BLOCK_MAX &&
+	       block < 6 * size)
 		block *= 2;
 	return block;
 }

@@ -493,9 +493,9 @@ int loop_fd(const struct loop *l)
 	return l->ended_fd;
 }
 
-/* Wait until there is none of @any, for END_WAIT_NS at most. Called with the lock held.
- * Threads that read the device are woken by a signal, again and again: one may
- * be just before its read. */
+/* Wait until there is none of @any, for END_WAIT_NS at most. Called with the
+ * lock held. Threads that read the device are woken by a signal, again and
+ * again: one may be just before its read. */
 static bool wait_none(struct loop *l, bool (*any)(const struct loop *l))
 {
 	int64_t end = loop_now_ns() + END_WAIT_NS;

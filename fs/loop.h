@@ -28,7 +28,7 @@ struct loop;
 
 struct loop_options {
 	unsigned int threads; /* that serve at once; 0: one a core, 2 to 4 */
-	int64_t deadline_ns; /* a request is answered EIO after this; 0: never */
+	int64_t deadline_ns; /* then a request is answered EIO; 0: never */
 	bool stay; /* do not follow the client from core to core */
 };
 

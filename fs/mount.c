@@ -261,11 +261,14 @@ void mount_status(struct mount *m, struct buf *out)
 
 	loop_stats(m->loop, &l);
 	vault_stats(view_vault(m->ops.view), &v);
-	buf_printf(out, "%" PRIu64 " requests (%" PRIu64 " interrupted, %" PRIu64
-		   " late), %u threads (%u held up), %" PRIu64
-		   " reads of the vault, %" PRIu64 " of %" PRIu64
-		   " bytes of cache, damage met %" PRIu64 " times",
-		   l.requests, l.interrupted, l.late, l.threads, l.held_up,
+	buf_printf(out, "%" PRIu64 " requests (%" PRIu64
+		   " interrupted, %" PRIu64 " late), ",
+		   l.requests, l.interrupted, l.late);
+	buf_printf(out, "%u threads (%u held up; woken %" PRIu64
+		   " times, bound %" PRIu64 " times), ", l.threads, l.held_up,
+		   l.helped, l.moved);
+	buf_printf(out, "%" PRIu64 " reads of the vault, %" PRIu64
+		   " of %" PRIu64 " bytes of cache, damage met %" PRIu64 " times",
 		   v.gets, v.cache_bytes, v.cache_limit, v.damage);
 	buf_printf(out, "; ");
 	loop_put_counts(m->loop, out);

@@ -7,71 +7,15 @@
  */
 #include "config.h"
 
-#include "fs/roster.h"
+#include "fs/roster_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/base/hex.h"
-#include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/point.h"
-
-struct named {
-	char name[ROSTER_NAME_MAX];
-	int64_t changed_ns;
-	bool touched; /* while an update runs: something of it changed */
-};
-
-struct mark {
-	uint32_t tag, machine, point;
-};
-
-struct place {
-	struct roster_point p;
-	const struct point *point; /* in list; NULL: gone */
-};
-
-/* A growing table of pointers; serial 1 is items[0]. */
-struct table {
-	void **items; /* owned, each too */
-	size_t n, cap;
-};
-
-struct index {
-	struct mark *marks; /* by tag, machine, point; owned */
-	size_t nmarks;
-	uint32_t *by_name; /* live points by machine and name; owned */
-	size_t nlive;
-};
-
-struct roster {
-	pthread_rwlock_t lock; /* protects all below */
-	struct table machines, tags, points;
-	struct index index;
-	struct point_list *list; /* held */
-	int64_t changed_ns;
-};
-
-static void unlock(pthread_rwlock_t **l)
-{
-	pthread_rwlock_unlock(*l);
-}
-
-static pthread_rwlock_t *enter(pthread_rwlock_t *l, bool write)
-{
-	if (write)
-		pthread_rwlock_wrlock(l);
-	else
-		pthread_rwlock_rdlock(l);
-	return l;
-}
-
-#define READING(r)                                                             \
-	CLEANUP(unlock)                                                        \
-	__attribute__((unused)) pthread_rwlock_t *held =                       \
-		enter(&(r)->lock, false)
 
 struct roster *roster_new(void)
 {
@@ -110,7 +54,7 @@ void roster_free(struct roster *r)
 
 /* ---- tables ---- */
 
-static void *table_get(const struct table *t, uint32_t serial)
+void *roster_get(const struct table *t, uint32_t serial)
 {
 	return serial >= 1 && serial <= t->n ? t->items[serial - 1] : NULL;
 }
@@ -141,15 +85,18 @@ static void *table_add(struct table *t, size_t size)
 	return item;
 }
 
-static int find_named(const struct table *t, const char *name, uint32_t *out)
+int roster_find_named(const struct table *t, const char *name, uint32_t *out)
 {
 	uint32_t i;
 
-	for (i = 1; i <= t->n; i++)
-		if (strcmp(((struct named *)t->items[i - 1])->name, name) == 0) {
-			*out = i;
-			return 0;
-		}
+	for (i = 1; i <= t->n; i++) {
+		const struct named *item = t->items[i - 1];
+
+		if (strcmp(item->name, name) != 0)
+			continue;
+		*out = i;
+		return 0;
+	}
 	return -ENOENT;
 }
 
@@ -157,7 +104,7 @@ static int need_named(struct table *t, const char *name, uint32_t *out)
 {
 	struct named *item;
 
-	if (find_named(t, name, out) == 0)
+	if (roster_find_named(t, name, out) == 0)
 		return 0;
 	if (strlen(name) >= ROSTER_NAME_MAX)
 		return -EINVAL;
@@ -257,7 +204,7 @@ static int match_places(struct roster *r, const struct point_list *list,
 	return e;
 }
 
-static int by_mark(const void *a, const void *b)
+int roster_compare_marks(const void *a, const void *b)
 {
 	const struct mark *x = a, *y = b;
 
@@ -271,8 +218,8 @@ static int by_mark(const void *a, const void *b)
 static int by_name(const void *a, const void *b, void *arg)
 {
 	const struct roster *r = arg;
-	const struct place *x = table_get(&r->points, *(const uint32_t *)a);
-	const struct place *y = table_get(&r->points, *(const uint32_t *)b);
+	const struct place *x = roster_get(&r->points, *(const uint32_t *)a);
+	const struct place *y = roster_get(&r->points, *(const uint32_t *)b);
 
 	if (x->p.machine != y->p.machine)
 		return x->p.machine < y->p.machine ? -1 : 1;
@@ -307,7 +254,7 @@ static int build_index(struct roster *r, const struct point_list *list,
 		}
 	}
 	x->nlive = list->n;
-	qsort(x->marks, x->nmarks, sizeof(*x->marks), by_mark);
+	qsort(x->marks, x->nmarks, sizeof(*x->marks), roster_compare_marks);
 	return 0;
 }
 
@@ -318,7 +265,7 @@ static void touch_machines(struct roster *r)
 
 	for (i = 0; i < r->points.n; i++) {
 		struct place *x = r->points.items[i];
-		struct named *m = table_get(&r->machines, x->p.machine);
+		struct named *m = roster_get(&r->machines, x->p.machine);
 
 		if (x->p.live != (x->point != NULL))
 			m->touched = true;
@@ -368,8 +315,7 @@ int roster_update(struct roster *r, struct point_list *list, int64_t now_ns)
 	struct index x = { 0 };
 	int e;
 
-	CLEANUP(unlock)
-	__attribute__((unused)) pthread_rwlock_t *held = enter(&r->lock, true);
+	ROSTER_HOLD(r, true);
 	if (r->list && r->list->generation >= list->generation) {
 		point_list_put(list);
 		return 0;
@@ -389,13 +335,13 @@ int roster_update(struct roster *r, struct point_list *list, int64_t now_ns)
 
 struct point_list *roster_list(struct roster *r)
 {
-	READING(r);
+	ROSTER_HOLD(r, false);
 	return point_list_get(r->list);
 }
 
 int64_t roster_changed_ns(struct roster *r)
 {
-	READING(r);
+	ROSTER_HOLD(r, false);
 	return r->changed_ns;
 }
 
@@ -405,8 +351,8 @@ int roster_point(struct roster *r, uint32_t serial, struct roster_point *out)
 {
 	const struct place *x;
 
-	READING(r);
-	x = table_get(&r->points, serial);
+	ROSTER_HOLD(r, false);
+	x = roster_get(&r->points, serial);
 	if (!x)
 		return -ESTALE;
 	*out = x->p;
@@ -418,8 +364,8 @@ int roster_machine(struct roster *r, uint32_t serial,
 {
 	const struct named *m;
 
-	READING(r);
-	m = table_get(&r->machines, serial);
+	ROSTER_HOLD(r, false);
+	m = roster_get(&r->machines, serial);
 	if (!m)
 		return -ESTALE;
 	memcpy(name, m->name, sizeof(m->name));
@@ -431,222 +377,20 @@ int roster_tag(struct roster *r, uint32_t serial, char name[ROSTER_NAME_MAX])
 {
 	const struct named *t;
 
-	READING(r);
-	t = table_get(&r->tags, serial);
+	ROSTER_HOLD(r, false);
+	t = roster_get(&r->tags, serial);
 	if (!t)
 		return -ESTALE;
 	memcpy(name, t->name, sizeof(t->name));
 	return 0;
 }
 
-/* ---- walking ---- */
-
-/* The first mark at or behind this one, or NULL. */
-static const struct mark *seek(const struct roster *r, const struct mark *m)
-{
-	size_t lo = 0, hi = r->index.nmarks;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (by_mark(&r->index.marks[mid], m) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < r->index.nmarks ? &r->index.marks[lo] : NULL;
-}
-
-int roster_next_tag(struct roster *r, uint32_t after, uint32_t *out)
-{
-	struct mark from = { after + 1, 0, 0 };
-	const struct mark *m;
-
-	READING(r);
-	m = seek(r, &from);
-	if (!m)
-		return -ENOENT;
-	*out = m->tag;
-	return 0;
-}
-
-int roster_next_machine(struct roster *r, uint32_t tag, uint32_t after,
-			uint32_t *out)
-{
-	struct mark from = { tag, after + 1, 0 };
-	const struct mark *m;
-
-	READING(r);
-	m = seek(r, &from);
-	if (!m || m->tag != tag)
-		return -ENOENT;
-	*out = m->machine;
-	return 0;
-}
-
-int roster_next_point(struct roster *r, uint32_t tag, uint32_t machine,
-		      uint32_t after, uint32_t *out)
-{
-	struct mark from = { tag, machine, after + 1 };
-	const struct mark *m;
-
-	READING(r);
-	m = seek(r, &from);
-	if (!m || m->tag != tag || m->machine != machine)
-		return -ENOENT;
-	*out = m->point;
-	return 0;
-}
-
-int roster_next_any(struct roster *r, uint32_t after, uint32_t *out)
-{
-	READING(r);
-	while (after < r->points.n) {
-		const struct place *x = table_get(&r->points, ++after);
-
-		if (x->point) {
-			*out = after;
-			return 0;
-		}
-	}
-	return -ENOENT;
-}
-
-bool roster_has_tag(struct roster *r, uint32_t point, uint32_t tag)
-{
-	const struct place *x;
-	const struct mark *m;
-	struct mark want;
-
-	READING(r);
-	x = table_get(&r->points, point);
-	if (!x)
-		return false;
-	want = (struct mark){ tag, x->p.machine, point };
-	m = seek(r, &want);
-	return m && by_mark(m, &want) == 0;
-}
-
-/* ---- by name ---- */
-
-int roster_find_machine(struct roster *r, const char *name, uint32_t *out)
-{
-	struct mark from = { ROSTER_ALL, 0, 0 };
-	const struct mark *m;
-
-	READING(r);
-	if (find_named(&r->machines, name, &from.machine) < 0)
-		return -ENOENT;
-	m = seek(r, &from);
-	if (!m || m->tag != ROSTER_ALL || m->machine != from.machine)
-		return -ENOENT;
-	*out = from.machine;
-	return 0;
-}
-
-int roster_find_tag(struct roster *r, const char *name, uint32_t *out)
-{
-	struct mark from = { 0, 0, 0 };
-	const struct mark *m;
-
-	READING(r);
-	if (find_named(&r->tags, name, &from.tag) < 0)
-		return -ENOENT;
-	m = seek(r, &from);
-	if (!m || m->tag != from.tag)
-		return -ENOENT;
-	*out = from.tag;
-	return 0;
-}
-
-/* The place of rank @i by machine and name. */
-static const struct place *ranked(const struct roster *r, size_t i)
-{
-	return table_get(&r->points, r->index.by_name[i]);
-}
-
-/* The first rank that is not before (@machine, @name). */
-static size_t rank_of(const struct roster *r, uint32_t machine,
-		      const char *name)
-{
-	size_t lo = 0, hi = r->index.nlive;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		const struct place *x = ranked(r, mid);
-
-		if (x->p.machine < machine ||
-		    (x->p.machine == machine && strcmp(x->p.name, name) < 0))
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-int roster_find_point(struct roster *r, uint32_t machine, const char *name,
-		      uint32_t *out)
-{
-	size_t i, len = strlen(name);
-	const struct place *x;
-
-	READING(r);
-	i = rank_of(r, machine, name);
-	if (i == r->index.nlive)
-		return -ENOENT;
-	x = ranked(r, i);
-	if (x->p.machine != machine)
-		return -ENOENT;
-	/* The name that a point had before another of the same second came:
-	 * links that the kernel has cached lead here. */
-	if (strcmp(x->p.name, name) != 0 &&
-	    (len != POINT_TIME_LEN - 1 || strncmp(x->p.name, name, len) != 0 ||
-	     x->p.name[len] != '-'))
-		return -ENOENT;
-	*out = x->p.serial;
-	return 0;
-}
-
-int roster_latest(struct roster *r, uint32_t machine, uint32_t *out)
-{
-	size_t i;
-
-	READING(r);
-	i = rank_of(r, machine + 1, "");
-	if (i == 0 || ranked(r, i - 1)->p.machine != machine)
-		return -ENOENT;
-	*out = ranked(r, i - 1)->p.serial;
-	return 0;
-}
-
-int roster_find_id(struct roster *r, const char *name, uint32_t *out)
-{
-	size_t i, len = strlen(name);
-	char hex[33];
-
-	READING(r);
-	for (i = 0; i < r->points.n; i++) {
-		const struct place *x = r->points.items[i];
-
-		if (!x->point)
-			continue;
-		if (len == POINT_ID_HEX)
-			hex_encode(x->p.id, sizeof(x->p.id), hex);
-		if (strcmp(x->p.link, name) == 0 ||
-		    (len == POINT_ID_HEX && strcmp(hex, name) == 0)) {
-			*out = x->p.serial;
-			return 0;
-		}
-	}
-	return -ENOENT;
-}
-
 int roster_json(struct roster *r, uint32_t serial, struct buf *out)
 {
 	const struct place *x;
 
-	READING(r);
-	x = table_get(&r->points, serial);
+	ROSTER_HOLD(r, false);
+	x = roster_get(&r->points, serial);
 	if (!x || !x->point)
 		return -ENOENT;
 	return point_encode(x->point, true, out);

@@ -295,7 +295,8 @@ int made_attr(struct view *w, uint64_t node, struct view_attr *out)
 	buf_clear(&text);
 	if (S_ISLNK(st->st_mode))
 		r = made_link(w, node, &text);
-	else if (node_kind(node) == MADE_STATUS || node_kind(node) == MADE_STATS)
+	else if (node_kind(node) == MADE_STATUS ||
+		 node_kind(node) == MADE_STATS)
 		text.len = STATUS_SIZE;
 	else
 		r = made_text(w, node, &text);

@@ -211,7 +211,8 @@ static bool in_dir(const struct cursor *at, const struct buf *key)
 	size_t len;
 	const uint8_t *dirkey = cursor_dirkey(at, &len);
 
-	return len == key->len && (len == 0 || memcmp(dirkey, key->data, len) == 0);
+	return len == key->len &&
+	       (len == 0 || memcmp(dirkey, key->data, len) == 0);
 }
 
 /* Hand out the entries of the cursor's leaf from its slot on, up to the end of

@@ -118,7 +118,8 @@ static void make_vault(void)
 
 static void start(int64_t deadline_ns)
 {
-	struct mount_config c = { .fsname = "test,with\\signs", .root = VIEW_ROOT,
+	struct mount_config c = { .fsname = "test,with\\signs",
+				  .root = VIEW_ROOT,
 				  .deadline_ns = deadline_ns };
 
 	assert_ok(mount_start(view, dir, &c, &mount_));
