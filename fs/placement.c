@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WORTH_PER_S 4000 /* requests; below that, waking costs little */
-#define TICKS_BEFORE 3 /* that a lone client must last */
+#define WORTH_PER_S 300 /* requests; below that, waking costs little */
+#define TICKS_BEFORE 1 /* that a lone client must last */
 #define TICKS_TRIED 5
 #define BAN_MIN_NS INT64_C(250000000)
 #define BAN_MAX_NS INT64_C(16000000000)
