@@ -50,7 +50,7 @@ int tree_read(struct view *w, uint64_t node, uint64_t off, void *out,
 	else
 		len = (size_t)MIN((uint64_t)len, s.e.size - off);
 	if (len > 0)
-		r = content_read(w->vault, s.e.content, s.e.content_len,
+		r = content_read(w->vault, CHUNK_DATA, s.e.content, s.e.content_len,
 				 s.e.size, off, out, len);
 	if (r == 0)
 		*out_len = len;

@@ -404,8 +404,8 @@ static bool content_there(struct run *r, const struct entry *e)
 	    chunk_there(r, CHUNK_XATTRS, &e->xattrs_id, e->xattrs_len) < 0)
 		return false;
 	return !S_ISREG(e->mode) ||
-	       content_chunks(r->b.vault, e->content, e->content_len,
-			      chunk_there, r) == 0;
+	       content_chunks(r->b.vault, CHUNK_DATA, e->content,
+			      e->content_len, chunk_there, r) == 0;
 }
 
 static bool is_unchanged(struct run *r, const struct stat *st,

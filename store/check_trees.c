@@ -108,7 +108,8 @@ static int check_entry(struct check *c, const struct entry *e)
 	if (r < 0 || !S_ISREG(e->mode))
 		return r;
 	c->out->files++;
-	r = content_chunks(c->vault, e->content, e->content_len, on_chunk, &f);
+	r = content_chunks(c->vault, CHUNK_DATA, e->content, e->content_len,
+			   on_chunk, &f);
 	if ((r == -EBADMSG || r == -EIO) && f.has_map)
 		return blame(c, &f.map,
 			     "holds an extent map's node that cannot"

@@ -115,8 +115,8 @@ static int find_in_entry(struct users *u, const struct leaf *leaf, size_t slot)
 	if (e.flags & ENTRY_XATTRS_CHUNK)
 		r = on_chunk(&fu, CHUNK_XATTRS, &e.xattrs_id, e.xattrs_len);
 	if (r >= 0 && S_ISREG(e.mode))
-		r = content_chunks(u->check->vault, e.content, e.content_len,
-				   on_chunk, &fu);
+		r = content_chunks(u->check->vault, CHUNK_DATA, e.content,
+				   e.content_len, on_chunk, &fu);
 	return r == -EBADMSG || r == -EIO || r > 0 ? 0 : r;
 }
 

@@ -195,8 +195,9 @@ int content_find(struct vault *v, const uint8_t *content, size_t len,
 	return find(v, &c, size, off, out);
 }
 
-int content_read(struct vault *v, const uint8_t *content, size_t len,
-		 uint64_t size, uint64_t off, void *out, size_t count)
+int content_read(struct vault *v, uint8_t data_type, const uint8_t *content,
+		 size_t len, uint64_t size, uint64_t off, void *out,
+		 size_t count)
 {
 	struct content c;
 	uint8_t *p = out;
@@ -215,7 +216,7 @@ int content_read(struct vault *v, const uint8_t *content, size_t len,
 			return r;
 		n = (size_t)MIN((uint64_t)count, e.off + e.len - off);
 		if (e.type == EXTENT_DATA)
-			r = chunk_read(v, CHUNK_DATA, &e.id, (uint32_t)e.len,
+			r = chunk_read(v, data_type, &e.id, (uint32_t)e.len,
 				       (uint32_t)(off - e.off), (uint32_t)n, p);
 		else
 			memset(p, 0, n);
@@ -279,8 +280,8 @@ typedef int chunk_fn(void *arg, uint8_t type, const struct id *id,
 		     uint64_t len);
 
 /* Nodes of a map may be shared and are as deep as level says: no cycle. */
-static int map_chunks(struct vault *v, const struct id *id, unsigned int level,
-		      chunk_fn *fn, void *arg)
+static int map_chunks(struct vault *v, uint8_t data_type, const struct id *id,
+		      unsigned int level, chunk_fn *fn, void *arg)
 {
 	struct node *n;
 	size_t i;
@@ -295,10 +296,10 @@ static int map_chunks(struct vault *v, const struct id *id, unsigned int level,
 		r = fail(-EBADMSG, "an extent map's levels do not match");
 	for (i = 0; i < n->n && r == 0; i++) {
 		if (level > 0)
-			r = map_chunks(v, &n->children[i].id, level - 1, fn,
-				       arg);
+			r = map_chunks(v, data_type, &n->children[i].id,
+				       level - 1, fn, arg);
 		else if (n->extents[i].type == EXTENT_DATA)
-			r = fn(arg, CHUNK_DATA, &n->extents[i].id,
+			r = fn(arg, data_type, &n->extents[i].id,
 			       n->extents[i].len);
 		if (r > 0)
 			r = 0;
@@ -307,8 +308,8 @@ static int map_chunks(struct vault *v, const struct id *id, unsigned int level,
 	return r;
 }
 
-int content_chunks(struct vault *v, const uint8_t *content, size_t len,
-		   chunk_fn *fn, void *arg)
+int content_chunks(struct vault *v, uint8_t data_type, const uint8_t *content,
+		   size_t len, chunk_fn *fn, void *arg)
 {
 	struct content c;
 	struct reader r;
@@ -334,10 +335,10 @@ int content_chunks(struct vault *v, const uint8_t *content, size_t len,
 	if (parse(content, len, size, &c) < 0)
 		return fail(-EBADMSG, "a file's content is malformed");
 	if (c.kind == CONTENT_MAP)
-		return map_chunks(v, &c.map, c.level, fn, arg);
+		return map_chunks(v, data_type, &c.map, c.level, fn, arg);
 	for (i = 0; i < c.n && err >= 0; i++)
 		if (c.inl[i].type == EXTENT_DATA)
-			err = fn(arg, CHUNK_DATA, &c.inl[i].id, c.inl[i].len);
+			err = fn(arg, data_type, &c.inl[i].id, c.inl[i].len);
 	return err < 0 ? err : 0;
 }
 

@@ -51,17 +51,18 @@ uint64_t content_allocated(const uint8_t *content, size_t len);
 
 /*
  * The extent at @off < @size. Fetches nodes of the map through the vault's cache.
- * @chunk_type of the nodes' data is the caller's affair. Return 0, -EBADMSG or -EIO, said in words.
+ Return 0, -EBADMSG or -EIO, said in words.
  */
 MUST_CHECK int content_find(struct vault *v, const uint8_t *content, size_t len,
 			    uint64_t size, uint64_t off, struct extent *out);
 /*
- * Read @len bytes at @off, all below @size; holes and zeros read as zeros.
+ * Read @len bytes at @off, all below @size; holes and zeros read as zeros. @data_type: CHUNK_DATA, or
+ * CHUNK_DISK for a disk.
  * Return 0, or -EBADMSG/-EIO (said in words; @out then holds nothing to be used).
  */
-MUST_CHECK int content_read(struct vault *v, const uint8_t *content, size_t len,
-			    uint64_t size, uint64_t off, void *out,
-			    size_t count);
+MUST_CHECK int content_read(struct vault *v, uint8_t data_type,
+			    const uint8_t *content, size_t len, uint64_t size,
+			    uint64_t off, void *out, size_t count);
 /* As lseek(2) SEEK_DATA / SEEK_HOLE. Return 0, -ENXIO, -EBADMSG or -EIO. */
 MUST_CHECK int content_seek(struct vault *v, const uint8_t *content, size_t len,
 			    uint64_t size, uint64_t off, bool hole,
@@ -71,9 +72,9 @@ MUST_CHECK int content_walk(struct vault *v, const uint8_t *content, size_t len,
 			    uint64_t size,
 			    int (*fn)(void *arg, const struct extent *e),
 			    void *arg);
-/* Call @fn for every chunk: map nodes (CHUNK_EXTENTS) and, when @data, data chunks of @data_type too. */
-MUST_CHECK int content_chunks(struct vault *v, const uint8_t *content,
-			      size_t len,
+/* Call @fn for every chunk: map nodes (CHUNK_EXTENTS) and data chunks (@data_type). */
+MUST_CHECK int content_chunks(struct vault *v, uint8_t data_type,
+			      const uint8_t *content, size_t len,
 			      int (*fn)(void *arg, uint8_t type,
 					const struct id *id, uint64_t len),
 			      void *arg);

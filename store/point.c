@@ -28,6 +28,7 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
+#include "store/content.h"
 
 #define NS_PER_S INT64_C(1000000000)
 #define ID_PREFIX_MIN 4
@@ -47,6 +48,18 @@ void point_free(struct point *p)
 		free(p->tags[i]);
 	for (i = 0; i < p->nsources; i++)
 		free(p->sources[i]);
+	for (i = 0; i < p->ndisks; i++) {
+		free(p->disks[i].name);
+		free(p->disks[i].format);
+		free(p->disks[i].source);
+		free(p->disks[i].content);
+	}
+	for (i = 0; i < p->nconfigs; i++) {
+		free(p->configs[i].name);
+		free(p->configs[i].content);
+	}
+	free(p->disks);
+	free(p->configs);
 	free(p->tags);
 	free(p->sources);
 	free(p->vm);
@@ -109,8 +122,91 @@ void point_sort_tags(struct point *p)
 	p->ntags = n;
 }
 
+static int compare_disks(const void *a, const void *b)
+{
+	return strcmp(((const struct point_disk *)a)->name,
+		      ((const struct point_disk *)b)->name);
+}
+
+static int compare_configs(const void *a, const void *b)
+{
+	return strcmp(((const struct point_config *)a)->name,
+		      ((const struct point_config *)b)->name);
+}
+
+void point_sort(struct point *p)
+{
+	if (p->ndisks > 1)
+		qsort(p->disks, p->ndisks, sizeof(*p->disks), compare_disks);
+	if (p->nconfigs > 1)
+		qsort(p->configs, p->nconfigs, sizeof(*p->configs),
+		      compare_configs);
+}
+
+const struct point_disk *point_disk(const struct point *p, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < p->ndisks; i++)
+		if (!strcmp(p->disks[i].name, name))
+			return &p->disks[i];
+	return NULL;
+}
+
+static bool member_ok(const char *name, const uint8_t *content, size_t len,
+		      uint64_t size)
+{
+	return name && point_name_ok(name) && name[0] != '.' &&
+	       strlen(name) <= POINT_MEMBER_NAME_MAX &&
+	       len <= POINT_CONTENT_MAX && size <= CONTENT_SIZE_MAX &&
+	       content_check(content, len, size) == 0;
+}
+
+static const char *check_disks(const struct point *p)
+{
+	size_t i;
+
+	if (p->ndisks > POINT_DISKS_MAX)
+		return "it has over 1024 disks";
+	for (i = 0; i < p->ndisks; i++) {
+		const struct point_disk *d = &p->disks[i];
+
+		if (!member_ok(d->name, d->content, d->content_len, d->size))
+			return "a disk's name or content is malformed";
+		if (i > 0 && compare_disks(d - 1, d) >= 0)
+			return "its disks are not in order";
+		if (d->used > d->size)
+			return "a disk uses more than its size";
+		if (d->sector < 512 || d->sector > 65536 ||
+		    (d->sector & (d->sector - 1)) != 0)
+			return "a disk's sectors are of no size there is";
+		if ((d->format && !text_ok(d->format)) ||
+		    (d->source && !text_ok(d->source)))
+			return "a disk's text is over 1024 bytes";
+	}
+	return NULL;
+}
+
+static const char *check_configs(const struct point *p)
+{
+	size_t i;
+
+	if (p->nconfigs > POINT_CONFIGS_MAX)
+		return "it has over 1024 config files";
+	for (i = 0; i < p->nconfigs; i++) {
+		const struct point_config *f = &p->configs[i];
+
+		if (!member_ok(f->name, f->content, f->content_len, f->size))
+			return "a config file's name or content is malformed";
+		if (i > 0 && compare_configs(f - 1, f) >= 0)
+			return "its config files are not in order";
+	}
+	return NULL;
+}
+
 const char *point_check(const struct point *p)
 {
+	const char *why;
 	size_t i;
 
 	if (!id_ok(p->id))
@@ -142,7 +238,8 @@ const char *point_check(const struct point *p)
 	    p->bytes > INT64_MAX || p->errors > INT64_MAX ||
 	    p->data_added > INT64_MAX || p->data_added_packed > INT64_MAX)
 		return "a count is over 2^63";
-	return NULL;
+	why = check_disks(p);
+	return why ? why : check_configs(p);
 }
 
 /* ---- times ---- */

@@ -17,6 +17,34 @@ struct vault;
 #define POINT_ID_HEX 32
 #define POINT_NAME_MAX 255 /* of a machine, a tag */
 
+#define POINT_DISKS_MAX 1024
+#define POINT_CONFIGS_MAX 1024
+#define POINT_CONTENT_MAX 4096 /* encoded content of one of them */
+
+/* A disk of the machine: content whose data are CHUNK_DISK (content.h). */
+struct point_disk {
+	char *name; /* a name as vm, without a '.' in front; owned */
+	uint64_t size; /* bytes */
+	uint64_t used; /* bytes that are neither hole nor zeros: what is stored */
+	uint32_t sector; /* logical sector: 512 to 65536, a power of two */
+	char *format; /* of the source: "raw", "qcow2", ...; owned */
+	char *source; /* where it was read from, for people; owned */
+	uint8_t *content; /* encoded; owned */
+	size_t content_len;
+	/* SHA-256 of the used bytes as they were read (vmbackup-vault(5)); not
+	 * there where a hint let some of them be passed over. */
+	bool has_sha256;
+	uint8_t sha256[32];
+};
+
+/* A file saved with the point: "domain.xml". Content of CHUNK_DATA. */
+struct point_config {
+	char *name; /* as a disk's; owned */
+	uint64_t size;
+	uint8_t *content; /* encoded; owned */
+	size_t content_len;
+};
+
 struct point {
 	char id[POINT_ID_HEX + 1];
 	char session[POINT_ID_HEX + 1];
@@ -32,6 +60,10 @@ struct point {
 	bool has_tree;
 	struct id root; /* of the tree */
 	uint64_t entries, files, bytes; /* in the tree; regular files and their sizes */
+	struct point_disk *disks; /* owned; sorted by name, no name twice */
+	size_t ndisks;
+	struct point_config *configs; /* owned; the same */
+	size_t nconfigs;
 	bool incomplete; /* something could not be read, or changed while read */
 	uint64_t errors; /* how many */
 	bool has_acl; /* some entry has a POSIX ACL */
@@ -46,6 +78,10 @@ struct point {
 MUST_CHECK struct point *point_new(void);
 void point_free(struct point *p);
 bool point_name_ok(const char *name);
+/* The disk of that name, or NULL. */
+const struct point_disk *point_disk(const struct point *p, const char *name);
+/* Sort disks and configs by name, as readers expect them. */
+void point_sort(struct point *p);
 /* Append the point as a JSON document (indented when @pretty, with a final newline). Ask buf_error(). */
 MUST_CHECK int point_encode(const struct point *p, bool pretty,
 			    struct buf *out);

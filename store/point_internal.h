@@ -12,6 +12,8 @@
 #define POINT_SOURCES_MAX 100000
 #define POINT_PATH_MAX 65535
 #define POINT_TEXT_MAX 1024 /* of host, user, program */
+/* Of a disk or config file: the mount puts ".raw" or a partition behind it. */
+#define POINT_MEMBER_NAME_MAX 200
 
 /* "2026-11-22T10:15:00Z" and NUL. */
 #define POINT_RFC3339_LEN 21

@@ -19,6 +19,7 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
+#include "store/crypt.h"
 
 /* Those at the top; all others are extra. */
 static const char *const known[] = {
@@ -33,6 +34,8 @@ static const char *const known[] = {
 	"sources",
 	"parent",
 	"tree",
+	"disks",
+	"config",
 	"incomplete",
 	"errors",
 	"has_acl",
@@ -106,6 +109,83 @@ static json_t *encode_tree(const struct point *p)
 			 "bytes", (json_int_t)p->bytes);
 }
 
+static json_t *encode_base64(const void *data, size_t len)
+{
+	AUTO_BUF struct buf b64 = BUF_INIT;
+
+	text_put_base64(&b64, data, len);
+	return string_of(&b64);
+}
+
+static json_t *encode_disk(const struct point_disk *d)
+{
+	json_t *o = json_object();
+	char hex[2 * CRYPT_SHA256_LEN + 1];
+	int bad = 0;
+
+	bad |= json_object_set_new(o, "name", json_string(d->name));
+	bad |= json_object_set_new(o, "size",
+				   json_integer((json_int_t)d->size));
+	bad |= json_object_set_new(o, "used",
+				   json_integer((json_int_t)d->used));
+	bad |= json_object_set_new(o, "sector", json_integer(d->sector));
+	if (d->format)
+		bad |= json_object_set_new(o, "format", encode_line(d->format));
+	if (d->source)
+		bad |= json_object_set_new(o, "source", encode_line(d->source));
+	bad |= json_object_set_new(o, "content",
+				   encode_base64(d->content, d->content_len));
+	if (d->has_sha256) {
+		hex_encode(d->sha256, sizeof(d->sha256), hex);
+		bad |= json_object_set_new(o, "sha256", json_string(hex));
+	}
+	if (bad) {
+		json_decref(o);
+		return NULL;
+	}
+	return o;
+}
+
+static json_t *encode_config(const struct point_config *f)
+{
+	json_t *o = json_object();
+	int bad = 0;
+
+	bad |= json_object_set_new(o, "name", json_string(f->name));
+	bad |= json_object_set_new(o, "size",
+				   json_integer((json_int_t)f->size));
+	bad |= json_object_set_new(o, "content",
+				   encode_base64(f->content, f->content_len));
+	if (bad) {
+		json_decref(o);
+		return NULL;
+	}
+	return o;
+}
+
+static int encode_machine(const struct point *p, json_t *o)
+{
+	json_t *list;
+	size_t i;
+	int bad = 0;
+
+	if (p->ndisks) {
+		list = json_array();
+		for (i = 0; i < p->ndisks; i++)
+			bad |= json_array_append_new(list,
+						     encode_disk(&p->disks[i]));
+		bad |= json_object_set_new(o, "disks", list);
+	}
+	if (p->nconfigs) {
+		list = json_array();
+		for (i = 0; i < p->nconfigs; i++)
+			bad |= json_array_append_new(
+				list, encode_config(&p->configs[i]));
+		bad |= json_object_set_new(o, "config", list);
+	}
+	return bad;
+}
+
 /* Members in the order in which they are shown. */
 static int encode_members(const struct point *p, json_t *o)
 {
@@ -129,6 +209,7 @@ static int encode_members(const struct point *p, json_t *o)
 		bad |= json_object_set_new(o, "parent", json_string(p->parent));
 	if (p->has_tree)
 		bad |= json_object_set_new(o, "tree", encode_tree(p));
+	bad |= encode_machine(p, o);
 	bad |= json_object_set_new(o, "incomplete",
 				   json_boolean(p->incomplete));
 	bad |= json_object_set_new(o, "errors",
@@ -220,9 +301,9 @@ static void wrong(struct decoder *d, const char *why)
 }
 
 /* A copy of a string; NULL where it is missing. */
-static char *get_string(struct decoder *d, const char *key)
+static char *get_string(struct decoder *d, const json_t *o, const char *key)
 {
-	json_t *j = json_object_get(d->o, key);
+	json_t *j = json_object_get(o, key);
 	char *s;
 
 	if (!j)
@@ -238,9 +319,9 @@ static char *get_string(struct decoder *d, const char *key)
 }
 
 /* The same of text that may be shown as it is. */
-static char *get_line(struct decoder *d, const char *key)
+static char *get_line(struct decoder *d, const json_t *o, const char *key)
 {
-	char *s = get_string(d, key);
+	char *s = get_string(d, o, key);
 
 	if (s && !text_is_plain(s, strlen(s)))
 		wrong(d, "a member has control characters");
@@ -382,6 +463,99 @@ static void get_tree(struct decoder *d, struct point *p)
 	p->bytes = get_count(d, tree, "bytes");
 }
 
+static void get_content(struct decoder *d, const json_t *o, uint8_t **out,
+			size_t *len_out)
+{
+	const json_t *b64 = json_object_get(o, "content");
+	AUTO_BUF struct buf raw = BUF_INIT;
+	int r;
+
+	if (!json_is_string(b64)) {
+		wrong(d, "a disk or config file has no content");
+		return;
+	}
+	r = text_get_base64(&raw, json_string_value(b64),
+			    json_string_length(b64));
+	if (r == 0)
+		r = buf_error(&raw);
+	if (r == -ENOMEM) {
+		d->no_memory = true;
+	} else if (r < 0) {
+		wrong(d, "content is not base64");
+	} else {
+		*out = raw.data;
+		*len_out = raw.len;
+		raw = (struct buf)BUF_INIT;
+	}
+}
+
+static void get_disk(struct decoder *d, const json_t *o, struct point_disk *out)
+{
+	const json_t *hash = json_object_get(o, "sha256");
+	uint64_t sector = get_count(d, o, "sector");
+
+	out->name = get_string(d, o, "name");
+	out->size = get_count(d, o, "size");
+	out->used = get_count(d, o, "used");
+	out->sector = sector > UINT32_MAX ? 0 : (uint32_t)sector;
+	out->format = get_line(d, o, "format");
+	out->source = get_line(d, o, "source");
+	get_content(d, o, &out->content, &out->content_len);
+	if (!hash)
+		return;
+	if (json_string_length(hash) != 2 * sizeof(out->sha256) ||
+	    hex_decode(json_string_value(hash), sizeof(out->sha256),
+		       out->sha256) < 0)
+		wrong(d, "a disk's sha256 is not 64 digits");
+	out->has_sha256 = true;
+}
+
+static void get_config(struct decoder *d, const json_t *o,
+		       struct point_config *out)
+{
+	out->name = get_string(d, o, "name");
+	out->size = get_count(d, o, "size");
+	get_content(d, o, &out->content, &out->content_len);
+}
+
+/* An array of that member's; NULL and 0 where it is empty or missing. */
+static void *get_array(struct decoder *d, const char *key, size_t max,
+		       size_t size, const json_t **out, size_t *n_out)
+{
+	void *list;
+
+	*out = json_object_get(d->o, key);
+	if (!*out)
+		return NULL;
+	if (!json_is_array(*out) || json_array_size(*out) > max) {
+		wrong(d, "a list is not one, or too long");
+		return NULL;
+	}
+	if (json_array_size(*out) == 0)
+		return NULL;
+	list = alloc_array(json_array_size(*out), size);
+	if (list)
+		*n_out = json_array_size(*out);
+	else
+		d->no_memory = true;
+	return list;
+}
+
+static void get_machine(struct decoder *d, struct point *p)
+{
+	const json_t *list;
+	size_t i;
+
+	p->disks = get_array(d, "disks", POINT_DISKS_MAX, sizeof(*p->disks),
+			     &list, &p->ndisks);
+	for (i = 0; i < p->ndisks; i++)
+		get_disk(d, json_array_get(list, i), &p->disks[i]);
+	p->configs = get_array(d, "config", POINT_CONFIGS_MAX,
+			       sizeof(*p->configs), &list, &p->nconfigs);
+	for (i = 0; i < p->nconfigs; i++)
+		get_config(d, json_array_get(list, i), &p->configs[i]);
+}
+
 static void get_time(struct decoder *d, struct point *p)
 {
 	const char *text = json_string_value(json_object_get(d->o, "time"));
@@ -414,15 +588,16 @@ static void decode_members(struct decoder *d, struct point *p)
 	get_id(d, "id", p->id);
 	get_id(d, "session", p->session);
 	get_id(d, "parent", p->parent);
-	p->vm = get_string(d, "vm");
-	p->host = get_line(d, "host");
-	p->user = get_line(d, "user");
-	p->program = get_line(d, "program");
+	p->vm = get_string(d, d->o, "vm");
+	p->host = get_line(d, d->o, "host");
+	p->user = get_line(d, d->o, "user");
+	p->program = get_line(d, d->o, "program");
 	get_time(d, p);
 	p->tags = get_list(d, "tags", POINT_TAGS_MAX, decode_tag, &p->ntags);
 	p->sources = get_list(d, "sources", POINT_SOURCES_MAX, decode_path,
 			      &p->nsources);
 	get_tree(d, p);
+	get_machine(d, p);
 	p->incomplete = get_bool(d, "incomplete");
 	p->errors = get_count(d, d->o, "errors");
 	p->has_acl = get_bool(d, "has_acl");

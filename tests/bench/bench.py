@@ -506,6 +506,19 @@ def table(results, want):
             print("%s: %s" % (who, results[who]["error"].splitlines()[0]))
 
 
+def save(path, results, tree):
+    with open(path, "w") as f:
+        json.dump({"schema_version": 1, "time": time.strftime(
+            "%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "machine": {"cpus": os.cpu_count(),
+                        "kernel": platform.release()},
+            "tree": tree,
+            "rows": [{"name": n, "what": w, "unit": u, "goal": g}
+                     for n, w, u, g in ROWS],
+            "results": results}, f, indent=1)
+        f.write("\n")
+
+
 def program(build, name):
     for path in (os.path.join(build, name), os.path.join(build, "src", name)):
         if os.path.isfile(path):
@@ -584,18 +597,11 @@ def run(args, want, only):
             runs.append(measure(cls, tree, args.work, args, want))
         results[cls.name] = middle(runs)
         results[cls.name]["runs"] = runs
+        # After each, so that a run that is stopped early leaves its figures.
+        if args.json:
+            save(args.json, results, {"path": tree, "entries": entries,
+                                      "bytes": size})
     table(results, want)
-    if args.json:
-        with open(args.json, "w") as f:
-            json.dump({"schema_version": 1, "time": time.strftime(
-                "%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "machine": {"cpus": os.cpu_count(),
-                            "kernel": platform.release()},
-                "tree": {"path": tree, "entries": entries, "bytes": size},
-                "rows": [{"name": n, "what": w, "unit": u, "goal": g}
-                         for n, w, u, g in ROWS],
-                "results": results}, f, indent=1)
-            f.write("\n")
     return 1 if "error" in results.get("vmbackupfs", {}) else 0
 
 

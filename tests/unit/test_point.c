@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/content.h"
 #include "store/point.h"
 
 #define ID_1 "0123456789abcdef0123456789abcdef"
@@ -18,6 +19,11 @@
 #define MINIMAL                                                                \
 	"\"format\":1,\"id\":\"" ID_1 "\",\"session\":\"" ID_2                 \
 	"\",\"vm\":\"web1\",\"host\":\"h\",\"time\":\"2026-11-22T10:15:00Z\""
+
+/* A disk that is right where its arguments are: "AA==" is content of size 0. */
+#define DISK(name, size, content)                                              \
+	"{\"name\":\"" name "\",\"size\":" size                              \
+	",\"sector\":512,\"content\":\"" content "\"}"
 
 static int setup(void **state)
 {
@@ -44,6 +50,49 @@ static char **copies(const char *const *list, size_t n)
 	for (i = 0; i < n; i++)
 		out[i] = copy(list[i]);
 	return out;
+}
+
+/* Content of one hole. */
+static void set_hole(uint8_t **content, size_t *len, uint64_t size)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+
+	buf_put_u8(&b, 1);
+	buf_put_varint(&b, 1);
+	buf_put_varint(&b, size);
+	buf_put_u8(&b, EXTENT_HOLE);
+	assert_ok(buf_error(&b));
+	*content = b.data;
+	*len = b.len;
+	b = (struct buf)BUF_INIT;
+}
+
+static void add_machine(struct point *p)
+{
+	static const char *const names[] = { "vdb", "vda" };
+	size_t i;
+
+	p->disks = calloc(2, sizeof(*p->disks));
+	p->configs = calloc(1, sizeof(*p->configs));
+	assert_true(p->disks && p->configs);
+	for (i = 0; i < 2; i++) {
+		struct point_disk *d = &p->disks[i];
+
+		d->name = copy(names[i]);
+		d->size = (uint64_t)1 << (40 + i);
+		d->sector = i ? 4096 : 512;
+		d->format = copy("qcow2");
+		d->source = copy("/srv/web1.qcow2");
+		set_hole(&d->content, &d->content_len, d->size);
+		d->has_sha256 = i == 1;
+	}
+	support_fill(2, p->disks[1].sha256, sizeof(p->disks[1].sha256));
+	p->ndisks = 2;
+	p->configs[0].name = copy("domain.xml");
+	p->configs[0].size = 9;
+	set_hole(&p->configs[0].content, &p->configs[0].content_len, 9);
+	p->nconfigs = 1;
+	point_sort(p);
 }
 
 /* A point with something in every member. */
@@ -79,7 +128,8 @@ static struct point *full_point(void)
 	p->scan_start_ns = S(1795342400) + 5;
 	p->data_added = 77;
 	p->data_added_packed = 44;
-	p->extra = copy("{\"disks\":[{\"name\":\"vda\"}],\"x\":1.5}");
+	p->extra = copy("{\"nics\":[{\"name\":\"eth0\"}],\"x\":1.5}");
+	add_machine(p);
 	return p;
 }
 
@@ -110,6 +160,30 @@ static void assert_same(const struct point *a, const struct point *b)
 	assert_true(a->data_added == b->data_added &&
 		    a->data_added_packed == b->data_added_packed);
 	assert_string_equal(a->extra, b->extra);
+	assert_int_equal(a->ndisks, b->ndisks);
+	for (i = 0; i < a->ndisks; i++) {
+		const struct point_disk *x = &a->disks[i], *y = &b->disks[i];
+
+		assert_string_equal(x->name, y->name);
+		assert_string_equal(x->format, y->format);
+		assert_string_equal(x->source, y->source);
+		assert_true(x->size == y->size && x->used == y->used);
+		assert_int_equal(x->sector, y->sector);
+		assert_int_equal(x->content_len, y->content_len);
+		assert_memory_equal(x->content, y->content, x->content_len);
+		assert_int_equal(x->has_sha256, y->has_sha256);
+		assert_memory_equal(x->sha256, y->sha256, sizeof(x->sha256));
+	}
+	assert_int_equal(a->nconfigs, b->nconfigs);
+	for (i = 0; i < a->nconfigs; i++) {
+		const struct point_config *x = &a->configs[i];
+		const struct point_config *y = &b->configs[i];
+
+		assert_string_equal(x->name, y->name);
+		assert_true(x->size == y->size);
+		assert_int_equal(x->content_len, y->content_len);
+		assert_memory_equal(x->content, y->content, x->content_len);
+	}
 }
 
 static void test_round_trip(void **state)
@@ -127,6 +201,10 @@ static void test_round_trip(void **state)
 	assert_int_equal(q->ntags, 2);
 	assert_string_equal(q->tags[0], "big");
 	assert_string_equal(q->tags[1], "nightly");
+	assert_int_equal(q->ndisks, 2);
+	assert_string_equal(q->disks[0].name, "vda");
+	assert_ptr_equal(point_disk(q, "vdb"), &q->disks[1]);
+	assert_null(point_disk(q, "vdc"));
 	free(p->tags[0]);
 	p->tags[0] = p->tags[1];
 	p->tags[1] = p->tags[2];
@@ -167,7 +245,7 @@ static void test_member_names(void **state)
 	assert_true(start == S(1795342400) + 5);
 	assert_string_equal(json_string_value(json_object_get(o, "time")),
 			    "2026-11-22T10:15:00Z");
-	assert_int_equal(json_object_size(o), 18 + 2);
+	assert_int_equal(json_object_size(o), 20 + 2);
 	json_decref(o);
 	point_free(p);
 }
@@ -338,7 +416,7 @@ static void test_every_member_of_another_type(void **state)
 			json_decref(bad);
 		}
 	}
-	assert_int_equal(n, 18 * ARRAY_SIZE(others));
+	assert_int_equal(n, 20 * ARRAY_SIZE(others));
 	json_decref(o);
 	point_free(p);
 }
@@ -356,6 +434,29 @@ static void test_refused_documents(void **state)
 		"{\"format\":2,\"id\":5}",
 		"{" MINIMAL ",\"vm\":\"twice\"}",
 		"{" MINIMAL ",\"tree\":{}}",
+		"{" MINIMAL ",\"disks\":{}}",
+		"{" MINIMAL ",\"disks\":[5]}",
+		"{" MINIMAL ",\"disks\":[" DISK("vda", "1", "AA==") "]}",
+		"{" MINIMAL ",\"disks\":[" DISK("vda", "0", "AA=") "]}",
+		"{" MINIMAL ",\"disks\":[" DISK("v/a", "0", "AA==") "]}",
+		"{" MINIMAL ",\"disks\":[" DISK(".v", "0", "AA==") "]}",
+		"{" MINIMAL ",\"disks\":[" DISK("", "0", "AA==") "]}",
+		"{" MINIMAL ",\"disks\":[" DISK("b", "0", "AA==") "," DISK(
+			"a", "0", "AA==") "]}",
+		"{" MINIMAL ",\"disks\":[" DISK("a", "0", "AA==") "," DISK(
+			"a", "0", "AA==") "]}",
+		"{" MINIMAL ",\"disks\":[" DISK("a", "-1", "AA==") "]}",
+		"{" MINIMAL ",\"disks\":[{\"name\":\"a\",\"size\":0,"
+		"\"sector\":513,\"content\":\"AA==\"}]}",
+		"{" MINIMAL ",\"disks\":[{\"name\":\"a\",\"size\":0,"
+		"\"sector\":512}]}",
+		"{" MINIMAL ",\"disks\":[{\"name\":\"a\",\"size\":0,\"used\":1,"
+		"\"sector\":512,\"content\":\"AA==\"}]}",
+		"{" MINIMAL ",\"disks\":[{\"name\":\"a\",\"size\":0,"
+		"\"sha256\":\"00\",\"sector\":512,\"content\":\"AA==\"}]}",
+		"{" MINIMAL ",\"config\":[{\"name\":\"a\"}]}",
+		"{" MINIMAL ",\"config\":[{\"name\":\"..\",\"size\":0,"
+		"\"content\":\"AA==\"}]}",
 		"{" MINIMAL ",\"tree\":{\"root\":\"" ID_1 "\"}}",
 		"{" MINIMAL ",\"tree\":{\"root\":\"" ID_1
 		"ABCDEF9876543210fedcba9876543210\"}}",
@@ -504,6 +605,19 @@ static void test_times(void **state)
 	assert_string_equal(name, "2262-04-11T234716Z");
 	assert_ok(point_parse_time("2026-11-22T10:15:00Z", &t));
 	assert_true(t == S(1795342500));
+}
+
+static void test_least_disk(void **state)
+{
+	static const char doc[] = "{" MINIMAL ",\"disks\":[" DISK(
+		"a", "0", "AA==") "," DISK("b", "0", "AA==") "]}";
+	struct point *p;
+
+	(void)state;
+	assert_ok(point_decode(doc, strlen(doc), "point/1", &p));
+	assert_int_equal(p->ndisks, 2);
+	assert_false(p->disks[1].has_sha256);
+	point_free(p);
 }
 
 static void test_bad_times(void **state)
@@ -711,6 +825,7 @@ int main(void)
 		cmocka_unit_test_setup(test_bounds, setup),
 		cmocka_unit_test_setup(test_names, setup),
 		cmocka_unit_test_setup(test_times, setup),
+		cmocka_unit_test_setup(test_least_disk, setup),
 		cmocka_unit_test_setup(test_bad_times, setup),
 		cmocka_unit_test_setup(test_find, setup),
 		cmocka_unit_test_setup(test_find_nothing, setup),
