@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Files with several names: the first name met is read, the others take what it found.
- * One thread.
+ * Files with several names: the first name met is read, the others take what it
+ * found. One thread.
  */
 #ifndef SRC_LINKS_H
 #define SRC_LINKS_H
@@ -20,7 +20,8 @@ struct link {
 	ino_t ino;
 	nlink_t left; /* names not in the tree yet, as far as is known */
 	size_t held; /* slots that point here */
-	bool known; /* the first name was added to the tree: what follows is set */
+	/* the first name was added to the tree: what follows is set */
+	bool known;
 	bool failed; /* it could not be read */
 	bool has_acl;
 	struct stat st;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Walks sources in the order of tree keys (store/tree.h): a directory's entries by name, then
- * each subdirectory's. The directories above a source appear as entries too
- * ("/" first, each once); one that is a symbolic link appears as the directory
- * it leads to. A source itself is never followed.
+ * Walks sources in the order of tree keys (store/tree.h): a directory's entries
+ * by name, then each subdirectory's. The directories above a source appear as
+ * entries too ("/" first, each once); one that is a symbolic link appears as
+ * the directory it leads to. A source itself is never followed.
  *
  * The walk is one thread's. A second one reads directories ahead of it, and
  * both examine entries (fstatat): at most 4,096 entries and 256 directories
@@ -61,7 +61,8 @@ struct scan_item {
 };
 
 /*
- * Errors about a source itself (missing, ".." after resolution) are said in words.
+ * Errors about a source itself (missing, ".." after resolution) are said in
+ * words.
  * Return 0, -ENOENT or another negative errno.
  */
 MUST_CHECK int scan_open(const struct scan_options *o, struct scan **out);
@@ -83,7 +84,8 @@ void scan_close(struct scan *s);
  * filesystem has no attributes. @has_acl: a POSIX ACL is among them. Return 0
  * or a negative errno (silent).
  */
-MUST_CHECK int scan_xattrs(const struct scan_item *item, struct buf *out, bool *has_acl);
+MUST_CHECK int scan_xattrs(const struct scan_item *item, struct buf *out,
+			   bool *has_acl);
 /* The same for an open file. */
 MUST_CHECK int scan_fd_xattrs(int fd, struct buf *out, bool *has_acl);
 

@@ -94,7 +94,8 @@ MUST_CHECK int backend_list(struct backend *b, const char *prefix,
 /* Return 0, -ENOENT (silent) or another negative errno. Durable on 0. */
 MUST_CHECK int backend_delete(struct backend *b, const char *name);
 /* Does the place really give create-if-absent, range reads, read-after-write
- * listing and delete? Return 0 or the negative errno said in words; leaves nothing behind. */
+ * listing and delete? Return 0 or the negative errno said in words; leaves
+ * nothing behind. */
 MUST_CHECK int backend_probe(struct backend *b);
 
 /* In memory, with injected faults: the tests' backend. See backend_mem.h. */

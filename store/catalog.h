@@ -21,8 +21,10 @@
 struct catalog;
 
 /*
- * Open or make the database in directory @dir (made, 0700, with its parents), for vault @vault_id.
- * @dir NULL, or one where nothing can be written: a private temporary database that vanishes with catalog_close().
+ * Open or make the database in directory @dir (made, 0700, with its parents),
+ * for vault @vault_id.
+ * @dir NULL, or one where nothing can be written: a private temporary database
+ * that vanishes with catalog_close().
  * Return 0, -ENOMEM or -EIO, said in words.
  */
 MUST_CHECK int catalog_open(const char *dir, const uint8_t *vault_id,
@@ -33,7 +35,9 @@ const char *catalog_dir(const struct catalog *c);
 
 /* A pack as the database knows it. */
 struct pack_row {
-	int64_t no; /* the database's own number, never reused; ours to hand out on import */
+	/* the database's own number, never reused; ours to hand out on
+	 * import */
+	int64_t no;
 	char name[PACK_NAME_MAX];
 	uint64_t size;
 	uint8_t kind; /* OBJECT_DATA_PACK or OBJECT_TREE_PACK */
@@ -68,7 +72,8 @@ MUST_CHECK int catalog_import(struct catalog *c, const char *source,
 MUST_CHECK int catalog_sources(struct catalog *c,
 			       int (*fn)(void *arg, const char *source),
 			       void *arg);
-/* Forget a source, and packs (with their chunks) that hang on no source any more. */
+/* Forget a source, and packs (with their chunks) that hang on no source any
+ * more. */
 MUST_CHECK int catalog_drop_source(struct catalog *c, const char *source);
 
 /*
@@ -78,7 +83,8 @@ MUST_CHECK int catalog_drop_source(struct catalog *c, const char *source);
  */
 MUST_CHECK int catalog_find_chunk(struct catalog *c, const struct id *id,
 				  int64_t after, struct chunk_loc *out);
-/* Return 0, -ENOENT or -EIO. @dir_out (may be NULL): the directory in plain, appended. */
+/* Return 0, -ENOENT or -EIO. @dir_out (may be NULL): the directory in plain,
+ * appended. */
 MUST_CHECK int catalog_get_pack(struct catalog *c, int64_t no,
 				struct pack_row *out, struct buf *dir_out);
 /* The number of a pack by name. Return 0, -ENOENT or -EIO. */
@@ -89,7 +95,8 @@ MUST_CHECK int catalog_packs(struct catalog *c,
 			     int (*fn)(void *arg, const struct pack_row *row),
 			     void *arg);
 
-/* Small objects kept whole (commits and points, already authenticated): by object name.
+/* Small objects kept whole (commits and points, already authenticated): by
+ * object name.
  * Return 0 and the bytes appended to @out, -ENOENT or -EIO. */
 MUST_CHECK int catalog_get_object(struct catalog *c, const char *name,
 				  struct buf *out);
@@ -97,7 +104,8 @@ MUST_CHECK int catalog_put_object(struct catalog *c, const char *name,
 				  const void *data, size_t len);
 MUST_CHECK int catalog_drop_object(struct catalog *c, const char *name);
 
-/* Verification ledger: remember that pack @no's bytes were verified at @time_ns. */
+/* Verification ledger: remember that pack @no's bytes were verified at
+ * @time_ns. */
 MUST_CHECK int catalog_set_verified(struct catalog *c, int64_t no,
 				    int64_t time_ns);
 /* Bytes on disk of the database's files. */

@@ -50,15 +50,17 @@ MUST_CHECK int content_check(const uint8_t *content, size_t len, uint64_t size);
 uint64_t content_allocated(const uint8_t *content, size_t len);
 
 /*
- * The extent at @off < @size. Fetches nodes of the map through the vault's cache.
+ * The extent at @off < @size. Fetches nodes of the map through the vault's
+ * cache.
  Return 0, -EBADMSG or -EIO, said in words.
  */
 MUST_CHECK int content_find(struct vault *v, const uint8_t *content, size_t len,
 			    uint64_t size, uint64_t off, struct extent *out);
 /*
- * Read @len bytes at @off, all below @size; holes and zeros read as zeros. @data_type: CHUNK_DATA, or
- * CHUNK_DISK for a disk.
- * Return 0, or -EBADMSG/-EIO (said in words; @out then holds nothing to be used).
+ * Read @len bytes at @off, all below @size; holes and zeros read as zeros.
+ * @data_type: CHUNK_DATA, or CHUNK_DISK for a disk.
+ * Return 0, or -EBADMSG/-EIO (said in words; @out then holds nothing to be
+ * used).
  */
 MUST_CHECK int content_read(struct vault *v, uint8_t data_type,
 			    const uint8_t *content, size_t len, uint64_t size,
@@ -72,18 +74,21 @@ MUST_CHECK int content_walk(struct vault *v, const uint8_t *content, size_t len,
 			    uint64_t size,
 			    int (*fn)(void *arg, const struct extent *e),
 			    void *arg);
-/* Call @fn for every chunk: map nodes (CHUNK_EXTENTS) and data chunks (@data_type). */
+/* Call @fn for every chunk: map nodes (CHUNK_EXTENTS) and data chunks
+ * (@data_type). */
 MUST_CHECK int content_chunks(struct vault *v, uint8_t data_type,
 			      const uint8_t *content, size_t len,
 			      int (*fn)(void *arg, uint8_t type,
 					const struct id *id, uint64_t len),
 			      void *arg);
 
-/* Builds content from extents in order; map nodes go to the writer. One thread. */
+/* Builds content from extents in order; map nodes go to the writer. One
+ * thread. */
 struct content_builder;
 MUST_CHECK struct content_builder *content_builder_new(struct writer *w);
 void content_builder_free(struct content_builder *b);
-/* Neighbouring holes (and zeros) are joined. e->off is ignored. Return 0 or a negative errno. */
+/* Neighbouring holes (and zeros) are joined. e->off is ignored. Return 0 or
+ * a negative errno. */
 MUST_CHECK int content_builder_add(struct content_builder *b,
 				   const struct extent *e);
 /* Append the encoded content to @out and begin anew. */

@@ -48,15 +48,18 @@ const uint8_t *keyring_vault_id(const struct keyring *k);
 const struct secret *keyring_master(const struct keyring *k);
 /* The table of the content-defined chunker, derived from the key; borrowed. */
 const uint64_t *keyring_gear(const struct keyring *k); /* 256 */
-/* The 16-byte SipHash key of tree node boundaries and inode numbers; borrowed. */
+/* The 16-byte SipHash key of tree node boundaries and inode numbers;
+ * borrowed. */
 const uint8_t *keyring_sipkey(const struct keyring *k);
 
-/* HMAC-SHA256(K_id, type(1) || len(8 LE) || data). Thread-safe. Return 0 or -EIO. */
+/* HMAC-SHA256(K_id, type(1) || len(8 LE) || data). Thread-safe. Return 0 or
+ * -EIO. */
 MUST_CHECK int keyring_id(const struct keyring *k, uint8_t type,
 			  const void *data, size_t len, struct id *out);
 
-/* A fresh salt: HMAC(K_salt, 32 random bytes || name || digest): distinct for distinct
- * content even where the random generator repeats itself. @digest: 32 bytes. */
+/* A fresh salt: HMAC(K_salt, 32 random bytes || name || digest): distinct
+ * for distinct content even where the random generator repeats itself.
+ * @digest: 32 bytes. */
 MUST_CHECK int keyring_salt(const struct keyring *k, struct seam *seam,
 			    const char *name, const uint8_t *digest,
 			    uint8_t *salt_out);
@@ -80,15 +83,18 @@ MUST_CHECK int crypt_seal_key(const uint8_t *base, const uint8_t *vault_id,
 			      const uint8_t *salt, struct seal_key *out);
 
 /*
- * Encrypt @len bytes in place; the tag goes to @data + @len (CRYPT_TAG_LEN bytes of room).
+ * Encrypt @len bytes in place; the tag goes to @data + @len (CRYPT_TAG_LEN
+ * bytes of room).
  * @frame is the nonce's number: never twice under one key. Return 0 or -EIO.
  */
 MUST_CHECK int crypt_seal(const struct seal_key *k, uint32_t frame,
 			  const void *aad, size_t aad_len, void *data,
 			  size_t len);
 /*
- * Decrypt @len bytes (and the tag behind them) from @in to @out, which may be @in.
- * Return 0, -EBADMSG (the tag does not match: nothing in @out may be used), or -EIO.
+ * Decrypt @len bytes (and the tag behind them) from @in to @out, which may be
+ * @in.
+ * Return 0, -EBADMSG (the tag does not match: nothing in @out may be used), or
+ * -EIO.
  */
 MUST_CHECK int crypt_open(const struct seal_key *k, uint32_t frame,
 			  const void *aad, size_t aad_len, const void *in,
@@ -105,7 +111,8 @@ void sha256_free(struct sha256 *h);
 /* Equal, in time that does not depend on where they differ. */
 int crypt_equal(const void *a, const void *b, size_t len);
 
-/* scrypt of a passphrase to CRYPT_KEY_LEN bytes at @out. @log_n 14..21, @r 8, @p 1..4.
+/* scrypt of a passphrase to CRYPT_KEY_LEN bytes at @out. @log_n 14..21, @r 8,
+ * @p 1..4.
  * Return 0, -EINVAL (parameters), -ENOMEM or -EIO. */
 MUST_CHECK int crypt_scrypt(const void *pass, size_t len, const uint8_t *salt,
 			    unsigned int log_n, unsigned int r, unsigned int p,

@@ -72,8 +72,9 @@ struct entry {
 
 /* Append the encoding. Ask buf_error(). */
 void entry_put(struct buf *out, const struct entry *e);
-/* Decode the entry at the reader and pass it. Every field is bounded and the content's
- * form is checked. Return 0 or -EBADMSG (silent). @e borrows from the input. */
+/* Decode the entry at the reader and pass it. Every field is bounded and the
+ * content's form is checked. Return 0 or -EBADMSG (silent). @e borrows from
+ * the input. */
 MUST_CHECK int entry_get(struct reader *r, struct entry *e);
 /* Is this a name that may stand in a directory? */
 bool entry_name_ok(const void *name, size_t len);
@@ -91,7 +92,8 @@ MUST_CHECK int xattrs_check(const uint8_t *list, size_t len);
 uint64_t xattrs_begin(struct reader *r, const uint8_t *list, size_t len);
 /* The next one; false when bad. */
 bool xattrs_next(struct reader *r, struct xattr *out);
-/* Append one attribute to a list under construction (the count is the caller's). */
+/* Append one attribute to a list under construction (the count is the
+ * caller's). */
 void xattrs_put(struct buf *out, const char *name, const void *value,
 		size_t len);
 

@@ -113,14 +113,16 @@ struct object_header {
 void format_put_header(uint8_t *out, const struct object_header *h);
 /*
  * @what names the object in messages.
- * Return 0, -EBADMSG (not an object of a vault, damaged) or -EOPNOTSUPP (a newer format).
+ * Return 0, -EBADMSG (not an object of a vault, damaged) or -EOPNOTSUPP (a
+ * newer format).
  */
 MUST_CHECK int format_get_header(const void *data, size_t len, const char *what,
 				 struct object_header *out);
 
 /*
- * Seal @plain (and bind @clear) into @out, which is cleared first. @base: NULL for the vault's key
- * (@k), else 32 bytes of a key slot, and @k may be NULL with @vault_id given.
+ * Seal @plain (and bind @clear) into @out, which is cleared first. @base: NULL
+ * for the vault's key (@k), else 32 bytes of a key slot, and @k may be NULL
+ * with @vault_id given.
  * @name is the object's name, which opening must give again.
  * Return 0, -EMSGSIZE, -ENOMEM or -EIO.
  */
@@ -144,18 +146,21 @@ struct box {
 	const uint8_t *object;
 };
 
-/* Check every length of a box. Return 0, -EBADMSG or -EOPNOTSUPP, said in words with @name. */
+/* Check every length of a box. Return 0, -EBADMSG or -EOPNOTSUPP, said in
+ * words with @name. */
 MUST_CHECK int format_parse_box(const void *data, size_t len, uint8_t type,
 				const char *name, struct box *out);
 /*
  * Open a parsed box into @out (cleared first). @base as in format_seal_box().
- * Return 0, -EKEYREJECTED (silent: the commitment is of another key, name or salt),
+ * Return 0, -EKEYREJECTED (silent: the commitment is of another key, name or
+ * salt),
  * -EBADMSG (damaged, said in words), -ENOMEM or -EIO.
  */
 MUST_CHECK int format_open_box(const struct keyring *k, const uint8_t *base,
 			       const struct box *box, const char *name,
 			       struct buf *out);
-/* Both at once for the vault's key; a wrong commitment is -EBADMSG, said in words. */
+/* Both at once for the vault's key; a wrong commitment is -EBADMSG, said in
+ * words. */
 MUST_CHECK int format_read_box(const struct keyring *k, const void *data,
 			       size_t len, uint8_t type, const char *name,
 			       struct buf *out);
@@ -188,8 +193,10 @@ void format_frame_aad(uint8_t aad[FORMAT_FRAME_AAD_LEN], uint32_t number,
 void format_put_dir(struct buf *out, const struct pack_dir *dir);
 /*
  * Decode and check a directory: offsets that follow from lengths, bounds,
- * every chunk inside its frames. @frames_only skips the chunks (they are not checked either).
- * Return 0, -EBADMSG (said in words) or -ENOMEM. Release with format_release_dir().
+ * every chunk inside its frames. @frames_only skips the chunks (they are not
+ * checked either).
+ * Return 0, -EBADMSG (said in words) or -ENOMEM. Release with
+ * format_release_dir().
  */
 MUST_CHECK int format_get_dir(const void *data, size_t len, const char *pack,
 			      bool frames_only, struct pack_dir *out);
@@ -203,27 +210,33 @@ struct pack_trailer {
 };
 
 void format_put_trailer(uint8_t *out, const struct pack_trailer *t);
-/* @size is the pack's; the trailer must add up to it. Return 0 or -EBADMSG, said in words. */
+/* @size is the pack's; the trailer must add up to it. Return 0 or -EBADMSG,
+ * said in words. */
 MUST_CHECK int format_get_trailer(const void *data, uint64_t size,
 				  const char *pack, struct pack_trailer *out);
 
 /*
- * Decrypt and decompress a frame. @in holds clen + CRYPT_TAG_LEN bytes and is overwritten;
+ * Decrypt and decompress a frame. @in holds clen + CRYPT_TAG_LEN bytes and is
+ * overwritten;
  * @out has room for plen. Return 0, -EBADMSG (silent) or -EIO/-ENOMEM.
  */
 MUST_CHECK int format_open_frame(const struct seal_key *key, uint32_t number,
 				 const struct frame *f, void *in, void *out);
 
-/* A pack's name without its folder: "<sid>-<n>-<sha256>"; 32 + 1 + up to 10 + 1 + 64 and NUL. */
+/* A pack's name without its folder: "<sid>-<n>-<sha256>"; 32 + 1 + up to 10
+ * + 1 + 64 and NUL. */
 #define PACK_NAME_MAX 112
 /* Object name "pack/<xx>/<name>", <xx> the first two digits of the hash. */
 #define OBJECT_NAME_MAX 200
-/* The name that a pack's key is bound to: "pack/<sid>-<n>". Return 0 or -EBADMSG (not a pack's name). */
-MUST_CHECK int format_pack_key_name(const char *name, char out[OBJECT_NAME_MAX]);
+/* The name that a pack's key is bound to: "pack/<sid>-<n>". Return 0 or
+ * -EBADMSG (not a pack's name). */
+MUST_CHECK int format_pack_key_name(const char *name,
+				    char out[OBJECT_NAME_MAX]);
 /* "<sid>-<n>-<sha256>" to its object name. Return 0 or -EBADMSG. */
 MUST_CHECK int format_pack_object_name(const char *name,
 				       char out[OBJECT_NAME_MAX]);
 /* The hash in a pack's name. Return 0 or -EBADMSG. */
-MUST_CHECK int format_pack_hash(const char *name, uint8_t out[CRYPT_SHA256_LEN]);
+MUST_CHECK int format_pack_hash(const char *name,
+				uint8_t out[CRYPT_SHA256_LEN]);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The name of a chunk: HMAC-SHA256 of type, length and plaintext under the vault's key. */
+/* The name of a chunk: HMAC-SHA256 of type, length and plaintext under the
+ * vault's key. */
 #ifndef STORE_ID_H
 #define STORE_ID_H
 

@@ -56,7 +56,8 @@ int index_decode(const void *data, size_t len, const char *name,
 		p.name[slen] = '\0';
 		if (strlen(p.name) != slen ||
 		    format_pack_object_name(p.name, object) < 0 ||
-		    (p.kind != OBJECT_DATA_PACK && p.kind != OBJECT_TREE_PACK) ||
+		    (p.kind != OBJECT_DATA_PACK &&
+		     p.kind != OBJECT_TREE_PACK) ||
 		    p.size > FORMAT_PACK_MAX)
 			r.bad = true;
 		else

@@ -16,13 +16,15 @@
 #define KEY_SCRYPT_LOG_N 17
 #define KEY_SLOT_MAX (64u << 10) /* a slot object is no longer */
 
-/* Seal @master into a new slot object. @slot: its 32 digits. Return 0 or a negative errno said in words. */
+/* Seal @master into a new slot object. @slot: its 32 digits. Return 0 or a
+ * negative errno said in words. */
 MUST_CHECK int key_seal(const struct secret *master, const uint8_t *vault_id,
 			struct seam *seam, const char *slot,
 			const struct credential *c, unsigned int scrypt_log_n,
 			const char *info_json, struct buf *out);
 /*
- * Try one slot object. Return 0; -EKEYREJECTED (another passphrase or kind; silent); -EBADMSG,
+ * Try one slot object. Return 0; -EKEYREJECTED (another passphrase or kind;
+ * silent); -EBADMSG,
  * -EOPNOTSUPP (said in words). All parameters are bounded before scrypt runs.
  */
 MUST_CHECK int key_open(const void *data, size_t len, const char *slot,

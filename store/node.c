@@ -305,7 +305,8 @@ int node_load(struct vault *v, uint8_t type, const struct id *id,
 	memcpy(key.b, id->b, ID_LEN);
 	r = cache_get(v->nodes, &key, load, &l, &object);
 	*out = object;
-	if (r == 0 && ((*out)->kind == NODE_EXTENTS) != (type == CHUNK_EXTENTS)) {
+	if (r == 0 &&
+	    ((*out)->kind == NODE_EXTENTS) != (type == CHUNK_EXTENTS)) {
 		node_put(*out);
 		*out = NULL;
 		return fail(-EBADMSG, "a node of a tree and of an extent map "

@@ -44,7 +44,8 @@ struct node {
 	uint64_t total; /* entries or bytes below */
 };
 
-/* Decode @raw (malloc'd; taken over on success). Return 0, -EBADMSG (silent) or -ENOMEM. */
+/* Decode @raw (malloc'd; taken over on success). Return 0, -EBADMSG (silent)
+ * or -ENOMEM. */
 MUST_CHECK int node_decode(enum node_kind kind, uint8_t *raw, size_t len,
 			   struct node **out);
 /* Through the cache; @type CHUNK_NODE or CHUNK_EXTENTS. Held until node_put().

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Frames are gathered compressed but unsealed, each with room for its tag.
- * Sealing waits until the pack is full: the salt, and with it the key, depends on
- * all the chunks in it, so that even a random generator that repeats itself cannot make one
- * key seal two different packs.
+ * Sealing waits until the pack is full: the salt, and with it the key, depends
+ * on all the chunks in it, so that even a random generator that repeats itself
+ * cannot make one key seal two different packs.
  */
 #include "config.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A pack under construction, in memory, until it is sealed and named. For store/ alone. */
+/* A pack under construction, in memory, until it is sealed and named. For
+ * store/ alone. */
 #ifndef STORE_PACK_H
 #define STORE_PACK_H
 
@@ -27,7 +28,8 @@ struct packed_frame {
 
 MUST_CHECK struct pack *pack_new(uint8_t kind);
 void pack_free(struct pack *p);
-/* Append frames and the chunks in them (whose frame numbers count from the first of these). Return 0 or -ENOMEM. */
+/* Append frames and the chunks in them (whose frame numbers count from the
+ * first of these). Return 0 or -ENOMEM. */
 MUST_CHECK int pack_append(struct pack *p, const struct packed_frame *frames,
 			   size_t nframes, const struct chunk_ref *chunks,
 			   size_t nchunks);

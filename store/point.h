@@ -25,7 +25,8 @@ struct vault;
 struct point_disk {
 	char *name; /* a name as vm, without a '.' in front; owned */
 	uint64_t size; /* bytes */
-	uint64_t used; /* bytes that are neither hole nor zeros: what is stored */
+	/* bytes that are neither hole nor zeros: what is stored */
+	uint64_t used;
 	uint32_t sector; /* logical sector: 512 to 65536, a power of two */
 	char *format; /* of the source: "raw", "qcow2", ...; owned */
 	char *source; /* where it was read from, for people; owned */
@@ -48,7 +49,9 @@ struct point_config {
 struct point {
 	char id[POINT_ID_HEX + 1];
 	char session[POINT_ID_HEX + 1];
-	char *vm; /* a name: 1..255 bytes, no '/', no control characters, not "." or ".."; owned */
+	/* a name: 1..255 bytes, no '/', no control characters, not "." or
+	 * ".."; owned */
+	char *vm;
 	char *host; /* owned */
 	char *user; /* owned, may be NULL */
 	int64_t time_ns; /* since 1970, UTC; whole seconds */
@@ -59,19 +62,23 @@ struct point {
 	char parent[POINT_ID_HEX + 1]; /* "" where none */
 	bool has_tree;
 	struct id root; /* of the tree */
-	uint64_t entries, files, bytes; /* in the tree; regular files and their sizes */
+	/* in the tree; regular files and their sizes */
+	uint64_t entries, files, bytes;
 	struct point_disk *disks; /* owned; sorted by name, no name twice */
 	size_t ndisks;
 	struct point_config *configs; /* owned; the same */
 	size_t nconfigs;
-	bool incomplete; /* something could not be read, or changed while read */
+	/* something could not be read, or changed while read */
+	bool incomplete;
 	uint64_t errors; /* how many */
 	bool has_acl; /* some entry has a POSIX ACL */
 	int64_t scan_start_ns; /* when reading the source began */
 	uint64_t data_added; /* bytes of new chunks, plain */
 	uint64_t data_added_packed; /* bytes of new objects */
 	char *program; /* version that wrote it; owned */
-	char *extra; /* other top-level members, as JSON text, for readers of later versions; owned, may be NULL */
+	/* other top-level members, as JSON text, for readers of later
+	 * versions; owned, may be NULL */
+	char *extra;
 };
 
 /* A heap point of zeros, or NULL. point_free(NULL) is fine. */
@@ -82,7 +89,8 @@ bool point_name_ok(const char *name);
 const struct point_disk *point_disk(const struct point *p, const char *name);
 /* Sort disks and configs by name, as readers expect them. */
 void point_sort(struct point *p);
-/* Append the point as a JSON document (indented when @pretty, with a final newline). Ask buf_error(). */
+/* Append the point as a JSON document (indented when @pretty, with a final
+ * newline). Ask buf_error(). */
 MUST_CHECK int point_encode(const struct point *p, bool pretty,
 			    struct buf *out);
 /* Return 0, -EBADMSG (said in words with @name) or -ENOMEM. */
@@ -95,29 +103,34 @@ void point_time_name(int64_t time_ns, char out[POINT_TIME_LEN]);
 MUST_CHECK int point_parse_time(const char *text, int64_t *out);
 
 /*
- * All committed points at one moment, by machine, then time, then id; immutable, counted.
- * A point whose object cannot be read stands in @damaged.
+ * All committed points at one moment, by machine, then time, then id;
+ * immutable, counted. A point whose object cannot be read stands in @damaged.
  */
 struct point_list {
 	struct point **points; /* owned */
-	char (*names)[64]; /* of each: its time, with "-<id8>" where a machine has two of one second */
+	/* of each: its time, with "-<id8>" where a machine has two of one
+	 * second */
+	char (*names)[64];
 	size_t n;
-	char (*damaged)[POINT_ID_HEX + 1]; /* ids of points that are there but unreadable */
+	/* ids of points that are there but unreadable */
+	char (*damaged)[POINT_ID_HEX + 1];
 	size_t ndamaged;
 	uint64_t generation; /* grows with each change seen by this vault */
 	int refs;
 };
 /*
- * List the vault's points: commit/ is listed, what is new is fetched. Cheap when nothing is new.
+ * List the vault's points: commit/ is listed, what is new is fetched. Cheap
+ * when nothing is new.
  * Return 0 or a negative errno. Give back with point_list_put().
  */
 MUST_CHECK int vault_points(struct vault *v, struct point_list **out);
 struct point_list *point_list_get(struct point_list *l);
 void point_list_put(struct point_list *l);
 /*
- * The point that @text names: "<vm>/<time>", "<vm>/latest", "<vm>/latest~2", "latest",
- * "latest~2" (of all machines), "<vm>" (its latest), or at least 4 digits of an id. Index into @l, or -ENOENT, or -EEXIST
- * (an id prefix of several); both said in words.
+ * The point that @text names: "<vm>/<time>", "<vm>/latest", "<vm>/latest~2",
+ * "latest", "latest~2" (of all machines), "<vm>" (its latest), or at least 4
+ * digits of an id. Index into @l, or -ENOENT, or -EEXIST (an id prefix of
+ * several); both said in words.
  */
 MUST_CHECK int point_find(const struct point_list *l, const char *text,
 			  size_t *out);

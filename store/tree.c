@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Keys, and reading trees. Building is in tree_build.c, comparing in tree_diff.c. */
+/* Keys, and reading trees. Building is in tree_build.c, comparing in
+ * tree_diff.c. */
 #include "config.h"
 
 #include "store/tree.h"

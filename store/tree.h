@@ -4,26 +4,31 @@
  * Merkle search tree whose node boundaries follow from the keys alone.
  *
  * Key order. A directory has a key: for each component of its path, the name
- * (byte 1 written as 2 2, byte 2 as 2 3) and a byte 1; the top has the empty key. An
- * entry's place is its directory's key, a byte 0, its name. So the entries of a directory
- * are neighbours in the order of their names, its subdirectories' entries follow in the same
- * order, and a walk is one scan. The top itself is the first entry: empty key, empty name.
+ * (byte 1 written as 2 2, byte 2 as 2 3) and a byte 1; the top has the empty
+ * key. An entry's place is its directory's key, a byte 0, its name. So the
+ * entries of a directory are neighbours in the order of their names, its
+ * subdirectories' entries follow in the same order, and a walk is one scan. The
+ * top itself is the first entry: empty key, empty name.
  *
  * A node is a chunk (CHUNK_NODE):
  *
  *     u8 'L', varint runs; each: varint length, directory key,
- *                                varint entries (not 0); each an entry (entry.h)
+ *                                varint entries (not 0); each an entry
+ *                                (entry.h)
  *     u8 'I', u8 level (1..), varint children (1..); each:
- *             varint length, key of the child's last entry (directory key, 0, name),
+ *             varint length, key of the child's last entry (directory key,
+ *                            0, name),
  *             varint entries below, 32 id
  *
- * Boundaries. The h of a key is SipHash-2-4 under the vault's key. A leaf ends behind the
- * entry that is its 1024th; or, from its 64th on, behind an entry with (h & 511) == 0,
- * or, from its 256th on, (h & 63) == 0. Inner nodes: the same with the children's last keys
- * and h >> (9 * level), at 64, 128 and 1024. A node also ends where its keys pass 256 KiB.
- * Attributes never move a boundary: an update writes the changed leaves and their ancestors.
+ * Boundaries. The h of a key is SipHash-2-4 under the vault's key. A leaf ends
+ * behind the entry that is its 1024th; or, from its 64th on, behind an entry
+ * with (h & 511) == 0, or, from its 256th on, (h & 63) == 0. Inner nodes: the
+ * same with the children's last keys and h >> (9 * level), at 64, 128 and 1024.
+ * A node also ends where its keys pass 256 KiB. Attributes never move a
+ * boundary: an update writes the changed leaves and their ancestors.
  *
- * Inner nodes carry counts: the rank of an entry in its tree is a stable directory cookie.
+ * Inner nodes carry counts: the rank of an entry in its tree is a stable
+ * directory cookie.
  */
 #ifndef STORE_TREE_H
 #define STORE_TREE_H
@@ -45,10 +50,12 @@ struct writer;
 void tree_key_push(struct buf *key, const void *name, size_t len);
 /* Remove the last component; the empty key stays. */
 void tree_key_pop(struct buf *key);
-/* The directory's path, "/" for the top, else "/a/b"; appended with a NUL that is not counted.
- * Ask buf_error(); a malformed key gives what can be read. */
+/* The directory's path, "/" for the top, else "/a/b"; appended with a NUL
+ * that is not counted. Ask buf_error(); a malformed key gives what can be
+ * read. */
 void tree_key_path(struct buf *out, const uint8_t *key, size_t len);
-/* The key of a directory path ("/", "/a/b", "a/b/"); "." and empty components are dropped.
+/* The key of a directory path ("/", "/a/b", "a/b/"); "." and empty components
+ * are dropped.
  * Return 0, -EINVAL ("..", a name too long) or -ENOMEM. */
 MUST_CHECK int tree_path_key(struct buf *key, const char *path);
 /* Order of two places; <0, 0, >0. */
@@ -68,9 +75,11 @@ const struct id *leaf_id(const struct leaf *l);
 void leaf_entry(const struct leaf *l, size_t slot, struct entry *out);
 /* The key of the directory that entry @slot stands in; borrowed. */
 const uint8_t *leaf_dirkey(const struct leaf *l, size_t slot, size_t *len_out);
-/* One past the last slot of the directory that @slot stands in, in this leaf. */
+/* One past the last slot of the directory that @slot stands in, in this
+ * leaf. */
 size_t leaf_run_end(const struct leaf *l, size_t slot);
-/* Fetch a leaf by id through the cache. Return 0, -EBADMSG or -EIO, said in words. */
+/* Fetch a leaf by id through the cache. Return 0, -EBADMSG or -EIO, said in
+ * words. */
 MUST_CHECK int leaf_load(struct vault *v, const struct id *id,
 			 struct leaf **out);
 
@@ -86,9 +95,10 @@ struct cursor {
 void cursor_release(struct cursor *c);
 
 /*
- * All three put @c at an entry. They may block and fetch the nodes on the path only.
- * Return 0; -ENOENT (tree_lookup: no such entry; tree_seek: all entries come before;
- * tree_at: rank past the end; silent); -EBADMSG or -EIO, said in words.
+ * All three put @c at an entry. They may block and fetch the nodes on the path
+ * only.
+ * Return 0; -ENOENT (tree_lookup: no such entry; tree_seek: all entries come
+ * before; tree_at: rank past the end; silent); -EBADMSG or -EIO, said in words.
  */
 MUST_CHECK int tree_lookup(struct vault *v, const struct id *root,
 			   const uint8_t *dirkey, size_t dirkey_len,
@@ -105,18 +115,20 @@ void cursor_entry(const struct cursor *c, struct entry *out);
 const uint8_t *cursor_dirkey(const struct cursor *c, size_t *len_out);
 
 /*
- * The differences of two trees, in key order, in O(changes) nodes. @a or @b is NULL
- * where the entry is only on the other side; an entry whose stored bytes are equal on both
- * is not reported. Return 0, what @fn returned, -EBADMSG or -EIO.
+ * The differences of two trees, in key order, in O(changes) nodes. @a or @b is
+ * NULL where the entry is only on the other side; an entry whose stored bytes
+ * are equal on both is not reported. Return 0, what @fn returned, -EBADMSG or
+ * -EIO.
  */
 typedef int tree_diff_fn(void *arg, const uint8_t *dirkey, size_t dirkey_len,
 			 const struct entry *a, const struct entry *b);
 MUST_CHECK int tree_diff(struct vault *v, const struct id *a,
 			 const struct id *b, tree_diff_fn *fn, void *arg);
 
-/* Call @fn for every node of a tree, parents before children, leaves with @leaf set. @fn returning 1 for an
- * inner node skips what is below; negative ends the walk. A node that cannot be read is handed
- * to @fn with @error set and the walk goes on. */
+/* Call @fn for every node of a tree, parents before children, leaves with
+ * @leaf set. @fn returning 1 for an inner node skips what is below; negative
+ * ends the walk. A node that cannot be read is handed to @fn with @error set
+ * and the walk goes on. */
 typedef int tree_node_fn(void *arg, const struct id *id, struct leaf *leaf,
 			 int error);
 MUST_CHECK int tree_nodes(struct vault *v, const struct id *root,
@@ -131,7 +143,8 @@ void tree_builder_free(struct tree_builder *b);
 /* The next entry. -EINVAL where it is not behind the last one. */
 MUST_CHECK int tree_builder_add(struct tree_builder *b, const uint8_t *dirkey,
 				size_t dirkey_len, const struct entry *e);
-/* End: the root's id and the number of entries. An empty tree is a leaf without runs. */
+/* End: the root's id and the number of entries. An empty tree is a leaf
+ * without runs. */
 MUST_CHECK int tree_builder_finish(struct tree_builder *b, struct id *root_out,
 				   uint64_t *entries_out);
 

@@ -2,8 +2,8 @@
 /*
  * Two trees side by side. Each side is a stack of nodes; what stands at the
  * top is a child or an entry. Equal children are passed over without being
- * read; of two that differ both are opened; two entries are compared. Since boundaries
- * follow from keys, the sides meet again right behind each change.
+ * read; of two that differ both are opened; two entries are compared. Since
+ * boundaries follow from keys, the sides meet again right behind each change.
  */
 #include "config.h"
 

@@ -32,27 +32,32 @@ struct vault_options {
 	const char *url;
 	struct seam *seam; /* NULL: the system's */
 	struct credential credential;
-	const char *cache_dir; /* the vault's own folder is made below; NULL: none, private temporary */
-	uint64_t cache_size; /* bytes of decoded frames and nodes in memory; 0: 64 MiB */
+	/* the vault's own folder is made below; NULL: none, private
+	 * temporary */
+	const char *cache_dir;
+	/* bytes of decoded frames and nodes in memory; 0: 64 MiB */
+	uint64_t cache_size;
 	bool verify; /* re-hash every chunk that is read */
 	struct backend *backend; /* tests: used instead of @url; not closed */
 };
 
 /*
  * Make a new vault: probe the backend, write config and a first key slot.
- * @scrypt_log_n 0: the default (17). Return 0, -EEXIST (there is one, or the place is not empty),
- * or another negative errno, said in words.
+ * @scrypt_log_n 0: the default (17). Return 0, -EEXIST (there is one, or the
+ * place is not empty), or another negative errno, said in words.
  */
 MUST_CHECK int vault_create(const struct vault_options *o,
 			    unsigned int scrypt_log_n, char id_out[33]);
 /*
- * Return 0, -ENOENT (no such place, or no vault there), -EKEYREJECTED (no slot opens with this
- * credential), -EOPNOTSUPP (newer format), -EBADMSG (damaged) or another negative errno; said in words.
+ * Return 0, -ENOENT (no such place, or no vault there), -EKEYREJECTED (no slot
+ * opens with this credential), -EOPNOTSUPP (newer format), -EBADMSG (damaged)
+ * or another negative errno; said in words.
  */
 MUST_CHECK int vault_open(const struct vault_options *o, struct vault **out);
 void vault_close(struct vault *v);
 
-/* Read the vault's index: import what is new into the database. Return 0 or a negative errno. */
+/* Read the vault's index: import what is new into the database. Return 0 or
+ * a negative errno. */
 MUST_CHECK int vault_refresh(struct vault *v);
 
 const char *vault_url(const struct vault *v);
@@ -74,18 +79,20 @@ void vault_stats(struct vault *v, struct vault_stats *out);
 /* ---- chunks (chunk.c) ---- */
 
 /*
- * Read bytes [@off, @off + @len) of a chunk of @total bytes. Every frame is authenticated before a
- * byte of it is used. Return 0; -EBADMSG (damaged, missing or of another length: said in words with
- * object and chunk); -EIO. A chunk nobody knows of is looked for in a fresh index once, then
- * it is damage.
+ * Read bytes [@off, @off + @len) of a chunk of @total bytes. Every frame is
+ * authenticated before a byte of it is used. Return 0; -EBADMSG (damaged,
+ * missing or of another length: said in words with object and chunk); -EIO. A
+ * chunk nobody knows of is looked for in a fresh index once, then it is damage.
  */
 MUST_CHECK int chunk_read(struct vault *v, uint8_t type, const struct id *id,
 			  uint32_t total, uint32_t off, uint32_t len,
 			  void *out);
-/* Read a whole chunk of unknown length (at most FORMAT_CHUNK_MAX), appended to @out. */
+/* Read a whole chunk of unknown length (at most FORMAT_CHUNK_MAX), appended
+ * to @out. */
 MUST_CHECK int chunk_read_all(struct vault *v, uint8_t type,
 			      const struct id *id, struct buf *out);
-/* Begin to load bytes that will be wanted soon into the cache; never blocks for long, never fails. */
+/* Begin to load bytes that will be wanted soon into the cache; never blocks
+ * for long, never fails. */
 void chunk_prefetch(struct vault *v, const struct id *id, uint32_t off,
 		    uint32_t len);
 
@@ -97,14 +104,16 @@ struct key_info {
 	char *label; /* JSON text of created, host, user, label; owned */
 	bool current; /* the one that opened this vault */
 };
-/* Add a slot. @label as in key_info, may be NULL. Return 0 or a negative errno said in words. */
+/* Add a slot. @label as in key_info, may be NULL. Return 0 or a negative
+ * errno said in words. */
 MUST_CHECK int vault_key_add(struct vault *v, const struct credential *c,
 			     unsigned int scrypt_log_n, const char *label,
 			     char slot_out[33]);
 /* Free each label and the array. */
 MUST_CHECK int vault_key_list(struct vault *v, struct key_info **out,
 			      size_t *n_out);
-/* @prefix: digits of a slot's name. Return 0, -ENOENT, -EEXIST (several), -EPERM (the one in use, or the last). */
+/* @prefix: digits of a slot's name. Return 0, -ENOENT, -EEXIST (several),
+ * -EPERM (the one in use, or the last). */
 MUST_CHECK int vault_key_remove(struct vault *v, const char *prefix);
 
 #endif

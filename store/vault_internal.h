@@ -30,7 +30,8 @@ struct vault {
 	struct id verified[1024]; /* chunks whose plaintext was re-hashed */
 	atomic_uint_fast64_t gets, get_bytes, damage;
 	atomic_uint_fast64_t lists; /* how often the points were listed */
-	atomic_uint_fast64_t refresh_lists; /* lists, when the index was last read */
+	/* lists, when the index was last read */
+	atomic_uint_fast64_t refresh_lists;
 	atomic_int_fast64_t refresh_ns; /* when that was; monotonic */
 };
 
@@ -46,7 +47,8 @@ struct pack_info {
 	size_t nframes;
 };
 
-/* Borrow a pack by number; give back with pack_put(). Return 0, -ENOENT, -EBADMSG or -EIO. */
+/* Borrow a pack by number; give back with pack_put(). Return 0, -ENOENT,
+ * -EBADMSG or -EIO. */
 MUST_CHECK int pack_get(struct vault *v, int64_t no, struct pack_info **out);
 void pack_put(struct vault *v, struct pack_info *p);
 void pack_info_free(void *object);
@@ -65,7 +67,8 @@ MUST_CHECK int index_adopt_pack(struct vault *v, const char *name,
 void index_put_pack(struct buf *out, const char *name, uint64_t size,
 		    uint8_t kind, const uint8_t *salt, const uint8_t *dir,
 		    size_t dir_len);
-/* Decode an index object's plaintext; @fn gets each pack. Return 0, -EBADMSG or @fn's answer. */
+/* Decode an index object's plaintext; @fn gets each pack. Return 0, -EBADMSG
+ * or @fn's answer. */
 struct index_pack {
 	char name[PACK_NAME_MAX];
 	uint64_t size;

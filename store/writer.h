@@ -2,8 +2,9 @@
 /*
  * A session that writes: chunks into packs, then an index, then one point.
  *
- *     writer_begin    session/<sid> created; tomb/ then pack/ listed (only chunks in packs
- *                     seen there may be reused); packs of dead sessions adopted
+ *     writer_begin    session/<sid> created; tomb/ then pack/ listed (only
+ *                     chunks in packs seen there may be reused); packs of dead
+ *                     sessions adopted
  *     writer_chunk... packs uploaded as they fill, each durable and checked
  *     writer_commit   last packs, index, point/<id>, then the register
  *                     commit/<sid>, read back: only then does the point exist
@@ -50,32 +51,38 @@ struct vault *writer_vault(struct writer *w);
 struct pool *writer_pool(struct writer *w);
 void writer_stats(struct writer *w, struct writer_stats *out);
 
-/* Note in a local database that pack @name ("<sid>-<n>-<sha256>") is damaged: no session that uses the
- * database refers to it any more. Return 0 or a negative errno. */
+/* Note in a local database that pack @name ("<sid>-<n>-<sha256>") is
+ * damaged: no session that uses the database refers to it any more. Return 0
+ * or a negative errno. */
 MUST_CHECK int writer_avoid_pack(struct catalog *c, const char *name);
 /*
- * Is the chunk in a pack that this session may refer to? 1, 0 or a negative errno.
+ * Is the chunk in a pack that this session may refer to? 1, 0 or a negative
+ * errno.
  */
 MUST_CHECK int writer_has_chunk(struct writer *w, uint8_t type,
 				const struct id *id, uint64_t len);
-/* True where every pack that the database knows was in this session's listing, whole: then what a
- * committed, not purged point refers to is all there, and need not be looked for chunk by chunk. */
+/* True where every pack that the database knows was in this session's
+ * listing, whole: then what a committed, not purged point refers to is all
+ * there, and need not be looked for chunk by chunk. */
 bool writer_intact(struct writer *w);
 
 /*
- * Store a chunk, if it is new. @data is read before the call returns. May run compression on
- * this thread and may block on uploads (bounded memory). Thread-safe.
+ * Store a chunk, if it is new. @data is read before the call returns. May run
+ * compression on this thread and may block on uploads (bounded memory).
+ * Thread-safe.
  * Return 0 and the id, or the error that the session failed with.
  */
 MUST_CHECK int writer_chunk(struct writer *w, uint8_t type, const void *data,
 			    size_t len, struct id *out);
-/* The same, taking over @data (malloc'd): compression may run on another thread. */
+/* The same, taking over @data (malloc'd): compression may run on another
+ * thread. */
 MUST_CHECK int writer_chunk_take(struct writer *w, uint8_t type, uint8_t *data,
 				 size_t len, struct id *out);
 
 /*
- * A bundle gathers small chunks (up to FORMAT_SMALL_CHUNK) that are read together, in order, into shared
- * frames. One thread at a time. Chunks of a bundle that is not flushed are not stored: flush before commit.
+ * A bundle gathers small chunks (up to FORMAT_SMALL_CHUNK) that are read
+ * together, in order, into shared frames. One thread at a time. Chunks of a
+ * bundle that is not flushed are not stored: flush before commit.
  */
 struct bundle;
 MUST_CHECK struct bundle *bundle_new(struct writer *w);
@@ -85,7 +92,8 @@ MUST_CHECK int bundle_add(struct bundle *b, uint8_t type, const void *data,
 MUST_CHECK int bundle_flush(struct bundle *b);
 
 /*
- * Make everything durable and @p a point. Fills p->id, session, data_added and data_added_packed.
+ * Make everything durable and @p a point. Fills p->id, session, data_added and
+ * data_added_packed.
  * Return 0 only when the register was read back as ours. -ECANCELED: fenced.
  */
 MUST_CHECK int writer_commit(struct writer *w, struct point *p);

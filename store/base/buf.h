@@ -27,7 +27,8 @@ void buf_release(struct buf *b);
 #define AUTO_BUF CLEANUP(buf_release)
 /* Forget the bytes, keep the memory. Clears a failure. */
 void buf_clear(struct buf *b);
-/* Make room for @len more bytes. Return 0, or -ENOMEM (and the buffer fails). */
+/* Make room for @len more bytes. Return 0, or -ENOMEM (and the buffer
+ * fails). */
 int buf_reserve(struct buf *b, size_t len);
 /* Append. On no memory the buffer fails; ask buf_error(). */
 void buf_put(struct buf *b, const void *data, size_t len);

@@ -11,12 +11,18 @@
 
 #include "store/base/attrs.h"
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARN,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
 
 /* @text has no newline. Called from any thread, one call at a time. */
 typedef void log_sink_fn(void *arg, enum log_level level, const char *text);
 
-/* Send lines up to @level to @sink; NULL is standard error. Not thread-safe: call it first. */
+/* Send lines up to @level to @sink; NULL is standard error. Not thread-safe:
+ * call it first. */
 void log_set(enum log_level level, log_sink_fn *sink, void *arg);
 PRINTF(2, 3) void log_line(enum log_level level, const char *fmt, ...);
 /* Say the sentence at level ERROR and return @err. */

@@ -11,7 +11,8 @@ struct pool;
 
 typedef void pool_fn(void *arg);
 
-/* @threads >= 1, @queue: jobs that may wait. NULL when memory or threads are out. */
+/* @threads >= 1, @queue: jobs that may wait. NULL when memory or threads are
+ * out. */
 MUST_CHECK struct pool *pool_new(unsigned int threads, unsigned int queue);
 /* Runs what is queued, then ends the threads. */
 void pool_free(struct pool *p);

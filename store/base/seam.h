@@ -53,7 +53,8 @@ struct seam {
 struct seam *seam_system(void);
 
 /* Write all of @data at @off, over short writes and EINTR.
- * Return 0, or the negative errno of the write that failed (-EIO for a write of nothing). */
+ * Return 0, or the negative errno of the write that failed (-EIO for a write
+ * of nothing). */
 MUST_CHECK int seam_pwrite_all(struct seam *s, int fd, const void *data,
 			       size_t len, off_t off);
 

@@ -12,7 +12,8 @@ struct secret {
 	uint8_t *data; /* @len zeroed bytes, owned, in pages of their own */
 };
 
-/* Return NULL when memory is out. A page that cannot be locked is used all the same. */
+/* Return NULL when memory is out. A page that cannot be locked is used all
+ * the same. */
 MUST_CHECK struct secret *secret_new(size_t len);
 /* Wipe and free; NULL is fine. */
 void secret_free(struct secret *s);

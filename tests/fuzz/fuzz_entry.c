@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One entry, and its list of extended attributes: what decodes encodes again to the same bytes. */
+/* One entry, and its list of extended attributes: what decodes encodes again
+ * to the same bytes. */
 #include "config.h"
 
 #include <stdlib.h>

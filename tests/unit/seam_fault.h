@@ -37,7 +37,8 @@ enum seam_fault_call {
 
 enum seam_fault_action {
 	SEAM_FAULT_NONE,
-	SEAM_FAULT_FAIL, /* not done, and fails (a close is done all the same) */
+	/* not done, and fails (a close is done all the same) */
+	SEAM_FAULT_FAIL,
 	SEAM_FAULT_FAIL_AFTER, /* done, and fails: a lost reply */
 	SEAM_FAULT_SHORT, /* a pwrite of some bytes only; others as usual */
 	SEAM_FAULT_KILL_BEFORE, /* SIGKILL to this very process */

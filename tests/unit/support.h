@@ -86,8 +86,7 @@ void support_assert_said(const char *text, const char *file, int line);
 /* ---- vaults ---- */
 
 /* Options for a vault on @b (from backend_mem_new()), with a passphrase and no
- * cache directory. @seam may be NULL. Use scrypt_log_n SUPPORT_SCRYPT. */
-#define SUPPORT_SCRYPT 4
+ * cache directory. @seam may be NULL. */
 struct vault_options support_vault_options(struct backend *b,
 					   struct seam *seam);
 

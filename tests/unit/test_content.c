@@ -240,7 +240,8 @@ static void assert_reads(struct scene *s, const struct extents *x,
 	assert_ok(content_walk(s->vault, c->data, c->len, x->size, on_extent,
 			       &w));
 	assert_int_equal(w.i, x->n);
-	assert_ok(content_chunks(s->vault, CHUNK_DATA, c->data, c->len, on_chunk, &w));
+	assert_ok(content_chunks(s->vault, CHUNK_DATA, c->data, c->len,
+				 on_chunk, &w));
 	assert_int_equal(w.chunks, x->ndata);
 	assert_true((w.nodes > 0) == (x->n > CONTENT_INLINE_MAX));
 	for (i = 0; x->size && i < 200; i++) {
@@ -374,8 +375,8 @@ static void sparse_without_end(void **state)
 	assert_result(content_read(s->vault, CHUNK_DATA, c.data, c.len, x.size,
 				   64 * tib - 50, zeros, 100),
 		      -EBADMSG);
-	assert_result(content_read(s->vault, CHUNK_DATA, c.data, c.len, x.size, UINT64_MAX,
-				   zeros, 100),
+	assert_result(content_read(s->vault, CHUNK_DATA, c.data, c.len, x.size,
+				   UINT64_MAX, zeros, 100),
 		      -EBADMSG);
 	free(x.list);
 }
@@ -406,7 +407,8 @@ static void bytes(void **state)
 	assert_ok(content_builder_finish(b, &c));
 	content_builder_free(b);
 	commit(s);
-	assert_ok(content_read(s->vault, CHUNK_DATA, c.data, c.len, size, 0, got, size));
+	assert_ok(content_read(s->vault, CHUNK_DATA, c.data, c.len, size, 0,
+			       got, size));
 	assert_memory_equal(got, want, size);
 	for (i = 0; i < 500; i++) {
 		uint64_t off = dice(size), len = dice(size - off + 1);
@@ -414,8 +416,8 @@ static void bytes(void **state)
 		if (i % 2)
 			len = MIN(len, (uint64_t)5000);
 		memset(got, 0x55, len);
-		assert_ok(content_read(s->vault, CHUNK_DATA, c.data, c.len, size, off, got,
-				       len));
+		assert_ok(content_read(s->vault, CHUNK_DATA, c.data, c.len,
+				       size, off, got, len));
 		assert_memory_equal(got, want + off, len);
 	}
 	free(want);

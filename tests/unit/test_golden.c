@@ -79,8 +79,8 @@ static void assert_text(struct vault *v, const struct point *p)
 	assert_int_equal(e.size, GOLDEN_TEXT_LEN);
 	assert_int_equal(e.mtime.sec, -86401);
 	assert_int_equal(e.gid, 100000);
-	assert_ok(content_read(v, CHUNK_DATA, e.content, e.content_len, e.size, 0, got,
-			       GOLDEN_TEXT_LEN));
+	assert_ok(content_read(v, CHUNK_DATA, e.content, e.content_len, e.size,
+			       0, got, GOLDEN_TEXT_LEN));
 	assert_memory_equal(want, got, GOLDEN_TEXT_LEN);
 	cursor_release(&c);
 }

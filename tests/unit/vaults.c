@@ -151,8 +151,8 @@ static int hash_content(struct vault *v, const struct entry *e,
 	for (off = 0; off < e->size && r == 0; off += sizeof(piece)) {
 		size_t n = (size_t)MIN(e->size - off, sizeof(piece));
 
-		r = content_read(v, CHUNK_DATA, e->content, e->content_len, e->size, off,
-				 piece, n);
+		r = content_read(v, CHUNK_DATA, e->content, e->content_len,
+				 e->size, off, piece, n);
 		if (r == 0)
 			r = sha256_update(h, piece, n);
 	}
