@@ -12,7 +12,6 @@
 #include "store/content.h"
 #include "store/entry.h"
 
-#define FILE_BLOCK (1u << 20)
 #define DIR_BLOCK_MIN 4096u
 #define DIR_BLOCK_MAX (1u << 20)
 
@@ -28,7 +27,7 @@ uint32_t attr_dir_block(uint64_t size)
 	return block;
 }
 
-static uint64_t sectors(uint64_t bytes)
+uint64_t attr_sectors(uint64_t bytes)
 {
 	return bytes / 512 + (bytes % 512 != 0);
 }
@@ -48,12 +47,12 @@ void attr_from_entry(const struct entry *e, struct stat *st)
 	st->st_ctim.tv_nsec = e->ctime.nsec;
 	st->st_atim = st->st_mtim;
 	if (S_ISREG(e->mode)) {
-		st->st_blksize = FILE_BLOCK;
-		st->st_blocks = (blkcnt_t)sectors(
+		st->st_blksize = ATTR_FILE_BLOCK;
+		st->st_blocks = (blkcnt_t)attr_sectors(
 			content_allocated(e->content, e->content_len));
 	} else if (S_ISDIR(e->mode)) {
 		st->st_blksize = (blksize_t)attr_dir_block(e->size);
-		st->st_blocks = (blkcnt_t)sectors(e->size);
+		st->st_blocks = (blkcnt_t)attr_sectors(e->size);
 	} else if (S_ISCHR(e->mode) || S_ISBLK(e->mode)) {
 		st->st_rdev = makedev(e->rdev_major, e->rdev_minor);
 	}

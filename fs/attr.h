@@ -13,6 +13,9 @@ struct entry;
 
 /* All of @st but st_ino and st_dev. */
 void attr_from_entry(const struct entry *e, struct stat *st);
+#define ATTR_FILE_BLOCK (1u << 20) /* to read a file with */
+/* What st_blocks counts. */
+uint64_t attr_sectors(uint64_t bytes);
 /* The block size to read a directory of @size bytes with: the C library takes
  * it for the buffer of readdir(3), and the kernel asks for as much. */
 uint32_t attr_dir_block(uint64_t size);

@@ -53,6 +53,20 @@ uint64_t ino_dir(const uint8_t *key, struct buf *scratch,
 	return clean(siphash(key, scratch->data, scratch->len));
 }
 
+uint64_t ino_guest(const uint8_t *key, const uint8_t point[INO_POINT_LEN],
+		   const char *volume, uint64_t node)
+{
+	uint8_t raw[INO_POINT_LEN + 16 + ENTRY_NAME_MAX];
+	size_t len = strnlen(volume, ENTRY_NAME_MAX);
+
+	/* Ones where the others have a device's rank or a directory's key. */
+	memcpy(raw, point, INO_POINT_LEN);
+	put_le64(raw + INO_POINT_LEN, UINT64_MAX);
+	put_le64(raw + INO_POINT_LEN + 8, node);
+	memcpy(raw + INO_POINT_LEN + 16, volume, len);
+	return clean(siphash(key, raw, INO_POINT_LEN + 16 + len));
+}
+
 uint64_t ino_made(const uint8_t *key, const char *label)
 {
 	return clean(siphash(key, label, strlen(label)));

@@ -18,7 +18,9 @@
  *     names of one file agree within their point, and never with another
  *     point's, where the same inode may have held something else;
  *   - of point and directory key, for directories: what is below differs, so
- *     a directory is never the same in two points.
+ *     a directory is never the same in two points;
+ *   - of point, volume and the guest filesystem's own inode, for what is in a
+ *     volume of a disk.
  *
  * The number depends on the vault alone, so it survives a new mount. The top
  * bit is clear (programs that store ino_t signed), and numbers below 4096 are
@@ -51,6 +53,9 @@ uint64_t ino_linked(const uint8_t *key, const uint8_t point[INO_POINT_LEN],
 uint64_t ino_dir(const uint8_t *key, struct buf *scratch,
 		 const uint8_t point[INO_POINT_LEN], const uint8_t *dirkey,
 		 size_t dirkey_len);
+/* Of inode @node of the filesystem in the volume of that name. */
+uint64_t ino_guest(const uint8_t *key, const uint8_t point[INO_POINT_LEN],
+		   const char *volume, uint64_t node);
 /* Of what the view makes: @label says what, and for which machine or point. */
 uint64_t ino_made(const uint8_t *key, const char *label);
 

@@ -203,8 +203,10 @@ static int add_row(struct listing *l, const char *name,
 	size_t room = l->cap - l->len, n;
 
 	reply_fill_entry(a, &l->o->policy, &e);
-	if (!linked)
-		e.ino = 0; /* "." and "..": no entries of the kernel's */
+	/* "." and ".." are no entries of the kernel's, and of what is damaged
+	 * it shall ask for more when somebody wants to know. */
+	if (!linked || a->damaged)
+		e.ino = 0;
 	n = l->plus ? fuse_add_direntry_plus(l->req, l->data + l->len, room,
 					     name, &e, (off_t)cookie)
 		    : fuse_add_direntry(l->req, l->data + l->len, room, name,
@@ -291,7 +293,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 			      .f_namemax = 255, .f_flag = ST_RDONLY };
 	struct point_list *l;
 	uint64_t bytes = 0;
-	size_t i;
+	size_t i, j;
 
 	(void)ino;
 	if (!call_begin(req))
@@ -300,6 +302,8 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 	for (i = 0; i < l->n; i++) {
 		bytes += l->points[i]->bytes;
 		st.f_files += l->points[i]->entries;
+		for (j = 0; j < l->points[i]->ndisks; j++)
+			bytes += l->points[i]->disks[j].used;
 	}
 	point_list_put(l);
 	st.f_blocks = bytes / st.f_frsize;
@@ -313,6 +317,7 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 	struct ops *o = ops_of(req);
 	AUTO_BUF struct buf value = BUF_INIT;
 	bool acl = strncmp(name, ACL_PREFIX, strlen(ACL_PREFIX)) == 0;
+	uint64_t node = node_of(o, ino);
 	int r;
 
 	if (!call_begin(req))
@@ -320,10 +325,10 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 	/* ls(1) remembers this answer and does not ask for each file; so
 	 * with a label, which it wants of every file. A kernel that enforces
 	 * ACLs would take it for a failure to read one. */
-	if (acl && !o->has_acl && !o->check_acl)
+	if (acl && !o->has_acl && !o->check_acl && !view_in_volume(node))
 		r = -EOPNOTSUPP;
 	else
-		r = view_getxattr(o->view, node_of(o, ino), name, &value);
+		r = view_getxattr(o->view, node, name, &value);
 	if (r == -ENODATA && strcmp(name, SELINUX) == 0)
 		r = -EOPNOTSUPP;
 	if (r == 0 && acl)

@@ -154,6 +154,8 @@ static int add_place(struct roster *r, const struct point *p,
 	x->p.time_ns = p->time_ns;
 	x->p.has_tree = p->has_tree;
 	x->p.root = p->root;
+	x->p.ndisks = (uint32_t)p->ndisks;
+	x->p.nconfigs = (uint32_t)p->nconfigs;
 	choose_link(r, x, p->id);
 	*out = x;
 	return 0;
@@ -382,6 +384,20 @@ int roster_tag(struct roster *r, uint32_t serial, char name[ROSTER_NAME_MAX])
 	if (!t)
 		return -ESTALE;
 	memcpy(name, t->name, sizeof(t->name));
+	return 0;
+}
+
+int roster_hold(struct roster *r, uint32_t serial,
+		struct point_list **list_out, const struct point **out)
+{
+	const struct place *x;
+
+	ROSTER_HOLD(r, false);
+	x = roster_get(&r->points, serial);
+	if (!x || !x->point)
+		return -ENOENT;
+	*out = x->point;
+	*list_out = point_list_get(r->list);
 	return 0;
 }
 

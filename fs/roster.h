@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct point;
 struct point_list;
 struct roster;
 
@@ -36,6 +37,7 @@ struct roster_point {
 	int64_t time_ns;
 	bool has_tree;
 	struct id root;
+	uint32_t ndisks, nconfigs;
 	bool live; /* still in the vault */
 };
 
@@ -90,6 +92,11 @@ MUST_CHECK int roster_next_any(struct roster *r, uint32_t after, uint32_t *out);
 /* Has the point this tag (or @tag is ROSTER_ALL), and is it live? */
 bool roster_has_tag(struct roster *r, uint32_t point, uint32_t tag);
 
+/* The whole point, borrowed from *list_out, which is to be given back with
+ * point_list_put(); -ENOENT where it is gone. */
+MUST_CHECK int roster_hold(struct roster *r, uint32_t serial,
+			   struct point_list **list_out,
+			   const struct point **out);
 /* Append the JSON document of a point; -ENOENT where it is gone. */
 MUST_CHECK int roster_json(struct roster *r, uint32_t serial, struct buf *out);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The namespace: which half of it a node is in, and what both halves share.
- * view_made.c holds what the view makes, view_tree.c and view_read.c the
- * entries of trees.
+ * The namespace: which part of it a node is in, and what the parts share.
+ * view_made.c holds what the view makes (with view_made_dir.c, view_disk.c and
+ * view_volumes.c), view_tree.c and view_read.c the entries of trees,
+ * view_guest.c what is in volumes.
  */
 #include "config.h"
 
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "fs/leaves.h"
+#include "fs/machines.h"
 #include "fs/view_internal.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
@@ -39,7 +41,9 @@ int view_new(struct vault *v, struct view **out)
 	w->started_ns = vault_seam(v)->ops->monotonic_ns(vault_seam(v));
 	w->roster = roster_new();
 	w->leaves = leaves_new();
-	r = w->roster && w->leaves ? view_refresh(w) : -ENOMEM;
+	if (w->roster)
+		w->machines = machines_new(v, w->roster);
+	r = w->machines && w->leaves ? view_refresh(w) : -ENOMEM;
 	if (r < 0)
 		goto err;
 	*out = w;
@@ -53,10 +57,16 @@ void view_free(struct view *w)
 {
 	if (!w)
 		return;
+	machines_free(w->machines);
 	roster_free(w->roster);
 	leaves_free(w->leaves);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
+}
+
+int view_set_luks_keys(struct view *w, struct secret *const *keys, size_t n)
+{
+	return machines_set_keys(w->machines, keys, n);
 }
 
 struct vault *view_vault(struct view *w)
@@ -144,12 +154,19 @@ static int report(struct view *w, uint64_t node, int r)
 		    buf_error(&place) < 0 ? "a file" : (char *)place.data);
 }
 
+bool view_in_volume(uint64_t node)
+{
+	return node_is_guest(node);
+}
+
 bool view_is_fixed(uint64_t dir)
 {
 	enum node_kind_made kind = node_kind(dir);
 
-	return node_is_entry(dir) || kind == MADE_ROOT || kind == MADE_POINT ||
-	       kind == MADE_HIDDEN;
+	return node_is_entry(dir) || node_is_guest(dir) || kind == MADE_ROOT ||
+	       kind == MADE_POINT || kind == MADE_HIDDEN ||
+	       kind == MADE_DISKS || kind == MADE_CONFIGS ||
+	       kind == MADE_VOLUMES;
 }
 
 int view_lookup(struct view *w, uint64_t parent, const char *name,
@@ -161,6 +178,8 @@ int view_lookup(struct view *w, uint64_t parent, const char *name,
 		return -ENAMETOOLONG;
 	if (node_is_entry(parent))
 		return report(w, parent, tree_find(w, parent, name, out));
+	if (node_is_guest(parent))
+		return report(w, parent, inside_find(w, parent, name, out));
 	r = made_find(w, parent, name, out);
 	if (r == -ENOENT && !view_is_fixed(parent) &&
 	    view_refresh_after(w, VIEW_REFRESH_MIN_NS) == 1)
@@ -172,13 +191,17 @@ int view_getattr(struct view *w, uint64_t node, struct view_attr *out)
 {
 	if (node_is_entry(node))
 		return report(w, node, tree_attr(w, node, out));
-	return made_attr(w, node, out);
+	if (node_is_guest(node))
+		return report(w, node, inside_attr(w, node, out));
+	return report(w, node, made_attr(w, node, out));
 }
 
 int view_readlink(struct view *w, uint64_t node, struct buf *out)
 {
 	if (node_is_entry(node))
 		return report(w, node, tree_link(w, node, out));
+	if (node_is_guest(node))
+		return report(w, node, inside_link(w, node, out));
 	return made_link(w, node, out);
 }
 
@@ -187,19 +210,17 @@ int view_readdir(struct view *w, uint64_t node, uint64_t cookie,
 {
 	if (node_is_entry(node))
 		return report(w, node, tree_list(w, node, cookie, fn, arg));
+	if (node_is_guest(node))
+		return report(w, node, inside_list(w, node, cookie, fn, arg));
 	return report(w, node, made_list(w, node, cookie, fn, arg));
 }
 
-int view_read(struct view *w, uint64_t node, uint64_t off, void *out,
-	      size_t len, size_t *out_len)
+static int read_text(struct view *w, uint64_t node, uint64_t off, void *out,
+		     size_t len, size_t *out_len)
 {
 	AUTO_BUF struct buf text = BUF_INIT;
-	int r;
+	int r = made_text(w, node, &text);
 
-	if (node_is_entry(node))
-		return report(w, node,
-			      tree_read(w, node, off, out, len, out_len));
-	r = made_text(w, node, &text);
 	if (r < 0)
 		return r;
 	*out_len = off < text.len ? MIN(len, text.len - (size_t)off) : 0;
@@ -208,14 +229,49 @@ int view_read(struct view *w, uint64_t node, uint64_t off, void *out,
 	return 0;
 }
 
-int view_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
-	      uint64_t *out)
+static int read_made(struct view *w, uint64_t node, uint64_t off, void *out,
+		     size_t len, size_t *out_len)
+{
+	switch (node_kind(node)) {
+	case MADE_DISK:
+	case MADE_CONFIG:
+		return saved_read(w, node, off, out, len, out_len);
+	case MADE_VOLUME_RAW:
+		return volume_raw_read(w, node, off, out, len, out_len);
+	default:
+		return read_text(w, node, off, out, len, out_len);
+	}
+}
+
+int view_read(struct view *w, uint64_t node, uint64_t off, void *out,
+	      size_t len, size_t *out_len)
+{
+	int r;
+
+	if (node_is_entry(node))
+		r = tree_read(w, node, off, out, len, out_len);
+	else if (node_is_guest(node))
+		r = inside_read(w, node, off, out, len, out_len);
+	else
+		r = read_made(w, node, off, out, len, out_len);
+	return report(w, node, r);
+}
+
+static int seek_made(struct view *w, uint64_t node, uint64_t off, bool hole,
+		     uint64_t *out)
 {
 	struct view_attr a;
 	int r;
 
-	if (node_is_entry(node))
-		return report(w, node, tree_hole(w, node, off, hole, out));
+	switch (node_kind(node)) {
+	case MADE_DISK:
+	case MADE_CONFIG:
+		return saved_seek(w, node, off, hole, out);
+	case MADE_VOLUME_RAW:
+		return volume_raw_seek(w, node, off, hole, out);
+	default:
+		break;
+	}
 	r = made_attr(w, node, &a);
 	if (r < 0)
 		return r;
@@ -227,10 +283,26 @@ int view_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 	return 0;
 }
 
+int view_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
+	      uint64_t *out)
+{
+	int r;
+
+	if (node_is_entry(node))
+		r = tree_hole(w, node, off, hole, out);
+	else if (node_is_guest(node))
+		r = inside_hole(w, node, off, hole, out);
+	else
+		r = seek_made(w, node, off, hole, out);
+	return report(w, node, r);
+}
+
 int view_listxattr(struct view *w, uint64_t node, struct buf *out)
 {
 	if (node_is_entry(node))
 		return report(w, node, tree_xattrs(w, node, out));
+	if (node_is_guest(node))
+		return report(w, node, inside_xattrs(w, node, out));
 	return 0;
 }
 
@@ -275,6 +347,8 @@ int view_getxattr(struct view *w, uint64_t node, const char *name,
 
 	if (node_is_entry(node))
 		r = report(w, node, tree_xattr(w, node, name, out));
+	else if (node_is_guest(node))
+		r = report(w, node, inside_xattr(w, node, name, out));
 	return r == -ENODATA ? own_xattr(w, node, name, out) : r;
 }
 
@@ -282,6 +356,8 @@ void view_describe(struct view *w, uint64_t node, struct buf *out)
 {
 	if (node_is_entry(node))
 		tree_describe(w, node, out);
+	else if (node_is_guest(node))
+		inside_describe(w, node, out);
 	else
 		made_describe(w, node, out);
 }

@@ -3,24 +3,33 @@
  * The namespace of a vault: what the mount shows and the commands name.
  *
  *     /vms/<vm>/<time>/{point.json,files/...}   /vms/<vm>/latest -> <time>
+ *     /vms/<vm>/<time>/{disks/<disk>.raw,config/<name>}
+ *     /vms/<vm>/<time>/volumes/{<volume>/...,<volume>.raw,<volume>.unreadable}
  *     /ids/<id8> -> ../vms/<vm>/<time>           /tags/<tag>/<vm>/<time> -> ...
  *     /.vmbackupfs/{status.json,stats,version}   (not listed)
  *
- * Pure functions of node numbers: no FUSE, no state per open file. A node number says
- * where the thing is, so nothing is kept for names that were looked up:
+ * Pure functions of node numbers: no FUSE, no state per open file. A node
+ * number says where the thing is, so nothing is kept for names that were looked
+ * up:
  *
  *     bits 63..62  0: made by the view     1: an entry of a tree
- *     made:   61..54 kind   53..36 a   35..0 b (serials of machines, tags, points)
+ *                  2: in a volume of a disk
+ *     made:   61..54 kind   53..36 a   35..0 b (serials of machines, tags,
+ *             points, volumes)
  *     entry:  61..44 point  43..10 leaf  9..0 slot
+ *     volume: 61..46 volume  45..0 the guest filesystem's own node
  *
- * Serials of points, machines, tags and leaves live in tables of the view and are never reused.
- * There are three identities (fs/ino.h): the node number (where), the inode number shown
- * (what), and the chunk ids (bytes). A regular file with one link has point 0 in its node number: the same
- * leaf of two points is one node, and the kernel shares its pages. Directories and files with more
- * links keep their point.
+ * Serials of points, machines, tags, leaves and volumes live in tables of the
+ * view and are never reused.
+ * There are three identities (fs/ino.h): the node number (where), the inode
+ * number shown (what), and the chunk ids (bytes). A regular file with one link
+ * has point 0 in its node number: the same leaf of two points is one node, and
+ * the kernel shares its pages. Directories and files with more links keep their
+ * point.
  *
- * All functions are safe from any thread, may block on the vault, and return 0 or a
- * negative errno: -ENOENT, -ENOTDIR, -EIO (damage, said in words with the place), -ENOMEM...
+ * All functions are safe from any thread, may block on the vault, and return 0
+ * or a negative errno: -ENOENT, -ENOTDIR, -EIO (damage, said in words with the
+ * place), -ENOMEM...
  */
 #ifndef FS_VIEW_H
 #define FS_VIEW_H
@@ -37,6 +46,7 @@ struct view;
 struct point;
 struct point_list;
 struct id;
+struct secret;
 
 #define VIEW_ROOT 1 /* the node number of the top; also FUSE's */
 
@@ -45,23 +55,37 @@ struct view_attr {
 	uint64_t node;
 	struct stat st;
 	bool immutable; /* may be cached for ever */
+	/* Of listings of volumes alone: the inode is damaged. Its number and
+	 * the type in st_mode are all that is known. */
+	bool damaged;
 };
 
 /* @v is borrowed until view_free(). Lists the points. */
 MUST_CHECK int view_new(struct vault *v, struct view **out);
 void view_free(struct view *w);
+/* What opens LUKS volumes: passphrases and key files' bytes, copied; before
+ * anything is looked at. Return 0 or -ENOMEM. */
+MUST_CHECK int view_set_luks_keys(struct view *w, struct secret *const *keys,
+				  size_t n);
 struct vault *view_vault(struct view *w);
-/* Look for new points. Return 1 when the list changed, 0 when not, or a negative errno. */
+/* Look for new points. Return 1 when the list changed, 0 when not, or a
+ * negative errno. */
 MUST_CHECK int view_refresh(struct view *w);
-/* The same, unless it was done less than @min_ns ago, or another thread is at it: then 0. */
+/* The same, unless it was done less than @min_ns ago, or another thread is at
+ * it: then 0. */
 MUST_CHECK int view_refresh_after(struct view *w, int64_t min_ns);
-/* An unknown name among points makes the view look for new ones, but not more often than this. */
+/* An unknown name among points makes the view look for new ones, but not more
+ * often than this. */
 #define VIEW_REFRESH_MIN_NS INT64_C(1000000000)
 /* The points now; give back with point_list_put(). */
 struct point_list *view_points(struct view *w);
-bool view_has_acl(struct view *w); /* some point has */
+bool view_has_acl(struct view *w); /* some point's tree has */
+/* Is it in a volume? Whether something there has an ACL is not known before it
+ * was looked at. */
+bool view_in_volume(uint64_t node);
 
-/* Do the names in this directory never change? Then what is not there never will be. */
+/* Do the names in this directory never change? Then what is not there never
+ * will be. */
 bool view_is_fixed(uint64_t dir);
 MUST_CHECK int view_lookup(struct view *w, uint64_t parent, const char *name,
 			   struct view_attr *out);
@@ -70,15 +94,17 @@ MUST_CHECK int view_getattr(struct view *w, uint64_t node,
 /* The target, appended without NUL. -EINVAL: not a link. */
 MUST_CHECK int view_readlink(struct view *w, uint64_t node, struct buf *out);
 /*
- * Call @fn for the entries of a directory behind @cookie (0: from the start), "." and ".." not among them.
- * @cookie handed to @fn continues behind that entry, in any later call, for ever (below a point).
- * @attr->st is filled whole. @fn returning 1 ends it with 0.
+ * Call @fn for the entries of a directory behind @cookie (0: from the start),
+ * "." and ".." not among them. @cookie handed to @fn continues behind that
+ * entry, in any later call, for ever (below a point). @attr->st is filled whole,
+ * unless @attr->damaged. @fn returning 1 ends it with 0.
  */
 typedef int view_dir_fn(void *arg, const char *name, size_t name_len,
 			const struct view_attr *attr, uint64_t cookie);
 MUST_CHECK int view_readdir(struct view *w, uint64_t node, uint64_t cookie,
 			    view_dir_fn *fn, void *arg);
-/* Read up to @len bytes at @off; *out_len is less only at the end of the file. Damage is -EIO, never short. */
+/* Read up to @len bytes at @off; *out_len is less only at the end of the file.
+ * Damage is -EIO, never short. */
 MUST_CHECK int view_read(struct view *w, uint64_t node, uint64_t off,
 			 void *out, size_t len, size_t *out_len);
 /* SEEK_HOLE (@hole) or SEEK_DATA. -ENXIO past the end. */
@@ -89,23 +115,29 @@ MUST_CHECK int view_getxattr(struct view *w, uint64_t node, const char *name,
 			     struct buf *out);
 /* Names, each with its NUL, appended. */
 MUST_CHECK int view_listxattr(struct view *w, uint64_t node, struct buf *out);
-/* "web1/2026-11-22T101500Z:files/etc/passwd" of a node, for messages; appended. */
+/* "web1/2026-11-22T101500Z:files/etc/passwd" of a node, for messages;
+ * appended. */
 void view_describe(struct view *w, uint64_t node, struct buf *out);
 
 /* ---- for the commands ---- */
 
 /*
- * The node that "POINT:path" or "POINT" names (point.h point_find(); path as in the mount:
- * "files/etc/passwd"). -ENOENT and others are said in words.
+ * The node that "POINT:path" or "POINT" names (point.h point_find(); path as in
+ * the mount: "files/etc/passwd"). -ENOENT and others are said in words.
  */
 MUST_CHECK int view_resolve(struct view *w, const char *spec,
 			    struct view_attr *out);
-/* The node of @path ("a/b/c") below directory @from; no symbolic link is followed. Silent -ENOENT. */
+/* Where the POINT of such a text ends: at a colon that is in no time, or at the
+ * end. */
+const char *view_spec_end(const char *spec);
+/* The node of @path ("a/b/c") below directory @from; no symbolic link is
+ * followed. Silent -ENOENT. */
 MUST_CHECK int view_walk(struct view *w, uint64_t from, const char *path,
 			 struct view_attr *out);
 /* The node of a point's directory. @index into view_points(). */
 uint64_t view_point_node(struct view *w, const struct point *p);
-/* For entries of trees: 16 bytes that are equal where content is equal (chunk ids of the same file). -EINVAL for others. */
+/* For entries of trees: 16 bytes that are equal where content is equal (chunk
+ * ids of the same file). -EINVAL for others. */
 MUST_CHECK int view_content_id(struct view *w, uint64_t node, uint8_t out[16]);
 
 #endif

@@ -12,12 +12,15 @@
 
 struct leaf;
 struct leaves;
+struct machines;
+struct point_disk;
 
 struct view {
 	struct vault *vault; /* borrowed */
 	const uint8_t *sipkey; /* borrowed from the vault */
 	struct roster *roster; /* owned */
 	struct leaves *leaves; /* owned */
+	struct machines *machines; /* owned */
 	uid_t uid; /* of what the view makes */
 	gid_t gid;
 	int64_t started_ns;
@@ -46,6 +49,13 @@ enum node_kind_made {
 		      * of an older text is shown */
 	MADE_STATS, /* b: the same */
 	MADE_VERSION,
+	MADE_DISKS, /* b: point */
+	MADE_DISK, /* a: which of the point's, b: point */
+	MADE_CONFIGS, /* b: point */
+	MADE_CONFIG, /* a: which of the point's, b: point */
+	MADE_VOLUMES, /* b: point */
+	MADE_VOLUME_RAW, /* b: volume */
+	MADE_VOLUME_WHY, /* b: volume */
 	MADE_KINDS
 };
 
@@ -58,6 +68,11 @@ static inline uint64_t node_made(enum node_kind_made kind, uint32_t a,
 static inline bool node_is_entry(uint64_t node)
 {
 	return node >> 62 == 1;
+}
+
+static inline bool node_is_guest(uint64_t node)
+{
+	return node >> 62 == 2;
 }
 
 /* MADE_KINDS where it is none. */
@@ -101,6 +116,21 @@ static inline size_t node_slot(uint64_t node)
 	return node & 1023;
 }
 
+static inline uint64_t node_guest(uint32_t volume, uint64_t guest)
+{
+	return UINT64_C(2) << 62 | (uint64_t)volume << 46 | guest;
+}
+
+static inline uint32_t node_volume(uint64_t node)
+{
+	return node >> 46 & 0xffff;
+}
+
+static inline uint64_t node_in_guest(uint64_t node)
+{
+	return node & ((UINT64_C(1) << 46) - 1);
+}
+
 /* ---- entries of trees (view_tree.c, view_read.c) ---- */
 
 /* An entry that a node number names. */
@@ -138,8 +168,16 @@ MUST_CHECK int tree_xattr(struct view *w, uint64_t node, const char *name,
 			  struct buf *out);
 MUST_CHECK int tree_xattrs(struct view *w, uint64_t node, struct buf *out);
 
-/* ---- what the view makes (view_made.c) ---- */
+/* The value of an attribute in an encoded list (store/entry.h), or all names;
+ * appended. -ENODATA: no such. */
+MUST_CHECK int list_xattr(struct reader *list, uint64_t n, const char *name,
+			  struct buf *out);
+MUST_CHECK int list_xattrs(struct reader *list, uint64_t n, struct buf *out);
 
+/* ---- what the view makes (view_made.c, view_made_dir.c) ---- */
+
+/* Where it is, from the top of the mount; appended. */
+MUST_CHECK int made_path(struct view *w, uint64_t node, struct buf *out);
 MUST_CHECK int made_find(struct view *w, uint64_t parent, const char *name,
 			 struct view_attr *out);
 MUST_CHECK int made_attr(struct view *w, uint64_t node, struct view_attr *out);
@@ -152,6 +190,65 @@ void made_describe(struct view *w, uint64_t node, struct buf *out);
 /* The point that a node belongs to: -ENODATA where to none, or to any. */
 MUST_CHECK int view_node_point(struct view *w, uint64_t node,
 			       struct roster_point *out);
+
+/* ---- disks/ and config/ of a point (view_disk.c) ---- */
+
+/* Of MADE_DISK and MADE_CONFIG; the name is appended. */
+MUST_CHECK int saved_name(struct view *w, uint64_t node, struct buf *out);
+/* Set size, blocks and block size. */
+MUST_CHECK int saved_size(struct view *w, uint64_t node, struct stat *st);
+MUST_CHECK int saved_read(struct view *w, uint64_t node, uint64_t off,
+			  void *out, size_t len, size_t *out_len);
+MUST_CHECK int saved_seek(struct view *w, uint64_t node, uint64_t off,
+			  bool hole, uint64_t *out);
+/* In MADE_DISKS or MADE_CONFIGS: the node of a name; the node behind a cookie,
+ * -ENOENT at the end. */
+MUST_CHECK int saved_find(struct view *w, uint64_t dir, const char *name,
+			  uint64_t *out);
+MUST_CHECK int saved_next(struct view *w, uint64_t dir, uint64_t *cookie,
+			  uint64_t *out);
+
+/* ---- volumes/ of a point (view_volumes.c) ---- */
+
+/* Of MADE_VOLUME_RAW and MADE_VOLUME_WHY: what stands in volumes/, and the
+ * point; the name is appended. */
+MUST_CHECK int volume_name(struct view *w, uint64_t node, uint32_t *point_out,
+			   struct buf *out);
+/* Set size, blocks and block size. */
+MUST_CHECK int volume_raw_size(struct view *w, uint64_t node, struct stat *st);
+MUST_CHECK int volume_raw_read(struct view *w, uint64_t node, uint64_t off,
+			       void *out, size_t len, size_t *out_len);
+MUST_CHECK int volume_raw_seek(struct view *w, uint64_t node, uint64_t off,
+			       bool hole, uint64_t *out);
+/* The text of MADE_VOLUME_WHY. */
+MUST_CHECK int volume_why(struct view *w, uint64_t node, struct buf *out);
+/* In MADE_VOLUMES. */
+MUST_CHECK int volume_find(struct view *w, uint64_t dir, const char *name,
+			   struct view_attr *out);
+MUST_CHECK int volume_list(struct view *w, uint64_t dir, uint64_t cookie,
+			   view_dir_fn *fn, void *arg);
+
+/* ---- what is in a volume (view_guest.c) ---- */
+
+/* The top of a volume. -ENODATA: it is not readable (machines_why()). */
+MUST_CHECK int inside_top(struct view *w, uint32_t volume,
+			  struct view_attr *out);
+MUST_CHECK int inside_attr(struct view *w, uint64_t node,
+			   struct view_attr *out);
+MUST_CHECK int inside_find(struct view *w, uint64_t parent, const char *name,
+			   struct view_attr *out);
+MUST_CHECK int inside_list(struct view *w, uint64_t node, uint64_t cookie,
+			   view_dir_fn *fn, void *arg);
+MUST_CHECK int inside_link(struct view *w, uint64_t node, struct buf *out);
+MUST_CHECK int inside_read(struct view *w, uint64_t node, uint64_t off,
+			   void *out, size_t len, size_t *out_len);
+MUST_CHECK int inside_hole(struct view *w, uint64_t node, uint64_t off,
+			   bool hole, uint64_t *out);
+MUST_CHECK int inside_xattr(struct view *w, uint64_t node, const char *name,
+			    struct buf *out);
+MUST_CHECK int inside_xattrs(struct view *w, uint64_t node, struct buf *out);
+/* Append "web1/<time>:volumes/vda1 (inode 12)". */
+void inside_describe(struct view *w, uint64_t node, struct buf *out);
 
 /* ---- .vmbackupfs (view_status.c) ---- */
 

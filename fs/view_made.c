@@ -2,10 +2,8 @@
 /*
  * What the view makes: the directories above points, links, point.json and
  * the hidden files. A node number says what it is (enum node_kind_made), so
- * everything here is a function of it and of the roster.
- *
- * Cookies of directories that grow are serials + 3: a point that appears in
- * the middle of a listing comes behind what was there.
+ * everything here is a function of it and of the roster. What stands in
+ * directories is found in view_made_dir.c.
  */
 #include "config.h"
 
@@ -22,7 +20,6 @@
 #include "store/vault.h"
 
 #define NSEC 1000000000
-#define COOKIE(serial) ((uint64_t)(serial) + 3)
 
 /* ---- names and texts ---- */
 
@@ -64,8 +61,46 @@ static int point_path(struct view *w, const char *before, uint32_t serial,
 	return r < 0 ? r : buf_error(out);
 }
 
-/* Where it is, from the top of the mount. */
-static int path_of(struct view *w, uint64_t node, struct buf *out)
+/* "vms/<vm>/<time>/<folder>/" and what it is called there. */
+static int path_in_point(struct view *w, uint64_t node, struct buf *out)
+{
+	AUTO_BUF struct buf name = BUF_INIT;
+	uint32_t point = (uint32_t)node_b(node);
+	const char *folder = "volumes";
+	int r;
+
+	switch (node_kind(node)) {
+	case MADE_DISKS:
+	case MADE_DISK:
+		folder = "disks";
+		break;
+	case MADE_CONFIGS:
+	case MADE_CONFIG:
+		folder = "config";
+		break;
+	default:
+		break;
+	}
+	switch (node_kind(node)) {
+	case MADE_DISK:
+	case MADE_CONFIG:
+		r = saved_name(w, node, &name);
+		break;
+	case MADE_VOLUME_RAW:
+	case MADE_VOLUME_WHY:
+		r = volume_name(w, node, &point, &name);
+		break;
+	default:
+		r = 0;
+	}
+	if (r == 0)
+		r = point_path(w, "vms/", point, out);
+	buf_printf(out, "/%s%s", folder, name.len ? "/" : "");
+	buf_put(out, name.data, name.len);
+	return r < 0 ? r : buf_error(out);
+}
+
+int made_path(struct view *w, uint64_t node, struct buf *out)
 {
 	uint32_t a = node_a(node), b = (uint32_t)node_b(node);
 	struct roster_point p;
@@ -131,6 +166,14 @@ static int path_of(struct view *w, uint64_t node, struct buf *out)
 	case MADE_VERSION:
 		buf_printf(out, ".vmbackupfs/version");
 		break;
+	case MADE_DISKS:
+	case MADE_DISK:
+	case MADE_CONFIGS:
+	case MADE_CONFIG:
+	case MADE_VOLUMES:
+	case MADE_VOLUME_RAW:
+	case MADE_VOLUME_WHY:
+		return path_in_point(w, node, out);
 	case MADE_KINDS:
 		return -ESTALE;
 	}
@@ -139,7 +182,7 @@ static int path_of(struct view *w, uint64_t node, struct buf *out)
 
 void made_describe(struct view *w, uint64_t node, struct buf *out)
 {
-	if (path_of(w, node, out) < 0)
+	if (made_path(w, node, out) < 0)
 		buf_printf(out, "node %#llx", (unsigned long long)node);
 }
 
@@ -179,6 +222,8 @@ int made_text(struct view *w, uint64_t node, struct buf *out)
 	case MADE_VERSION:
 		buf_printf(out, "%s\n", PACKAGE_STRING);
 		return buf_error(out);
+	case MADE_VOLUME_WHY:
+		return volume_why(w, node, out);
 	case MADE_LATEST:
 	case MADE_ID:
 	case MADE_TAG_POINT:
@@ -202,6 +247,22 @@ static void set_time(struct stat *st, int64_t ns)
 	}
 	st->st_atim = st->st_mtim;
 	st->st_ctim = st->st_mtim;
+}
+
+/* What is in disks/, config/ and volumes/ of a point; its time is theirs. */
+static mode_t mode_in_point(uint64_t node)
+{
+	switch (node_kind(node)) {
+	case MADE_DISK:
+	case MADE_CONFIG:
+	case MADE_VOLUME_RAW:
+		/* All of a guest's files are in it, whatever their modes. */
+		return S_IFREG | 0400;
+	case MADE_VOLUME_WHY:
+		return S_IFREG | 0444;
+	default:
+		return S_IFDIR | 0555;
+	}
 }
 
 /* Time and kind of a node; -ESTALE where there is no such. */
@@ -242,6 +303,17 @@ static int made_mode(struct view *w, uint64_t node, struct view_attr *out)
 		mode = S_IFREG | 0444;
 		out->immutable = true;
 		break;
+	case MADE_DISKS:
+	case MADE_DISK:
+	case MADE_CONFIGS:
+	case MADE_CONFIG:
+	case MADE_VOLUMES:
+	case MADE_VOLUME_RAW:
+	case MADE_VOLUME_WHY:
+		r = view_node_point(w, node, &p);
+		mode = mode_in_point(node);
+		out->immutable = true;
+		break;
 	case MADE_LATEST:
 	case MADE_ID:
 	case MADE_TAG_POINT:
@@ -265,6 +337,33 @@ static int made_mode(struct view *w, uint64_t node, struct view_attr *out)
 	return r;
 }
 
+/* Size and blocks of what is not a directory. */
+static int made_size(struct view *w, uint64_t node, struct stat *st)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+	int r = 0;
+
+	switch (node_kind(node)) {
+	case MADE_DISK:
+	case MADE_CONFIG:
+		return saved_size(w, node, st);
+	case MADE_VOLUME_RAW:
+		return volume_raw_size(w, node, st);
+	case MADE_STATUS:
+	case MADE_STATS:
+		text.len = STATUS_SIZE;
+		break;
+	default:
+		r = S_ISLNK(st->st_mode) ? made_link(w, node, &text)
+					 : made_text(w, node, &text);
+		break;
+	}
+	st->st_size = (off_t)text.len;
+	if (S_ISREG(st->st_mode))
+		st->st_blocks = (blkcnt_t)(text.len + 511) / 512;
+	return r;
+}
+
 int made_attr(struct view *w, uint64_t node, struct view_attr *out)
 {
 	AUTO_BUF struct buf text = BUF_INIT;
@@ -276,7 +375,7 @@ int made_attr(struct view *w, uint64_t node, struct view_attr *out)
 	r = made_mode(w, node, out);
 	if (r < 0)
 		return r;
-	r = path_of(w, node, &text);
+	r = made_path(w, node, &text);
 	if (r < 0)
 		return r;
 	buf_put_u8(&text, 0);
@@ -290,303 +389,5 @@ int made_attr(struct view *w, uint64_t node, struct view_attr *out)
 	st->st_uid = w->uid;
 	st->st_gid = w->gid;
 	st->st_blksize = 4096;
-	if (S_ISDIR(st->st_mode))
-		return 0;
-	buf_clear(&text);
-	if (S_ISLNK(st->st_mode))
-		r = made_link(w, node, &text);
-	else if (node_kind(node) == MADE_STATUS ||
-		 node_kind(node) == MADE_STATS)
-		text.len = STATUS_SIZE;
-	else
-		r = made_text(w, node, &text);
-	st->st_size = (off_t)text.len;
-	if (S_ISREG(st->st_mode))
-		st->st_blocks = (blkcnt_t)(text.len + 511) / 512;
-	return r;
-}
-
-/* ---- looking up ---- */
-
-static int find_top(const char *name, uint64_t *out)
-{
-	static const struct {
-		const char *name;
-		enum node_kind_made kind;
-	} rows[] = {
-		{ "vms", MADE_VMS },
-		{ "ids", MADE_IDS },
-		{ "tags", MADE_TAGS },
-		{ ".vmbackupfs", MADE_HIDDEN },
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		if (strcmp(name, rows[i].name) == 0) {
-			*out = node_made(rows[i].kind, 0, 0);
-			return 0;
-		}
-	return -ENOENT;
-}
-
-static int find_hidden(struct view *w, const char *name, uint64_t *out)
-{
-	struct seam *seam = vault_seam(w->vault);
-	uint64_t ms = (uint64_t)((seam->ops->monotonic_ns(seam) -
-				  w->started_ns) / 1000000);
-
-	if (strcmp(name, "status.json") == 0)
-		*out = node_made(MADE_STATUS, 0, node_b(ms));
-	else if (strcmp(name, "stats") == 0)
-		*out = node_made(MADE_STATS, 0, node_b(ms));
-	else if (strcmp(name, "version") == 0)
-		*out = node_made(MADE_VERSION, 0, 0);
-	else
-		return -ENOENT;
-	return 0;
-}
-
-static int find_in_machine(struct view *w, uint32_t machine, const char *name,
-			   uint64_t *out)
-{
-	uint32_t point;
-	int r;
-
-	if (strcmp(name, "latest") == 0) {
-		r = roster_latest(w->roster, machine, &point);
-		*out = node_made(MADE_LATEST, machine, point);
-		return r;
-	}
-	r = roster_find_point(w->roster, machine, name, &point);
-	*out = node_made(MADE_POINT, 0, point);
-	return r;
-}
-
-static int find_tagged(struct view *w, uint64_t parent, const char *name,
-		       uint64_t *out)
-{
-	uint32_t tag = node_a(parent), machine = (uint32_t)node_b(parent);
-	uint32_t found;
-	int r;
-
-	if (node_kind(parent) == MADE_TAG) {
-		tag = machine;
-		r = roster_find_machine(w->roster, name, &machine);
-		*out = node_made(MADE_TAG_VM, tag, machine);
-		if (r == 0)
-			r = roster_next_point(w->roster, tag, machine, 0,
-					      &found);
-		return r;
-	}
-	r = roster_find_point(w->roster, machine, name, &found);
-	if (r < 0)
-		return r;
-	*out = node_made(MADE_TAG_POINT, tag, found);
-	return roster_has_tag(w->roster, found, tag) ? 0 : -ENOENT;
-}
-
-static int find_in_point(struct view *w, uint32_t point, const char *name,
-			 struct view_attr *out)
-{
-	struct roster_point p;
-	int r = roster_point(w->roster, point, &p);
-
-	if (r < 0)
-		return r;
-	if (strcmp(name, "point.json") == 0)
-		return made_attr(w, node_made(MADE_POINT_JSON, 0, point), out);
-	if (strcmp(name, "files") == 0)
-		return tree_top(w, &p, out);
-	return -ENOENT;
-}
-
-int made_find(struct view *w, uint64_t parent, const char *name,
-	      struct view_attr *out)
-{
-	uint32_t b = (uint32_t)node_b(parent), serial = 0;
-	uint64_t node = 0;
-	int r;
-
-	switch (node_kind(parent)) {
-	case MADE_ROOT:
-		r = find_top(name, &node);
-		break;
-	case MADE_HIDDEN:
-		r = find_hidden(w, name, &node);
-		break;
-	case MADE_VMS:
-		r = roster_find_machine(w->roster, name, &serial);
-		node = node_made(MADE_VM, 0, serial);
-		break;
-	case MADE_IDS:
-		r = roster_find_id(w->roster, name, &serial);
-		node = node_made(MADE_ID, 0, serial);
-		break;
-	case MADE_TAGS:
-		r = roster_find_tag(w->roster, name, &serial);
-		node = node_made(MADE_TAG, 0, serial);
-		break;
-	case MADE_VM:
-		r = find_in_machine(w, b, name, &node);
-		break;
-	case MADE_TAG:
-	case MADE_TAG_VM:
-		r = find_tagged(w, parent, name, &node);
-		break;
-	case MADE_POINT:
-		return find_in_point(w, b, name, out);
-	case MADE_KINDS:
-		return -ESTALE;
-	default:
-		return -ENOTDIR;
-	}
-	return r < 0 ? r : made_attr(w, node, out);
-}
-
-/* ---- listing ---- */
-
-/* Directories whose names are fixed, in order; cookies are 3, 4... */
-static int next_fixed(struct view *w, uint64_t dir, uint64_t *cookie,
-		      const char **name)
-{
-	static const char *const top[] = { "vms", "ids", "tags" };
-	static const char *const point[] = { "point.json", "files" };
-	static const char *const hidden[] = { "status.json", "stats",
-					      "version" };
-	uint64_t i = *cookie < 3 ? 0 : *cookie - 2;
-	struct roster_point p;
-	size_t n = 3;
-
-	*name = NULL;
-	if (node_kind(dir) == MADE_POINT) {
-		if (roster_point(w->roster, (uint32_t)node_b(dir), &p) < 0)
-			return -ESTALE;
-		n = p.has_tree ? 2 : 1;
-	}
-	if (i >= n)
-		return -ENOENT;
-	*name = node_kind(dir) == MADE_ROOT  ? top[i]
-		: node_kind(dir) == MADE_POINT ? point[i]
-					       : hidden[i];
-	*cookie = i + 3;
-	return 0;
-}
-
-/* Directories that grow: the node behind @cookie. */
-static int next_serial(struct view *w, uint64_t dir, uint64_t *cookie,
-		       uint64_t *node)
-{
-	uint32_t a = node_a(dir), b = (uint32_t)node_b(dir), serial = 0;
-	uint32_t after = 0;
-	struct roster *roster = w->roster;
-	int r;
-
-	if (*cookie >= COOKIE(ROSTER_SERIAL_MAX))
-		return -ENOENT;
-	if (*cookie > 3)
-		after = (uint32_t)(*cookie - 3);
-	switch (node_kind(dir)) {
-	case MADE_VMS:
-		r = roster_next_machine(roster, ROSTER_ALL, after, &serial);
-		*node = node_made(MADE_VM, 0, serial);
-		break;
-	case MADE_IDS:
-		r = roster_next_any(roster, after, &serial);
-		*node = node_made(MADE_ID, 0, serial);
-		break;
-	case MADE_TAGS:
-		r = roster_next_tag(roster, after, &serial);
-		*node = node_made(MADE_TAG, 0, serial);
-		break;
-	case MADE_TAG:
-		r = roster_next_machine(roster, b, after, &serial);
-		*node = node_made(MADE_TAG_VM, b, serial);
-		break;
-	case MADE_TAG_VM:
-		r = roster_next_point(roster, a, b, after, &serial);
-		*node = node_made(MADE_TAG_POINT, a, serial);
-		break;
-	case MADE_VM:
-		/* "latest" is serial 0. */
-		if (*cookie < 3) {
-			r = roster_latest(roster, b, &serial);
-			*node = node_made(MADE_LATEST, b, serial);
-			serial = 0;
-			break;
-		}
-		r = roster_next_point(roster, ROSTER_ALL, b, after, &serial);
-		*node = node_made(MADE_POINT, 0, serial);
-		break;
-	default:
-		return -ENOTDIR;
-	}
-	*cookie = COOKIE(serial);
-	return r;
-}
-
-static const char *last_part(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-static int list_fixed(struct view *w, uint64_t node, uint64_t cookie,
-		      view_dir_fn *fn, void *arg)
-{
-	struct view_attr a;
-	const char *name;
-	int r;
-
-	while ((r = next_fixed(w, node, &cookie, &name)) == 0) {
-		r = made_find(w, node, name, &a);
-		if (r < 0)
-			return r;
-		r = fn(arg, name, strlen(name), &a, cookie);
-		if (r != 0)
-			return r < 0 ? r : 0;
-	}
-	return r == -ENOENT ? 0 : r;
-}
-
-static int list_serials(struct view *w, uint64_t node, uint64_t cookie,
-			view_dir_fn *fn, void *arg)
-{
-	AUTO_BUF struct buf path = BUF_INIT;
-	struct view_attr a;
-	const char *name;
-	uint64_t child;
-	int r;
-
-	while ((r = next_serial(w, node, &cookie, &child)) == 0) {
-		buf_clear(&path);
-		r = path_of(w, child, &path);
-		buf_put_u8(&path, 0);
-		if (r == 0)
-			r = buf_error(&path);
-		if (r == 0)
-			r = made_attr(w, child, &a);
-		if (r < 0)
-			return r;
-		name = last_part((char *)path.data);
-		r = fn(arg, name, strlen(name), &a, cookie);
-		if (r != 0)
-			return r < 0 ? r : 0;
-	}
-	return r == -ENOENT ? 0 : r;
-}
-
-int made_list(struct view *w, uint64_t node, uint64_t cookie, view_dir_fn *fn,
-	      void *arg)
-{
-	switch (node_kind(node)) {
-	case MADE_ROOT:
-	case MADE_POINT:
-	case MADE_HIDDEN:
-		return list_fixed(w, node, cookie, fn, arg);
-	case MADE_KINDS:
-		return -ESTALE;
-	default:
-		return list_serials(w, node, cookie, fn, arg);
-	}
+	return S_ISDIR(st->st_mode) ? 0 : made_size(w, node, st);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/machines.h"
 #include "fs/view_internal.h"
 #include "store/base/log.h"
 #include "store/content.h"
@@ -102,21 +103,13 @@ static int load_xattrs(struct view *w, const struct entry *e, struct buf *store,
 	return 0;
 }
 
-int tree_xattr(struct view *w, uint64_t node, const char *name, struct buf *out)
+int list_xattr(struct reader *list, uint64_t n, const char *name,
+	       struct buf *out)
 {
-	AUTO_SPOT struct spot s = { 0 };
-	AUTO_BUF struct buf store = BUF_INIT;
 	size_t len = strlen(name);
-	struct reader list;
 	struct xattr x;
-	uint64_t n;
-	int r = spot_load(w, node, &s);
 
-	if (r == 0)
-		r = load_xattrs(w, &s.e, &store, &list, &n);
-	if (r < 0)
-		return r;
-	while (n-- > 0 && xattrs_next(&list, &x))
+	while (n-- > 0 && xattrs_next(list, &x))
 		if (x.name_len == len && memcmp(x.name, name, len) == 0) {
 			buf_put(out, x.value, x.value_len);
 			return buf_error(out);
@@ -124,24 +117,41 @@ int tree_xattr(struct view *w, uint64_t node, const char *name, struct buf *out)
 	return -ENODATA;
 }
 
-int tree_xattrs(struct view *w, uint64_t node, struct buf *out)
+int list_xattrs(struct reader *list, uint64_t n, struct buf *out)
+{
+	struct xattr x;
+
+	while (n-- > 0 && xattrs_next(list, &x)) {
+		buf_put(out, x.name, x.name_len);
+		buf_put_u8(out, 0);
+	}
+	return buf_error(out);
+}
+
+int tree_xattr(struct view *w, uint64_t node, const char *name, struct buf *out)
 {
 	AUTO_SPOT struct spot s = { 0 };
 	AUTO_BUF struct buf store = BUF_INIT;
 	struct reader list;
-	struct xattr x;
 	uint64_t n;
 	int r = spot_load(w, node, &s);
 
 	if (r == 0)
 		r = load_xattrs(w, &s.e, &store, &list, &n);
-	if (r < 0)
-		return r;
-	while (n-- > 0 && xattrs_next(&list, &x)) {
-		buf_put(out, x.name, x.name_len);
-		buf_put_u8(out, 0);
-	}
-	return buf_error(out);
+	return r < 0 ? r : list_xattr(&list, n, name, out);
+}
+
+int tree_xattrs(struct view *w, uint64_t node, struct buf *out)
+{
+	AUTO_SPOT struct spot s = { 0 };
+	AUTO_BUF struct buf store = BUF_INIT;
+	struct reader list;
+	uint64_t n;
+	int r = spot_load(w, node, &s);
+
+	if (r == 0)
+		r = load_xattrs(w, &s.e, &store, &list, &n);
+	return r < 0 ? r : list_xattrs(&list, n, out);
 }
 
 /* ---- identity ---- */
@@ -174,14 +184,43 @@ int view_content_id(struct view *w, uint64_t node, uint8_t out[16])
 	return r;
 }
 
+static uint32_t volume_point(struct view *w, uint32_t volume)
+{
+	const char *name;
+	uint32_t point;
+
+	return machines_volume(w->machines, volume, &point, &name) < 0 ? 0
+								       : point;
+}
+
+static uint32_t made_point(struct view *w, uint64_t node)
+{
+	switch (node_kind(node)) {
+	case MADE_POINT:
+	case MADE_POINT_JSON:
+	case MADE_DISKS:
+	case MADE_DISK:
+	case MADE_CONFIGS:
+	case MADE_CONFIG:
+	case MADE_VOLUMES:
+		return (uint32_t)node_b(node);
+	case MADE_VOLUME_RAW:
+	case MADE_VOLUME_WHY:
+		return volume_point(w, (uint32_t)node_b(node));
+	default:
+		return 0;
+	}
+}
+
 int view_node_point(struct view *w, uint64_t node, struct roster_point *out)
 {
 	uint32_t serial = 0;
 
 	if (node_is_entry(node))
 		serial = node_point(node);
-	else if (node_kind(node) == MADE_POINT ||
-		 node_kind(node) == MADE_POINT_JSON)
-		serial = (uint32_t)node_b(node);
+	else if (node_is_guest(node))
+		serial = volume_point(w, node_volume(node));
+	else
+		serial = made_point(w, node);
 	return serial ? roster_point(w->roster, serial, out) : -ENODATA;
 }

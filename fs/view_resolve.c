@@ -59,7 +59,7 @@ static bool in_time(const char *text, const char *at)
 	       (before >= 6 && at[-3] == ':' && in_time(text, at - 3));
 }
 
-static const char *end_of_point(const char *spec)
+const char *view_spec_end(const char *spec)
 {
 	const char *p = spec;
 
@@ -70,7 +70,7 @@ static const char *end_of_point(const char *spec)
 
 int view_resolve(struct view *w, const char *spec, struct view_attr *out)
 {
-	const char *end = end_of_point(spec);
+	const char *end = view_spec_end(spec);
 	AUTO_FREE char *name = strndup(spec, (size_t)(end - spec));
 	struct point_list *l;
 	const struct point *p;

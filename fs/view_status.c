@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fs/leaves.h"
+#include "fs/machines.h"
 #include "fs/view_internal.h"
 #include "store/base/seam.h"
 #include "store/point.h"
@@ -55,16 +56,18 @@ int status_json(struct view *w, struct buf *out)
 {
 	AUTO_BUF struct buf newest = BUF_INIT;
 	struct point_list *l = roster_list(w->roster);
+	struct machines_stats m;
 	struct vault_stats s;
 	json_t *j;
 	char *text;
 
+	machines_stats(w->machines, &m);
 	vault_stats(w->vault, &s);
 	newest_name(l, &newest);
 	/* The URL is cut where it would not leave room for the rest. */
 	j = json_pack(
 		"{s:i, s:s, s:s%, s:s, s:f, s:I, s:I, s:I, s:s%, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:I, s:I, s:I}",
+		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"schema_version", 1, "version", PACKAGE_VERSION, "vault",
 		vault_url(w->vault), strnlen(vault_url(w->vault), 1024),
 		"vault_id", vault_id_hex(w->vault), "uptime_seconds", uptime(w),
@@ -80,7 +83,10 @@ int status_json(struct view *w, struct buf *out)
 		(json_int_t)s.node_hits, "cache_bytes",
 		(json_int_t)s.cache_bytes, "cache_limit",
 		(json_int_t)s.cache_limit, "leaves_known",
-		(json_int_t)leaves_count(w->leaves));
+		(json_int_t)leaves_count(w->leaves), "volumes_known",
+		(json_int_t)m.known, "volumes_open", (json_int_t)m.open,
+		"volumes_unreadable", (json_int_t)m.unreadable,
+		"volumes_marked", (json_int_t)m.marked);
 	point_list_put(l);
 	if (!j)
 		return -ENOMEM;
@@ -103,8 +109,10 @@ static double percent(uint64_t hits, uint64_t misses)
 int status_stats(struct view *w, struct buf *out)
 {
 	struct point_list *l = roster_list(w->roster);
+	struct machines_stats m;
 	struct vault_stats s;
 
+	machines_stats(w->machines, &m);
 	vault_stats(w->vault, &s);
 	buf_printf(out,
 		   "vault            %.1024s\n"
@@ -115,12 +123,15 @@ int status_stats(struct view *w, struct buf *out)
 		   "tree nodes       %" PRIu64 " decoded, %.1f %% from memory\n"
 		   "cache            %" PRIu64 " of %" PRIu64 " bytes\n"
 		   "leaves known     %" PRIu64 "\n"
+		   "volumes          %" PRIu64 " known, %" PRIu64 " open, %"
+		   PRIu64 " unreadable, %" PRIu64 " marked\n"
 		   "damage met       %" PRIu64 "\n",
 		   vault_url(w->vault), uptime(w), l->n, l->ndamaged, s.gets,
 		   s.get_bytes, s.frames_decoded,
 		   percent(s.frame_hits, s.frames_decoded), s.nodes_decoded,
 		   percent(s.node_hits, s.nodes_decoded), s.cache_bytes,
-		   s.cache_limit, leaves_count(w->leaves), s.damage);
+		   s.cache_limit, leaves_count(w->leaves), m.known,
+		   m.open, m.unreadable, m.marked, s.damage);
 	point_list_put(l);
 	return finish(out);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One thread walks the sources and the parent's tree side by side, in the same
+ * Disks and config files have their own files (backup_disk.c, backup_machine.c).
+ * Of trees, one thread walks the sources and the parent's tree side by side, in the same
  * order. What did not change takes the parent's content without being
  * opened; other files go to readers in batches. Entries stand in a ring until
  * their turn and reach the tree in order.
@@ -19,7 +20,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "src/backup_internal.h"
+#include "src/backup_disk.h"
 #include "src/links.h"
 #include "src/scan.h"
 #include "store/base/log.h"
@@ -52,11 +53,12 @@ struct run {
 	struct backup_dir *dir; /* of the last item; held */
 	size_t dirs_open, dirs_max; /* descriptors of directories */
 	struct point_list *points;
-	const struct point *parent; /* in points */
+	const struct point *parent; /* in points; of the tree */
+	const struct point *machine; /* the same; of the disks */
+	struct backup_disks disks;
 	struct cursor old; /* in the parent's tree */
 	bool old_end, old_met; /* old stands at an entry that was met */
 	bool differs; /* something below the sources is not as in the parent */
-	bool trust_parent;
 	dev_t devs[DEVS_MAX];
 	uint32_t ndevs;
 	bool has_acl;
@@ -297,6 +299,11 @@ static void tick(struct run *r, bool force)
 		r->tick(r->arg, &r->p);
 }
 
+static void tick_of(struct backup *b)
+{
+	tick(container_of(b, struct run, b), false);
+}
+
 /* Add what is ready; wait for the oldest until at most @keep are left. */
 static int drain(struct run *r, size_t keep)
 {
@@ -398,7 +405,7 @@ static int chunk_there(void *arg, uint8_t type, const struct id *id,
 /* Is all that the parent's entry refers to still in the vault? */
 static bool content_there(struct run *r, const struct entry *e)
 {
-	if (r->trust_parent || !r->b.writer)
+	if (r->b.trust_parent || !r->b.writer)
 		return true;
 	if ((e->flags & ENTRY_XATTRS_CHUNK) &&
 	    chunk_there(r, CHUNK_XATTRS, &e->xattrs_id, e->xattrs_len) < 0)
@@ -655,23 +662,31 @@ static bool same_sources(const struct point *p, const char *const *sources,
 static int choose_parent(struct run *r, const char *vm)
 {
 	const struct backup_options *o = r->b.options;
-	const char *const *sources;
-	size_t n, i;
+	const char *const *sources = NULL;
+	size_t n = 0, i;
 	int err;
 
 	if (o->parent) {
 		err = point_find(r->points, o->parent, &i);
-		if (err == 0)
-			r->parent = r->points->points[i];
-		return err;
+		if (err < 0)
+			return err;
+		r->machine = r->points->points[i];
+		if (r->scan && r->machine->has_tree)
+			r->parent = r->machine;
+		return 0;
 	}
-	sources = scan_sources(r->scan, &n);
+	if (r->scan)
+		sources = scan_sources(r->scan, &n);
 	for (i = 0; i < r->points->n; i++) {
 		const struct point *p = r->points->points[i];
 
-		if (p->has_tree && strcmp(p->vm, vm) == 0 &&
-		    same_sources(p, sources, n))
+		if (strcmp(p->vm, vm) != 0)
+			continue;
+		if (r->scan && p->has_tree && same_sources(p, sources, n))
 			r->parent = p;
+		/* What hints call unchanged is so since the last disks. */
+		if (p->ndisks > 0 || (o->ndisks == 0 && p->nconfigs > 0))
+			r->machine = p;
 	}
 	return 0;
 }
@@ -683,7 +698,7 @@ static int open_parent(struct run *r)
 	if (!r->parent)
 		return 0;
 	r->p.total_entries = r->parent->entries;
-	r->p.total_bytes = r->parent->bytes;
+	r->p.total_bytes += r->parent->bytes;
 	err = tree_at(r->b.vault, &r->parent->root, 0, &r->old);
 	r->old_end = err == -ENOENT;
 	if (err < 0 && err != -ENOENT) {
@@ -736,9 +751,13 @@ static int describe(struct run *r, const char *vm, const char *host,
 {
 	const struct backup_options *o = r->b.options;
 	struct passwd *pw = getpwuid(geteuid());
-	const char *const *sources;
+	const struct point *parent = r->parent;
+	const char *const *sources = NULL;
 
-	sources = scan_sources(r->scan, &p->nsources);
+	if (r->scan)
+		sources = scan_sources(r->scan, &p->nsources);
+	if (!parent && !r->scan)
+		parent = r->machine;
 	p->vm = strdup(vm);
 	p->host = strdup(host);
 	p->user = strdup(pw ? pw->pw_name : "");
@@ -753,9 +772,25 @@ static int describe(struct run *r, const char *vm, const char *host,
 		qsort(p->tags, p->ntags, sizeof(*p->tags), by_text);
 	p->time_ns = free_second(r, vm, o->time_ns ? o->time_ns : start);
 	p->scan_start_ns = start;
-	if (r->parent)
-		memcpy(p->parent, r->parent->id, sizeof(p->parent));
+	if (parent)
+		memcpy(p->parent, parent->id, sizeof(p->parent));
 	return 0;
+}
+
+/* Is the new point as the one that it was compared with? */
+static bool is_as_before(const struct run *r, const struct point *p)
+{
+	const struct backup_options *o = r->b.options;
+	const struct point *old = r->scan ? r->parent : r->machine;
+
+	if (!old || p->errors > 0 || old->incomplete ||
+	    old->has_tree != p->has_tree)
+		return false;
+	if ((o->ndisks || o->nconfigs) && r->machine != old)
+		return false;
+	if (!backup_same_disks(old, p))
+		return false;
+	return !p->has_tree || !r->differs || id_equal(&p->root, &old->root);
 }
 
 static int commit(struct run *r, struct point *p, struct backup_result *out)
@@ -763,18 +798,19 @@ static int commit(struct run *r, struct point *p, struct backup_result *out)
 	char name[POINT_TIME_LEN];
 	int err;
 
-	err = tree_builder_finish(r->tree, &p->root, &p->entries);
-	if (err < 0)
-		return err;
-	p->has_tree = true;
-	p->files = r->tree_files;
-	p->bytes = r->tree_bytes;
-	p->has_acl = r->has_acl;
+	if (r->tree) {
+		err = tree_builder_finish(r->tree, &p->root, &p->entries);
+		if (err < 0)
+			return err;
+		p->has_tree = true;
+		p->files = r->tree_files;
+		p->bytes = r->tree_bytes;
+		p->has_acl = r->has_acl;
+	}
+	point_sort(p);
 	p->errors = atomic_load(&r->b.errors);
 	p->incomplete = p->errors > 0;
-	if (r->b.options->skip_if_unchanged && r->parent && p->errors == 0 &&
-	    !r->parent->incomplete &&
-	    (!r->differs || id_equal(&p->root, &r->parent->root))) {
+	if (r->b.options->skip_if_unchanged && is_as_before(r, p)) {
 		out->skipped = true;
 		return 0;
 	}
@@ -807,6 +843,8 @@ static int open_scan(struct run *r)
 		.skip = skip,
 	};
 
+	if (o->nsources == 0)
+		return 0; /* disks alone */
 	skip_stat(vault_url(r->b.vault), skip, &so.nskip);
 	skip_stat(catalog_dir(vault_catalog(r->b.vault)), skip, &so.nskip);
 	return scan_open(&so, &r->scan);
@@ -837,11 +875,29 @@ static int begin(struct run *r, const char *vm)
 		err = choose_parent(r, vm);
 	if (err == 0)
 		err = open_parent(r);
-	if (err == 0 && r->b.writer) {
-		r->trust_parent = writer_intact(r->b.writer);
+	if (err == 0 && r->b.writer)
+		r->b.trust_parent = writer_intact(r->b.writer);
+	if (err == 0 && r->b.writer && r->scan) {
 		r->tree = tree_builder_new(r->b.writer);
 		err = r->tree ? 0 : -ENOMEM;
 	}
+	if (err == 0 && o->ndisks)
+		err = backup_disks_open(&r->b, &r->disks);
+	return err;
+}
+
+/* Disks first: they are the machine at one moment, as near as can be. */
+static int read_all(struct run *r, struct point *p)
+{
+	const struct backup_options *o = r->b.options;
+	int err = 0;
+
+	if (o->ndisks)
+		err = backup_disks_read(&r->b, &r->disks, r->machine, p);
+	if (err == 0 && o->nconfigs)
+		err = backup_configs_read(&r->b, p);
+	if (err == 0 && r->scan)
+		err = walk(r);
 	return err;
 }
 
@@ -857,6 +913,7 @@ static int end_readers(struct run *r)
 static void release(struct run *r)
 {
 	(void)!end_readers(r);
+	backup_disks_close(&r->disks);
 	tree_builder_free(r->tree);
 	writer_free(r->b.writer);
 	cursor_release(&r->old);
@@ -894,6 +951,9 @@ int backup_run(struct vault *v, const struct backup_options *o,
 	vm = o->vm ? o->vm : host;
 	r->b.options = o;
 	r->b.vault = v;
+	r->b.progress = &r->p;
+	r->b.tick = tick_of;
+	r->b.stop = stop;
 	r->tick = tick_fn;
 	r->arg = arg;
 	r->stop = stop;
@@ -904,10 +964,10 @@ int backup_run(struct vault *v, const struct backup_options *o,
 	if (err == 0)
 		err = describe(r, vm, host, start, p);
 	if (err == 0)
-		err = walk(r);
+		err = read_all(r, p);
 	if (err == 0)
 		err = end_readers(r);
-	if (err == 0 && r->tree)
+	if (err == 0 && r->b.writer)
 		err = commit(r, p, out);
 	tick(r, true);
 	if (r->b.writer)

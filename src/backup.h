@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Makes one recovery point of paths: scan, compare with the parent, read what changed, commit. */
+/* Makes one recovery point of paths, disks and config files: scan, compare with the parent, read what changed, commit. */
 #ifndef SRC_BACKUP_H
 #define SRC_BACKUP_H
 
@@ -12,6 +12,25 @@ struct backup;
 struct exclude;
 struct vault;
 
+struct backup_disk {
+	const char *name; /* a point's name for it, see backup_member_name_ok() */
+	const char *source; /* disk_source.h */
+	const char *map; /* disk_map.h; NULL: none */
+};
+
+struct backup_disk_result {
+	uint64_t size;
+	uint64_t used; /* neither hole nor zeros; in a dry run: allocated */
+	uint64_t read; /* bytes read from the source */
+	uint64_t reused; /* taken over from the parent point, unread */
+	char format[16];
+};
+
+struct backup_config {
+	const char *name; /* as a disk's */
+	const char *path;
+};
+
 struct backup_options {
 	const char *vm; /* NULL: the host's name */
 	const char *host; /* NULL: the host's name */
@@ -19,6 +38,12 @@ struct backup_options {
 	int nsources;
 	const char *const *tags;
 	int ntags;
+	const struct backup_disk *disks; /* no name twice */
+	size_t ndisks;
+	struct backup_disk_result *disk_results; /* one a disk; NULL: not wanted */
+	const char *bitmap; /* of the changed blocks, in each disk's source; NULL: none */
+	const struct backup_config *configs; /* no name twice */
+	size_t nconfigs;
 	const struct exclude *exclude;
 	bool exclude_caches, one_file_system;
 	bool dry_run; /* walk and compare, open and store nothing */
@@ -40,7 +65,10 @@ struct backup_progress {
 	uint64_t bytes_new; /* plaintext of new chunks */
 	uint64_t bytes_packed;
 	uint64_t errors;
-	uint64_t total_entries, total_bytes; /* of the parent, as an estimate; 0: unknown */
+	uint64_t total_entries, total_bytes; /* of the parent, as an estimate, and of the disks; 0: unknown */
+	uint64_t disks, configs; /* done */
+	uint64_t disk_bytes; /* of disks passed, read or not */
+	uint64_t disk_used; /* neither hole nor zeros */
 	double seconds;
 	char current[256]; /* a path */
 };
@@ -53,6 +81,8 @@ struct backup_result {
 	uint64_t packs_adopted;
 };
 
+/* May a disk or config file be called that? */
+bool backup_member_name_ok(const char *name);
 /*
  * Run it. @tick (may be NULL) is called from this thread a few times a second.
  * Unreadable and changing files are said in words, counted in progress.errors, and mark the point.

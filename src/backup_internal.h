@@ -72,6 +72,10 @@ struct backup {
 	struct reading *idle; /* owned */
 	atomic_uint_fast64_t bytes_read, errors;
 	atomic_int failed; /* negative errno that ends the run */
+	bool trust_parent; /* all that it refers to is there */
+	struct backup_progress *progress; /* of the main thread */
+	void (*tick)(struct backup *b); /* call it now and then */
+	const volatile bool *stop; /* may be NULL */
 };
 
 /* Read a batch's files, on any thread; frees it. */

@@ -12,6 +12,7 @@
 
 #include "fs/view.h"
 #include "src/credentials.h"
+#include "src/luks_keys.h"
 #include "store/backend.h"
 #include "store/base/log.h"
 #include "store/vault.h"
@@ -240,6 +241,14 @@ int cmd_open_view(struct cmd_context *ctx, struct vault **v_out,
 	if (r < 0)
 		return r;
 	r = view_new(*v_out, out);
+	if (r == 0) {
+		r = luks_keys_give(*out, ctx->luks_key_files.items,
+				   ctx->luks_key_files.n);
+		if (r < 0) {
+			view_free(*out);
+			*out = NULL;
+		}
+	}
 	if (r < 0) {
 		r = cmd_read_error(*v_out, r);
 		vault_close(*v_out);

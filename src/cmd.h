@@ -54,6 +54,7 @@ struct cmd_context {
 	const char *password_command;
 	const char *key_file;
 	const char *cache_dir;
+	struct string_list luks_key_files;
 	bool no_cache;
 	bool no_lock; /* accepted: readers take no locks */
 	bool json;
@@ -95,9 +96,9 @@ extern const struct command *const cmd_table[];
 extern const struct option_row cmd_global_options[];
 
 /* Each in the file of its name. */
-extern const struct command cmd_backup, cmd_cache, cmd_cat, cmd_check,
+extern const struct command cmd_backup, cmd_boot, cmd_cache, cmd_cat, cmd_check,
 	cmd_completion, cmd_diff, cmd_find, cmd_help, cmd_init, cmd_key, cmd_ls,
-	cmd_mount, cmd_points, cmd_restore, cmd_stats, cmd_umount, cmd_version,
+	cmd_mount, cmd_nbd, cmd_points, cmd_restore, cmd_stats, cmd_umount, cmd_version,
 	cmd_versions;
 
 /* The row that has this name or alias, or NULL. */

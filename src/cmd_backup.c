@@ -9,6 +9,7 @@
 
 #include "src/backup.h"
 #include "src/cmd.h"
+#include "src/disk_args.h"
 #include "src/exclude.h"
 #include "src/output.h"
 #include "src/progress.h"
@@ -26,11 +27,13 @@ struct args {
 	struct string_list tags, excludes, iexcludes, exclude_files;
 	bool exclude_caches, one_file_system, dry_run, skip_if_unchanged, force;
 	unsigned int threads;
+	struct disk_args disks;
 };
 
 static const struct option_row rows[] = {
 	OPT_STRING("vm", 0, "VM", struct args, vm,
 		   "the machine that the point is of (default: this host)"),
+	DISK_ARGS_ROWS(struct args, disks),
 	OPT_STRING("host", 'H', "NAME", struct args, host,
 		   "the host to note in the point (VMBACKUP_HOST)"),
 	OPT_LIST("tag", 0, "TAG[,TAG]...", struct args, tags,
@@ -50,7 +53,7 @@ static const struct option_row rows[] = {
 	OPT_FLAG("skip-if-unchanged", 0, struct args, skip_if_unchanged,
 		 "make no point where nothing changed"),
 	OPT_FLAG("force", 'f', struct args, force,
-		 "read every file, changed or not"),
+		 "read every file and disk, changed or not"),
 	OPT_STRING("parent", 0, "POINT", struct args, parent,
 		   "compare with POINT (default: the machine's latest)"),
 	OPT_STRING("time", 0, "TIME", struct args, time,
@@ -184,7 +187,29 @@ static void tick(void *arg, const struct backup_progress *p)
 	progress_update(arg, &s);
 }
 
-static int report_json(const struct args *a, const struct backup_result *b)
+static json_t *disks_json(const struct disk_set *d)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < d->ndisks; i++) {
+		const struct backup_disk_result *x = &d->results[i];
+		json_t *o = json_object();
+
+		output_set_string(o, "name", d->disks[i].name);
+		output_set_string(o, "source", d->disks[i].source);
+		output_set_string(o, "format", x->format);
+		output_set_uint(o, "size", x->size);
+		output_set_uint(o, "used", x->used);
+		output_set_uint(o, "read", x->read);
+		output_set_uint(o, "reused", x->reused);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static int report_json(const struct args *a, const struct disk_set *d,
+		       const struct backup_result *b)
 {
 	const struct backup_progress *p = &b->progress;
 	json_t *o = output_message("summary");
@@ -203,6 +228,10 @@ static int report_json(const struct args *a, const struct backup_result *b)
 	output_set_uint(o, "total_files_processed",
 			p->files_new + p->files_changed + p->files_unmodified);
 	output_set_uint(o, "total_entries_processed", p->entries);
+	if (d->ndisks)
+		json_object_set_new(o, "disks", disks_json(d));
+	if (d->nconfigs)
+		output_set_uint(o, "configs_processed", p->configs);
 	output_set_uint(o, "total_bytes_processed", p->bytes_done);
 	json_object_set_new(o, "total_duration", json_real(p->seconds));
 	output_set_uint(o, "error_count", p->errors);
@@ -215,7 +244,30 @@ static int report_json(const struct args *a, const struct backup_result *b)
 	return output_json(o);
 }
 
+static void print_disks(const struct disk_set *d, bool dry_run)
+{
+	char size[OUTPUT_SIZE_LEN], used[OUTPUT_SIZE_LEN];
+	char kept[OUTPUT_SIZE_LEN];
+	size_t i;
+
+	for (i = 0; i < d->ndisks; i++) {
+		const struct backup_disk_result *x = &d->results[i];
+
+		fputs("Disk:     ", stdout);
+		output_name(stdout, d->disks[i].name,
+			    strlen(d->disks[i].name));
+		printf(": %s %s of %s", output_size(x->used, used),
+		       dry_run ? "allocated" : "used",
+		       output_size(x->size, size));
+		if (x->reused)
+			printf(", %s taken over unread",
+			       output_size(x->reused, kept));
+		putchar('\n');
+	}
+}
+
 static int report(struct cmd_context *ctx, const struct args *a,
+		  const struct disk_set *d, int npaths,
 		  const struct backup_result *b)
 {
 	const struct backup_progress *p = &b->progress;
@@ -223,13 +275,21 @@ static int report(struct cmd_context *ctx, const struct args *a,
 	char time[OUTPUT_DURATION_LEN];
 
 	if (ctx->json)
-		return report_json(a, b);
+		return report_json(a, d, b);
 	if (!ctx->quiet) {
+		print_disks(d, a->dry_run);
+		if (d->nconfigs)
+			printf("Config:   %zu file%s\n", d->nconfigs,
+			       d->nconfigs == 1 ? "" : "s");
+	}
+	if (!ctx->quiet && npaths > 0) {
 		printf("Files:    %" PRIu64 " new, %" PRIu64
 		       " changed, %" PRIu64 " unmodified\n",
 		       p->files_new, p->files_changed, p->files_unmodified);
 		printf("Others:   %" PRIu64 " directories, %" PRIu64 " other\n",
 		       p->dirs, p->others);
+	}
+	if (!ctx->quiet) {
 		printf("Added:    %s (%s stored)\n",
 		       output_size(p->bytes_new, size),
 		       output_size(p->bytes_packed, packed));
@@ -260,19 +320,29 @@ static int run(struct cmd_context *ctx, void *args, int argc, char **argv)
 	struct backup_result result = { .skipped = false };
 	struct progress *progress = NULL;
 	struct string_list tags = { NULL, 0 };
+	struct disk_set disks = { .ndisks = 0 };
 	struct exclude *exclude = NULL;
 	struct vault *v = NULL;
 	int r;
 
-	if (argc == 0)
-		return cmd_usage(ctx, "what shall be backed up? give a path");
-	r = fill(ctx, a, &o);
+	if (argc == 0 && !a->disks.disks.n && !a->disks.configs.n)
+		return cmd_usage(ctx, "what shall be backed up? give a path or"
+				 " a disk");
+	r = disk_args_parse(ctx, &a->disks, &disks);
+	if (r == 0)
+		r = fill(ctx, a, &o);
 	if (r == 0)
 		r = split_tags(ctx, &a->tags, &tags);
 	if (r < 0)
 		goto out;
 	o.tags = tags.items;
 	o.ntags = (int)tags.n;
+	o.disks = disks.disks;
+	o.ndisks = disks.ndisks;
+	o.disk_results = disks.results;
+	o.bitmap = a->disks.bitmap;
+	o.configs = disks.configs;
+	o.nconfigs = disks.nconfigs;
 	r = -ENOMEM;
 	exclude = exclude_new();
 	if (!exclude)
@@ -287,24 +357,29 @@ static int run(struct cmd_context *ctx, void *args, int argc, char **argv)
 	r = backup_run(v, &o, tick, progress, signals_stop(), &result);
 	progress_free(progress);
 	if (r == 0)
-		r = report(ctx, a, &result);
+		r = report(ctx, a, &disks, argc, &result);
 	if (r == 0 && result.progress.errors)
 		r = EXIT_CODE_PARTIAL;
 out:
 	vault_close(v);
 	exclude_free(exclude);
 	free_tags(&tags);
+	disk_set_release(&disks);
 	return r;
 }
 
 const struct command cmd_backup = {
 	.name = "backup",
-	.operands = "PATH...",
-	.summary = "make a recovery point of files and directories",
+	.operands = "[PATH]...",
+	.summary = "make a recovery point of files, directories and disks",
 	.help = "What did not change since the parent point is not opened. A"
 		" point becomes visible whole, at the end; a backup that was"
 		" interrupted leaves what it uploaded for the next one. Exit"
-		" code 3: the point was made, but something could not be read.",
+		" code 3: the point was made, but something could not be read."
+		"\nA disk's SOURCE is a raw file, a block device, an image"
+		" (qcow2, vhd, vhdx, vmdk; qemu-nbd reads it) or an NBD URI."
+		" Put raw:, qcow2:, vhd:, vhdx: or vmdk: in front to say what"
+		" a file is.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run,

@@ -96,7 +96,7 @@ static void place_name(const struct check_result *res,
 	char name[512];
 
 	points_name(res->points_list, p->point, name, sizeof(name));
-	buf_printf(out, "%s%s%s", name, *p->path ? ":files" : "", p->path);
+	buf_printf(out, "%s%s%s", name, *p->path ? ":" : "", p->path);
 	buf_put_u8(out, 0);
 }
 
@@ -158,7 +158,6 @@ static int finding_json(const struct check_result *res,
 	}
 	for (i = 0; i < MIN(f->nplaces, (uint64_t)CHECK_PLACES_MAX); i++) {
 		const struct check_place *p = &f->places[i];
-		AUTO_BUF struct buf path = BUF_INIT;
 		json_t *one = json_object();
 		char name[512];
 
@@ -166,8 +165,7 @@ static int finding_json(const struct check_result *res,
 		output_set_string(one, "point", name);
 		output_set_string(one, "point_id",
 				  res->points_list->points[p->point]->id);
-		buf_printf(&path, "%s%s", *p->path ? "files" : "", p->path);
-		output_set_bytes(one, "path", path.data, path.len);
+		output_set_bytes(one, "path", p->path, strlen(p->path));
 		json_array_append_new(places, one);
 	}
 	json_object_set_new(o, "chunks", chunks);

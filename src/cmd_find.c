@@ -63,6 +63,16 @@ struct find {
 	uint64_t matches, failures;
 };
 
+/* "files/etc/x" and "volumes/vda1/etc/x" are "/etc/x" to the machine. */
+static const char *path_inside(const char *path)
+{
+	const char *slash = strchr(path, '/'), *next = NULL;
+
+	if (slash && strncmp(path, "volumes/", 8) == 0)
+		next = strchr(slash + 1, '/');
+	return next ? next : slash ? slash : path;
+}
+
 static bool glob_match(const struct find *f, const char *pattern,
 		       const char *path, const char *name)
 {
@@ -70,11 +80,12 @@ static bool glob_match(const struct find *f, const char *pattern,
 
 	if (!strchr(pattern, '/'))
 		return fnmatch(pattern, name, flags) == 0;
-	/* "/etc/x" is a path of the source, "etc/x" any tail of one. */
-	path += strlen("files");
+	/* "/etc/x" is a path of the source or in a volume, "etc/x" any tail
+	 * of one, as is "vda1/etc/x". */
 	if (*pattern == '/')
-		return fnmatch(pattern, path, flags | FNM_PATHNAME) == 0;
-	for (; path; path = strchr(path + 1, '/'))
+		return fnmatch(pattern, path_inside(path),
+			       flags | FNM_PATHNAME) == 0;
+	for (path = strchr(path, '/'); path; path = strchr(path + 1, '/'))
 		if (fnmatch(pattern, path + 1, flags | FNM_PATHNAME) == 0)
 			return true;
 	return false;
@@ -153,22 +164,33 @@ static int look(void *arg, const char *path, size_t len,
 	return print_match(f, path, len, attr);
 }
 
-static int find_in(struct find *f, const struct point_list *l, size_t i)
+static int find_below(struct find *f, const struct point *p,
+		      const char *folder)
 {
 	struct view_attr attr;
+	char prefix[16];
+	int r = view_walk(f->view, view_point_node(f->view, p), folder, &attr);
+
+	if (r == -ENOENT)
+		return 0;
+	snprintf(prefix, sizeof(prefix), "%s/", folder);
+	return r < 0 ? r : listing_walk(f->view, &attr, prefix, look, f,
+					&f->failures);
+}
+
+static int find_in(struct find *f, const struct point_list *l, size_t i)
+{
+	static const char *const folders[] = { "files", "disks", "volumes",
+					       "config" };
 	char name[512];
-	int r;
+	size_t k;
+	int r = 0;
 
 	points_name(l, i, name, sizeof(name));
 	f->point = name;
 	f->point_id = l->points[i]->id;
-	r = view_walk(f->view, view_point_node(f->view, l->points[i]), "files",
-		      &attr);
-	if (r == -ENOENT)
-		return 0;
-	if (r == 0)
-		r = listing_walk(f->view, &attr, "files/", look, f,
-				 &f->failures);
+	for (k = 0; k < ARRAY_SIZE(folders) && r == 0; k++)
+		r = find_below(f, l->points[i], folders[k]);
 	f->point = NULL;
 	return r;
 }
@@ -287,7 +309,9 @@ const struct command cmd_find = {
 	.help = "A pattern is a shell glob. Without a '/' it is matched"
 		" against the name; with one against the path, from its start"
 		" where the pattern begins with '/'. Without patterns all"
-		" names match. Prints POINT:PATH, the newest point first.",
+		" names match. Looks into the trees of points and into the"
+		" volumes of their disks, whose tops are \"/\" too. Prints"
+		" POINT:PATH, the newest point first.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run,

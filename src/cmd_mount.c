@@ -80,8 +80,8 @@ const struct command cmd_mount = {
 	.summary = "show all points as a read-only directory tree",
 	.help = "The mount options are those of mount.vmbackupfs(8):\n"
 		"allow_other, uid=, gid=, umask=, idmap=, cachesize=,\n"
-		"readahead=, threads=, verify, keyfile=, passwordfile=, vm=,\n"
-		"point= and others.",
+		"readahead=, threads=, verify, keyfile=, passwordfile=,\n"
+		"lukskey=, vm=, point= and others.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run,

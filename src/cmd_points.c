@@ -37,6 +37,41 @@ static json_t *strings(char *const *items, size_t n)
 	return array;
 }
 
+static json_t *disks_json(const struct point *p)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < p->ndisks; i++) {
+		json_t *o = json_object();
+
+		output_set_string(o, "name", p->disks[i].name);
+		output_set_uint(o, "size", p->disks[i].size);
+		output_set_uint(o, "used", p->disks[i].used);
+		if (p->disks[i].format)
+			output_set_string(o, "format", p->disks[i].format);
+		if (p->disks[i].source)
+			output_set_string(o, "source", p->disks[i].source);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *configs_json(const struct point *p)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < p->nconfigs; i++) {
+		json_t *o = json_object();
+
+		output_set_string(o, "name", p->configs[i].name);
+		output_set_uint(o, "size", p->configs[i].size);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 /* The names are restic's where it has the thing. */
 static json_t *point_json(const struct point_list *l, size_t i)
 {
@@ -54,6 +89,10 @@ static json_t *point_json(const struct point_list *l, size_t i)
 		output_set_string(o, "tree", root);
 	}
 	json_object_set_new(o, "paths", strings(p->sources, p->nsources));
+	if (p->ndisks)
+		json_object_set_new(o, "disks", disks_json(p));
+	if (p->nconfigs)
+		json_object_set_new(o, "config", configs_json(p));
 	output_set_string(o, "vm", p->vm);
 	output_set_string(o, "hostname", p->host);
 	if (p->user)
@@ -90,6 +129,7 @@ static void add_row(struct table *t, const struct point_list *l, size_t i)
 	const struct point *p = l->points[i];
 	struct buf text AUTO_BUF = BUF_INIT;
 	char size[OUTPUT_SIZE_LEN], name[512];
+	uint64_t used = p->bytes;
 	size_t n;
 
 	points_name(l, i, name, sizeof(name));
@@ -100,10 +140,15 @@ static void add_row(struct table *t, const struct point_list *l, size_t i)
 		buf_printf(&text, "%s%s", n ? "," : "", p->tags[n]);
 	table_cell(t, "%.*s", (int)text.len, (const char *)text.data);
 	table_cell(t, "%" PRIu64, p->entries);
-	table_cell(t, "%s", output_size(p->bytes, size));
+	for (n = 0; n < p->ndisks; n++)
+		used += p->disks[n].used;
+	table_cell(t, "%s", output_size(used, size));
 	buf_clear(&text);
 	for (n = 0; n < p->nsources; n++)
 		buf_printf(&text, "%s%s", n ? " " : "", p->sources[n]);
+	for (n = 0; n < p->ndisks; n++)
+		buf_printf(&text, "%sdisk:%s", text.len ? " " : "",
+			   p->disks[n].name);
 	table_cell(t, "%.*s", (int)text.len, (const char *)text.data);
 }
 

@@ -10,6 +10,7 @@
 
 #include "fs/view.h"
 #include "src/cmd.h"
+#include "src/cmd_restore_disk.h"
 #include "src/exclude.h"
 #include "src/output.h"
 #include "src/progress.h"
@@ -21,15 +22,25 @@
 
 struct args {
 	const char *target, *overwrite;
+	const char *to, *disks_to, *format;
 	struct string_list excludes, iexcludes, exclude_files;
 	struct string_list includes, iincludes, include_files;
-	bool delete_extra, dry_run, verify;
+	bool delete_extra, dry_run, verify, delta;
 	unsigned int threads;
 };
 
 static const struct option_row rows[] = {
 	OPT_STRING("target", 't', "DIR", struct args, target,
 		   "the directory to restore into; made if need be"),
+	OPT_STRING("to", 0, "FILE|DEVICE", struct args, to,
+		   "of POINT:disks/NAME.raw: the image file or block device"),
+	OPT_STRING("disks-to", 0, "DIR", struct args, disks_to,
+		   "write all disks and config files of the point into DIR"),
+	OPT_STRING("format", 0, "raw|qcow2|vhd", struct args, format,
+		   "of disks' image files (default: raw)"),
+	OPT_FLAG("delta", 0, struct args, delta,
+		 "bring the disk that is there to the point's state: write"
+		 " only what differs"),
 	OPT_STRING("overwrite", 0, "always|if-changed|if-newer|never",
 		   struct args, overwrite,
 		   "what to do with files that are there (default: always)"),
@@ -105,54 +116,64 @@ static int patterns(const struct string_list *plain,
 	return r;
 }
 
-/* Is @name "<vm>/<time>" of point @i? */
-static bool name_is(const struct point_list *l, size_t i, const char *name)
+/* "/volumes/vda1/etc" of "volumes//vda1/etc/". */
+static char *clean_path(const char *text)
 {
-	size_t len = strlen(l->points[i]->vm);
+	char *out = malloc(strlen(text) + 2), *p = out;
 
-	return strncmp(name, l->points[i]->vm, len) == 0 && name[len] == '/' &&
-	       strcmp(name + len + 1, l->names[i]) == 0;
+	if (!out)
+		return NULL;
+	*p++ = '/';
+	for (; *text; text++)
+		if (*text != '/' || p[-1] != '/')
+			*p++ = *text;
+	while (p > out + 1 && p[-1] == '/')
+		p--;
+	*p = '\0';
+	return out;
 }
 
 /*
- * The point that @spec names, and the path in its tree. The view describes
- * what it found as "<vm>/<time>:files/<path>", or a point as
- * "vms/<vm>/<time>"; a machine's name has no '/', a time no ':'.
+ * The point that @spec names, and what of it: @path is in its tree; or, with
+ * o->view set, in the point. The view describes an entry of a tree as
+ * "<vm>/<time>:files/<path>"; a machine's name has no '/', a time no ':'.
  */
 static int find_place(struct view *w, const char *spec, struct point_list *l,
-		      const struct point **point, char **path)
+		      const struct point **point, char **path,
+		      struct restore_options *o)
 {
+	const char *end = view_spec_end(spec), *files;
 	AUTO_BUF struct buf text = BUF_INIT;
+	AUTO_FREE char *name = NULL;
 	struct view_attr attr;
-	char *name, *files;
 	size_t i;
 	int r;
 
 	r = view_resolve(w, spec, &attr);
 	if (r < 0)
 		return r;
+	name = strndup(spec, (size_t)(end - spec));
+	if (!name)
+		return -ENOMEM;
+	r = point_find(l, name, &i);
+	if (r < 0)
+		return r;
+	*point = l->points[i];
 	view_describe(w, attr.node, &text);
 	buf_put_u8(&text, '\0');
 	if (buf_error(&text) < 0)
 		return -ENOMEM;
-	name = (char *)text.data;
-	files = strchr(name, '/');
-	files = files ? strchr(files, ':') : NULL;
-	if (files)
-		*files++ = '\0';
-	else if (strncmp(name, "vms/", 4) == 0)
-		name += 4;
-	for (i = 0; i < l->n; i++)
-		if (name_is(l, i, name))
-			break;
-	if (i == l->n || (!files && view_point_node(w, l->points[i]) !=
-				    attr.node))
-		return fail(-EINVAL, "%s: only a point, or what is below its"
-			    " files/, can be restored; for others see:"
-			    " vmbackup cat", spec);
-	*point = l->points[i];
-	*path = strdup(files && files[strlen("files")] ?
-		       files + strlen("files") : "/");
+	files = strchr((char *)text.data, ':');
+	if (view_point_node(w, *point) == attr.node) {
+		*path = strdup("/");
+	} else if (files && strncmp(files, ":files", 6) == 0 &&
+		   (files[6] == '/' || !files[6])) {
+		*path = strdup(files[6] ? files + 6 : "/");
+	} else {
+		*path = clean_path(*end ? end + 1 : end);
+		o->view = w;
+		o->node = attr.node;
+	}
 	return *path ? 0 : -ENOMEM;
 }
 
@@ -286,7 +307,7 @@ static int restore(struct cmd_context *ctx, const struct args *a,
 	if (r < 0)
 		return r;
 	l = view_points(w);
-	r = find_place(w, spec, l, &point, &path);
+	r = find_place(w, spec, l, &point, &path, o);
 	if (r < 0)
 		goto out;
 	o->path = path;
@@ -309,6 +330,34 @@ out:
 	return r;
 }
 
+static int run_disks(struct cmd_context *ctx, const struct args *a,
+		     const char *spec)
+{
+	struct restore_disk_args d = {
+		.to = a->to, .disks_to = a->disks_to, .format = a->format,
+		.delta = a->delta, .dry_run = a->dry_run, .verify = a->verify,
+		.threads = a->threads,
+		.force = a->overwrite && strcmp(a->overwrite, "always") == 0,
+	};
+	size_t patterns = a->excludes.n + a->iexcludes.n + a->includes.n +
+			  a->iincludes.n + a->exclude_files.n +
+			  a->include_files.n;
+
+	if (a->target || (a->to && a->disks_to))
+		return cmd_usage(ctx, "say one of --target, --to, --disks-to");
+	if (patterns || a->delete_extra)
+		return cmd_usage(ctx, "patterns and --delete are for files,"
+				 " not for disks");
+	if (a->overwrite && !d.force && strcmp(a->overwrite, "never") != 0)
+		return cmd_usage(ctx, "--overwrite of a disk is always or"
+				 " never; see also --delta");
+	if (a->format && strcmp(a->format, "raw") != 0 &&
+	    strcmp(a->format, "qcow2") != 0 && strcmp(a->format, "vhd") != 0)
+		return cmd_usage(ctx, "--format: \"%s\" is none of raw, qcow2,"
+				 " vhd", a->format);
+	return cmd_restore_disks(ctx, &d, spec);
+}
+
 static int run(struct cmd_context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
@@ -324,6 +373,11 @@ static int run(struct cmd_context *ctx, void *args, int argc, char **argv)
 		return cmd_usage(ctx, argc == 0 ?
 				 "restore what? say POINT or POINT:PATH" :
 				 "restore takes one POINT or POINT:PATH");
+	if ((a->to && *a->to) || (a->disks_to && *a->disks_to))
+		return run_disks(ctx, a, argv[0]);
+	if (a->delta || a->format)
+		return cmd_usage(ctx, "--delta and --format are for disks: say"
+				 " --to or --disks-to");
 	if (!a->target || !*a->target)
 		return cmd_usage(ctx, "restore where to? say --target DIR");
 	r = parse_overwrite(ctx, a->overwrite, &o.overwrite);
@@ -349,7 +403,10 @@ const struct command cmd_restore = {
 	.help = "A whole point goes below DIR under its absolute paths: "
 		"DIR/etc/passwd. Of\nPOINT:files/etc, what is in etc goes into"
 		" DIR: DIR/passwd. Symbolic links in DIR\nare replaced or"
-		" left alone, never followed. Exit code 3: done, but not all"
+		" left alone, never followed.\nA disk goes to an image file"
+		" that is made, or onto a block device, which must not\nbe in"
+		" use; an interrupted restore goes on where it is run again."
+		"\nExit code 3: done, but not all"
 		" could\nbe restored; 13: because the vault is damaged.\n",
 	.options = rows,
 	.args_size = sizeof(struct args),

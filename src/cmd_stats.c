@@ -26,6 +26,7 @@ struct stats {
 	size_t points, machines;
 	uint64_t entries, files,
 		bytes; /* of all points, as if each were whole */
+	uint64_t disks, disk_bytes, disk_used; /* the same of disks */
 	struct kind kinds[KINDS_MAX];
 	size_t nkinds;
 	uint64_t objects, stored;
@@ -56,7 +57,7 @@ static int count_object(void *arg, const char *name, uint64_t size)
 
 static void count_points(struct stats *s, const struct point_list *l)
 {
-	size_t i;
+	size_t i, j;
 
 	for (i = 0; i < l->n; i++) {
 		const struct point *p = l->points[i];
@@ -67,12 +68,19 @@ static void count_points(struct stats *s, const struct point_list *l)
 		s->entries += p->entries;
 		s->files += p->files;
 		s->bytes += p->bytes;
+		for (j = 0; j < p->ndisks; j++) {
+			s->disks++;
+			s->disk_bytes += p->disks[j].size;
+			s->disk_used += p->disks[j].used;
+		}
 	}
 }
 
 static double ratio(const struct stats *s)
 {
-	return s->stored ? (double)s->bytes / (double)s->stored : 0;
+	return s->stored ? (double)(s->bytes + s->disk_used) /
+				   (double)s->stored
+			 : 0;
 }
 
 static int print_json(const struct stats *s, const struct vault *v)
@@ -87,6 +95,9 @@ static int print_json(const struct stats *s, const struct vault *v)
 	output_set_uint(o, "total_entry_count", s->entries);
 	output_set_uint(o, "total_file_count", s->files);
 	output_set_uint(o, "total_size", s->bytes);
+	output_set_uint(o, "disks_count", s->disks);
+	output_set_uint(o, "disks_size", s->disk_bytes);
+	output_set_uint(o, "disks_used", s->disk_used);
 	output_set_uint(o, "stored_size", s->stored);
 	output_set_uint(o, "objects_count", s->objects);
 	json_object_set_new(o, "dedup_ratio", json_real(ratio(s)));
@@ -114,6 +125,12 @@ static int print_text(const struct stats *s, const struct vault *v)
 	       " entries\n",
 	       "bytes in points", s->bytes, s->files, s->entries);
 	printf("%-18s %12s\n", "", output_size(s->bytes, text));
+	if (s->disks > 0) {
+		printf("%-18s %12" PRIu64 " used of %" PRIu64 " in %" PRIu64
+		       " disks\n",
+		       "bytes in disks", s->disk_used, s->disk_bytes, s->disks);
+		printf("%-18s %12s\n", "", output_size(s->disk_used, text));
+	}
 	printf("%-18s %12s in %" PRIu64 " objects\n", "stored",
 	       output_size(s->stored, text), s->objects);
 	for (i = 0; i < s->nkinds; i++)

@@ -166,6 +166,31 @@ static int password_from_fd(const char *text, struct secret **out)
 	return r;
 }
 
+int credentials_read_file(const char *path, size_t max, struct secret **out)
+{
+	struct secret *buf AUTO_SECRET = NULL;
+	int fd = open_file(path);
+	size_t room = max + 1;
+	struct stat st;
+	ssize_t n;
+
+	*out = NULL;
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		room = (size_t)MIN((uint64_t)st.st_size + 1, (uint64_t)room);
+	buf = secret_new(room);
+	n = buf ? read_some(fd, false, buf->data, buf->len) : -ENOMEM;
+	if (fd != STDIN_FILENO)
+		close(fd);
+	if (n < 0)
+		return fail((int)n, "key file %s: %s", path, strerror((int)-n));
+	if ((size_t)n > max)
+		return fail(-EFBIG, "key file %s: longer than %zu bytes", path,
+			    max);
+	return secret_copy(buf->data, (size_t)n, out);
+}
+
 int credentials_read_key(const char *path, struct secret **out)
 {
 	struct secret *buf AUTO_SECRET = NULL;
@@ -297,4 +322,30 @@ void credentials_release(struct credential *c)
 	secret_free((struct secret *)c->passphrase);
 	secret_free((struct secret *)c->keyfile);
 	memset(c, 0, sizeof(*c));
+}
+
+int credentials_hand_over(const struct credential *c,
+			  char path[CREDENTIALS_PATH_LEN])
+{
+	const struct secret *s = c->keyfile ? c->keyfile : c->passphrase;
+	bool line = !c->keyfile;
+	int fds[2], flags, r = 0;
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return fail(-errno, "pipe: %s", strerror(errno));
+	/* It fits (CREDENTIALS_KEY_MAX), or the kernel gives us no room. */
+	if (write(fds[1], s->data, s->len) != (ssize_t)s->len ||
+	    (line && write(fds[1], "\n", 1) != 1))
+		r = fail(-ENOBUFS, "the key does not fit into a pipe");
+	close(fds[1]);
+	flags = fcntl(fds[0], F_GETFL);
+	if (r == 0 && (flags < 0 ||
+		       fcntl(fds[0], F_SETFL, flags & ~O_NONBLOCK) < 0 ||
+		       fcntl(fds[0], F_SETFD, 0) < 0))
+		r = fail(-errno, "pipe: %s", strerror(errno));
+	if (r < 0)
+		close(fds[0]);
+	else
+		snprintf(path, CREDENTIALS_PATH_LEN, "/dev/fd/%d", fds[0]);
+	return r;
 }

@@ -42,7 +42,21 @@ struct credential_source {
 MUST_CHECK int credentials_load(const struct credential_source *s,
 				struct credential *out);
 void credentials_release(struct credential *c);
+/* All of a file, at most @max bytes (-EFBIG). Warns where others can read
+ * it. "-" is standard input. */
+MUST_CHECK int credentials_read_file(const char *path, size_t max,
+				     struct secret **out);
 /* A file's bytes as a key. Warns where others can read it. */
 MUST_CHECK int credentials_read_key(const char *path, struct secret **out);
+
+/*
+ * Lay a loaded credential into a pipe for the program that this process is
+ * about to become: that one reads it, once, where @path says (a password as a
+ * first line). Its other end is closed. Return 0 or a negative errno, said in
+ * words.
+ */
+#define CREDENTIALS_PATH_LEN 32
+MUST_CHECK int credentials_hand_over(const struct credential *c,
+				     char path[CREDENTIALS_PATH_LEN]);
 
 #endif

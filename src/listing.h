@@ -30,7 +30,8 @@ MUST_CHECK int listing_long(struct view *w, const char *path, size_t path_len,
  * holds. @prefix is put before the paths ("" or one that ends in '/').
  * @fn returns 0, 1 (do not go below this directory), or what ends the walk.
  * Memory grows with depth only. Directories that cannot be read have been said
- * in words; the walk goes on and *failures counts them.
+ * in words; the walk goes on and *failures counts them, as it does entries
+ * whose inode is damaged (attr->damaged).
  */
 typedef int listing_fn(void *arg, const char *path, size_t path_len,
 		       const struct view_attr *attr);

@@ -25,6 +25,7 @@ enum kind {
 	GROUP,
 	UMASK,
 	IDMAP,
+	LUKS_KEY,
 	TZ,
 };
 
@@ -58,6 +59,7 @@ static const struct row rows[] = {
 	{ "gid", GROUP, 0 },
 	{ "umask", UMASK, 0 },
 	{ "idmap", IDMAP, 0 },
+	{ "lukskey", LUKS_KEY, 0 },
 	{ "tz", TZ, 0 },
 };
 
@@ -83,6 +85,9 @@ void mount_options_init(struct mount_options *o)
 void mount_options_release(struct mount_options *o)
 {
 	free(o->policy.ranges);
+	while (o->nluks_keys > 0)
+		free(o->luks_keys[--o->nluks_keys]);
+	free(o->luks_keys);
 	free(o->keyfile);
 	free(o->passwordfile);
 	free(o->cachedir);
@@ -195,6 +200,21 @@ static int add_ranges(struct attr_policy *p, char *value)
 	return 0;
 }
 
+static int add_luks_key(struct mount_options *o, const char *value)
+{
+	char **keys = reallocarray(o->luks_keys, o->nluks_keys + 1,
+				   sizeof(*keys));
+
+	if (!keys)
+		return -ENOMEM;
+	o->luks_keys = keys;
+	keys[o->nluks_keys] = strdup(value);
+	if (!keys[o->nluks_keys])
+		return -ENOMEM;
+	o->nluks_keys++;
+	return 0;
+}
+
 static int set_row(struct mount_options *o, const struct row *row, char *value)
 {
 	void *at = (char *)o + row->off;
@@ -225,6 +245,8 @@ static int set_row(struct mount_options *o, const struct row *row, char *value)
 		break;
 	case IDMAP:
 		return add_ranges(&o->policy, value);
+	case LUKS_KEY:
+		return *value ? add_luks_key(o, value) : -EINVAL;
 	case TZ:
 		if (strcmp(value, "UTC") != 0)
 			return fail(-EINVAL, "mount option tz=%s: names of "

@@ -22,6 +22,8 @@ struct mount_options {
 	unsigned int threads; /* 0: the default */
 	int64_t refresh_ns;
 	int64_t deadline_ns; /* 0: none */
+	char **luks_keys; /* files; owned, each too */
+	size_t nluks_keys;
 	/* All owned, NULL where not given. */
 	char *keyfile, *passwordfile, *cachedir, *fsname, *vm, *point;
 };
@@ -30,8 +32,8 @@ struct mount_options {
 void mount_options_init(struct mount_options *o);
 void mount_options_release(struct mount_options *o);
 /*
- * Take in one -o. Where a word comes twice the last one counts, but for idmap,
- * which adds. @from_mount: mount(8) wrote it, which begins with "rw" where
+ * Take in one -o. Where a word comes twice the last one counts, but for idmap
+ * and lukskey, which add. @from_mount: mount(8) wrote it, which begins with "rw" where
  * the user said nothing. Return 0, -EINVAL (said in words with the option) or
  * -ENOMEM.
  */

@@ -29,6 +29,7 @@
 #include "fs/view.h"
 #include "src/cmd.h"
 #include "src/credentials.h"
+#include "src/luks_keys.h"
 #include "src/mount_options.h"
 #include "store/base/log.h"
 #include "store/point.h"
@@ -250,6 +251,27 @@ static int choose_root(struct view *w, const struct mount_options *o,
 	return r;
 }
 
+/* Those of -o, and of the command line where it is vmbackup's. */
+static int give_luks_keys(const struct mounting *m, struct view *w)
+{
+	const struct string_list *more = &m->ctx->luks_key_files;
+	const struct mount_options *o = m->options;
+	const char **paths = alloc_array(o->nluks_keys + more->n + 1,
+					 sizeof(*paths));
+	size_t i, n = 0;
+	int r;
+
+	if (!paths)
+		return -ENOMEM;
+	for (i = 0; i < o->nluks_keys; i++)
+		paths[n++] = o->luks_keys[i];
+	for (i = 0; i < more->n; i++)
+		paths[n++] = more->items[i];
+	r = luks_keys_give(w, paths, n);
+	free(paths);
+	return r;
+}
+
 static int open_vault(const struct mounting *m, struct signals *s,
 		      struct vault **v, struct view **w)
 {
@@ -268,6 +290,8 @@ static int open_vault(const struct mounting *m, struct signals *s,
 		r = -ENOMEDIUM;
 	if (r == 0)
 		r = view_new(*v, w);
+	if (r == 0)
+		r = give_luks_keys(m, *w);
 	return r;
 }
 

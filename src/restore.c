@@ -53,14 +53,16 @@ int restore_stopped(struct restore *run)
 	return run->stop && *run->stop ? -EINTR : 0;
 }
 
-const char *restore_path(struct buf *out, struct leaf *leaf, size_t slot)
+const char *restore_path(struct buf *out, const struct ref *ref)
 {
 	const uint8_t *key;
 	struct entry e;
 	size_t len;
 
-	leaf_entry(leaf, slot, &e);
-	key = leaf_dirkey(leaf, slot, &len);
+	if (ref->vent)
+		return vent_path(ref->vent);
+	ref_entry(ref, &e);
+	key = leaf_dirkey(ref->leaf, ref->slot, &len);
 	buf_clear(out);
 	tree_key_path(out, key, len);
 	if (len > 0)
@@ -119,20 +121,33 @@ static struct level *top(struct restore *run)
 static void level_release(struct level *lev)
 {
 	rdir_put(lev->dir);
-	if (lev->leaf)
-		leaf_put(lev->leaf);
+	ref_put(&lev->ref);
 	free(lev->subs);
 	buf_release(&lev->names);
 	dir_list_release(&lev->there);
 	memset(lev, 0, sizeof(*lev));
 }
 
-static int level_push(struct restore *run, const char *name, size_t len,
-		      enum sub_state state)
+int levels_init(struct restore *run)
 {
-	struct cursor c = { .leaf = NULL };
 	struct level *lev;
-	int r;
+
+	run->levels = calloc(32, sizeof(*run->levels));
+	if (!run->levels)
+		return -ENOMEM;
+	run->cap = 32;
+	run->nlevels = 1;
+	lev = &run->levels[0];
+	lev->wanted = !run->o->include;
+	lev->key_len = run->key.len;
+	lev->path_len = run->path.len;
+	return 0;
+}
+
+int level_enter(struct restore *run, const struct ref *ref, const char *name,
+		size_t len, enum sub_state state)
+{
+	struct level *lev;
 
 	if (run->nlevels == run->cap) {
 		size_t cap = run->cap ? run->cap * 2 : 32;
@@ -143,24 +158,16 @@ static int level_push(struct restore *run, const char *name, size_t len,
 		run->levels = lev;
 		run->cap = cap;
 	}
-	r = tree_lookup(run->vault, &run->root, run->key.data, run->key.len,
-			name, len, &c);
-	if (r < 0)
-		return r == -ENOENT ? -EBADMSG : r;
 	tree_key_push(&run->key, name, len);
 	buf_put_u8(&run->path, '/');
 	buf_put(&run->path, name, len);
 	buf_put_u8(&run->path, '\0'); /* for messages; not counted */
-	if (buf_error(&run->path) < 0 || buf_error(&run->key) < 0) {
-		cursor_release(&c);
+	if (buf_error(&run->path) < 0 || buf_error(&run->key) < 0)
 		return -ENOMEM;
-	}
 	run->path.len--;
 	lev = &run->levels[run->nlevels++];
 	memset(lev, 0, sizeof(*lev));
-	lev->leaf = leaf_get(c.leaf);
-	lev->slot = c.slot;
-	cursor_release(&c);
+	lev->ref = ref_get(ref);
 	lev->wanted = state == SUB_WANTED;
 	lev->failed = lev[-1].failed;
 	lev->key_len = run->key.len;
@@ -172,10 +179,27 @@ static int level_push(struct restore *run, const char *name, size_t len,
 	return 0;
 }
 
+static int level_push(struct restore *run, const char *name, size_t len,
+		      enum sub_state state)
+{
+	struct cursor c = { .leaf = NULL };
+	struct ref ref = { .vent = NULL };
+	int r = tree_lookup(run->vault, &run->root, run->key.data,
+			    run->key.len, name, len, &c);
+
+	if (r < 0)
+		return r == -ENOENT ? -EBADMSG : r;
+	ref.leaf = c.leaf;
+	ref.slot = c.slot;
+	r = level_enter(run, &ref, name, len, state);
+	cursor_release(&c);
+	return r;
+}
+
 static int level_pass(struct restore *run, const char *name, size_t len);
 
 /* The end of a directory: what is left in it is empty or not of the point. */
-static int level_pop(struct restore *run)
+int level_leave(struct restore *run)
 {
 	struct level *lev = top(run);
 	int r;
@@ -221,7 +245,7 @@ static int level_pass(struct restore *run, const char *name, size_t len)
 		r = level_push(run, (char *)lev->names.data + sub->off,
 			       sub->len, SUB_WANTED);
 		if (r == 0)
-			r = level_pop(run);
+			r = level_leave(run);
 	}
 	return r;
 }
@@ -303,7 +327,7 @@ static int step_to(struct restore *run, struct cursor *c)
 
 	key = cursor_dirkey(c, &len);
 	while (r == 0 && !starts_with(key, len, &run->key))
-		r = level_pop(run);
+		r = level_leave(run);
 	while (r == 0 && len > run->key.len) {
 		if (key_name(key + run->key.len, len - run->key.len, name,
 			     &n) == 0)
@@ -335,8 +359,8 @@ static int step_to(struct restore *run, struct cursor *c)
 
 /* ---- entries ---- */
 
-/* What the patterns say of an entry of the top. */
-static int state_of(struct restore *run, const char *name, bool is_dir)
+enum sub_state restore_state(struct restore *run, const char *name,
+			     bool is_dir)
 {
 	const struct restore_options *o = run->o;
 	AUTO_BUF struct buf path = BUF_INIT;
@@ -356,8 +380,9 @@ static int state_of(struct restore *run, const char *name, bool is_dir)
 static int walk_entry(struct restore *run, const struct cursor *c)
 {
 	char name[ENTRY_NAME_MAX + 1];
+	struct ref ref = { .leaf = c->leaf, .slot = c->slot };
+	enum sub_state state;
 	struct entry e;
-	int state;
 
 	cursor_entry(c, &e);
 	memcpy(name, e.name, e.name_len);
@@ -374,16 +399,15 @@ static int walk_entry(struct restore *run, const struct cursor *c)
 			return 0;
 		extras_before(run, top(run), name);
 	}
-	state = state_of(run, name, S_ISDIR(e.mode));
+	state = restore_state(run, name, S_ISDIR(e.mode));
 	if (S_ISDIR(e.mode))
-		return sub_add(run, name, e.name_len, (enum sub_state)state);
+		return sub_add(run, name, e.name_len, state);
 	if (state == SUB_WANTED && level_need(run, run->nlevels - 1) == 0)
-		entry_restore(run, top(run)->dir, c, name);
+		entry_restore(run, top(run)->dir, &ref, c->rank, name);
 	return 0;
 }
 
-/* Show a path now and then. */
-static void walk_tick(struct restore *run)
+void restore_walk_tick(struct restore *run)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
 	const char *p;
@@ -471,7 +495,7 @@ static int walk_dir(struct restore *run)
 		}
 		if (r == 0)
 			r = walk_entry(run, &c);
-		walk_tick(run);
+		restore_walk_tick(run);
 		if (r == 0)
 			r = walk_next(run, &c);
 	}
@@ -486,7 +510,7 @@ static int walk_dir(struct restore *run)
 			top(run)->next = top(run)->nsubs;
 		if (r < 0)
 			top(run)->there.n = 0;
-		e = level_pop(run);
+		e = level_leave(run);
 		r = r ? r : e;
 	}
 	return r;
@@ -525,7 +549,6 @@ static int split_path(struct restore *run, char name[ENTRY_NAME_MAX + 1],
 static int find_start(struct restore *run, struct cursor *c,
 		      char name[ENTRY_NAME_MAX + 1], size_t *name_len)
 {
-	struct level *lev;
 	struct entry e;
 	int r;
 
@@ -549,16 +572,7 @@ static int find_start(struct restore *run, struct cursor *c,
 		return -ENOMEM;
 	run->path.len--;
 	run->base_len = run->key.len;
-	run->levels = calloc(32, sizeof(*run->levels));
-	if (!run->levels)
-		return -ENOMEM;
-	run->cap = 32;
-	run->nlevels = 1;
-	lev = &run->levels[0];
-	lev->wanted = !run->o->include;
-	lev->key_len = run->key.len;
-	lev->path_len = run->path.len;
-	return 0;
+	return levels_init(run);
 }
 
 static int flush_target(struct restore *run)
@@ -577,6 +591,7 @@ static int run_walk(struct restore *run)
 {
 	char name[ENTRY_NAME_MAX + 1];
 	struct cursor c = { .leaf = NULL };
+	struct ref ref = { .vent = NULL };
 	struct entry e;
 	size_t len;
 	int r;
@@ -585,8 +600,11 @@ static int run_walk(struct restore *run)
 	if (r < 0)
 		goto out;
 	cursor_entry(&c, &e);
-	r = level_open_target(run, &c, &e, len == 0);
+	ref.leaf = c.leaf;
+	ref.slot = c.slot;
+	r = level_open_target(run, &ref, len == 0);
 	if (r == 0 && run->o->verify && !run->o->dry_run) {
+		run->nwritten = c.total + 1;
 		run->written = calloc(1, (size_t)(c.total / 8 + 1));
 		r = run->written ? 0 : -ENOMEM;
 	}
@@ -629,7 +647,8 @@ static int run_init(struct restore *run, const struct point *p)
 	run->tick_ns = run->start_ns;
 	pthread_mutex_init(&run->lock, NULL);
 	pthread_cond_init(&run->changed, NULL);
-	if (strspn(run->o->path, "/.") == strlen(run->o->path)) {
+	if (!run->o->view &&
+	    strspn(run->o->path, "/.") == strlen(run->o->path)) {
 		run->progress.total_entries = p->entries;
 		run->progress.total_bytes = p->bytes;
 	}
@@ -646,11 +665,12 @@ int restore_run(struct vault *v, const struct point *p,
 		void *arg, const volatile bool *stop,
 		struct restore_progress *out)
 {
+	struct vault_stats stats;
 	struct restore *run;
 	int r;
 
 	memset(out, 0, sizeof(*out));
-	if (!p->has_tree)
+	if (!o->view && !p->has_tree)
 		return fail(-ENOENT, "this point has no files");
 	run = calloc(1, sizeof(*run));
 	if (!run)
@@ -663,7 +683,7 @@ int restore_run(struct vault *v, const struct point *p,
 	run->arg = arg;
 	r = run_init(run, p);
 	if (r == 0)
-		r = run_walk(run);
+		r = o->view ? restore_view_walk(run) : run_walk(run);
 	if (run->pool)
 		jobs_wait(run);
 	/* Levels hold directories that are to be finished before the sync. */
@@ -674,10 +694,14 @@ int restore_run(struct vault *v, const struct point *p,
 	if (r == 0)
 		r = flush_target(run);
 	if (r == 0 && run->written)
-		r = restore_verify(run);
+		r = o->view ? restore_view_verify(run) : restore_verify(run);
 	if (r < 0 && r == atomic_load(&run->fatal))
 		r = fail(r, "the restore into %s ended early: %s", o->target,
 			 strerror(-r));
+	if (o->view && run->progress.errors) {
+		vault_stats(v, &stats);
+		run->progress.damage |= stats.damage > 0;
+	}
 	restore_tick(run, true);
 	run->progress.seconds =
 		(double)(run->seam->ops->monotonic_ns(run->seam) -

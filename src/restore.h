@@ -20,6 +20,7 @@
 
 struct exclude;
 struct point;
+struct view;
 struct vault;
 
 /* What happens to what is there already. A directory is never replaced by
@@ -37,6 +38,10 @@ struct restore_options {
 	 * target, which gets the directory's attributes (those of "/" only
 	 * where it did not exist); anything else goes there under its name. */
 	const char *path;
+	/* NULL: a tree's. Else what is restored is @node of the namespace, at
+	 * @path in the point ("/volumes/vda1/etc"). */
+	struct view *view;
+	uint64_t node;
 	const char *target; /* made with its parents where it is not there */
 	enum restore_overwrite overwrite;
 	bool delete_extra; /* remove what a restored directory has not */

@@ -23,14 +23,15 @@ struct rdir *rdir_get(struct rdir *d)
 static void rdir_finish(struct rdir *d)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
+	AUTO_BUF struct buf mem = BUF_INIT;
 	struct entry e;
-	int r;
+	int r, lost = ref_load(d->run, &d->ref, &mem, &e);
 
-	leaf_entry(d->leaf, d->slot, &e);
 	r = restore_attrs(d->run, d->fd, false, &e);
+	r = r < 0 ? r : lost;
 	if (r < 0)
 		log_warn("%s: not all attributes of this directory could be "
-			 "restored", restore_path(&path, d->leaf, d->slot));
+			 "restored", restore_path(&path, &d->ref));
 	if (r < 0)
 		restore_error(d->run, r);
 }
@@ -39,17 +40,15 @@ void rdir_put(struct rdir *d)
 {
 	if (!d || atomic_fetch_sub(&d->refs, 1) != 1)
 		return;
-	if (d->finish && d->leaf && d->fd >= 0)
+	if (d->finish && ref_is(&d->ref) && d->fd >= 0)
 		rdir_finish(d);
 	if (d->fd >= 0)
 		close(d->fd);
-	if (d->leaf)
-		leaf_put(d->leaf);
+	ref_put(&d->ref);
 	free(d);
 }
 
-static struct rdir *rdir_new(struct restore *run, struct leaf *leaf,
-			     size_t slot)
+static struct rdir *rdir_new(struct restore *run, const struct ref *ref)
 {
 	struct rdir *d = calloc(1, sizeof(*d));
 
@@ -58,8 +57,8 @@ static struct rdir *rdir_new(struct restore *run, struct leaf *leaf,
 	d->run = run;
 	atomic_init(&d->refs, 1);
 	d->fd = -1;
-	d->leaf = leaf ? leaf_get(leaf) : NULL;
-	d->slot = slot;
+	if (ref)
+		d->ref = ref_get(ref);
 	return d;
 }
 
@@ -112,7 +111,7 @@ static int rdir_open_target(struct restore *run, struct rdir **out)
 	int r = 0;
 
 	*out = NULL;
-	d = rdir_new(run, NULL, 0);
+	d = rdir_new(run, NULL);
 	if (!d)
 		return -ENOMEM;
 	if (!run->o->dry_run) {
@@ -186,17 +185,17 @@ static int open_or_make(struct restore *run, struct rdir *d, int dirfd,
 }
 
 static int rdir_open(struct restore *run, struct rdir *parent, const char *name,
-	      struct leaf *leaf, size_t slot, bool wanted, struct rdir **out)
+		     const struct ref *ref, bool wanted, struct rdir **out)
 {
 	struct entry e;
 	struct rdir *d;
 	int r = 1;
 
 	*out = NULL;
-	d = rdir_new(run, leaf, slot);
+	d = rdir_new(run, ref);
 	if (!d)
 		return -ENOMEM;
-	leaf_entry(leaf, slot, &e);
+	ref_entry(ref, &e);
 	if (!parent->absent)
 		r = open_or_make(run, d, parent->fd, name, &e);
 	d->absent = r == 1;
@@ -264,7 +263,7 @@ static void level_name(const struct restore *run, size_t i,
 {
 	struct entry e;
 
-	leaf_entry(run->levels[i].leaf, run->levels[i].slot, &e);
+	ref_entry(&run->levels[i].ref, &e);
 	memcpy(out, e.name, e.name_len);
 	out[e.name_len] = '\0';
 }
@@ -276,7 +275,7 @@ static int level_lost(struct restore *run, size_t i, int r)
 
 	lev->failed = true;
 	log_warn("%s: not restored, nor what is below: %s",
-		 restore_path(&path, lev->leaf, lev->slot),
+		 restore_path(&path, &lev->ref),
 		 r == -EEXIST ? "something that is no directory stands there" :
 		 strerror(-r));
 	return restore_error(run, r);
@@ -305,8 +304,8 @@ int level_need(struct restore *run, size_t i)
 		if (lev->dir) {
 			r = rdir_reopen(lev->dir, lev[-1].dir->fd, name);
 		} else {
-			r = rdir_open(run, lev[-1].dir, name, lev->leaf,
-				      lev->slot, lev->wanted, &lev->dir);
+			r = rdir_open(run, lev[-1].dir, name, &lev->ref,
+				      lev->wanted, &lev->dir);
 			if (r == 0) {
 				RESTORE_COUNT(run, dirs, 1);
 				r = extras_begin(run, lev);
@@ -334,14 +333,15 @@ void level_relax(struct restore *run)
 	}
 }
 
-int level_open_target(struct restore *run, const struct cursor *c,
-		      const struct entry *e, bool whole)
+int level_open_target(struct restore *run, const struct ref *ref, bool whole)
 {
 	struct level *lev = &run->levels[0];
+	struct entry e;
 	struct rdir *d;
 	struct stat st;
 	int r;
 
+	ref_entry(ref, &e);
 	r = rdir_open_target(run, &lev->dir);
 	if (r < 0)
 		return r;
@@ -354,11 +354,10 @@ int level_open_target(struct restore *run, const struct cursor *c,
 			    strerror(errno));
 	run->target_dev = st.st_dev;
 	/* Whose directory is it? See restore_options.path. */
-	if (S_ISDIR(e->mode) && lev->wanted && !run->o->dry_run &&
+	if (S_ISDIR(e.mode) && lev->wanted && !run->o->dry_run &&
 	    (d->made || (!whole && run->o->overwrite != RESTORE_NEVER))) {
-		d->leaf = leaf_get(c->leaf);
-		d->slot = c->slot;
+		d->ref = ref_get(ref);
 		d->finish = true;
 	}
-	return S_ISDIR(e->mode) ? extras_begin(run, lev) : 0;
+	return S_ISDIR(e.mode) ? extras_begin(run, lev) : 0;
 }

@@ -124,14 +124,22 @@ static int write_extent(void *arg, const struct extent *e)
 	return r;
 }
 
-static int file_fill(struct out_file *f, const struct entry *e)
+static int write_vent(void *arg, uint64_t off, size_t len)
+{
+	return write_piece(arg, off, len);
+}
+
+static int file_fill(struct out_file *f, const struct ref *ref,
+		     const struct entry *e)
 {
 	struct seam *s = f->run->seam;
 	int r;
 
 	/* The size first: what is not written then is a hole. */
 	r = s->ops->ftruncate(s, f->fd, (off_t)e->size);
-	if (r == 0)
+	if (r == 0 && ref->vent)
+		r = vent_pieces(f->run, ref->vent, f->piece, write_vent, f);
+	else if (r == 0)
 		r = content_walk(f->run->vault, e->content, e->content_len,
 				 e->size, write_extent, f);
 	RESTORE_COUNT(f->run, bytes_written, f->written);
@@ -185,22 +193,22 @@ static int temp_place(struct restore *run, int fd, int dirfd,
 	return r;
 }
 
-static int file_write(struct restore *run, struct rdir *dir, const char *name,
-		      const struct entry *e, bool replace, uint8_t *piece)
+static int file_write(struct restore *run, const struct item *it,
+		      const char *name, const struct entry *e, uint8_t *piece)
 {
 	struct out_file f = { .run = run, .fd = -1, .piece = piece };
 	char temp[TEMP_NAME_LEN];
-	int r, attrs, c;
+	int dirfd = it->dir->fd, r, attrs, c;
 
-	f.fd = temp_open(run, dir->fd, temp);
+	f.fd = temp_open(run, dirfd, temp);
 	if (f.fd < 0)
 		return f.fd;
-	r = file_fill(&f, e);
+	r = file_fill(&f, &it->ref, e);
 	attrs = r == 0 ? restore_attrs(run, f.fd, false, e) : 0;
 	if (r == 0)
-		r = temp_place(run, f.fd, dir->fd, temp, name, replace);
+		r = temp_place(run, f.fd, dirfd, temp, name, it->replace);
 	if (temp[0])
-		(void)!run->seam->ops->unlinkat(run->seam, dir->fd, temp, 0);
+		(void)!run->seam->ops->unlinkat(run->seam, dirfd, temp, 0);
 	c = run->seam->ops->close(run->seam, f.fd);
 	return r < 0 ? r : attrs < 0 ? attrs : c;
 }
@@ -267,7 +275,7 @@ static int other_write(struct restore *run, struct rdir *dir, const char *name,
 
 /* ---- one entry ---- */
 
-static void failed(struct restore *run, struct leaf *leaf, size_t slot, int r)
+static void failed(struct restore *run, const struct ref *ref, int r)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
 	const char *why = strerror(-r);
@@ -281,7 +289,7 @@ static void failed(struct restore *run, struct leaf *leaf, size_t slot, int r)
 		why = "the vault is damaged there";
 	else if (r == -EPERM && !run->is_root)
 		why = "only root may make this";
-	log_warn("%s: not restored: %s", restore_path(&path, leaf, slot), why);
+	log_warn("%s: not restored: %s", restore_path(&path, ref), why);
 	restore_error(run, r);
 }
 
@@ -290,20 +298,25 @@ static int item_write(struct restore *run, const struct item *it,
 		      uint8_t *piece)
 {
 	char name[ENTRY_NAME_MAX + 1];
+	AUTO_BUF struct buf mem = BUF_INIT;
 	struct entry e;
-	int r;
+	int r, lost;
 
-	leaf_entry(it->leaf, it->slot, &e);
+	lost = ref_load(run, &it->ref, &mem, &e);
 	memcpy(name, e.name, e.name_len);
 	name[e.name_len] = '\0';
-	if (it->attrs_only)
+	if (lost < 0 && S_ISLNK(e.mode))
+		r = lost;
+	else if (it->attrs_only)
 		r = attrs_of(run, it->dir, name, &e);
 	else if (S_ISREG(e.mode))
-		r = file_write(run, it->dir, name, &e, it->replace, piece);
+		r = file_write(run, it, name, &e, piece);
 	else
 		r = other_write(run, it->dir, name, &e, it->replace);
+	if (r == 0 && lost < 0)
+		restore_error(run, lost); /* said; the rest of it stands */
 	if (r < 0) {
-		failed(run, it->leaf, it->slot, r);
+		failed(run, &it->ref, r);
 		return r;
 	}
 	pthread_mutex_lock(&run->lock);
@@ -324,7 +337,7 @@ static int item_write(struct restore *run, const struct item *it,
 static void item_release(struct item *it)
 {
 	rdir_put(it->dir);
-	leaf_put(it->leaf);
+	ref_put(&it->ref);
 }
 
 /* ---- jobs ---- */
@@ -420,7 +433,7 @@ static void job_add(struct restore *run, const struct item *it, uint64_t size)
 		j->ndirs++;
 	j->items[j->n] = *it;
 	rdir_get(it->dir);
-	leaf_get(it->leaf);
+	j->items[j->n].ref = ref_get(&it->ref);
 	j->n++;
 	j->bytes += size;
 }
@@ -489,11 +502,8 @@ void jobs_release(struct restore *run)
 /* A file of several names is written by the walk itself: when the next name
  * comes, the first must be there. */
 static void linked_restore(struct restore *run, struct item *it,
-			   const struct cursor *c, const char *name,
-			   const struct entry *e)
+			   const char *name, const struct entry *e)
 {
-	const uint8_t *key;
-	size_t len;
 	int r;
 
 	r = link_try(run, it->dir, name, e, it->replace || it->attrs_only);
@@ -508,24 +518,22 @@ static void linked_restore(struct restore *run, struct item *it,
 			 strerror(-r));
 	if (item_write(run, it, run->own->piece) < 0)
 		return;
-	key = cursor_dirkey(c, &len);
-	r = link_remember(run, key, len, e);
+	r = link_remember(run, run->key.data, run->key.len, e);
 	if (r < 0)
 		restore_error(run, r);
 }
 
 void entry_restore(struct restore *run, struct rdir *dir,
-		   const struct cursor *c, const char *name)
+		   const struct ref *ref, uint64_t rank, const char *name)
 {
-	struct item it = { .dir = dir, .leaf = c->leaf, .slot = c->slot,
-			   .rank = c->rank };
+	struct item it = { .dir = dir, .ref = *ref, .rank = rank };
 	struct entry e;
 	int place;
 
-	cursor_entry(c, &e);
+	ref_entry(ref, &e);
 	place = place_decide(run, dir, name, &e);
 	if (place < 0) {
-		failed(run, c->leaf, c->slot, place);
+		failed(run, ref, place);
 		return;
 	}
 	if (place == PLACE_KEEP) {
@@ -551,7 +559,7 @@ void entry_restore(struct restore *run, struct rdir *dir,
 		run->progress.bytes_done += S_ISREG(e.mode) ? e.size : 0;
 		pthread_mutex_unlock(&run->lock);
 	} else if (e.nlink > 1) {
-		linked_restore(run, &it, c, name, &e);
+		linked_restore(run, &it, name, &e);
 	} else if (S_ISREG(e.mode)) {
 		job_add(run, &it, e.size);
 	} else {

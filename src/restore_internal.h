@@ -9,6 +9,8 @@
  *     restore_attr.c    owner, extended attributes, mode, times
  *     restore_link.c    files with several names
  *     restore_verify.c  a second pass that reads what was written
+ *     restore_view.c    the walk over what is no tree: volumes, config files
+ *     restore_view_file.c  its entries and their content
  *
  * One thread walks the tree, in its order, and decides; it makes directories
  * and everything small. Regular files are written by a pool, in jobs of
@@ -36,6 +38,15 @@
 #define RESTORE_OPEN_LEVELS 64
 
 struct restore_links;
+struct vent;
+struct view_attr;
+
+/* One entry of what is restored: of a tree, or else of the namespace. */
+struct ref {
+	struct leaf *leaf; /* NULL: vent */
+	size_t slot;
+	struct vent *vent;
+};
 
 struct rdir {
 	struct restore *run; /* borrowed */
@@ -46,15 +57,13 @@ struct rdir {
 	bool finish; /* set its attributes at the end */
 	dev_t dev;
 	ino_t ino;
-	struct leaf *leaf; /* held; its entry; NULL: it has none */
-	size_t slot;
+	struct ref ref; /* held; its entry; empty: it has none */
 };
 
 /* One regular file to be written. */
 struct item {
 	struct rdir *dir; /* referenced */
-	struct leaf *leaf; /* held */
-	size_t slot;
+	struct ref ref; /* held */
 	uint64_t rank;
 	bool replace; /* something stands there */
 	bool attrs_only; /* and its content is right */
@@ -87,8 +96,7 @@ struct level {
 	struct rdir *dir; /* referenced; NULL: not made yet */
 	bool wanted; /* itself, not only something below */
 	bool failed; /* said already; nothing below is tried */
-	struct leaf *leaf; /* held; its entry */
-	size_t slot;
+	struct ref ref; /* held; its entry */
 	size_t key_len, path_len; /* of the run's key and path */
 	struct sub *subs; /* owned */
 	size_t nsubs, cap, next;
@@ -113,6 +121,7 @@ struct restore {
 	bool is_root;
 	struct restore_links *links; /* owned */
 	uint8_t *written; /* owned; a bit for each rank; NULL: no verify */
+	uint64_t nwritten; /* ranks that it has room for */
 	struct pool *pool; /* owned */
 	uint64_t token; /* random, for temporary names */
 	atomic_uint temp_no;
@@ -137,8 +146,13 @@ struct restore {
 /* One more error; @r -EBADMSG marks damage. A full disk and the like end the
  * run. Return @r. */
 int restore_error(struct restore *run, int r);
-/* The path of an entry in the tree, with a NUL, in @out's memory. */
-const char *restore_path(struct buf *out, struct leaf *leaf, size_t slot);
+/* The path of an entry in the point, with a NUL, in @out's memory. */
+const char *restore_path(struct buf *out, const struct ref *ref);
+/* Show a path now and then. */
+void restore_walk_tick(struct restore *run);
+/* What the patterns say of an entry of the directory being walked. */
+enum sub_state restore_state(struct restore *run, const char *name,
+			     bool is_dir);
 void restore_tick(struct restore *run, bool force);
 /* Should the run end? 0, or the negative errno it ends with. */
 int restore_stopped(struct restore *run);
@@ -152,13 +166,41 @@ void restore_note(struct restore *run, const char *action, const char *name,
 		pthread_mutex_unlock(&(run)->lock);                            \
 	} while (0)
 
+/* ---- levels (restore.c) ---- */
+
+/* Room for levels, and the first of them. */
+MUST_CHECK int levels_init(struct restore *run);
+/* Step into directory @name, whose entry is @ref (which is held, not taken). */
+MUST_CHECK int level_enter(struct restore *run, const struct ref *ref,
+			   const char *name, size_t len, enum sub_state state);
+/* The end of a directory. */
+MUST_CHECK int level_leave(struct restore *run);
+
+/* ---- entries of both kinds (restore_ref.c) ---- */
+
+static inline bool ref_is(const struct ref *ref)
+{
+	return ref->leaf || ref->vent;
+}
+
+/* Held once more. */
+struct ref ref_get(const struct ref *ref);
+void ref_put(struct ref *ref);
+/* Borrowed while the ref is held. Of a vent: without target and extended
+ * attributes. */
+void ref_entry(const struct ref *ref, struct entry *out);
+/* The same, whole; @mem keeps what was read for it. Return 0 or a negative
+ * errno, said in words; @out is then all that could be read. */
+MUST_CHECK int ref_load(struct restore *run, const struct ref *ref,
+			struct buf *mem, struct entry *out);
+
 /* ---- directories (restore_dir.c) ---- */
 
-/* Level 0: open the target, making it. @c is at the entry that is restored
+/* Level 0: open the target, making it. @ref is the entry that is restored
  * (@whole: the top of the tree). Return 0 or a negative errno, said in
  * words. */
-MUST_CHECK int level_open_target(struct restore *run, const struct cursor *c,
-				 const struct entry *e, bool whole);
+MUST_CHECK int level_open_target(struct restore *run, const struct ref *ref,
+				 bool whole);
 /* Make or open again what is needed to write into level @i. Return 0, or a
  * negative errno (said in words and counted: it and what is below is lost). */
 MUST_CHECK int level_need(struct restore *run, size_t i);
@@ -191,9 +233,10 @@ MUST_CHECK int place_decide(struct restore *run, struct rdir *dir,
 /* Temporary names are of this length. */
 #define TEMP_NAME_LEN 48
 void temp_name(struct restore *run, char out[TEMP_NAME_LEN]);
-/* Restore the entry, which is no directory, at @c into @dir. */
+/* Restore the entry, which is no directory, into @dir, that of run->key.
+ * @rank: its bit of run->written. */
 void entry_restore(struct restore *run, struct rdir *dir,
-		   const struct cursor *c, const char *name);
+		   const struct ref *ref, uint64_t rank, const char *name);
 MUST_CHECK int jobs_init(struct restore *run);
 void jobs_release(struct restore *run);
 /* Send off what was gathered. */
@@ -226,5 +269,35 @@ MUST_CHECK int link_remember(struct restore *run, const uint8_t *dirkey,
 /* ---- the second pass (restore_verify.c) ---- */
 
 MUST_CHECK int restore_verify(struct restore *run);
+/* Is [@off, @off + @len) of the file zeros? Return 0, -EUCLEAN or another negative errno (silent). */
+MUST_CHECK int verify_zero_range(struct restore *run, int fd, uint8_t *piece,
+				 uint64_t off, uint64_t len);
+MUST_CHECK int verify_read(int fd, void *out, size_t len, uint64_t off);
+
+/* ---- what is no tree (restore_view.c, restore_view_file.c) ---- */
+
+MUST_CHECK int restore_view_walk(struct restore *run);
+MUST_CHECK int restore_view_verify(struct restore *run);
+/* An entry at @path, whose last part is its name. Return 0 or -ENOMEM. */
+MUST_CHECK int vent_new(const char *path, const struct view_attr *a,
+			struct vent **out);
+struct vent *vent_get(struct vent *x);
+void vent_put(struct vent *x);
+void vent_entry(const struct vent *x, struct entry *out);
+const char *vent_path(const struct vent *x);
+MUST_CHECK int vent_load(struct restore *run, const struct vent *x,
+			 struct buf *mem, struct entry *e);
+/*
+ * Call @fn for every piece of a file that has data, in order, of at most
+ * RESTORE_PIECE, read into @piece; between them are holes.
+ */
+MUST_CHECK int vent_pieces(struct restore *run, const struct vent *x,
+			   uint8_t *piece,
+			   int (*fn)(void *arg, uint64_t off, size_t len),
+			   void *arg);
+/* Does the file at @fd hold what @x does? @piece: two of RESTORE_PIECE. As
+ * verify_zero_range(). */
+MUST_CHECK int vent_verify(struct restore *run, const struct vent *x, int fd,
+			   uint8_t *piece);
 
 #endif

@@ -27,8 +27,9 @@ struct verify {
 	int fd; /* of the file */
 };
 
-static int read_all(int fd, uint8_t *out, size_t len, uint64_t off)
+int verify_read(int fd, void *data, size_t len, uint64_t off)
 {
+	uint8_t *out = data;
 	ssize_t n;
 
 	for (; len > 0; len -= (size_t)n) {
@@ -50,16 +51,17 @@ static bool is_zero(const uint8_t *p, size_t len)
 	return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
 }
 
-static int verify_zeros(struct verify *v, const struct extent *e)
+int verify_zero_range(struct restore *run, int fd, uint8_t *piece,
+		      uint64_t off, uint64_t len)
 {
-	uint64_t off = e->off, end = e->off + e->len;
+	uint64_t end = off + len;
 	off_t data;
 	size_t n;
 	int r = 0;
 
 	while (r == 0 && off < end) {
 		/* A hole need not be read. */
-		data = lseek(v->fd, (off_t)off, SEEK_DATA);
+		data = lseek(fd, (off_t)off, SEEK_DATA);
 		if (data < 0 && errno == ENXIO)
 			return 0;
 		if (data >= 0 && (uint64_t)data > off)
@@ -67,11 +69,11 @@ static int verify_zeros(struct verify *v, const struct extent *e)
 		if (off >= end)
 			return 0;
 		n = (size_t)MIN(end - off, (uint64_t)RESTORE_PIECE);
-		r = read_all(v->fd, v->data, n, off);
-		if (r == 0 && !is_zero(v->data, n))
+		r = verify_read(fd, piece, n, off);
+		if (r == 0 && !is_zero(piece, n))
 			r = -EUCLEAN;
 		if (r == 0)
-			r = restore_stopped(v->run);
+			r = restore_stopped(run);
 		off += n;
 	}
 	return r;
@@ -84,10 +86,11 @@ static int verify_extent(void *arg, const struct extent *e)
 	int r;
 
 	if (e->type != EXTENT_DATA)
-		return verify_zeros(v, e);
+		return verify_zero_range(v->run, v->fd, v->data, e->off,
+					 e->len);
 	if (e->len > FORMAT_CHUNK_MAX)
 		return -EBADMSG;
-	r = read_all(v->fd, v->data, (size_t)e->len, e->off);
+	r = verify_read(v->fd, v->data, (size_t)e->len, e->off);
 	if (r == 0)
 		r = keyring_id(vault_keyring(v->run->vault), CHUNK_DATA,
 			       v->data, (size_t)e->len, &id);
@@ -143,6 +146,7 @@ static int verify_dir(struct verify *v, const struct cursor *c)
 
 static int verify_entry(struct verify *v, const struct cursor *c)
 {
+	struct ref ref = { .leaf = c->leaf, .slot = c->slot };
 	AUTO_BUF struct buf path = BUF_INIT;
 	struct restore *run = v->run;
 	struct entry e;
@@ -157,7 +161,7 @@ static int verify_entry(struct verify *v, const struct cursor *c)
 		return restore_stopped(run);
 	if (r < 0) {
 		log_warn("%s: what was restored is not what the point holds: "
-			 "%s", restore_path(&path, c->leaf, c->slot),
+			 "%s", restore_path(&path, &ref),
 			 r == -EUCLEAN ? "its content differs" : strerror(-r));
 		restore_error(run, r);
 		return 0;

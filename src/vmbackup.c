@@ -17,8 +17,9 @@
 const struct command *const cmd_table[] = {
 	&cmd_init,	 &cmd_backup,  &cmd_points,   &cmd_ls,	  &cmd_cat,
 	&cmd_find,	 &cmd_diff,    &cmd_versions, &cmd_stats, &cmd_mount,
-	&cmd_umount,	 &cmd_restore, &cmd_check,    &cmd_key,	  &cmd_cache,
-	&cmd_completion, &cmd_version, &cmd_help,     NULL,
+	&cmd_umount,	 &cmd_restore, &cmd_boot,     &cmd_nbd,	  &cmd_check,
+	&cmd_key,	 &cmd_cache,   &cmd_completion, &cmd_version,
+	&cmd_help,	 NULL,
 };
 
 const struct option_row cmd_global_options[] = {
@@ -40,6 +41,11 @@ const struct option_row cmd_global_options[] = {
 		   " (VMBACKUP_PASSWORD_COMMAND)"),
 	OPT_STRING("key-file", 0, "FILE", struct cmd_context, key_file,
 		   "open the vault with a key file (VMBACKUP_KEY_FILE)"),
+	OPT_LIST("luks-key-file", 0, "FILE", struct cmd_context,
+		 luks_key_files,
+		 "a key file, or a passphrase in a file, for encrypted"
+		 " volumes in disks; may be repeated"
+		 " (VMBACKUP_LUKS_KEY_FILE)"),
 	OPT_STRING("cache-dir", 0, "DIR", struct cmd_context, cache_dir,
 		   "where local databases are kept (VMBACKUP_CACHE_DIR;"
 		   " default: ~/.cache/vmbackup)"),
@@ -181,6 +187,7 @@ int main(int argc, char **argv)
 	code = cmd_exit_code(r);
 	if (code != EXIT_CODE_OK && json)
 		output_exit_error(code);
+	options_release(&(struct option_set){ cmd_global_options, &ctx });
 	free(ctx.url);
 	free(ctx.cache);
 	return code;

@@ -103,6 +103,17 @@ static void pop(struct walk *w)
 	free(l);
 }
 
+/* A filesystem in a disk may have been made to lead in circles. */
+static bool is_above(const struct walk *w, uint64_t node)
+{
+	size_t i;
+
+	for (i = 0; i < w->depth; i++)
+		if (w->levels[i]->node == node)
+			return true;
+	return false;
+}
+
 /* The next name of the level; goes below where it is a directory. */
 static int step(struct walk *w, struct level *l)
 {
@@ -120,8 +131,16 @@ static int step(struct walk *w, struct level *l)
 		return -ENOMEM;
 	w->path.len--; /* the NUL is for callers who like one */
 	r = w->fn(w->arg, (const char *)w->path.data, w->path.len, attr);
-	if (r != 0 || !S_ISDIR(attr->st.st_mode))
+	if (attr->damaged)
+		++*w->failures;
+	if (r != 0 || attr->damaged || !S_ISDIR(attr->st.st_mode))
 		return r == 1 ? 0 : r;
+	if (is_above(w, attr->node)) {
+		log_warn("%s is a directory that it is in itself: not entered",
+			 (const char *)w->path.data);
+		++*w->failures;
+		return 0;
+	}
 	buf_put_u8(&w->path, '/');
 	return push(w, attr->node);
 }

@@ -167,6 +167,8 @@ int check_run(struct vault *v, const struct check_options *o,
 		r = check_trees(&c);
 	if (r == 0 && o->read_data)
 		r = check_packs(&c);
+	if (r == 0 && o->read_data && o->subset == CHECK_ALL)
+		r = check_disks(&c);
 	if (r == 0)
 		r = check_users(&c);
 	return finish(&c, r);

@@ -30,16 +30,17 @@ struct vault;
 /* Where damage shows. */
 struct check_place {
 	size_t point; /* index into check_result.points_list */
-	char *path; /* in the point's tree, "/etc/passwd"; "": of the tree
-		     * itself, the paths are not known; owned */
+	char *path; /* as the mount shows it, "files/etc/passwd",
+		     * "disks/vda.raw"; "": of the tree itself, the paths are
+		     * not known; owned */
 };
 
 struct check_finding {
 	bool damage; /* else only worth knowing */
 	char *object; /* its name; owned */
 	char *text; /* what is wrong; owned */
-	struct id
-		chunks[CHECK_CHUNKS_MAX]; /* the first that are lost with it */
+	/* the first that are lost with it */
+	struct id chunks[CHECK_CHUNKS_MAX];
 	uint64_t nchunks; /* how many; those with another copy not counted */
 	uint64_t ncopies; /* chunks that another pack holds, too */
 	struct check_place places[CHECK_PLACES_MAX];

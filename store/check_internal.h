@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The inside of a check; shared by check.c, check_objects.c,
- * check_trees.c, check_users.c and check_packs.c. */
+ * check_trees.c, check_users.c, check_packs.c and check_disks.c. */
 #ifndef STORE_CHECK_INTERNAL_H
 #define STORE_CHECK_INTERNAL_H
 
@@ -69,6 +69,11 @@ MUST_CHECK int check_list_packs(struct check *c);
 MUST_CHECK int check_trees(struct check *c);
 /* Which points and paths use the chunks that are lost? */
 MUST_CHECK int check_users(struct check *c);
+/* A point and path that a finding shows at. Return 0 or -ENOMEM. */
+MUST_CHECK int check_add_place(struct check_finding *f, size_t point,
+			       const char *path);
+/* Read disks and compare them with their digests. */
+MUST_CHECK int check_disks(struct check *c);
 /* Read packs. */
 MUST_CHECK int check_packs(struct check *c);
 

@@ -98,22 +98,44 @@ static int on_chunk(void *arg, uint8_t type, const struct id *id, uint64_t len)
 	return want_chunk(f->check, type, id, len);
 }
 
-static int check_entry(struct check *c, const struct entry *e)
+static int check_content(struct check *c, uint8_t data_type,
+			 const uint8_t *content, size_t len)
 {
 	struct file_check f = { .check = c };
+	int r;
+
+	c->out->files++;
+	r = content_chunks(c->vault, data_type, content, len, on_chunk, &f);
+	if ((r == -EBADMSG || r == -EIO) && f.has_map)
+		return blame(c, &f.map,
+			     "holds an extent map's node that cannot"
+			     " be read");
+	return r;
+}
+
+static int check_entry(struct check *c, const struct entry *e)
+{
 	int r = 0;
 
 	if (e->flags & ENTRY_XATTRS_CHUNK)
 		r = want_chunk(c, CHUNK_XATTRS, &e->xattrs_id, e->xattrs_len);
 	if (r < 0 || !S_ISREG(e->mode))
 		return r;
-	c->out->files++;
-	r = content_chunks(c->vault, CHUNK_DATA, e->content, e->content_len,
-			   on_chunk, &f);
-	if ((r == -EBADMSG || r == -EIO) && f.has_map)
-		return blame(c, &f.map,
-			     "holds an extent map's node that cannot"
-			     " be read");
+	return check_content(c, CHUNK_DATA, e->content, e->content_len);
+}
+
+/* Disks and config files. */
+static int check_machine(struct check *c, const struct point *p)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < p->ndisks && r == 0; i++)
+		r = check_content(c, CHUNK_DISK, p->disks[i].content,
+				  p->disks[i].content_len);
+	for (i = 0; i < p->nconfigs && r == 0; i++)
+		r = check_content(c, CHUNK_DATA, p->configs[i].content,
+				  p->configs[i].content_len);
 	return r;
 }
 
@@ -158,6 +180,8 @@ int check_trees(struct check *c)
 
 		if (p->has_tree)
 			r = tree_nodes(c->vault, &p->root, on_node, c);
+		if (r == 0)
+			r = check_machine(c, p);
 		c->progress.items_done++;
 	}
 	return r;

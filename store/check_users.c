@@ -44,7 +44,7 @@ static struct check_finding *lost_with(const struct check *c,
 	return b ? c->out->findings[b->finding] : NULL;
 }
 
-static int add_place(struct check_finding *f, size_t point, const char *path)
+int check_add_place(struct check_finding *f, size_t point, const char *path)
 {
 	struct check_place *p;
 
@@ -81,7 +81,7 @@ static int on_chunk(void *arg, uint8_t type, const struct id *id, uint64_t len)
 		return 0;
 	u->users->hit = true;
 	if (f != u->finding) {
-		int r = add_place(f, u->users->point,
+		int r = check_add_place(f, u->users->point,
 				  (const char *)u->path->data);
 
 		if (r < 0)
@@ -105,6 +105,7 @@ static int find_in_entry(struct users *u, const struct leaf *leaf, size_t slot)
 	if (!S_ISREG(e.mode) && !(e.flags & ENTRY_XATTRS_CHUNK))
 		return 0;
 	key = leaf_dirkey(leaf, slot, &len);
+	buf_printf(&path, "files");
 	tree_key_path(&path, key, len);
 	if (len > 0)
 		buf_put_u8(&path, '/');
@@ -129,7 +130,7 @@ static int on_node(void *arg, const struct id *id, struct leaf *leaf, int error)
 
 	r = check_tick(u->check);
 	if (r == 0 && f)
-		r = add_place(f, u->point, "");
+		r = check_add_place(f, u->point, "");
 	if (r < 0 || error < 0 || !leaf || idset_has(&u->clean, id))
 		return r;
 	u->hit = false;
@@ -202,6 +203,40 @@ static int settle(struct check *c)
 	return 0;
 }
 
+/* A disk or a config file. */
+static int find_in_member(struct users *u, const char *dir, const char *name,
+			  const char *suffix, uint8_t data_type,
+			  const uint8_t *content, size_t len)
+{
+	AUTO_BUF struct buf path = BUF_INIT;
+	struct file_users fu = { .users = u, .path = &path };
+	int r;
+
+	buf_printf(&path, "%s/%s%s", dir, name, suffix);
+	buf_put_u8(&path, 0);
+	if (buf_error(&path) < 0)
+		return -ENOMEM;
+	r = content_chunks(u->check->vault, data_type, content, len, on_chunk,
+			   &fu);
+	return r == -EBADMSG || r == -EIO || r > 0 ? 0 : r;
+}
+
+static int find_in_machine(struct users *u, const struct point *p)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < p->ndisks && r == 0; i++)
+		r = find_in_member(u, "disks", p->disks[i].name, ".raw",
+				   CHUNK_DISK, p->disks[i].content,
+				   p->disks[i].content_len);
+	for (i = 0; i < p->nconfigs && r == 0; i++)
+		r = find_in_member(u, "config", p->configs[i].name, "",
+				   CHUNK_DATA, p->configs[i].content,
+				   p->configs[i].content_len);
+	return r;
+}
+
 int check_users(struct check *c)
 {
 	struct point_list *l = c->out->points_list;
@@ -217,6 +252,8 @@ int check_users(struct check *c)
 		if (l->points[u.point]->has_tree)
 			r = tree_nodes(c->vault, &l->points[u.point]->root,
 				       on_node, &u);
+		if (r == 0)
+			r = find_in_machine(&u, l->points[u.point]);
 		c->progress.items_done++;
 	}
 	idset_release(&u.clean);

@@ -128,6 +128,22 @@ MUST_CHECK int crypt_hkdf_extract(const void *salt, size_t salt_len,
 MUST_CHECK int crypt_hkdf_expand(const uint8_t *prk, const void *info,
 				 size_t info_len, uint8_t *out, size_t len);
 
+/*
+ * AES-XTS, for reading what a guest encrypted. The key is copied, and wiped by
+ * xts_free(). Immutable: share it between threads.
+ */
+struct xts;
+/* @len: 32 (AES-128) or 64 (AES-256). Return 0, -EINVAL, -ENOMEM or -EIO. */
+MUST_CHECK int xts_new(const void *key, size_t len, struct xts **out);
+void xts_free(struct xts *x); /* NULL is fine */
+/*
+ * Decrypt @len bytes in place, whole sectors of @sector bytes. The tweak of the
+ * first is @tweak as 64 bits, little-endian; it grows by one each 512 bytes.
+ * Return 0, -EINVAL (lengths), -ENOMEM or -EIO.
+ */
+MUST_CHECK int xts_decrypt(const struct xts *x, uint64_t tweak, size_t sector,
+			   void *data, size_t len);
+
 /* SipHash-2-4, 64 bits. (Aumasson, Bernstein: SipHash, 2012.) In siphash.c. */
 uint64_t siphash(const uint8_t *key16, const void *data, size_t len);
 

@@ -91,6 +91,13 @@ ssize_t zip_compress(struct zip *z, const void *in, size_t len, void *out,
 	return n > len - len * 3 / 100 ? 0 : (ssize_t)n;
 }
 
+static int make_dctx(struct zip *z)
+{
+	if (!z->d)
+		z->d = ZSTD_createDCtx();
+	return z->d ? 0 : -ENOMEM;
+}
+
 int zip_decompress(struct zip *z, const void *in, size_t len, void *out,
 		   size_t out_len)
 {
@@ -104,15 +111,32 @@ int zip_decompress(struct zip *z, const void *in, size_t len, void *out,
 	/* An error is a size that no input has. */
 	if (ZSTD_findFrameCompressedSize(in, len) != len)
 		return -EBADMSG;
-	if (!z->d)
-		z->d = ZSTD_createDCtx();
-	if (!z->d)
+	if (make_dctx(z) < 0)
 		return -ENOMEM;
 	n = ZSTD_decompressDCtx(z->d, out, out_len, in, len);
 	if (ZSTD_isError(n) &&
 	    ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation)
 		return -ENOMEM;
 	return n == out_len ? 0 : -EBADMSG;
+}
+
+ssize_t zip_decompress_max(struct zip *z, const void *in, size_t len, void *out,
+			   size_t cap)
+{
+	size_t n;
+
+	if (len < 4 || get_le32(in) != ZSTD_MAGICNUMBER)
+		return -EBADMSG;
+	n = ZSTD_findFrameCompressedSize(in, len);
+	if (ZSTD_isError(n))
+		return -EBADMSG;
+	if (make_dctx(z) < 0)
+		return -ENOMEM;
+	n = ZSTD_decompressDCtx(z->d, out, cap, in, n);
+	if (!ZSTD_isError(n))
+		return (ssize_t)n;
+	return ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation ? -ENOMEM :
+								      -EBADMSG;
 }
 
 static pthread_key_t thread_key;

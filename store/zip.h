@@ -10,26 +10,36 @@
 
 struct zip;
 
-/* A compressor and decompressor for one thread. @level: 0 stores, 1..19, negative is faster.
+/* A compressor and decompressor for one thread. @level: 0 stores, 1..19,
+ * negative is faster.
  * Return NULL when memory is out. */
 MUST_CHECK struct zip *zip_new(int level);
 void zip_free(struct zip *z);
 /* Room that zip_compress() may need for @len bytes. */
 size_t zip_bound(size_t len);
 /*
- * Compress to @out. Return the compressed size, or 0 where the result would save
- * less than 3 % (store it raw), or -ENOMEM/-EIO.
+ * Compress to @out. Return the compressed size, or 0 where the result would
+ * save less than 3 % (store it raw), or -ENOMEM/-EIO.
  */
 MUST_CHECK ssize_t zip_compress(struct zip *z, const void *in, size_t len,
 				void *out, size_t out_cap);
 /*
  * Decompress one whole frame to exactly @out_len bytes. Return 0, -EBADMSG
- * (not one zstd frame of exactly that content size) or -ENOMEM. @z may be of any level.
+ * (not one zstd frame of exactly that content size) or -ENOMEM. @z may be of
+ * any level.
  */
 MUST_CHECK int zip_decompress(struct zip *z, const void *in, size_t len,
 			      void *out, size_t out_len);
-/* The calling thread's own one, made on first use (level 1), freed when the thread ends.
- * NULL when memory is out. */
+/*
+ * Decompress the one frame at the start of @in to at most @cap bytes; its
+ * content size need not be in it, and what follows it is passed over. Return
+ * the size,
+ * -EBADMSG (no zstd frame, or of more than @cap) or -ENOMEM.
+ */
+MUST_CHECK ssize_t zip_decompress_max(struct zip *z, const void *in, size_t len,
+				      void *out, size_t cap);
+/* The calling thread's own one, made on first use (level 1), freed when the
+ * thread ends. NULL when memory is out. */
 MUST_CHECK struct zip *zip_thread(void);
 
 #endif

@@ -513,4 +513,5 @@ def main():
         print("left out:", line, file=sys.stderr)
 
 
-main()
+if __name__ == "__main__":
+    main()

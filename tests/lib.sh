@@ -11,7 +11,8 @@
 
 set -eu -o pipefail
 export LC_ALL=C.UTF-8 TZ=UTC
-unset VMBACKUP_REPOSITORY VMBACKUP_PASSWORD VMBACKUP_PASSWORD_FILE \
+unset VMBACKUP_LUKS_KEY_FILE VMBACKUP_REPOSITORY \
+	VMBACKUP_PASSWORD VMBACKUP_PASSWORD_FILE \
 	VMBACKUP_KEY_FILE VMBACKUP_CACHE_DIR VMBACKUP_CONFIG || true
 # What malloc returns is not zero, and freed memory is not what it was.
 export MALLOC_PERTURB_="${MALLOC_PERTURB_:-165}"
@@ -294,6 +295,13 @@ await() {
 		[ "$(date +%s)" -lt "$end" ] || return 1
 		sleep 0.05
 	done
+}
+
+# loop_mount IMAGE DIR [OPTION,...]: of a loop device. That of the image's last
+# mount may still be going.
+loop_mount() {
+	await 20 mount -o "loop${3:+,$3}" "$1" "$2" ||
+		mount -o "loop${3:+,$3}" "$1" "$2" || fail "cannot mount $1"
 }
 
 # start_mount VAULT DIR [OPTION,...]: in the background, as mount(8) would.

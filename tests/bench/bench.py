@@ -481,11 +481,11 @@ def figure(value):
         value >= 1) else "%.3f" % value
 
 
-def table(results, want):
+def table(results, want, rows=None):
     names = list(results)
     ours = results.get("vmbackupfs", {})
     lines = [["", "unit", "goal"] + names]
-    for name, what, unit, goal in ROWS:
+    for name, what, unit, goal in rows or ROWS:
         if name not in want:
             continue
         cells = [what, unit, "<= %g" % goal if goal else ""]

@@ -1,25 +1,117 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The second reader, written from vmbackup-vault(5) alone, restores what the
-# program writes today.
+# program writes today: files, disks, config files.
 . "$(dirname "$0")/../lib.sh"
-requires python3 zstd
+requires python3 zstd truncate
 python3 -c 'import cryptography' 2>/dev/null ||
 	skip "python3-cryptography is not installed"
 
 source=$tmp/source
+reader=$tests/reader/vmbackup_reader.py
 "$tests/fixture.py" make "$source" --small 2>/dev/null
 rm -rf "$source/huge"
 new_vault
+
+# restored POINT-ID: by the reader, in $tmp/restored.
+restored() {
+	rm -rf "$tmp/restored"
+	expect 0 "$reader" "$vault" --key-file "$keyfile" verify
+	note "$(cat "$tmp/out")"
+	expect 0 "$reader" "$vault" --key-file "$keyfile" restore "$1" \
+		"$tmp/restored"
+}
+
+# allocated FILE LIMIT: it takes no more than so many KiB of the filesystem.
+allocated() {
+	[ "$(du -k "$1" | cut -f1)" -le "$2" ] ||
+		fail "$1 takes $(du -k "$1" | cut -f1) KiB, not $2"
+}
+
+# ---- files ----
+
 expect 0 vmb backup --vm web1 --json "$source"
 id=$(python3 "$tests/json_field.py" point_id <"$tmp/out")
 "$tests/fixture.py" mutate "$source" 2 2>/dev/null
 expect 0 vmb backup --vm web1 --json "$source"
 second=$(python3 "$tests/json_field.py" point_id <"$tmp/out")
 [ "$id" != "$second" ] || fail "two points of one id"
-reader=$tests/reader/vmbackup_reader.py
-expect 0 "$reader" "$vault" --key-file "$keyfile" verify
-note "$(cat "$tmp/out")"
-expect 0 "$reader" "$vault" --key-file "$keyfile" restore "$second" \
-	"$tmp/restored"
+restored "$second"
 same "$source" "$tmp/restored$source" --ignore ctime,dirsize
+
+# ---- disks ----
+
+# The first: holes, zeros, data from one cell into the next, single bytes, as
+# many runs as a cell can have and more, and a tail of less than a cell. The
+# second: a hole, of which its last byte is none.
+python3 - "$tmp" <<'END'
+import os, random, sys
+cell = 256 << 10
+r = random.Random(5)
+f = os.open(sys.argv[1] + "/vda", os.O_CREAT | os.O_RDWR, 0o600)
+os.ftruncate(f, 40 * cell + 3 * 512)
+os.pwrite(f, r.randbytes(4096), 0)
+os.pwrite(f, bytes(3 * cell), 2 * cell)
+os.pwrite(f, r.randbytes(2 * cell + 5000), 8 * cell - 3000)
+os.pwrite(f, b"x", 12 * cell + 99999)
+os.pwrite(f, r.randbytes(4096) + bytes(8192) + r.randbytes(4096), 14 * cell)
+for i in range(0, 64, 2):
+    os.pwrite(f, b"%4096d" % i, 20 * cell + i * 4096)
+for i in range(0, 64, 8):
+    os.pwrite(f, b"%4096d" % i, 25 * cell + i * 4096)
+os.pwrite(f, b"the last sector", 40 * cell + 2 * 512)
+os.close(f)
+f = os.open(sys.argv[1] + "/vdb", os.O_CREAT | os.O_RDWR, 0o600)
+os.ftruncate(f, 3 << 30)
+os.pwrite(f, b"e", (3 << 30) - 1)
+os.close(f)
+END
+truncate -s 1G "$tmp/vdc"
+echo '<domain/>' >"$tmp/domain.xml"
+head -c 5540000 /dev/urandom >"$tmp/nvram"
+: >"$tmp/nothing"
+
+# of_machine POINT-ID: it is restored and the same as what is there now.
+of_machine() {
+	local name
+	restored "$1"
+	prints '^0 entries, 6 disks and config files$'
+	for name in vda vdb vdc; do
+		cmp "$tmp/$name" "$tmp/restored/disks/$name.raw" ||
+			fail "disk $name"
+	done
+	for name in domain.xml nvram nothing; do
+		cmp "$tmp/$name" "$tmp/restored/config/$name" ||
+			fail "config file $name"
+	done
+	allocated "$tmp/restored/disks/vda.raw" 2048
+	allocated "$tmp/restored/disks/vdb.raw" 512
+	allocated "$tmp/restored/disks/vdc.raw" 64
+}
+
+expect 0 vmb backup --vm web1 --disk vda="$tmp/vda" --disk vdb="$tmp/vdb" \
+	--disk vdc="$tmp/vdc" --config "$tmp/domain.xml" \
+	--config "$tmp/nvram" --config "$tmp/nothing" --json
+id=$(python3 "$tests/json_field.py" point_id <"$tmp/out")
+of_machine "$id"
+expect 0 "$reader" "$vault" --key-file "$keyfile" points
+[ "$(grep "\"id\": \"$id\"" "$tmp/out" | grep -o '"sha256"' | wc -l)" = 3 ] ||
+	fail "disks without a digest"
+
+# Taken over from that one where nothing is new, with the tree beside it; what
+# was not read has no digest.
+printf 'changed' | dd of="$tmp/vda" bs=1 seek=300000 conv=notrunc status=none
+echo '0 262144 same
+262144 262144 data
+524288 9963008 same' >"$tmp/map"
+expect 0 vmb backup --vm web1 --disk vda="$tmp/vda" --map "$tmp/map" \
+	--config "$tmp/domain.xml" "$source" --json
+id=$(python3 "$tests/json_field.py" point_id <"$tmp/out")
+restored "$id"
+prints ', 2 disks and config files$'
+cmp "$tmp/vda" "$tmp/restored/disks/vda.raw" || fail "disk vda, changed"
+same "$source" "$tmp/restored$source" --ignore ctime,dirsize
+expect 0 "$reader" "$vault" --key-file "$keyfile" points
+if grep "\"id\": \"$id\"" "$tmp/out" | grep -q '"sha256"'; then
+	fail "a digest of what was not read"
+fi

@@ -53,7 +53,7 @@ expect 0 vmb restore "$few/link" --target "$tmp/one"
 
 expect 1 vmb restore "$few/none" --target "$tmp/x"
 says 'no .*none'
-expect 2 vmb restore few/latest:point.json --target "$tmp/x"
+expect 1 vmb restore few/latest:volumes/none --target "$tmp/x"
 expect 2 vmb restore "$few"
 expect 2 vmb restore --target "$tmp/x"
 expect 2 vmb restore "$few" --target "$tmp/x" --overwrite sometimes

@@ -10,9 +10,12 @@ code with the programs, so that the manual is tested and not only the code.
 
 It looks at every pack's own directory, not at the index; verify compares the
 two. Everything that is read is authenticated, and each chunk is hashed again.
+restore makes the point's tree in TARGET, its disks TARGET/disks/NAME.raw, and
+its config files TARGET/config/NAME.
 Needs python3-cryptography and the zstd program.
 """
 import argparse
+import base64
 import collections
 import hashlib
 import hmac
@@ -31,6 +34,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 CONFIG, KEY, SESSION, DATA_PACK, TREE_PACK, INDEX, POINT, COMMIT = range(1, 9)
 CHUNK_DATA, CHUNK_NODE, CHUNK_EXTENTS, CHUNK_DISK, CHUNK_XATTRS = range(1, 6)
 HEADER, BOX, TRAILER, TAG = 96, 112, 24, 16
+CELL = 256 << 10
 Frame = collections.namedtuple("Frame", "off clen plen codec")
 Chunk = collections.namedtuple("Chunk", "type id len frame off pack")
 
@@ -244,6 +248,8 @@ class Vault:
         if end != dir_off:
             raise Bad("%s: frames and directory do not meet" % name)
         for c in chunks:
+            if (c.type in (CHUNK_DATA, CHUNK_DISK)) != (kind == DATA_PACK):
+                raise Bad("%s: a chunk of type %d" % (name, c.type))
             self.chunks.setdefault(c.id, c)
 
     @staticmethod
@@ -385,40 +391,136 @@ class Vault:
         r.done()
         return e
 
-    def extents(self, content):
+    def extents(self, content, kind, size):
+        """
+        (offset, length, bytes) of the data of what is @size long, in order;
+        None in place of bytes where there are zeros that are allocated.
+        """
+        off = used = 0
         r = Reader(content)
         form = r.int(1)
         if form == 1:
-            yield from self.extent_list(r, r.varint())
+            count = r.varint()
+            if not 1 <= count <= 16:
+                raise Bad("%d extents" % count)
+            found = self.extent_list(r, count)
         elif form == 2:
-            level = r.int(1)
-            r.varint()
-            yield from self.extent_map(level, r.take(32))
-        elif form:
+            level, allocated, root = r.int(1), r.varint(), r.take(32)
+            if level > 6:
+                raise Bad("an extent map of level %d" % level)
+            found = self.extent_map(level, root)
+        elif form == 0:
+            found = ()
+        else:
             raise Bad("content of form %d" % form)
+        for length, what, chunk_id in found:
+            if what == 0:
+                data = self.chunk(kind, chunk_id)
+                if len(data) != length:
+                    raise Bad("an extent of another length")
+                yield off, length, data
+                used += length
+            elif what == 2:
+                yield off, length, None
+            off += length
         r.done()
+        if off != size:
+            raise Bad("extents of %d bytes for %d" % (off, size))
+        if form == 2 and used != allocated:
+            raise Bad("%d bytes are allocated, not %d" % (used, allocated))
 
     @staticmethod
     def extent_list(r, count):
         for _ in range(count):
-            length, kind = r.varint(), r.int(1)
-            if kind > 2 or not length:
-                raise Bad("an extent of kind %d" % kind)
-            yield length, kind, r.take(32) if kind == 0 else None
+            length, what = r.varint(), r.int(1)
+            if what > 2 or not length:
+                raise Bad("an extent of kind %d" % what)
+            yield length, what, r.take(32) if what == 0 else None
 
     def extent_map(self, level, chunk_id):
         r = Reader(self.chunk(CHUNK_EXTENTS, chunk_id))
         if r.int(1) != level:
             raise Bad("an extent map of another level")
         count = r.varint()
+        if not 1 <= count <= 4096:
+            raise Bad("an extent map of %d" % count)
         if not level:
             yield from self.extent_list(r, count)
         else:
             for _ in range(count):
-                r.varint()
-                r.varint()
-                yield from self.extent_map(level - 1, r.take(32))
+                covered, allocated = r.varint(), r.varint()
+                for e in self.extent_map(level - 1, r.take(32)):
+                    covered -= e[0]
+                    allocated -= e[0] if e[1] == 0 else 0
+                    yield e
+                if covered or allocated:
+                    raise Bad("a child of an extent map covers other bytes")
         r.done()
+
+    # -- disks and config files --
+
+    @staticmethod
+    def members(point, key):
+        """What the point lists there; the names can be names of files."""
+        last = b""
+        for m in point.get(key, ()):
+            name = m["name"].encode()
+            if not name or len(name) > 200 or name[:1] == b"." or \
+                    b"/" in name or min(name) < 32 or 127 in name:
+                raise Bad("a name in %s: %r" % (key, name))
+            if name <= last:
+                raise Bad("%s is not in order" % key)
+            last = name
+            content = base64.b64decode(m["content"], validate=True)
+            if len(content) > 4096:
+                raise Bad("%s of %s: long content" % (key, m["name"]))
+            yield m, content
+
+    def disk(self, m, content):
+        """As extents() of a disk; Bad at the end where all is not right."""
+        sector, used = m["sector"], 0
+        if sector not in (1 << i for i in range(9, 17)):
+            raise Bad("disk %s: sectors of %d" % (m["name"], sector))
+        digest = DiskDigest(m["size"])
+        for off, n, data in self.extents(content, CHUNK_DISK, m["size"]):
+            if data is not None:
+                if off // CELL != (off + n - 1) // CELL:
+                    raise Bad("disk %s: data over a cell's border" %
+                              m["name"])
+                digest.add(off, data)
+                used += n
+            yield off, n, data
+        if used != m["used"]:
+            raise Bad("disk %s: %d bytes in use" % (m["name"], used))
+        if m.get("sha256", digest.end()) != digest.end():
+            raise Bad("disk %s: the digest is another" % m["name"])
+
+
+class DiskDigest:
+    """Of what add() is told, in order; all else is zeros."""
+
+    def __init__(self, size):
+        self.size, self.hash = size, hashlib.sha256()
+        self.cell, self.bytes = 0, bytearray()
+
+    def add(self, off, data):
+        if off // CELL != self.cell:
+            self.end_cell()
+            self.cell = off // CELL
+        self.bytes += bytes(off % CELL - len(self.bytes)) + data
+
+    def end_cell(self):
+        off = self.cell * CELL
+        if any(self.bytes):
+            length = min(CELL, self.size - off)
+            self.hash.update(off.to_bytes(8, "little"))
+            self.hash.update(length.to_bytes(4, "little"))
+            self.hash.update(self.bytes.ljust(length, b"\0"))
+        self.bytes = bytearray()
+
+    def end(self):
+        self.end_cell()
+        return self.hash.hexdigest()
 
 
 def components(key):
@@ -483,20 +585,11 @@ class Restore:
     def data(self, e):
         fd = os.open(e["name"], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600,
                      dir_fd=self.fd)
-        off = 0
         os.ftruncate(fd, e["size"])
-        for length, kind, chunk_id in self.vault.extents(e["content"]):
-            if kind == 0:
-                data = self.vault.chunk(CHUNK_DATA, chunk_id)
-                if len(data) != length:
-                    raise Bad("an extent of another length")
-                os.pwrite(fd, data, off)
-            elif kind == 2:
-                os.pwrite(fd, bytes(length), off)
-            off += length
+        for off, n, data in self.vault.extents(e["content"], CHUNK_DATA,
+                                               e["size"]):
+            os.pwrite(fd, bytes(n) if data is None else data, off)
         os.close(fd)
-        if off != e["size"]:
-            raise Bad("extents of %d bytes for %d" % (off, e["size"]))
 
     def entry(self, path, e):
         self.enter(path)
@@ -528,7 +621,33 @@ class Restore:
             return
         self.attributes(e)
 
-    def run(self, root):
+    def member(self, folder, name, size, pieces):
+        """A disk or config file; zeros become holes."""
+        os.makedirs(b"/proc/self/fd/%d/%s" % (self.top, folder), 0o755, True)
+        there = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW,
+                        dir_fd=self.top)
+        fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600,
+                     dir_fd=there)
+        os.ftruncate(fd, size)
+        for off, _, data in pieces:
+            if data is not None:
+                os.pwrite(fd, data, off)
+        os.close(fd)
+        os.close(there)
+
+    def machine(self, point):
+        n = 0
+        for m, content in self.vault.members(point, "disks"):
+            self.member(b"disks", m["name"].encode() + b".raw", m["size"],
+                        self.vault.disk(m, content))
+            n += 1
+        for m, content in self.vault.members(point, "config"):
+            self.member(b"config", m["name"].encode(), m["size"],
+                        self.vault.extents(content, CHUNK_DATA, m["size"]))
+            n += 1
+        return n
+
+    def tree(self, root):
         n = 0
         for path, e in self.vault.entries(root):
             self.entry(path, e)
@@ -566,6 +685,12 @@ def verify(vault):
                 p["tree"]["root"])))
             if n != p["tree"]["entries"]:
                 raise Bad("point %s: %d entries" % (p["id"], n))
+        for m, content in vault.members(p, "disks"):
+            for _ in vault.disk(m, content):
+                pass
+        for m, content in vault.members(p, "config"):
+            for _ in vault.extents(content, CHUNK_DATA, m["size"]):
+                pass
 
 
 def main():
@@ -599,9 +724,11 @@ def main():
         found = [x for x in vault.points() if x["id"].startswith(a.point)]
         if len(found) != 1:
             raise Bad("%d points are %s" % (len(found), a.point))
-        n = Restore(vault, a.target).run(bytes.fromhex(
-            found[0]["tree"]["root"]))
-        print("%d entries" % n)
+        restore, n = Restore(vault, a.target), 0
+        if "tree" in found[0]:
+            n = restore.tree(bytes.fromhex(found[0]["tree"]["root"]))
+        members = restore.machine(found[0])
+        print("%d entries, %d disks and config files" % (n, members))
     return 0
 
 

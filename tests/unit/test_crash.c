@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * At every instant a vault is either as before or has one more point. A second
- * backup into a local directory is killed at each of its state-changing calls,
- * each of them fails in each way, and the power is cut at each moment.
+ * backup, of files and a disk, into a local directory is killed at each of its
+ * state-changing calls, each of them fails in each way, and the power is cut at
+ * each moment.
  */
 #include "config.h"
 
@@ -65,11 +66,13 @@ static int setup(void **state)
 	scene.base = support_path("%s/base", scene.root);
 	scene.expected.dir = support_path("%s/src", support_tmpdir_fast());
 	vaults_make_source(scene.expected.dir);
+	vaults_make_disk(scene.expected.dir);
 	create(scene.base, NULL);
 	o = vaults_options(scene.base, NULL, NULL, NULL);
 	assert_ok(vaults_open_and_backup(&o, scene.expected.dir, NULL));
 	expect(scene.base, 0);
 	vaults_change_source(scene.expected.dir);
+	vaults_change_disk(scene.expected.dir);
 	copy = support_path("%s/reference", scene.root);
 	vaults_copy(scene.base, copy);
 	o = vaults_options(copy, NULL, NULL, NULL);

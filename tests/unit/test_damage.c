@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Bytes flipped, objects cut, exchanged, renamed, gone: reading gives an error
- * or the right data, never other data; and check finds it. Two points share a
- * vault that has an object of every kind. With SOAK=1 every byte is flipped.
+ * or the right data, never other data; and check finds it. Two points of files
+ * and a disk share a vault that has an object of every kind. With SOAK=1 every
+ * byte is flipped.
  */
 #include "config.h"
 
@@ -55,12 +56,14 @@ static int setup(void **state)
 	support_write(support_path("%s/noise", dir), noise, sizeof(noise));
 	write_islands(support_path("%s/islands", dir));
 	assert_int_equal(symlink("noise", support_path("%s/link", dir)), 0);
+	vaults_make_disk(dir);
 	base = backend_mem_new();
 	assert_non_null(base);
 	o = vaults_options(NULL, base, NULL, NULL);
 	assert_ok(vault_create(&o, 0, id));
 	assert_ok(vaults_open_and_backup(&o, dir, NULL));
 	support_write(support_path("%s/more", dir), noise, 700);
+	vaults_change_disk(dir);
 	assert_ok(vaults_open_and_backup(&o, dir, NULL));
 	assert_ok(vault_open(&o, &v));
 	assert_ok(vault_points(v, &l));

@@ -185,6 +185,19 @@ static void maps_ids_in_acls(void **state)
 	assert_int_equal(acl[25], 0);
 }
 
+static void gathers_luks_keys(void **state)
+{
+	(void)state;
+	parse("lukskey=/a,lukskey=/b\\,c");
+	parse("lukskey=/d");
+	assert_int_equal(o.nluks_keys, 3);
+	assert_string_equal(o.luks_keys[0], "/a");
+	assert_string_equal(o.luks_keys[1], "/b,c");
+	assert_string_equal(o.luks_keys[2], "/d");
+	refuse("lukskey=", "lukskey");
+	refuse("lukskey", "needs a value");
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -198,6 +211,7 @@ int main(void)
 		T(the_last_one_counts),
 		T(maps_ids),
 		T(maps_ids_in_acls),
+		T(gathers_luks_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,15 +106,54 @@ void vaults_change_source(const char *dir)
 	support_write(support_path("%s/d/e/new", dir), "new", 3);
 }
 
+/* ---- disks ---- */
+
+#define CELL (256 << 10)
+
+static const char *disk_of(const char *dir)
+{
+	return support_path("%s.disk", dir);
+}
+
+static void put_disk(const char *dir, const void *data, size_t len, off_t off)
+{
+	AUTO_CLOSE int fd = open(disk_of(dir), O_CREAT | O_RDWR | O_CLOEXEC,
+				 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, data, len, off), len);
+}
+
+void vaults_make_disk(const char *dir)
+{
+	static const uint8_t zeros[8192];
+	uint8_t noise[8192];
+
+	support_fill(11, noise, sizeof(noise));
+	put_disk(dir, noise, 512, 0);
+	put_disk(dir, noise, sizeof(noise), 2 * CELL - 4096);
+	put_disk(dir, zeros, sizeof(zeros), 2 * CELL + 65536);
+	put_disk(dir, noise, 1000, 3 * CELL);
+}
+
+void vaults_change_disk(const char *dir)
+{
+	put_disk(dir, "changed", 7, 100);
+	put_disk(dir, "changed", 7, CELL + 5000);
+}
+
 /* ---- backups ---- */
 
 int vaults_backup(struct vault *v, const char *dir, char id_out[33])
 {
+	struct backup_disk disk = { .name = "vda", .source = disk_of(dir) };
 	struct backup_options o = {
 		.vm = "m",
 		.host = "h",
 		.sources = &dir,
 		.nsources = 1,
+		.disks = &disk,
+		.ndisks = access(disk.source, F_OK) == 0 ? 1 : 0,
 		.level = 1,
 		.threads = 2,
 	};
@@ -141,20 +180,37 @@ int vaults_open_and_backup(const struct vault_options *o, const char *dir,
 
 /* ---- reading everything ---- */
 
-static int hash_content(struct vault *v, const struct entry *e,
-			struct sha256 *h)
+static int hash_content(struct vault *v, uint8_t type, const uint8_t *content,
+			size_t len, uint64_t size, struct sha256 *h)
 {
 	static uint8_t piece[256 << 10];
 	uint64_t off;
 	int r = 0;
 
-	for (off = 0; off < e->size && r == 0; off += sizeof(piece)) {
-		size_t n = (size_t)MIN(e->size - off, sizeof(piece));
+	for (off = 0; off < size && r == 0; off += sizeof(piece)) {
+		size_t n = (size_t)MIN(size - off, sizeof(piece));
 
-		r = content_read(v, CHUNK_DATA, e->content, e->content_len,
-				 e->size, off, piece, n);
+		r = content_read(v, type, content, len, size, off, piece, n);
 		if (r == 0)
 			r = sha256_update(h, piece, n);
+	}
+	return r;
+}
+
+static int hash_disks(struct vault *v, const struct point *p, struct sha256 *h)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < p->ndisks && r == 0; i++) {
+		const struct point_disk *d = &p->disks[i];
+
+		r = sha256_update(h, d->name, strlen(d->name));
+		if (r == 0)
+			r = hash_content(v, CHUNK_DISK, d->content,
+					 d->content_len, d->size, h);
+		if (r == 0 && d->has_sha256)
+			r = sha256_update(h, d->sha256, sizeof(d->sha256));
 	}
 	return r;
 }
@@ -180,7 +236,8 @@ static int hash_entry(struct vault *v, const struct cursor *c,
 			r = sha256_update(h, xattrs.data, xattrs.len);
 	}
 	if (r == 0 && S_ISREG(e.mode))
-		r = hash_content(v, &e, h);
+		r = hash_content(v, CHUNK_DATA, e.content, e.content_len,
+				 e.size, h);
 	return r;
 }
 
@@ -193,6 +250,8 @@ int vaults_digest(struct vault *v, const struct point *p, const char *dir,
 	uint64_t n = 0;
 	int r = sha256_new(&h);
 
+	if (r == 0)
+		r = hash_disks(v, p, h);
 	if (r == 0)
 		r = tree_path_key(&top, dir);
 	if (r == 0)

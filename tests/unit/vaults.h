@@ -20,16 +20,22 @@ struct vault_options vaults_options(const char *url, struct backend *b,
 void vaults_make_source(const char *dir);
 void vaults_change_source(const char *dir);
 
-/* Back up @dir into an open vault, or one that is opened for it. Return what
- * backup_run() (or vault_open()) did. */
+/* A disk of three cells and a bit, with a hole, zeros, and data over a border:
+ * beside @dir, and from now on in each backup of it. The second version differs
+ * in two cells. */
+void vaults_make_disk(const char *dir);
+void vaults_change_disk(const char *dir);
+
+/* Back up @dir, and the disk beside it, into an open vault, or one that is
+ * opened for it. Return what backup_run() (or vault_open()) did. */
 int vaults_backup(struct vault *v, const char *dir, char id_out[33]);
 int vaults_open_and_backup(const struct vault_options *o, const char *dir,
 			   char id_out[33]);
 
 /*
- * Read all of a point: every entry, every byte, every attribute. @out: a hash
- * of what lies below @dir (what is above it changes as tests go on). Return 0
- * or a negative errno.
+ * Read all of a point: every entry, every byte, every attribute, every disk.
+ * @out: a hash of the disks and of what lies below @dir (what is above it
+ * changes as tests go on). Return 0 or a negative errno.
  */
 int vaults_digest(struct vault *v, const struct point *p, const char *dir,
 		  uint8_t out[CRYPT_SHA256_LEN]);

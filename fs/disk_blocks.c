@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "fs/disk_blocks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/content.h"
+#include "store/format.h"
+#include "store/point.h"
+
+struct disk_blocks {
+	struct blocks b;
+	struct vault *vault; /* borrowed */
+	size_t len;
+	uint8_t content[];
+};
+
+static int damage(int r)
+{
+	return r == -EBADMSG ? -EIO : r;
+}
+
+static int read_disk(struct blocks *b, uint64_t off, void *out, size_t len)
+{
+	struct disk_blocks *d = container_of(b, struct disk_blocks, b);
+
+	return damage(content_read(d->vault, CHUNK_DISK, d->content, d->len,
+				   b->size, off, out, len));
+}
+
+static int seek_disk(struct blocks *b, uint64_t off, bool hole, uint64_t *out)
+{
+	struct disk_blocks *d = container_of(b, struct disk_blocks, b);
+
+	return damage(content_seek(d->vault, d->content, d->len, b->size, off,
+				   hole, out));
+}
+
+static void free_disk(struct blocks *b)
+{
+	free(container_of(b, struct disk_blocks, b));
+}
+
+static const struct blocks_ops disk_ops = {
+	.read = read_disk,
+	.seek = seek_disk,
+	.free = free_disk,
+};
+
+int disk_blocks_new(struct vault *v, const struct point_disk *d,
+		    struct blocks **out)
+{
+	struct disk_blocks *x = malloc(sizeof(*x) + d->content_len);
+
+	*out = NULL;
+	if (!x)
+		return -ENOMEM;
+	blocks_init(&x->b, &disk_ops, d->size);
+	x->vault = v;
+	x->len = d->content_len;
+	if (x->len > 0)
+		memcpy(x->content, d->content, x->len);
+	*out = &x->b;
+	return 0;
+}

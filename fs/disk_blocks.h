@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A disk of a point as blocks that the readers of fs/guest/ read through. */
+#ifndef FS_DISK_BLOCKS_H
+#define FS_DISK_BLOCKS_H
+
+#include "fs/guest/blocks.h"
+#include "store/base/attrs.h"
+
+struct point_disk;
+struct vault;
+
+/*
+ * What it needs of @d is copied; @v is borrowed for as long as the blocks are.
+ * Damage of the vault comes as -EIO, so that -EBADMSG of a reader always means
+ * that the guest's filesystem is malformed. Return 0 or -ENOMEM.
+ */
+MUST_CHECK int disk_blocks_new(struct vault *v, const struct point_disk *d,
+			       struct blocks **out);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Lookup for the formats whose directories are lists: the entries of the
+ * directories used last stand in hash tables with their names whole, so that
+ * no choice of names gives a wrong answer, and, the hash being keyed, none a
+ * slow one.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/guest/guest_internal.h"
+#include "store/crypt.h"
+
+struct slot {
+	uint64_t node; /* 0: free */
+	uint32_t hash; /* the upper half */
+	uint32_t name; /* in names: a byte of length, then the name */
+};
+
+struct guest_dir {
+	atomic_uint refs;
+	int missing; /* what a name that is not here gets */
+	size_t nslots; /* a power of two, more than twice the entries */
+	struct slot *slots; /* owned */
+	struct buf names;
+};
+
+static void dir_get(void *object)
+{
+	struct guest_dir *d = object;
+
+	atomic_fetch_add_explicit(&d->refs, 1, memory_order_relaxed);
+}
+
+static void dir_put(void *object)
+{
+	struct guest_dir *d = object;
+
+	if (!d ||
+	    atomic_fetch_sub_explicit(&d->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	buf_release(&d->names);
+	free(d->slots);
+	free(d);
+}
+
+const struct lru_ops guest_dir_lru = { .get = dir_get, .put = dir_put };
+
+/* Loading: names come first, and one pass over them fills the table. */
+struct load {
+	struct buf names;
+	struct buf nodes; /* 8 bytes each */
+	uint64_t n;
+};
+
+static int load_entry(void *arg, const char *name, size_t len, uint64_t node,
+		      unsigned int type, uint64_t cookie)
+{
+	struct load *l = arg;
+
+	(void)type;
+	(void)cookie;
+	if (++l->n > GUEST_DIR_ENTRIES || l->names.len > GUEST_DIRS_BYTES / 2)
+		return -E2BIG;
+	buf_put_u8(&l->names, (uint8_t)len);
+	buf_put(&l->names, name, len);
+	buf_put(&l->nodes, &node, sizeof(node));
+	return l->names.failed || l->nodes.failed ? -ENOMEM : 0;
+}
+
+/* The slot of a name, or the free one where it would be. */
+static struct slot *find_slot(const struct guest_dir *d, uint64_t hash,
+			      const void *name, size_t len)
+{
+	size_t i = (size_t)hash & (d->nslots - 1);
+
+	while (d->slots[i].node) {
+		struct slot *s = &d->slots[i];
+		const uint8_t *at = d->names.data + s->name;
+
+		if (s->hash == hash >> 32 && at[0] == len &&
+		    memcmp(at + 1, name, len) == 0)
+			return s;
+		i = (i + 1) & (d->nslots - 1);
+	}
+	return &d->slots[i];
+}
+
+static int fill(struct guest_dir *d, const struct load *l,
+		const uint8_t *sipkey)
+{
+	size_t at = 0;
+	uint64_t i;
+
+	for (d->nslots = 4; d->nslots < l->n * 2 + 1;)
+		d->nslots *= 2;
+	d->slots = alloc_array(d->nslots, sizeof(*d->slots));
+	if (!d->slots)
+		return -ENOMEM;
+	for (i = 0; i < l->n; i++) {
+		const uint8_t *name = d->names.data + at;
+		uint64_t hash = siphash(sipkey, name + 1, name[0]);
+		struct slot *s = find_slot(d, hash, name + 1, name[0]);
+
+		if (!s->node) { /* of two with one name the first counts */
+			memcpy(&s->node, l->nodes.data + i * 8, 8);
+			s->hash = (uint32_t)(hash >> 32);
+			s->name = (uint32_t)at;
+		}
+		at += 1u + name[0];
+	}
+	return 0;
+}
+
+/*
+ * What a damaged directory had before the damage is remembered too: of other
+ * names nobody knows whether they are there. Return 0, -E2BIG (too large to be
+ * remembered) or another error.
+ */
+static int load_dir(struct guest *g, uint64_t dir, struct guest_dir **out)
+{
+	struct load l = { .names = BUF_INIT, .nodes = BUF_INIT };
+	struct guest_dir *d = calloc(1, sizeof(*d));
+	int r = -ENOMEM;
+
+	*out = NULL;
+	if (!d)
+		return r;
+	atomic_init(&d->refs, 1);
+	r = guest_readdir(g, dir, 0, load_entry, &l);
+	if (r == 0 || r == -EBADMSG) {
+		d->missing = r == 0 ? -ENOENT : r;
+		d->names = l.names;
+		l.names = (struct buf)BUF_INIT;
+		r = fill(d, &l, g->common->sipkey);
+	}
+	buf_release(&l.names);
+	buf_release(&l.nodes);
+	if (r < 0) {
+		dir_put(d);
+		return r;
+	}
+	lru_add(&g->common->dirs, dir, d,
+		sizeof(*d) + d->names.cap + d->nslots * sizeof(*d->slots));
+	*out = d;
+	return 0;
+}
+
+struct search {
+	const char *name;
+	size_t len;
+	uint64_t node;
+};
+
+static int search_entry(void *arg, const char *name, size_t len, uint64_t node,
+			unsigned int type, uint64_t cookie)
+{
+	struct search *s = arg;
+
+	(void)type;
+	(void)cookie;
+	if (len != s->len || memcmp(name, s->name, len) != 0)
+		return 0;
+	s->node = node;
+	return 1;
+}
+
+static int search_dir(struct guest *g, uint64_t dir, const char *name,
+		      size_t len, uint64_t *node_out)
+{
+	struct search s = { .name = name, .len = len };
+	int r = guest_readdir(g, dir, 0, search_entry, &s);
+
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return -ENOENT;
+	*node_out = s.node;
+	return 0;
+}
+
+int guest_dir_lookup(struct guest *g, uint64_t dir, const char *name,
+		     size_t len, uint64_t *node_out)
+{
+	struct guest_dir *d = lru_get(&g->common->dirs, dir);
+	const struct slot *s;
+	int r;
+
+	if (!d) {
+		r = load_dir(g, dir, &d);
+		/* What could not be read now may be readable the next time. */
+		if (r == -E2BIG || r == -EIO)
+			return search_dir(g, dir, name, len, node_out);
+		if (r < 0)
+			return r;
+	}
+	s = find_slot(d, siphash(g->common->sipkey, name, len), name, len);
+	r = s->node ? 0 : d->missing;
+	if (s->node)
+		*node_out = s->node;
+	dir_put(d);
+	return r;
+}

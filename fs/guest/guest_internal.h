@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What guest.c keeps beside each open filesystem, and its parts. */
+#ifndef FS_GUEST_GUEST_INTERNAL_H
+#define FS_GUEST_GUEST_INTERNAL_H
+
+#include "fs/guest/guest.h"
+#include "fs/guest/lru.h"
+
+/* Which reader takes which type; the last has no type. In readers.c. */
+struct guest_reader {
+	const char *type;
+	const struct guest_ops *ops;
+};
+extern const struct guest_reader guest_readers[];
+
+#define GUEST_FILES_COUNT 256
+#define GUEST_FILES_BYTES ((size_t)4 << 20)
+#define GUEST_DIRS_COUNT 256
+#define GUEST_DIRS_BYTES ((size_t)12 << 20)
+/* A directory of more is not remembered, but read at each lookup. */
+#define GUEST_DIR_ENTRIES (256u << 10)
+
+#define GUEST_SAID 64
+struct guest_common {
+	struct lru files; /* struct guest_file by node */
+	struct lru dirs; /* struct guest_dir by node */
+	uint8_t sipkey[16]; /* of the hashes of names */
+	/* Directories whose bad names were said, each in its own place. */
+	_Atomic uint64_t said[GUEST_SAID];
+};
+
+extern const struct lru_ops guest_file_lru;
+extern const struct lru_ops guest_dir_lru;
+
+/* The entries of a directory by their names, counted. */
+struct guest_dir;
+
+/* guest_lookup() for a reader without one. @len 1 to 255. */
+MUST_CHECK int guest_dir_lookup(struct guest *g, uint64_t dir, const char *name,
+				size_t len, uint64_t *node_out);
+
+#endif

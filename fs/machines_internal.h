@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The inside of the machines; for fs/machines*.c alone. */
+#ifndef FS_MACHINES_INTERNAL_H
+#define FS_MACHINES_INTERNAL_H
+
+#include "fs/machines.h"
+
+#include <pthread.h>
+
+#include "fs/guest/volumes.h"
+
+/* The volumes of one point. */
+struct machine {
+	struct machines *machines; /* borrowed */
+	struct machine *next;
+	uint32_t point;
+	unsigned int refs; /* of holders; in the list it stays without any */
+	uint64_t used; /* the clock when it was last asked for */
+	bool loading;
+	bool listed; /* in machines->sets */
+	int error; /* of loading */
+	struct volume_set *set; /* owned */
+	uint32_t *serials; /* of each; owned */
+};
+
+/* A volume that was seen. */
+struct row {
+	uint32_t point;
+	char *name; /* owned; never changes */
+	char *why; /* owned; never readable, for this reason */
+	char *why_now; /* owned; of the last attempt, where it may be tried
+			* again */
+	struct opened *opened; /* owned, or NULL */
+	bool opening; /* a thread is at it */
+	bool marked; /* its state was said */
+	unsigned int attempts; /* that ended */
+	int error; /* of the last one */
+};
+
+struct opened {
+	struct opened *next;
+	struct row *row;
+	struct guest *guest; /* owned */
+	unsigned int refs; /* lent so often */
+	uint64_t used;
+};
+
+struct machines {
+	struct vault *vault; /* borrowed */
+	struct roster *roster; /* borrowed */
+	struct secret **keys; /* owned, each too */
+	size_t nkeys;
+	pthread_cond_t done; /* something was found, opened, or failed */
+	pthread_mutex_t lock; /* protects all below, and what it points to */
+	uint64_t clock;
+	struct machine *sets; /* owned */
+	size_t nsets;
+	struct row **rows; /* by serial - 1; owned, each too */
+	size_t nrows, cap;
+	struct opened *guests; /* owned */
+	size_t nguests;
+};
+
+/* With the lock held. The row of a serial, or NULL. */
+struct row *machines_row(struct machines *m, uint32_t serial);
+/* What failed, as callers see it: -EIO but for memory, and a point that is
+ * gone. */
+int machines_error(int r);
+/* Close what is open and over the bound, longest unused first; @all: all. To
+ * be called without the lock. */
+void machines_trim(struct machines *m, bool all);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Writes a disk of a point to an image file or a block device.
+ *
+ * Only what the disk holds is fetched and written; holes and zeros stay holes,
+ * or are made where the target has something else. With delta the target is
+ * read first and only what differs is written: chunk by chunk, by the hash
+ * that names it. That is also how an interrupted restore goes on: what is
+ * there is proved, never believed.
+ */
+#ifndef SRC_RESTORE_DISK_H
+#define SRC_RESTORE_DISK_H
+
+#include "store/base/attrs.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct point_disk;
+struct vault;
+
+struct restore_disk_options {
+	const char *to; /* a file that is made, or a block device */
+	const char *format; /* of a file: "raw", "qcow2" or "vhd" */
+	bool delta; /* onto what is there */
+	bool force; /* replace a file that is there */
+	bool dry_run; /* with delta: only compare */
+	bool verify; /* afterwards read all of it again and compare */
+	unsigned int threads; /* 0: one a core, at most 16 */
+};
+
+struct restore_disk_progress {
+	uint64_t bytes_done, bytes_total; /* of used bytes */
+	uint64_t bytes_written;
+	uint64_t bytes_same; /* were there already */
+	uint64_t bytes_zeroed; /* held something where the disk has none */
+	uint64_t bytes_verified;
+	bool resumed; /* went on with what an earlier run left */
+	double seconds;
+};
+
+/*
+ * Restore @d. @tick (may be NULL) is called from this thread a few times a
+ * second. A file appears under its name when it is whole; until then it is
+ * "<to>.vmbackup-partial", from which the next run goes on. With 0, all is on
+ * disk.
+ * Return 0; -EEXIST (the file is there), -EBUSY (the device is mounted or
+ * otherwise in use), -ENOSPC (it is too small), -EINTR (@stop was set),
+ * -EBADMSG (the vault is damaged, or what was written reads back otherwise) or
+ * another negative errno; all said in words.
+ */
+MUST_CHECK int restore_disk(struct vault *v, const struct point_disk *d,
+			    const struct restore_disk_options *o,
+			    void (*tick)(void *arg,
+					 const struct restore_disk_progress *p),
+			    void *arg, const volatile bool *stop,
+			    struct restore_disk_progress *out);
+
+#endif

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The walk of a restore over what is no tree: a filesystem in a disk, config
+ * files, disks.
+ *
+ * A directory is read whole and sorted, so that --delete can go along; its
+ * entries come first, then its subdirectories, as in a tree. A guest's
+ * filesystem is hostile: a directory is entered once only, and not too deep.
+ * Entries are numbered as they are met; the second pass of --verify meets them
+ * in the same order, since it enters the very directories that the first did.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fs/view.h"
+#include "src/restore_internal.h"
+#include "src/view_dir.h"
+#include "store/base/log.h"
+
+/* A directory on the way down. */
+struct spot {
+	struct view_dir dir;
+	size_t next; /* subdirectory */
+	uint64_t rank; /* of its first entry */
+	size_t key_len, path_len; /* second pass: of the run's */
+};
+
+struct view_walk {
+	struct restore *run;
+	struct spot *spots; /* owned */
+	size_t n, cap;
+	uint64_t rank; /* of the next entry to be met */
+	struct node_set seen;
+	uint8_t *piece; /* owned; second pass: two pieces */
+};
+
+static void walk_release(struct view_walk *w)
+{
+	while (w->n > 0)
+		view_dir_release(&w->spots[--w->n].dir);
+	free(w->spots);
+	node_set_release(&w->seen);
+	free(w->piece);
+}
+
+static const char *dir_path(const struct restore *run)
+{
+	return run->path.len ? (const char *)run->path.data : "/";
+}
+
+/* The path of a name in the directory being walked, with a NUL. */
+static int name_path(const struct restore *run, const char *name,
+		     struct buf *out)
+{
+	buf_clear(out);
+	buf_put(out, run->path.data, run->path.len);
+	buf_put_u8(out, '/');
+	buf_put(out, name, strlen(name) + 1);
+	return buf_error(out);
+}
+
+/* ---- which entries were written ---- */
+
+static int need_bits(struct restore *run, uint64_t n)
+{
+	uint64_t cap = MAX(2 * run->nwritten, UINT64_C(8192));
+	uint8_t *bits;
+	int r = 0;
+
+	if (!run->o->verify || run->o->dry_run || n <= run->nwritten)
+		return 0;
+	cap = (MAX(cap, n) + 7) / 8 * 8;
+	pthread_mutex_lock(&run->lock);
+	bits = realloc(run->written, (size_t)(cap / 8));
+	if (bits) {
+		memset(bits + run->nwritten / 8, 0,
+		       (size_t)((cap - run->nwritten) / 8));
+		run->written = bits;
+		run->nwritten = cap;
+	} else {
+		r = -ENOMEM;
+	}
+	pthread_mutex_unlock(&run->lock);
+	return r;
+}
+
+static bool has_bit(const struct restore *run, uint64_t rank)
+{
+	return rank < run->nwritten &&
+	       (run->written[rank / 8] & 1u << rank % 8);
+}
+
+static void set_bit(struct restore *run, uint64_t rank)
+{
+	if (!run->written)
+		return;
+	pthread_mutex_lock(&run->lock);
+	run->written[rank / 8] |= (uint8_t)(1u << rank % 8);
+	pthread_mutex_unlock(&run->lock);
+}
+
+/* ---- directories ---- */
+
+static int push(struct view_walk *w, uint64_t node)
+{
+	struct restore *run = w->run;
+	struct spot *s;
+	int r;
+
+	if (w->n == w->cap) {
+		size_t cap = w->cap ? 2 * w->cap : 32;
+
+		s = reallocarray(w->spots, cap, sizeof(*s));
+		if (!s)
+			return -ENOMEM;
+		w->spots = s;
+		w->cap = cap;
+	}
+	s = &w->spots[w->n++];
+	memset(s, 0, sizeof(*s));
+	s->key_len = run->key.len;
+	s->path_len = run->path.len;
+	r = view_dir_read(&s->dir, run->o->view, node, dir_path(run));
+	if (r == 0 && s->dir.lost)
+		restore_error(run, -EIO);
+	if (r < 0 && r != -ENOMEM) {
+		log_warn("%s: this directory cannot be read: %s",
+			 dir_path(run), strerror(-r));
+		restore_error(run, r);
+		r = 0;
+	}
+	s->rank = w->rank;
+	w->rank += s->dir.n;
+	return r < 0 ? r : need_bits(run, w->rank);
+}
+
+/* May it be entered? Said and counted where not. */
+static bool may_enter(struct view_walk *w, const char *path, uint64_t node,
+		      int *error)
+{
+	int r = w->n >= VIEW_DEPTH_MAX ? -ELOOP : node_set_add(&w->seen, node);
+
+	if (r == 1)
+		return true;
+	*error = r == -ENOMEM ? r : 0;
+	log_warn("%s: not restored: %s", path, r == -ENOMEM ? "no memory" :
+		 r < 0 ? "too many directories in one another" :
+		 "a directory that stands elsewhere too: its filesystem is"
+		 " damaged");
+	restore_error(w->run, r < 0 ? r : -EIO);
+	return false;
+}
+
+/* ---- the first pass ---- */
+
+static int new_ref(struct restore *run, const char *path, uint64_t node,
+		   struct ref *out)
+{
+	struct view_attr a;
+	int r = view_getattr(run->o->view, node, &a);
+
+	if (r == 0)
+		r = vent_new(path, &a, &out->vent);
+	return r;
+}
+
+static int lost_entry(struct restore *run, const char *path, int r)
+{
+	if (r == -ENOMEM)
+		return r;
+	log_warn("%s: not restored: it cannot be read: %s", path,
+		 strerror(-r));
+	restore_error(run, r);
+	return 0;
+}
+
+/* One that is no directory; of those what is to be done is only noted. */
+static int meet(struct view_walk *w, struct view_name *n, uint64_t rank)
+{
+	const char *name = view_dir_name(&w->spots[w->n - 1].dir, n);
+	struct restore *run = w->run;
+	struct level *lev = &run->levels[run->nlevels - 1];
+	AUTO_BUF struct buf path = BUF_INIT;
+	struct ref ref = { .leaf = NULL };
+	enum sub_state state;
+	int r;
+
+	RESTORE_COUNT(run, entries, 1);
+	if (lev->listed) {
+		if (level_need(run, run->nlevels - 1) < 0)
+			return 0;
+		extras_before(run, lev, name);
+	}
+	state = restore_state(run, name, S_ISDIR(n->mode));
+	n->mark = (uint8_t)state;
+	if (state == SUB_LEFT_OUT)
+		return 0;
+	r = name_path(run, name, &path);
+	if (r < 0)
+		return r;
+	if (n->damaged) {
+		n->mark = SUB_LEFT_OUT;
+		return lost_entry(run, (char *)path.data, -EIO);
+	}
+	if (S_ISDIR(n->mode) || level_need(run, run->nlevels - 1) < 0)
+		return 0;
+	r = new_ref(run, (char *)path.data, n->node, &ref);
+	if (r < 0)
+		return lost_entry(run, (char *)path.data, r);
+	entry_restore(run, lev->dir, &ref, rank, name);
+	ref_put(&ref);
+	return 0;
+}
+
+/* All that the directory on top holds. */
+static int meet_all(struct view_walk *w)
+{
+	struct restore *run = w->run;
+	struct spot *s = &w->spots[w->n - 1];
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < s->dir.n && r == 0; i++) {
+		if (run->levels[run->nlevels - 1].failed) {
+			s->dir.n = 0;
+			break;
+		}
+		r = meet(w, &s->dir.names[i], s->rank + i);
+		restore_walk_tick(run);
+		if (r == 0)
+			r = restore_stopped(run);
+	}
+	return r;
+}
+
+static int go_below(struct view_walk *w, struct view_name *n, uint64_t rank)
+{
+	struct restore *run = w->run;
+	const char *name = view_dir_name(&w->spots[w->n - 1].dir, n);
+	AUTO_BUF struct buf path = BUF_INIT;
+	struct ref ref = { .leaf = NULL };
+	int r = name_path(run, name, &path), error = 0;
+
+	if (r < 0)
+		return r;
+	if (!may_enter(w, (char *)path.data, n->node, &error))
+		return error;
+	r = new_ref(run, (char *)path.data, n->node, &ref);
+	if (r < 0)
+		return lost_entry(run, (char *)path.data, r);
+	r = level_enter(run, &ref, name, n->len, (enum sub_state)n->mark);
+	ref_put(&ref);
+	if (r < 0)
+		return r;
+	set_bit(run, rank);
+	r = push(w, n->node);
+	return r < 0 ? r : meet_all(w);
+}
+
+static int walk(struct view_walk *w)
+{
+	struct restore *run = w->run;
+	int r = meet_all(w);
+
+	while (w->n > 0) {
+		struct spot *s = &w->spots[w->n - 1];
+		int e;
+
+		if (r < 0)
+			s->next = s->dir.n;
+		while (s->next < s->dir.n &&
+		       (!S_ISDIR(s->dir.names[s->next].mode) ||
+			s->dir.names[s->next].mark == SUB_LEFT_OUT))
+			s->next++;
+		if (s->next < s->dir.n) {
+			s->next++;
+			r = go_below(w, &s->dir.names[s->next - 1],
+				     s->rank + s->next - 1);
+			continue;
+		}
+		/* What was not met is not known to be superfluous. */
+		if (r < 0 || s->dir.lost)
+			run->levels[run->nlevels - 1].there.n = 0;
+		e = level_leave(run);
+		r = r ? r : e;
+		view_dir_release(&s->dir);
+		w->n--;
+	}
+	return r;
+}
+
+static int walk_file(struct restore *run, const struct ref *ref)
+{
+	struct entry e;
+	char name[ENTRY_NAME_MAX + 1];
+	int r = need_bits(run, 1);
+
+	if (r < 0)
+		return r;
+	ref_entry(ref, &e);
+	memcpy(name, e.name, e.name_len);
+	name[e.name_len] = '\0';
+	RESTORE_COUNT(run, entries, 1);
+	run->levels[0].wanted = true;
+	if (restore_state(run, name, false) == SUB_WANTED)
+		entry_restore(run, run->levels[0].dir, ref, 0, name);
+	return 0;
+}
+
+/* The path of the directory that the target stands for. */
+static int begin(struct restore *run, bool is_dir)
+{
+	const char *path = run->o->path;
+	size_t len = strlen(path);
+
+	while (!is_dir && len > 0 && path[len - 1] != '/')
+		len--;
+	while (len > 0 && path[len - 1] == '/')
+		len--;
+	buf_put(&run->path, path, len);
+	buf_put_u8(&run->path, '\0');
+	if (buf_error(&run->path) < 0)
+		return -ENOMEM;
+	run->path.len--;
+	return levels_init(run);
+}
+
+int restore_view_walk(struct restore *run)
+{
+	struct view_walk w = { .run = run };
+	struct ref ref = { .leaf = NULL };
+	struct entry e;
+	int r = new_ref(run, run->o->path, run->o->node, &ref);
+
+	if (r < 0)
+		return fail(r, "%s: cannot be read: %s", run->o->path,
+			    strerror(-r));
+	ref_entry(&ref, &e);
+	r = begin(run, S_ISDIR(e.mode));
+	if (r == 0)
+		r = level_open_target(run, &ref, false);
+	if (r == 0 && !S_ISDIR(e.mode))
+		r = walk_file(run, &ref);
+	else if (r == 0)
+		r = node_set_add(&w.seen, run->o->node);
+	if (r == 1)
+		r = push(&w, run->o->node);
+	if (r == 0 && w.n > 0)
+		r = walk(&w);
+	ref_put(&ref);
+	walk_release(&w);
+	return r;
+}
+
+/* ---- the second pass ---- */
+
+static int verify_at(struct restore *run, const struct vent *x, int dirfd,
+		     const char *name, uint8_t *piece)
+{
+	AUTO_CLOSE int fd = -1;
+	struct entry e;
+	struct stat st;
+
+	vent_entry(x, &e);
+	fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
+				 O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != e.size)
+		return -EUCLEAN;
+	/* It was synced: let what is read come from the disk. */
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	RESTORE_COUNT(run, verified_bytes, e.size);
+	return vent_verify(run, x, fd, piece);
+}
+
+static int verify_one(struct view_walk *w, const char *path, uint64_t node,
+		      int dirfd, const char *name)
+{
+	struct restore *run = w->run;
+	struct ref ref = { .leaf = NULL };
+	int r = dirfd < 0 ? dirfd : new_ref(run, path, node, &ref);
+
+	if (r == 0)
+		r = verify_at(run, ref.vent, dirfd, name, w->piece);
+	ref_put(&ref);
+	if (r == -ENOMEM || restore_stopped(run) < 0)
+		return r == -ENOMEM ? r : restore_stopped(run);
+	if (r == 0) {
+		RESTORE_COUNT(run, verified, 1);
+		return 0;
+	}
+	log_warn("%s: what was restored is not what the point holds: %s", path,
+		 r == -EUCLEAN ? "its content differs" : strerror(-r));
+	restore_error(run, r);
+	return 0;
+}
+
+static int verify_files(struct view_walk *w)
+{
+	struct spot *s = &w->spots[w->n - 1];
+	AUTO_BUF struct buf path = BUF_INIT;
+	struct restore *run = w->run;
+	AUTO_CLOSE int fd = -1;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < s->dir.n && r == 0; i++) {
+		const struct view_name *n = &s->dir.names[i];
+		const char *name = view_dir_name(&s->dir, n);
+
+		if (!S_ISREG(n->mode) || !has_bit(run, s->rank + i))
+			continue;
+		if (fd < 0)
+			fd = rdir_find(run, run->key.data, run->key.len);
+		r = name_path(run, name, &path);
+		if (r == 0)
+			r = verify_one(w, (char *)path.data, n->node, fd, name);
+		restore_tick(run, false);
+	}
+	return r;
+}
+
+static int verify_below(struct view_walk *w, const struct view_name *n)
+{
+	const char *name = view_dir_name(&w->spots[w->n - 1].dir, n);
+	struct restore *run = w->run;
+	int r;
+
+	tree_key_push(&run->key, name, n->len);
+	buf_put_u8(&run->path, '/');
+	buf_put(&run->path, name, (size_t)n->len + 1);
+	if (buf_error(&run->path) < 0 || buf_error(&run->key) < 0)
+		return -ENOMEM;
+	run->path.len--;
+	r = push(w, n->node);
+	return r < 0 ? r : verify_files(w);
+}
+
+static int verify_walk(struct view_walk *w)
+{
+	struct restore *run = w->run;
+	int r = verify_files(w);
+
+	while (r == 0 && w->n > 0) {
+		struct spot *s = &w->spots[w->n - 1];
+
+		run->key.len = s->key_len;
+		run->path.len = s->path_len;
+		run->path.data[run->path.len] = '\0';
+		while (s->next < s->dir.n &&
+		       (!S_ISDIR(s->dir.names[s->next].mode) ||
+			!has_bit(run, s->rank + s->next)))
+			s->next++;
+		if (s->next == s->dir.n) {
+			view_dir_release(&s->dir);
+			w->n--;
+			continue;
+		}
+		s->next++;
+		r = verify_below(w, &s->dir.names[s->next - 1]);
+	}
+	return r;
+}
+
+int restore_view_verify(struct restore *run)
+{
+	struct view_walk w = { .run = run };
+	struct view_attr a;
+	int r;
+
+	if (!run->written)
+		return 0;
+	w.piece = malloc(2 * (size_t)RESTORE_PIECE);
+	r = w.piece ? view_getattr(run->o->view, run->o->node, &a) : -ENOMEM;
+	if (r == 0 && S_ISDIR(a.st.st_mode)) {
+		r = push(&w, run->o->node);
+		if (r == 0)
+			r = verify_walk(&w);
+	} else if (r == 0 && S_ISREG(a.st.st_mode) && has_bit(run, 0)) {
+		const char *slash = strrchr(run->o->path, '/');
+
+		r = verify_one(&w, run->o->path, run->o->node, run->target,
+			       slash ? slash + 1 : run->o->path);
+	}
+	walk_release(&w);
+	return r;
+}

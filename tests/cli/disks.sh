@@ -1,0 +1,447 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# vmbackup backup --disk: every kind of source, holes and zeros, hints that may
+# and may not be followed, and sources that fail.
+. "$(dirname "$0")/../lib.sh"
+requires python3 qemu-img qemu-nbd truncate
+
+reader=$(find_program tests/disk_read)
+[ -n "$reader" ] || fail "tests/disk_read is not built"
+new_vault
+
+# field NAME: of the summary in $tmp/out.
+field() {
+	"$tests/json_field.py" "$1" <"$tmp/out"
+}
+
+# disk_field NAME FIELD: of one disk in it.
+disk_field() {
+	field disks | python3 -c '
+import json, sys
+print([d for d in json.load(sys.stdin) if d["name"] == sys.argv[1]][0]
+      [sys.argv[2]])' "$1" "$2"
+}
+
+# is POINT DISK IMAGE [DIGEST]: the point holds the image, and says so.
+is() {
+	expect 0 "$reader" "$vault" "$keyfile" "$1" "$2" "$tmp/restored"
+	prints " ${4:-right} "
+	[ "$(stat -c %s "$tmp/restored")" = "$(stat -c %s "$3")" ] ||
+		fail "$2 of $1: another size"
+	cmp "$tmp/restored" "$3" || fail "$2 of $1: other bytes"
+}
+
+points() {
+	vmb points --json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))'
+}
+
+# no_point CODE COMMAND...: it fails and the points are as before.
+no_point() {
+	local before
+	before=$(points)
+	expect "$@"
+	[ "$(points)" = "$before" ] || fail "a point of a failed backup"
+	[ -z "$(find "$TMPDIR" -maxdepth 1 -name 'vmbackup-*' -newer "$vault/config" -print)" ] ||
+		fail "something was left in $TMPDIR"
+}
+
+# Private directories of ours are looked for there.
+mkdir "$tmp/t"
+export TMPDIR=$tmp/t
+
+# paint FILE SIZE SEED: data, zeros and holes of many lengths and borders.
+paint() {
+	python3 - "$@" <<'PY'
+import os, random, sys
+path, size, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+r = random.Random(seed)
+f = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+os.ftruncate(f, size)
+for i in range(150):
+    n = r.choice([1, 512, 4096, 12288, 100000, 300000, 700000])
+    off = min(r.randrange(size) // 512 * 512, size - n)
+    os.pwrite(f, r.choice([r.randbytes(n), bytes(n), b"text" * n])[:n], off)
+# Every other block of two cells: more runs than one may have.
+for i in range(0, 128, 2):
+    os.pwrite(f, b"%4096d" % i, (10 << 20) + i * 4096)
+PY
+}
+
+raw=$tmp/raw
+paint "$raw" $((48 * 1024 * 1024 + 512 * 3)) 1
+
+# ---- raw files ----
+
+echo '<domain/>' >"$tmp/domain.xml"
+head -c 540672 /dev/urandom >"$tmp/nvram"
+mkdir "$tmp/files"
+echo hello >"$tmp/files/a"
+expect 0 vmb backup --vm web1 --disk vda="$raw" --disk vdb=raw:"$raw" \
+	--config "$tmp/domain.xml" --config "$tmp/nvram" "$tmp/files" --json
+[ "$(field files_new)" = 1 ] || fail "files_new"
+[ "$(disk_field vda size)" = "$(stat -c %s "$raw")" ] || fail "size"
+used=$(disk_field vda used)
+[ "$used" -le "$(du -B1 "$raw" | cut -f1)" ] || fail "used $used"
+[ "$(disk_field vdb used)" = "$used" ] || fail "used of vdb"
+is web1/latest vda "$raw"
+is web1/latest vdb "$raw"
+expect 0 vmb points --json
+prints '"disks":\[\{"name":"vda","size":50333184,"used":'"$used"
+prints '"config":\[\{"name":"domain.xml","size":10\},\{"name":"nvram","size":540672\}\]'
+expect 0 vmb points
+prints 'disk:vda disk:vdb'
+
+expect 0 vmb backup --vm web1 --disk vda="$raw" --disk vdb=raw:"$raw" \
+	--config "$tmp/domain.xml" --config "$tmp/nvram" "$tmp/files" \
+	--skip-if-unchanged
+prints 'nothing changed'
+printf x | dd of="$raw" bs=1 seek=12345678 conv=notrunc status=none
+expect 0 vmb backup --vm web1 --disk vda="$raw" --config "$tmp/domain.xml" \
+	--json --skip-if-unchanged
+[ "$(field skipped)" = false ] || fail "skipped a changed disk"
+[ "$(field data_added)" -le 262200 ] || fail "one byte: $(field data_added)"
+is web1/latest vda "$raw"
+expect 0 vmb backup --vm web1 --disk vda="$raw" --dry-run --json
+[ "$(disk_field vda used)" -ge "$used" ] || fail "allocated in a dry run"
+note "raw files"
+
+truncate -s 4096 "$tmp/empty4k"
+: >"$tmp/empty"
+expect 0 vmb backup --vm hole --disk a="$tmp/empty4k"
+is hole/latest a "$tmp/empty4k"
+expect 0 vmb backup --vm odd --disk a="$tmp/domain.xml"
+is odd/latest a "$tmp/domain.xml"
+no_point 1 vmb backup --vm hole --disk a="$tmp/empty"
+says 'disk a: .* is empty'
+no_point 1 vmb backup --vm hole --disk a="$tmp/none"
+says 'disk a: cannot open'
+no_point 1 vmb backup --vm hole --disk a="$tmp"
+says 'neither a file nor a block device'
+mkfifo "$tmp/fifo"
+no_point 1 vmb backup --vm hole --disk a="$tmp/fifo"
+no_point 1 vmb backup --vm hole --disk a="$raw" --config "$tmp/none"
+for bad in a =x a= ../x=x .a="$raw" "$(printf '%0201d' 1)=$raw"; do
+	no_point 2 vmb backup --vm hole --disk "$bad"
+done
+no_point 2 vmb backup --vm hole --disk a="$raw" --disk a="$raw"
+no_point 2 vmb backup --vm hole --config "$keyfile" --config "$keyfile"
+no_point 2 vmb backup --vm hole --disk a="$raw" --disk b="$raw" --map "$raw"
+no_point 2 vmb backup --vm hole --bitmap b "$tmp/files"
+no_point 2 vmb backup --vm hole --disk a="$raw" --exclude-disk 'a*'
+expect 0 vmb backup --vm sel --disk sda="$raw" --disk swap="$raw" \
+	--disk sdb="$raw" --include-disk 's*' --exclude-disk swap
+expect 0 vmb points --vm sel
+prints 'disk:sda disk:sdb$'
+note "names and choices"
+
+# ---- block devices ----
+
+if [ "$(id -u)" = 0 ] && losetup -f >/dev/null 2>&1; then
+	head -c 40960512 "$raw" >"$tmp/device"
+	loop=$(losetup -f --show -r -b 512 "$tmp/device")
+	cleanup_fn losetup -d "$loop"
+	expect 0 vmb backup --vm block --disk vda="$loop" --json
+	is block/latest vda "$tmp/device"
+	note "a block device"
+fi
+
+# ---- a large sparse disk ----
+
+if truncate -s 64T "$tmp/huge" 2>/dev/null; then
+	huge=$tmp/huge
+elif mkdir -p /dev/shm && huge=$(mktemp /dev/shm/vmbackup-huge-XXXXXX) &&
+	truncate -s 64T "$huge" 2>/dev/null; then
+	cleanup_fn rm -f "$huge"
+else
+	huge=
+fi
+if [ -n "$huge" ]; then
+	for at in 0 17 4095 33333 65535; do
+		head -c 3000000 "$raw" | dd of="$huge" bs=1M seek="${at}K" \
+			conv=notrunc status=none iflag=fullblock
+	done
+	expect 0 timeout 60 "$vmbackup" -r "$vault" --key-file "$keyfile" \
+		--cache-dir "$cache" backup --vm huge --disk a="$huge" --json
+	[ "$(disk_field a size)" = 70368744177664 ] || fail "64T"
+	expect 0 "$reader" "$vault" "$keyfile" huge/latest a "$huge.out"
+	prints right
+	for at in 0 17 4095 33333 65535; do
+		cmp -n 3000000 <(dd if="$huge" bs=1M skip="${at}K" count=3 \
+			status=none) <(dd if="$huge.out" bs=1M \
+			skip="${at}K" count=3 status=none) || fail "64T"
+	done
+	rm -f "$huge.out" "$huge"
+	note "64 TiB"
+fi
+
+# ---- images ----
+
+# images read in sectors
+truncate -s 48M "$raw"
+for format in qcow2 vpc vhdx vmdk; do
+	options=
+	[ $format != vpc ] || options=force_size=on
+	[ $format != vmdk ] || options=subformat=streamOptimized
+	qemu-img convert -O $format ${options:+-o "$options"} "$raw" \
+		"$tmp/i,$format=x"
+	expect 0 vmb backup --vm image --disk a="$tmp/i,$format=x" \
+		--disk b=$format:"$tmp/i,$format=x" --json
+	[ "$(disk_field a format)" = $format ] || fail "not seen: $format"
+	is image/latest a "$raw"
+	is image/latest b "$raw"
+done
+qemu-img convert -O vpc -o force_size=on,subformat=fixed "$raw" "$tmp/fixed"
+expect 0 vmb backup --vm image --disk a="$tmp/fixed" --json
+[ "$(disk_field a format)" = vpc ] || fail "not seen: a fixed vhd"
+is image/latest a "$raw"
+note "qcow2, vhd, vhdx, vmdk"
+
+# What a guest may write into its raw disk does not make us read other files.
+qemu-img create -q -f qcow2 -b "$raw" -F raw "$tmp/over"
+no_point 1 vmb backup --vm image --disk a="$tmp/over"
+says 'refers to other files'
+expect 0 vmb backup --vm image --disk a=qcow2:"$tmp/over"
+is image/latest a "$raw"
+expect 0 vmb backup --vm image --disk a=raw:"$tmp/over"
+is image/latest a "$tmp/over"
+cp "$tmp/i,qcow2=x" "$tmp/broken"
+dd if=/dev/urandom of="$tmp/broken" bs=1 seek=24 count=60 conv=notrunc \
+	status=none
+no_point 1 vmb backup --vm image --disk a=qcow2:"$tmp/broken"
+says 'qemu-nbd gave up'
+mkdir "$tmp/bin"
+no_point 1 env PATH="$tmp/bin" "$vmbackup" -r "$vault" --key-file "$keyfile" \
+	--cache-dir "$cache" backup --vm image --disk a="$tmp/i,qcow2=x"
+says 'qemu-utils'
+note "images that are not opened"
+
+# A qemu-nbd that dies: at once, and in the middle of reading.
+fake_nbd() {
+	cat >"$tmp/bin/qemu-nbd"
+	chmod +x "$tmp/bin/qemu-nbd"
+}
+with_fake() {
+	PATH=$tmp/bin:$PATH vmb "$@"
+}
+fake_nbd <<'SH'
+#!/bin/sh
+echo "qemu-nbd: nothing will come of this" >&2
+exit 1
+SH
+no_point 1 with_fake backup --vm image --disk a="$tmp/i,qcow2=x"
+says 'qemu-nbd gave up: nothing will come of this'
+if command -v nbdkit >/dev/null; then
+	# It serves the socket that it was given until a byte is read.
+	truncate -s 64M "$tmp/plain"
+	head -c 30000000 /dev/urandom >"$tmp/plain.data"
+	dd if="$tmp/plain.data" of="$tmp/plain" conv=notrunc status=none
+	fake_nbd <<SH
+#!/bin/sh
+me=\$\$
+exec nbdkit -f --exit-with-parent eval \
+	get_size='echo 67108864' can_multi_conn='exit 0' \
+	pread='[ \$4 -lt 20000000 ] || kill -KILL '\$me'
+		dd if="$tmp/plain" iflag=skip_bytes,count_bytes skip=\$4 count=\$3 status=none'
+SH
+	no_point 1 with_fake backup --vm image --disk a=qcow2:"$tmp/plain"
+	says 'disk a: cannot read .* at byte [0-9]+'
+	says 'qemu-nbd was killed by signal 9'
+	note "a killed qemu-nbd"
+fi
+
+# ---- NBD ----
+
+# serve NAME ARG...: qemu-nbd on a socket of that name.
+serve() {
+	local socket=$tmp/$1.sock pid
+	shift
+	qemu-nbd --persistent --shared 8 --read-only --socket "$socket" "$@" \
+		2>"$tmp/nbd.err" &
+	pid=$!
+	cleanup_fn end_process "$pid"
+	await 20 test -S "$socket" || fail "qemu-nbd: $(cat "$tmp/nbd.err")"
+	server=$pid
+}
+uri() {
+	echo "nbd+unix:///?socket=$tmp/$1.sock"
+}
+
+serve plain -f raw "$raw"
+expect 0 vmb backup --vm nbd --disk a="$(uri plain)" --json
+[ "$(disk_field a format)" = nbd ] || fail "format of an NBD disk"
+is nbd/latest a "$raw"
+kill "$server"
+await_end "$server" 20 || fail "qemu-nbd stays"
+no_point 1 vmb backup --vm nbd --disk a="$(uri plain)"
+says 'disk a: cannot connect'
+
+# A bitmap: made when the image is as in the point.
+qemu-img convert -O qcow2 "$raw" "$tmp/vm.qcow2"
+expect 0 vmb backup --vm vm --disk a="$tmp/vm.qcow2" --bitmap b0
+says 'bitmap'
+is vm/latest a "$raw"
+qemu-img bitmap --add -g 64k "$tmp/vm.qcow2" b0
+change() {
+	qemu-io -f qcow2 -c "write -P 77 $2 5000" "$1" >/dev/null
+	printf 'M%.0s' $(seq 5000) | dd of="$raw" bs=1 seek="$2" conv=notrunc \
+		status=none
+}
+change "$tmp/vm.qcow2" 20000000
+expect 0 vmb backup --vm vm --disk a="$tmp/vm.qcow2" --bitmap b0 --json
+[ "$(disk_field a read)" -le 524288 ] || fail "read $(disk_field a read)"
+[ "$(disk_field a reused)" -gt 10000000 ] || fail "reused"
+is vm/latest a "$raw" none
+serve dirty -f qcow2 -B b0 "$tmp/vm.qcow2"
+expect 0 vmb backup --vm vm --disk a="$(uri dirty)" --bitmap b0 --json
+[ "$(disk_field a read)" -le 524288 ] || fail "read $(disk_field a read)"
+is vm/latest a "$raw" none
+expect 0 vmb backup --vm vm --disk a="$(uri dirty)" --bitmap b0 --force
+is vm/latest a "$raw"
+expect 0 vmb backup --vm vm --disk a="$(uri dirty)" --bitmap lost --json
+says 'no usable bitmap .*lost'
+[ "$(disk_field a reused)" = 0 ] || fail "reused by a bitmap that is lost"
+is vm/latest a "$raw"
+# The hint is of no use where the machine's last point has no such disk.
+expect 0 vmb backup --vm vm --disk b="$(uri dirty)" --bitmap b0 --json
+says 'no parent point has it'
+[ "$(disk_field b reused)" = 0 ] || fail "reused from nowhere"
+is vm/latest b "$raw"
+kill "$server"
+await_end "$server" 20 || fail "qemu-nbd stays"
+expect 0 vmb backup --vm vm --disk a="$tmp/vm.qcow2" --bitmap lost
+says 'bitmap "lost".*all of it is read'
+is vm/latest a "$raw"
+note "bitmaps"
+
+# ---- maps ----
+
+size=$(stat -c %s "$raw")
+printf 'Q%.0s' $(seq 3000) | dd of="$raw" bs=1 seek=30000000 conv=notrunc \
+	status=none
+cat >"$tmp/map" <<EOT
+# what changed
+0 29884416 same
+
+29884416 0x80000 data
+30408704 $((size - 30408704)) same
+EOT
+cp "$raw" "$tmp/raw2"
+expect 0 vmb backup --vm vm --disk a="$raw" --map a="$tmp/map" --json
+[ "$(disk_field a read)" -le 524288 ] || fail "read $(disk_field a read)"
+is vm/latest a "$raw" none
+for bad in '0 10 same' '0 x same' "0 $size maybe" "1 $((size - 1)) same" \
+	"0 $((size + 1)) same" "0 $((size - 1)) same
+0 $size same" "0 $size"; do
+	printf '%s\n' "$bad" >"$tmp/bad"
+	expect 0 vmb backup --vm vm --disk a="$raw" --map "$tmp/bad" --json
+	says 'map .*all of the disk is read'
+	[ "$(disk_field a reused)" = 0 ] || fail "a bad map was followed"
+	is vm/latest a "$raw"
+done
+expect 0 vmb backup --vm vm --disk a="$raw" --map "$tmp/none"
+says 'map .*all of the disk is read'
+
+# Grown and shrunk: what lies in both is taken over.
+truncate -s $((size + 1000448)) "$raw"
+printf 'tail' | dd of="$raw" bs=1 seek=$((size + 700)) conv=notrunc status=none
+cat >"$tmp/map" <<EOT
+0 $size same
+$size 1000448 data
+EOT
+expect 0 vmb backup --vm vm --disk a="$raw" --map "$tmp/map" --json
+says 'had .* bytes in the parent'
+[ "$(disk_field a reused)" -gt 10000000 ] || fail "reused of a grown disk"
+is vm/latest a "$raw" none
+truncate -s 20000256 "$raw"
+echo "0 20000256 same" >"$tmp/map"
+expect 0 vmb backup --vm vm --disk a="$raw" --map "$tmp/map" --json
+[ "$(disk_field a reused)" -gt 1000000 ] || fail "reused of a shrunk disk"
+is vm/latest a "$raw" none
+note "maps"
+
+# ---- sources that fail ----
+
+if command -v nbdkit >/dev/null; then
+	head -c 33554432 /dev/urandom >"$tmp/noise"
+	nbdkit -f -U "$tmp/bad.sock" --filter=noextents eval \
+		get_size='echo 33554432' \
+		pread='[ $4 -lt 16777216 ] || { echo EIO failed >&2; exit 1; }
+			dd if='"$tmp/noise"' iflag=skip_bytes,count_bytes skip=$4 count=$3 status=none' \
+		2>"$tmp/nbd.err" &
+	cleanup_fn end_process $!
+	await 20 test -S "$tmp/bad.sock" || fail "nbdkit"
+	no_point 1 vmb backup --vm bad --disk good="$tmp/noise" \
+		--disk a="$(uri bad)"
+	says 'disk a: cannot read .* at byte 1[0-9]{7}: .*input/output error'
+	note "a read error in mid-disk"
+fi
+
+# The server of the first disk, when it is read, changes the source of the
+# second, which is open by then.
+if command -v nbdkit >/dev/null; then
+	cp "$tmp/noise" "$tmp/shrinks"
+	cp "$tmp/noise" "$tmp/written"
+	nbdkit -f -U "$tmp/acts.sock" eval get_size='echo 4096' \
+		pread='truncate -s 1M '"$tmp/shrinks"'; echo >>'"$tmp/touched"'
+			dd if=/dev/zero count=$3 iflag=count_bytes status=none' \
+		2>"$tmp/nbd.err" &
+	cleanup_fn end_process $!
+	await 20 test -S "$tmp/acts.sock" || fail "nbdkit"
+	no_point 1 vmb backup --vm bad --disk a="$(uri acts)" \
+		--disk b="$tmp/shrinks"
+	says 'disk b: .*(became shorter|changed) while it was read'
+	: >"$tmp/touched"
+	head -c 100000 "$tmp/noise" >"$tmp/touched"
+	expect 1 vmb backup --vm bad --disk a="$(uri acts)" \
+		--disk b="$tmp/touched"
+	says 'disk b: .*changed while it was read'
+	note "a source that shrinks"
+fi
+
+# The qemu-nbd that reads our image.
+find_child() {
+	local p
+	for p in /proc/[0-9]*; do
+		if grep -aq "file.filename=$tmp/vm.qcow2" \
+			"$p/cmdline" 2>/dev/null; then
+			echo "${p#/proc/}"
+			return
+		fi
+	done
+	return 1
+}
+
+# SIGINT ends it, and what it started; a later backup is whole.
+if command -v nbdkit >/dev/null; then
+	nbdkit -f -U "$tmp/slow.sock" --filter=noextents --filter=delay \
+		memory 64M delay-read=20 \
+		2>"$tmp/nbd.err" &
+	cleanup_fn end_process $!
+	await 20 test -S "$tmp/slow.sock" || fail "nbdkit"
+	# Not through a function: the process itself is what gets the signal.
+	slowly=("$vmbackup" -r "$vault" --key-file "$keyfile"
+		--cache-dir "$cache" backup --vm bad --disk a="$(uri slow)"
+		--disk b="$tmp/vm.qcow2")
+	before=$(points)
+	"${slowly[@]}" >"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+	await 20 compgen -G "$TMPDIR/vmbackup-*/nbd" || fail "no socket"
+	kill -TERM "$pid"
+	got=0
+	wait "$pid" || got=$?
+	[ "$got" = 130 ] || fail "exit code $got of an interrupted backup"
+	[ "$(points)" = "$before" ] || fail "a point of an interrupted backup"
+	! compgen -G "$TMPDIR/vmbackup-*/nbd" >/dev/null || fail "a socket"
+	# Killed outright, it leaves no server behind.
+	"${slowly[@]}" >"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+	await 20 compgen -G "$TMPDIR/vmbackup-*/nbd" || fail "no socket"
+	await 20 find_child || fail "no qemu-nbd"
+	child=$(find_child)
+	kill -KILL "$pid"
+	wait "$pid" || true
+	await_end "$child" 20 || fail "qemu-nbd outlives us"
+	note "interrupted and killed"
+fi
+
+expect 0 vmb check --read-data

@@ -1,0 +1,258 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# vmbackup restore of disks: to files, devices and images of other formats,
+# interrupted and gone on with, and onto what is there.
+. "$(dirname "$0")/../lib.sh"
+requires python3 truncate
+
+new_vault
+disk=$tmp/disk
+size=$((96 * 1024 * 1024 + 512 * 3))
+
+# field NAME: of the summary in $tmp/out.
+field() {
+	"$tests/json_field.py" "$1" <"$tmp/out"
+}
+
+allocated() {
+	du -B1 "$1" | cut -f1
+}
+
+# Data, zeros and holes of many lengths and borders.
+python3 - "$disk" $size <<'PY'
+import os, random, sys
+path, size = sys.argv[1], int(sys.argv[2])
+r = random.Random(3)
+f = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+os.ftruncate(f, size)
+for i in range(60):
+    n = r.choice([512, 4096, 12288, 100352, 300032, 700416])
+    off = r.randrange(size - n) // 512 * 512
+    os.pwrite(f, r.choice([r.randbytes(n), bytes(n), b"text" * (n // 4)]), off)
+os.pwrite(f, b"end", size - 3)
+PY
+echo '<domain/>' >"$tmp/domain.xml"
+expect 0 vmb backup --vm web1 --disk vda="$disk" --config "$tmp/domain.xml" \
+	--json
+used=$(field disks | python3 -c 'import json,sys; print(json.load(sys.stdin)[0]["used"])')
+place=web1/latest:disks/vda.raw
+
+# same FILE: it is the disk.
+same() {
+	[ "$(stat -c %s "$1")" = $size ] || fail "$1: another size"
+	cmp "$1" "$disk" || fail "$1: other bytes"
+}
+
+# ---- a new file ----
+
+expect 0 vmb restore "$place" --to "$tmp/a" --verify --json
+same "$tmp/a"
+[ "$(field bytes_written)" = "$used" ] || fail "bytes_written"
+[ "$(field bytes_verified)" = "$used" ] || fail "bytes_verified"
+[ "$(allocated "$tmp/a")" -le $((used + used / 8 + 1048576)) ] ||
+	fail "not sparse: $(allocated "$tmp/a") of $used"
+[ ! -e "$tmp/a.vmbackup-partial" ] || fail "the partial file stays"
+before=$(stat -c '%i %y' "$tmp/a")
+expect 1 vmb restore "$place" --to "$tmp/a"
+says 'it is there: say --delta'
+[ "$(stat -c '%i %y' "$tmp/a")" = "$before" ] || fail "it was written to"
+expect 1 vmb restore "$place" --to "$tmp/a" --overwrite never
+echo short >"$tmp/b"
+expect 0 vmb restore "$place" --to "$tmp/b" --overwrite always
+prints 'vda restored to'
+same "$tmp/b"
+expect 2 vmb restore "$place" --to "$tmp/c" --target "$tmp/x"
+expect 2 vmb restore "$place" --to "$tmp/c" --delete
+expect 2 vmb restore "$place" --to "$tmp/c" --format vmdk
+expect 2 vmb restore web1/latest --to "$tmp/c"
+expect 1 vmb restore web1/latest:disks/vdb.raw --to "$tmp/c"
+expect 2 vmb restore "$place" --to "$tmp"
+expect 1 vmb restore "$place" --to "$tmp/none/c"
+expect 2 vmb restore "$place" --to "$tmp/c" --dry-run
+[ ! -e "$tmp/c" ] || fail "something was made"
+note "a new file"
+
+# ---- onto a file that differs ----
+
+printf differs | dd of="$tmp/a" bs=1 seek=1000000 conv=notrunc status=none
+head -c 5000 /dev/urandom |
+	dd of="$tmp/a" bs=1 seek=90000000 conv=notrunc status=none
+cp "$tmp/a" "$tmp/a.was"
+expect 0 vmb restore "$place" --to "$tmp/a" --delta --dry-run --json
+prints '"dry_run":true'
+would=$(field bytes_written)/$(field bytes_zeroed)
+cmp "$tmp/a" "$tmp/a.was" || fail "a dry run wrote"
+expect 0 vmb restore "$place" --to "$tmp/a" --delta --json --verify
+[ "$(field bytes_written)/$(field bytes_zeroed)" = "$would" ] ||
+	fail "the dry run said $would"
+[ $(($(field bytes_written) + $(field bytes_zeroed))) -gt 0 ] ||
+	fail "nothing was written"
+[ "$(field bytes_written)" -le $((3 * 262144)) ] ||
+	fail "it wrote $(field bytes_written)"
+same "$tmp/a"
+expect 0 vmb restore "$place" --to "$tmp/a" --delta --json
+[ "$(field bytes_written)$(field bytes_zeroed)" = 00 ] || fail "again"
+truncate -s 1000000 "$tmp/a"
+expect 0 vmb restore "$place" --to "$tmp/a" --delta
+same "$tmp/a"
+truncate -s 200M "$tmp/a"
+expect 0 vmb restore "$place" --to "$tmp/a" --delta
+same "$tmp/a"
+head -c $size /dev/zero | tr '\0' x >"$tmp/full"
+expect 0 vmb restore "$place" --to "$tmp/full" --delta
+same "$tmp/full"
+[ "$(allocated "$tmp/full")" -lt $((size / 2)) ] || fail "zeros stay allocated"
+note "onto what is there"
+
+# ---- interrupted ----
+
+# A restore that fetches slowly: its pipe of progress is not read.
+python3 - "$tmp/big" <<'PY'
+import os, sys
+f = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR, 0o600)
+os.ftruncate(f, 1 << 30)
+for i in range(192):
+    os.pwrite(f, os.urandom(1 << 20), i * (5 << 20))
+PY
+expect 0 vmb backup --vm big --disk vda="$tmp/big" -q
+
+# stop_at SIGNAL COMMAND...: send it the signal when something was written.
+stop_at() {
+	python3 - "$@" <<'PY'
+import json, os, signal, subprocess, sys
+sig = getattr(signal, sys.argv[1])
+p = subprocess.Popen(sys.argv[2:], stdout=subprocess.PIPE)
+for line in p.stdout:
+    m = json.loads(line)
+    if m.get("message_type") == "status" and m.get("bytes_done", 0) > 0:
+        p.send_signal(sig)
+        break
+else:
+    sys.exit("it ended before it could be stopped")
+p.stdout.read()
+r = p.wait()
+print(r)
+PY
+}
+
+export VMBACKUP_PROGRESS_FPS=60
+for sig in SIGINT SIGKILL; do
+	rm -f "$tmp/r" "$tmp/r".*
+	got=$(stop_at $sig "$vmbackup" -r "$vault" --key-file "$keyfile" \
+		--cache-dir "$cache" restore big/latest:disks/vda.raw \
+		--to "$tmp/r" --threads 1 --json 2>"$tmp/err")
+	[ $sig != SIGINT ] || [ "$got" = 130 ] || fail "SIGINT: $got"
+	[ $sig != SIGKILL ] || [ "$got" = -9 ] || fail "SIGKILL: $got"
+	[ ! -e "$tmp/r" ] || fail "half a disk under its name"
+	[ -e "$tmp/r.vmbackup-partial" ] || fail "no partial file"
+	expect 0 vmb restore big/latest:disks/vda.raw --to "$tmp/r" --json
+	[ "$(field resumed)" = true ] ||
+		fail "not resumed: $(field resumed)"
+	[ "$(field bytes_unchanged)" -gt 0 ] || fail "nothing was kept"
+	[ "$(field bytes_written)" -lt $((192 << 20)) ] ||
+		fail "all was written again"
+	cmp "$tmp/r" "$tmp/big" || fail "$sig: other bytes"
+done
+rm -f "$tmp/big" "$tmp/r"
+# What an earlier run left is proved, not believed.
+head -c 3000000 /dev/urandom >"$tmp/p.vmbackup-partial"
+expect 0 vmb restore "$place" --to "$tmp/p"
+same "$tmp/p"
+mkfifo "$tmp/q.vmbackup-partial"
+expect 1 timeout 20 "$vmbackup" -r "$vault" --key-file "$keyfile" \
+	--cache-dir "$cache" restore "$place" --to "$tmp/q"
+ln -s "$tmp/p" "$tmp/s.vmbackup-partial"
+expect 1 vmb restore "$place" --to "$tmp/s"
+same "$tmp/p"
+note "interrupted"
+
+# ---- all of them ----
+
+expect 0 vmb backup --vm two --disk vda="$disk" --disk vdb="$tmp/domain.xml" \
+	--config "$tmp/domain.xml" --config "$keyfile" -q
+expect 0 vmb restore two/latest --disks-to "$tmp/all" --verify
+same "$tmp/all/vda.raw"
+cmp "$tmp/all/vdb.raw" "$tmp/domain.xml"
+cmp "$tmp/all/domain.xml" "$tmp/domain.xml"
+cmp "$tmp/all/key" "$keyfile"
+expect 1 vmb restore two/latest --disks-to "$tmp/all"
+expect 0 vmb restore two/latest --disks-to "$tmp/all" --delta
+expect 0 vmb restore two/latest --disks-to "$tmp/all" --overwrite always
+same "$tmp/all/vda.raw"
+expect 2 vmb restore two/latest:disks --disks-to "$tmp/all"
+note "all disks and config files"
+
+# ---- images ----
+
+if command -v qemu-img >/dev/null && command -v qemu-nbd >/dev/null; then
+	for format in qcow2 vhd; do
+		driver=${format/vhd/vpc}
+		expect 0 vmb restore "$place" --to "$tmp/i.$format" \
+			--format $format --verify --json
+		[ "$(field bytes_written)" = "$used" ] || fail "written"
+		qemu-img info -f $driver --output json "$tmp/i.$format" \
+			>"$tmp/info"
+		grep -q "\"virtual-size\": $size," "$tmp/info" ||
+			fail "$format: $(cat "$tmp/info")"
+		qemu-img compare -q -f $driver -F raw "$tmp/i.$format" \
+			"$disk" || fail "$format: it differs"
+		[ "$(allocated "$tmp/i.$format")" -lt $((size / 2)) ] ||
+			fail "$format: not sparse"
+		expect 1 vmb restore "$place" --to "$tmp/i.$format" \
+			--format $format
+		says 'it is there'
+		qemu-io -f $driver -c "write -P 7 1M 64k" \
+			-c "write -P 9 60M 64k" "$tmp/i.$format" >/dev/null
+		expect 0 vmb restore "$place" --to "$tmp/i.$format" \
+			--format $format --delta --verify --json
+		[ "$(field bytes_written)" -le 1048576 ] ||
+			fail "$format: wrote $(field bytes_written)"
+		qemu-img compare -q -f $driver -F raw "$tmp/i.$format" \
+			"$disk" || fail "$format: it differs after --delta"
+	done
+	qemu-img check -q -f qcow2 "$tmp/i.qcow2" || fail "qcow2 is damaged"
+	expect 1 env PATH=/nowhere "$vmbackup" -r "$vault" --key-file \
+		"$keyfile" --cache-dir "$cache" restore "$place" \
+		--to "$tmp/j" --format qcow2
+	says 'qemu-utils'
+	[ -z "$(find "$tmp" -name 'j*')" ] || fail "something was made"
+	note "images"
+fi
+
+# ---- devices ----
+
+if [ "$(id -u)" = 0 ] && losetup -f >/dev/null 2>&1; then
+	head -c 120M /dev/zero | tr '\0' y >"$tmp/device"
+	loop=$(losetup -f --show -b 512 "$tmp/device")
+	cleanup_fn losetup -d "$loop"
+	expect 0 vmb restore "$place" --to "$loop" --verify
+	cmp -n $size "$loop" "$disk" || fail "the device differs"
+	[ "$(tail -c +$((size + 1)) "$loop" | tr -d y | wc -c)" = 0 ] ||
+		fail "behind the disk something was written"
+	printf 1 | dd of="$loop" bs=1 seek=5000000 conv=notrunc,fsync \
+		status=none
+	expect 0 vmb restore "$place" --to "$loop" --delta --json
+	[ "$(field bytes_written)" -le 262144 ] || fail "--delta on a device"
+	cmp -n $size "$loop" "$disk" || fail "the device differs"
+	expect 2 vmb restore "$place" --to "$loop" --format qcow2
+
+	truncate -s 90M "$tmp/small"
+	small=$(losetup -f --show "$tmp/small")
+	cleanup_fn losetup -d "$small"
+	expect 15 vmb restore "$place" --to "$small"
+	says 'choose a device that is not smaller'
+	[ "$(tr -d '\0' <"$tmp/small" | wc -c)" = 0 ] || fail "it was written"
+	if command -v mkfs.ext4 >/dev/null; then
+		truncate -s 100M "$tmp/fs"
+		mkfs.ext4 -q -F "$tmp/fs"
+		used_loop=$(losetup -f --show "$tmp/fs")
+		cleanup_fn losetup -d "$used_loop"
+		mkdir "$tmp/mnt"
+		mount "$used_loop" "$tmp/mnt"
+		mounts+=("$tmp/mnt")
+		expect 1 vmb restore "$place" --to "$used_loop"
+		says 'mounted'
+		expect 1 vmb restore "$place" --to "$used_loop" --delta
+	fi
+	note "devices"
+fi

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The ISO 9660 reader against the tree that genisoimage and xorriso were given:
+# Rock Ridge with all kinds of inodes and relocated directories, Joliet, plain
+# names. Needs genisoimage and xorriso; devices only where root makes them.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+requires genisoimage xorriso python3
+
+dump=$(find_program tests/guest/dump)
+[ -n "$dump" ] || fail "tests/guest/dump is not built"
+tree=$tests/guest/plain_tree.py
+image=$tmp/image
+
+# compare DIR OPTION...
+compare() {
+	local dir=$1
+	shift
+	"$tests/reader/manifest.py" "$dir" >"$tmp/want"
+	expect 0 "$dump" iso9660 "$image"
+	mv "$tmp/out" "$tmp/got"
+	expect 0 "$tests/guest/plain_same.py" "$tmp/want" "$tmp/got" "$@"
+	note "$(head -n 1 "$tmp/out")"
+}
+
+many=400
+[ -z "${SOAK:-}" ] || many=2000
+expect 0 "$tree" make "$tmp/plain" 2048 --many $many
+cp -a "$tmp/plain" "$tmp/kinds"
+mkdir "$tmp/kinds/kinds"
+cd "$tmp/kinds/kinds"
+ln -s ../names up
+ln -s /etc/passwd absolute
+ln -s / root
+ln -s . dot
+ln -s a/./b/../c//d mixed
+ln -s "$(printf 'component-%d/' {1..15})end" long
+echo linked >one
+ln one two
+ln one ../names/three
+chmod 4755 one
+mkfifo fifo
+if [ "$(id -u)" = 0 ]; then
+	mknod null c 1 3
+	mknod big b 259 70000
+	chown 1000:70000 one
+fi
+touch -h -d @1600000000 -- * ../names .
+# xorriso can name more than genisoimage, which writes components over 248
+# bytes and targets of some hundred bytes wrongly.
+cd "$tmp"
+
+expect 0 genisoimage -quiet -R -o "$image" kinds
+# Where the deep ones lie is a directory of the image's own.
+compare "$tmp/kinds" --modes --skip ./rr_moved
+rm "$image"
+ln -s "$(printf 'x%.0s' {1..250})/$(printf 'y%.0s' {1..255})" kinds/kinds/wide
+ln -s "$(printf 'component-%d/' {1..70})end" kinds/kinds/longer
+touch -h -d @1600000000 kinds/kinds/wide kinds/kinds/longer kinds/kinds
+expect 0 xorriso -as mkisofs -quiet -R -o "$image" kinds
+compare "$tmp/kinds" --modes
+rm "$image"
+expect 0 xorriso -as mkisofs -quiet -J -joliet-long -o "$image" plain
+compare "$tmp/plain"
+rm "$image"
+
+mkdir -p "$tmp/upper/SUB/A.B"
+for i in {1..40}; do
+	echo "$i" >"$tmp/upper/SUB/FILE$i.TXT"
+	echo "$i" >"$tmp/upper/SUB/A.B/NOEXT$i"
+done
+find "$tmp/upper" -exec touch -d @1600000000 {} +
+expect 0 genisoimage -quiet -relaxed-filenames -o "$image" upper
+compare "$tmp/upper" --skip ./SUB/A.B --skip ./SUB/A_B

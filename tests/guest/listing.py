@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""
+listing.py [--all] DIR: a line an entry, as tests/reader/manifest.py has them
+and tests/guest/dump prints them of an image; large files read in pieces.
+--all adds owner, ctime, links and length of every kind, device, and all
+attributes.
+"""
+import hashlib
+import os
+import stat
+import sys
+
+ALL = "--all" in sys.argv
+PIECE = 1 << 20
+
+
+def content(path):
+    sha, size, hole = hashlib.sha256(), 0, 0
+    with open(path, "rb", buffering=0) as f:
+        # First: pages that were read make data of what is preallocated.
+        if os.fstat(f.fileno()).st_size:
+            hole = f.seek(0, os.SEEK_HOLE)
+            f.seek(0)
+        while True:
+            data = f.read(PIECE)
+            if not data:
+                break
+            sha.update(data)
+            size += len(data)
+    return "size=%d sha256=%s hole=%d" % (size, sha.hexdigest(), hole)
+
+
+def describe(path, first):
+    st = os.lstat(path)
+    kind = stat.S_IFMT(st.st_mode)
+    out = ["%06o" % st.st_mode, "mtime=%d" % st.st_mtime_ns]
+    if kind != stat.S_IFDIR:
+        out.append("nlink=%d" % st.st_nlink)
+        # (A subvolume of btrfs has a device number and inodes of its own.)
+        out.append("first=%s" % ascii(first.setdefault(
+            (st.st_dev, st.st_ino), path)))
+    if kind == stat.S_IFREG:
+        out.append(content(path))
+    elif kind == stat.S_IFLNK:
+        out.append("target=%s" % ascii(os.readlink(path)))
+    if ALL:
+        out.append("uid=%d gid=%d ctime=%d links=%d" % (
+            st.st_uid, st.st_gid, st.st_ctime_ns, st.st_nlink))
+        if kind in (stat.S_IFCHR, stat.S_IFBLK):
+            out.append("rdev=%d:%d" % (os.major(st.st_rdev),
+                                       os.minor(st.st_rdev)))
+        else:
+            out.append("length=%d" % st.st_size)
+    names = os.listxattr(path, follow_symlinks=False)
+    for name in sorted(names, key=os.fsencode):
+        if ALL or name.startswith("user."):
+            out.append("%s=%s" % (ascii(name) if ALL else name, os.getxattr(
+                path, name, follow_symlinks=False).hex()))
+    return " ".join(out)
+
+
+def main():
+    os.chdir(sys.argv[-1])
+    first = {}
+    paths = [b"."]
+    for folder, names, leaves in os.walk(b"."):
+        paths += [folder + b"/" + n for n in names + leaves]
+    for path in sorted(paths):
+        print(ascii(os.fsdecode(path)), describe(os.fsdecode(path), first))
+
+
+main()

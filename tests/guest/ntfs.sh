@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# NTFS: images made by mkntfs and filled through ntfs-3g; what our reader
+# finds is what ntfs-3g's own mount shows.
+. "$(dirname "$0")/../lib.sh"
+requires root fuse mkntfs ntfs-3g python3
+dump=$(find_program tests/guest/dump)
+[ -n "$dump" ] || { note "tests/guest/dump is not built"; exit 99; }
+guest=$tests/guest
+mnt=$tmp/mnt
+mkdir "$mnt"
+
+# new_image NAME SIZE [OPTION...]: an empty filesystem in $tmp/NAME
+new_image() {
+	local image=$tmp/$1
+	truncate -s "$2" "$image"
+	shift 2
+	mkntfs -F -Q -q -L 'Größe' "$@" "$image" >"$tmp/mkntfs" 2>&1 ||
+		{ cat "$tmp/mkntfs" >&2; fail "mkntfs"; }
+}
+
+mount_image() {
+	is_mounted "$mnt" || mounts+=("$mnt")
+	expect 0 ntfs-3g -o "streams_interface=xattr,compression${2:+,$2}" \
+		"$tmp/$1" "$mnt"
+}
+
+# It writes the rest after umount(8) has returned.
+umount_image() {
+	local pids pid
+	pids=$(pgrep -f -x "ntfs-3g .* $tmp/$1 $mnt") || true
+	umount "$mnt"
+	for pid in $pids; do
+		await_end "$pid" 30 || fail "ntfs-3g does not end"
+	done
+}
+
+# What is not comparable: FUSE knows no holes; ntfs-3g puts its mount point
+# before absolute targets, and its times before 1970 lack the fraction.
+comparable() {
+	sed -e 's/ hole=[0-9]*//' -e "s#target='$mnt/#target='/#" \
+		-e "/^'.\/times\/1[69]/d"
+}
+
+same_as_mount() {
+	mount_image "$1" ro
+	"$guest/listing.py" "$mnt" | comparable >"$tmp/theirs"
+	umount_image "$1"
+	expect 0 "$dump" ntfs "$tmp/$1"
+	comparable <"$tmp/out" >"$tmp/ours"
+	[ "$(wc -l <"$tmp/ours")" -ge "$2" ] ||
+		fail "$1: only $(wc -l <"$tmp/ours") entries"
+	diff "$tmp/theirs" "$tmp/ours" | cut -c 1-300 >&2 ||
+		fail "$1: not as ntfs-3g has it"
+}
+
+# ---- clusters of 4 KiB, all sorts of files ----
+
+new_image main 600M
+mount_image main
+mkdir "$mnt/portable"
+"$guest/populate.py" "$mnt/portable" --small --only-portable \
+	2>"$tmp/left-out" || { cat "$tmp/left-out" >&2; fail "populate.py"; }
+"$guest/ntfs_tree.py" make "$mnt"
+umount_image main
+same_as_mount main 3500
+expect 0 "$dump" ntfs "$tmp/main"
+prints "^'./sparse' .* hole=0$"
+prints "^'./compressed/sparse' .* hole=0$"
+prints "^'./reparse/j1' .* target='/special/sub/Deep Dir'"
+prints "^'./times/1601' .* mtime=-11644473599999999900 "
+prints "^'./times/1900' .* mtime=-2208988799999998800 "
+prints "^'./times/1969' .* mtime=-100 "
+expect 0 "$dump" --threads 8 ntfs "$tmp/main"
+
+# ---- clusters of 512 bytes, of 64 KiB; records of 4 KiB ----
+
+for options in '-c 512' '-c 65536' '-s 4096 -c 4096'; do
+	# shellcheck disable=SC2086
+	new_image other 100M $options
+	mount_image other
+	"$guest/ntfs_tree.py" make "$mnt"
+	umount_image other
+	same_as_mount other 1000
+	rm "$tmp/other"
+done
+
+# ---- what cannot be read says so, and hurts nothing else ----
+
+new_image odd 20M
+mount_image odd special_files=wsl
+"$guest/ntfs_tree.py" odd "$mnt"
+umount_image odd special_files=wsl
+"$guest/ntfs_tree.py" patch "$tmp/odd" efs=efs stale=stale
+expect 1 "$dump" ntfs "$tmp/odd"
+says 'compressed by Windows \(CompactOS\)'
+says 'deduplicated by Windows Server'
+says 'encrypted by Windows \(EFS\)'
+says 'tag 0x80001234'
+says 'not its file any more'
+says 'log-not-replayed: Windows was hibernated'
+prints "^'./fine' 100777 .* size=5 .* user.kept=6b657074"
+prints "^'./cloud' 100777 .* size=7000 "
+prints "^'./wsl/socket' 140777 "
+prints "^'./wsl/fifo' 010777 "
+prints "^'./wsl/link' 120777 .* target='../fine'"
+expect 1 "$dump" --all ntfs "$tmp/odd"
+prints "^'./wsl/null' 020777 .*rdev=1:3"
+prints "^'./wsl/block' 060777 .*rdev=7:300"
+if grep -E "^'./(wof|dedup|efs|unknown|stale)' .*sha256" "$tmp/out"; then
+	fail "something was read of what cannot be"
+fi
+
+new_image state 20M
+expect 0 "$dump" ntfs "$tmp/state"
+! grep -q replayed "$tmp/err" || fail "a new filesystem is not clean"
+cp "$tmp/state" "$tmp/dirty"
+"$guest/ntfs_tree.py" patch "$tmp/dirty" dirty
+expect 0 "$dump" ntfs "$tmp/dirty"
+says 'log-not-replayed: The filesystem is marked dirty'
+"$guest/ntfs_tree.py" patch "$tmp/state" log
+expect 0 "$dump" ntfs "$tmp/state"
+says 'log-not-replayed: The filesystem was in use'

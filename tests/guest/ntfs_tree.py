@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""
+ntfs_tree.py make DIR            what only NTFS has, into a mount by ntfs-3g
+                                 (-o streams_interface=xattr,compression)
+ntfs_tree.py odd DIR             what ntfs-3g shows other than we do (-o
+                                 special_files=wsl too)
+ntfs_tree.py patch IMAGE WHAT..  change an image as Windows would: efs=NAME
+                                 (encrypted), stale=NAME (its record used anew),
+                                 dirty (the flag of $Volume), log ($LogFile in
+                                 use)
+"""
+import os
+import random
+import socket
+import struct
+import sys
+
+ATTRIB = "system.ntfs_attrib_be"
+REPARSE = "system.ntfs_reparse_data"
+NS = 10**9
+TIMES = (("1601", -11644473600 * NS + 100), ("1900", -2208988800 * NS + 1200),
+         ("1969", -100), ("epoch", 0), ("2038", 2**31 * NS + 100),
+         ("2400", 13569465600 * NS + 999999900))
+
+
+def write(path, data):
+    with open(path, "wb") as f:
+        f.write(data)
+
+
+def reparse(path, tag, data, folder=False):
+    if folder:
+        os.mkdir(path)
+    elif not os.path.exists(path):
+        write(path, b"")
+    os.setxattr(path, REPARSE, struct.pack("<IHH", tag, len(data), 0) + data)
+
+
+def junction(path, target):
+    t = target.encode("utf-16le")
+    reparse(path, 0xa0000003, struct.pack(
+        "<HHHH", 0, len(t), len(t) + 2, 0) + t + bytes(4), True)
+
+
+def symlink(path, target, relative, folder=False):
+    t = target.encode("utf-16le")
+    reparse(path, 0xa000000c, struct.pack(
+        "<HHHHI", 0, len(t), len(t), len(t), relative) + t + t, folder)
+
+
+def streams(rng):
+    os.makedirs("streams/dir")
+    write("streams/file", b"unnamed")
+    os.setxattr("streams/dir", "user.on dir", b"d")
+    for name, value in (("Zone.Identifier", b"[ZoneTransfer]\r\nZoneId=3\r\n"),
+                        ("größe€😀", b"x" * 3000), ("empty", b""),
+                        ("long", rng.randbytes(60000))):
+        os.setxattr("streams/file", "user." + name, value)
+    for i in range(100):
+        os.setxattr("streams/file", "user.s%03d" % i, b"%d" % i * 20)
+
+
+def compressed(rng):
+    words = [rng.randbytes(rng.randint(2, 9)).hex().encode()
+             for _ in range(500)]
+    text = b" ".join(rng.choices(words, k=80000))
+    os.mkdir("compressed")
+    os.setxattr("compressed", ATTRIB, struct.pack(">I", 0x800))
+    for n in (0, 1, 100, 700, 4095, 4096, 4097, 65535, 65536, 65537, 131072,
+              200001, len(text)):
+        write("compressed/text-%d" % n, text[:n])
+        write("compressed/random-%d" % n, rng.randbytes(n))
+        write("compressed/zeros-%d" % n, bytes(n))
+    write("compressed/mixed", b"".join(rng.choice(
+        (text[:70000], rng.randbytes(50000), bytes(90000)))
+        for _ in range(40)))
+    with open("compressed/sparse", "wb") as f:
+        f.seek(1 << 20)
+        f.write(text[:100000])
+        f.seek(3 << 20)
+        f.write(b"end")
+        f.truncate(5 << 20)
+    write("compressed/rewritten", text[:500000])
+    with open("compressed/rewritten", "r+b") as f:
+        for _ in range(30):
+            f.seek(rng.randrange(400000))
+            f.write(rng.choice((text[:9000], rng.randbytes(9000))))
+        f.truncate(300001)
+
+
+def special():
+    os.makedirs("special/sub/Deep Dir")
+    write("special/target", b"t")
+    write("special/sub/Deep Dir/file", b"f")
+    os.mkfifo("special/fifo")
+    os.mknod("special/null", 0o20666, os.makedev(1, 3))
+    os.mknod("special/block", 0o60666, os.makedev(7, 300))
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind("special/socket")
+    os.symlink("target", "special/link")
+    os.symlink("/absolute/ümlaut", "special/absolute")
+    os.symlink("t" * 1000, "special/long")
+    os.link("special/target", "special/hard")
+    os.mkdir("reparse")
+    write("reparse/target", b"")
+    for i, target in enumerate((
+            "C:\\special\\sub", "C:\\SPECIAL\\SUB\\deep dir",
+            "D:\\nothing\\here", "c:\\special\\sub\\",
+            "Volume{01234567-0000-0000-0000-000000000000}\\")):
+        junction("reparse/j%d" % i, "\\??\\" + target)
+    for i, (target, relative, folder) in enumerate((
+            ("..\\special\\target", 1, False), ("target", 1, False),
+            ("\\??\\C:\\Special\\Target", 0, False),
+            ("\\special\\sub\\deep dir\\FILE", 1, False),
+            ("..\\special\\sub", 1, True))):
+        symlink("reparse/s%d" % i, target, relative, folder)
+    reparse("reparse/wsl", 0xa000001d,
+            struct.pack("<I", 2) + "../special/tärget".encode())
+
+
+def names(rng):
+    os.mkdir("names")
+    for n in ("UPPER", "upper", "Upper", "ß", "ẞ", "日本語", "😀", "a" * 255,
+              "trailing.", "space ", "é", "e\u0301", "CON", "a:b", "*?"):
+        write("names/" + n, n.encode())
+    # A deep index with blocks that are free again.
+    os.mkdir("large")
+    for i in range(3000):
+        write("large/%04d-" % i + "ж" * (i % 60), b"")
+    for i in range(0, 2500):
+        if i % 3 == 0 or 500 < i < 1500:
+            os.unlink("large/%04d-" % i + "ж" * (i % 60))
+
+
+def extents(rng):
+    with open("sparse", "wb") as f:
+        f.truncate(32 << 20)
+        f.seek(12345678)
+        f.write(b"x" * 5)
+        f.seek((32 << 20) - 3)
+        f.write(b"end")
+    with open("fragmented-1", "wb") as a, open("fragmented-2", "wb") as b:
+        for i in range(1500):
+            for f in (a, b):
+                f.write(rng.randbytes(4096))
+                f.flush()
+    write("grown", b"")
+    os.truncate("grown", 1 << 20)
+
+
+def make(top):
+    rng = random.Random(20261123)
+    os.chdir(top)
+    streams(rng)
+    compressed(rng)
+    special()
+    names(rng)
+    extents(rng)
+    os.mkdir("times")
+    for name, when in TIMES:
+        write("times/" + name, b"")
+        os.utime("times/" + name, ns=(when, when))
+
+
+def odd(top):
+    os.chdir(top)
+    for name, tag in (("wof", 0x80000017), ("dedup", 0x80000013),
+                      ("cloud", 0x9000301a), ("unknown", 0x80001234)):
+        write(name, b"content" * 1000)
+        reparse(name, tag, bytes(16))
+    write("efs", b"secret" * 2000)
+    write("stale", b"")
+    # The mount has special_files=wsl.
+    os.mkdir("wsl")
+    os.mkfifo("wsl/fifo")
+    os.mknod("wsl/null", 0o20666, os.makedev(1, 3))
+    os.mknod("wsl/block", 0o60666, os.makedev(7, 300))
+    os.symlink("../fine", "wsl/link")
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind("wsl/socket")
+    write("fine", b"fine\n")
+    os.setxattr("fine", "user.kept", b"kept")
+    write("hiberfil.sys", b"hibr" + bytes(5000))
+
+
+# ---- the image ----
+
+def attributes(data, at):
+    """(type, offset) of each attribute of the record at."""
+    off = at + struct.unpack_from("<H", data, at + 20)[0]
+    while True:
+        kind, length = struct.unpack_from("<II", data, off)
+        if kind == 0xffffffff or not length:
+            return
+        yield kind, off
+        off += length
+
+
+def value(data, off):
+    return off + struct.unpack_from("<H", data, off + 20)[0]
+
+
+def mft(data):
+    cluster = struct.unpack_from("<H", data, 11)[0] * data[13]
+    return cluster, struct.unpack_from("<Q", data, 48)[0] * cluster
+
+
+def find(data, name):
+    want = name.encode("utf-16le")
+    _, at = mft(data)
+    while True:
+        if data[at:at + 4] == b"FILE":
+            for kind, off in attributes(data, at):
+                v = value(data, off) + 64
+                if kind == 0x30 and data[v] == len(name) and \
+                        data[v + 2:v + 2 + len(want)] == want:
+                    return at
+        at += 1024
+
+
+def alter(data, off, form, change):
+    struct.pack_into(form, data, off,
+                     change(struct.unpack_from(form, data, off)[0]))
+
+
+def encrypt(data, at):
+    for kind, off in attributes(data, at):
+        if kind == 0x10:
+            alter(data, value(data, off) + 32, "<I", lambda v: v | 0x4000)
+        elif kind == 0x80:
+            alter(data, off + 12, "<H", lambda v: v | 0x4000)
+
+
+def start_log(data):
+    """A restart page that says that somebody is at work."""
+    cluster, at = mft(data)
+    for kind, off in attributes(data, at + 2 * 1024):
+        if kind == 0x80:
+            run = off + struct.unpack_from("<H", data, off + 32)[0]
+            n, m = data[run] & 15, data[run] >> 4
+            lcn = int.from_bytes(data[run + 1 + n:run + 1 + n + m], "little")
+    page = bytearray(4096)
+    page[0:4] = b"RSTR"
+    struct.pack_into("<HH", page, 4, 30, 9)
+    struct.pack_into("<IIHHH", page, 16, 4096, 4096, 48, 1, 1)
+    struct.pack_into("<QHHHH", page, 48, 1000, 1, 0xffff, 0, 0)
+    data[lcn * cluster:lcn * cluster + 4096] = page
+
+
+def patch(image, *what):
+    with open(image, "rb") as f:
+        data = bytearray(f.read())
+    for word in what:
+        verb, _, name = word.partition("=")
+        if verb == "efs":
+            encrypt(data, find(data, name))
+        elif verb == "stale":
+            alter(data, find(data, name) + 16, "<H", lambda v: v + 1)
+        elif verb == "dirty":
+            for kind, off in attributes(data, mft(data)[1] + 3 * 1024):
+                if kind == 0x70:
+                    alter(data, value(data, off) + 10, "<H", lambda v: v | 1)
+        elif verb == "log":
+            start_log(data)
+        else:
+            sys.exit("what is " + word)
+    with open(image, "wb") as f:
+        f.write(data)
+
+
+{"make": make, "odd": odd, "patch": patch}[sys.argv[1]](*sys.argv[2:])

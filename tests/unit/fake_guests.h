@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Volumes and a guest filesystem of no format at all, in the place of
+ * volumes_find() and guest_*(): a program that is linked with this has not the
+ * real ones. The volumes are slices of a point's first disk:
+ *
+ *     vda1   good     vda2   marked     vda3   does not open, for ever
+ *     vda4   has a reason (swap)        vda5   fails to open when told to
+ *     vda1.raw   good: a name that is also another's
+ *
+ * A filesystem, by inode:
+ *
+ *     2 /: attrs(8) bad(5) dangling(6) dir(4) dev(9) file(3) hard(3)
+ *          link(7) notype(10)
+ *     4 dir: 00000 ... 02999, inodes 1000...
+ */
+#ifndef TESTS_UNIT_FAKE_GUESTS_H
+#define TESTS_UNIT_FAKE_GUESTS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define FAKE_VOLUME (1u << 20) /* bytes of each */
+#define FAKE_MANY 3000
+
+struct fake {
+	atomic_uint finds, opens, closes;
+	atomic_uint open, most; /* now; at once so far */
+	atomic_int fail_find, fail_open; /* errno of vda5; 0: it opens */
+	atomic_uint extra; /* further volumes: x0, x1... */
+	atomic_bool hold; /* opens wait until it is false */
+	atomic_size_t keys; /* that came with the last find */
+};
+extern struct fake fake;
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The guards and caches before the readers, over a reader made of nothing. */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "fs/guest/guest_internal.h"
+#include "fs/guest/map.h"
+
+#define ROOT 2
+#define COUNT 3000
+
+static unsigned int readdirs, files, bad_mode;
+
+static int f_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
+{
+	(void)g;
+	out->mode = bad_mode	   ? 0644
+		    : node == ROOT ? S_IFDIR | 0755
+				   : S_IFREG | 0644;
+	out->size = 6;
+	return 0;
+}
+
+static int f_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
+		     guest_dir_fn *fn, void *arg)
+{
+	static const char *const bad[] = { "", ".", "..", "a/b" };
+	char name[32];
+	uint64_t i;
+	int r = 0;
+
+	(void)g;
+	if (dir != ROOT)
+		return -ENOTDIR;
+	readdirs++;
+	for (i = cookie; i < ARRAY_SIZE(bad) && !cookie && r == 0; i++)
+		r = fn(arg, bad[i], strlen(bad[i]), 5, DT_REG, 1);
+	if (!cookie && r == 0)
+		r = fn(arg, "nul\0nul", 7, 5, DT_REG, 1);
+	if (!cookie && r == 0)
+		r = fn(arg, "no-node", 7, 0, DT_REG, 1);
+	for (i = cookie; i < COUNT && r == 0; i++) {
+		snprintf(name, sizeof(name), "file-%u", (unsigned int)i);
+		r = fn(arg, name, strlen(name), 100 + i, DT_REG, i + 1);
+	}
+	return r;
+}
+
+static int f_readlink(struct guest *g, uint64_t node, struct buf *out)
+{
+	(void)g;
+	buf_put(out, node == 3 ? "a\0b" : "abc", 3);
+	return 0;
+}
+
+static int f_file(struct guest *g, uint64_t node, struct guest_file **out)
+{
+	(void)g;
+	if (node == ROOT)
+		return -EINVAL;
+	files++;
+	return map_memory_file("abcdef", 6, 6, out);
+}
+
+static int f_xattrs(struct guest *g, uint64_t node, guest_xattr_fn *fn,
+		    void *arg)
+{
+	static char big[GUEST_XATTR_MAX + 1];
+	int r = 0;
+
+	(void)g;
+	if (node == ROOT)
+		return 0;
+	r |= fn(arg, "user.b", "second", 6);
+	r |= fn(arg, "user.a", NULL, 0);
+	r |= fn(arg, "user.b", "again", 5);
+	r |= fn(arg, "", "x", 1);
+	r |= fn(arg, "user.big", big, sizeof(big));
+	return r;
+}
+
+static const struct guest_ops fake = {
+	.name = "fake",
+	.getattr = f_getattr,
+	.readdir = f_readdir,
+	.readlink = f_readlink,
+	.file = f_file,
+	.xattrs = f_xattrs,
+};
+
+static struct guest_common common;
+static struct guest guest = { .ops = &fake, .root = ROOT, .common = &common };
+
+static int setup(void **state)
+{
+	(void)state;
+	lru_init(&common.files, &guest_file_lru, 10, 1 << 20);
+	lru_init(&common.dirs, &guest_dir_lru, 10, 1 << 20);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	lru_release(&common.files);
+	lru_release(&common.dirs);
+	return 0;
+}
+
+static int count(void *arg, const char *name, size_t len, uint64_t node,
+		 unsigned int type, uint64_t cookie)
+{
+	(void)type, (void)cookie;
+	assert_true(entry_name_ok(name, len) && node != 0);
+	return ++*(unsigned int *)arg == 5 ? 7 : 0;
+}
+
+static void test_directories(void **state)
+{
+	uint64_t node;
+	unsigned int n = 10, i;
+	char name[300];
+
+	(void)state;
+	assert_int_equal(guest_readdir(&guest, ROOT, 0, count, &n), 0);
+	assert_int_equal(n, 10 + COUNT); /* the bad ones are passed over */
+	n = 0;
+	assert_int_equal(guest_readdir(&guest, ROOT, 10, count, &n), 7);
+	readdirs = 0;
+	for (i = 0; i < COUNT; i++) {
+		snprintf(name, sizeof(name), "file-%u", i);
+		assert_int_equal(guest_lookup(&guest, ROOT, name, &node), 0);
+		assert_int_equal(node, 100 + i);
+	}
+	assert_int_equal(guest_lookup(&guest, ROOT, "none", &node), -ENOENT);
+	assert_int_equal(guest_lookup(&guest, ROOT, "a/b", &node), -ENOENT);
+	assert_int_equal(guest_lookup(&guest, ROOT, "no-node", &node), -ENOENT);
+	assert_int_equal(readdirs, 1);
+	assert_int_equal(guest_lookup(&guest, 9, "x", &node), -ENOTDIR);
+	memset(name, 'n', 256);
+	name[256] = '\0';
+	assert_int_equal(guest_lookup(&guest, ROOT, name, &node),
+			 -ENAMETOOLONG);
+}
+
+static void test_files(void **state)
+{
+	char out[8];
+	uint64_t at;
+	size_t n;
+
+	(void)state;
+	files = 0;
+	assert_int_equal(guest_read(&guest, 100, 2, out, 8, &n), 0);
+	assert_int_equal(n, 4);
+	assert_memory_equal(out, "cdef", 4);
+	assert_int_equal(guest_read(&guest, 100, 6, out, 8, &n), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(guest_seek(&guest, 100, 0, true, &at), 0);
+	assert_int_equal(at, 6);
+	assert_int_equal(guest_seek(&guest, 100, 6, false, &at), -ENXIO);
+	assert_int_equal(files, 1);
+	assert_int_equal(guest_read(&guest, ROOT, 0, out, 8, &n), -EINVAL);
+	assert_int_equal(guest_read(&guest, 0, 0, out, 8, &n), -ENOENT);
+	for (at = 0; at < 50; at++)
+		assert_int_equal(guest_read(&guest, 200 + at, 0, out, 1, &n),
+				 0);
+	assert_in_range(common.files.count, 1, 10);
+	assert_int_equal(guest_read(&guest, 249, 0, out, 1, &n), 0);
+	assert_int_equal(files, 51);
+}
+
+static void test_inodes(void **state)
+{
+	struct buf b = BUF_INIT;
+	struct guest_attr attr;
+	struct reader r;
+	struct xattr x;
+
+	(void)state;
+	assert_int_equal(guest_getattr(&guest, ROOT, &attr), 0);
+	bad_mode = 1;
+	assert_int_equal(guest_getattr(&guest, ROOT, &attr), -EBADMSG);
+	bad_mode = 0;
+	assert_int_equal(guest_readlink(&guest, 3, &b), -EBADMSG);
+	assert_int_equal(b.len, 0);
+	assert_int_equal(guest_readlink(&guest, 4, &b), 0);
+	assert_int_equal(b.len, 3);
+	buf_clear(&b);
+	assert_int_equal(guest_xattrs(&guest, ROOT, &b), 0);
+	assert_int_equal(b.len, 0);
+	assert_int_equal(guest_xattrs(&guest, 4, &b), 0);
+	assert_int_equal(xattrs_check(b.data, b.len), 0);
+	assert_int_equal(xattrs_begin(&r, b.data, b.len), 2);
+	assert_true(xattrs_next(&r, &x) && xattrs_next(&r, &x));
+	assert_memory_equal(x.value, "second", 6);
+	buf_release(&b);
+}
+
+static void test_open(void **state)
+{
+	static const uint8_t zeros[4096];
+	struct buf why = BUF_INIT;
+	struct blocks *b;
+	struct guest *g;
+
+	(void)state;
+	assert_int_equal(blocks_memory(zeros, 4096, 1 << 20, &b), 0);
+	assert_false(guest_knows("f2fs"));
+	assert_true(guest_knows("ext4"));
+	assert_int_equal(guest_open("f2fs", b, &why, &g), -EOPNOTSUPP);
+	assert_true(why.len > 0);
+	buf_clear(&why);
+	assert_true(guest_open("xfs", b, &why, &g) < 0);
+	assert_true(why.len > 0);
+	assert_null(g);
+	guest_close(NULL);
+	buf_release(&why);
+	blocks_put(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_directories, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_inodes, setup, teardown),
+		cmocka_unit_test(test_open),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

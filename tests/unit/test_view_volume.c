@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The namespace of volumes, over a guest filesystem that is made up
+ * (fake_guests.h). */
+#include "config.h"
+
+#include "tests/unit/support.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "fs/machines.h"
+#include "fs/view.h"
+#include "store/backend_mem.h"
+#include "store/base/secret.h"
+#include "store/vault.h"
+#include "tests/unit/fake_guests.h"
+#include "tests/unit/plant_disk.h"
+
+#define POINTS 40
+#define VOLUMES "vms/web1/2026-11-01T000000Z/volumes"
+#define SIZE (6 * FAKE_VOLUME)
+
+static struct plant plant;
+static struct view *view;
+static uint8_t image[SIZE];
+
+static int group_setup(void **state)
+{
+	char time[32];
+	int i;
+
+	(void)state;
+	support_log_capture();
+	support_fill(5, image, sizeof(image));
+	memset(image + FAKE_VOLUME / 2, 0, FAKE_VOLUME / 2);
+	plant_init(&plant, 16 << 20);
+	for (i = 0; i < POINTS; i++) {
+		plant_begin(&plant);
+		plant_image(&plant, "vda", image, SIZE);
+		snprintf(time, sizeof(time), "2026-11-%02dT%02d0000Z",
+			 1 + i / 24, i % 24);
+		plant_commit(&plant, "web1", time, NULL);
+	}
+	return 0;
+}
+
+static int group_teardown(void **state)
+{
+	(void)state;
+	plant_release(&plant);
+	return 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&fake, 0, sizeof(fake));
+	support_log_clear();
+	assert_ok(view_new(plant.vault, &view));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fake.hold = false;
+	view_free(view);
+	assert_int_equal(fake.open, 0);
+	return 0;
+}
+
+static struct view_attr at(const char *path)
+{
+	struct view_attr a;
+
+	assert_ok(view_walk(view, VIEW_ROOT, path, &a));
+	return a;
+}
+
+static struct view_attr in(const char *path)
+{
+	struct view_attr a = at(VOLUMES);
+
+	assert_ok(view_walk(view, a.node, path, &a));
+	return a;
+}
+
+static int look(const char *path)
+{
+	struct view_attr a = at(VOLUMES);
+
+	return view_walk(view, a.node, path, &a);
+}
+
+/* ---- listing ---- */
+
+struct names {
+	struct buf text;
+	uint64_t last;
+	size_t n, max, damaged;
+};
+
+static int add_name(void *arg, const char *name, size_t len,
+		    const struct view_attr *a, uint64_t cookie)
+{
+	struct names *l = arg;
+	struct view_attr again;
+
+	if (l->max && l->n == l->max)
+		return 1;
+	assert_true(cookie >= 3 && cookie <= INT64_MAX);
+	assert_int_not_equal(a->st.st_ino, 0);
+	if (a->damaged) {
+		l->damaged++;
+		assert_true(view_getattr(view, a->node, &again) < 0);
+	} else {
+		assert_ok(view_getattr(view, a->node, &again));
+		assert_int_equal(a->st.st_ino, again.st.st_ino);
+	}
+	buf_put(&l->text, name, len);
+	buf_put_u8(&l->text, ' ');
+	l->last = cookie;
+	l->n++;
+	return 0;
+}
+
+static char *list(uint64_t node, size_t step)
+{
+	struct names l = { BUF_INIT, 0, 0, step, 0 };
+
+	do {
+		l.n = 0;
+		assert_ok(view_readdir(view, node, l.last, add_name, &l));
+	} while (step && l.n > 0);
+	buf_put_u8(&l.text, 0);
+	assert_ok(buf_error(&l.text));
+	return (char *)l.text.data;
+}
+
+static void shows_volumes(void **state)
+{
+	static const char all[] =
+		"vda1 vda2 vda2.raw vda3.unreadable vda3.raw vda4.unreadable "
+		"vda4.raw vda5 vda5.raw vda1.raw vda1.raw.raw ";
+	char *text;
+	size_t step;
+
+	(void)state;
+	for (step = 0; step < 4; step++) {
+		text = list(at(VOLUMES).node, step);
+		assert_string_equal(text, all);
+		free(text);
+	}
+	assert_int_equal(fake.finds, 1);
+	assert_int_equal(fake.opens, 5); /* vda4 has a reason */
+	assert_result(look("vda3"), -ENOENT);
+	assert_result(look("vda1.unreadable"), -ENOENT);
+	assert_result(look("vda9"), -ENOENT);
+	assert_result(look("vda9.raw"), -ENOENT);
+	assert_true(S_ISDIR(in("vda1.raw").st.st_mode));
+	assert_int_equal(fake.opens, 5); /* what was found is remembered */
+}
+
+static void finds_only_what_is_asked_for(void **state)
+{
+	(void)state;
+	(void)at(VOLUMES);
+	assert_int_equal(fake.finds, 0);
+	(void)in("vda2.raw");
+	assert_int_equal(fake.finds, 1);
+	assert_int_equal(fake.opens, 0);
+	(void)in("vda2/dir");
+	assert_int_equal(fake.opens, 1);
+}
+
+static void says_why_not(void **state)
+{
+	struct view_attr a = in("vda3.unreadable");
+	char text[200];
+	size_t n;
+
+	(void)state;
+	assert_ok(view_read(view, a.node, 0, text, sizeof(text), &n));
+	assert_int_equal(n, a.st.st_size);
+	assert_memory_equal(text, "its superblock is nonsense\n", n);
+	assert_int_equal(a.st.st_mode, S_IFREG | 0444);
+	assert_true(a.immutable);
+	a = in("vda4.unreadable");
+	assert_ok(view_read(view, a.node, 0, text, sizeof(text), &n));
+	assert_memory_equal(text, "swap space\n", n);
+	assert_int_equal(fake.opens, 1);
+}
+
+/* A read of the vault that fails is no property of the volume. */
+static void tries_again_where_reading_failed(void **state)
+{
+	struct view_attr a;
+	char text[200];
+	size_t n;
+
+	(void)state;
+	fake.fail_open = -EIO;
+	assert_result(look("vda5"), -EIO);
+	assert_said("opening fails as told");
+	a = in("vda5.unreadable");
+	assert_false(a.immutable);
+	assert_ok(view_read(view, a.node, 0, text, sizeof(text), &n));
+	assert_true(n > 10 && text[n - 1] == '\n');
+	fake.fail_open = 0;
+	assert_true(S_ISDIR(in("vda5").st.st_mode));
+	assert_result(look("vda5.unreadable"), -ENOENT);
+
+	fake.fail_find = -EIO;
+	assert_result(look("vda5"), 0); /* found before */
+	view_free(view);
+	assert_ok(view_new(plant.vault, &view));
+	support_log_clear();
+	assert_result(look("vda5"), -EIO);
+	assert_said("finding fails as told");
+	assert_said("/volumes");
+	fake.fail_find = 0;
+	assert_result(look("vda5"), 0);
+}
+
+/* ---- bytes of volumes ---- */
+
+static void shows_raw_volumes(void **state)
+{
+	struct view_attr a = in("vda2.raw");
+	static uint8_t got[FAKE_VOLUME + 1];
+	uint64_t to;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(a.st.st_size, FAKE_VOLUME);
+	assert_int_equal(a.st.st_mode, S_IFREG | 0400);
+	assert_ok(view_read(view, a.node, 0, got, sizeof(got), &n));
+	assert_int_equal(n, FAKE_VOLUME);
+	assert_memory_equal(got, image + FAKE_VOLUME, n);
+	assert_ok(view_read(view, a.node, FAKE_VOLUME, got, 1, &n));
+	assert_int_equal(n, 0);
+	a = in("vda1/file");
+	assert_ok(view_seek(view, a.node, 0, true, &to));
+	assert_int_equal(to, FAKE_VOLUME / 2);
+	assert_result(view_seek(view, a.node, FAKE_VOLUME / 2, false, &to),
+		      -ENXIO);
+	assert_result(view_seek(view, in("vda2.raw").node, FAKE_VOLUME, true,
+				&to),
+		      -ENXIO);
+}
+
+/* ---- inodes ---- */
+
+static void shows_a_guests_inodes(void **state)
+{
+	struct view_attr a = in("vda1/file"), b = in("vda1/hard");
+
+	(void)state;
+	assert_int_equal(a.node, b.node);
+	assert_int_equal(a.st.st_ino, b.st.st_ino);
+	assert_true(a.immutable);
+	assert_int_equal(a.st.st_mode, S_IFREG | 04755);
+	assert_int_equal(a.st.st_nlink, 2);
+	assert_int_equal(a.st.st_uid, 70000);
+	assert_int_equal(a.st.st_gid, 70001);
+	assert_int_equal(a.st.st_size, FAKE_VOLUME);
+	assert_int_equal(a.st.st_blocks, 8);
+	assert_int_equal(a.st.st_mtim.tv_sec, -5);
+	assert_int_equal(a.st.st_mtim.tv_nsec, 999999999);
+	assert_true(a.st.st_ctim.tv_sec == INT64_C(1) << 33);
+	assert_int_equal(a.st.st_atim.tv_nsec, 999999999);
+	b = in("vda2/file");
+	assert_int_not_equal(a.node, b.node);
+	assert_int_not_equal(a.st.st_ino, b.st.st_ino);
+	a = in("vda1/dev");
+	assert_int_equal(a.st.st_rdev, makedev(259, 70000));
+	a = in("vda1/dir");
+	assert_true(view_is_fixed(a.node));
+	assert_int_equal(a.st.st_mode, S_IFDIR | 01777);
+}
+
+/* The same inode of another point is another file. */
+static void tells_points_apart(void **state)
+{
+	struct view_attr a = in("vda1/file"), b;
+
+	(void)state;
+	b = at("vms/web1/2026-11-01T010000Z/volumes/vda1/file");
+	assert_int_not_equal(a.node, b.node);
+	assert_int_not_equal(a.st.st_ino, b.st.st_ino);
+	view_free(view);
+	assert_ok(view_new(plant.vault, &view));
+	/* A new mount that looks elsewhere first shows the same number. */
+	(void)at("vms/web1/2026-11-01T010000Z/volumes/vda1/file");
+	assert_int_equal(in("vda1/file").st.st_ino, a.st.st_ino);
+}
+
+static void lists_large_directories(void **state)
+{
+	static const size_t steps[] = { 0, 7, 32, 1000 };
+	uint64_t dir = in("vda1/dir").node;
+	char want[8];
+	size_t i, k;
+
+	(void)state;
+	for (k = 0; k < ARRAY_SIZE(steps); k++) {
+		char *text = list(dir, steps[k]), *p = text;
+
+		for (i = 0; i < FAKE_MANY; i++, p += 6) {
+			snprintf(want, sizeof(want), "%05zu ", i);
+			assert_memory_equal(p, want, 6);
+		}
+		assert_string_equal(p, "");
+		free(text);
+	}
+}
+
+static void damage_hides_nothing_else(void **state)
+{
+	struct names l = { BUF_INIT, 0, 0, 0, 0 };
+	uint8_t out[16];
+	size_t n;
+
+	(void)state;
+	assert_ok(view_readdir(view, in("vda1").node, 0, add_name, &l));
+	buf_put_u8(&l.text, 0);
+	assert_string_equal((char *)l.text.data,
+			    "attrs bad dangling dir dev file hard link notype ");
+	assert_int_equal(l.damaged, 3);
+	buf_release(&l.text);
+	support_log_clear();
+	/* The name is there, so not -ENOENT. */
+	assert_result(look("vda1/dangling"), -EIO);
+	assert_said("web1/2026-11-01T000000Z:volumes/vda1 (inode 2)");
+	assert_result(look("vda1/bad"), -EIO);
+	assert_result(look("vda1/notype"), -EIO);
+	assert_result(look("vda1/absent"), -ENOENT);
+	assert_result(look("vda1/file/x"), -ENOTDIR);
+	assert_result(look("vda1/.."), -ENOENT);
+	assert_result(view_read(view, in("vda1/file").node + 2, 0, out, 1, &n),
+		      -EIO);
+	assert_said("(inode 5)");
+	assert_result(view_read(view, in("vda1/dir").node, 0, out, 1, &n),
+		      -EISDIR);
+}
+
+static void refuses_made_up_nodes(void **state)
+{
+	uint64_t node = in("vda1/file").node;
+	struct view_attr a;
+
+	(void)state;
+	/* No such inode; no such volume; a volume that is not readable. */
+	assert_result(view_getattr(view, node + 100, &a), -ENOENT);
+	assert_result(view_getattr(view, node + (UINT64_C(500) << 46), &a),
+		      -ESTALE);
+	assert_result(view_getattr(view, node + (UINT64_C(2) << 46), &a),
+		      -ESTALE);
+	assert_result(view_getattr(view, UINT64_MAX, &a), -ESTALE);
+	assert_result(view_getattr(view, UINT64_C(2) << 62, &a), -ESTALE);
+}
+
+static void follows_links(void **state)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+
+	(void)state;
+	assert_ok(view_readlink(view, in("vda1/link").node, &text));
+	buf_put_u8(&text, 0);
+	assert_string_equal((char *)text.data, "dir/00000");
+	assert_result(view_readlink(view, in("vda1/dir").node, &text),
+		      -EINVAL);
+}
+
+/* ---- extended attributes ---- */
+
+static int value_of(const char *path, const char *name, struct buf *out)
+{
+	buf_clear(out);
+	return view_getxattr(view, in(path).node, name, out);
+}
+
+static void shows_xattrs(void **state)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	static const char want[] = "system.posix_acl_access\0user.x";
+
+	(void)state;
+	assert_ok(view_listxattr(view, in("vda1/attrs").node, &b));
+	assert_int_equal(b.len, sizeof(want));
+	assert_memory_equal(b.data, want, sizeof(want));
+	assert_ok(value_of("vda1/attrs", "user.x", &b));
+	assert_int_equal(b.len, 5);
+	assert_ok(value_of("vda1/attrs", "system.posix_acl_access", &b));
+	assert_int_equal(b.len, 4);
+	assert_true(view_in_volume(in("vda1/attrs").node));
+	assert_result(value_of("vda1/attrs", "user.y", &b), -ENODATA);
+	assert_result(value_of("vda1/dir", "user.x", &b), -ENODATA);
+	assert_ok(value_of("vda1/dir", "user.vmbackup.vm", &b));
+	assert_memory_equal(b.data, "web1", 4);
+	assert_result(value_of("vda1/file", "user.vmbackup.content_id", &b),
+		      -ENODATA);
+}
+
+static void marks_a_volume(void **state)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	static const char want[] =
+		"user.vmbackupfs.state\0user.vmbackupfs.note";
+
+	(void)state;
+	assert_ok(view_listxattr(view, in("vda2").node, &b));
+	assert_int_equal(b.len, sizeof(want));
+	assert_memory_equal(b.data, want, sizeof(want));
+	assert_ok(value_of("vda2", "user.vmbackupfs.state", &b));
+	buf_put_u8(&b, 0);
+	assert_string_equal((char *)b.data, "log-not-replayed");
+	assert_ok(value_of("vda2", "user.vmbackupfs.note", &b));
+	assert_result(value_of("vda2/dir", "user.vmbackupfs.state", &b),
+		      -ENODATA);
+	assert_result(value_of("vda1", "user.vmbackupfs.state", &b), -ENODATA);
+	assert_said("volumes/vda2 is marked log-not-replayed: as of its last");
+	buf_clear(&b);
+	assert_ok(view_listxattr(view, in("vda1").node, &b));
+	assert_int_equal(b.len, 0);
+}
+
+/* ---- bounds ---- */
+
+static void look_at_point(int i)
+{
+	char path[100];
+
+	snprintf(path, sizeof(path),
+		 "vms/web1/2026-11-%02dT%02d0000Z/volumes/vda1/file", 1 + i / 24,
+		 i % 24);
+	(void)at(path);
+}
+
+static void keeps_few_open(void **state)
+{
+	struct view_attr first = in("vda1/file"), again;
+	int i;
+
+	(void)state;
+	for (i = 0; i < POINTS; i++)
+		look_at_point(i);
+	assert_int_equal(fake.finds, POINTS);
+	assert_int_equal(fake.opens, POINTS);
+	assert_int_equal(fake.open, MACHINES_GUESTS_MAX);
+	assert_int_equal(fake.most, MACHINES_GUESTS_MAX + 1);
+	/* The node lives on, whatever was closed meanwhile. */
+	assert_ok(view_getattr(view, first.node, &again));
+	assert_int_equal(first.st.st_ino, again.st.st_ino);
+	assert_int_equal(fake.opens, POINTS + 1);
+	assert_int_equal(fake.finds, POINTS + 1);
+	assert_int_equal(in("vda1/file").node, first.node);
+	look_at_point(POINTS - 1); /* the newest are kept */
+	assert_int_equal(fake.opens, POINTS + 1);
+}
+
+static void shows_many_volumes(void **state)
+{
+	char *text, *p;
+	size_t n = 0;
+
+	(void)state;
+	fake.extra = 200;
+	text = list(at(VOLUMES).node, 0);
+	for (p = text; (p = strstr(p, " x")); p++)
+		n++;
+	assert_int_equal(n, 400);
+	free(text);
+	assert_int_equal(fake.open, MACHINES_GUESTS_MAX);
+}
+
+static void takes_keys(void **state)
+{
+	struct secret *keys[2];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		keys[i] = secret_new(4);
+		assert_non_null(keys[i]);
+	}
+	assert_ok(view_set_luks_keys(view, keys, 2));
+	for (i = 0; i < 2; i++)
+		secret_free(keys[i]);
+	(void)in("vda1");
+	assert_int_equal(fake.keys, 2);
+}
+
+/* ---- threads ---- */
+
+#define THREADS 16
+
+static atomic_uint failures, arrived;
+
+static void *open_one(void *arg)
+{
+	struct view_attr a;
+
+	(void)arg;
+	arrived++;
+	if (look("vda1/file") != 0 || view_walk(view, VIEW_ROOT,
+						VOLUMES "/vda1/dir/00007",
+						&a) != 0)
+		failures++;
+	return NULL;
+}
+
+static void one_opens_others_wait(void **state)
+{
+	pthread_t t[THREADS];
+	int i;
+
+	(void)state;
+	failures = arrived = 0;
+	fake.hold = true;
+	for (i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, open_one, NULL),
+				 0);
+	while (arrived < THREADS || fake.opens == 0)
+		sched_yield();
+	fake.hold = false;
+	for (i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	assert_int_equal(failures, 0);
+	assert_int_equal(fake.finds, 1);
+	assert_int_equal(fake.opens, 1);
+}
+
+static int count_name(void *arg, const char *name, size_t len,
+		      const struct view_attr *a, uint64_t cookie)
+{
+	(void)name;
+	(void)len;
+	(void)a;
+	(void)cookie;
+	++*(size_t *)arg;
+	return 0;
+}
+
+static void *roam(void *arg)
+{
+	unsigned int seed = (unsigned int)(uintptr_t)arg;
+	uint8_t got[4096];
+	int i;
+
+	for (i = 0; i < 60; i++) {
+		unsigned int k = seed * 7 + (unsigned int)i;
+		const char *volume = k % 3 == 0 ? "vda1"
+				     : k % 3 == 1 ? "vda2" : "vda5";
+		size_t n = 0, off = k * 4099 % (FAKE_VOLUME - sizeof(got));
+		struct view_attr a;
+		char path[100];
+
+		snprintf(path, sizeof(path),
+			 "vms/web1/2026-11-%02uT%02u0000Z/volumes/%s",
+			 1 + k % POINTS / 24, k % POINTS % 24, volume);
+		if (view_walk(view, VIEW_ROOT, path, &a) != 0 ||
+		    view_readdir(view, a.node, 0, count_name, &n) != 0 ||
+		    n != 9 || view_walk(view, a.node, "file", &a) != 0 ||
+		    view_read(view, a.node, off, got, sizeof(got), &n) != 0 ||
+		    memcmp(got, image + off + (k % 3 == 2 ? 4 : k % 3) *
+				FAKE_VOLUME, n) != 0)
+			failures++;
+	}
+	return NULL;
+}
+
+static void many_look_everywhere(void **state)
+{
+	pthread_t t[THREADS];
+	int i;
+
+	(void)state;
+	failures = 0;
+	for (i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, roam,
+						(void *)(uintptr_t)i),
+				 0);
+	for (i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	assert_int_equal(failures, 0);
+	assert_true(fake.open <= MACHINES_GUESTS_MAX);
+	assert_true(fake.most <= MACHINES_GUESTS_MAX + THREADS);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(shows_volumes),
+		CASE(finds_only_what_is_asked_for),
+		CASE(says_why_not),
+		CASE(tries_again_where_reading_failed),
+		CASE(shows_raw_volumes),
+		CASE(shows_a_guests_inodes),
+		CASE(tells_points_apart),
+		CASE(lists_large_directories),
+		CASE(damage_hides_nothing_else),
+		CASE(refuses_made_up_nodes),
+		CASE(follows_links),
+		CASE(shows_xattrs),
+		CASE(marks_a_volume),
+		CASE(keeps_few_open),
+		CASE(shows_many_volumes),
+		CASE(takes_keys),
+		CASE(one_opens_others_wait),
+		CASE(many_look_everywhere),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
