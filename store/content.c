@@ -135,8 +135,9 @@ static size_t pick(const struct node *n, uint64_t off)
 	return lo;
 }
 
+/* @rough: a stretch that is data all over may come as one extent, without id. */
 static int map_find(struct vault *v, const struct content *c, uint64_t size,
-		    uint64_t off, struct extent *out)
+		    uint64_t off, bool rough, struct extent *out)
 {
 	struct id id = c->map;
 	unsigned int level = c->level;
@@ -165,17 +166,23 @@ static int map_find(struct vault *v, const struct content *c, uint64_t size,
 		base += n->children[i].first;
 		span = n->children[i].count;
 		level--;
+		if (rough && n->children[i].allocated == span) {
+			*out = (struct extent){ .off = base, .len = span,
+						.type = EXTENT_DATA };
+			node_put(n);
+			return 0;
+		}
 		node_put(n);
 	}
 }
 
 static int find(struct vault *v, const struct content *c, uint64_t size,
-		uint64_t off, struct extent *out)
+		uint64_t off, bool rough, struct extent *out)
 {
 	size_t i;
 
 	if (c->kind == CONTENT_MAP)
-		return map_find(v, c, size, off, out);
+		return map_find(v, c, size, off, rough, out);
 	for (i = 0; i < c->n; i++) {
 		if (off - c->inl[i].off < c->inl[i].len) {
 			*out = c->inl[i];
@@ -192,7 +199,7 @@ int content_find(struct vault *v, const uint8_t *content, size_t len,
 
 	if (parse(content, len, size, &c) < 0 || off >= size)
 		return fail(-EBADMSG, "a file's content is malformed");
-	return find(v, &c, size, off, out);
+	return find(v, &c, size, off, false, out);
 }
 
 int content_read(struct vault *v, uint8_t data_type, const uint8_t *content,
@@ -210,7 +217,7 @@ int content_read(struct vault *v, uint8_t data_type, const uint8_t *content,
 	while (count > 0) {
 		struct extent e;
 		size_t n;
-		int r = find(v, &c, size, off, &e);
+		int r = find(v, &c, size, off, false, &e);
 
 		if (r < 0)
 			return r;
@@ -240,7 +247,7 @@ int content_seek(struct vault *v, const uint8_t *content, size_t len,
 		return -ENXIO;
 	while (off < size) {
 		struct extent e;
-		int r = find(v, &c, size, off, &e);
+		int r = find(v, &c, size, off, true, &e);
 
 		if (r < 0)
 			return r;
@@ -265,7 +272,7 @@ int content_walk(struct vault *v, const uint8_t *content, size_t len,
 		return fail(-EBADMSG, "a file's content is malformed");
 	while (off < size) {
 		struct extent e;
-		int r = find(v, &c, size, off, &e);
+		int r = find(v, &c, size, off, false, &e);
 
 		if (r == 0)
 			r = fn(arg, &e);

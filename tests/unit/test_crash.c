@@ -49,6 +49,7 @@ static void expect(const char *url, size_t i)
 	assert_ok(vault_open(&o, &v));
 	assert_ok(vault_points(v, &l));
 	assert_int_equal(l->n, i + 1);
+	assert_int_equal(l->points[i]->ndisks, 1);
 	assert_ok(vaults_digest(v, l->points[i], scene.expected.dir,
 				scene.expected.digest[i]));
 	point_list_put(l);

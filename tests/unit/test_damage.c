@@ -68,9 +68,11 @@ static int setup(void **state)
 	assert_ok(vault_open(&o, &v));
 	assert_ok(vault_points(v, &l));
 	assert_int_equal(l->n, 2);
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(l->points[i]->ndisks, 1);
 		assert_ok(vaults_digest(v, l->points[i], dir,
 					expected.digest[i]));
+	}
 	snprintf(first_commit, sizeof(first_commit), "commit/%s",
 		 l->points[0]->session);
 	point_list_put(l);
