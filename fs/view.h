@@ -136,8 +136,8 @@ MUST_CHECK int view_walk(struct view *w, uint64_t from, const char *path,
 			 struct view_attr *out);
 /* The node of a point's directory. @index into view_points(). */
 uint64_t view_point_node(struct view *w, const struct point *p);
-/* For entries of trees: 16 bytes that are equal where content is equal (chunk
- * ids of the same file). -EINVAL for others. */
+/* For entries of trees, disks and config files: 16 bytes that are equal where
+ * content is equal (chunk ids of the same file). -EINVAL for others. */
 MUST_CHECK int view_content_id(struct view *w, uint64_t node, uint8_t out[16]);
 
 #endif

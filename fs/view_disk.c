@@ -115,6 +115,17 @@ int saved_read(struct view *w, uint64_t node, uint64_t off, void *out,
 	return r;
 }
 
+int saved_content(struct view *w, uint64_t node, struct buf *out)
+{
+	AUTO_SAVED struct saved s = { NULL };
+	int r = saved_load(w, node, &s);
+
+	if (r < 0)
+		return r;
+	buf_put(out, s.content, s.content_len);
+	return buf_error(out);
+}
+
 int saved_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 	       uint64_t *out)
 {

@@ -201,6 +201,8 @@ MUST_CHECK int saved_read(struct view *w, uint64_t node, uint64_t off,
 			  void *out, size_t len, size_t *out_len);
 MUST_CHECK int saved_seek(struct view *w, uint64_t node, uint64_t off,
 			  bool hole, uint64_t *out);
+/* Its content as it is stored, appended. */
+MUST_CHECK int saved_content(struct view *w, uint64_t node, struct buf *out);
 /* In MADE_DISKS or MADE_CONFIGS: the node of a name; the node behind a cookie,
  * -ENOENT at the end. */
 MUST_CHECK int saved_find(struct view *w, uint64_t dir, const char *name,

@@ -159,6 +159,24 @@ int tree_xattrs(struct view *w, uint64_t node, struct buf *out)
 #define CONTENT_ID_FILE 0xf0 /* not a chunk type: no chunk has such an id */
 #define CONTENT_ID_LINK 0xf1
 
+static int saved_id(struct view *w, uint64_t node, uint8_t out[16])
+{
+	AUTO_BUF struct buf content = BUF_INIT;
+	struct id id;
+	int r;
+
+	if (node_is_guest(node) || (node_kind(node) != MADE_DISK &&
+				    node_kind(node) != MADE_CONFIG))
+		return -EINVAL;
+	r = saved_content(w, node, &content);
+	if (r == 0)
+		r = keyring_id(vault_keyring(w->vault), CONTENT_ID_FILE,
+			       content.data, content.len, &id);
+	if (r == 0)
+		memcpy(out, id.b, 16);
+	return r;
+}
+
 int view_content_id(struct view *w, uint64_t node, uint8_t out[16])
 {
 	AUTO_SPOT struct spot s = { 0 };
@@ -167,7 +185,7 @@ int view_content_id(struct view *w, uint64_t node, uint8_t out[16])
 	int r;
 
 	if (!node_is_entry(node))
-		return -EINVAL;
+		return saved_id(w, node, out);
 	r = spot_load(w, node, &s);
 	if (r < 0)
 		return r == -EBADMSG ? -EIO : r;

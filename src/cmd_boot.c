@@ -20,7 +20,6 @@
 
 #include "src/cmd.h"
 #include "src/credentials.h"
-#include "src/points.h"
 #include "store/base/buf.h"
 #include "store/base/log.h"
 #include "store/point.h"
@@ -29,15 +28,15 @@
 struct args {
 	const char *mountpoint, *overlay, *network, *firmware, *bus, *qemu;
 	unsigned int memory, cpus;
-	bool run;
+	bool run, no_kvm;
 };
 
 static const struct option_row rows[] = {
 	OPT_FLAG("run", 0, struct args, run,
 		 "run it; without this the script is printed"),
 	OPT_STRING("mountpoint", 0, "DIR", struct args, mountpoint,
-		   "the vault is mounted there already (default: mount it for"
-		   " as long as the machine runs)"),
+		   "the vault, as a whole, is mounted there already (default:"
+		   " mount it for as long as the machine runs)"),
 	OPT_STRING("overlay", 0, "DIR", struct args, overlay,
 		   "keep what the machine writes in DIR, and go on with what"
 		   " is there (default: it is thrown away)"),
@@ -45,6 +44,8 @@ static const struct option_row rows[] = {
 		   "default: none, so that nobody meets the machine twice"),
 	OPT_UINT("memory", 0, "MIB", struct args, memory, "default: 2048"),
 	OPT_UINT("cpus", 0, "N", struct args, cpus, "default: 2"),
+	OPT_FLAG("no-kvm", 0, struct args, no_kvm,
+		 "emulate the processor, where KVM is there but of no use"),
 	OPT_STRING("bus", 0, "virtio|scsi|ide", struct args, bus,
 		   "how the disks are attached (default: virtio)"),
 	OPT_STRING("firmware", 0, "FILE", struct args, firmware,
@@ -106,11 +107,15 @@ static void option(struct buf *out, const char *name, const char *value)
 /* A path as a word that means the same from everywhere. */
 static int path_word(struct buf *out, const char *path)
 {
+	AUTO_FREE char *real = NULL;
 	AUTO_FREE char *here = NULL;
 	AUTO_FREE char *full = NULL;
 
-	if (*path == '/') {
-		word(out, path);
+	/* As it is: what /dev/fd/3 stands for has no name. */
+	if (*path != '/')
+		real = realpath(path, NULL);
+	if (*path == '/' || real) {
+		word(out, real ? real : path);
 		return 0;
 	}
 	here = realpath(".", NULL);
@@ -310,8 +315,9 @@ static int put_qemu(const struct boot *b, struct buf *out)
 	qemu_word(out, b->point->vm);
 	/* The default is a processor on which some systems do not start; and
 	 * where we are a guest ourselves, that MSR often cannot be set. */
-	buf_printf(out, " \\\n\t-machine q35 -accel kvm -accel tcg"
+	buf_printf(out, " \\\n\t-machine q35%s -accel tcg"
 			" -cpu max,-arch-capabilities -m %u -smp %u",
+		   a->no_kvm ? "" : " -accel kvm",
 		   a->memory ? a->memory : 2048, a->cpus ? a->cpus : 2);
 	buf_printf(out, " \\\n\t-nic %s", a->network ? a->network : "none");
 	if (!strcmp(bus, "scsi"))

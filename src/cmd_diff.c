@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/view.h"
 #include "src/cmd.h"
+#include "src/diff.h"
 #include "src/output.h"
 #include "src/points.h"
 #include "store/base/log.h"
@@ -17,27 +19,16 @@
 #include "store/vault.h"
 
 struct args {
-	bool metadata;
+	bool metadata, content;
 };
 
 static const struct option_row rows[] = {
 	OPT_FLAG("metadata", 0, struct args, metadata,
 		 "show what changed in owner, mode, times or attributes only"),
+	OPT_FLAG("content", 0, struct args, content,
+		 "in volumes: read files of equal size and times too, and"
+		 " compare them"),
 	OPT_END
-};
-
-struct counts {
-	uint64_t files, dirs, others, bytes;
-};
-
-struct diff {
-	struct cmd_context *ctx;
-	bool metadata;
-	struct buf place_dir; /* key of the directory that holds the path */
-	struct buf place_key; /* key of the path, were it a directory */
-	const char *place_name; /* its last component; NULL: everything */
-	struct counts added, removed;
-	uint64_t changed_files, changed_metadata, changed_types;
 };
 
 /* Does the entry stand at the path asked for, or below it? */
@@ -93,18 +84,6 @@ static char modifier(const struct entry *a, const struct entry *b)
 	return same_metadata(a, b) ? 0 : 'U';
 }
 
-static void count(struct counts *c, const struct entry *e)
-{
-	if (S_ISDIR(e->mode)) {
-		c->dirs++;
-	} else if (S_ISREG(e->mode)) {
-		c->files++;
-		c->bytes += e->size;
-	} else {
-		c->others++;
-	}
-}
-
 /* "files/etc/passwd", as "POINT:" takes it. */
 static int make_path(struct buf *out, const uint8_t *key, size_t key_len,
 		     const struct entry *e)
@@ -119,59 +98,32 @@ static int make_path(struct buf *out, const uint8_t *key, size_t key_len,
 	return buf_error(out);
 }
 
-static int print_change(const struct diff *d, char m, const struct buf *path,
-			const struct entry *a, const struct entry *b)
-{
-	char text[2] = { m, 0 };
-	json_t *o;
-
-	if (d->ctx->json) {
-		o = output_message("change");
-		output_set_bytes(o, "path", path->data, path->len);
-		output_set_string(o, "modifier", text);
-		if (a)
-			output_set_uint(o, "size_before", a->size);
-		if (b)
-			output_set_uint(o, "size_after", b->size);
-		return output_json(o);
-	}
-	printf("%c    ", m);
-	output_name(stdout, path->data, path->len);
-	putchar('\n');
-	return output_error();
-}
-
 static int on_change(void *arg, const uint8_t *key, size_t key_len,
 		     const struct entry *a, const struct entry *b)
 {
 	struct buf path AUTO_BUF = BUF_INIT;
 	const struct entry *e = b ? b : a;
+	struct diff_change c;
 	struct diff *d = arg;
 	char m = modifier(a, b);
 	int r;
 
 	if (!m || !in_place(d, key, key_len, e))
 		return 0;
-	if (m == 'U') {
-		d->changed_metadata++;
-		if (!d->metadata)
-			return 0;
-	}
-	if (m == '+')
-		count(&d->added, b);
-	else if (m == '-')
-		count(&d->removed, a);
-	else if (m == 'M')
-		d->changed_files++;
-	else if (m == 'T')
-		d->changed_types++;
 	r = make_path(&path, key, key_len, e);
 	if (r < 0)
 		return r;
-	return print_change(d, m, &path, a, b);
+	c = (struct diff_change){ .modifier = m, .path = &path };
+	if (a)
+		c.before = &a->size;
+	if (b)
+		c.after = &b->size;
+	c.mode = e->mode;
+	return diff_change(d, &c);
 }
 
-static void set_counts(json_t *o, const char *key, const struct counts *c)
+static void set_counts(json_t *o, const char *key,
+		       const struct diff_counts *c)
 {
 	json_t *one = json_object();
 
@@ -215,22 +167,11 @@ static int print_summary(const struct diff *d, const char *a, const char *b)
 	return output_error();
 }
 
-/* Restrict to "files/..." or "/..." behind the colon. */
+/* Restrict to "/..." in the trees. */
 static int set_place(struct diff *d, char *path)
 {
 	char *slash;
 
-	while (*path == '/')
-		path++;
-	if (!strncmp(path, "files", 5) && (path[5] == '/' || !path[5]))
-		path += 5;
-	else if (*path)
-		return cmd_usage(d->ctx,
-				 "diff compares files: say POINT or"
-				 " POINT:files/PATH, not \"%s\"",
-				 path);
-	while (*path && path[strlen(path) - 1] == '/')
-		path[strlen(path) - 1] = 0;
 	slash = strrchr(path, '/');
 	if (!slash)
 		return 0;
@@ -241,66 +182,106 @@ static int set_place(struct diff *d, char *path)
 	return tree_path_key(&d->place_dir, path);
 }
 
-static int find_point(const struct point_list *l, const char *text, char *name,
-		      size_t size, const struct point **out)
+/* Does @path, which is not empty, begin with directory @dir? */
+static bool is_in(const char *path, const char *dir)
 {
-	size_t i;
-	int r = point_find(l, text, &i);
+	size_t n = strlen(dir);
 
-	if (r < 0)
-		return r;
-	*out = l->points[i];
-	points_name(l, i, name, size);
-	if (!(*out)->has_tree)
-		return fail(-ENOENT, "%s has no files to compare", name);
+	return !strncmp(path, dir, n) && (path[n] == '/' || !path[n]);
+}
+
+static int compare_trees(struct diff *d, struct vault *v, const struct point *a,
+			 const struct point *b, bool asked)
+{
+	if (a->has_tree && b->has_tree)
+		return tree_diff(v, &a->root, &b->root, on_change, d);
+	if (asked || a->has_tree || b->has_tree)
+		return fail(-ENOENT, "%s has no files to compare",
+			    a->has_tree ? d->b_name : d->a_name);
 	return 0;
 }
 
-static int compare(struct diff *d, struct vault *v, char **argv)
+/* What is at @path of both; "" is all that points hold themselves. */
+static int compare_at(struct diff *d, struct vault *v, struct view *w,
+		      const struct point *a, const struct point *b, char *path)
 {
-	const struct point *a, *b;
-	struct point_list *l;
-	char a_name[512], b_name[512];
 	int r;
 
-	r = vault_points(v, &l);
+	if (is_in(path, "files")) {
+		r = set_place(d, path + 5);
+		return r < 0 ? r : compare_trees(d, v, a, b, true);
+	}
+	if (is_in(path, "volumes"))
+		return diff_view(d, w, a, b, path);
+	if (is_in(path, "disks") || is_in(path, "config"))
+		return diff_disks(d, v, a, b, path);
+	if (*path)
+		return cmd_usage(d->ctx, "diff compares files, volumes, disks"
+				 " and config files: say POINT or"
+				 " POINT:files/PATH, not \"%s\"", path);
+	r = compare_trees(d, v, a, b, false);
+	return r < 0 ? r : diff_disks(d, v, a, b, path);
+}
+
+static int compare(struct diff *d, struct vault *v, struct view *w, char **argv,
+		   char *path)
+{
+	struct point_list *l = view_points(w);
+	size_t i, j;
+	int r = point_find(l, argv[0], &i);
+
+	if (r == 0)
+		r = point_find(l, argv[1], &j);
 	if (r < 0)
-		return r;
-	r = find_point(l, argv[0], a_name, sizeof(a_name), &a);
+		goto out;
+	points_name(l, i, d->a_name, sizeof(d->a_name));
+	points_name(l, j, d->b_name, sizeof(d->b_name));
+	r = compare_at(d, v, w, l->points[i], l->points[j], path);
 	if (r == 0)
-		r = find_point(l, argv[1], b_name, sizeof(b_name), &b);
-	if (r == 0)
-		r = tree_diff(v, &a->root, &b->root, on_change, d);
-	if (r == 0)
-		r = print_summary(d, a_name, b_name);
+		r = print_summary(d, d->a_name, d->b_name);
+	if (r == 0 && d->failures)
+		r = EXIT_CODE_PARTIAL;
+out:
 	point_list_put(l);
 	return r;
 }
 
+/* "etc/x" of ":etc//x/", "etc/x/"; NULL where there is no colon. */
+static char *take_path(char *spec)
+{
+	char *p = spec + (view_spec_end(spec) - spec);
+
+	if (!*p)
+		return NULL;
+	*p++ = 0;
+	while (*p == '/')
+		p++;
+	while (*p && p[strlen(p) - 1] == '/')
+		p[strlen(p) - 1] = 0;
+	return p;
+}
+
 static int run(struct cmd_context *ctx, void *args, int argc, char **argv)
 {
-	struct diff d = { .ctx = ctx,
-			  .metadata = ((struct args *)args)->metadata };
-	char *paths[2] = { NULL, NULL }, *path;
+	const struct args *a = args;
+	struct diff d = { .ctx = ctx, .metadata = a->metadata,
+			  .content = a->content };
+	char *paths[2] = { NULL, NULL }, *path, none[1] = "";
 	struct vault *v;
-	int r = 0, i;
+	struct view *w;
+	int r, i;
 
 	if (argc != 2)
 		return cmd_usage(ctx, "diff takes two points");
-	for (i = 0; i < 2; i++) {
-		paths[i] = strchr(argv[i], ':');
-		if (paths[i])
-			*paths[i]++ = 0;
-	}
+	for (i = 0; i < 2; i++)
+		paths[i] = take_path(argv[i]);
 	if (paths[0] && paths[1] && strcmp(paths[0], paths[1]) != 0)
 		return cmd_usage(ctx, "one path for both points");
-	path = paths[0] ? paths[0] : paths[1];
-	if (path)
-		r = set_place(&d, path);
-	if (r == 0)
-		r = cmd_open_vault(ctx, &v);
+	path = paths[0] ? paths[0] : paths[1] ? paths[1] : none;
+	r = cmd_open_view(ctx, &v, &w);
 	if (r == 0) {
-		r = cmd_read_error(v, compare(&d, v, argv));
+		r = cmd_read_error(v, compare(&d, v, w, argv, path));
+		view_free(w);
 		vault_close(v);
 	}
 	buf_release(&d.place_dir);
@@ -311,11 +292,13 @@ static int run(struct cmd_context *ctx, void *args, int argc, char **argv)
 const struct command cmd_diff = {
 	.name = "diff",
 	.operands = "POINT[:PATH] POINT[:PATH]",
-	.summary = "show what differs between the files of two points",
+	.summary = "show what differs between two points",
 	.help = "Each line begins with + (new), - (removed), M (content"
 		" changed), T (type changed) or, with --metadata, U (owner,"
 		" mode, time, links or attributes changed). Unchanged parts of"
-		" the trees are not read.",
+		" the trees are not read. Two points are compared by their"
+		" files, disks and config files;\nPOINT:volumes/NAME compares"
+		" the files inside a disk.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run,

@@ -28,7 +28,8 @@ static const struct option_row rows[] = {
 	OPT_STRING("disk", 0, "NAME", struct args, disk,
 		   "which disk of the point"),
 	OPT_STRING("socket", 0, "PATH", struct args, socket,
-		   "the Unix socket to listen on; removed at the end"),
+		   "the Unix socket to listen on; it must not exist, and is"
+		   " removed at the end"),
 	OPT_STRING("run", 0, "COMMAND", struct args, run,
 		   "serve while the shell's COMMAND runs; it finds the disk at"
 		   " $uri"),

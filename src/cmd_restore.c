@@ -400,14 +400,15 @@ const struct command cmd_restore = {
 	.name = "restore",
 	.operands = "POINT[:PATH]",
 	.summary = "write the files of a point into a directory",
-	.help = "A whole point goes below DIR under its absolute paths: "
-		"DIR/etc/passwd. Of\nPOINT:files/etc, what is in etc goes into"
-		" DIR: DIR/passwd. Symbolic links in DIR\nare replaced or"
-		" left alone, never followed.\nA disk goes to an image file"
-		" that is made, or onto a block device, which must not\nbe in"
-		" use; an interrupted restore goes on where it is run again."
-		"\nExit code 3: done, but not all"
-		" could\nbe restored; 13: because the vault is damaged.\n",
+	.help = "A whole point goes below DIR under its absolute paths:"
+		" DIR/etc/passwd. Of POINT:files/etc, what is in etc goes into"
+		" DIR: DIR/passwd. Symbolic links in DIR are replaced or left"
+		" alone, never followed.\n"
+		"A disk goes to an image file that is made, or onto a block"
+		" device, which must not be in use; an interrupted restore goes"
+		" on where it is run again (onto a device: with --delta).\n"
+		"Exit code 3: done, but not all could be restored; 13: because"
+		" the vault is damaged.\n",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run,

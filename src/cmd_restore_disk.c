@@ -88,6 +88,12 @@ static int report_text(const struct restore_disk_args *a,
 	return output_error();
 }
 
+/* How often each used byte is gone over. */
+static unsigned int passes(const struct restore_disk_args *a)
+{
+	return a->verify && !a->dry_run ? 2 : 1;
+}
+
 static int one_disk(struct cmd_context *ctx, const struct restore_disk_args *a,
 		    struct vault *v, const struct point_disk *d,
 		    const char *to, struct report *rep)
@@ -104,7 +110,7 @@ static int one_disk(struct cmd_context *ctx, const struct restore_disk_args *a,
 	rep->progress = progress_new(ctx, "disks");
 	r = restore_disk(v, d, &o, tick, rep, signals_stop(), &p);
 	progress_free(rep->progress);
-	rep->before += d->used;
+	rep->before += d->used * passes(a);
 	if (r == -EINTR)
 		log_warn("%s: stopped: run it again%s to go on", to,
 			 a->delta || !p.bytes_done ? "" : " (with --delta onto"
@@ -175,7 +181,7 @@ static int all_disks(struct cmd_context *ctx, const struct restore_disk_args *a,
 	for (i = 0, r = 0; i < p->nconfigs && r == 0; i++)
 		r = one_config(v, a, dir, &p->configs[i]);
 	for (i = 0; i < p->ndisks; i++)
-		rep.total += p->disks[i].used;
+		rep.total += p->disks[i].used * passes(a);
 	for (i = 0; i < p->ndisks && r == 0; i++) {
 		AUTO_FREE char *to = NULL;
 
@@ -241,7 +247,7 @@ static int find(struct cmd_context *ctx, const struct restore_disk_args *a,
 	if (!d)
 		return fail(-ENOENT, "%s: the point has no disk of that name",
 			    spec);
-	rep.total = d->used;
+	rep.total = d->used * passes(a);
 	return one_disk(ctx, a, v, d, a->to, &rep);
 }
 

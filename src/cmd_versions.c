@@ -19,7 +19,8 @@
 /* One content and set of attributes of the path. */
 struct version {
 	struct view_attr attr;
-	uint8_t content[16];
+	uint8_t content[16]; /* what its content is known by */
+	bool timeless; /* its times are the point's */
 	struct buf target; /* of a symbolic link */
 	size_t *points; /* indexes into the list, newest first; owned */
 	size_t npoints;
@@ -47,12 +48,28 @@ static bool same_version(const struct version *a, const struct version *b)
 	return s->st_mode == t->st_mode && s->st_uid == t->st_uid &&
 	       s->st_gid == t->st_gid && s->st_size == t->st_size &&
 	       s->st_rdev == t->st_rdev &&
-	       s->st_mtim.tv_sec == t->st_mtim.tv_sec &&
-	       s->st_mtim.tv_nsec == t->st_mtim.tv_nsec &&
+	       (a->timeless ||
+		(s->st_mtim.tv_sec == t->st_mtim.tv_sec &&
+		 s->st_mtim.tv_nsec == t->st_mtim.tv_nsec)) &&
 	       !memcmp(a->content, b->content, sizeof(a->content)) &&
 	       a->target.len == b->target.len &&
 	       (a->target.len == 0 ||
 		!memcmp(a->target.data, b->target.data, a->target.len));
+}
+
+/* Chunks tell content; in a disk's filesystem, the time that each change of a
+ * file sets and that nobody can set otherwise. */
+static int know_content(struct history *h, struct version *v)
+{
+	const struct stat *st = &v->attr.st;
+	int64_t changed[2] = { st->st_ctim.tv_sec, st->st_ctim.tv_nsec };
+	int r = view_content_id(h->view, v->attr.node, v->content);
+
+	if (r != -EINVAL)
+		return r;
+	_Static_assert(sizeof(changed) == sizeof(v->content), "16 bytes");
+	memcpy(v->content, changed, sizeof(changed));
+	return 0;
 }
 
 /* What the path was in point @i. Return 1, 0 (it was not there), or an error.*/
@@ -65,8 +82,10 @@ static int look_up(struct history *h, size_t i, struct version *out)
 		      h->path, &out->attr);
 	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;
+	out->timeless = strncmp(h->path, "files", 5) != 0 &&
+			!view_in_volume(out->attr.node);
 	if (r == 0 && S_ISREG(out->attr.st.st_mode))
-		r = view_content_id(h->view, out->attr.node, out->content);
+		r = know_content(h, out);
 	else if (r == 0 && S_ISLNK(out->attr.st.st_mode))
 		r = view_readlink(h->view, out->attr.node, &out->target);
 	if (r < 0)

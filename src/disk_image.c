@@ -493,7 +493,7 @@ int disk_image_open(const struct disk_open *o, const char *path,
 	}
 	if (r == -ECONNREFUSED)
 		r = fail(-EIO, "disk %s: cannot %s the image %s: %.*s",
-			 o->name, o->writable ? "open" : "read", path, (int)words.len,
-			 (const char *)words.data);
+			 o->name, o->writable ? "open" : "read", path,
+			 (int)words.len, (const char *)words.data);
 	return r;
 }

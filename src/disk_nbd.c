@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <libnbd.h>
+
 #include "store/base/buf.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"

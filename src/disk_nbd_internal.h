@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#include <libnbd.h>
+struct nbd_handle;
 
 #define CONNS_MAX 17
 #define REQUEST (256u << 10)
@@ -48,7 +48,6 @@ static inline struct nbd *nbd_of(struct disk_source *s)
 {
 	return container_of(s, struct nbd, s);
 }
-
 
 /* NULL when the one that came failed. */
 struct nbd_handle *nbd_conn_get(struct nbd *n);

@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <libnbd.h>
+
 #include "store/base/log.h"
 
 #define ZERO_MAX (UINT64_C(1) << 30) /* in one request */

@@ -213,7 +213,8 @@ static int open_new(struct raw *f, const struct disk_target_options *o,
 	int r;
 
 	f->to = strdup(o->to);
-	if (!f->to || asprintf(&f->partial, "%s" DISK_TARGET_PARTIAL, o->to) < 0) {
+	if (!f->to ||
+	    asprintf(&f->partial, "%s" DISK_TARGET_PARTIAL, o->to) < 0) {
 		f->partial = NULL;
 		return -ENOMEM;
 	}

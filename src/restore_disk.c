@@ -106,6 +106,8 @@ static void tick(struct disk_restore *run, bool force)
 static int target_error(struct disk_restore *run, const char *what,
 			uint64_t off, int r)
 {
+	if (r == -EINTR)
+		return r;
 	return fail(r, "%s: cannot be %s at byte %llu: %s", run->target->name,
 		    what, (unsigned long long)off, strerror(-r));
 }
@@ -396,7 +398,9 @@ int restore_disk(struct vault *v, const struct point_disk *d,
 		.stop = stop,
 		.tick = tick_fn,
 		.arg = arg,
-		.progress = { .bytes_total = d->used },
+		.progress = { .bytes_total = d->used *
+					     (o->verify && !o->dry_run ? 2
+								       : 1) },
 	};
 	int r;
 

@@ -5,12 +5,16 @@
  *     restore.c         the walk over the tree, levels of directories
  *     restore_dir.c     directories: made, opened, finished
  *     restore_delete.c  what the point does not have
- *     restore_file.c    entries that are no directories; jobs
+ *     restore_levels.c  the directories that the walk is in
+ *     restore_ref.c     entries of both kinds
+ *     restore_file.c    entries that are no directories
+ *     restore_jobs.c    and who writes them
  *     restore_attr.c    owner, extended attributes, mode, times
  *     restore_link.c    files with several names
  *     restore_verify.c  a second pass that reads what was written
  *     restore_view.c    the walk over what is no tree: volumes, config files
  *     restore_view_file.c  its entries and their content
+ *     restore_view_verify.c  its second pass
  *
  * One thread walks the tree, in its order, and decides; it makes directories
  * and everything small. Regular files are written by a pool, in jobs of
@@ -166,7 +170,22 @@ void restore_note(struct restore *run, const char *action, const char *name,
 		pthread_mutex_unlock(&(run)->lock);                            \
 	} while (0)
 
-/* ---- levels (restore.c) ---- */
+/* ---- levels (restore_levels.c) ---- */
+
+struct level *level_top(struct restore *run);
+void level_release(struct level *lev);
+/* Remember subdirectory @name of the top. */
+MUST_CHECK int level_add_sub(struct restore *run, const char *name, size_t len,
+			     enum sub_state state);
+/*
+ * Make the directory of the entry at @c the top. Return 0; 1 where its entries
+ * are not wanted, with the cursor put behind them; or a negative errno.
+ */
+MUST_CHECK int level_step_to(struct restore *run, struct cursor *c);
+bool key_starts_with(const uint8_t *key, size_t len, const struct buf *with);
+/* The name that begins at @key; the bytes it takes, with its end, or 0. */
+size_t key_name(const uint8_t *key, size_t len, char out[ENTRY_NAME_MAX + 1],
+		size_t *out_len);
 
 /* Room for levels, and the first of them. */
 MUST_CHECK int levels_init(struct restore *run);
@@ -237,6 +256,14 @@ void temp_name(struct restore *run, char out[TEMP_NAME_LEN]);
  * @rank: its bit of run->written. */
 void entry_restore(struct restore *run, struct rdir *dir,
 		   const struct ref *ref, uint64_t rank, const char *name);
+/* Write it, in a job or in the walk. Return 0 or a negative errno, said and
+ * counted. */
+int item_write(struct restore *run, const struct item *it, uint8_t *piece);
+
+/* ---- jobs (restore_jobs.c) ---- */
+
+/* Have a thread write it; what it refers to is held. */
+void job_add(struct restore *run, const struct item *it, uint64_t size);
 MUST_CHECK int jobs_init(struct restore *run);
 void jobs_release(struct restore *run);
 /* Send off what was gathered. */
@@ -269,12 +296,13 @@ MUST_CHECK int link_remember(struct restore *run, const uint8_t *dirkey,
 /* ---- the second pass (restore_verify.c) ---- */
 
 MUST_CHECK int restore_verify(struct restore *run);
-/* Is [@off, @off + @len) of the file zeros? Return 0, -EUCLEAN or another negative errno (silent). */
+/* Is [@off, @off + @len) of the file zeros? Return 0, -EUCLEAN or another
+ * negative errno (silent). */
 MUST_CHECK int verify_zero_range(struct restore *run, int fd, uint8_t *piece,
 				 uint64_t off, uint64_t len);
 MUST_CHECK int verify_read(int fd, void *out, size_t len, uint64_t off);
 
-/* ---- what is no tree (restore_view.c, restore_view_file.c) ---- */
+/* ---- what is no tree (restore_view*.c) ---- */
 
 MUST_CHECK int restore_view_walk(struct restore *run);
 MUST_CHECK int restore_view_verify(struct restore *run);

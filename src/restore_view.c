@@ -12,34 +12,14 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fs/view.h"
-#include "src/restore_internal.h"
-#include "src/view_dir.h"
+#include "src/restore_view_internal.h"
 #include "store/base/log.h"
 
-/* A directory on the way down. */
-struct spot {
-	struct view_dir dir;
-	size_t next; /* subdirectory */
-	uint64_t rank; /* of its first entry */
-	size_t key_len, path_len; /* second pass: of the run's */
-};
-
-struct view_walk {
-	struct restore *run;
-	struct spot *spots; /* owned */
-	size_t n, cap;
-	uint64_t rank; /* of the next entry to be met */
-	struct node_set seen;
-	uint8_t *piece; /* owned; second pass: two pieces */
-};
-
-static void walk_release(struct view_walk *w)
+void view_walk_release(struct view_walk *w)
 {
 	while (w->n > 0)
 		view_dir_release(&w->spots[--w->n].dir);
@@ -53,8 +33,7 @@ static const char *dir_path(const struct restore *run)
 	return run->path.len ? (const char *)run->path.data : "/";
 }
 
-/* The path of a name in the directory being walked, with a NUL. */
-static int name_path(const struct restore *run, const char *name,
+int view_walk_path(const struct restore *run, const char *name,
 		     struct buf *out)
 {
 	buf_clear(out);
@@ -89,12 +68,6 @@ static int need_bits(struct restore *run, uint64_t n)
 	return r;
 }
 
-static bool has_bit(const struct restore *run, uint64_t rank)
-{
-	return rank < run->nwritten &&
-	       (run->written[rank / 8] & 1u << rank % 8);
-}
-
 static void set_bit(struct restore *run, uint64_t rank)
 {
 	if (!run->written)
@@ -106,10 +79,10 @@ static void set_bit(struct restore *run, uint64_t rank)
 
 /* ---- directories ---- */
 
-static int push(struct view_walk *w, uint64_t node)
+int view_walk_push(struct view_walk *w, uint64_t node)
 {
 	struct restore *run = w->run;
-	struct spot *s;
+	struct view_spot *s;
 	int r;
 
 	if (w->n == w->cap) {
@@ -158,7 +131,7 @@ static bool may_enter(struct view_walk *w, const char *path, uint64_t node,
 
 /* ---- the first pass ---- */
 
-static int new_ref(struct restore *run, const char *path, uint64_t node,
+int view_walk_ref(struct restore *run, const char *path, uint64_t node,
 		   struct ref *out)
 {
 	struct view_attr a;
@@ -200,7 +173,7 @@ static int meet(struct view_walk *w, struct view_name *n, uint64_t rank)
 	n->mark = (uint8_t)state;
 	if (state == SUB_LEFT_OUT)
 		return 0;
-	r = name_path(run, name, &path);
+	r = view_walk_path(run, name, &path);
 	if (r < 0)
 		return r;
 	if (n->damaged) {
@@ -209,7 +182,7 @@ static int meet(struct view_walk *w, struct view_name *n, uint64_t rank)
 	}
 	if (S_ISDIR(n->mode) || level_need(run, run->nlevels - 1) < 0)
 		return 0;
-	r = new_ref(run, (char *)path.data, n->node, &ref);
+	r = view_walk_ref(run, (char *)path.data, n->node, &ref);
 	if (r < 0)
 		return lost_entry(run, (char *)path.data, r);
 	entry_restore(run, lev->dir, &ref, rank, name);
@@ -221,7 +194,7 @@ static int meet(struct view_walk *w, struct view_name *n, uint64_t rank)
 static int meet_all(struct view_walk *w)
 {
 	struct restore *run = w->run;
-	struct spot *s = &w->spots[w->n - 1];
+	struct view_spot *s = &w->spots[w->n - 1];
 	size_t i;
 	int r = 0;
 
@@ -244,13 +217,13 @@ static int go_below(struct view_walk *w, struct view_name *n, uint64_t rank)
 	const char *name = view_dir_name(&w->spots[w->n - 1].dir, n);
 	AUTO_BUF struct buf path = BUF_INIT;
 	struct ref ref = { .leaf = NULL };
-	int r = name_path(run, name, &path), error = 0;
+	int r = view_walk_path(run, name, &path), error = 0;
 
 	if (r < 0)
 		return r;
 	if (!may_enter(w, (char *)path.data, n->node, &error))
 		return error;
-	r = new_ref(run, (char *)path.data, n->node, &ref);
+	r = view_walk_ref(run, (char *)path.data, n->node, &ref);
 	if (r < 0)
 		return lost_entry(run, (char *)path.data, r);
 	r = level_enter(run, &ref, name, n->len, (enum sub_state)n->mark);
@@ -258,7 +231,7 @@ static int go_below(struct view_walk *w, struct view_name *n, uint64_t rank)
 	if (r < 0)
 		return r;
 	set_bit(run, rank);
-	r = push(w, n->node);
+	r = view_walk_push(w, n->node);
 	return r < 0 ? r : meet_all(w);
 }
 
@@ -268,7 +241,7 @@ static int walk(struct view_walk *w)
 	int r = meet_all(w);
 
 	while (w->n > 0) {
-		struct spot *s = &w->spots[w->n - 1];
+		struct view_spot *s = &w->spots[w->n - 1];
 		int e;
 
 		if (r < 0)
@@ -335,7 +308,7 @@ int restore_view_walk(struct restore *run)
 	struct view_walk w = { .run = run };
 	struct ref ref = { .leaf = NULL };
 	struct entry e;
-	int r = new_ref(run, run->o->path, run->o->node, &ref);
+	int r = view_walk_ref(run, run->o->path, run->o->node, &ref);
 
 	if (r < 0)
 		return fail(r, "%s: cannot be read: %s", run->o->path,
@@ -349,145 +322,10 @@ int restore_view_walk(struct restore *run)
 	else if (r == 0)
 		r = node_set_add(&w.seen, run->o->node);
 	if (r == 1)
-		r = push(&w, run->o->node);
+		r = view_walk_push(&w, run->o->node);
 	if (r == 0 && w.n > 0)
 		r = walk(&w);
 	ref_put(&ref);
-	walk_release(&w);
-	return r;
-}
-
-/* ---- the second pass ---- */
-
-static int verify_at(struct restore *run, const struct vent *x, int dirfd,
-		     const char *name, uint8_t *piece)
-{
-	AUTO_CLOSE int fd = -1;
-	struct entry e;
-	struct stat st;
-
-	vent_entry(x, &e);
-	fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
-				 O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != e.size)
-		return -EUCLEAN;
-	/* It was synced: let what is read come from the disk. */
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	RESTORE_COUNT(run, verified_bytes, e.size);
-	return vent_verify(run, x, fd, piece);
-}
-
-static int verify_one(struct view_walk *w, const char *path, uint64_t node,
-		      int dirfd, const char *name)
-{
-	struct restore *run = w->run;
-	struct ref ref = { .leaf = NULL };
-	int r = dirfd < 0 ? dirfd : new_ref(run, path, node, &ref);
-
-	if (r == 0)
-		r = verify_at(run, ref.vent, dirfd, name, w->piece);
-	ref_put(&ref);
-	if (r == -ENOMEM || restore_stopped(run) < 0)
-		return r == -ENOMEM ? r : restore_stopped(run);
-	if (r == 0) {
-		RESTORE_COUNT(run, verified, 1);
-		return 0;
-	}
-	log_warn("%s: what was restored is not what the point holds: %s", path,
-		 r == -EUCLEAN ? "its content differs" : strerror(-r));
-	restore_error(run, r);
-	return 0;
-}
-
-static int verify_files(struct view_walk *w)
-{
-	struct spot *s = &w->spots[w->n - 1];
-	AUTO_BUF struct buf path = BUF_INIT;
-	struct restore *run = w->run;
-	AUTO_CLOSE int fd = -1;
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < s->dir.n && r == 0; i++) {
-		const struct view_name *n = &s->dir.names[i];
-		const char *name = view_dir_name(&s->dir, n);
-
-		if (!S_ISREG(n->mode) || !has_bit(run, s->rank + i))
-			continue;
-		if (fd < 0)
-			fd = rdir_find(run, run->key.data, run->key.len);
-		r = name_path(run, name, &path);
-		if (r == 0)
-			r = verify_one(w, (char *)path.data, n->node, fd, name);
-		restore_tick(run, false);
-	}
-	return r;
-}
-
-static int verify_below(struct view_walk *w, const struct view_name *n)
-{
-	const char *name = view_dir_name(&w->spots[w->n - 1].dir, n);
-	struct restore *run = w->run;
-	int r;
-
-	tree_key_push(&run->key, name, n->len);
-	buf_put_u8(&run->path, '/');
-	buf_put(&run->path, name, (size_t)n->len + 1);
-	if (buf_error(&run->path) < 0 || buf_error(&run->key) < 0)
-		return -ENOMEM;
-	run->path.len--;
-	r = push(w, n->node);
-	return r < 0 ? r : verify_files(w);
-}
-
-static int verify_walk(struct view_walk *w)
-{
-	struct restore *run = w->run;
-	int r = verify_files(w);
-
-	while (r == 0 && w->n > 0) {
-		struct spot *s = &w->spots[w->n - 1];
-
-		run->key.len = s->key_len;
-		run->path.len = s->path_len;
-		run->path.data[run->path.len] = '\0';
-		while (s->next < s->dir.n &&
-		       (!S_ISDIR(s->dir.names[s->next].mode) ||
-			!has_bit(run, s->rank + s->next)))
-			s->next++;
-		if (s->next == s->dir.n) {
-			view_dir_release(&s->dir);
-			w->n--;
-			continue;
-		}
-		s->next++;
-		r = verify_below(w, &s->dir.names[s->next - 1]);
-	}
-	return r;
-}
-
-int restore_view_verify(struct restore *run)
-{
-	struct view_walk w = { .run = run };
-	struct view_attr a;
-	int r;
-
-	if (!run->written)
-		return 0;
-	w.piece = malloc(2 * (size_t)RESTORE_PIECE);
-	r = w.piece ? view_getattr(run->o->view, run->o->node, &a) : -ENOMEM;
-	if (r == 0 && S_ISDIR(a.st.st_mode)) {
-		r = push(&w, run->o->node);
-		if (r == 0)
-			r = verify_walk(&w);
-	} else if (r == 0 && S_ISREG(a.st.st_mode) && has_bit(run, 0)) {
-		const char *slash = strrchr(run->o->path, '/');
-
-		r = verify_one(&w, run->o->path, run->o->node, run->target,
-			       slash ? slash + 1 : run->o->path);
-	}
-	walk_release(&w);
+	view_walk_release(&w);
 	return r;
 }

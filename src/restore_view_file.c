@@ -27,7 +27,8 @@ struct vent {
 int vent_new(const char *path, const struct view_attr *a, struct vent **out)
 {
 	const char *slash = strrchr(path, '/');
-	size_t len = strlen(path), name = slash ? (size_t)(slash - path) + 1 : 0;
+	size_t name = slash ? (size_t)(slash - path) + 1 : 0;
+	size_t len = strlen(path);
 	const struct stat *st = &a->st;
 	struct vent *x = malloc(sizeof(*x) + len + 1);
 
@@ -166,7 +167,8 @@ int vent_load(struct restore *run, const struct vent *x, struct buf *mem,
 	buf_clear(mem);
 	if (S_ISLNK(e->mode)) {
 		r = view_readlink(w, x->node, &target);
-		if (r == 0 && (target.len == 0 || target.len > ENTRY_TARGET_MAX))
+		if (r == 0 &&
+		    (target.len == 0 || target.len > ENTRY_TARGET_MAX))
 			r = -ENAMETOOLONG;
 		if (r < 0)
 			return fail(r, "%s: where this link leads cannot be"

@@ -58,7 +58,7 @@ may_use()
 	lzo/* | zlib.h)
 		case $1 in fs/guest/inflate.c) ;; *) return 1 ;; esac ;;
 	libnbd.h)
-		case $1 in src/disk_nbd*.c) ;; *) return 1 ;; esac ;;
+		case $1 in src/disk_nbd*.[ch]) ;; *) return 1 ;; esac ;;
 	nbdkit-plugin.h)
 		case $1 in src/nbdkit_plugin.c) ;; *) return 1 ;; esac ;;
 	curl/*)

@@ -43,7 +43,8 @@ same "$source" "$tmp/restored$source" --ignore ctime,dirsize
 
 # The first: holes, zeros, data from one cell into the next, single bytes, as
 # many runs as a cell can have and more, and a tail of less than a cell. The
-# second: a hole, of which its last byte is none.
+# second: an island in each of more cells than one node of an extent map holds,
+# and a large hole, of which its last byte is none. The third: but a hole.
 python3 - "$tmp" <<'END'
 import os, random, sys
 cell = 256 << 10
@@ -62,11 +63,13 @@ for i in range(0, 64, 8):
 os.pwrite(f, b"the last sector", 40 * cell + 2 * 512)
 os.close(f)
 f = os.open(sys.argv[1] + "/vdb", os.O_CREAT | os.O_RDWR, 0o600)
-os.ftruncate(f, 3 << 30)
-os.pwrite(f, b"e", (3 << 30) - 1)
+os.ftruncate(f, 400 << 20)
+for i in range(1300):
+    os.pwrite(f, b"%4096d" % i, i * cell + 8192)
+os.pwrite(f, b"e", (400 << 20) - 1)
 os.close(f)
 END
-truncate -s 1G "$tmp/vdc"
+truncate -s 64M "$tmp/vdc"
 echo '<domain/>' >"$tmp/domain.xml"
 head -c 5540000 /dev/urandom >"$tmp/nvram"
 : >"$tmp/nothing"
@@ -85,7 +88,7 @@ of_machine() {
 			fail "config file $name"
 	done
 	allocated "$tmp/restored/disks/vda.raw" 2048
-	allocated "$tmp/restored/disks/vdb.raw" 512
+	allocated "$tmp/restored/disks/vdb.raw" 7168
 	allocated "$tmp/restored/disks/vdc.raw" 64
 }
 

@@ -153,6 +153,22 @@ for sig in SIGINT SIGKILL; do
 		fail "all was written again"
 	cmp "$tmp/r" "$tmp/big" || fail "$sig: other bytes"
 done
+if command -v qemu-img >/dev/null && command -v qemu-nbd >/dev/null; then
+	got=$(stop_at SIGKILL "$vmbackup" -r "$vault" --key-file "$keyfile" \
+		--cache-dir "$cache" restore big/latest:disks/vda.raw \
+		--to "$tmp/r2" --threads 1 --format qcow2 --json 2>"$tmp/err")
+	[ "$got" = -9 ] || fail "SIGKILL of an image: $got"
+	[ ! -e "$tmp/r2" ] || fail "half an image under its name"
+	# qemu-nbd dies with it, but not in the same moment.
+	await 20 qemu-img info -f qcow2 "$tmp/r2.vmbackup-partial" ||
+		fail "the image is not let go"
+	expect 0 vmb restore big/latest:disks/vda.raw --to "$tmp/r2" \
+		--format qcow2 --json
+	[ "$(field resumed)" = true ] || fail "the image is not gone on with"
+	qemu-img compare -q -f qcow2 -F raw "$tmp/r2" "$tmp/big" ||
+		fail "the image differs"
+	rm "$tmp/r2"
+fi
 rm -f "$tmp/big" "$tmp/r"
 # What an earlier run left is proved, not believed.
 head -c 3000000 /dev/urandom >"$tmp/p.vmbackup-partial"
@@ -256,3 +272,25 @@ if [ "$(id -u)" = 0 ] && losetup -f >/dev/null 2>&1; then
 	fi
 	note "devices"
 fi
+
+# ---- damage ----
+
+new_vault damaged
+expect 0 vmb backup --vm web1 --disk vda="$disk" -q
+expect 0 vmb check --read-data
+pack=$(find "$vault/pack" -type f -printf '%s %p\n' | sort -n | tail -n 1 |
+	cut -d' ' -f2)
+chmod u+w "$pack"
+python3 - "$pack" <<'PY'
+import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(1000000)
+    b = f.read(1)
+    f.seek(1000000)
+    f.write(bytes([b[0] ^ 1]))
+PY
+expect 13 vmb check --read-data
+says 'disks/vda.raw'
+expect 13 vmb restore "$place" --to "$tmp/z"
+[ ! -e "$tmp/z" ] || fail "a damaged disk under its name"
+note "damage"

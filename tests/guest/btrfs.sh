@@ -17,7 +17,6 @@ dump=$(find_program tests/guest/dump)
 [ -n "$dump" ] || fail "tests/guest/dump is not built"
 mnt=$tmp/mnt
 mkdir "$mnt"
-docs=/usr/share/doc
 
 release() {
 	if is_mounted "$mnt"; then
@@ -40,11 +39,13 @@ again() {
 	mount -o "remount,$1" "$mnt"
 }
 
-# About 600 KB of it.
-text() {
-	find "$docs" -xdev -type f -size -300k -print0 | sort -z >"$tmp/docs"
-	head -z -n 60 "$tmp/docs" | xargs -0 cat
-}
+python3 - "$tests" >"$tmp/text" <<-'END'
+	import random
+	import sys
+	sys.path.insert(0, sys.argv[1])
+	import fixture
+	sys.stdout.buffer.write(fixture.text(random.Random(5), 600000))
+END
 
 # Text that was compressed, sub-page inline pieces of it, and what does not
 # compress, in $1.
@@ -53,7 +54,7 @@ some_of_each() {
 	mkdir -p "$1"
 	for kind in zstd lzo zlib; do
 		again "compress-force=$kind"
-		text >"$1/text-$kind"
+		cat "$tmp/text" >"$1/text-$kind"
 		for i in 1 90 700 1900 3000 4096 5000 131072 131073; do
 				head -c $i "$1/text-$kind" >"$1/$kind-$i"
 		done
@@ -101,10 +102,10 @@ settle() {
 	sed -E -e "\\%^'./(${made_up:-none})%d" "$1"
 }
 
-# compare NAME: what the reader says of it is what the kernel says.
+# compare NAME [STATE]: what the reader says of it is what the kernel says.
 compare() {
 	loop_mount "$tmp/$1" "$mnt" \
-		"ro,subvolid=5,${2:-rescue=nologreplay}"
+		ro,subvolid=5,rescue=nologreplay
 	"$tests/guest/listing.py" --all "$mnt" >"$tmp/kernel"
 	umount "$mnt"
 	"$dump" --all btrfs "$tmp/$1" >"$tmp/ours" 2>"$tmp/err" ||
@@ -117,6 +118,8 @@ compare() {
 		head -n 20 "$tmp/differences" >&2
 		fail "$1: the reader and the kernel differ"
 	fi
+	[ "$(grep -o 'log-[a-z-]*' "$tmp/err")" = "${2:-}" ] ||
+		fail "$1: its state is not '${2:-}'"
 	note "$1: $(wc -l <"$tmp/kernel") entries, no difference"
 }
 
@@ -233,6 +236,6 @@ sync "$mnt/after"
 cp "$tmp/used" "$tmp/logged"
 umount "$mnt"
 compare crashed
-compare logged
+compare logged log-not-replayed
 btrfs inspect-internal dump-super "$tmp/logged" |
 	grep -Eq '^log_root[[:space:]]+[1-9]' || fail "there is no log"

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The exFAT reader against the tree that exfat-fuse wrote: clusters of 512
-# and 4096 bytes, fragmented files, a directory of 2,000 entries. Needs root, a loop
-# device (exfat-fuse mounts block devices alone), mkfs.exfat and exfat-fuse.
+# and 4096 bytes, fragmented files, a directory of 2,000 entries. Needs root,
+# a loop device (exfat-fuse mounts block devices alone), mkfs.exfat and
+# exfat-fuse.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 requires root fuse loop mkfs.exfat mount.exfat-fuse python3
@@ -10,6 +11,8 @@ requires root fuse loop mkfs.exfat mount.exfat-fuse python3
 dump=$(find_program tests/guest/dump)
 [ -n "$dump" ] || fail "tests/guest/dump is not built"
 tree=$tests/guest/plain_tree.py
+many=2000
+[ -z "${SOAK:-}" ] || many=12000
 dir=$tmp/mnt
 loop=
 mkdir "$dir"
@@ -47,5 +50,5 @@ check() {
 	rm -rf "$source" "$image"
 }
 
-check cluster-512 40M 512 2000
+check cluster-512 40M 512 "$many"
 check cluster-4096 100M 4096 200

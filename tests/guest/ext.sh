@@ -3,6 +3,7 @@
 # ext2, ext3 and ext4: what the reader finds in an image is what the kernel's
 # own mount of it shows, entry by entry; of a filesystem that was copied while
 # it was mounted and busy, what the kernel finds after its recovery.
+# shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 requires root loop python3 mkfs.ext4 dumpe2fs
@@ -34,7 +35,7 @@ compare() {
 	unmounted
 	expect 0 "$dump" --all --threads 2 "$2" "$3"
 	if ! diff "$tmp/kernel" "$tmp/out" >"$tmp/diff"; then
-		cut -c 1-400 "$tmp/diff" | head -n 10 >&2
+		head -n 10 "$tmp/diff" | cut -c 1-400 >&2
 		fail "$1: $(grep -c '^[<>]' "$tmp/diff") lines differ"
 	fi
 	if grep -q 'log-' "$tmp/err"; then

@@ -24,7 +24,7 @@ compare() {
 }
 
 many=400
-[ -z "${SOAK:-}" ] || many=2000
+[ -z "${SOAK:-}" ] || many=12000
 expect 0 "$tree" make "$tmp/plain" 2048 --many $many
 cp -a "$tmp/plain" "$tmp/kinds"
 mkdir "$tmp/kinds/kinds"
@@ -72,3 +72,34 @@ done
 find "$tmp/upper" -exec touch -d @1600000000 {} +
 expect 0 genisoimage -quiet -relaxed-filenames -o "$image" upper
 compare "$tmp/upper" --skip ./SUB/A.B --skip ./SUB/A_B
+rm "$image"
+
+# A file of several extents, as one over 4 GiB is: three records that follow
+# each other get one name, and all but the last say that there are more.
+mkdir "$tmp/parts"
+for i in 1 2 3; do
+	head -c $((4096 * i + i / 3)) /dev/urandom >"$tmp/parts/PART$i.BIN"
+done
+head -c 5000 /dev/urandom >"$tmp/parts/OTHER.BIN"
+expect 0 genisoimage -quiet -o "$image" parts
+python3 - "$image" <<-'END'
+	import sys
+	with open(sys.argv[1], "r+b") as f:
+	    data = f.read()
+	    for i in b"123":
+	        at = data.index(b"PART%c.BIN;1" % i)
+	        assert data[at - 1] == 11
+	        f.seek(at)
+	        f.write(b"PARTS")
+	        f.seek(at - 33 + 25)
+	        f.write(bytes([0x80 if i < ord("3") else 0]))
+END
+cd "$tmp/parts"
+cat PART[123].BIN >PARTS.BIN
+rm PART[123].BIN
+expect 0 "$dump" iso9660 "$image"
+for i in PARTS OTHER; do
+	prints "^'./$i.BIN' .* size=$(stat -c %s $i.BIN) sha256=$(sha256sum \
+		<$i.BIN | cut -d ' ' -f 1) "
+done
+[ "$(wc -l <"$tmp/out")" = 3 ] || fail "several extents: not one file"

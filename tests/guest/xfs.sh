@@ -212,10 +212,10 @@ busy() {
 
 # crash NAME OPTION...: the copy has what is only in the log.
 crash() {
-	local name=$1 try missing=0
+	local name=$1 missing=0
 	shift
 	# The kernel may have put all of it to its place in the meantime.
-	for try in 1 2 3; do
+	for _ in 1 2 3; do
 		make busy 1200M "$@"
 		busy
 		cp --sparse=always "$tmp/busy" "$tmp/$name"

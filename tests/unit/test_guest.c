@@ -21,6 +21,8 @@
 #define COUNT 3000
 
 static unsigned int readdirs, files, bad_mode;
+static unsigned int damage_at; /* readdir ends there, with damage_is */
+static int damage_is;
 
 static int f_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 {
@@ -51,6 +53,8 @@ static int f_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 	if (!cookie && r == 0)
 		r = fn(arg, "no-node", 7, 0, DT_REG, 1);
 	for (i = cookie; i < COUNT && r == 0; i++) {
+		if (damage_at && i == damage_at)
+			return damage_is;
 		snprintf(name, sizeof(name), "file-%u", (unsigned int)i);
 		r = fn(arg, name, strlen(name), 100 + i, DT_REG, i + 1);
 	}
@@ -154,6 +158,41 @@ static void test_directories(void **state)
 			 -ENAMETOOLONG);
 }
 
+/* What came before a damage is found; of the rest nobody knows. */
+static void test_damaged_directory(void **state)
+{
+	static const int errors[] = { -EBADMSG, -EIO };
+	uint64_t node;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		lru_release(&common.dirs);
+		setup(NULL);
+		damage_at = 100;
+		damage_is = errors[i];
+		readdirs = 0;
+		assert_int_equal(guest_lookup(&guest, ROOT, "file-0", &node),
+				 0);
+		assert_int_equal(node, 100);
+		assert_int_equal(guest_lookup(&guest, ROOT, "file-99", &node),
+				 0);
+		assert_int_equal(node, 199);
+		assert_int_equal(guest_lookup(&guest, ROOT, "file-100", &node),
+				 errors[i]);
+		assert_int_equal(guest_lookup(&guest, ROOT, "none", &node),
+				 errors[i]);
+		/* What is damaged stays so; the other is tried again. */
+		if (errors[i] == -EBADMSG)
+			assert_int_equal(readdirs, 1);
+		damage_at = 0;
+		if (errors[i] == -EIO)
+			assert_int_equal(guest_lookup(&guest, ROOT, "file-100",
+						      &node),
+					 0);
+	}
+}
+
 static void test_files(void **state)
 {
 	char out[8];
@@ -234,6 +273,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_directories, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_directory, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_inodes, setup, teardown),

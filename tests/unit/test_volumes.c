@@ -26,9 +26,9 @@ static struct blocks *image(const uint8_t *bytes, size_t len)
 	return b;
 }
 
-static void put_gpt(uint8_t *disk, uint64_t lba, uint64_t table)
+static void put_gpt(uint8_t *disk, size_t sector, uint64_t lba, uint64_t table)
 {
-	uint8_t *h = disk + lba * 512, *e = disk + table * 512;
+	uint8_t *h = disk + lba * sector, *e = disk + table * sector;
 
 	memset(e, 0, 512);
 	memset(e + 128, 0x11, 16);
@@ -55,7 +55,7 @@ static void test_gpt(void **state)
 	int r;
 
 	(void)state;
-	put_gpt(disk, 1, 2);
+	put_gpt(disk, 512, 1, 2);
 	for (len = 0; len <= 1536; len++) {
 		b = image(disk, len);
 		r = gpt_read(b, &t);
@@ -65,7 +65,7 @@ static void test_gpt(void **state)
 			assert_int_not_equal(r, 0);
 		blocks_put(b);
 	}
-	put_gpt(disk, 127, 100);
+	put_gpt(disk, 512, 127, 100);
 	for (len = 0; len < 3; len++) {
 		b = image(disk, SIZE);
 		assert_int_equal(gpt_read(b, &t), 0);
@@ -79,6 +79,33 @@ static void test_gpt(void **state)
 	disk[127 * 512 + 30] ^= 1;
 	b = image(disk, SIZE);
 	assert_int_equal(gpt_read(b, &t), -EBADMSG);
+	blocks_put(b);
+}
+
+/* Sectors of 4096 bytes: the table, then only its copy at the end. */
+static void test_gpt_4096(void **state)
+{
+	static uint8_t disk[SIZE];
+	static struct table t;
+	struct blocks *b;
+	int i;
+
+	(void)state;
+	put_gpt(disk, 4096, 1, 2);
+	put_gpt(disk, 4096, SIZE / 4096 - 1, SIZE / 4096 - 2);
+	for (i = 0; i < 2; i++) {
+		b = image(disk, SIZE);
+		assert_int_equal(gpt_read(b, &t), 0);
+		assert_int_equal(t.n, 1);
+		assert_int_equal(t.parts[0].number, 2);
+		assert_int_equal(t.parts[0].off, 40 * 4096);
+		assert_int_equal(t.parts[0].len, 10 * 4096);
+		blocks_put(b);
+		memset(disk + 4096, 0, 4096);
+	}
+	memset(disk + SIZE - 4096, 0, 4096);
+	b = image(disk, SIZE);
+	assert_int_equal(gpt_read(b, &t), -ENOENT);
 	blocks_put(b);
 }
 
@@ -128,6 +155,155 @@ static void test_mbr(void **state)
 	b = image(disk, SIZE);
 	assert_int_equal(mbr_read(b, &t), -ENOENT);
 	blocks_put(b);
+}
+
+/* ---- members of MD RAID ---- */
+
+#define MD_DATA 16 /* sectors */
+
+/* The superblock at @place; a filesystem's bytes are behind it. */
+static void put_md(uint8_t *disk, uint64_t place, uint32_t level)
+{
+	uint8_t *s = disk + place;
+
+	put_le32(s, 0xa92b4efc);
+	put_le32(s + 4, 1);
+	put_le32(s + 72, level);
+	put_le64(s + 80, 100); /* of the array: less than there is */
+	put_le64(s + 128, MD_DATA);
+	put_le64(s + 136, SIZE / 512 - MD_DATA);
+	put_le64(s + 144, place / 512);
+	memcpy(disk + MD_DATA * 512, "the data", 8);
+}
+
+static void test_md(void **state)
+{
+	static const uint64_t places[] = { 0, 4096, SIZE - 16 * 512 };
+	static uint8_t disk[SIZE];
+	struct blocks *b, *data;
+	struct buf why = BUF_INIT;
+	char text[8];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		memset(disk, 0, SIZE);
+		put_md(disk, places[i], 1);
+		b = image(disk, SIZE);
+		assert_int_equal(md_open(b, &why, &data), 0);
+		assert_int_equal(data->size, 100 * 512);
+		assert_int_equal(blocks_read(data, 0, text, 8), 0);
+		assert_memory_equal(text, "the data", 8);
+		blocks_put(data);
+		blocks_put(b);
+		/* It says that it lies elsewhere. */
+		disk[places[i] + 144] ^= 1;
+		b = image(disk, SIZE);
+		assert_int_equal(md_open(b, &why, &data), -EOPNOTSUPP);
+		blocks_put(b);
+	}
+	assert_int_equal(why.failed, 0);
+	buf_clear(&why);
+	memset(disk, 0, SIZE);
+	put_md(disk, 4096, 5);
+	b = image(disk, SIZE);
+	assert_int_equal(md_open(b, &why, &data), -EOPNOTSUPP);
+	buf_put_u8(&why, 0);
+	assert_non_null(strstr((char *)why.data, "level 5"));
+	put_md(disk, 4096, 1);
+	put_le64(disk + 4096 + 80, SIZE / 512);
+	put_le64(disk + 4096 + 136, SIZE / 512); /* behind the end */
+	blocks_put(b);
+	b = image(disk, SIZE);
+	assert_int_equal(md_open(b, &why, &data), -EBADMSG);
+	blocks_put(b);
+	for (i = 0; i < 4096 + 256; i += 13) { /* cut */
+		b = image(disk, i);
+		assert_true(md_open(b, &why, &data) < 0);
+		blocks_put(b);
+	}
+	buf_release(&why);
+}
+
+/* ---- what is found, and why it cannot be read ---- */
+
+#define DISK_SIZE (64u << 20)
+
+/* Expect one volume of @type, whose reason has @words. */
+static void expect_whole(const uint8_t *disk, size_t len, const char *type,
+			 const char *words)
+{
+	struct volumes_disk d = { .name = "vda" };
+	struct volume_set *set;
+
+	assert_int_equal(blocks_memory(disk, len, DISK_SIZE, &d.blocks), 0);
+	assert_int_equal(volumes_find(&d, 1, NULL, &set), 0);
+	assert_int_equal(set->n, 1);
+	assert_string_equal(set->volumes[0].name, "vda");
+	assert_string_equal(set->volumes[0].type, type);
+	assert_non_null(set->volumes[0].reason);
+	assert_non_null(strstr(set->volumes[0].reason, words));
+	volumes_free(set);
+	blocks_put(d.blocks);
+}
+
+static void test_reasons(void **state)
+{
+	static uint8_t disk[1u << 20];
+
+	(void)state;
+	expect_whole(disk, sizeof(disk), "", "no filesystem");
+	put_le32(disk + 1024, 0xf2f52010);
+	put_le16(disk + 1028, 1);
+	put_le32(disk + 1024 + 16, 12); /* of 4 KiB */
+	expect_whole(disk, sizeof(disk), "f2fs", ".raw");
+	memset(disk, 0, sizeof(disk));
+	memcpy(disk + 32768, "JFS1", 4);
+	put_le32(disk + 32768 + 4, 1);
+	put_le32(disk + 32768 + 16, 4096); /* bytes and bits of a block */
+	put_le16(disk + 32768 + 20, 12);
+	put_le16(disk + 32768 + 22, 3);
+	put_le32(disk + 32768 + 24, 512); /* of a sector */
+	put_le16(disk + 32768 + 28, 9);
+	expect_whole(disk, sizeof(disk), "jfs", ".raw");
+	memset(disk, 0, sizeof(disk));
+	put_le32(disk + 1024, 1);
+	put_le32(disk + 1028, 100);
+	memcpy(disk + 4086, "SWAPSPACE2", 10);
+	expect_whole(disk, sizeof(disk), "swap", "holds no files");
+}
+
+/* A mirror's member: what it holds is a volume beside it. */
+static void test_mirror(void **state)
+{
+	static uint8_t disk[1u << 20];
+	struct volumes_disk d = { .name = "vda" };
+	struct volume_set *set;
+	uint64_t sum = 0;
+	size_t i;
+
+	(void)state;
+	put_md(disk, 4096, 1);
+	put_le64(disk + 4096 + 80, 1000);
+	put_le64(disk + 4096 + 136, 1000);
+	for (i = 0; i < 256; i += 4)
+		sum += get_le32(disk + 4096 + i);
+	put_le32(disk + 4096 + 216, (uint32_t)sum + (uint32_t)(sum >> 32));
+	put_le32(disk + MD_DATA * 512 + 1024, 1);
+	put_le32(disk + MD_DATA * 512 + 1028, 100);
+	memcpy(disk + MD_DATA * 512 + 4086, "SWAPSPACE2", 10);
+	assert_int_equal(blocks_memory(disk, sizeof(disk), DISK_SIZE,
+				       &d.blocks),
+			 0);
+	assert_int_equal(volumes_find(&d, 1, NULL, &set), 0);
+	assert_int_equal(set->n, 2);
+	assert_string_equal(set->volumes[0].type, "linux_raid_member");
+	assert_non_null(strstr(set->volumes[0].reason, "vda_md beside it"));
+	assert_string_equal(set->volumes[1].name, "vda_md");
+	assert_string_equal(set->volumes[1].type, "swap");
+	assert_int_equal(set->volumes[1].blocks->size, 1000 * 512);
+	volumes_free(set);
+	blocks_put(d.blocks);
 }
 
 #define ID "aaaaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aaaaaa"
@@ -207,7 +383,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gpt),
+		cmocka_unit_test(test_gpt_4096),
 		cmocka_unit_test(test_mbr),
+		cmocka_unit_test(test_md),
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_mirror),
 		cmocka_unit_test(test_lvm_text),
 	};
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
-Fills a directory with what an initial RAM disk for a test machine holds: busybox, kernel
-modules with all that they depend on, and an init that loads them in order and
-hands over to the filesystem on /dev/vda.
+Fills a directory with what an initial RAM disk for a test machine holds:
+busybox, kernel modules with all that they depend on, and an init that loads
+them in order and hands over to the filesystem on /dev/vda.
 
     initramfs.py DIR MODULES BUSYBOX    MODULES: /lib/modules/VERSION
 """
