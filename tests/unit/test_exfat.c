@@ -179,6 +179,28 @@ static void test_files(void **state)
 	assert_int_equal(read_file("the end is in the next cluster", out, 9), 0);
 }
 
+/* A directory of two clusters of which the table says nothing. */
+static void test_contiguous_directory(void **state)
+{
+	char name[] = "file-0";
+	uint64_t dir, node;
+	size_t i;
+
+	(void)state;
+	put_set("dir", 0x10, true, 30, 2 * SECTOR, 2 * SECTOR);
+	used = 28 * SECTOR / 32;
+	for (i = 0; i < 8; i++) {
+		put_set(name, 0, true, 0, 0, 0);
+		name[5]++;
+	}
+	assert_true(used > 29 * SECTOR / 32);
+	assert_ok(open_image());
+	dir = node_of("dir");
+	assert_ok(guest_lookup(guest, dir, "file-0", &node));
+	assert_ok(guest_lookup(guest, dir, "file-7", &node));
+	assert_int_equal(guest_lookup(guest, dir, "file-8", &node), -ENOENT);
+}
+
 static void test_broken(void **state)
 {
 	struct guest_attr a;
@@ -233,6 +255,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_contiguous_directory,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_boot, setup, teardown),
 	};
