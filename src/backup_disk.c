@@ -82,17 +82,6 @@ struct disk_run {
 
 /* ---- reading, on any thread ---- */
 
-/* Fast: looks at the first bytes, then compares the rest with itself shifted. */
-static bool is_zero(const uint8_t *p, size_t len)
-{
-	static const uint8_t none[16];
-
-	if (len <= sizeof(none))
-		return memcmp(p, none, len) == 0;
-	return memcmp(p, none, sizeof(none)) == 0 &&
-	       memcmp(p, p + sizeof(none), len - sizeof(none)) == 0;
-}
-
 /* Reads that touch each other are one, over cells too. */
 static int read_cells(struct cells *c)
 {
@@ -141,7 +130,7 @@ static int store_cell(struct cells *c, struct cell *cell)
 
 		if (run->state != DISK_DATA)
 			continue;
-		if (is_zero(p, run->len)) {
+		if (bytes_are_zero(p, run->len)) {
 			run->state = DISK_ZERO;
 			continue;
 		}

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/cmd.h"
 #include "store/base/log.h"
 
 #define SCHEMA_VERSION 1
@@ -112,9 +113,12 @@ void output_set_live(bool live)
 
 void output_exit_error(int code)
 {
-	const char *why = *out.last_error ? out.last_error : "interrupted";
+	const char *why = code == EXIT_CODE_INTERRUPTED ? "interrupted"
+							: "not all was done";
 	json_t *o = output_message("exit_error");
 
+	if (*out.last_error)
+		why = out.last_error;
 	if (!o)
 		return;
 	json_object_set_new(o, "code", json_integer(code));

@@ -19,6 +19,7 @@
 
 #include "src/disk_source.h"
 #include "src/disk_target.h"
+#include "store/base/bytes.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/pool.h"
@@ -168,11 +169,6 @@ static int do_data(struct disk_restore *run, const struct extent *e,
 	return r < 0 ? target_error(run, "written", e->off, r) : 0;
 }
 
-static bool is_zero(const uint8_t *p, size_t len)
-{
-	return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
-}
-
 /* A range that holds something where the disk has nothing. */
 static int clear(struct disk_restore *run, uint64_t off, size_t len,
 		 uint8_t *piece, struct tally *t)
@@ -182,7 +178,7 @@ static int clear(struct disk_restore *run, uint64_t off, size_t len,
 
 	if (r < 0)
 		return target_error(run, "read", off, r);
-	if (is_zero(piece, len))
+	if (bytes_are_zero(piece, len))
 		return 0;
 	if (run->verifying)
 		return differs(run, off);

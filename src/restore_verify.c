@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "src/restore_internal.h"
+#include "store/base/bytes.h"
 #include "store/base/log.h"
 #include "store/content.h"
 #include "store/crypt.h"
@@ -46,11 +47,6 @@ int verify_read(int fd, void *data, size_t len, uint64_t off)
 	return 0;
 }
 
-static bool is_zero(const uint8_t *p, size_t len)
-{
-	return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
-}
-
 int verify_zero_range(struct restore *run, int fd, uint8_t *piece,
 		      uint64_t off, uint64_t len)
 {
@@ -70,7 +66,7 @@ int verify_zero_range(struct restore *run, int fd, uint8_t *piece,
 			return 0;
 		n = (size_t)MIN(end - off, (uint64_t)RESTORE_PIECE);
 		r = verify_read(fd, piece, n, off);
-		if (r == 0 && !is_zero(piece, n))
+		if (r == 0 && !bytes_are_zero(piece, n))
 			r = -EUCLEAN;
 		if (r == 0)
 			r = restore_stopped(run);

@@ -30,11 +30,6 @@ struct digest {
 	uint8_t *bytes; /* owned, CELL of them */
 };
 
-static bool is_zero(const uint8_t *p, size_t len)
-{
-	return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
-}
-
 /* Take the cell at hand into the digest, and begin another one. */
 static int end_cell(struct digest *d, uint64_t next)
 {
@@ -42,7 +37,7 @@ static int end_cell(struct digest *d, uint64_t next)
 	uint8_t head[12];
 	int r = 0;
 
-	if (d->any && !is_zero(d->bytes, len)) {
+	if (d->any && !bytes_are_zero(d->bytes, len)) {
 		put_le64(head, d->cell);
 		put_le32(head + 8, len);
 		r = sha256_update(d->sha, head, sizeof(head));

@@ -4,6 +4,8 @@
 #define STORE_BASE_BYTES_H
 
 #include <endian.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -47,6 +49,19 @@ static inline void put_le64(void *p, uint64_t v)
 {
 	v = htole64(v);
 	memcpy(p, &v, sizeof(v));
+}
+
+/* memcmp() is fast for any length: it compares the first bytes with zeros, then
+ * the rest with itself, shifted. */
+static inline bool bytes_are_zero(const void *data, size_t len)
+{
+	static const uint8_t none[16];
+	const uint8_t *p = data;
+
+	if (len <= sizeof(none))
+		return memcmp(p, none, len) == 0;
+	return memcmp(p, none, sizeof(none)) == 0 &&
+	       memcmp(p, p + sizeof(none), len - sizeof(none)) == 0;
 }
 
 #endif
