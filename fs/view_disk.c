@@ -73,7 +73,7 @@ static int saved_load(struct view *w, uint64_t node, struct saved *out)
 
 int saved_name(struct view *w, uint64_t node, struct buf *out)
 {
-	AUTO_SAVED struct saved s = { NULL };
+	AUTO_SAVED struct saved s = { .name = NULL };
 	int r = saved_load(w, node, &s);
 
 	if (r < 0)
@@ -84,7 +84,7 @@ int saved_name(struct view *w, uint64_t node, struct buf *out)
 
 int saved_size(struct view *w, uint64_t node, struct stat *st)
 {
-	AUTO_SAVED struct saved s = { NULL };
+	AUTO_SAVED struct saved s = { .name = NULL };
 	int r = saved_load(w, node, &s);
 
 	if (r < 0)
@@ -98,7 +98,7 @@ int saved_size(struct view *w, uint64_t node, struct stat *st)
 int saved_read(struct view *w, uint64_t node, uint64_t off, void *out,
 	       size_t len, size_t *out_len)
 {
-	AUTO_SAVED struct saved s = { NULL };
+	AUTO_SAVED struct saved s = { .name = NULL };
 	int r = saved_load(w, node, &s);
 
 	if (r < 0)
@@ -117,7 +117,7 @@ int saved_read(struct view *w, uint64_t node, uint64_t off, void *out,
 
 int saved_content(struct view *w, uint64_t node, struct buf *out)
 {
-	AUTO_SAVED struct saved s = { NULL };
+	AUTO_SAVED struct saved s = { .name = NULL };
 	int r = saved_load(w, node, &s);
 
 	if (r < 0)
@@ -129,7 +129,7 @@ int saved_content(struct view *w, uint64_t node, struct buf *out)
 int saved_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 	       uint64_t *out)
 {
-	AUTO_SAVED struct saved s = { NULL };
+	AUTO_SAVED struct saved s = { .name = NULL };
 	int r = saved_load(w, node, &s);
 
 	if (r < 0)

@@ -139,16 +139,19 @@ static int links_differ(struct walk *w, const struct view_attr *a,
 /* Names and values, one after the other. */
 static int all_xattrs(struct view *v, uint64_t node, struct buf *out)
 {
-	AUTO_BUF struct buf names = BUF_INIT;
-	const char *p, *end;
+	AUTO_BUF struct buf names = BUF_INIT, value = BUF_INIT;
 	int r = view_listxattr(v, node, &names);
+	size_t at = 0, len;
 
-	p = (const char *)names.data;
-	end = p + names.len;
-	for (; r == 0 && p < end; p += strlen(p) + 1) {
-		buf_put(out, p, strlen(p) + 1);
-		r = view_getxattr(v, node, p, out);
-		buf_put_u8(out, 0);
+	while (r == 0 && at < names.len) {
+		const char *name = (const char *)names.data + at;
+
+		len = strlen(name) + 1;
+		buf_clear(&value);
+		r = view_getxattr(v, node, name, &value);
+		buf_put(out, name, len);
+		buf_put_bytes(out, value.data, value.len);
+		at += len;
 	}
 	return r < 0 ? r : buf_error(out);
 }

@@ -25,7 +25,8 @@ static uint16_t set_sum(uint16_t sum, const uint8_t *slot, bool first)
 	for (i = 0; i < SLOT_LEN; i++)
 		/* The checksum itself is not of what is summed. */
 		if (!first || (i != 2 && i != 3))
-			sum = (uint16_t)((sum << 15 | sum >> 1) + slot[i]);
+			sum = (uint16_t)(((uint32_t)sum << 15 | sum >> 1) +
+					 slot[i]);
 	return sum;
 }
 
