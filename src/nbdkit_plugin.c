@@ -209,7 +209,7 @@ static int plugin_extents(void *handle, uint32_t len, uint64_t off,
 		[EXTENT_ZERO] = NBDKIT_EXTENT_ZERO,
 	};
 	const struct point_disk *d = served.d;
-	uint64_t end = off + len;
+	uint64_t begin = off, end = off + len;
 	struct extent e;
 	int first = -1;
 
@@ -225,7 +225,11 @@ static int plugin_extents(void *handle, uint32_t len, uint64_t off,
 		/* Neighbours of one type are one extent: that is all of it. */
 		if ((flags & NBDKIT_FLAG_REQ_ONE) && (int)e.type != first)
 			break;
-		if (nbdkit_add_extent(out, e.off, e.len, types[e.type]) < 0)
+		/* Cut to what was asked for: an answer holds 32 bits of length. */
+		if (nbdkit_add_extent(out, MAX(e.off, begin),
+				      MIN(e.off + e.len, end) -
+					      MAX(e.off, begin),
+				      types[e.type]) < 0)
 			return -1;
 	}
 	return 0;

@@ -33,6 +33,16 @@ with open(sys.argv[1], "wb") as f:
         f.write(data)
 PY
 expect 0 vmb backup --vm web1 --disk "vda=raw:$image" --disk "again=raw:$image"
+
+# Holes of more than 32 bits of length.
+truncate -s 20G "$tmp/wide"
+printf data | dd of="$tmp/wide" bs=1M seek=9000 conv=notrunc status=none
+expect 0 vmb backup --vm wide --disk "vda=raw:$tmp/wide"
+expect 0 vmb nbd wide/latest --disk vda --run 'nbdinfo --map "$uri"'
+[ "$(awk '$3 == 0 { print $1 }' "$tmp/out")" = 9437184000 ] ||
+	fail "the map of a disk with wide holes: $(cat "$tmp/out")"
+[ "$(awk '{ n += $2 } END { printf "%.0f", n }' "$tmp/out")" = 21474836480 ] ||
+	fail "the map does not cover the disk"
 cp --sparse=always "$image" "$tmp/before"
 
 # What nbdinfo should print: START LENGTH TYPE; 0 data, 2 zeros, 3 a hole.
