@@ -31,6 +31,7 @@ struct raw {
 	int fd;
 	bool is_device;
 	bool replace; /* a file of that name goes */
+	bool dry_run; /* a file that is too short stays so */
 	char *to; /* owned; NULL: written in place */
 	char *partial; /* owned */
 };
@@ -51,6 +52,10 @@ static int raw_read(struct disk_target *t, uint64_t off, void *out, size_t len)
 		if (n < 0 && errno == EINTR) {
 			n = 0;
 			continue;
+		}
+		if (n == 0 && f->dry_run) {
+			memset(p, 0, len);
+			return 0;
 		}
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
@@ -278,6 +283,7 @@ int disk_target_raw(const struct disk_target_options *o, bool *resumed_out,
 	f->target.ops = &raw_ops;
 	f->target.name = o->to;
 	f->seam = o->seam;
+	f->dry_run = o->dry_run;
 	f->fd = -1;
 	r = open_target(f, o, resumed_out);
 	if (r < 0) {

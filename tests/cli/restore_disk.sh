@@ -93,7 +93,11 @@ same "$tmp/a"
 expect 0 vmb restore "$place" --to "$tmp/a" --delta --json
 [ "$(field bytes_written)$(field bytes_zeroed)" = 00 ] || fail "again"
 truncate -s 1000000 "$tmp/a"
-expect 0 vmb restore "$place" --to "$tmp/a" --delta
+expect 0 vmb restore "$place" --to "$tmp/a" --delta --dry-run --json
+would=$(field bytes_written)
+[ "$(stat -c %s "$tmp/a")" = 1000000 ] || fail "a dry run made it longer"
+expect 0 vmb restore "$place" --to "$tmp/a" --delta --json
+[ "$(field bytes_written)" = "$would" ] || fail "the dry run said $would"
 same "$tmp/a"
 truncate -s 200M "$tmp/a"
 expect 0 vmb restore "$place" --to "$tmp/a" --delta
