@@ -118,7 +118,9 @@ static void slot_reset(struct slot *s)
 	buf_clear(&s->xattrs);
 	buf_clear(&s->target);
 	buf_clear(&s->content);
-	s->has_acl = s->unchanged = s->link_follows = false;
+	buf_clear(&s->was);
+	buf_clear(&s->was_xattrs);
+	s->has_acl = s->unchanged = s->again = s->link_follows = false;
 	s->link = NULL;
 	memset(&s->entry, 0, sizeof(s->entry));
 }
@@ -135,6 +137,8 @@ static void ring_free(struct run *r)
 		buf_release(&s->xattrs);
 		buf_release(&s->target);
 		buf_release(&s->content);
+		buf_release(&s->was);
+		buf_release(&s->was_xattrs);
 	}
 	free(r->ring);
 }
@@ -244,6 +248,28 @@ static int share_link(struct run *r, struct slot *s)
 	return err;
 }
 
+static bool same_bytes(const struct buf *a, const struct buf *b)
+{
+	return a->len == b->len &&
+	       (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
+/* What was looked at again: was there need to? */
+static void compare_again(struct run *r, const struct slot *s)
+{
+	bool file = S_ISREG(s->st.st_mode);
+
+	if (same_bytes(file ? &s->content : &s->target, &s->was) &&
+	    same_bytes(&s->xattrs, &s->was_xattrs) &&
+	    s->st.st_ctim.tv_sec == s->was_ctime.tv_sec &&
+	    s->st.st_ctim.tv_nsec == s->was_ctime.tv_nsec) {
+		r->p.files_unmodified += file;
+		return;
+	}
+	r->p.files_changed += file;
+	r->differs = true;
+}
+
 /* The oldest slot into the tree. */
 static int add_head(struct run *r)
 {
@@ -252,6 +278,8 @@ static int add_head(struct run *r)
 
 	if (err == 0 && atomic_load(&s->state) == SLOT_READY) {
 		fill_entry(r, s);
+		if (s->again)
+			compare_again(r, s);
 		if (r->tree)
 			err = put_xattrs(r, s);
 		if (err == 0 && r->tree)
@@ -415,8 +443,8 @@ static bool content_there(struct run *r, const struct entry *e)
 			      e->content_len, chunk_there, r) == 0;
 }
 
-static bool is_unchanged(struct run *r, const struct stat *st,
-			 const struct entry *e)
+/* By all that stat says. */
+static bool looks_same(const struct stat *st, const struct entry *e)
 {
 	return e->mode == st->st_mode && e->uid == st->st_uid &&
 	       e->gid == st->st_gid && e->ino == st->st_ino &&
@@ -424,8 +452,7 @@ static bool is_unchanged(struct run *r, const struct stat *st,
 	       e->mtime.sec == st->st_mtim.tv_sec &&
 	       e->mtime.nsec == (uint32_t)st->st_mtim.tv_nsec &&
 	       e->ctime.sec == st->st_ctim.tv_sec &&
-	       e->ctime.nsec == (uint32_t)st->st_ctim.tv_nsec &&
-	       !racy(r, st) && content_there(r, e);
+	       e->ctime.nsec == (uint32_t)st->st_ctim.tv_nsec;
 }
 
 static int take_unchanged(struct run *r, struct slot *s, const struct entry *e)
@@ -446,6 +473,20 @@ static int take_unchanged(struct run *r, struct slot *s, const struct entry *e)
 	atomic_store(&s->state, SLOT_READY);
 	return buf_error(&s->xattrs) < 0 || buf_error(&s->target) < 0 ||
 			       buf_error(&s->content) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
+/* For compare_again(). */
+static int keep_for_comparison(struct slot *s, const struct entry *e)
+{
+	s->again = true;
+	s->was_ctime = s->st.st_ctim;
+	buf_put(&s->was, e->content, e->content_len);
+	buf_put(&s->was, e->target, e->target_len);
+	if (e->flags & ENTRY_XATTRS)
+		buf_put(&s->was_xattrs, e->xattrs, e->xattrs_len);
+	return buf_error(&s->was) < 0 || buf_error(&s->was_xattrs) < 0
 		       ? -ENOMEM
 		       : 0;
 }
@@ -581,7 +622,7 @@ static int take(struct run *r, const struct scan_item *it)
 {
 	struct entry old;
 	struct slot *s;
-	bool known;
+	bool known, same;
 	int err;
 
 	if (it->error)
@@ -605,13 +646,21 @@ static int take(struct run *r, const struct scan_item *it)
 		r->p.dirs++;
 	else if (!S_ISREG(it->st.st_mode))
 		r->p.others++;
-	if (known && !r->b.options->force && is_unchanged(r, &it->st, &old))
+	same = known && looks_same(&it->st, &old);
+	if (same && !r->b.options->force && !racy(r, &it->st) &&
+	    content_there(r, &old))
 		return take_unchanged(r, s, &old);
-	r->differs |= !is_above(r, it->path);
-	if (S_ISREG(it->st.st_mode) && known)
-		r->p.files_changed++;
-	else if (S_ISREG(it->st.st_mode))
-		r->p.files_new++;
+	if (same && r->b.writer && !is_above(r, it->path)) {
+		err = keep_for_comparison(s, &old);
+		if (err < 0)
+			return err;
+	} else {
+		r->differs |= !is_above(r, it->path);
+		if (S_ISREG(it->st.st_mode) && known)
+			r->p.files_changed++;
+		else if (S_ISREG(it->st.st_mode))
+			r->p.files_new++;
+	}
 	if (!S_ISREG(it->st.st_mode))
 		return take_special(r, s, it);
 	if (it->st.st_nlink > 1)

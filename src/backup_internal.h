@@ -37,6 +37,11 @@ struct slot {
 	struct buf xattrs, target, content;
 	bool has_acl;
 	bool unchanged;
+	/* As in the parent, by all that stat says, but looked at again: what it
+	 * holds there, a file's content or a link's target. */
+	bool again;
+	struct buf was, was_xattrs;
+	struct timespec was_ctime;
 	struct link *link; /* of a file with several names; NULL: none */
 	bool link_follows; /* not the first name: takes what the first found */
 	_Atomic int state;

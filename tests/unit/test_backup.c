@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a backup must bear: few descriptors, a damaged parent. */
+/* What a backup must bear: few descriptors, new files, a damaged parent. */
 #include "config.h"
 
 #include "tests/unit/vaults.h"
@@ -11,10 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/backup.h"
 #include "store/backend.h"
 #include "store/backend_mem.h"
 #include "store/format.h"
 #include "store/point.h"
+#include "tests/unit/seam_fault.h"
 
 static struct vault_options new_vault(struct backend **out)
 {
@@ -128,9 +130,47 @@ static void a_damaged_parent(void **state)
 	backend_close(b);
 }
 
+/* Of what is so new that it may have changed since, only looking again tells. */
+static void new_files_are_compared(void **state)
+{
+	const char *dir = support_path("%s/src", support_tmpdir_fast());
+	struct backup_options bo = { .vm = "m", .sources = &dir, .nsources = 1,
+				     .level = 1, .skip_if_unchanged = true };
+	struct backup_result result;
+	struct seam_fault f;
+	struct vault_options o;
+	struct backend *b;
+	struct vault *v;
+
+	(void)state;
+	make_dirs(dir, 3);
+	assert_int_equal(symlink("0", support_path("%s/link", dir)), 0);
+	o = new_vault(&b);
+	seam_fault_init(&f, NULL);
+	/* Long before the files were made. */
+	seam_fault_clock(&f, INT64_C(1000000000000000000), 1000);
+	o.seam = &f.seam;
+	assert_ok(vault_open(&o, &v));
+	assert_ok(backup_run(v, &bo, NULL, NULL, NULL, &result));
+	assert_false(result.skipped);
+	assert_ok(backup_run(v, &bo, NULL, NULL, NULL, &result));
+	assert_true(result.progress.bytes_read > 0);
+	assert_true(result.skipped);
+	assert_int_equal(result.progress.files_unmodified, 3);
+	assert_int_equal(result.progress.files_changed, 0);
+	support_write(support_path("%s/1/file", dir), "new", 3);
+	assert_ok(backup_run(v, &bo, NULL, NULL, NULL, &result));
+	assert_false(result.skipped);
+	assert_int_equal(result.progress.files_changed, 1);
+	vault_close(v);
+	seam_fault_release(&f);
+	backend_close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(new_files_are_compared),
 		cmocka_unit_test(few_descriptors),
 		cmocka_unit_test(a_damaged_parent),
 	};
