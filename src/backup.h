@@ -42,6 +42,7 @@ struct backup_options {
 	size_t ndisks;
 	struct backup_disk_result *disk_results; /* one a disk; NULL: not wanted */
 	const char *bitmap; /* of the changed blocks, in each disk's source; NULL: none */
+	const char *next_bitmap; /* that begins with this point; NULL: bitmap, where it is there */
 	const struct backup_config *configs; /* no name twice */
 	size_t nconfigs;
 	const struct exclude *exclude;

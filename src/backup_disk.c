@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "src/disk_grid.h"
-#include "src/disk_map.h"
+#include "src/disk_hints.h"
 #include "src/disk_source.h"
 #include "store/base/bytes.h"
 #include "store/base/log.h"
@@ -65,8 +65,7 @@ struct disk_run {
 	struct backup *b;
 	struct disk_source *source;
 	struct grid grid;
-	struct disk_map *map; /* owned */
-	const struct point_disk *parent; /* NULL: nothing is taken over */
+	struct disk_hints hints;
 	struct content_builder *builder; /* NULL: dry run */
 	struct sha256 *digest; /* NULL once a hint was followed */
 	struct piece queue[PIECES];
@@ -232,7 +231,7 @@ typedef int parent_fn(struct disk_run *d, const struct extent *e);
 static int walk_parent(struct disk_run *d, uint64_t off, uint64_t len,
 		       parent_fn *fn)
 {
-	const struct point_disk *p = d->parent;
+	const struct point_disk *p = d->hints.parent;
 	uint64_t end = off + len;
 	int r = 0;
 
@@ -458,24 +457,33 @@ static int chunk_there(struct disk_run *d, const struct extent *e)
 	return found < 0 ? found : !found;
 }
 
-/* May the parent's extents stand for the cell? */
-static bool may_reuse(struct disk_run *d, const struct grid_part *part)
+/* May the parent's extents stand for the cell? Return 1, 0, -ESTALE (a sample
+ * says that no hint is true) or -EINTR. */
+static int may_reuse(struct disk_run *d, const struct grid_part *part)
 {
+	const struct point_disk *parent = d->hints.parent;
 	int r;
 
-	if (!part->same || !d->parent ||
-	    part->off + part->len > d->parent->size)
-		return false;
+	if (!part->same || !parent || part->off + part->len > parent->size)
+		return 0;
 	/* The parent's last cell has its own length. */
-	if (part->len < GRID_CELL && d->parent->size != d->source->size)
-		return false;
+	if (part->len < GRID_CELL && parent->size != d->source->size)
+		return 0;
 	r = walk_parent(d, part->off, part->len, chunk_there);
-	if (r < 0) {
-		log_warn("disk %s: the parent point cannot be read: the rest "
-			 "of the disk is read", d->source->name);
-		d->parent = NULL;
-	}
-	return r == 0;
+	if (r > 0)
+		return 0;
+	if (r == 0)
+		r = disk_hints_try_same(&d->hints, part->off, part->len);
+	if (r == 0)
+		return 1;
+	if (r > 0)
+		return -ESTALE;
+	if (stopped(d))
+		return -EINTR;
+	log_warn("disk %s: the parent point cannot be read: the rest of the "
+		 "disk is read", d->source->name);
+	d->hints.parent = NULL;
+	return 0;
 }
 
 static int take_part(struct disk_run *d, const struct grid_part *part)
@@ -483,6 +491,7 @@ static int take_part(struct disk_run *d, const struct grid_part *part)
 	struct piece p = { .kind = PIECE_GAP, .off = part->off,
 			   .len = part->len };
 	unsigned int k;
+	int r = 0;
 
 	if (!d->b->writer) { /* dry run */
 		for (k = 0; k < part->nruns; k++)
@@ -491,8 +500,11 @@ static int take_part(struct disk_run *d, const struct grid_part *part)
 		d->b->progress->disk_bytes += part->len;
 		return 0;
 	}
-	if (part->state == DISK_DATA && !may_reuse(d, part))
-		return take_cell(d, part);
+	if (part->state == DISK_DATA) {
+		r = may_reuse(d, part);
+		if (r <= 0)
+			return r < 0 ? r : take_cell(d, part);
+	}
 	submit(d);
 	if (part->state == DISK_DATA) {
 		p.kind = PIECE_REUSED;
@@ -528,40 +540,14 @@ static int walk(struct disk_run *d)
 
 /* ---- around it ---- */
 
-/* The hints that may be followed, and the parent's disk. */
-static int find_hints(struct disk_run *d, const struct backup_disk *o,
-		      const struct point *parent)
+static int begin(struct disk_run *d, const struct backup_disk *o,
+		 const struct point *parent, bool follow)
 {
-	const struct point_disk *old = parent ? point_disk(parent, o->name)
-					      : NULL;
-	bool hinted = o->map || d->source->has_bitmap;
-	bool use = hinted && old && !d->b->options->force;
 	int r = 0;
 
-	if (hinted && !old)
-		log_warn("disk %s: no parent point has it: what is said to be "
-			 "unchanged is read all the same", o->name);
-	if (use && old->size != d->source->size)
-		log_warn("disk %s: it had %llu bytes in the parent point and "
-			 "has %llu now: what is new is read", o->name,
-			 (unsigned long long)old->size,
-			 (unsigned long long)d->source->size);
-	if (use && o->map)
-		r = disk_map_read(o->map, o->name, d->source->size, &d->map);
-	if (r == -ENOMEM)
-		return r;
-	/* Two hints: a map that is no good casts doubt on the bitmap too. */
-	use = use && r == 0;
-	d->parent = use ? old : NULL;
-	grid_begin(&d->grid, d->source, d->map, use && !o->map);
-	return 0;
-}
-
-static int begin(struct disk_run *d, const struct backup_disk *o,
-		 const struct point *parent)
-{
-	int r = find_hints(d, o, parent);
-
+	if (follow)
+		r = disk_hints_init(&d->hints, d->b, o, d->source, parent);
+	grid_begin(&d->grid, d->source, &d->hints);
 	if (r < 0 || !d->b->writer)
 		return r;
 	d->max = MIN(ARRAY_SIZE(d->all),
@@ -571,9 +557,16 @@ static int begin(struct disk_run *d, const struct backup_disk *o,
 	return r;
 }
 
-static char *copy_line(const char *text)
+/* The bitmap that a later backup may follow from this point on; it keeps on
+ * marking what changes where it is the one that was followed now. */
+static char *next_bitmap(const struct disk_run *d)
 {
-	return strndup(text, 1000);
+	const struct backup_options *o = d->b->options;
+	const char *name = o->next_bitmap ? o->next_bitmap
+			   : d->source->has_bitmap ? o->bitmap
+						   : NULL;
+
+	return name ? strdup(name) : NULL;
 }
 
 static int finish(struct disk_run *d, const struct backup_disk *o,
@@ -582,7 +575,7 @@ static int finish(struct disk_run *d, const struct backup_disk *o,
 	AUTO_BUF struct buf content = BUF_INIT;
 	int r = 0;
 
-	if (d->grid.hinted) {
+	if (d->hints.followed) {
 		sha256_free(d->digest);
 		d->digest = NULL;
 	}
@@ -596,7 +589,8 @@ static int finish(struct disk_run *d, const struct backup_disk *o,
 		return r;
 	out->name = strdup(o->name);
 	out->format = strdup(d->source->format);
-	out->source = copy_line(o->source);
+	out->source = strndup(o->source, POINT_SOURCE_MAX);
+	out->bitmap = next_bitmap(d);
 	out->size = d->source->size;
 	out->used = d->result.used;
 	out->sector = d->source->sector;
@@ -618,15 +612,18 @@ static void release(struct disk_run *d)
 	}
 	sha256_free(d->digest);
 	content_builder_free(d->builder);
-	disk_map_free(d->map);
+	disk_hints_release(&d->hints);
 	pthread_cond_destroy(&d->ready);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
 
-int backup_disk_read(struct backup *b, const struct backup_disk *o,
+/* Once through the disk, the hints @follow-ed or not. -ESTALE: one of them
+ * turned out to be wrong. */
+static int read_once(struct backup *b, const struct backup_disk *o,
 		     struct disk_source *s, const struct point *parent,
-		     struct point_disk *out, struct backup_disk_result *result)
+		     bool follow, struct point_disk *out,
+		     struct backup_disk_result *result)
 {
 	struct disk_run *d = calloc(1, sizeof(*d));
 	int r, changed;
@@ -639,7 +636,7 @@ int backup_disk_read(struct backup *b, const struct backup_disk *o,
 	d->source = s;
 	d->result.size = s->size;
 	snprintf(d->result.format, sizeof(d->result.format), "%s", s->format);
-	r = begin(d, o, parent);
+	r = begin(d, o, parent, follow);
 	if (r == 0)
 		r = walk(d);
 	if (r == 0 && b->writer) {
@@ -656,4 +653,20 @@ int backup_disk_read(struct backup *b, const struct backup_disk *o,
 	*result = d->result;
 	release(d);
 	return r;
+}
+
+int backup_disk_read(struct backup *b, const struct backup_disk *o,
+		     struct disk_source *s, const struct point *parent,
+		     struct point_disk *out, struct backup_disk_result *result)
+{
+	struct backup_progress before = *b->progress;
+	int r = read_once(b, o, s, parent, true, out, result);
+
+	if (r != -ESTALE)
+		return r;
+	/* What was taken over before the sample that was wrong is in doubt too. */
+	b->progress->disk_bytes = before.disk_bytes;
+	b->progress->bytes_done = before.bytes_done;
+	b->progress->disk_used = before.disk_used;
+	return read_once(b, o, s, parent, false, out, result);
 }

@@ -341,6 +341,7 @@ static int run(struct cmd_context *ctx, void *args, int argc, char **argv)
 	o.ndisks = disks.ndisks;
 	o.disk_results = disks.results;
 	o.bitmap = a->disks.bitmap;
+	o.next_bitmap = a->disks.next_bitmap;
 	o.configs = disks.configs;
 	o.nconfigs = disks.nconfigs;
 	r = -ENOMEM;

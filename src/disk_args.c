@@ -118,6 +118,17 @@ static void choose(struct disk_set *s, const struct disk_args *a)
 	s->ndisks = n;
 }
 
+static int check_bitmap(struct cmd_context *ctx, const char *option,
+			const char *name, const struct disk_args *a)
+{
+	if (name && (!*name || strlen(name) > 1023))
+		return cmd_usage(ctx, "%s: \"%s\" is no name of one", option,
+				 name);
+	if (name && a->disks.n == 0)
+		return cmd_usage(ctx, "%s without a --disk", option);
+	return 0;
+}
+
 int disk_args_parse(struct cmd_context *ctx, const struct disk_args *a,
 		    struct disk_set *out)
 {
@@ -140,11 +151,11 @@ int disk_args_parse(struct cmd_context *ctx, const struct disk_args *a,
 		r = add_config(ctx, out, a->configs.items[i]);
 	if (r < 0)
 		return r;
-	if (a->bitmap && (!*a->bitmap || strlen(a->bitmap) > 1023))
-		return cmd_usage(ctx, "--bitmap: \"%s\" is no name of one",
-				 a->bitmap);
-	if (a->bitmap && a->disks.n == 0)
-		return cmd_usage(ctx, "--bitmap without a --disk");
+	r = check_bitmap(ctx, "--bitmap", a->bitmap, a);
+	if (r == 0)
+		r = check_bitmap(ctx, "--next-bitmap", a->next_bitmap, a);
+	if (r < 0)
+		return r;
 	choose(out, a);
 	if (a->disks.n > 0 && out->ndisks == 0)
 		return cmd_usage(ctx, "no disk is left to be saved");

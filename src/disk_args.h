@@ -11,7 +11,7 @@ struct cmd_context;
 
 struct disk_args {
 	struct string_list disks, configs, maps, includes, excludes;
-	const char *bitmap;
+	const char *bitmap, *next_bitmap;
 };
 
 /* clang-format off */
@@ -22,6 +22,8 @@ struct disk_args {
 		 "save a file with the machine; may be repeated"),          \
 	OPT_STRING("bitmap", 0, "NAME", s, field.bitmap,                    \
 		   "read only what a dirty bitmap says has changed"),       \
+	OPT_STRING("next-bitmap", 0, "NAME", s, field.next_bitmap,          \
+		   "the dirty bitmap that begins with this point"),         \
 	OPT_LIST("map", 0, "[NAME=]FILE", s, field.maps,                    \
 		 "read only what a map of the disk says has changed"),      \
 	OPT_LIST("include-disk", 0, "PATTERN", s, field.includes,           \

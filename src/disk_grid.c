@@ -3,22 +3,23 @@
 
 #include "src/disk_grid.h"
 
+#include <errno.h>
 #include <string.h>
 
+#include "src/disk_hints.h"
 #include "src/disk_map.h"
 
-void grid_begin(struct grid *g, struct disk_source *s, struct disk_map *map,
-		bool use_bitmap)
+void grid_begin(struct grid *g, struct disk_source *s, struct disk_hints *hints)
 {
 	memset(g, 0, sizeof(*g));
 	g->source = s;
-	g->map = map;
-	g->use_bitmap = use_bitmap && s->has_bitmap;
+	g->hints = hints;
 }
 
 /* What is at @off, with what the hints say. */
 static int look(struct grid *g, uint64_t off, struct disk_extent *out)
 {
+	struct disk_hints *h = g->hints;
 	uint64_t end;
 	int r = 0;
 
@@ -29,24 +30,24 @@ static int look(struct grid *g, uint64_t off, struct disk_extent *out)
 	*out = g->now;
 	out->len -= off - out->off;
 	out->off = off;
-	out->same = out->same && g->use_bitmap;
-	if (!g->map)
+	out->same = out->same && h && h->bitmap;
+	if (!h || !h->map)
 		return 0;
-	switch (disk_map_at(g->map, off, &end)) {
+	switch (disk_map_at(h->map, off, &end)) {
 	case DISK_MAP_SAME:
 		out->same = true;
 		break;
 	case DISK_MAP_ZERO:
-		if (out->state == DISK_DATA) {
-			out->state = DISK_ZERO;
-			g->hinted = true;
-		}
+		if (out->state != DISK_DATA)
+			break;
+		out->state = DISK_ZERO;
+		r = disk_hints_try_zero(h, off, MIN(out->len, end - off));
 		break;
 	default:
 		break;
 	}
 	out->len = MIN(out->len, end - off);
-	return 0;
+	return r > 0 ? -ESTALE : r;
 }
 
 /* Blocks that a gap of the fewest blocks between data joins. */

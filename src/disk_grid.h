@@ -10,7 +10,7 @@
 #include "src/disk_source.h"
 #include "store/base/attrs.h"
 
-struct disk_map;
+struct disk_hints;
 
 #define GRID_CELL (256u << 10)
 #define GRID_BLOCK 4096u
@@ -33,17 +33,16 @@ struct grid_part {
 
 struct grid {
 	struct disk_source *source; /* borrowed */
-	struct disk_map *map; /* borrowed; NULL: none */
-	bool use_bitmap;
-	bool hinted; /* a hint said that something is zeros */
+	struct disk_hints *hints; /* borrowed; NULL: none */
 	uint64_t off;
 	struct disk_extent now; /* what the source said last */
 };
 
-/* From the beginning. @map and the source's bitmap: only where they are to be trusted. */
-void grid_begin(struct grid *g, struct disk_source *s, struct disk_map *map,
-		bool use_bitmap);
-/* Return 1, 0 at the disk's end, or a negative errno. */
+/* From the beginning. @hints may be NULL. */
+void grid_begin(struct grid *g, struct disk_source *s,
+		struct disk_hints *hints);
+/* Return 1, 0 at the disk's end, or a negative errno: -ESTALE where a hint
+ * turned out to be wrong. */
 MUST_CHECK int grid_next(struct grid *g, struct grid_part *out);
 
 #endif

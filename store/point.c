@@ -52,6 +52,7 @@ void point_free(struct point *p)
 		free(p->disks[i].name);
 		free(p->disks[i].format);
 		free(p->disks[i].source);
+		free(p->disks[i].bitmap);
 		free(p->disks[i].content);
 	}
 	for (i = 0; i < p->nconfigs; i++) {

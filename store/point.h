@@ -20,6 +20,7 @@ struct vault;
 #define POINT_DISKS_MAX 1024
 #define POINT_CONFIGS_MAX 1024
 #define POINT_CONTENT_MAX 4096 /* encoded content of one of them */
+#define POINT_SOURCE_MAX 1000 /* bytes kept of a disk's source */
 
 /* A disk of the machine: content whose data are CHUNK_DISK (content.h). */
 struct point_disk {
@@ -29,7 +30,12 @@ struct point_disk {
 	uint64_t used;
 	uint32_t sector; /* logical sector: 512 to 65536, a power of two */
 	char *format; /* of the source: "raw", "qcow2", ...; owned */
-	char *source; /* where it was read from, for people; owned */
+	/* where it was read from, for people, POINT_SOURCE_MAX bytes of it;
+	 * owned */
+	char *source;
+	/* the dirty bitmap that marks what changed since this point; owned,
+	 * NULL: none is known */
+	char *bitmap;
 	uint8_t *content; /* encoded; owned */
 	size_t content_len;
 	/* SHA-256 of the used bytes as they were read (vmbackup-vault(5)); not

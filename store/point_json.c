@@ -133,6 +133,8 @@ static json_t *encode_disk(const struct point_disk *d)
 		bad |= json_object_set_new(o, "format", encode_line(d->format));
 	if (d->source)
 		bad |= json_object_set_new(o, "source", encode_line(d->source));
+	if (d->bitmap)
+		bad |= json_object_set_new(o, "bitmap", encode_line(d->bitmap));
 	bad |= json_object_set_new(o, "content",
 				   encode_base64(d->content, d->content_len));
 	if (d->has_sha256) {
@@ -500,6 +502,7 @@ static void get_disk(struct decoder *d, const json_t *o, struct point_disk *out)
 	out->sector = sector > UINT32_MAX ? 0 : (uint32_t)sector;
 	out->format = get_line(d, o, "format");
 	out->source = get_line(d, o, "source");
+	out->bitmap = get_line(d, o, "bitmap");
 	get_content(d, o, &out->content, &out->content_len);
 	if (!hash)
 		return;

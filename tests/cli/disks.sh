@@ -277,7 +277,8 @@ says 'disk a: cannot connect'
 
 # A bitmap: made when the image is as in the point.
 qemu-img convert -O qcow2 "$raw" "$tmp/vm.qcow2"
-expect 0 vmb backup --vm vm --disk a="$tmp/vm.qcow2" --bitmap b0
+expect 0 vmb backup --vm vm --disk a="$tmp/vm.qcow2" --bitmap b0 \
+	--next-bitmap b0
 says 'bitmap'
 is vm/latest a "$raw"
 qemu-img bitmap --add -g 64k "$tmp/vm.qcow2" b0
@@ -291,6 +292,26 @@ expect 0 vmb backup --vm vm --disk a="$tmp/vm.qcow2" --bitmap b0 --json
 [ "$(disk_field a read)" -le 524288 ] || fail "read $(disk_field a read)"
 [ "$(disk_field a reused)" -gt 10000000 ] || fail "reused"
 is vm/latest a "$raw" none
+# One that began later than the parent point, or with another image.
+expect 0 vmb backup --vm late --disk a="$tmp/vm.qcow2"
+qemu-img bitmap --add "$tmp/vm.qcow2" late
+expect 0 vmb backup --vm late --disk a="$tmp/vm.qcow2" --bitmap late --json
+says 'does not say that the bitmap .*late.* began with it'
+[ "$(disk_field a reused)" = 0 ] || fail "followed a bitmap of another time"
+expect 0 vmb backup --vm late --disk a="$tmp/vm.qcow2" --bitmap late --json
+[ "$(disk_field a reused)" -gt 10000000 ] || fail "reused"
+cp "$tmp/vm.qcow2" "$tmp/copy.qcow2"
+expect 0 vmb backup --vm late --disk a="$tmp/copy.qcow2" --bitmap late --json
+says 'from another source'
+[ "$(disk_field a reused)" = 0 ] || fail "followed a bitmap of another source"
+head -c 48M /dev/urandom >"$tmp/noise.raw"
+qemu-img convert -O qcow2 "$tmp/noise.raw" "$tmp/copy.qcow2"
+qemu-img bitmap --add "$tmp/copy.qcow2" late
+expect 0 vmb backup --vm late --disk a="$tmp/copy.qcow2" --bitmap late --json
+says 'it is not what the bitmap or map says: all of it is read'
+[ "$(disk_field a reused)" = 0 ] || fail "followed a bitmap of another image"
+is late/latest a "$tmp/noise.raw"
+rm "$tmp/noise.raw" "$tmp/copy.qcow2"
 serve dirty -f qcow2 -B b0 "$tmp/vm.qcow2"
 expect 0 vmb backup --vm vm --disk a="$(uri dirty)" --bitmap b0 --json
 [ "$(disk_field a read)" -le 524288 ] || fail "read $(disk_field a read)"
@@ -316,6 +337,7 @@ note "bitmaps"
 # ---- maps ----
 
 size=$(stat -c %s "$raw")
+expect 0 vmb backup --vm vm --disk a="$raw"
 printf 'Q%.0s' $(seq 3000) | dd of="$raw" bs=1 seek=30000000 conv=notrunc \
 	status=none
 cat >"$tmp/map" <<EOT
@@ -340,6 +362,15 @@ for bad in '0 10 same' '0 x same' "0 $size maybe" "1 $((size - 1)) same" \
 done
 expect 0 vmb backup --vm vm --disk a="$raw" --map "$tmp/none"
 says 'map .*all of the disk is read'
+# Maps of the right form that lie.
+for state in zero same; do
+	[ $state = zero ] || printf x | dd of="$raw" bs=1 conv=notrunc status=none
+	echo "0 $size $state" >"$tmp/bad"
+	expect 0 vmb backup --vm vm --disk a="$raw" --map "$tmp/bad" --json
+	says 'it is not what the bitmap or map says: all of it is read'
+	[ "$(disk_field a reused)" = 0 ] || fail "a map that lies was followed"
+	is vm/latest a "$raw"
+done
 
 # Grown and shrunk: what lies in both is taken over.
 truncate -s $((size + 1000448)) "$raw"

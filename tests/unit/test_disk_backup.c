@@ -14,6 +14,7 @@
 
 #include "src/backup.h"
 #include "src/disk_grid.h"
+#include "src/disk_hints.h"
 #include "src/disk_map.h"
 #include "src/disk_source.h"
 #include "store/backend.h"
@@ -29,6 +30,7 @@
 
 struct fake {
 	struct disk_source s;
+	struct disk_hints hints;
 	const struct disk_extent *list;
 	size_t n, asked;
 };
@@ -65,7 +67,8 @@ static void begin(struct grid *g, struct fake *f,
 			    .list = list,
 			    .n = n };
 	f->s.size = list[n - 1].off + list[n - 1].len;
-	grid_begin(g, &f->s, NULL, true);
+	f->hints = (struct disk_hints){ .bitmap = true };
+	grid_begin(g, &f->s, &f->hints);
 }
 
 static void assert_run(const struct grid_part *p, unsigned int i, uint32_t off,
