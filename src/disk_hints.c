@@ -73,8 +73,8 @@ int disk_hints_init(struct disk_hints *out, struct backup *b,
 		    const struct backup_disk *disk, struct disk_source *s,
 		    const struct point *machine)
 {
-	const struct point_disk *old = machine ? point_disk(machine, disk->name)
-					       : NULL;
+	const struct point_disk *old =
+		machine ? point_disk(machine, disk->name) : NULL;
 	const char *why;
 	int r = 0;
 
@@ -86,13 +86,14 @@ int disk_hints_init(struct disk_hints *out, struct backup *b,
 	why = doubt(machine, old, disk);
 	if (why) {
 		log_warn("disk %s: %s: what is said to be unchanged is read "
-			 "all the same", disk->name, why);
+			 "all the same",
+			 disk->name, why);
 		return 0;
 	}
 	if (old->size != s->size)
 		log_warn("disk %s: it had %llu bytes in the parent point and "
-			 "has %llu now: what is new is read", disk->name,
-			 (unsigned long long)old->size,
+			 "has %llu now: what is new is read",
+			 disk->name, (unsigned long long)old->size,
 			 (unsigned long long)s->size);
 	out->parent = old;
 	if (disk->map)
@@ -136,7 +137,8 @@ static int have_buffer(struct disk_hints *h)
 static int differs(const struct disk_hints *h, uint64_t off)
 {
 	log_warn("disk %s: at byte %llu it is not what the bitmap or map says: "
-		 "all of it is read", h->source->name, (unsigned long long)off);
+		 "all of it is read",
+		 h->source->name, (unsigned long long)off);
 	return 1;
 }
 

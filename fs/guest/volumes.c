@@ -128,6 +128,13 @@ static int set_reason(struct volume *v, const char *fmt, ...)
 	return v->reason ? 0 : -ENOMEM;
 }
 
+static int cannot_be_read(struct volume *v, int r)
+{
+	return set_reason(v, "it cannot be read where it says what it is: %s",
+			  r == -EBADMSG ? "it is damaged in the vault"
+					: strerror(-r));
+}
+
 static const char *text_of(const struct buf *b)
 {
 	return b->len ? (const char *)b->data : "";
@@ -272,7 +279,7 @@ static int identify(struct finder *f, size_t i, int depth)
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
-		return set_reason(v, "it cannot be read: %s", strerror(-r));
+		return cannot_be_read(v, r);
 	snprintf(v->type, sizeof(v->type), "%s", p.type);
 	if (p.label[0])
 		snprintf(v->label, sizeof(v->label), "%s", p.label);
@@ -340,14 +347,17 @@ static int add_partitions(struct finder *f, const struct volumes_disk *disk,
 	return r;
 }
 
-/* The whole of a disk as a volume; @reason where it is known already. */
+/* The whole of a disk as a volume; @reason where it is known already, @error
+ * where it could not be read. */
 static int add_whole(struct finder *f, const struct volumes_disk *disk,
-		     const char *reason)
+		     const char *reason, int error)
 {
 	int i = add_volume(f, disk->name, disk->blocks);
 
 	if (i < 0)
 		return i == -ENOSPC ? 0 : i;
+	if (error < 0)
+		return cannot_be_read(&f->set->volumes[i], error);
 	if (reason)
 		return set_reason(&f->set->volumes[i], "%s", reason);
 	return identify(f, (size_t)i, 0);
@@ -379,16 +389,16 @@ static int find_on_disk(struct finder *f, const struct volumes_disk *disk,
 	if (r == -ENOMEM)
 		return r;
 	if (mbr < 0 && (gpt == -ENOENT || p.type[0]))
-		return add_whole(f, disk, NULL);
+		return add_whole(f, disk, NULL, 0);
 	if (mbr < 0 || (t->n == 0 && !p.type[0]))
 		return add_whole(f, disk,
 				 "its GUID partition table is damaged "
-				 "or cut off, and so is the copy");
+				 "or cut off, and so is the copy", 0);
 	if (strcmp(p.type, "vfat") == 0 || strcmp(p.type, "ntfs") == 0 ||
 	    strcmp(p.type, "exfat") == 0)
-		return add_whole(f, disk, NULL);
+		return add_whole(f, disk, NULL, 0);
 	if (p.type[0]) {
-		r = add_whole(f, disk, NULL);
+		r = add_whole(f, disk, NULL, 0);
 		if (r < 0)
 			return r;
 	}
@@ -449,8 +459,12 @@ int volumes_find(const struct volumes_disk *disks, size_t n,
 	*out = NULL;
 	f.set = calloc(1, sizeof(*f.set));
 	r = f.set && t ? lvm_new(&f.lvm) : -ENOMEM;
-	for (i = 0; i < n && r == 0; i++)
+	for (i = 0; i < n && r == 0; i++) {
 		r = find_on_disk(&f, &disks[i], t);
+		/* The other disks are none the worse for it. */
+		if (r < 0 && r != -ENOMEM)
+			r = add_whole(&f, &disks[i], NULL, r);
+	}
 	if (r == 0)
 		r = lvm_each(f.lvm, add_logical, &f);
 	lvm_free(f.lvm);

@@ -46,9 +46,9 @@ struct volume_set {
 };
 
 /*
- * Find them. A damaged table or group is a reason on what it concerns, not an
- * error. @keys may be NULL. Return 0, -ENOMEM, or a read error of a
- * disk (said in words) where nothing at all could be read of it.
+ * Find them. A damaged table or group, or a disk that cannot be read, is a
+ * reason on what it concerns, not an error. @keys may be NULL. Return 0 or
+ * -ENOMEM.
  */
 MUST_CHECK int volumes_find(const struct volumes_disk *disks, size_t n,
 			    const struct luks_keys *keys,

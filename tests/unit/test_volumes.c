@@ -247,6 +247,47 @@ static void expect_whole(const uint8_t *disk, size_t len, const char *type,
 	blocks_put(d.blocks);
 }
 
+static int read_damage(struct blocks *b, uint64_t off, void *out, size_t len)
+{
+	(void)b;
+	(void)off;
+	(void)out;
+	(void)len;
+	return -EBADMSG;
+}
+
+static void free_nothing(struct blocks *b)
+{
+	(void)b;
+}
+
+/* A disk that is damaged in the vault hides no other one. */
+static void test_unreadable_disk(void **state)
+{
+	static const struct blocks_ops ops = { .read = read_damage,
+					       .free = free_nothing };
+	static uint8_t swap[8192];
+	struct blocks damaged;
+	struct volumes_disk d[2] = { { "vda", &damaged }, { "vdb", NULL } };
+	struct volume_set *set;
+
+	(void)state;
+	put_le32(swap + 1024, 1);
+	put_le32(swap + 1028, 100);
+	memcpy(swap + 4086, "SWAPSPACE2", 10);
+	blocks_init(&damaged, &ops, DISK_SIZE);
+	assert_int_equal(blocks_memory(swap, sizeof(swap), DISK_SIZE,
+				       &d[1].blocks), 0);
+	assert_int_equal(volumes_find(d, 2, NULL, &set), 0);
+	assert_int_equal(set->n, 2);
+	assert_string_equal(set->volumes[0].name, "vda");
+	assert_non_null(strstr(set->volumes[0].reason, "damaged in the vault"));
+	assert_string_equal(set->volumes[1].name, "vdb");
+	assert_string_equal(set->volumes[1].type, "swap");
+	volumes_free(set);
+	blocks_put(d[1].blocks);
+}
+
 static void test_reasons(void **state)
 {
 	static uint8_t disk[1u << 20];
@@ -386,6 +427,7 @@ int main(void)
 		cmocka_unit_test(test_gpt_4096),
 		cmocka_unit_test(test_mbr),
 		cmocka_unit_test(test_md),
+		cmocka_unit_test(test_unreadable_disk),
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_mirror),
 		cmocka_unit_test(test_lvm_text),
