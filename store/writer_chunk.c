@@ -132,12 +132,21 @@ static int pack_frame(struct zip *z, const uint8_t *data, size_t len,
 	return 0;
 }
 
+/* Half of what a frame may hold where a read may want little of much: a 4 KiB
+ * read in a large file or disk costs one frame. */
+static size_t frame_size(uint8_t type, size_t len)
+{
+	return type == CHUNK_DISK ||
+			       (type == CHUNK_DATA && len > FORMAT_FRAME_MAX)
+		       ? FORMAT_FRAME_MAX / 2
+		       : FORMAT_FRAME_MAX;
+}
+
 /* Cut a claimed chunk into frames and append them. */
 static int store_chunk(struct writer *w, uint8_t type, const struct id *id,
 		       const uint8_t *data, size_t len)
 {
-	size_t max = type == CHUNK_DISK ? FORMAT_FRAME_MAX / 2
-					: FORMAT_FRAME_MAX;
+	size_t max = frame_size(type, len);
 	size_t nframes = (len + max - 1) / max, i, off;
 	struct packed_frame *frames = alloc_array(nframes, sizeof(*frames));
 	struct chunk_ref ref = { *id, (uint32_t)len, 0, 0, type };
