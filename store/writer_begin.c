@@ -16,6 +16,8 @@
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/catalog.h"
+#include "store/format.h"
+#include "store/point.h"
 #include "store/vault_internal.h"
 #include "store/writer_internal.h"
 
@@ -187,6 +189,101 @@ static int settle(struct writer *w, const char *name, uint64_t size)
 	return r == -EEXIST ? 0 : r;
 }
 
+/* ---- indexes of sessions that made no point ---- */
+
+/* The sessions of all points, sorted. */
+struct sessions {
+	const char **ids; /* owned, not what they point to */
+	size_t n;
+	char (*indexes)[OBJECT_NAME_MAX]; /* of others; owned */
+	size_t nindexes, cap;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int on_source(void *arg, const char *source)
+{
+	struct sessions *s = arg;
+	char sid[POINT_ID_HEX + 1];
+	const char *key = sid;
+
+	if (strncmp(source, "index/", 6) != 0 ||
+	    strlen(source) >= OBJECT_NAME_MAX)
+		return 0;
+	snprintf(sid, sizeof(sid), "%s", source + 6);
+	if (s->n && bsearch(&key, s->ids, s->n, sizeof(*s->ids), by_id))
+		return 0;
+	if (s->nindexes == s->cap) {
+		size_t cap = s->cap ? 2 * s->cap : 16;
+		void *p = reallocarray(s->indexes, cap, sizeof(*s->indexes));
+
+		if (!p)
+			return -ENOMEM;
+		s->indexes = p;
+		s->cap = cap;
+	}
+	strncpy(s->indexes[s->nindexes++], source, OBJECT_NAME_MAX);
+	return 0;
+}
+
+static int settle_index(struct writer *w, const char *name)
+{
+	struct catalog *c = w->vault->catalog;
+	AUTO_BUF struct buf none = BUF_INIT;
+	char note[OBJECT_NAME_MAX + 8];
+	uint8_t *data = NULL;
+	size_t len = 0;
+	int r;
+
+	snprintf(note, sizeof(note), "settled/%s", name);
+	r = catalog_get_object(c, note, &none);
+	if (r != -ENOENT)
+		return r;
+	r = vault_get_all(w->vault, name, FORMAT_BOX_MAX + FORMAT_CLEAR_MAX + 4096, &data,
+			  &len);
+	if (r == 0)
+		r = backend_put(w->vault->backend, name, data, len);
+	free(data);
+	/* Gone meanwhile: then so is what it says. */
+	if (r == -ENOENT)
+		return catalog_drop_source(c, name);
+	return r == 0 || r == -EEXIST ? catalog_put_object(c, note, "", 0) : r;
+}
+
+/*
+ * What holds for packs holds for indexes: that of a session without a point may
+ * be gone after a power cut, and then nobody knows what is in its packs. A
+ * point's own were durable before its commit was made.
+ */
+static int settle_indexes(struct writer *w)
+{
+	struct sessions s = { 0 };
+	struct point_list *l;
+	size_t i;
+	int r = vault_points(w->vault, &l);
+
+	if (r < 0)
+		return r;
+	s.ids = alloc_array(l->n + 1, sizeof(*s.ids));
+	if (!s.ids)
+		r = -ENOMEM;
+	for (i = 0; i < l->n && r == 0; i++)
+		s.ids[s.n++] = l->points[i]->session;
+	if (r == 0) {
+		qsort(s.ids, s.n, sizeof(*s.ids), by_id);
+		r = catalog_sources(w->vault->catalog, on_source, &s);
+	}
+	for (i = 0; i < s.nindexes && r == 0; i++)
+		r = settle_index(w, s.indexes[i]);
+	free(s.ids);
+	free(s.indexes);
+	point_list_put(l);
+	return r;
+}
+
 /* A pack that some session uploaded and no index names. */
 static int adopt(struct writer *w, const char *name, uint64_t size)
 {
@@ -248,8 +345,10 @@ int writer_list(struct writer *w)
 {
 	struct listing l = { .writer = w };
 	size_t i;
-	int r = backend_list(w->vault->backend, "tomb/", on_tomb, &l);
+	int r = settle_indexes(w);
 
+	if (r == 0)
+		r = backend_list(w->vault->backend, "tomb/", on_tomb, &l);
 	/* While something is being collected, refer to nothing old: it
 	 * costs space, never safety. */
 	if (r == 0 && l.tombs == 0)
