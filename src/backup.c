@@ -122,6 +122,7 @@ static void slot_reset(struct slot *s)
 	buf_clear(&s->was_xattrs);
 	s->has_acl = s->unchanged = s->again = s->link_follows = false;
 	s->link = NULL;
+	s->ahead = 0;
 	memset(&s->entry, 0, sizeof(s->entry));
 }
 
@@ -293,6 +294,7 @@ static int add_head(struct run *r)
 		}
 		r->p.entries++;
 	}
+	atomic_fetch_sub(&r->b.bytes_ahead, s->ahead);
 	slot_reset(s);
 	r->head = (r->head + 1) % BACKUP_RING;
 	r->count--;
@@ -322,6 +324,7 @@ static void tick(struct run *r, bool force)
 	r->p.bytes_new = stats.bytes_new;
 	r->p.bytes_packed = stats.bytes_packed;
 	r->p.bytes_read = atomic_load(&r->b.bytes_read);
+	r->p.bytes_ahead = atomic_load(&r->b.bytes_ahead);
 	r->p.errors = atomic_load(&r->b.errors);
 	if (r->tick)
 		r->tick(r->arg, &r->p);
@@ -332,6 +335,11 @@ static void tick_of(struct backup *b)
 	tick(container_of(b, struct run, b), false);
 }
 
+static bool stopped(const struct run *r)
+{
+	return r->stop && *r->stop;
+}
+
 /* Add what is ready; wait for the oldest until at most @keep are left. */
 static int drain(struct run *r, size_t keep)
 {
@@ -340,6 +348,8 @@ static int drain(struct run *r, size_t keep)
 	while (r->count > 0) {
 		struct slot *s = &r->ring[r->head];
 
+		if (stopped(r))
+			return -EINTR;
 		if (atomic_load(&s->state) == SLOT_PENDING) {
 			struct timespec until;
 
@@ -678,7 +688,7 @@ static int walk(struct run *r)
 		err = take(r, &it);
 		if (err == 0)
 			err = drain(r, BACKUP_RING);
-		if (err == 0 && r->stop && *r->stop)
+		if (err == 0 && stopped(r))
 			err = -EINTR;
 		if (err < 0)
 			return err;
@@ -1016,6 +1026,8 @@ int backup_run(struct vault *v, const struct backup_options *o,
 		err = read_all(r, p);
 	if (err == 0)
 		err = end_readers(r);
+	if (err == 0 && stopped(r))
+		err = -EINTR;
 	if (err == 0 && r->b.writer)
 		err = commit(r, p, out);
 	tick(r, true);

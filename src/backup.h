@@ -62,6 +62,7 @@ struct backup_progress {
 	uint64_t dirs, others;
 	uint64_t entries; /* walked so far */
 	uint64_t bytes_done; /* of regular files passed, read or not */
+	uint64_t bytes_ahead; /* read, of files that are not yet passed */
 	uint64_t bytes_read;
 	uint64_t bytes_new; /* plaintext of new chunks */
 	uint64_t bytes_packed;

@@ -35,6 +35,7 @@ struct slot {
 	struct stat st; /* as scanned; a reader brings it up to date */
 	struct entry entry; /* its pointers are set when it is added */
 	struct buf xattrs, target, content;
+	uint64_t ahead; /* bytes in backup.bytes_ahead that are its own */
 	bool has_acl;
 	bool unchanged;
 	/* As in the parent, by all that stat says, but looked at again: what it
@@ -64,6 +65,7 @@ struct reading {
 	struct reading *next;
 	struct bundle *bundle;
 	struct content_builder *builder;
+	uint64_t ahead; /* of the file in hand, as in struct slot */
 	uint8_t *small; /* CDC_MIN + 1 */
 	uint8_t *large; /* 2 * CDC_MAX; NULL until needed */
 };
@@ -76,6 +78,7 @@ struct backup {
 	pthread_cond_t ready;
 	struct reading *idle; /* owned */
 	atomic_uint_fast64_t bytes_read, errors;
+	atomic_uint_fast64_t bytes_ahead; /* read, of files not yet in the tree */
 	atomic_int failed; /* negative errno that ends the run */
 	bool trust_parent; /* all that it refers to is there */
 	struct backup_progress *progress; /* of the main thread */

@@ -103,11 +103,15 @@ static int open_source(const struct slot *s)
 	return fd < 0 ? -errno : fd;
 }
 
-static ssize_t read_at(struct backup *b, int fd, uint8_t *out, size_t len,
-		       uint64_t off)
+static ssize_t read_at(struct backup *b, struct reading *r, int fd,
+		       uint8_t *out, size_t len, uint64_t off)
 {
 	size_t done = 0;
 
+	if (b->stop && *b->stop) {
+		atomic_store(&b->failed, -EINTR);
+		return -EINTR;
+	}
 	while (done < len) {
 		ssize_t n = pread(fd, out + done, len - done,
 				  (off_t)(off + done));
@@ -121,6 +125,8 @@ static ssize_t read_at(struct backup *b, int fd, uint8_t *out, size_t len,
 		done += (size_t)n;
 	}
 	atomic_fetch_add(&b->bytes_read, done);
+	atomic_fetch_add(&b->bytes_ahead, done);
+	r->ahead += done;
 	return (ssize_t)done;
 }
 
@@ -139,7 +145,7 @@ static int read_small(struct backup *b, struct reading *r, int fd,
 		      uint64_t size, uint64_t *len_out)
 {
 	struct id id;
-	ssize_t n = read_at(b, fd, r->small, (size_t)size, 0);
+	ssize_t n = read_at(b, r, fd, r->small, (size_t)size, 0);
 	int err;
 
 	if (n < 0)
@@ -201,7 +207,7 @@ static int read_range(struct backup *b, struct reading *r, int fd, uint64_t off,
 			pos = 0;
 			want = (size_t)MIN((uint64_t)(2 * CDC_MAX - have),
 					   end - off);
-			got = read_at(b, fd, r->large + have, want, off);
+			got = read_at(b, r, fd, r->large + have, want, off);
 			if (got < 0)
 				return (int)got;
 			eof = (size_t)got < want || off + want == end;
@@ -289,6 +295,8 @@ static int attempt(struct backup *b, struct reading *r, int fd, struct slot *s,
 	buf_clear(&s->content);
 	buf_clear(&s->xattrs);
 	s->has_acl = false;
+	atomic_fetch_sub(&b->bytes_ahead, r->ahead);
+	r->ahead = 0;
 	*what = "cannot be read";
 	err = read_content(b, r, fd, &s->st, &len);
 	if (content_builder_finish(r->builder, &s->content) < 0)
@@ -334,6 +342,8 @@ static void read_file(struct backup *b, struct reading *r, struct slot *s)
 		backup_complain(b, s, "changed while it was read", 0);
 	if (err < 0 && atomic_load(&b->failed) == 0)
 		backup_complain(b, s, what, err == -EAGAIN ? 0 : err);
+	s->ahead = r->ahead;
+	r->ahead = 0;
 	atomic_store(&s->state, err < 0 ? SLOT_DROPPED : SLOT_READY);
 }
 

@@ -173,7 +173,7 @@ static int fill(struct cmd_context *ctx, const struct args *a,
 static void tick(void *arg, const struct backup_progress *p)
 {
 	struct progress_state s = {
-		.bytes_done = p->bytes_done,
+		.bytes_done = p->bytes_done + p->bytes_ahead,
 		.bytes_total = p->total_bytes,
 		.items_done = p->entries,
 		.items_total = p->total_entries,
