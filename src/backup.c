@@ -120,7 +120,7 @@ static void slot_reset(struct slot *s)
 	buf_clear(&s->content);
 	buf_clear(&s->was);
 	buf_clear(&s->was_xattrs);
-	s->has_acl = s->unchanged = s->again = s->link_follows = false;
+	s->has_acl = s->partial = s->unchanged = s->again = s->link_follows = false;
 	s->link = NULL;
 	s->ahead = 0;
 	memset(&s->entry, 0, sizeof(s->entry));
@@ -165,7 +165,8 @@ static int put_xattrs(struct run *r, struct slot *s)
 
 	if (s->unchanged && (e->flags & ENTRY_XATTRS_CHUNK))
 		return 0; /* the parent's chunk */
-	e->flags = s->has_acl ? ENTRY_ACL : 0;
+	e->flags = (s->has_acl ? ENTRY_ACL : 0) |
+		   (s->partial ? ENTRY_PARTIAL : 0);
 	e->xattrs_len = (uint32_t)s->xattrs.len;
 	if (s->xattrs.len == 0)
 		return 0;
@@ -176,6 +177,7 @@ static int put_xattrs(struct run *r, struct slot *s)
 		backup_complain(&r->b, s, "its extended attributes are too "
 				"long and are left out", 0);
 		e->xattrs_len = 0;
+		e->flags = ENTRY_PARTIAL;
 	} else {
 		e->flags |= ENTRY_XATTRS_CHUNK;
 		err = writer_chunk(r->b.writer, CHUNK_XATTRS, s->xattrs.data,
@@ -230,6 +232,7 @@ static int share_link(struct run *r, struct slot *s)
 		k->failed = atomic_load(&s->state) == SLOT_DROPPED;
 		k->st = s->st;
 		k->has_acl = s->has_acl;
+		k->partial = s->partial;
 		err = copy_buf(&k->xattrs, &s->xattrs);
 		if (err == 0)
 			err = copy_buf(&k->content, &s->content);
@@ -240,6 +243,7 @@ static int share_link(struct run *r, struct slot *s)
 	} else {
 		s->st = k->st;
 		s->has_acl = k->has_acl;
+		s->partial = k->partial;
 		err = copy_buf(&s->xattrs, &k->xattrs);
 		if (err == 0)
 			err = copy_buf(&s->content, &k->content);
@@ -456,7 +460,7 @@ static bool content_there(struct run *r, const struct entry *e)
 /* By all that stat says. */
 static bool looks_same(const struct stat *st, const struct entry *e)
 {
-	return e->mode == st->st_mode && e->uid == st->st_uid &&
+	return !(e->flags & ENTRY_PARTIAL) && e->mode == st->st_mode && e->uid == st->st_uid &&
 	       e->gid == st->st_gid && e->ino == st->st_ino &&
 	       (S_ISDIR(st->st_mode) || e->size == (uint64_t)st->st_size) &&
 	       e->mtime.sec == st->st_mtim.tv_sec &&
@@ -532,9 +536,11 @@ static int take_special(struct run *r, struct slot *s,
 	}
 	if (err < 0 && err != -ENOMEM) {
 		backup_complain(&r->b, s, what, err);
-		/* A directory without them is better than none. */
-		atomic_store(&s->state, S_ISDIR(s->st.st_mode) ? SLOT_READY
-							       : SLOT_DROPPED);
+		/* Something without them is better than nothing. */
+		buf_clear(&s->xattrs);
+		s->has_acl = false;
+		s->partial = s->target.len > 0 || !S_ISLNK(s->st.st_mode);
+		atomic_store(&s->state, s->partial ? SLOT_READY : SLOT_DROPPED);
 		return 0;
 	}
 	atomic_store(&s->state, SLOT_READY);

@@ -37,6 +37,8 @@ struct slot {
 	struct buf xattrs, target, content;
 	uint64_t ahead; /* bytes in backup.bytes_ahead that are its own */
 	bool has_acl;
+	bool partial; /* not all of its attributes could be had; said */
+	int partial_error; /* why */
 	bool unchanged;
 	/* As in the parent, by all that stat says, but looked at again: what it
 	 * holds there, a file's content or a link's target. */

@@ -303,10 +303,14 @@ static int attempt(struct backup *b, struct reading *r, int fd, struct slot *s,
 		return -ENOMEM;
 	if (err < 0)
 		return err;
-	*what = "its extended attributes cannot be read";
 	err = scan_fd_xattrs(fd, &s->xattrs, &s->has_acl);
-	if (err < 0)
+	if (err == -ENOMEM)
 		return err;
+	s->partial = err < 0;
+	s->partial_error = err;
+	if (err < 0)
+		buf_clear(&s->xattrs);
+	s->has_acl &= err == 0;
 	*what = "cannot be examined";
 	if (fstat(fd, &after) < 0)
 		return -errno;
@@ -340,6 +344,9 @@ static void read_file(struct backup *b, struct reading *r, struct slot *s)
 	}
 	if (err > 0)
 		backup_complain(b, s, "changed while it was read", 0);
+	if (err >= 0 && s->partial)
+		backup_complain(b, s, "its extended attributes cannot be read",
+				s->partial_error);
 	if (err < 0 && atomic_load(&b->failed) == 0)
 		backup_complain(b, s, what, err == -EAGAIN ? 0 : err);
 	s->ahead = r->ahead;

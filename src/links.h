@@ -23,7 +23,7 @@ struct link {
 	/* the first name was added to the tree: what follows is set */
 	bool known;
 	bool failed; /* it could not be read */
-	bool has_acl;
+	bool has_acl, partial;
 	struct stat st;
 	struct buf xattrs, content;
 };

@@ -146,7 +146,7 @@ int entry_get(struct reader *outer, struct entry *e)
 	get_times(r, e);
 	e->ino = reader_varint(r);
 	e->dev = (uint32_t)reader_varint_max(r, UINT32_MAX);
-	if (r->bad || !mode_ok(e->mode) || (e->flags & ~7) ||
+	if (r->bad || !mode_ok(e->mode) || (e->flags & ~15) ||
 	    (e->flags & (ENTRY_XATTRS | ENTRY_XATTRS_CHUNK)) ==
 		    (ENTRY_XATTRS | ENTRY_XATTRS_CHUNK) ||
 	    (e->name_len && !entry_name_ok(e->name, e->name_len)))

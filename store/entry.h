@@ -40,6 +40,7 @@ enum entry_flags {
 	ENTRY_XATTRS = 1 << 0,
 	ENTRY_XATTRS_CHUNK = 1 << 1,
 	ENTRY_ACL = 1 << 2, /* among the xattrs is a POSIX ACL */
+	ENTRY_PARTIAL = 1 << 3, /* the writer could not have all xattrs */
 };
 
 struct timestamp {

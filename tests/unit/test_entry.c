@@ -133,7 +133,7 @@ static void every_kind(void **state)
 		struct entry e = kind(modes[i]);
 
 		assert_round_trip(&e);
-		e.flags = ENTRY_XATTRS | ENTRY_ACL;
+		e.flags = ENTRY_XATTRS | ENTRY_ACL | ENTRY_PARTIAL;
 		e.xattrs = xattrs;
 		e.xattrs_len = XATTRS_LEN;
 		assert_round_trip(&e);
@@ -191,7 +191,7 @@ static void what_cannot_be(void **state)
 	e = kind(S_IFREG | 0644 | 1 << 20);
 	assert_result(encoded(&e), -EBADMSG);
 	e = kind(S_IFDIR | 0755);
-	e.flags = 8;
+	e.flags = 16;
 	assert_result(encoded(&e), -EBADMSG);
 	e.flags = ENTRY_XATTRS | ENTRY_XATTRS_CHUNK;
 	e.xattrs = xattrs;
