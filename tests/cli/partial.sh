@@ -31,12 +31,14 @@ for run in 1 2 3; do
 done
 expect 0 vmb cat "web1/latest:files$tmp/source/dir/file"
 prints '^content$'
-# And whole again once they are few.
+# And whole again once they are few and small.
 python3 - "$tmp/source/dir" "$tmp/source/dir/file" <<'PY'
 import os, sys
 for path in sys.argv[1:]:
-    for i in range(3, 160):
+    for i in range(160):
         os.removexattr(path, "user.%d" % i)
+    for i in range(3):
+        os.setxattr(path, "user.%d" % i, b"x")
 PY
 expect 0 vmb backup --vm web1 "$tmp/source"
 expect 0 vmb restore "web1/latest:files$tmp/source" --target "$tmp/back"
