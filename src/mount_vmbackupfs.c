@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,11 +147,24 @@ static int mount_vault(struct args *a, int argc, char **argv)
 	return r;
 }
 
+/*
+ * What is said of memory (vmbackupfs(7)) holds only where what is freed is used
+ * again: one heap for all threads, and large pieces back to the kernel, at
+ * whatever size (which else grows with the largest one freed).
+ */
+static void bound_heap(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+	mallopt(M_TRIM_THRESHOLD, 4 << 20);
+}
+
 int main(int argc, char **argv)
 {
 	struct args a = { 0 };
 	int r;
 
+	bound_heap();
 	output_init("mount.vmbackupfs", false, 0, 0);
 	signals_init();
 	signals_watch(true);

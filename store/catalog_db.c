@@ -67,8 +67,8 @@ static const char schema[] =
  */
 static const char settings[] = "PRAGMA page_size=" PAGE_SIZE_TEXT ";"
 			       "PRAGMA cell_size_check=ON;"
-			       "PRAGMA mmap_size=2147418112;"
-			       "PRAGMA cache_size=-8192;"
+			       "PRAGMA mmap_size=0;"
+			       "PRAGMA cache_size=-1024;"
 			       "PRAGMA temp_store=MEMORY;"
 			       "PRAGMA secure_delete=OFF;"
 			       "PRAGMA wal_autocheckpoint=2000;"

@@ -7,13 +7,13 @@ requires fuse python3
 
 seconds=${STRESS_SECONDS:-10}
 [ -z "${SOAK:-}" ] || seconds=120
-limit=196608	# KiB; what vmbackupfs(7) states, with the default cache
+limit=131072	# KiB; what vmbackupfs(7) states
 "$tests/fixture.py" make "$tmp/source" 2>/dev/null
 "$tests/fixture.py" many "$tmp/source/many" 5000 200
 rm -rf "$tmp/source/huge" "$tmp/source/deep"
 new_vault
 expect 0 vmb backup --vm web1 "$tmp/source"
-start_mount "$vault" "$tmp/mnt" "cachesize=16M"
+start_mount "$vault" "$tmp/mnt"
 pid=$(mount_pid "$tmp/mnt")
 shown=$(cd "$tmp/mnt/vms/web1/latest/files$tmp/source" && pwd -P)
 
