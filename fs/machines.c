@@ -25,6 +25,7 @@ struct machines *machines_new(struct vault *v, struct roster *r)
 
 	if (!m)
 		return NULL;
+	pthread_mutex_init(&m->trying, NULL);
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_cond_init(&m->done, NULL);
 	m->vault = v;
@@ -69,6 +70,7 @@ void machines_free(struct machines *m)
 	free(m->rows);
 	free_keys(m);
 	pthread_cond_destroy(&m->done);
+	pthread_mutex_destroy(&m->trying);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 }
@@ -191,7 +193,7 @@ static int find_in(struct machines *m, const struct point *p,
 		   struct volumes_disk *disks, struct volume_set **out)
 {
 	struct luks_keys keys = { (const struct secret *const *)m->keys,
-				  m->nkeys };
+				  m->nkeys, &m->trying };
 	size_t i;
 	int r = 0;
 

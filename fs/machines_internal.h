@@ -50,6 +50,7 @@ struct machines {
 	struct roster *roster; /* borrowed */
 	struct secret **keys; /* owned, each too */
 	size_t nkeys;
+	pthread_mutex_t trying; /* held while a key is tried; no other is */
 	pthread_cond_t done; /* something was found, opened, or failed */
 	pthread_mutex_t lock; /* protects all below, and what it points to */
 	uint64_t clock;

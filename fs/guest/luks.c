@@ -10,6 +10,7 @@
  */
 #include "config.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +22,14 @@
 #include "store/base/secret.h"
 #include "store/crypt.h"
 
-#define HEADER_BYTES ((uint64_t)32 << 20)
+/* Both copies of LUKS2's; what the slots keep is read when one is tried. */
+#define HEADER_BYTES ((uint64_t)8 << 20)
+/* More than a key of 64 bytes in 4000 stripes. */
+#define AREA_BYTES ((uint64_t)1 << 20)
+/* In LUKS1's header; LUKS1 On-Disk Format Specification, "phdr". */
+#define LUKS1_ITERATIONS 164
+#define DIGEST_LEN 20
 #define SECTOR_MAX 4096
-#define KEY_MAX 64
-/* An image must not make us use more than this to try a key. */
-#define PBKDF_KIB_MAX (2u << 20)
 
 struct luks {
 	struct blocks b;
@@ -86,45 +90,182 @@ static const struct blocks_ops luks_ops = {
 	.free = luks_free,
 };
 
-/* Is opening the slot within bounds? */
-static bool slot_ok(struct crypt_device *cd, int slot)
-{
-	struct crypt_pbkdf_type pbkdf;
-	crypt_keyslot_info info = crypt_keyslot_status(cd, slot);
+/* ---- trying the keys ---- */
 
-	if (info != CRYPT_SLOT_ACTIVE && info != CRYPT_SLOT_ACTIVE_LAST)
-		return false;
-	memset(&pbkdf, 0, sizeof(pbkdf));
-	if (crypt_keyslot_get_pbkdf(cd, slot, &pbkdf) < 0)
-		return false;
-	return pbkdf.max_memory_kb <= PBKDF_KIB_MAX;
+struct opening {
+	struct blocks *b; /* borrowed, as all of these */
+	const struct luks_keys *keys;
+	struct luks_tries *tries;
+	struct buf *why;
+	struct crypt_device *cd;
+	int fd; /* what @cd sees */
+	uint64_t left; /* work that may go into this header */
+	uint64_t digest; /* the part of it that each try takes for itself */
+	size_t ntried;
+	struct buf refused; /* the first slot that was not tried, and why */
+};
+
+/* The library keeps state of its own, and a try takes memory. */
+static void enter(const struct opening *o)
+{
+	if (o->keys->lock)
+		pthread_mutex_lock(o->keys->lock);
 }
 
-/* Try each key on each slot. Return 0, -EKEYREJECTED or another error. */
-static int unlock(struct crypt_device *cd, const struct luks_keys *keys,
-		  struct secret *key)
+static void leave(const struct opening *o)
 {
-	int slot, slots = crypt_keyslot_max(crypt_get_type(cd)), r;
-	size_t i, len;
+	if (o->keys->lock)
+		pthread_mutex_unlock(o->keys->lock);
+}
 
-	for (slot = 0; slot < slots; slot++) {
-		if (!slot_ok(cd, slot))
-			continue;
-		for (i = 0; i < keys->n; i++) {
-			const struct secret *s = keys->keys[i];
+/* The work of comparing a key with the header's digest of it. */
+static int digest_work(struct opening *o)
+{
+	struct luks_kdf kdf = { .type = "pbkdf2", .key_len = DIGEST_LEN };
+	const char *json;
+	uint32_t n;
+	int r;
 
-			len = key->len;
-			r = crypt_volume_key_get(cd, slot, (char *)key->data,
-						 &len, (const char *)s->data,
-						 s->len);
-			if (r >= 0 && len == key->len)
-				return 0;
-			if (r == -ENOMEM)
-				return r;
+	if (strcmp(crypt_get_type(o->cd), CRYPT_LUKS1) == 0) {
+		if (pread(o->fd, &n, sizeof(n), LUKS1_ITERATIONS) != sizeof(n))
+			return -EIO;
+		kdf.iterations = be32toh(n);
+	} else {
+		r = crypt_dump_json(o->cd, &json, 0);
+		if (r < 0)
+			return r;
+		kdf.iterations = luks_digest_iterations(json);
+	}
+	buf_printf(o->why, "its digest of the key: ");
+	r = luks_work(&kdf, o->why, &o->digest);
+	if (r == 0)
+		buf_clear(o->why);
+	return r;
+}
+
+/* The work of a try. Return 0, or what is wrong with it in @why. */
+static int slot_work(struct opening *o, int slot, struct buf *why,
+		     uint64_t *out)
+{
+	struct crypt_pbkdf_type pbkdf;
+	struct luks_kdf kdf;
+	int r;
+
+	memset(&pbkdf, 0, sizeof(pbkdf));
+	memset(&kdf, 0, sizeof(kdf));
+	if (crypt_keyslot_get_pbkdf(o->cd, slot, &pbkdf) < 0 || !pbkdf.type ||
+	    !crypt_keyslot_get_encryption(o->cd, slot, &kdf.key_len)) {
+		buf_printf(why, "it is damaged");
+		return -EBADMSG;
+	}
+	kdf.type = pbkdf.type;
+	kdf.hash = pbkdf.hash;
+	kdf.iterations = pbkdf.iterations;
+	kdf.kib = pbkdf.max_memory_kb;
+	kdf.threads = pbkdf.parallel_threads;
+	r = luks_work(&kdf, why, out);
+	*out += o->digest;
+	return r;
+}
+
+/* What the slot keeps, which may lie anywhere in the header's 128 MiB. */
+static int slot_area(struct opening *o, int slot, struct buf *why)
+{
+	uint64_t off, len;
+	int r;
+
+	if (crypt_keyslot_area(o->cd, slot, &off, &len) < 0 ||
+	    off > o->b->size || len > o->b->size - off) {
+		buf_printf(why, "it lies behind the end of the volume");
+		return -EBADMSG;
+	}
+	r = probe_copy(o->b, o->fd, off, off + MIN(len, AREA_BYTES));
+	if (r < 0)
+		buf_printf(why, "it cannot be read: %s", strerror(-r));
+	return r;
+}
+
+/* Each key. Return 0 (@key is it), -EKEYREJECTED, or the reason in @why. */
+static int try_keys(struct opening *o, int slot, uint64_t work,
+		    struct secret *key, struct buf *why)
+{
+	size_t i, n = o->keys->n, len;
+	int r;
+
+	for (i = 0; i < n; i++) {
+		size_t at = (o->tries->first + i) % n;
+		const struct secret *s = o->keys->keys[at];
+
+		if (work > o->left || work > o->tries->left) {
+			buf_printf(why, "with the tries before, that would be "
+					"too much work");
+			return -EOPNOTSUPP;
 		}
+		o->left -= work;
+		o->tries->left -= work;
+		o->ntried++;
+		len = key->len;
+		enter(o);
+		r = crypt_volume_key_get(o->cd, slot, (char *)key->data, &len,
+					 (const char *)s->data, s->len);
+		leave(o);
+		if (r >= 0 && len == key->len) {
+			o->tries->first = at;
+			return 0;
+		}
+		if (r == -ENOMEM)
+			return r;
 	}
 	return -EKEYREJECTED;
 }
+
+static int try_slot(struct opening *o, int slot, struct secret *key)
+{
+	struct buf why = BUF_INIT;
+	uint64_t work = 0;
+	int r;
+
+	r = slot_work(o, slot, &why, &work);
+	if (r == 0)
+		r = slot_area(o, slot, &why);
+	if (r == 0)
+		r = try_keys(o, slot, work, key, &why);
+	buf_put_u8(&why, 0);
+	if (buf_error(&why) < 0)
+		r = -ENOMEM;
+	if (r < 0 && r != -EKEYREJECTED && r != -ENOMEM && o->refused.len == 0)
+		buf_printf(&o->refused, "its key slot %d: %s", slot,
+			   (const char *)why.data);
+	buf_release(&why);
+	return r;
+}
+
+/* Try each key on each slot. Return 0, or the reason is said. */
+static int unlock(struct opening *o, struct secret *key)
+{
+	int slot, slots = crypt_keyslot_max(crypt_get_type(o->cd)), r;
+	crypt_keyslot_info info;
+
+	r = digest_work(o);
+	if (r < 0)
+		return r;
+	for (slot = 0; slot < slots; slot++) {
+		info = crypt_keyslot_status(o->cd, slot);
+		if (info != CRYPT_SLOT_ACTIVE && info != CRYPT_SLOT_ACTIVE_LAST)
+			continue;
+		r = try_slot(o, slot, key);
+		if (r == 0 || r == -ENOMEM)
+			return r;
+	}
+	if (o->ntried || o->refused.len == 0)
+		buf_printf(o->why, "none of the keys given opens it");
+	if (o->ntried && o->refused.len)
+		buf_printf(o->why, ", and ");
+	buf_put(o->why, o->refused.data, o->refused.len);
+	return -EKEYREJECTED;
+}
+
+/* ---- what was unlocked ---- */
 
 /* Is it a cipher that is read here? */
 static int check_cipher(struct crypt_device *cd, struct buf *why)
@@ -187,50 +328,61 @@ static void quiet(int level, const char *msg, void *arg)
 	(void)arg;
 }
 
-static int open_header(struct blocks *b, int fd, const struct luks_keys *keys,
-		       struct buf *why, struct blocks **out)
+static int load(struct opening *o)
 {
-	struct crypt_device *cd = NULL;
-	struct secret *key = NULL;
 	char path[64];
 	int r;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	r = crypt_init(&cd, path);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", o->fd);
+	enter(o);
+	r = crypt_init(&o->cd, path);
 	if (r == 0) {
-		crypt_set_log_callback(cd, quiet, NULL);
-		r = crypt_load(cd, CRYPT_LUKS, NULL);
+		crypt_set_log_callback(o->cd, quiet, NULL);
+		r = crypt_load(o->cd, CRYPT_LUKS, NULL);
 	}
-	if (r < 0) {
-		buf_printf(why, "its header is damaged");
-		r = r == -ENOMEM ? r : -EBADMSG;
-		goto out;
-	}
-	r = check_cipher(cd, why);
-	if (r < 0)
-		goto out;
-	key = secret_new((size_t)crypt_get_volume_key_size(cd));
-	r = key ? unlock(cd, keys, key) : -ENOMEM;
-	if (r == -EKEYREJECTED)
-		buf_printf(why, "none of the keys given opens it");
+	leave(o);
+	if (r == 0 || r == -ENOMEM)
+		return r;
+	buf_printf(o->why, "its header is damaged");
+	return -EBADMSG;
+}
+
+static int open_header(struct opening *o, struct blocks **out)
+{
+	struct secret *key = NULL;
+	int r = load(o);
+
 	if (r == 0)
-		r = make(b, cd, key, why, out);
-out:
+		r = check_cipher(o->cd, o->why);
+	if (r < 0)
+		return r;
+	key = secret_new((size_t)crypt_get_volume_key_size(o->cd));
+	r = key ? unlock(o, key) : -ENOMEM;
+	if (r == 0)
+		r = make(o->b, o->cd, key, o->why, out);
 	secret_free(key);
-	crypt_free(cd);
 	return r;
 }
 
-int luks_open(struct blocks *b, const struct luks_keys *keys, struct buf *why,
-	      struct blocks **out)
+int luks_open(struct blocks *b, const struct luks_keys *keys,
+	      struct luks_tries *tries, struct buf *why, struct blocks **out)
 {
-	int fd, r;
+	struct opening o = {
+		.b = b,
+		.keys = keys,
+		.tries = tries,
+		.why = why,
+		.left = LUKS_WORK_MAX + LUKS_WORK_KEY * keys->n,
+	};
+	int r;
 
 	*out = NULL;
-	r = probe_memfd(b, HEADER_BYTES, 0, &fd);
+	r = probe_memfd(b, HEADER_BYTES, 0, &o.fd);
 	if (r < 0)
 		return r;
-	r = open_header(b, fd, keys, why, out);
-	close(fd);
+	r = open_header(&o, out);
+	crypt_free(o.cd);
+	buf_release(&o.refused);
+	close(o.fd);
 	return r;
 }

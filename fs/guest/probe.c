@@ -25,8 +25,8 @@ static bool all_zero(const uint8_t *p, size_t len)
 	return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
 }
 
-/* Copy [@off, @end) but what is zero. */
-static int copy(struct blocks *b, int fd, uint64_t off, uint64_t end)
+/* (But what is zero.) */
+int probe_copy(struct blocks *b, int fd, uint64_t off, uint64_t end)
 {
 	uint8_t *piece = malloc(PIECE);
 	int r = piece ? 0 : -ENOMEM;
@@ -69,9 +69,9 @@ int probe_memfd(struct blocks *b, uint64_t head, uint64_t tail, int *fd_out)
 		return fail(-errno, "probe: memfd_create: %s", strerror(errno));
 	r = ftruncate(fd, (off_t)b->size) < 0 ? -errno : 0;
 	if (r == 0)
-		r = copy(b, fd, 0, head);
+		r = probe_copy(b, fd, 0, head);
 	if (r == 0)
-		r = copy(b, fd, b->size - tail, b->size);
+		r = probe_copy(b, fd, b->size - tail, b->size);
 	if (r < 0) {
 		close(fd);
 		return r;

@@ -25,6 +25,7 @@ struct finder {
 	struct volume_set *set;
 	size_t cap;
 	const struct luks_keys *keys;
+	struct luks_tries tries;
 	struct lvm_set *lvm;
 	bool full; /* and it was said */
 };
@@ -202,7 +203,7 @@ static int identify_luks(struct finder *f, size_t i, const char *version,
 				  "encrypted with LUKS%s: mount with -o "
 				  "lukskey=FILE, or give --luks-key-file",
 				  version);
-	r = luks_open(v->blocks, f->keys, &why, &inner);
+	r = luks_open(v->blocks, f->keys, &f->tries, &why, &inner);
 	buf_put_u8(&why, 0);
 	if (r == 0)
 		r = set_reason(v,
@@ -457,6 +458,8 @@ int volumes_find(const struct volumes_disk *disks, size_t n,
 	int r;
 
 	*out = NULL;
+	f.tries.left = LUKS_WORK_HEADERS *
+		       (LUKS_WORK_MAX + LUKS_WORK_KEY * (keys ? keys->n : 0));
 	f.set = calloc(1, sizeof(*f.set));
 	r = f.set && t ? lvm_new(&f.lvm) : -ENOMEM;
 	for (i = 0; i < n && r == 0; i++) {

@@ -11,6 +11,8 @@
 #ifndef FS_GUEST_VOLUMES_H
 #define FS_GUEST_VOLUMES_H
 
+#include <pthread.h>
+
 #include "fs/guest/blocks.h"
 #include "store/base/attrs.h"
 
@@ -27,6 +29,9 @@ struct volumes_disk {
 struct luks_keys {
 	const struct secret *const *keys;
 	size_t n;
+	/* Held while one is tried, which may take a GiB of memory; borrowed.
+	 * NULL: no other thread tries any. */
+	pthread_mutex_t *lock;
 };
 
 struct volume {

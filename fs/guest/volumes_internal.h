@@ -6,6 +6,7 @@
 #include "fs/guest/volumes.h"
 #include "store/base/buf.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 
 /* ---- partition tables ---- */
@@ -40,12 +41,47 @@ MUST_CHECK int probe_blocks(struct blocks *b, struct probe *out);
 /* A sparse memfd of @b's size with its first @head and last @tail bytes. */
 MUST_CHECK int probe_memfd(struct blocks *b, uint64_t head, uint64_t tail,
 			   int *fd_out);
+/* And there the bytes of [@off, @end), which is in @b. */
+MUST_CHECK int probe_copy(struct blocks *b, int fd, uint64_t off, uint64_t end);
 
-/* ---- LUKS (luks.c) ---- */
+/* ---- LUKS (luks.c, luks_work.c) ---- */
 
-/* Unlock. Return 0, or a negative errno and the reason in @why. */
+/* What one try of a key on a slot may cost, in the unit that luks_work.c
+ * explains: 16 passes of Argon2 over 1 GiB, or 33 million iterations of PBKDF2
+ * with SHA-256 for a key of 64 bytes. cryptsetup's own choice, two seconds of
+ * the machine it ran on, is half of it where that was a fast one. */
+#define LUKS_WORK_MAX ((uint64_t)1 << 26)
+/* All tries on a header: that, and half of it more for each key given. */
+#define LUKS_WORK_KEY ((uint64_t)1 << 25)
+/* All headers of a machine: what so many may cost. */
+#define LUKS_WORK_HEADERS 4
+
+/* How a key is made of a passphrase. */
+struct luks_kdf {
+	const char *type; /* pbkdf2, argon2i, argon2id */
+	const char *hash; /* of pbkdf2; NULL: one that is not known */
+	uint64_t iterations; /* or passes; at most UINT32_MAX */
+	uint32_t kib, threads; /* 0 for pbkdf2 */
+	size_t key_len;
+};
+/* Its work. Return 0, or -EOPNOTSUPP (too much; what is, in @why). */
+MUST_CHECK int luks_work(const struct luks_kdf *k, struct buf *why,
+			 uint64_t *out);
+/* The most iterations of the digests in a LUKS2 header's JSON, as json-c prints
+ * it: pretty, strings escaped. All that are in it where the digests do not stand
+ * out; 0 where there are none, UINT32_MAX for what is no number or more. */
+MUST_CHECK uint64_t luks_digest_iterations(const char *json);
+
+/* What the tries on all headers of one machine share. */
+struct luks_tries {
+	uint64_t left; /* work */
+	size_t first; /* the key that opened the last: it is tried first */
+};
+/* Unlock, within bounds of work and memory. Return 0, or a negative errno and
+ * the reason in @why. */
 MUST_CHECK int luks_open(struct blocks *b, const struct luks_keys *keys,
-			 struct buf *why, struct blocks **out);
+			 struct luks_tries *tries, struct buf *why,
+			 struct blocks **out);
 
 /* ---- MD RAID (md.c) ---- */
 

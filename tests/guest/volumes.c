@@ -103,7 +103,8 @@ int main(int argc, char **argv)
 	};
 	struct volumes_disk disks[DISKS_MAX];
 	struct secret *keys[KEYS_MAX];
-	struct luks_keys all = { (const struct secret *const *)keys, 0 };
+	struct luks_keys all = { (const struct secret *const *)keys, 0,
+				 NULL };
 	struct volume_set *set = NULL;
 	const char *raw = NULL;
 	size_t n = 0, i;
