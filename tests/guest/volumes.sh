@@ -3,6 +3,7 @@
 # The volumes that are found in disks which sfdisk, the LVM tools and cryptsetup
 # made: names, types, reasons, and the bytes of each.
 . "$(dirname "$0")/../lib.sh"
+. "$tests/guest/images.sh"
 requires python3 sfdisk mke2fs cryptsetup
 
 volumes=$(find_program tests/guest/volumes)
@@ -91,12 +92,8 @@ for sector in 512 4096; do
 	truncate -s 40M luks2
 	mke2fs -q -b 4096 -L inner luks2 20M
 	cp luks2 plain
-	cryptsetup reencrypt -q --encrypt --type luks2 \
-		--sector-size "$sector" --pbkdf-memory 32 \
-		--pbkdf-parallel 1 --pbkdf-force-iterations 4 \
-		--reduce-device-size 16M --force-offline-reencrypt \
-		--disable-locks --key-file key luks2 >/dev/null 2>err ||
-		skip "cryptsetup cannot encrypt a file here"
+	luks_encrypt luks2 key "$sector" --pbkdf-memory 32 \
+		--pbkdf-parallel 1 --pbkdf-force-iterations 4
 	expect_volumes 'vda 41943040 crypto_LUKS
 vda_crypt 33554432 ext2 inner' --key wrong --key key vda=luks2
 	reason vda "unlocked"
@@ -130,13 +127,7 @@ loop1=$(losetup -f --show pv1)
 cleanup_fn losetup -d "$loop1"
 loop2=$(losetup -f --show pv2)
 cleanup_fn losetup -d "$loop2"
-lv() {
-	local verb=$1
-	shift
-	lvm "$verb" --driverloaded n --config "devices { use_devicesfile=0
-		filter=[ \"a|^$loop1\$|\", \"a|^$loop2\$|\", \"r|.*|\" ] }
-		backup { backup=0 archive=0 }" "$@" 2>>err
-}
+pvs=("$loop1" "$loop2")
 lv pvcreate -qq "$loop1" "$loop2"
 lv vgcreate -qq -s 1M vg-0 "$loop1" "$loop2"
 lv lvcreate -qq -an -Zn -Wn -l 10 -n root vg-0 "$loop1"
