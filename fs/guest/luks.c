@@ -267,6 +267,36 @@ static int unlock(struct opening *o, struct secret *key)
 
 /* ---- what was unlocked ---- */
 
+/* Is all of the data encrypted, one sector after the other? */
+static int check_layout(struct crypt_device *cd, struct buf *why)
+{
+	struct crypt_params_integrity with;
+	uint32_t flags = 0;
+
+	if (strcmp(crypt_get_type(cd), CRYPT_LUKS1) == 0)
+		return 0;
+	if (crypt_persistent_flags_get(cd, CRYPT_FLAGS_REQUIREMENTS, &flags) <
+		    0 ||
+	    flags & CRYPT_REQUIREMENT_UNKNOWN) {
+		buf_printf(why, "it has a feature that is not known");
+		return -EOPNOTSUPP;
+	}
+	if (flags) {
+		buf_printf(why, "it was being encrypted anew when it was "
+				"backed up, and is part one, part the other");
+		return -EOPNOTSUPP;
+	}
+	memset(&with, 0, sizeof(with));
+	if (crypt_get_integrity_info(cd, &with) == 0 && with.integrity) {
+		buf_printf(why,
+			   "it has checksums among its data (%.40s), which "
+			   "are not read",
+			   with.integrity);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
 /* Is it a cipher that is read here? */
 static int check_cipher(struct crypt_device *cd, struct buf *why)
 {
@@ -352,6 +382,8 @@ static int open_header(struct opening *o, struct blocks **out)
 	struct secret *key = NULL;
 	int r = load(o);
 
+	if (r == 0)
+		r = check_layout(o->cd, o->why);
 	if (r == 0)
 		r = check_cipher(o->cd, o->why);
 	if (r < 0)

@@ -102,4 +102,17 @@ refused "key slot 1: with the tries before, that would be too much work" \
 format far 100M --type luks2 --luks2-keyslots-size 64M "${slow[@]}"
 opens far
 opens far keyslots.0.area.offset='"62914560"'
+
+# ---- what would be read wrong ----
+
+truncate -s 24M anew
+cryptsetup reencrypt -q --encrypt --init-only --type luks2 "${slow[@]}" \
+	--reduce-device-size 16M --disable-locks --key-file key anew \
+	>out 2>err || fail "cryptsetup reencrypt --init-only"
+refused "it was being encrypted anew" anew
+refused "a feature that is not known" two \
+	config.requirements='{"mandatory":["something-new"]}'
+refused "checksums among its data (hmac(sha256))" two segments.0.integrity='{
+	"type":"hmac(sha256)","journal_encryption":"none",
+	"journal_integrity":"none"}'
 note "what is too much is refused, the rest opens"
