@@ -4,8 +4,9 @@
  * reader finds in the filesystem of an image, a line an entry, in the very
  * form of tests/reader/manifest.py, so that the two can be compared.
  *
- * --all      also owner, device, ctime, links and size of every kind, and all
- *            attributes (as tests/guest/listing.py)
+ * --all      also owner, device, ctime, links and size of every kind, all
+ *            attributes, and which ranges of a file are data (as
+ *            tests/guest/listing.py)
  * --time     entries and bytes a second, to standard error
  * --threads  N at once, each all of it; what they found must be the same
  */
@@ -182,6 +183,28 @@ static int hash_content(struct walk *w, const struct guest_attr *a,
 	return r;
 }
 
+static int put_ranges(struct walk *w, const struct guest_attr *a)
+{
+	uint64_t start, end = 0;
+	const char *comma = "";
+	int r = 0;
+
+	buf_printf(&w->out, " data=");
+	while (end < a->size) {
+		r = guest_seek(w->g, a->node, end, false, &start);
+		if (r == 0)
+			r = guest_seek(w->g, a->node, start, true, &end);
+		if (r == 0 && end <= start)
+			r = -ELOOP;
+		if (r < 0)
+			break;
+		buf_printf(&w->out, "%s%" PRIu64 "-%" PRIu64, comma, start,
+			   end);
+		comma = ",";
+	}
+	return r == -ENXIO ? 0 : r;
+}
+
 static void put_file(struct walk *w, const struct entry_line *l)
 {
 	uint8_t digest[CRYPT_SHA256_LEN];
@@ -202,6 +225,11 @@ static void put_file(struct walk *w, const struct entry_line *l)
 			complain(w, l->path, "seek", r);
 	}
 	buf_printf(&w->out, " hole=%" PRIu64, hole);
+	if (!w->all)
+		return;
+	r = put_ranges(w, &l->attr);
+	if (r < 0)
+		complain(w, l->path, "ranges of data", r);
 }
 
 static void put_target(struct walk *w, const struct entry_line *l)

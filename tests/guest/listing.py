@@ -3,9 +3,10 @@
 """
 listing.py [--all] DIR: a line an entry, as tests/reader/manifest.py has them
 and tests/guest/dump prints them of an image; large files read in pieces.
---all adds owner, ctime, links and length of every kind, device, and all
-attributes.
+--all adds owner, ctime, links and length of every kind, device, all
+attributes, and which ranges of a file are data.
 """
+import errno
 import hashlib
 import os
 import stat
@@ -15,20 +16,36 @@ ALL = "--all" in sys.argv
 PIECE = 1 << 20
 
 
+def data_ranges(f, size):
+    """First of all: pages that were read make data of what is preallocated."""
+    end = 0
+    while end < size:
+        try:
+            start = f.seek(end, os.SEEK_DATA)
+        except OSError as e:
+            if e.errno != errno.ENXIO:
+                raise
+            return
+        end = f.seek(start, os.SEEK_HOLE)
+        yield start, end
+
+
 def content(path):
-    sha, size, hole = hashlib.sha256(), 0, 0
+    sha, size = hashlib.sha256(), 0
     with open(path, "rb", buffering=0) as f:
-        # First: pages that were read make data of what is preallocated.
-        if os.fstat(f.fileno()).st_size:
-            hole = f.seek(0, os.SEEK_HOLE)
-            f.seek(0)
+        ranges = list(data_ranges(f, os.fstat(f.fileno()).st_size))
+        f.seek(0)
         while True:
             data = f.read(PIECE)
             if not data:
                 break
             sha.update(data)
             size += len(data)
-    return "size=%d sha256=%s hole=%d" % (size, sha.hexdigest(), hole)
+    hole = ranges[0][1] if ranges and ranges[0][0] == 0 else 0
+    out = "size=%d sha256=%s hole=%d" % (size, sha.hexdigest(), hole)
+    if ALL:
+        out += " data=" + ",".join("%d-%d" % r for r in ranges)
+    return out
 
 
 def describe(path, first):

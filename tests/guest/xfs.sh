@@ -113,7 +113,7 @@ proto() {
 
 # plainly FILE: without what mkfs.xfs does not take over.
 plainly() {
-	sed -E -e 's/ (links|length|hole|[cm]?time|mtime)=[0-9]+//g' "$1"
+	sed -E -e 's/ (links|length|hole|data|[cm]?time|mtime)=[-0-9,]*//g' "$1"
 }
 
 version4() {
