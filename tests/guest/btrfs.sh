@@ -5,9 +5,11 @@
 # checksums; damaged copies; a disk copied while in use; threads.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/guest/through.sh
+. "$(dirname "$0")/through.sh"
 small=--small size=700M
 [ -z "${SOAK:-}" ] || small='' size=2500M
-requires root loop mkfs.btrfs btrfs python3
+requires root loop fuse mkfs.btrfs btrfs python3
 
 # That this kernel has btrfs at all, mount says.
 grep -qw btrfs /proc/filesystems || modprobe btrfs 2>/dev/null ||
@@ -16,6 +18,7 @@ grep -qw btrfs /proc/filesystems || modprobe btrfs 2>/dev/null ||
 dump=$(find_program tests/guest/dump)
 [ -n "$dump" ] || fail "tests/guest/dump is not built"
 mnt=$tmp/mnt
+through='default logged'
 mkdir "$mnt"
 
 release() {
@@ -102,6 +105,16 @@ settle() {
 	sed -E -e "\\%^'./(${made_up:-none})%d" "$1"
 }
 
+# in_the_mount MADE-UP NAME DIR LISTING: its state is an attribute there.
+in_the_mount() {
+	local made_up=$1
+	"$tests/guest/listing.py" --all "$3" >"$tmp/ours" ||
+		fail "$2: cannot be listed in the mount"
+	settle "$tmp/ours" |
+		sed "1s/ 'user\\.vmbackupfs\\.[a-z]*'=[0-9a-f]*//g" >"$tmp/shown"
+	shown_same "$2" "$4"
+}
+
 # compare NAME [STATE]: what the reader says of it is what the kernel says.
 compare() {
 	loop_mount "$tmp/$1" "$mnt" \
@@ -121,6 +134,7 @@ compare() {
 	[ "$(grep -o 'log-[a-z-]*' "$tmp/err")" = "${2:-}" ] ||
 		fail "$1: its state is not '${2:-}'"
 	note "$1: $(wc -l <"$tmp/kernel") entries, no difference"
+	keep "$1" "$tmp/$1" "$tmp/kernel-kept" in_the_mount "$made_up"
 }
 
 # ---- all of it, as mkfs makes it ----
@@ -144,7 +158,8 @@ form() {
 	subvolumes
 	umount "$mnt"
 	compare "$name"
-	[ "$name" = nodes-4k ] || rm "$tmp/$name"
+	[ "$name" != nodes-4k ] || cp --sparse=always "$tmp/$name" "$tmp/damaged"
+	rm "$tmp/$name"
 }
 form nodes-4k 700M -n 4096 -m dup -d dup
 form nodes-64k 700M -n 65536 -O ^no-holes -R ^free-space-tree
@@ -160,14 +175,14 @@ done
 
 # ---- damage ----
 
-"$dump" --all btrfs "$tmp/nodes-4k" >"$tmp/whole"
+"$dump" --all btrfs "$tmp/damaged" >"$tmp/whole"
 # Where the chunks of two copies have the first one.
-btrfs inspect-internal dump-tree -t chunk "$tmp/nodes-4k" |
+btrfs inspect-internal dump-tree -t chunk "$tmp/damaged" |
 	awk '/CHUNK_ITEM|DEV_ITEM/ { dup = 0 }
 		/length [0-9]+ .* type .*DUP/ { dup = 1; len = $2 }
 		dup && /stripe 0 devid/ { print $NF, len }' >"$tmp/chunks"
 [ -s "$tmp/chunks" ] || fail "no chunks of two copies"
-python3 - "$tmp/nodes-4k" "$tmp/chunks" <<-'END'
+python3 - "$tmp/damaged" "$tmp/chunks" <<-'END'
 	import sys
 	with open(sys.argv[1], "r+b") as f:
 	    f.seek(64 << 10)
@@ -179,7 +194,7 @@ python3 - "$tmp/nodes-4k" "$tmp/chunks" <<-'END'
 	                f.seek(sector + 999)
 	                f.write(b"damage")
 END
-"$dump" --all btrfs "$tmp/nodes-4k" >"$tmp/ours" 2>"$tmp/err" ||
+"$dump" --all btrfs "$tmp/damaged" >"$tmp/ours" 2>"$tmp/err" ||
 	fail "with a copy damaged: dump failed"
 # A file without checksums is as its first copy says.
 cmp -s <(grep -v "/nocow'" "$tmp/whole") <(grep -v "/nocow'" "$tmp/ours") ||
@@ -187,7 +202,7 @@ cmp -s <(grep -v "/nocow'" "$tmp/whole") <(grep -v "/nocow'" "$tmp/ours") ||
 says 'superblock is damaged'
 says 'other copy'
 note "nodes-4k: the first copies damaged: no difference"
-rm "$tmp/nodes-4k"
+rm "$tmp/damaged"
 
 # ---- several devices ----
 
@@ -239,3 +254,5 @@ compare crashed
 compare logged log-not-replayed
 btrfs inspect-internal dump-super "$tmp/logged" |
 	grep -Eq '^log_root[[:space:]]+[1-9]' || fail "there is no log"
+
+through_mount

@@ -6,11 +6,14 @@
 # exfat-fuse.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/guest/through.sh
+. "$(dirname "$0")/through.sh"
 requires root fuse loop mkfs.exfat mount.exfat-fuse python3
 
 dump=$(find_program tests/guest/dump)
 [ -n "$dump" ] || fail "tests/guest/dump is not built"
 tree=$tests/guest/plain_tree.py
+through='cluster-512'
 many=2000
 [ -z "${SOAK:-}" ] || many=12000
 dir=$tmp/mnt
@@ -47,8 +50,10 @@ check() {
 	mv "$tmp/out" "$tmp/got"
 	expect 0 "$tests/guest/plain_same.py" "$tmp/want" "$tmp/got"
 	note "$1: $(head -n 1 "$tmp/out")"
+	keep "$1" "$image" "$tmp/want" plain_same
 	rm -rf "$source" "$image"
 }
 
 check cluster-512 40M 512 "$many"
 check cluster-4096 100M 4096 200
+through_mount

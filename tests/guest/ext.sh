@@ -5,13 +5,16 @@
 # it was mounted and busy, what the kernel finds after its recovery.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/guest/through.sh
+. "$(dirname "$0")/through.sh"
 
-requires root loop python3 mkfs.ext4 dumpe2fs
+requires root loop fuse python3 mkfs.ext4 dumpe2fs
 dump=$(find_program tests/guest/dump)
 [ -n "$dump" ] || fail "tests/guest/dump is not built"
 small=--small size=200M
 [ -z "${SOAK:-}" ] || small='' size=1500M
 here=$tests/guest
+through='ext2-1k inline crash-of-ext4'
 mkdir "$tmp/mnt"
 
 # mounted IMAGE [OPTIONS]
@@ -42,6 +45,7 @@ compare() {
 		fail "$1: something of the log was not replayed"
 	fi
 	note "$1: $(wc -l <"$tmp/out") entries are the same"
+	keep "${1// /-}" "$3" "$tmp/kernel"
 }
 
 # zoo NAME TYPE MKFS-OPTION...
@@ -190,4 +194,5 @@ prints "^'./whole' "
 expect 0 "$dump" ext4 "$tmp/part.img"
 says 'log-partly-replayed: .*fast commits'
 prints "^'./whole' "
+through_mount
 note "all is well"

@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The FAT reader against the tree that mtools wrote: FAT12, FAT16 and FAT32,
 # sectors of 512 and 4096 bytes, fragmented files, a directory of 3,000 entries.
-# Needs no root, no mount.
+# Needs no root.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-requires mkfs.vfat mcopy mdel mdir python3
+# shellcheck source=tests/guest/through.sh
+. "$(dirname "$0")/through.sh"
+requires fuse mkfs.vfat mcopy mdel mdir python3
 export MTOOLS_SKIP_CHECK=1 MTOOLSRC=/dev/null
 
 dump=$(find_program tests/guest/dump)
 [ -n "$dump" ] || fail "tests/guest/dump is not built"
 tree=$tests/guest/plain_tree.py
+through='fat12 fat16 fat32'
 many=3000
 [ -z "${SOAK:-}" ] || many=12000
 
@@ -50,6 +53,8 @@ check() {
 	expect 0 "$tree" refill "$dir" "$cluster"
 	expect 0 mcopy -i "$image" -m -Q "$dir"/fillers/in-pieces-* ::/fillers
 	compare "$image" "$dir"
+	keep "${image##*/}" "$image" "$tmp/want" plain_same --no-dir-times \
+		"${lost[@]}"
 	rm -rf "$dir" "$image"
 }
 
@@ -57,3 +62,4 @@ check fat12 15M 4096 100 -F 12 -s 8
 check fat16 60M 2048 2000 -F 16 -s 4
 check fat32 70M 512 "$many" -F 32 -s 1
 check sectors-4096 300M 4096 100 -F 32 -S 4096 -s 1
+through_mount

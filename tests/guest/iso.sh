@@ -5,22 +5,26 @@
 # names. Needs genisoimage and xorriso; devices only where root makes them.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-requires genisoimage xorriso python3
+# shellcheck source=tests/guest/through.sh
+. "$(dirname "$0")/through.sh"
+requires fuse genisoimage xorriso python3
 
 dump=$(find_program tests/guest/dump)
 [ -n "$dump" ] || fail "tests/guest/dump is not built"
 tree=$tests/guest/plain_tree.py
 image=$tmp/image
+through="rock-ridge joliet plain"
 
-# compare DIR OPTION...
+# compare NAME DIR OPTION...
 compare() {
-	local dir=$1
-	shift
+	local name=$1 dir=$2
+	shift 2
 	"$tests/reader/manifest.py" "$dir" >"$tmp/want"
 	expect 0 "$dump" iso9660 "$image"
 	mv "$tmp/out" "$tmp/got"
 	expect 0 "$tests/guest/plain_same.py" "$tmp/want" "$tmp/got" "$@"
-	note "$(head -n 1 "$tmp/out")"
+	note "$name: $(head -n 1 "$tmp/out")"
+	keep "$name" "$image" "$tmp/want" plain_same "$@"
 }
 
 many=400
@@ -52,16 +56,16 @@ cd "$tmp"
 
 expect 0 genisoimage -quiet -R -o "$image" kinds
 # Where the deep ones lie is a directory of the image's own.
-compare "$tmp/kinds" --modes --skip ./rr_moved
+compare rock-ridge "$tmp/kinds" --modes --skip ./rr_moved
 rm "$image"
 ln -s "$(printf 'x%.0s' {1..250})/$(printf 'y%.0s' {1..255})" kinds/kinds/wide
 ln -s "$(printf 'component-%d/' {1..70})end" kinds/kinds/longer
 touch -h -d @1600000000 kinds/kinds/wide kinds/kinds/longer kinds/kinds
 expect 0 xorriso -as mkisofs -quiet -R -o "$image" kinds
-compare "$tmp/kinds" --modes
+compare rock-ridge-2 "$tmp/kinds" --modes
 rm "$image"
 expect 0 xorriso -as mkisofs -quiet -J -joliet-long -o "$image" plain
-compare "$tmp/plain"
+compare joliet "$tmp/plain"
 rm "$image"
 
 mkdir -p "$tmp/upper/SUB/A.B"
@@ -71,7 +75,7 @@ for i in {1..40}; do
 done
 find "$tmp/upper" -exec touch -d @1600000000 {} +
 expect 0 genisoimage -quiet -relaxed-filenames -o "$image" upper
-compare "$tmp/upper" --skip ./SUB/A.B --skip ./SUB/A_B
+compare plain "$tmp/upper" --skip ./SUB/A.B --skip ./SUB/A_B
 rm "$image"
 
 # A file of several extents, as one over 4 GiB is: three records that follow
@@ -103,3 +107,5 @@ for i in PARTS OTHER; do
 		<$i.BIN | cut -d ' ' -f 1) "
 done
 [ "$(wc -l <"$tmp/out")" = 3 ] || fail "several extents: not one file"
+
+through_mount

@@ -4,6 +4,8 @@
 # finds is what ntfs-3g's own mount shows.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/guest/through.sh
+. "$(dirname "$0")/through.sh"
 small=--small size=300M
 [ -z "${SOAK:-}" ] || small='' size=2000M
 requires root fuse mkntfs ntfs-3g python3
@@ -11,6 +13,7 @@ dump=$(find_program tests/guest/dump)
 [ -n "$dump" ] || fail "tests/guest/dump is not built"
 guest=$tests/guest
 mnt=$tmp/mnt
+through='main other-4096'
 mkdir "$mnt"
 
 # new_image NAME SIZE [OPTION...]: an empty filesystem in $tmp/NAME
@@ -57,6 +60,17 @@ same_as_mount() {
 		head -n 10 "$tmp/differences" | cut -c 1-300 >&2
 		fail "$1: not as ntfs-3g has it"
 	}
+	keep "${3:-$1}" "$tmp/$1" "$tmp/theirs" as_ntfs3g_and_reader
+}
+
+# as_ntfs3g_and_reader NAME DIR LISTING: of ntfs-3g, which knows no holes; and
+# of the reader alone, with them.
+as_ntfs3g_and_reader() {
+	"$guest/listing.py" "$2" | comparable >"$tmp/shown"
+	shown_same "$1" "$3"
+	expect 0 "$dump" --all ntfs "$tmp/kept/$1"
+	mv "$tmp/out" "$tmp/all"
+	listed_same "$1" "$2" "$tmp/all"
 }
 
 # ---- clusters of 4 KiB, all sorts of files ----
@@ -86,7 +100,7 @@ for options in '-c 512' '-c 65536' '-s 4096 -c 4096'; do
 	mount_image other
 	"$guest/ntfs_tree.py" make "$mnt"
 	umount_image other
-	same_as_mount other 1000
+	same_as_mount other 1000 "other-${options##* }"
 	rm "$tmp/other"
 done
 
@@ -126,3 +140,5 @@ says 'log-not-replayed: The filesystem is marked dirty'
 "$guest/ntfs_tree.py" patch "$tmp/state" log
 expect 0 "$dump" ntfs "$tmp/state"
 says 'log-not-replayed: The filesystem was in use'
+
+through_mount

@@ -6,13 +6,16 @@
 # threads; damage.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/guest/through.sh
+. "$(dirname "$0")/through.sh"
 small=--small
 [ -z "${SOAK:-}" ] || small=
-requires root loop mkfs.xfs python3
+requires root loop fuse mkfs.xfs python3
 
 dump=$(find_program tests/guest/dump)
 [ -n "$dump" ] || fail "tests/guest/dump is not built"
 mnt=$tmp/mnt
+through='plain version-4 crash-1k'
 mkdir "$mnt"
 
 release() {
@@ -58,6 +61,7 @@ compare() {
 		fail "$1: the log was not replayed"
 	fi
 	differ "$1"
+	keep "$1" "$tmp/$1" "$tmp/kernel"
 }
 
 # ---- whole ones ----
@@ -113,7 +117,7 @@ proto() {
 
 # plainly FILE: without what mkfs.xfs does not take over.
 plainly() {
-	sed -E -e 's/ (links|length|hole|data|[cm]?time|mtime)=[-0-9,]*//g' "$1"
+	sed -E -e 's/ (links|length|hole|[cm]?time|mtime|data)=[-0-9,]*//g' "$1"
 }
 
 version4() {
@@ -128,7 +132,16 @@ version4() {
 	plainly "$tmp/all" >"$tmp/ours"
 	plainly "$tmp/list" >"$tmp/kernel"
 	differ "$name"
+	keep "$name" "$tmp/$name" "$tmp/kernel" plainly_same
 	rm "$tmp/$name"
+}
+
+# plainly_same NAME DIR LISTING
+plainly_same() {
+	"$tests/guest/listing.py" --all "$2" >"$tmp/all" ||
+		fail "$1: cannot be listed in the mount"
+	plainly "$tmp/all" >"$tmp/shown"
+	shown_same "$1" "$3"
 }
 mkdir -p "$tmp/source/many" "$tmp/source/a/b/c"
 for i in $(seq 2500); do
@@ -234,6 +247,7 @@ crash() {
 }
 crash crash -l size=128m
 crash crash-1k -b size=1024 -n size=8192 -m rmapbt=1 -l size=128m,su=64k
+through_mount
 
 # A log that is damaged in the middle: the state of before, and it is said.
 python3 - "$tmp/crash" <<-'END'
