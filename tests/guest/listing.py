@@ -77,14 +77,17 @@ def describe(path, first):
     return " ".join(out)
 
 
-def main():
-    os.chdir(sys.argv[-1])
+def lines(top):
+    os.chdir(top)
     first = {}
     paths = [b"."]
     for folder, names, leaves in os.walk(b"."):
         paths += [folder + b"/" + n for n in names + leaves]
     for path in sorted(paths):
-        print(ascii(os.fsdecode(path)), describe(os.fsdecode(path), first))
+        path = os.fsdecode(path)
+        yield ascii(path) + " " + describe(path, first)
 
 
-main()
+if __name__ == "__main__":
+    for line in lines(sys.argv[-1]):
+        print(line)
