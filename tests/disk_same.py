@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
 disk_same.py IMAGE SHOWN [--reads N] [--seed S] [--holes]
+             [--data]
 
 Compare what a mount shows of a disk with its image. N reads (2000) at random
 places, many of them over the borders of blocks, frames and cells. --holes:
 SHOWN has the holes of IMAGE as vmbackup-vault(5) says: whole blocks of 4 KiB,
 at most 16 runs of data in a cell of 256 KiB, the smallest gaps between them
-filled.
+filled. --data: also read whatever is data of either.
 """
 import argparse
 import errno
@@ -45,6 +46,14 @@ def read_all(fd, off, n):
             break
         out += piece
     return out
+
+
+def compare_data(a, b, where):
+    for start, end in where:
+        for off in range(start, end, 4 * CELL):
+            n = min(4 * CELL, end - off)
+            if read_all(a, off, n) != read_all(b, off, n):
+                sys.exit("%d bytes at %d differ" % (n, off))
 
 
 def compare_reads(a, b, where, rng, count):
@@ -135,15 +144,17 @@ def main():
     p.add_argument("--reads", type=int, default=2000)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--holes", action="store_true")
+    p.add_argument("--data", action="store_true")
     args = p.parse_args()
     a, b = (os.open(x, os.O_RDONLY) for x in (args.image, args.shown))
     size = os.fstat(a).st_size
     if os.fstat(b).st_size != size:
         sys.exit("%d bytes, not %d" % (os.fstat(b).st_size, size))
     # First: pages that were read make data of what is preallocated.
-    data = ranges(a)
+    data, shown = ranges(a), ranges(b)
+    if args.data:
+        compare_data(a, b, data + shown)
     if args.holes:
-        shown = ranges(b)
         print("%d cells with data, %d of them of more than %d runs" % (
             *compare_holes(data, shown), RUNS))
         allocated = sum(e - s for s, e in shown)

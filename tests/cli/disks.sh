@@ -145,35 +145,6 @@ if [ "$(id -u)" = 0 ] && losetup -f >/dev/null 2>&1; then
 	note "a block device"
 fi
 
-# ---- a large sparse disk ----
-
-if truncate -s 64T "$tmp/huge" 2>/dev/null; then
-	huge=$tmp/huge
-elif mkdir -p /dev/shm && huge=$(mktemp /dev/shm/vmbackup-huge-XXXXXX) &&
-	truncate -s 64T "$huge" 2>/dev/null; then
-	cleanup_fn rm -f "$huge"
-else
-	huge=
-fi
-if [ -n "$huge" ]; then
-	for at in 0 17 4095 33333 65535; do
-		head -c 3000000 "$raw" | dd of="$huge" bs=1M seek="${at}K" \
-			conv=notrunc status=none iflag=fullblock
-	done
-	expect 0 timeout 60 "$vmbackup" -r "$vault" --key-file "$keyfile" \
-		--cache-dir "$cache" backup --vm huge --disk a="$huge" --json
-	[ "$(disk_field a size)" = 70368744177664 ] || fail "64T"
-	expect 0 "$reader" "$vault" "$keyfile" huge/latest a "$huge.out"
-	prints right
-	for at in 0 17 4095 33333 65535; do
-		cmp -n 3000000 <(dd if="$huge" bs=1M skip="${at}K" count=3 \
-			status=none) <(dd if="$huge.out" bs=1M \
-			skip="${at}K" count=3 status=none) || fail "64T"
-	done
-	rm -f "$huge.out" "$huge"
-	note "64 TiB"
-fi
-
 # ---- images ----
 
 # images read in sectors
