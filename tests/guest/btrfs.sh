@@ -151,23 +151,35 @@ compare default
 
 # ---- other forms ----
 
+# zoo: with SOAK, all of populate.py; some of it compressed.
+zoo() {
+	[ -n "${SOAK:-}" ] || return 0
+	mkdir "$mnt/zoo"
+	again compress=zstd
+	"$tests/guest/populate.py" "$mnt/zoo" 2>/dev/null || fail "populate.py"
+}
+
 form() {
 	local name=$1
 	made_up=
 	make "$@"
 	subvolumes
+	zoo
 	umount "$mnt"
 	compare "$name"
 	[ "$name" != nodes-4k ] || cp --sparse=always "$tmp/$name" "$tmp/damaged"
 	rm "$tmp/$name"
 }
-form nodes-4k 700M -n 4096 -m dup -d dup
-form nodes-64k 700M -n 65536 -O ^no-holes -R ^free-space-tree
-form mixed 500M -M --csum xxhash
+zoo_size=
+[ -z "${SOAK:-}" ] || zoo_size=5G
+form nodes-4k ${zoo_size:-700M} -n 4096 -m dup -d dup
+form nodes-64k ${zoo_size:-700M} -n 65536 -O ^no-holes -R ^free-space-tree
+form mixed ${zoo_size:-500M} -M --csum xxhash
 made_up=
 for sum in sha256 blake2; do
-	make $sum 200M --csum $sum
+	make $sum ${zoo_size:-200M} --csum $sum
 	some_of_each "$mnt/files"
+	zoo
 	umount "$mnt"
 	compare $sum
 	rm "$tmp/$sum"

@@ -14,8 +14,8 @@ dump=$(find_program tests/guest/dump)
 [ -n "$dump" ] || fail "tests/guest/dump is not built"
 tree=$tests/guest/plain_tree.py
 through='cluster-512'
-many=2000
-[ -z "${SOAK:-}" ] || many=12000
+many=2000 few=200 depth=20
+[ -z "${SOAK:-}" ] || many=12000 few=12000 depth=40
 dir=$tmp/mnt
 loop=
 mkdir "$dir"
@@ -36,7 +36,8 @@ check() {
 	local image=$tmp/$1 size=$2 cluster=$3 many=$4 source=$tmp/$1.tree
 	truncate -s "$size" "$image"
 	expect 0 mkfs.exfat -L LABEL -c "$cluster" -b "$cluster" "$image"
-	expect 0 "$tree" make "$source" "$cluster" --many "$many"
+	expect 0 "$tree" make "$source" "$cluster" --many "$many" \
+		--depth $depth
 	loop=$(losetup -f --show "$image")
 	expect 0 mount.exfat-fuse "$loop" "$dir" -o rw,noatime
 	cp -r --preserve=timestamps "$source/." "$dir"
@@ -54,6 +55,7 @@ check() {
 	rm -rf "$source" "$image"
 }
 
-check cluster-512 40M 512 "$many"
-check cluster-4096 100M 4096 200
+check cluster-512 40M 512 $many
+[ -z "${SOAK:-}" ] || check cluster-1024 80M 1024 $many
+check cluster-4096 150M 4096 $few
 through_mount

@@ -27,9 +27,9 @@ compare() {
 	keep "$name" "$image" "$tmp/want" plain_same "$@"
 }
 
-many=400
-[ -z "${SOAK:-}" ] || many=12000
-expect 0 "$tree" make "$tmp/plain" 2048 --many $many
+many=400 depth=20 upper=40
+[ -z "${SOAK:-}" ] || many=12000 depth=40 upper=6000
+expect 0 "$tree" make "$tmp/plain" 2048 --many $many --depth $depth
 cp -a "$tmp/plain" "$tmp/kinds"
 mkdir "$tmp/kinds/kinds"
 cd "$tmp/kinds/kinds"
@@ -69,7 +69,7 @@ compare joliet "$tmp/plain"
 rm "$image"
 
 mkdir -p "$tmp/upper/SUB/A.B"
-for i in {1..40}; do
+for ((i = 1; i <= upper; i++)); do
 	echo "$i" >"$tmp/upper/SUB/FILE$i.TXT"
 	echo "$i" >"$tmp/upper/SUB/A.B/NOEXT$i"
 done

@@ -92,13 +92,24 @@ prints "^'./times/1900' .* mtime=-2208988799999998800 "
 prints "^'./times/1969' .* mtime=-100 "
 expect 0 "$dump" --threads 8 ntfs "$tmp/main"
 
+# zoo: with SOAK, many thousand portable files too.
+zoo() {
+	[ -n "${SOAK:-}" ] || return 0
+	mkdir "$mnt/zoo"
+	"$guest/populate.py" "$mnt/zoo" --only-portable 2>/dev/null ||
+		fail "populate.py"
+}
+[ -z "${SOAK:-}" ] || size_of_others=$size
+
 # ---- clusters of 512 bytes, of 64 KiB; records of 4 KiB ----
 
-for options in '-c 512' '-c 65536' '-s 4096 -c 4096'; do
+for options in '-c 512' '-c 1024' '-c 65536' '-s 4096 -c 4096'; do
+	[ -n "${SOAK:-}" ] || [ "$options" != '-c 1024' ] || continue
 	# shellcheck disable=SC2086
-	new_image other 100M $options
+	new_image other ${size_of_others:-100M} $options
 	mount_image other
 	"$guest/ntfs_tree.py" make "$mnt"
+	zoo
 	umount_image other
 	same_as_mount other 1000 "other-${options##* }"
 	rm "$tmp/other"

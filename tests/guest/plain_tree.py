@@ -3,9 +3,9 @@
 """
 A tree that FAT, exFAT and ISO 9660 can all keep: files and directories.
 
-    plain_tree.py make DIR CLUSTER [--many N]   sizes around CLUSTER bytes
-    plain_tree.py holes DIR CLUSTER             remove every second filler
-    plain_tree.py refill DIR CLUSTER            files that take those places
+    plain_tree.py make DIR CLUSTER [--many N] [--depth N]  sizes around CLUSTER
+    plain_tree.py holes DIR CLUSTER      remove every second filler
+    plain_tree.py refill DIR CLUSTER     files that take those places
 
 Times are whole even seconds, which is the least that all of them keep. What is
 made does not depend on the day.
@@ -34,7 +34,7 @@ def names():
                 "n" * 27, "n" * 39)
 
 
-def make(top, cluster, many):
+def make(top, cluster, many, depth):
     rng = random.Random(20261123)
     when = START
     os.makedirs(f"{top}/sizes")
@@ -51,7 +51,7 @@ def make(top, cluster, many):
         if not name.endswith("."):
             write(f"{top}/names/{name}", b"%d %s" % (i, name.encode()), when)
     path = f"{top}/deep"
-    for i in range(20):
+    for i in range(depth):
         os.mkdir(path)
         write(f"{path}/file{i}", b"%d" % i, when + i * 2)
         path += f"/level{i}"
@@ -64,7 +64,7 @@ def make(top, cluster, many):
     os.mkdir(f"{top}/many")
     for i in range(many):
         # Names that begin alike would take mtools for ever.
-        write(f"{top}/many/{i:05d}-entry", b"%d\n" % i if i % 7 == 0 else b"",
+        write(f"{top}/many/{i:05d}-entry", b"%d\n" % i if i % 11 == 0 else b"",
               START + 2 * i)
     os.mkdir(f"{top}/fillers")
     for i in range(200):
@@ -99,9 +99,10 @@ def main():
     p.add_argument("dir")
     p.add_argument("cluster", type=int)
     p.add_argument("--many", type=int, default=12000)
+    p.add_argument("--depth", type=int, default=20)
     a = p.parse_args()
     if a.verb == "make":
-        make(a.dir, a.cluster, a.many)
+        make(a.dir, a.cluster, a.many, a.depth)
     elif a.verb == "holes":
         holes(a.dir)
     else:

@@ -8,8 +8,8 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/guest/through.sh
 . "$(dirname "$0")/through.sh"
-small=--small
-[ -z "${SOAK:-}" ] || small=
+small=--small size=1200M
+[ -z "${SOAK:-}" ] || small='' size=2500M
 requires root loop fuse mkfs.xfs python3
 
 dump=$(find_program tests/guest/dump)
@@ -76,9 +76,8 @@ form() {
 	[ "$name" = plain ] || rm "$tmp/$name"
 }
 form plain 2500M
-small=--small
-form blocks-1k 1200M -b size=1024 -n size=8192 -m rmapbt=1
-form large 1200M -n size=65536 -i size=2048 -l su=256k
+form blocks-1k $size -b size=1024 -n size=8192 -m rmapbt=1
+form large $size -n size=65536 -i size=2048 -l su=256k
 "$dump" --threads 8 --all xfs "$tmp/plain" >"$tmp/ours" ||
 	fail "eight threads: dump failed"
 
@@ -123,8 +122,9 @@ plainly() {
 version4() {
 	local name=$1
 	shift
-	truncate -s 400M "$tmp/$name"
-	mkfs.xfs -q -f -m crc=0 "$@" -p "$tmp/proto" "$tmp/$name" \
+	truncate -s 4G "$tmp/$name"
+	# It gives up when the first group is full.
+	mkfs.xfs -q -f -m crc=0 -d agcount=2 "$@" -p "$tmp/proto" "$tmp/$name" \
 		>"$tmp/out" 2>"$tmp/err" || fail "mkfs.xfs -m crc=0 $*"
 	"$dump" --all xfs "$tmp/$name" >"$tmp/all" 2>"$tmp/err" ||
 		fail "$name: dump failed"
@@ -147,6 +147,12 @@ mkdir -p "$tmp/source/many" "$tmp/source/a/b/c"
 for i in $(seq 2500); do
 	echo "$i" >"$tmp/source/many/entry-$i"
 done
+if [ -n "${SOAK:-}" ]; then
+	mkdir "$tmp/source/zoo"
+	"$tests/guest/populate.py" "$tmp/source/zoo" --only-portable
+	# A name in the list cannot have a blank.
+	find "$tmp/source/zoo" -name '* *' -delete
+fi
 head -c 3000000 /dev/urandom >"$tmp/source/a/random"
 ln -s "$(printf 'x%.0s' {1..900})" "$tmp/source/a/long"
 ln -s short "$tmp/source/a/b/short"
