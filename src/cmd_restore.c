@@ -225,6 +225,7 @@ static int report_json(const struct args *a, const struct restore_progress *p)
 	output_set_uint(o, "files_unchanged", p->unchanged);
 	output_set_uint(o, "files_skipped", p->skipped);
 	output_set_uint(o, "files_deleted", p->deleted);
+	output_set_uint(o, "files_not_deleted", p->kept);
 	output_set_uint(o, "bytes_restored", p->bytes_done);
 	output_set_uint(o, "bytes_written", p->bytes_written);
 	if (a->verify) {
@@ -268,6 +269,9 @@ static int report(struct cmd_context *ctx, const struct args *a,
 	if (p->errors)
 		log_warn("%" PRIu64 " things could not be restored whole",
 			 p->errors);
+	if (p->kept)
+		log_warn("%" PRIu64 " things that stand in the target were not"
+			 " deleted", p->kept);
 	if (ctx->json)
 		return report_json(a, p);
 	if (!ctx->quiet)
@@ -322,6 +326,8 @@ static int restore(struct cmd_context *ctx, const struct args *a,
 		r = report(ctx, a, &p);
 	if (r == 0 && p.errors)
 		r = p.damage ? EXIT_CODE_DAMAGE : EXIT_CODE_PARTIAL;
+	else if (r == 0 && p.kept)
+		r = EXIT_CODE_PARTIAL;
 out:
 	r = cmd_read_error(v, r);
 	point_list_put(l);

@@ -187,6 +187,7 @@ static int skip_damage(struct restore *run, uint64_t rank, uint64_t total,
 	int r = -EBADMSG;
 
 	restore_error(run, -EBADMSG);
+	restore_keep(run, RESTORE_KEEP_LOST);
 	while (r == -EBADMSG || r == -EIO) {
 		bad = rank;
 		rank += step;

@@ -44,7 +44,9 @@ struct restore_options {
 	uint64_t node;
 	const char *target; /* made with its parents where it is not there */
 	enum restore_overwrite overwrite;
-	bool delete_extra; /* remove what a restored directory has not */
+	/* Remove what a restored directory has not. Once something of the point
+	 * could not be read, nothing more: who knows what it was. */
+	bool delete_extra;
 	bool dry_run;
 	bool verify; /* afterwards read all that was written and compare */
 	const struct exclude *exclude; /* NULL: none; by paths in the tree */
@@ -53,8 +55,8 @@ struct restore_options {
 	size_t nkeep;
 	unsigned int threads; /* 0: one a core */
 	/* Called from this thread for each thing done; may be NULL. @action:
-	 * "restored", "updated", "unchanged", "skipped", "deleted"; @path is
-	 * of the tree. */
+	 * "restored", "updated", "unchanged", "skipped", "deleted", "kept"
+	 * (would have been deleted); @path is of the tree. */
 	void (*note)(void *arg, const char *action, const char *path,
 		     uint64_t size);
 };
@@ -63,6 +65,7 @@ struct restore_progress {
 	uint64_t entries; /* met so far */
 	uint64_t files, dirs, others; /* restored; @others: with links */
 	uint64_t unchanged, skipped, deleted;
+	uint64_t kept; /* would have been deleted; see delete_extra */
 	uint64_t bytes_done; /* of regular files, written or kept */
 	uint64_t bytes_written; /* without holes */
 	uint64_t errors;

@@ -2,6 +2,10 @@
 /*
  * What stands in the target and not in the point.
  *
+ * It is removed while the walk goes along, a name at a time: what lies between
+ * two entries that were read one behind the other is not in the point. When the
+ * walk must pass over something, all that is left stays.
+ *
  * Mount points and what the caller wants kept (the vault itself may lie there)
  * are never removed, nor is anything above them.
  */
@@ -107,6 +111,15 @@ int restore_remove(struct restore *run, int dirfd, const char *name)
 	return r;
 }
 
+void restore_keep(struct restore *run, const char *why)
+{
+	if (!run->o->delete_extra || run->keeps)
+		return;
+	run->keeps = true;
+	log_warn("nothing %sis deleted: %s",
+		 run->progress.deleted ? "more " : "", why);
+}
+
 int extras_begin(struct restore *run, struct level *lev)
 {
 	if (!run->o->delete_extra || !lev->wanted || lev->listed ||
@@ -140,6 +153,11 @@ static void extra_remove(struct restore *run, struct level *lev,
 
 	if (!is_chosen(run, name, n->type == DT_DIR))
 		return;
+	if (run->keeps) {
+		RESTORE_COUNT(run, kept, 1);
+		restore_note(run, "kept", name, 0);
+		return;
+	}
 	if (!run->o->dry_run)
 		r = restore_remove(run, lev->dir->fd, name);
 	if (r < 0) {

@@ -68,7 +68,7 @@ int place_decide(struct restore *run, struct rdir *dir, const char *name,
 		return PLACE_OVER;
 	if (run->o->dry_run)
 		return PLACE_NEW;
-	if (run->o->delete_extra)
+	if (run->o->delete_extra && !run->keeps)
 		r = restore_remove(run, dir->fd, name);
 	else
 		r = run->seam->ops->unlinkat(run->seam, dir->fd, name,
@@ -281,7 +281,9 @@ static void failed(struct restore *run, const struct ref *ref, int r)
 
 	if (r == -EINTR || restore_stopped(run) < 0)
 		return;
-	if (r == -EISDIR)
+	if (r == -EISDIR && run->o->delete_extra)
+		why = "a directory that is not empty stands there";
+	else if (r == -EISDIR)
 		why = "a directory that is not empty stands there; "
 		      "--delete would remove it";
 	else if (r == -EBADMSG)

@@ -123,6 +123,7 @@ struct restore {
 	int target; /* owned */
 	uid_t euid;
 	bool is_root;
+	bool keeps; /* nothing more is deleted; the walk's */
 	struct restore_links *links; /* owned */
 	uint8_t *written; /* owned; a bit for each rank; NULL: no verify */
 	uint64_t nwritten; /* ranks that it has room for */
@@ -236,16 +237,21 @@ MUST_CHECK int rdir_find(struct restore *run, const uint8_t *key, size_t len);
 /* Remove @name and all below. Return 0 or a negative errno, said in words. */
 MUST_CHECK int restore_remove(struct restore *run, int dirfd,
 			      const char *name);
+/* From here on nothing is deleted; say so with @why, if anything was to be. */
+void restore_keep(struct restore *run, const char *why);
+#define RESTORE_KEEP_LOST "not all of the point can be read"
 /* Read what stands in the directory of @lev. */
 MUST_CHECK int extras_begin(struct restore *run, struct level *lev);
 /* Remove what stands there and sorts before @name (NULL: all that is left);
- * @name itself is passed. */
+ * @name itself is passed. What is between two names that were read one behind
+ * the other is surely not in the point. */
 void extras_before(struct restore *run, struct level *lev, const char *name);
 
 /* ---- entries (restore_file.c) ---- */
 
 enum placing { PLACE_NEW, PLACE_OVER, PLACE_ATTRS, PLACE_KEEP };
-/* What is to be done with @name; removes a directory that stands in the way.
+/* What is to be done with @name; removes a directory that stands in the way,
+ * with --delete one that is not empty.
  * Return an enum placing or a negative errno (silent). */
 MUST_CHECK int place_decide(struct restore *run, struct rdir *dir,
 			    const char *name, const struct entry *e);

@@ -237,6 +237,7 @@ int level_step_to(struct restore *run, struct cursor *c)
 				 "it is no directory", run->path.len ?
 				 (char *)run->path.data : "", name);
 			restore_error(run, -EBADMSG);
+			restore_keep(run, RESTORE_KEEP_LOST);
 		}
 		if (state == SUB_LEFT_OUT || lev->failed) {
 			r = skip_below(run, name, n, c);

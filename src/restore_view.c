@@ -79,6 +79,26 @@ static void set_bit(struct restore *run, uint64_t rank)
 
 /* ---- directories ---- */
 
+/* Is this the list of volumes, and one of them cannot be shown? Its directory
+ * is then not among the names. */
+static bool hides_volume(const struct restore *run, const struct view_dir *d)
+{
+	static const char suffix[] = ".unreadable";
+	size_t i;
+
+	if (strcmp(dir_path(run), "/volumes") != 0)
+		return false;
+	for (i = 0; i < d->n; i++) {
+		const char *name = view_dir_name(d, &d->names[i]);
+
+		if (d->names[i].len >= sizeof(suffix) &&
+		    strcmp(name + d->names[i].len + 1 - sizeof(suffix),
+			   suffix) == 0)
+			return true;
+	}
+	return false;
+}
+
 int view_walk_push(struct view_walk *w, uint64_t node)
 {
 	struct restore *run = w->run;
@@ -101,6 +121,8 @@ int view_walk_push(struct view_walk *w, uint64_t node)
 	r = view_dir_read(&s->dir, run->o->view, node, dir_path(run));
 	if (r == 0 && s->dir.lost)
 		restore_error(run, -EIO);
+	if (r < 0 || s->dir.lost || hides_volume(run, &s->dir))
+		restore_keep(run, RESTORE_KEEP_LOST);
 	if (r < 0 && r != -ENOMEM) {
 		log_warn("%s: this directory cannot be read: %s",
 			 dir_path(run), strerror(-r));
@@ -126,6 +148,7 @@ static bool may_enter(struct view_walk *w, const char *path, uint64_t node,
 		 "a directory that stands elsewhere too: its filesystem is"
 		 " damaged");
 	restore_error(w->run, r < 0 ? r : -EIO);
+	restore_keep(w->run, RESTORE_KEEP_LOST);
 	return false;
 }
 
@@ -149,6 +172,7 @@ static int lost_entry(struct restore *run, const char *path, int r)
 	log_warn("%s: not restored: it cannot be read: %s", path,
 		 strerror(-r));
 	restore_error(run, r);
+	restore_keep(run, RESTORE_KEEP_LOST);
 	return 0;
 }
 
@@ -257,7 +281,7 @@ static int walk(struct view_walk *w)
 			continue;
 		}
 		/* What was not met is not known to be superfluous. */
-		if (r < 0 || s->dir.lost)
+		if (r < 0)
 			run->levels[run->nlevels - 1].there.n = 0;
 		e = level_leave(run);
 		r = r ? r : e;

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# vmbackup restore of what cannot be read whole: nothing is deleted for that,
+# the rest is restored and verified, and what is lost is said.
+. "$(dirname "$0")/../lib.sh"
+requires python3
+
+# field NAME: of the summary in $tmp/out.
+field() {
+	"$tests/json_field.py" "$1" <"$tmp/out"
+}
+
+# flip FILE OFFSET: one byte of it.
+flip() {
+	chmod u+w "$1"
+	python3 -c 'import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(int(sys.argv[2]))
+    b = f.read(1)
+    f.seek(-1, 1)
+    f.write(bytes([b[0] ^ 255]))' "$1" "$2"
+}
+
+# names DIR: all below it.
+names() {
+	(cd "$1" && find . | sort)
+}
+
+# ---- a tree with a leaf that is damaged ----
+
+# Empty files: all that the pack holds is the tree.
+src=$tmp/src
+mkdir -p "$src/m" "$src/z"
+(cd "$src" && seq -f 'm/file-%05g' 5000 | xargs touch)
+touch "$src/a" "$src/z/last"
+new_vault
+expect 0 vmb backup --vm web1 "$src"
+files=web1/latest:files$src
+pack=$(find "$vault/pack" -type f)
+[ "$(printf '%s\n' "$pack" | wc -l)" = 1 ] || fail "more than one pack"
+flip "$pack" $(($(stat -c %s "$pack") / 2))
+rm -rf "$cache"
+
+out=$tmp/out.d
+cp -a "$src" "$out"
+touch "$out/0" "$out/m/file-00000" "$out/m/file-05001" "$out/zz"
+mkdir "$out/z/more"
+touch "$out/z/more/x"
+expect 13 vmb restore "$files" --target "$out" --delete --dry-run -v
+prints '^deleted +.*/0$'
+prints '^kept +.*/m/file-05001$'
+expect 13 vmb restore "$files" --target "$out" --delete --json
+says 'nothing more is deleted: not all of the point'
+names "$src" >"$tmp/want"
+names "$out" >"$tmp/got"
+[ -z "$(comm -23 "$tmp/want" "$tmp/got")" ] ||
+	fail "$(comm -23 "$tmp/want" "$tmp/got" | wc -l) files are gone"
+# What was before the damage is known, and what is behind it is not.
+for name in 0 m/file-00000; do
+	[ ! -e "$out/$name" ] || fail "$name is left"
+done
+for name in m/file-05001 z/more/x zz; do
+	[ -e "$out/$name" ] || fail "$name was deleted"
+done
+[ "$(field files_deleted)" = 2 ] || fail "deleted $(field files_deleted)"
+[ "$(field files_not_deleted)" -gt 2 ] || fail "nothing was kept"
+# A directory in the way of a file is not taken away either.
+rm "$out/z/last"
+mkdir "$out/z/last"
+touch "$out/z/last/x"
+expect 13 vmb restore "$files" --target "$out" --delete
+says 'last: not restored: a directory that is not empty stands there$'
+[ -e "$out/z/last/x" ] || fail "a directory was deleted"
+note "a damaged tree"
+
+# ---- a filesystem in a disk that is damaged ----
+
+if command -v mke2fs >/dev/null && command -v debugfs >/dev/null; then
+	fs=$tmp/fs
+	mkdir -p "$fs/a/b" "$fs/c" "$fs/d"
+	touch "$fs/a/1" "$fs/a/b/2" "$fs/c/3" "$fs/c/4" "$fs/d/5"
+	truncate -s 16M "$tmp/vda"
+	mke2fs -q -t ext4 -b 4096 -O ^metadata_csum -d "$fs" "$tmp/vda" \
+		2>"$tmp/err" || fail "mke2fs"
+	new_vault disks
+	expect 0 vmb backup --vm web1 --disk vda="$tmp/vda"
+	mkdir "$tmp/got.d"
+	expect 0 vmb restore web1/latest:volumes/vda --target "$tmp/got.d"
+	names "$tmp/got.d" >"$tmp/want"
+	# Its first directory block is not one.
+	block=$(debugfs -R 'blocks /c' "$tmp/vda" 2>/dev/null | tr -d ' ')
+	dd if=/dev/urandom of="$tmp/vda" bs=4096 seek="$block" count=1 \
+		conv=notrunc status=none
+	expect 0 vmb backup --vm web1 --disk vda="$tmp/vda"
+	expect 3 vmb restore web1/latest:volumes/vda --target "$tmp/got.d" \
+		--delete
+	says 'nothing is deleted: not all of the point'
+	names "$tmp/got.d" | diff "$tmp/want" - >&2 ||
+		fail "what a volume has not was deleted"
+	# A volume that cannot be shown is not one that is not there.
+	mkdir -p "$tmp/all/vda"
+	touch "$tmp/all/vda/file"
+	truncate -s 16M "$tmp/none"
+	expect 0 vmb backup --vm none --disk vda="$tmp/none"
+	expect 0 vmb ls none/latest:volumes
+	prints 'vda.unreadable'
+	expect 3 vmb restore none/latest:volumes --target "$tmp/all" --delete
+	says 'nothing is deleted: '
+	[ -e "$tmp/all/vda/file" ] || fail "a volume's files were deleted"
+	note "a damaged volume"
+fi
