@@ -25,7 +25,7 @@ struct args {
 	const char *to, *disks_to, *format;
 	struct string_list excludes, iexcludes, exclude_files;
 	struct string_list includes, iincludes, include_files;
-	bool delete_extra, dry_run, verify, delta;
+	bool delete_extra, delete_incomplete, dry_run, verify, delta;
 	unsigned int threads;
 };
 
@@ -46,6 +46,8 @@ static const struct option_row rows[] = {
 		   "what to do with files that are there (default: always)"),
 	OPT_FLAG("delete", 0, struct args, delete_extra,
 		 "remove what the restored directories did not hold"),
+	OPT_FLAG("delete-incomplete", 0, struct args, delete_incomplete,
+		 "the same, even of a point that lacks what could not be read"),
 	OPT_FLAG("dry-run", 'n', struct args, dry_run,
 		 "change nothing; with -v say what would be done"),
 	OPT_FLAG("verify", 0, struct args, verify,
@@ -351,7 +353,7 @@ static int run_disks(struct cmd_context *ctx, const struct args *a,
 
 	if (a->target || (a->to && a->disks_to))
 		return cmd_usage(ctx, "say one of --target, --to, --disks-to");
-	if (patterns || a->delete_extra)
+	if (patterns || a->delete_extra || a->delete_incomplete)
 		return cmd_usage(ctx, "patterns and --delete are for files,"
 				 " not for disks");
 	if (a->overwrite && !d.force && strcmp(a->overwrite, "never") != 0)
@@ -368,7 +370,9 @@ static int run(struct cmd_context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
 	struct restore_options o = {
-		.target = a->target, .delete_extra = a->delete_extra,
+		.target = a->target,
+		.delete_extra = a->delete_extra || a->delete_incomplete,
+		.delete_incomplete = a->delete_incomplete,
 		.dry_run = a->dry_run, .verify = a->verify,
 		.threads = a->threads,
 	};
@@ -413,8 +417,8 @@ const struct command cmd_restore = {
 		"A disk goes to an image file that is made, or onto a block"
 		" device, which must not be in use; an interrupted restore goes"
 		" on where it is run again (onto a device: with --delta).\n"
-		"Exit code 3: done, but not all could be restored; 13: because"
-		" the vault is damaged.\n",
+		"Exit code 3: done, but not all could be restored or deleted;"
+		" 13: because the vault is damaged.\n",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run,

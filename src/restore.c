@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -415,6 +416,18 @@ static int run_init(struct restore *run, const struct point *p)
 	return run->links ? jobs_init(run) : -ENOMEM;
 }
 
+/* What the backup could not read is not in the point, but it was there. */
+static void tell_incomplete(struct restore *run, const struct point *p)
+{
+	if (!p->incomplete)
+		return;
+	log_warn("the point is incomplete: %" PRIu64 " things could not be"
+		 " read, or changed, when it was made", p->errors);
+	if (!run->o->delete_incomplete)
+		restore_keep(run, "what the backup could not read is not in the"
+			     " point; --delete-incomplete deletes it");
+}
+
 int restore_run(struct vault *v, const struct point *p,
 		const struct restore_options *o,
 		void (*tick)(void *arg, const struct restore_progress *p),
@@ -438,8 +451,10 @@ int restore_run(struct vault *v, const struct point *p,
 	run->tick = tick;
 	run->arg = arg;
 	r = run_init(run, p);
-	if (r == 0)
+	if (r == 0) {
+		tell_incomplete(run, p);
 		r = o->view ? restore_view_walk(run) : run_walk(run);
+	}
 	if (run->pool)
 		jobs_wait(run);
 	/* Levels hold directories that are to be finished before the sync. */

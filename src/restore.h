@@ -47,6 +47,9 @@ struct restore_options {
 	/* Remove what a restored directory has not. Once something of the point
 	 * could not be read, nothing more: who knows what it was. */
 	bool delete_extra;
+	/* Even where the point is incomplete, and has not what the backup could
+	 * not read. */
+	bool delete_incomplete;
 	bool dry_run;
 	bool verify; /* afterwards read all that was written and compare */
 	const struct exclude *exclude; /* NULL: none; by paths in the tree */

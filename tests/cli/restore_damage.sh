@@ -109,3 +109,53 @@ if command -v mke2fs >/dev/null && command -v debugfs >/dev/null; then
 	[ -e "$tmp/all/vda/file" ] || fail "a volume's files were deleted"
 	note "a damaged volume"
 fi
+
+# ---- an incomplete point ----
+
+# blind COMMAND...: what modes forbid cannot be read, by root neither.
+blind() {
+	if [ "$(id -u)" = 0 ]; then
+		setpriv --bounding-set=-dac_override,-dac_read_search \
+			--inh-caps=-all "$@"
+	else
+		"$@"
+	fi
+}
+
+if [ "$(id -u)" != 0 ] || blind true 2>/dev/null; then
+	src=$tmp/some
+	mkdir -p "$src/closed" "$src/open"
+	echo one >"$src/open/file"
+	echo two >"$src/open/secret"
+	echo three >"$src/closed/file"
+	out=$tmp/some.out
+	cp -a "$src" "$out"
+	touch "$out/extra"
+	chmod 0 "$src/open/secret" "$src/closed"
+	new_vault partial
+	expect 3 blind "$vmbackup" -r "$vault" --key-file "$keyfile" \
+		--cache-dir "$cache" backup --vm web1 "$src"
+	chmod 700 "$src/closed"
+	files=web1/latest:files$src
+	names "$out" >"$tmp/want"
+	expect 3 vmb restore "$files" --target "$out" --delete --json
+	says 'the point is incomplete: 2 things could not be read'
+	says 'nothing is deleted: .*--delete-incomplete'
+	names "$out" | diff "$tmp/want" - >&2 || fail "something was deleted"
+	[ "$(field files_deleted)" = 0 ] ||
+		fail "deleted $(field files_deleted)"
+	[ "$(field files_not_deleted)" = 3 ] ||
+		fail "kept $(field files_not_deleted)"
+	# Where there is nothing to delete, nothing is amiss.
+	expect 0 vmb restore "$files" --target "$tmp/some.new" --delete
+	expect 0 vmb restore "$files" --target "$out"
+	says 'the point is incomplete'
+	expect 2 vmb restore web1/latest:disks/vda.raw --to "$tmp/x" \
+		--delete-incomplete
+	chmod 700 "$out/closed"
+	expect 0 vmb restore "$files" --target "$out" --delete-incomplete
+	says 'the point is incomplete'
+	[ "$(names "$out" | xargs)" = '. ./closed ./open ./open/file' ] ||
+		fail "not deleted: $(names "$out")"
+	note "an incomplete point"
+fi
