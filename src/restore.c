@@ -176,52 +176,21 @@ void restore_walk_tick(struct restore *run)
 	restore_tick(run, false);
 }
 
-/*
- * The entry of rank @rank cannot be read. Put the cursor at the next one that
- * can: what is lost are neighbours, a leaf or what is below an inner node.
- * Return 0, -ENOENT (all the rest is lost) or a negative errno.
- */
-static int skip_damage(struct restore *run, uint64_t rank, uint64_t total,
-		       struct cursor *c)
-{
-	uint64_t bad = rank, good, step = 1;
-	int r = -EBADMSG;
-
-	restore_error(run, -EBADMSG);
-	restore_keep(run, RESTORE_KEEP_LOST);
-	while (r == -EBADMSG || r == -EIO) {
-		bad = rank;
-		rank += step;
-		step *= 2;
-		if (rank >= total && bad + 1 >= total)
-			return -ENOENT;
-		rank = MIN(rank, total - 1);
-		r = tree_at(run->vault, &run->root, rank, c);
-	}
-	for (good = rank; r == 0 && good - bad > 1; ) {
-		rank = bad + (good - bad) / 2;
-		r = tree_at(run->vault, &run->root, rank, c);
-		if (r == 0)
-			good = rank;
-		else
-			bad = rank;
-		r = r == -EBADMSG || r == -EIO ? 0 : r;
-	}
-	if (r == 0)
-		r = tree_at(run->vault, &run->root, good, c);
-	if (r == 0)
-		log_warn("entries of the tree are lost; the restore goes on "
-			 "behind them");
-	return r;
-}
-
 static int walk_next(struct restore *run, struct cursor *c)
 {
 	uint64_t rank = c->rank + 1, total = c->total;
 	int r = cursor_next(c);
 
-	if (r == -EBADMSG || r == -EIO)
-		r = skip_damage(run, rank, total, c);
+	if (r != -EBADMSG && r != -EIO)
+		return r;
+	restore_error(run, -EBADMSG);
+	restore_keep(run, RESTORE_KEEP_LOST);
+	r = restore_skip(run, rank, total, c);
+	if (r == 0)
+		log_warn("entries of the tree are lost; the restore goes on "
+			 "behind them");
+	else if (r == -ENOENT)
+		log_warn("the last entries of the tree are lost");
 	return r;
 }
 

@@ -7,6 +7,7 @@
  *     restore_delete.c  what the point does not have
  *     restore_levels.c  the directories that the walk is in
  *     restore_ref.c     entries of both kinds
+ *     restore_skip.c    past what cannot be read of a tree
  *     restore_file.c    entries that are no directories
  *     restore_jobs.c    and who writes them
  *     restore_attr.c    owner, extended attributes, mode, times
@@ -246,6 +247,15 @@ MUST_CHECK int extras_begin(struct restore *run, struct level *lev);
  * @name itself is passed. What is between two names that were read one behind
  * the other is surely not in the point. */
 void extras_before(struct restore *run, struct level *lev, const char *name);
+
+/* ---- damage of a tree (restore_skip.c) ---- */
+
+/*
+ * The entry of rank @rank cannot be read. Put the cursor at the next one that
+ * can, of @total. Return 0, -ENOENT (all the rest is lost) or a negative errno.
+ */
+MUST_CHECK int restore_skip(struct restore *run, uint64_t rank, uint64_t total,
+			    struct cursor *c);
 
 /* ---- entries (restore_file.c) ---- */
 

@@ -64,6 +64,15 @@ for name in m/file-05001 z/more/x zz; do
 done
 [ "$(field files_deleted)" = 2 ] || fail "deleted $(field files_deleted)"
 [ "$(field files_not_deleted)" -gt 2 ] || fail "nothing was kept"
+# All that was restored is verified, on both sides of the damage.
+expect 13 vmb restore "$files" --target "$tmp/new" --verify --json
+n=$(find "$tmp/new" -type f | wc -l)
+[ -e "$tmp/new/z/last" ] || fail "nothing behind the damage was restored"
+[ "$(field files_restored)" = "$n" ] || fail "restored $(field files_restored)"
+[ "$(field files_verified)" = "$n" ] ||
+	fail "verified $(field files_verified) of $n"
+# And only that: what is damaged elsewhere does not matter.
+expect 0 vmb restore "$files/z" --target "$tmp/z" --verify
 # A directory in the way of a file is not taken away either.
 rm "$out/z/last"
 mkdir "$out/z/last"
