@@ -192,29 +192,33 @@ static int temp_place(struct restore *run, int fd, int dirfd,
 	return r;
 }
 
+/* Return 0 when it stands there; *late is then what its attributes met. */
 static int file_write(struct restore *run, const struct item *it,
-		      const char *name, const struct entry *e, uint8_t *piece)
+		      const char *name, const struct entry *e, uint8_t *piece,
+		      int *late)
 {
 	struct out_file f = { .run = run, .fd = -1, .piece = piece };
 	char temp[TEMP_NAME_LEN];
-	int dirfd = it->dir->fd, r, attrs, c;
+	int dirfd = it->dir->fd, r, c;
 
 	f.fd = temp_open(run, dirfd, temp);
 	if (f.fd < 0)
 		return f.fd;
 	r = file_fill(&f, &it->ref, e);
-	attrs = r == 0 ? restore_attrs(run, f.fd, false, e) : 0;
+	if (r == 0)
+		*late = restore_attrs(run, f.fd, false, e);
 	if (r == 0)
 		r = temp_place(run, f.fd, dirfd, temp, name, it->replace);
 	if (temp[0])
 		(void)!run->seam->ops->unlinkat(run->seam, dirfd, temp, 0);
 	c = run->seam->ops->close(run->seam, f.fd);
-	return r < 0 ? r : attrs < 0 ? attrs : c;
+	return r < 0 ? r : c;
 }
 
-/* Attributes of what stands at @name, a link or device itself. */
+/* Attributes of what stands at @name, a link or device itself. As
+ * file_write(). */
 static int attrs_of(struct restore *run, struct rdir *dir, const char *name,
-		    const struct entry *e)
+		    const struct entry *e, int *late)
 {
 	AUTO_CLOSE int fd = -1;
 	struct stat st;
@@ -224,7 +228,8 @@ static int attrs_of(struct restore *run, struct rdir *dir, const char *name,
 		return -errno;
 	if ((st.st_mode & S_IFMT) != (e->mode & S_IFMT))
 		return -ESTALE;
-	return restore_attrs(run, fd, true, e);
+	*late = restore_attrs(run, fd, true, e);
+	return 0;
 }
 
 /* ---- other kinds ---- */
@@ -249,27 +254,29 @@ static int other_make(struct restore *run, int dirfd, const char *name,
 	       -errno : 0;
 }
 
-/* A new object gets its attributes before it takes another one's place. */
+/* A new object gets its attributes before it takes another one's place. As
+ * file_write(). */
 static int other_write(struct restore *run, struct rdir *dir, const char *name,
-		       const struct entry *e, bool replace)
+		       const struct entry *e, bool replace, int *late)
 {
 	struct seam *s = run->seam;
 	char temp[TEMP_NAME_LEN];
-	int r, attrs;
+	int r;
 
 	if (!replace) {
 		r = other_make(run, dir->fd, name, e);
-		return r < 0 ? r : attrs_of(run, dir, name, e);
+		return r < 0 ? r : attrs_of(run, dir, name, e, late);
 	}
 	temp_name(run, temp);
 	r = other_make(run, dir->fd, temp, e);
 	if (r < 0)
 		return r;
-	attrs = attrs_of(run, dir, temp, e);
-	r = s->ops->renameat(s, dir->fd, temp, dir->fd, name);
+	r = attrs_of(run, dir, temp, e, late);
+	if (r == 0)
+		r = s->ops->renameat(s, dir->fd, temp, dir->fd, name);
 	if (r < 0)
 		(void)!s->ops->unlinkat(s, dir->fd, temp, 0);
-	return r < 0 ? r : attrs;
+	return r;
 }
 
 /* ---- one entry ---- */
@@ -294,12 +301,23 @@ static void failed(struct restore *run, const struct ref *ref, int r)
 	restore_error(run, r);
 }
 
+/* It stands there with its content. */
+static void failed_late(struct restore *run, const struct ref *ref, int r)
+{
+	AUTO_BUF struct buf path = BUF_INIT;
+
+	log_warn("%s: restored, but not all of its attributes: %s",
+		 restore_path(&path, ref), r == -EBADMSG ?
+		 "the vault is damaged there" : strerror(-r));
+	restore_error(run, r);
+}
+
 int item_write(struct restore *run, const struct item *it, uint8_t *piece)
 {
 	char name[ENTRY_NAME_MAX + 1];
 	AUTO_BUF struct buf mem = BUF_INIT;
 	struct entry e;
-	int r, lost;
+	int r, lost, late = 0;
 
 	lost = ref_load(run, &it->ref, &mem, &e);
 	memcpy(name, e.name, e.name_len);
@@ -307,17 +325,19 @@ int item_write(struct restore *run, const struct item *it, uint8_t *piece)
 	if (lost < 0 && S_ISLNK(e.mode))
 		r = lost;
 	else if (it->attrs_only)
-		r = attrs_of(run, it->dir, name, &e);
+		r = attrs_of(run, it->dir, name, &e, &late);
 	else if (S_ISREG(e.mode))
-		r = file_write(run, it, name, &e, piece);
+		r = file_write(run, it, name, &e, piece, &late);
 	else
-		r = other_write(run, it->dir, name, &e, it->replace);
+		r = other_write(run, it->dir, name, &e, it->replace, &late);
 	if (r == 0 && lost < 0)
 		restore_error(run, lost); /* said; the rest of it stands */
 	if (r < 0) {
 		failed(run, &it->ref, r);
 		return r;
 	}
+	if (late < 0)
+		failed_late(run, &it->ref, late);
 	pthread_mutex_lock(&run->lock);
 	if (it->attrs_only)
 		run->progress.unchanged++;
