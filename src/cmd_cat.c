@@ -27,9 +27,8 @@ static int copy_out(struct view *w, const char *spec,
 		if (r < 0)
 			return fail(r, "%s: reading stopped at byte %ju: %s",
 				    spec, (uintmax_t)off, strerror(-r));
-		fwrite(buf, 1, n, stdout);
+		r = output_write(buf, n);
 		off += n;
-		r = output_error();
 	} while (r == 0 && n == BUFFER);
 	return r;
 }

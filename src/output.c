@@ -317,7 +317,19 @@ static int stdout_error(int err)
 {
 	if (err == EPIPE || reader_is_gone())
 		return -EPIPE;
-	return fail(-EIO, "standard output: %s", strerror(err));
+	return fail(err == ENOSPC || err == EDQUOT ? -err : -EIO,
+		    "standard output: %s", strerror(err));
+}
+
+int output_write(const void *buf, size_t len)
+{
+	/* Large writes pass the stream's buffer by: it would not meet their
+	 * error again. */
+	errno = EIO;
+	if (fwrite(buf, 1, len, stdout) == len)
+		return output_error();
+	clearerr(stdout);
+	return stdout_error(errno);
 }
 
 int output_error(void)

@@ -41,8 +41,11 @@ MUST_CHECK int output_json(json_t *o);
 MUST_CHECK int output_json_pretty(json_t *o);
 /* A new object with message_type and schema_version; NULL: no memory. */
 json_t *output_message(const char *type);
-/* 0, or the negative errno of an earlier failed write; said in words, but
- * for -EPIPE. Loops ask it now and then. */
+/* Write bytes. Return 0, or as output_error(). */
+MUST_CHECK int output_write(const void *buf, size_t len);
+/* 0, or the negative errno of an earlier failed write: -ENOSPC, -EDQUOT,
+ * -EPIPE, or -EIO for all others; said in words, but for -EPIPE. Loops ask it
+ * now and then. */
 MUST_CHECK int output_error(void);
 /* Flush, and as output_error(). */
 MUST_CHECK int output_flush(void);

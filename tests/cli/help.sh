@@ -71,6 +71,8 @@ mkdir "$tmp/source"
 for i in $(seq 3000); do
 	: >"$tmp/source/a-file-with-a-long-name-so-that-pipes-fill-$i"
 done
+head -c 3000000 /dev/zero >"$tmp/source/large"
+echo small >"$tmp/source/small"
 new_vault
 expect 0 vmb backup --vm web1 "$tmp/source"
 r=0
@@ -80,8 +82,17 @@ vmb ls -R web1 2>"$tmp/err" | head -n 1 >"$tmp/out" || r=$?
 if [ -c /dev/full ]; then
 	r=0
 	vmb ls -R web1 >/dev/full 2>"$tmp/err" || r=$?
-	[ $r = 1 ] || fail "ls to a full disk: exit $r"
-	says 'standard output'
+	[ $r = 15 ] || fail "ls to a full disk: exit $r"
+	says 'standard output: no space left'
+	# More than the buffer of the stream, and less.
+	for name in large small; do
+		r=0
+		vmb cat "web1/latest:files$tmp/source/$name" >/dev/full \
+			2>"$tmp/err" || r=$?
+		[ $r = 15 ] || fail "cat to a full disk: exit $r"
+		says 'standard output: no space left'
+		[ "$(wc -l <"$tmp/err")" = 1 ] || fail "cat says it twice"
+	done
 fi
 
 # Completion.
