@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fs/disk_blocks.h"
+#include "fs/guest/lru.h"
 #include "fs/roster.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
@@ -25,6 +26,11 @@ struct machines *machines_new(struct vault *v, struct roster *r)
 
 	if (!m)
 		return NULL;
+	m->memory = lru_new(MACHINES_MEMORY);
+	if (!m->memory) {
+		free(m);
+		return NULL;
+	}
 	pthread_mutex_init(&m->trying, NULL);
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_cond_init(&m->done, NULL);
@@ -69,6 +75,7 @@ void machines_free(struct machines *m)
 	}
 	free(m->rows);
 	free_keys(m);
+	lru_free(m->memory);
 	pthread_cond_destroy(&m->done);
 	pthread_mutex_destroy(&m->trying);
 	pthread_mutex_destroy(&m->lock);
@@ -416,6 +423,7 @@ void machines_stats(struct machines *m, struct machines_stats *out)
 	size_t i;
 
 	memset(out, 0, sizeof(*out));
+	out->memory = lru_bytes(m->memory);
 	SCOPED_LOCK(&m->lock);
 	out->known = m->nrows;
 	out->open = m->nguests;

@@ -36,6 +36,10 @@ struct vault;
 #define MACHINES_SERIAL_MAX ((1u << 16) - 1)
 #define MACHINES_SETS_MAX 16 /* points whose volumes are kept found */
 #define MACHINES_GUESTS_MAX 32 /* filesystems that are kept open */
+/* Bytes that all of them together keep of metadata, directories and files. */
+#define MACHINES_MEMORY ((size_t)24 << 20)
+/* Bytes of their replayed logs; of more than one filesystem. */
+#define MACHINES_HELD_MAX ((size_t)128 << 20)
 
 /* Both are borrowed. NULL: no memory. */
 MUST_CHECK struct machines *machines_new(struct vault *v, struct roster *r);
@@ -92,6 +96,7 @@ struct machines_stats {
 	uint64_t unreadable; /* of them */
 	uint64_t marked; /* of those opened: with a state that users are told */
 	uint64_t open; /* now */
+	uint64_t memory; /* bytes kept of those, of MACHINES_MEMORY */
 };
 void machines_stats(struct machines *m, struct machines_stats *out);
 

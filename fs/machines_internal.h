@@ -48,6 +48,7 @@ struct opened {
 struct machines {
 	struct vault *vault; /* borrowed */
 	struct roster *roster; /* borrowed */
+	struct lru *memory; /* owned; what all that are open share */
 	struct secret **keys; /* owned, each too */
 	size_t nkeys;
 	pthread_mutex_t trying; /* held while a key is tried; no other is */
@@ -60,6 +61,7 @@ struct machines {
 	size_t nrows, cap;
 	struct opened *guests; /* owned */
 	size_t nguests;
+	size_t held; /* the sum of theirs */
 };
 
 /* With the lock held. The row of a serial, or NULL. */
@@ -70,5 +72,7 @@ int machines_error(int r);
 /* Close what is open and over the bound, longest unused first; @all: all. To
  * be called without the lock. */
 void machines_trim(struct machines *m, bool all);
+/* With the lock held: is more open than is to be kept? */
+bool machines_over(const struct machines *m);
 
 #endif

@@ -14,12 +14,18 @@
 
 /* ---- closing ---- */
 
+bool machines_over(const struct machines *m)
+{
+	return m->nguests > MACHINES_GUESTS_MAX ||
+	       (m->nguests > 1 && m->held > MACHINES_HELD_MAX);
+}
+
 /* With the lock held: take one out, to be closed without the lock. */
 static struct opened *take_oldest(struct machines *m, bool all)
 {
 	struct opened **at, **oldest = NULL, *o;
 
-	if (!all && m->nguests <= MACHINES_GUESTS_MAX)
+	if (!all && !machines_over(m))
 		return NULL;
 	for (at = &m->guests; *at; at = &(*at)->next)
 		if ((*at)->refs == 0 &&
@@ -30,6 +36,7 @@ static struct opened *take_oldest(struct machines *m, bool all)
 	o = *oldest;
 	*oldest = o->next;
 	m->nguests--;
+	m->held -= o->guest->held;
 	o->row->opened = NULL;
 	return o;
 }
@@ -77,7 +84,7 @@ static int open_volume(struct machines *m, uint32_t serial, uint32_t point,
 		return -EOPNOTSUPP;
 	}
 	return guest_open(x->set->volumes[i].type, x->set->volumes[i].blocks,
-			  why, out);
+			  m->memory, why, out);
 }
 
 static char *reason(struct buf *why, int r)
@@ -117,6 +124,7 @@ static int settle(struct machines *m, struct row *row, struct opened *o,
 		o->next = m->guests;
 		m->guests = o;
 		m->nguests++;
+		m->held += o->guest->held;
 		row->opened = o;
 	} else if (is_final(r) && why) {
 		row->why = why;
@@ -218,7 +226,7 @@ void machines_leave(struct lent *l)
 		return;
 	pthread_mutex_lock(&m->lock);
 	l->opened->refs--;
-	over = m->nguests > MACHINES_GUESTS_MAX;
+	over = machines_over(m);
 	pthread_mutex_unlock(&m->lock);
 	l->opened = NULL;
 	if (over)

@@ -67,7 +67,7 @@ int status_json(struct view *w, struct buf *out)
 	/* The URL is cut where it would not leave room for the rest. */
 	j = json_pack(
 		"{s:i, s:s, s:s%, s:s, s:f, s:I, s:I, s:I, s:s%, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"schema_version", 1, "version", PACKAGE_VERSION, "vault",
 		vault_url(w->vault), strnlen(vault_url(w->vault), 1024),
 		"vault_id", vault_id_hex(w->vault), "uptime_seconds", uptime(w),
@@ -85,6 +85,7 @@ int status_json(struct view *w, struct buf *out)
 		(json_int_t)s.cache_limit, "leaves_known",
 		(json_int_t)leaves_count(w->leaves), "volumes_known",
 		(json_int_t)m.known, "volumes_open", (json_int_t)m.open,
+		"volumes_memory", (json_int_t)m.memory,
 		"volumes_unreadable", (json_int_t)m.unreadable,
 		"volumes_marked", (json_int_t)m.marked);
 	point_list_put(l);

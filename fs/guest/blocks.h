@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct blocks;
+struct lru;
 
 struct blocks_ops {
 	/* Fill @out with @len bytes at @off, all below size. Return 0 or a
@@ -79,10 +80,11 @@ MUST_CHECK int blocks_memory(const void *data, size_t len, uint64_t size,
 MUST_CHECK int blocks_file(int fd, struct blocks **out);
 
 /*
- * @b through a cache of at most @bytes, in aligned blocks of 16 KiB: for the
- * small reads of metadata. Longer reads than that go past it.
+ * @b through a cache, in aligned pieces of 16 KiB that are kept in @memory
+ * (lru.h; borrowed, lives longer): for the small reads of metadata. Longer
+ * reads than that go past it.
  */
-MUST_CHECK int blocks_cached(struct blocks *b, size_t bytes,
+MUST_CHECK int blocks_cached(struct blocks *b, struct lru *memory,
 			     struct blocks **out);
 
 #endif

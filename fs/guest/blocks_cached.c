@@ -1,102 +1,87 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Blocks through a cache: aligned pieces of 16 KiB in sets of eight, the least
- * recently used of its set makes room. Each set has a lock of its own, held
- * for a copy at most, so that readers of different places do not meet.
+ * Blocks through a cache: aligned pieces of 16 KiB, each counted, so that none
+ * is copied under the lock of the cache.
  */
 #include "config.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fs/guest/blocks.h"
-#include "store/base/lock.h"
+#include "fs/guest/lru.h"
 
 #define LINE ((size_t)16 << 10)
-#define WAYS 8
 
-struct set {
-	pthread_mutex_t lock; /* protects what follows */
-	uint64_t clock;
-	struct {
-		uint64_t number; /* of the piece; valid where data is */
-		uint64_t used; /* the clock at its last use */
-		uint8_t *data; /* owned; LINE bytes, or NULL */
-	} ways[WAYS];
+struct piece {
+	atomic_uint refs;
+	uint8_t data[LINE];
 };
 
 struct cached {
 	struct blocks b;
 	struct blocks *of; /* held */
-	size_t nsets;
-	struct set *sets; /* owned */
+	struct lru_part pieces; /* struct piece by its number */
 };
 
-/* Neighbours go to different sets; strides of powers of two do too. */
-static struct set *set_of(struct cached *c, uint64_t number)
+static void piece_get(void *object)
 {
-	return &c->sets[(number ^ number >> 7 ^ number >> 17) % c->nsets];
+	struct piece *p = object;
+
+	atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
 }
 
-/* Copy from the cache. True when it was there. */
-static bool recall(struct set *s, uint64_t number, size_t from, void *out,
-		   size_t len)
+static void piece_put(void *object)
 {
-	size_t i;
+	struct piece *p = object;
 
-	SCOPED_LOCK(&s->lock);
-	for (i = 0; i < WAYS; i++) {
-		if (!s->ways[i].data || s->ways[i].number != number)
-			continue;
-		s->ways[i].used = ++s->clock;
-		memcpy(out, s->ways[i].data + from, len);
-		return true;
-	}
-	return false;
+	if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) == 1)
+		free(p);
 }
 
-/* Keep a piece; without memory it is not kept. */
-static void remember(struct set *s, uint64_t number, const uint8_t *data,
-		     size_t len)
-{
-	size_t i, pick = 0;
+static const struct lru_ops piece_ops = { .get = piece_get, .put = piece_put };
 
-	SCOPED_LOCK(&s->lock);
-	for (i = 0; i < WAYS; i++) {
-		if (s->ways[i].data && s->ways[i].number == number)
-			return; /* another thread was faster */
-		if (s->ways[i].used < s->ways[pick].used)
-			pick = i;
+/* Read piece @number, of which there are @have bytes, and keep it. */
+static int load_piece(struct cached *c, uint64_t number, size_t have,
+		      struct piece **out)
+{
+	struct piece *p = malloc(sizeof(*p));
+	int r;
+
+	*out = NULL;
+	if (!p)
+		return -ENOMEM;
+	atomic_init(&p->refs, 1);
+	r = blocks_read(c->of, number * LINE, p->data, have);
+	if (r < 0) {
+		free(p);
+		return r;
 	}
-	if (!s->ways[pick].data)
-		s->ways[pick].data = malloc(LINE);
-	if (!s->ways[pick].data)
-		return;
-	memcpy(s->ways[pick].data, data, len);
-	s->ways[pick].number = number;
-	s->ways[pick].used = ++s->clock;
+	lru_add(&c->pieces, number, 0, p, sizeof(*p));
+	*out = p;
+	return 0;
 }
 
 /* @len bytes at @from of piece @number, not past its end. */
 static int read_piece(struct cached *c, uint64_t number, size_t from, void *out,
 		      size_t len)
 {
-	struct set *s = set_of(c, number);
+	struct piece *p = lru_get(&c->pieces, number, 0);
 	uint64_t start = number * LINE;
 	size_t have = (size_t)MIN((uint64_t)LINE, c->b.size - start);
-	uint8_t line[LINE];
 	int r;
 
-	if (recall(s, number, from, out, len))
-		return 0;
-	r = blocks_read(c->of, start, line, have);
-	if (r < 0) /* damage beside what is asked for must not hide it */
-		return len < have ? blocks_read(c->of, start + from, out, len)
-				  : r;
-	remember(s, number, line, have);
-	memcpy(out, line + from, len);
+	if (!p) {
+		r = load_piece(c, number, have, &p);
+		/* Damage beside what is asked for must not hide it. */
+		if (r < 0)
+			return len < have ? blocks_read(c->of, start + from,
+							out, len)
+					  : r;
+	}
+	memcpy(out, p->data + from, len);
+	piece_put(p);
 	return 0;
 }
 
@@ -132,14 +117,8 @@ static int cached_seek(struct blocks *b, uint64_t off, bool hole, uint64_t *out)
 static void cached_free(struct blocks *b)
 {
 	struct cached *c = container_of(b, struct cached, b);
-	size_t i, k;
 
-	for (i = 0; i < c->nsets; i++) {
-		for (k = 0; k < WAYS; k++)
-			free(c->sets[i].ways[k].data);
-		pthread_mutex_destroy(&c->sets[i].lock);
-	}
-	free(c->sets);
+	lru_part_release(&c->pieces);
 	blocks_put(c->of);
 	free(c);
 }
@@ -150,10 +129,9 @@ static const struct blocks_ops cached_ops = {
 	.free = cached_free,
 };
 
-int blocks_cached(struct blocks *b, size_t bytes, struct blocks **out)
+int blocks_cached(struct blocks *b, struct lru *memory, struct blocks **out)
 {
 	struct cached *c;
-	size_t i;
 
 	*out = NULL;
 	c = calloc(1, sizeof(*c));
@@ -161,15 +139,7 @@ int blocks_cached(struct blocks *b, size_t bytes, struct blocks **out)
 		return -ENOMEM;
 	blocks_init(&c->b, &cached_ops, b->size);
 	c->of = blocks_get(b);
-	c->nsets = MAX(bytes / (LINE * WAYS), (size_t)1);
-	c->sets = alloc_array(c->nsets, sizeof(*c->sets));
-	if (!c->sets) {
-		c->nsets = 0;
-		cached_free(&c->b);
-		return -ENOMEM;
-	}
-	for (i = 0; i < c->nsets; i++)
-		pthread_mutex_init(&c->sets[i].lock, NULL);
+	lru_part_init(&c->pieces, memory, &piece_ops);
 	*out = &c->b;
 	return 0;
 }

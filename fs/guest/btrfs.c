@@ -17,9 +17,6 @@
 #include "fs/guest/readers.h"
 #include "store/base/log.h"
 
-#define NODES_CACHE (8u << 20)
-#define EXTENTS_CACHE (2u << 20)
-
 static void tell_default(struct btrfs *fs, struct guest_info *info)
 {
 	struct buf name AUTO_BUF = BUF_INIT;
@@ -70,8 +67,8 @@ static int btrfs_open(struct guest *g, struct buf *why)
 		return -ENOMEM;
 	g->state = fs;
 	fs->blocks = g->blocks;
-	btrfs_cache_init(&fs->nodes, NODES_CACHE);
-	btrfs_cache_init(&fs->extents, EXTENTS_CACHE);
+	btrfs_cache_init(&fs->nodes, g->memory);
+	btrfs_cache_init(&fs->extents, g->memory);
 	r = open_trees(fs, &g->info, why);
 	if (r < 0) {
 		if (why->len == 0 && r == -EBADMSG)
@@ -96,8 +93,8 @@ static void btrfs_close(struct guest *g)
 
 	if (!fs)
 		return;
-	lru_release(&fs->nodes);
-	lru_release(&fs->extents);
+	lru_part_release(&fs->nodes);
+	lru_part_release(&fs->extents);
 	btrfs_chunks_release(&fs->chunks);
 	free(fs->subvols);
 	free(fs);

@@ -41,24 +41,17 @@ void btrfs_block_put(struct btrfs_block *x)
 
 static const struct lru_ops block_ops = { .get = block_get, .put = block_put };
 
-void btrfs_cache_init(struct lru *c, size_t max)
+void btrfs_cache_init(struct lru_part *c, struct lru *memory)
 {
-	/* The smallest block bounds the count. */
-	lru_init(c, &block_ops, max / 512, max);
+	lru_part_init(c, memory, &block_ops);
 }
 
-struct btrfs_block *btrfs_cache_get(struct lru *c, uint64_t a, uint64_t b)
+struct btrfs_block *btrfs_cache_get(struct lru_part *c, uint64_t a, uint64_t b)
 {
-	struct btrfs_block *x = lru_get(c, a);
-
-	if (x && x->b != b) {
-		btrfs_block_put(x);
-		x = NULL;
-	}
-	return x;
+	return lru_get(c, a, b);
 }
 
-void btrfs_cache_add(struct lru *c, struct btrfs_block *x)
+void btrfs_cache_add(struct lru_part *c, struct btrfs_block *x)
 {
-	lru_add(c, x->a, x, sizeof(*x) + x->len);
+	lru_add(c, x->a, x->b, x, sizeof(*x) + x->len);
 }

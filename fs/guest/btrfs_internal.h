@@ -107,14 +107,15 @@ struct btrfs_block {
 	uint8_t data[];
 };
 
-void btrfs_cache_init(struct lru *c, size_t max); /* bytes */
+/* Its blocks are kept in @memory. */
+void btrfs_cache_init(struct lru_part *c, struct lru *memory);
 /* A block of @len bytes with one reference. NULL: no memory. */
 struct btrfs_block *btrfs_block_new(uint64_t a, uint64_t b, size_t len);
 void btrfs_block_put(struct btrfs_block *x); /* NULL is fine */
 /* A reference to it, or NULL. */
-struct btrfs_block *btrfs_cache_get(struct lru *c, uint64_t a, uint64_t b);
-/* Keep @x too, unless there is one of that address. */
-void btrfs_cache_add(struct lru *c, struct btrfs_block *x);
+struct btrfs_block *btrfs_cache_get(struct lru_part *c, uint64_t a, uint64_t b);
+/* Keep @x too, unless there is one of these numbers. */
+void btrfs_cache_add(struct lru_part *c, struct btrfs_block *x);
 
 /* ---- btrfs_sum.c ---- */
 
@@ -171,7 +172,7 @@ struct btrfs {
 		*subvols; /* owned; by id; the index is the serial */
 	size_t nsubvols;
 	bool subvols_left_out; /* there were more than serials */
-	struct lru nodes, extents; /* of struct btrfs_block */
+	struct lru_part nodes, extents; /* of struct btrfs_block */
 	atomic_uint repairs; /* that were said in the log */
 };
 

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "fs/guest/map.h"
 #include "store/base/bytes.h"
 #include "store/base/log.h"
 
@@ -156,7 +155,7 @@ static int mapping_add(struct mapping *m, uint32_t first, uint64_t n)
 	return r;
 }
 
-/* Return 0, or -ENODATA: the chain ends too early. */
+/* Return what map_add() did, or -ENODATA: the chain ends too early. */
 static int mapping_fill(struct mapping *m, uint32_t first, bool contiguous)
 {
 	uint64_t need = (m->size + m->c->size - 1) / m->c->size, n, run = 1;
@@ -172,12 +171,13 @@ static int mapping_fill(struct mapping *m, uint32_t first, bool contiguous)
 		return mapping_add(m, first, need);
 	}
 	r = chain_begin(&ch, m->c, first, false);
-	for (n = 1; r >= 0 && n < need; n++) {
+	for (n = 1; r == 0 && n < need; n++) {
 		r = chain_next(&ch);
 		if (r == 0)
 			return -ENODATA;
 		if (r < 0)
 			return r;
+		r = 0;
 		if (ch.cluster == start + run) {
 			run++;
 			continue;
@@ -186,33 +186,44 @@ static int mapping_fill(struct mapping *m, uint32_t first, bool contiguous)
 		start = ch.cluster;
 		run = 1;
 	}
-	return r < 0 ? r : mapping_add(m, start, run);
+	return r ? r : mapping_add(m, start, run);
 }
 
-int clusters_file(const struct clusters *c, uint64_t node, uint32_t first,
-		  bool contiguous, uint64_t size, uint64_t valid,
-		  struct guest_file **out)
+int clusters_walk(const struct clusters *c, uint64_t node,
+		  const struct clusters_file *file, struct map *map)
 {
-	struct mapping m = { .c = c, .size = size, .valid = valid };
+	struct mapping m = {
+		.c = c, .map = map, .size = file->size, .valid = file->valid
+	};
 	int r = 0;
 
-	*out = NULL;
-	m.map = map_new(c->data, size);
-	if (!m.map)
-		return -ENOMEM;
-	if (size)
-		r = mapping_fill(&m, first, contiguous);
+	if (file->size)
+		r = mapping_fill(&m, file->first, file->contiguous);
 	if (r == -ENODATA)
 		r = fail(-EBADMSG, "%s: file %" PRIu64 ": its %" PRIu64
 				   " bytes are more than its clusters hold",
-			 c->format, node, size);
-	else if (r == -EBADMSG || r == -EFBIG)
+			 c->format, node, file->size);
+	else if (r == -EBADMSG)
 		(void)fail(r, "%s: file %" PRIu64
 			      ": its chain of clusters is broken",
 			   c->format, node);
-	else if (r == 0)
-		r = map_file(m.map, out);
+	return r;
+}
+
+int clusters_open(const struct clusters *c, struct guest *g, uint64_t node,
+		  const struct clusters_file *file, map_walk_fn *walk,
+		  struct guest_file **out)
+{
+	struct map *m = map_new(c->data, file->size);
+	int r;
+
+	*out = NULL;
+	if (!m)
+		return -ENOMEM;
+	r = clusters_walk(c, node, file, m);
+	if (r >= 0)
+		r = map_file(m, g, node, c->size, walk, out);
 	if (r < 0)
-		map_free(m.map);
+		map_free(m);
 	return r;
 }

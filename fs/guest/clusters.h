@@ -10,6 +10,7 @@
 #define FS_GUEST_CLUSTERS_H
 
 #include "fs/guest/guest.h"
+#include "fs/guest/map.h"
 
 #define CLUSTERS_TABLES_MAX 4
 #define SLOT_LEN 32
@@ -53,14 +54,25 @@ MUST_CHECK int chain_next(struct chain *ch);
 /* How many clusters the chain has until its end or its first fault. */
 uint64_t chain_count(const struct clusters *c, uint32_t first);
 
+/* A file: what its entry says. */
+struct clusters_file {
+	uint32_t first; /* cluster */
+	bool contiguous;
+	uint64_t size;
+	uint64_t valid; /* what is behind it reads as zeros */
+};
 /*
- * A file of @size bytes; what is behind @valid reads as zeros. @node is for
- * messages. Return 0, -EBADMSG (its chain is shorter than its size, or broken;
- * said) or another negative errno.
+ * Add its ranges to a map. @node is for messages. Return what is not negative,
+ * -EBADMSG (its chain is shorter than its size, or broken; said) or another
+ * negative errno.
  */
-MUST_CHECK int clusters_file(const struct clusters *c, uint64_t node,
-			     uint32_t first, bool contiguous, uint64_t size,
-			     uint64_t valid, struct guest_file **out);
+MUST_CHECK int clusters_walk(const struct clusters *c, uint64_t node,
+			     const struct clusters_file *file, struct map *m);
+/* Open it as file @node of @g; @walk is to do clusters_walk(). Errors as
+ * above. */
+MUST_CHECK int clusters_open(const struct clusters *c, struct guest *g,
+			     uint64_t node, const struct clusters_file *file,
+			     map_walk_fn *walk, struct guest_file **out);
 
 /* The slots of a directory, one after the other. */
 struct slots {

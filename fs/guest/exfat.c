@@ -39,7 +39,6 @@
 #include "store/base/log.h"
 
 #define EXFAT_ROOT 2
-#define EXFAT_CACHE (2u << 20)
 #define EXFAT_DIR_MAX (256u << 20) /* the format's */
 #define EXFAT_LABEL_SLOTS 1024 /* how far the label is looked for */
 #define EXFAT_LABEL_UNITS 11
@@ -106,7 +105,7 @@ static int exfat_open(struct guest *g, struct buf *why)
 	g->state = e;
 	e->c.format = "exFAT";
 	e->c.data = g->blocks;
-	r = blocks_cached(g->blocks, EXFAT_CACHE, &e->c.meta);
+	r = blocks_cached(g->blocks, g->memory, &e->c.meta);
 	if (r < 0)
 		return r;
 	r = exfat_boot(e, g->blocks->size, &g->info, why);
@@ -276,13 +275,13 @@ static int exfat_readlink(struct guest *g, uint64_t node, struct buf *out)
 	return -EINVAL;
 }
 
-static int exfat_file(struct guest *g, uint64_t node, struct guest_file **out)
+/* What is said of a regular file. */
+static int file_find(const struct exfat *e, uint64_t node,
+		     struct clusters_file *out)
 {
-	const struct exfat *e = g->state;
 	struct exfat_set set;
 	int r;
 
-	*out = NULL;
 	if (node == EXFAT_ROOT)
 		return -EINVAL;
 	r = exfat_set(e, node, &set);
@@ -290,8 +289,31 @@ static int exfat_file(struct guest *g, uint64_t node, struct guest_file **out)
 		return r;
 	if (set.attrs & EXFAT_DIRECTORY)
 		return -EINVAL;
-	return clusters_file(&e->c, node, set.first, set.contiguous, set.size,
-			     set.valid, out);
+	*out = (struct clusters_file){ .first = set.first,
+				       .contiguous = set.contiguous,
+				       .size = set.size,
+				       .valid = set.valid };
+	return 0;
+}
+
+/* A map_walk_fn. */
+static int file_walk(struct guest *g, uint64_t node, struct map *m)
+{
+	const struct exfat *e = g->state;
+	struct clusters_file file;
+	int r = file_find(e, node, &file);
+
+	return r < 0 ? r : clusters_walk(&e->c, node, &file, m);
+}
+
+static int exfat_file(struct guest *g, uint64_t node, struct guest_file **out)
+{
+	const struct exfat *e = g->state;
+	struct clusters_file file;
+	int r = file_find(e, node, &file);
+
+	*out = NULL;
+	return r < 0 ? r : clusters_open(&e->c, g, node, &file, file_walk, out);
 }
 
 const struct guest_ops guest_exfat = {

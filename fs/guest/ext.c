@@ -19,8 +19,6 @@
 #include "store/base/bytes.h"
 #include "store/base/log.h"
 
-#define META_CACHE ((size_t)8 << 20)
-
 static void release(struct ext *e)
 {
 	blocks_put(e->meta);
@@ -31,16 +29,16 @@ static void release(struct ext *e)
 }
 
 /* The filesystem as it is on @b. */
-static int load(struct ext *e, struct blocks *b, struct guest_info *info,
-		struct buf *why)
+static int load(struct guest *g, struct blocks *b, struct buf *why)
 {
+	struct ext *e = g->state;
 	int r;
 
 	release(e);
 	e->data = blocks_get(b);
-	r = blocks_cached(b, META_CACHE, &e->meta);
+	r = blocks_cached(b, g->memory, &e->meta);
 	if (r == 0)
-		r = ext_super_read(e->meta, &e->super, info, why);
+		r = ext_super_read(e->meta, &e->super, &g->info, why);
 	if (r == 0)
 		r = ext_lib_tables(e->meta, &e->super, &e->tables, why);
 	return r;
@@ -57,12 +55,12 @@ static int ext_open(struct guest *g, struct buf *why)
 		return -ENOMEM;
 	g->state = e;
 	g->root = EXT_ROOT_INO;
-	r = load(e, g->blocks, &g->info, why);
+	r = load(g, g->blocks, why);
 	if (r < 0 || !e->super.dirty)
 		return r;
-	r = ext_log_replay(e, &g->info, &replayed);
+	r = ext_log_replay(e, &g->info, &replayed, &g->held);
 	if (r == 0 && replayed)
-		r = load(e, replayed, &g->info, why);
+		r = load(g, replayed, why);
 	else if (r < 0)
 		buf_printf(why, "ext: the journal cannot be read");
 	blocks_put(replayed);
@@ -201,22 +199,37 @@ static int add_range(void *arg, uint64_t lblk, uint64_t pblk, uint64_t n,
 		       pblk * x->block_size, unwritten);
 }
 
-static int map_blocks(const struct ext *e, const struct ext_inode *i,
+static int walk_blocks(const struct ext *e, const struct ext_inode *i,
+		       struct map *m)
+{
+	struct mapping x = { m, e->super.block_size };
+
+	return ext_map_walk(e, i, map_from(m) / x.block_size, add_range, &x);
+}
+
+/* A map_walk_fn. */
+static int walk_node(struct guest *g, uint64_t node, struct map *m)
+{
+	struct ext_inode i;
+	int r = ext_inode_read(g->state, node, &i);
+
+	return r < 0 ? r : walk_blocks(g->state, &i, m);
+}
+
+static int map_blocks(struct guest *g, const struct ext_inode *i,
 		      struct guest_file **out)
 {
-	struct mapping x = { map_new(e->data, i->size), e->super.block_size };
+	const struct ext *e = g->state;
+	struct map *m = map_new(e->data, i->size);
 	int r;
 
-	if (!x.m)
+	if (!m)
 		return -ENOMEM;
-	r = ext_map_walk(e, i, add_range, &x);
-	if (r == -EFBIG)
-		r = fail(r, "ext: inode %" PRIu32 ": in too many pieces",
-			 i->ino);
-	if (r == 0)
-		r = map_file(x.m, out);
+	r = walk_blocks(e, i, m);
+	if (r >= 0)
+		r = map_file(m, g, i->ino, e->super.block_size, walk_node, out);
 	if (r < 0)
-		map_free(x.m);
+		map_free(m);
 	return r;
 }
 
@@ -239,7 +252,7 @@ static int ext_file(struct guest *g, uint64_t node, struct guest_file **out)
 			    "no present kernel reads",
 			    i.ino);
 	if (!(i.flags & EXT_FL_INLINE_DATA))
-		return map_blocks(g->state, &i, out);
+		return map_blocks(g, &i, out);
 	r = ext_xattr_inline(g->state, &i, &data);
 	if (r < 0)
 		return r;

@@ -210,7 +210,7 @@ int ext_dir_read(const struct ext *e, const struct ext_inode *i,
 	l.buf = malloc(e->super.block_size);
 	if (!l.buf)
 		return -ENOMEM;
-	r = ext_map_walk(e, i, list_range, &l);
+	r = ext_map_walk(e, i, 0, list_range, &l);
 	free(l.buf);
 	return r ? r : l.error;
 }

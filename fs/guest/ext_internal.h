@@ -104,10 +104,11 @@ bool ext_blocks_ok(const struct ext *e, uint64_t block, uint64_t n);
 /* Blocks [@lblk, @lblk + @n) of the file are at @pblk. Not 0 ends the walk. */
 typedef int ext_range_fn(void *arg, uint64_t lblk, uint64_t pblk, uint64_t n,
 			 bool unwritten);
-/* In order of @lblk, without overlap, all inside the filesystem. Not for
- * inline data. Return 0, -EBADMSG, a read error, or what @fn returned. */
+/* In order of @lblk, without overlap, all inside the filesystem; what ends
+ * before block @from may be left out. Not for inline data. Return 0, -EBADMSG,
+ * a read error, or what @fn returned. */
 MUST_CHECK int ext_map_walk(const struct ext *e, const struct ext_inode *i,
-			    ext_range_fn *fn, void *arg);
+			    uint64_t from, ext_range_fn *fn, void *arg);
 /* The first @len bytes of a file in blocks. */
 MUST_CHECK int ext_map_read(const struct ext *e, const struct ext_inode *i,
 			    void *out, size_t len);
@@ -131,8 +132,9 @@ MUST_CHECK int ext_xattr_inline(const struct ext *e, const struct ext_inode *i,
  * @e is open as the disk is: read its journal and lay it over e->data. Where
  * it cannot be, or not to its end, info->state and info->note tell. Return 0
  * with *out NULL where there is nothing to lay over; a read error, -ENOMEM.
+ * @held_out: the bytes of memory that *out takes.
  */
 MUST_CHECK int ext_log_replay(const struct ext *e, struct guest_info *info,
-			      struct blocks **out);
+			      struct blocks **out, size_t *held_out);
 
 #endif

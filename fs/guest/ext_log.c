@@ -89,13 +89,13 @@ static int find_runs(const struct ext *e, struct runs *runs)
 	if (r == 0 && (!S_ISREG(i->mode) || (i->flags & EXT_FL_INLINE_DATA)))
 		r = -EBADMSG;
 	if (r == 0)
-		r = ext_map_walk(e, i, add_run, runs);
+		r = ext_map_walk(e, i, 0, add_run, runs);
 	free(i);
 	return r;
 }
 
 int ext_log_replay(const struct ext *e, struct guest_info *info,
-		   struct blocks **out)
+		   struct blocks **out, size_t *held_out)
 {
 	struct runs runs = { .e = e };
 	struct journal_log log = { 0 };
@@ -125,6 +125,7 @@ int ext_log_replay(const struct ext *e, struct guest_info *info,
 	if (r < 0)
 		goto out;
 	tell_part(info, &log);
+	*held_out = log.n * sizeof(*log.patches);
 	if (log.n > 0)
 		r = overlay_new(e->data, e->super.block_size, &log, out);
 out:

@@ -33,6 +33,7 @@ struct walk {
 	ext_range_fn *fn;
 	void *arg;
 	uint8_t *bufs; /* owned; one block a level */
+	uint64_t from; /* what ends before it may be passed over */
 	uint64_t next; /* the first logical block that may come */
 	/* block maps */
 	uint64_t end; /* logical blocks that the size has */
@@ -129,6 +130,8 @@ static int extent_node(struct walk *w, const uint8_t *node, unsigned int depth,
 		if (first < w->next || end <= first || end > limit)
 			return bad(w, "the index of its extents is out of "
 				      "order");
+		if (end <= w->from)
+			continue;
 		r = extent_block(
 			w, get_le32(x + 4) | (uint64_t)get_le16(x + 8) << 32,
 			depth - 1, child);
@@ -209,6 +212,8 @@ static int map_node(struct walk *w, uint32_t pblk, uint64_t lblk,
 	}
 	for (l = 1; l < level; l++)
 		below *= per;
+	if (lblk + below * per <= w->from)
+		return 0;
 	r = ext_block_read(w->e, pblk, buf);
 	for (k = 0; r == 0 && k < per && lblk < w->end; k++, lblk += below) {
 		if (level == 1)
@@ -243,9 +248,11 @@ static int walk_map(struct walk *w)
 }
 
 int ext_map_walk(const struct ext *e, const struct ext_inode *i,
-		 ext_range_fn *fn, void *arg)
+		 uint64_t from, ext_range_fn *fn, void *arg)
 {
-	struct walk w = { .e = e, .i = i, .fn = fn, .arg = arg };
+	struct walk w = {
+		.e = e, .i = i, .from = from, .fn = fn, .arg = arg
+	};
 	int r;
 
 	r = i->flags & EXT_FL_EXTENTS ? walk_extents(&w) : walk_map(&w);
@@ -282,6 +289,6 @@ int ext_map_read(const struct ext *e, const struct ext_inode *i, void *out,
 	int r;
 
 	memset(out, 0, len);
-	r = ext_map_walk(e, i, copy_range, &c);
+	r = ext_map_walk(e, i, 0, copy_range, &c);
 	return r == 1 ? 0 : r;
 }

@@ -39,7 +39,6 @@
 #include "store/base/log.h"
 
 #define FAT_ROOT 1
-#define FAT_CACHE (2u << 20)
 /* 65,536 slots are allowed; some writers go on. A bound of our own. */
 #define FAT_DIR_MAX (16u << 20)
 #define FAT_LABEL_SLOTS 1024 /* how far a label is looked for */
@@ -119,7 +118,7 @@ static int fat_open(struct guest *g, struct buf *why)
 	g->state = f;
 	f->c.format = "FAT";
 	f->c.data = g->blocks;
-	r = blocks_cached(g->blocks, FAT_CACHE, &f->c.meta);
+	r = blocks_cached(g->blocks, g->memory, &f->c.meta);
 	if (r < 0)
 		return r;
 	r = blocks_read(f->c.meta, 0, boot, sizeof(boot));
@@ -276,14 +275,13 @@ static int fat_readlink(struct guest *g, uint64_t node, struct buf *out)
 	return -EINVAL;
 }
 
-static int fat_file(struct guest *g, uint64_t node, struct guest_file **out)
+/* What is said of a regular file. */
+static int file_find(const struct fat *f, uint64_t node,
+		     struct clusters_file *out)
 {
-	const struct fat *f = g->state;
 	uint8_t slot[SLOT_LEN];
-	uint64_t size;
 	int r;
 
-	*out = NULL;
 	if (node == FAT_ROOT)
 		return -EINVAL;
 	r = fat_slot(f, node, slot);
@@ -291,9 +289,30 @@ static int fat_file(struct guest *g, uint64_t node, struct guest_file **out)
 		return r;
 	if (slot[11] & FAT_DIRECTORY)
 		return -EINVAL;
-	size = get_le32(slot + 28);
-	return clusters_file(&f->c, node, slot_cluster(f, slot), false, size,
-			     size, out);
+	out->first = slot_cluster(f, slot);
+	out->contiguous = false;
+	out->size = out->valid = get_le32(slot + 28);
+	return 0;
+}
+
+/* A map_walk_fn. */
+static int file_walk(struct guest *g, uint64_t node, struct map *m)
+{
+	const struct fat *f = g->state;
+	struct clusters_file file;
+	int r = file_find(f, node, &file);
+
+	return r < 0 ? r : clusters_walk(&f->c, node, &file, m);
+}
+
+static int fat_file(struct guest *g, uint64_t node, struct guest_file **out)
+{
+	const struct fat *f = g->state;
+	struct clusters_file file;
+	int r = file_find(f, node, &file);
+
+	*out = NULL;
+	return r < 0 ? r : clusters_open(&f->c, g, node, &file, file_walk, out);
 }
 
 const struct guest_ops guest_fat = {

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "fs/guest/guest_internal.h"
+#include "fs/guest/map.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 
@@ -73,7 +74,7 @@ static int file_open(struct guest *g, uint64_t node, struct guest_file **out)
 	*out = NULL;
 	if (node == 0 || node >= GUEST_NODE_MAX)
 		return -ENOENT;
-	f = lru_get(&g->common->files, node);
+	f = lru_get(&g->common->files, node, 0);
 	if (!f) {
 		r = g->ops->file(g, node, &f);
 		if (r < 0)
@@ -85,7 +86,7 @@ static int file_open(struct guest *g, uint64_t node, struct guest_file **out)
 				    "be",
 				    g->ops->name, (unsigned long long)node);
 		}
-		lru_add(&g->common->files, node, f, f->memory);
+		lru_add(&g->common->files, node, 0, f, f->memory);
 	}
 	*out = f;
 	return 0;
@@ -137,7 +138,7 @@ int guest_seek(struct guest *g, uint64_t node, uint64_t off, bool hole,
 
 /* ---- opening ---- */
 
-static int common_new(struct guest_common **out)
+static int common_new(struct lru *memory, struct guest_common **out)
 {
 	struct guest_common *c = calloc(1, sizeof(*c));
 	struct seam *seam = seam_system();
@@ -151,9 +152,9 @@ static int common_new(struct guest_common **out)
 		free(c);
 		return r;
 	}
-	lru_init(&c->files, &guest_file_lru, GUEST_FILES_COUNT,
-		 GUEST_FILES_BYTES);
-	lru_init(&c->dirs, &guest_dir_lru, GUEST_DIRS_COUNT, GUEST_DIRS_BYTES);
+	lru_part_init(&c->files, memory, &guest_file_lru);
+	lru_part_init(&c->dirs, memory, &guest_dir_lru);
+	lru_part_init(&c->windows, memory, &map_window_lru);
 	*out = c;
 	return 0;
 }
@@ -162,8 +163,9 @@ static void common_free(struct guest_common *c)
 {
 	if (!c)
 		return;
-	lru_release(&c->files);
-	lru_release(&c->dirs);
+	lru_part_release(&c->files);
+	lru_part_release(&c->dirs);
+	lru_part_release(&c->windows);
 	free(c);
 }
 
@@ -199,8 +201,8 @@ static void say_why(struct buf *why, const char *type, int r)
 			   strerror(-r));
 }
 
-int guest_open(const char *type, struct blocks *b, struct buf *why,
-	       struct guest **out)
+int guest_open(const char *type, struct blocks *b, struct lru *memory,
+	       struct buf *why, struct guest **out)
 {
 	const struct guest_ops *ops = reader_of(type);
 	struct guest *g;
@@ -219,7 +221,8 @@ int guest_open(const char *type, struct blocks *b, struct buf *why,
 		return -ENOMEM;
 	g->ops = ops;
 	g->blocks = blocks_get(b);
-	r = common_new(&g->common);
+	g->memory = memory;
+	r = common_new(memory, &g->common);
 	if (r == 0)
 		r = ops->open(g, why);
 	if (r == 0 && (g->root == 0 || g->root >= GUEST_NODE_MAX))

@@ -23,6 +23,7 @@
 
 struct guest;
 struct guest_file;
+struct lru;
 
 /*
  * A node names an inode (not a name: hard links share it) within its
@@ -107,6 +108,9 @@ struct guest_ops {
 struct guest {
 	const struct guest_ops *ops;
 	struct blocks *blocks; /* held */
+	struct lru *memory; /* borrowed; for the caches of the reader */
+	size_t held; /* bytes of a replayed log that it takes while it is open;
+		      * set by open() */
 	uint64_t root; /* node */
 	struct guest_info info;
 	void *state; /* the reader's */
@@ -137,11 +141,14 @@ void guest_file_init(struct guest_file *f, const struct guest_file_ops *ops,
 
 /*
  * Open the filesystem of @type (as libblkid names it: "ext2", "ext3", "ext4", "xfs",
- * "btrfs", "ntfs", "vfat", "exfat", "iso9660") on @b, which is held.
+ * "btrfs", "ntfs", "vfat", "exfat", "iso9660") on @b, which is held. What it
+ * remembers of metadata, directories and files is kept in @memory (lru.h;
+ * borrowed), which all that are open share.
  * Return 0; or a negative errno and the reason in @why (-EOPNOTSUPP too for a
  * type without a reader).
  */
-MUST_CHECK int guest_open(const char *type, struct blocks *b, struct buf *why,
+MUST_CHECK int guest_open(const char *type, struct blocks *b,
+			  struct lru *memory, struct buf *why,
 			  struct guest **out);
 void guest_close(struct guest *g); /* NULL is fine */
 bool guest_knows(const char *type);

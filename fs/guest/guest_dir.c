@@ -23,7 +23,7 @@ struct slot {
 struct guest_dir {
 	atomic_uint refs;
 	int missing; /* what a name that is not here gets */
-	size_t nslots; /* a power of two, more than twice the entries */
+	size_t nslots; /* a power of two; a quarter of them is free */
 	struct slot *slots; /* owned */
 	struct buf names;
 };
@@ -63,7 +63,7 @@ static int load_entry(void *arg, const char *name, size_t len, uint64_t node,
 
 	(void)type;
 	(void)cookie;
-	if (++l->n > GUEST_DIR_ENTRIES || l->names.len > GUEST_DIRS_BYTES / 2)
+	if (++l->n > GUEST_DIR_ENTRIES || l->names.len > GUEST_DIR_NAMES)
 		return -E2BIG;
 	buf_put_u8(&l->names, (uint8_t)len);
 	buf_put(&l->names, name, len);
@@ -95,7 +95,7 @@ static int fill(struct guest_dir *d, const struct load *l,
 	size_t at = 0;
 	uint64_t i;
 
-	for (d->nslots = 4; d->nslots < l->n * 2 + 1;)
+	for (d->nslots = 4; d->nslots / 4 * 3 < l->n;)
 		d->nslots *= 2;
 	d->slots = alloc_array(d->nslots, sizeof(*d->slots));
 	if (!d->slots)
@@ -143,7 +143,7 @@ static int load_dir(struct guest *g, uint64_t dir, struct guest_dir **out)
 		dir_put(d);
 		return r;
 	}
-	lru_add(&g->common->dirs, dir, d,
+	lru_add(&g->common->dirs, dir, 0, d,
 		sizeof(*d) + d->names.cap + d->nslots * sizeof(*d->slots));
 	*out = d;
 	return 0;
@@ -185,7 +185,7 @@ static int search_dir(struct guest *g, uint64_t dir, const char *name,
 int guest_dir_lookup(struct guest *g, uint64_t dir, const char *name,
 		     size_t len, uint64_t *node_out)
 {
-	struct guest_dir *d = lru_get(&g->common->dirs, dir);
+	struct guest_dir *d = lru_get(&g->common->dirs, dir, 0);
 	const struct slot *s;
 	int r;
 

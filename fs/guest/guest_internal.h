@@ -13,17 +13,15 @@ struct guest_reader {
 };
 extern const struct guest_reader guest_readers[];
 
-#define GUEST_FILES_COUNT 256
-#define GUEST_FILES_BYTES ((size_t)4 << 20)
-#define GUEST_DIRS_COUNT 256
-#define GUEST_DIRS_BYTES ((size_t)12 << 20)
 /* A directory of more is not remembered, but read at each lookup. */
 #define GUEST_DIR_ENTRIES (256u << 10)
+#define GUEST_DIR_NAMES ((size_t)6 << 20) /* bytes */
 
 #define GUEST_SAID 64
 struct guest_common {
-	struct lru files; /* struct guest_file by node */
-	struct lru dirs; /* struct guest_dir by node */
+	struct lru_part files; /* struct guest_file by node */
+	struct lru_part dirs; /* struct guest_dir by node */
+	struct lru_part windows; /* map.c's, by node and number */
 	uint8_t sipkey[16]; /* of the hashes of names */
 	/* Directories whose bad names were said, each in its own place. */
 	_Atomic uint64_t said[GUEST_SAID];

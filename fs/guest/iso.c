@@ -34,8 +34,6 @@
 #include "fs/guest/readers.h"
 #include "store/base/log.h"
 
-#define ISO_CACHE (2u << 20)
-
 static void iso_close(struct guest *g)
 {
 	struct iso *iso = g->state;
@@ -56,7 +54,7 @@ static int iso_open(struct guest *g, struct buf *why)
 		return -ENOMEM;
 	g->state = iso;
 	iso->data = g->blocks;
-	r = blocks_cached(g->blocks, ISO_CACHE, &iso->meta);
+	r = blocks_cached(g->blocks, g->memory, &iso->meta);
 	if (r < 0)
 		return r;
 	r = iso_volume_open(iso, &g->info, why);

@@ -111,23 +111,13 @@ static int file_refuse(uint64_t node, const struct rock *rock)
 	return 0;
 }
 
-static int iso_map(const struct iso *iso, const struct iso_record *rec,
-		   struct guest_file **out)
+static int walk_sections(const struct iso *iso, const struct iso_record *rec,
+			 struct map *map)
 {
-	struct mapping m = { 0 };
-	uint64_t size;
-	int r;
+	struct mapping m = { .map = map };
+	int r = sections(iso, rec, add_section, &m);
 
-	r = iso_file_size(iso, rec, &size);
-	if (r < 0)
-		return r;
-	m.map = map_new(iso->data, size);
-	if (!m.map)
-		return -ENOMEM;
-	r = sections(iso, rec, add_section, &m);
-	if (r == 0)
-		r = map_file(m.map, out);
-	else if (m.interleaved)
+	if (m.interleaved)
 		(void)fail(r, "ISO 9660: file %" PRIu64 " is interleaved, "
 			      "which is not decoded",
 			   ISO_NODE(rec->pos));
@@ -135,8 +125,37 @@ static int iso_map(const struct iso *iso, const struct iso_record *rec,
 		(void)fail(r, "ISO 9660: file %" PRIu64 " reaches past the end "
 			      "of the image",
 			   ISO_NODE(rec->pos));
+	return r;
+}
+
+/* A map_walk_fn. */
+static int walk_node(struct guest *g, uint64_t node, struct map *m)
+{
+	struct iso_record rec;
+	int r = iso_node_record(g->state, node, &rec);
+
+	return r < 0 ? r : walk_sections(g->state, &rec, m);
+}
+
+static int iso_map(struct guest *g, uint64_t node, const struct iso_record *rec,
+		   struct guest_file **out)
+{
+	const struct iso *iso = g->state;
+	uint64_t size;
+	struct map *m;
+	int r;
+
+	r = iso_file_size(iso, rec, &size);
 	if (r < 0)
-		map_free(m.map);
+		return r;
+	m = map_new(iso->data, size);
+	if (!m)
+		return -ENOMEM;
+	r = walk_sections(iso, rec, m);
+	if (r >= 0)
+		r = map_file(m, g, node, 1, walk_node, out);
+	if (r < 0)
+		map_free(m);
 	return r;
 }
 
@@ -158,5 +177,5 @@ int iso_file(struct guest *g, uint64_t node, struct guest_file **out)
 	    (rock.attrs && !S_ISREG(rock.mode)))
 		return -EINVAL;
 	r = file_refuse(node, &rock);
-	return r < 0 ? r : iso_map(iso, &rec, out);
+	return r < 0 ? r : iso_map(g, node, &rec, out);
 }

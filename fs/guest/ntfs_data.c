@@ -15,6 +15,8 @@
 #include "store/base/lock.h"
 #include "store/base/log.h"
 
+#define RUNS_MAX (1u << 20) /* of a compressed file: 24 MiB of memory */
+
 #define TAG_DEDUP 0x80000013u
 #define TAG_WOF 0x80000017u
 #define TAG_CLOUD 0x9000001au
@@ -92,31 +94,80 @@ static int map_run(struct map *m, const struct ntfs_run *run, uint64_t init)
 	return r;
 }
 
-static int open_plain(struct ntfs *n, ntfs_attr *na, struct guest_file **out)
+/* Of an attribute whose whole list of runs is there. Return what is not
+ * negative, or an error, said. */
+static int walk_runs(const struct ntfs *n, const ntfs_attr *na, struct map *m)
 {
-	uint64_t size = (uint64_t)na->data_size, end = 0;
-	struct map *m = map_new(n->g->blocks, size);
-	const runlist_element *rl;
+	const runlist_element *rl = na->rl;
 	struct ntfs_run run;
+	uint64_t end = 0;
+	int r = 0, more;
+
+	while (r == 0 && (more = run_get(n, rl++, end, &run)) != 0) {
+		r = more;
+		if (more > 0) {
+			end = run.off + run.len;
+			r = map_run(m, &run, (uint64_t)na->initialized_size);
+		}
+	}
+	if (r == 0 && end < (uint64_t)na->data_size)
+		r = -EBADMSG;
+	return r == -EBADMSG ? data_damaged(na->ni, "its list of clusters is "
+						    "damaged")
+			     : r;
+}
+
+static int load_runs(struct ntfs *n, ntfs_attr *na)
+{
+	errno = 0;
+	if (ntfs_attr_map_whole_runlist(na) == 0)
+		return 0;
+	if (errno == ENOENT)
+		errno = EIO;
+	return ntfs_error(n, "its list of clusters is damaged", na->ni->mft_no);
+}
+
+/* A map_walk_fn, of a file's content. */
+static int walk_node(struct guest *g, uint64_t node, struct map *m)
+{
+	struct ntfs *n = g->state;
+	ntfs_attr *na = NULL;
+	ntfs_inode *ni;
+	int r;
+
+	SCOPED_LOCK(&n->lock);
+	r = ntfs_node_open(n, node, &ni);
+	if (r < 0)
+		return r;
+	errno = 0;
+	na = ntfs_attr_open(ni, AT_DATA, AT_UNNAMED, 0);
+	if (!na)
+		r = ntfs_error(n, "an attribute is damaged", ni->mft_no);
+	if (r == 0)
+		r = load_runs(n, na);
+	if (r == 0)
+		r = walk_runs(n, na, m);
+	if (na)
+		ntfs_attr_close(na);
+	ntfs_inode_close(ni);
+	return r;
+}
+
+static int open_plain(struct ntfs *n, ntfs_attr *na, map_walk_fn *walk,
+		      struct guest_file **out)
+{
+	struct map *m = map_new(n->g->blocks, (uint64_t)na->data_size);
 	int r;
 
 	if (!m)
 		return -ENOMEM;
-	for (rl = na->rl; (r = run_get(n, rl, end, &run)) > 0; rl++) {
-		end = run.off + run.len;
-		r = map_run(m, &run, (uint64_t)na->initialized_size);
-		if (r < 0)
-			break;
-	}
-	if (!r && end < size)
-		r = -EBADMSG;
-	if (!r)
-		r = map_file(m, out);
+	r = walk_runs(n, na, m);
+	if (r >= 0)
+		r = map_file(m, n->g, ntfs_node_of(MK_MREF(na->ni->mft_no, 0)),
+			     n->vol->cluster_size, walk, out);
 	if (r < 0)
 		map_free(m);
-	return r == -EBADMSG ? data_damaged(na->ni, "its list of clusters is "
-						    "damaged")
-			     : r;
+	return r;
 }
 
 static int open_compressed(struct ntfs *n, ntfs_attr *na,
@@ -139,11 +190,11 @@ static int open_compressed(struct ntfs *n, ntfs_attr *na,
 			continue;
 		if (count == cap) {
 			cap = cap ? 2 * cap : 16;
-			bigger = count < MAP_RANGES_MAX
+			bigger = count < RUNS_MAX
 					 ? realloc(runs, cap * sizeof(*runs))
 					 : NULL;
 			if (!bigger) {
-				r = count < MAP_RANGES_MAX ? -ENOMEM : -EFBIG;
+				r = count < RUNS_MAX ? -ENOMEM : -EFBIG;
 				break;
 			}
 			runs = bigger;
@@ -165,10 +216,12 @@ static int open_compressed(struct ntfs *n, ntfs_attr *na,
 				    na->ni->mft_no, out);
 }
 
-static int open_attr(struct ntfs *n, ntfs_attr *na, struct guest_file **out)
+static int open_attr(struct ntfs *n, ntfs_attr *na, map_walk_fn *walk,
+		     struct guest_file **out)
 {
 	unsigned int method =
 		le16_to_cpu(na->data_flags & ATTR_COMPRESSION_MASK);
+	int r;
 
 	if (NAttrEncrypted(na) || (na->data_flags & ATTR_IS_ENCRYPTED))
 		return fail(-EIO,
@@ -182,15 +235,11 @@ static int open_attr(struct ntfs *n, ntfs_attr *na, struct guest_file **out)
 					    "damaged");
 	if (!NAttrNonResident(na))
 		return open_resident(n, na, out);
-	errno = 0;
-	if (ntfs_attr_map_whole_runlist(na) < 0) {
-		if (errno == ENOENT)
-			errno = EIO;
-		return ntfs_error(n, "its list of clusters is damaged",
-				  na->ni->mft_no);
-	}
+	r = load_runs(n, na);
+	if (r < 0)
+		return r;
 	if (!method)
-		return open_plain(n, na, out);
+		return open_plain(n, na, walk, out);
 	if (method == 1)
 		return open_compressed(n, na, out);
 	return fail(-EIO,
@@ -199,8 +248,9 @@ static int open_attr(struct ntfs *n, ntfs_attr *na, struct guest_file **out)
 		    (unsigned long long)na->ni->mft_no, method);
 }
 
-int ntfs_data_open(struct ntfs *n, ntfs_inode *ni, ATTR_TYPES type,
-		   ntfschar *name, uint32_t name_len, struct guest_file **out)
+static int data_open(struct ntfs *n, ntfs_inode *ni, ATTR_TYPES type,
+		     ntfschar *name, uint32_t name_len, map_walk_fn *walk,
+		     struct guest_file **out)
 {
 	ntfs_attr *na;
 	int r;
@@ -210,9 +260,15 @@ int ntfs_data_open(struct ntfs *n, ntfs_inode *ni, ATTR_TYPES type,
 	na = ntfs_attr_open(ni, type, name, name_len);
 	if (!na)
 		return ntfs_error(n, "an attribute is damaged", ni->mft_no);
-	r = open_attr(n, na, out);
+	r = open_attr(n, na, walk, out);
 	ntfs_attr_close(na);
 	return r;
+}
+
+int ntfs_data_open(struct ntfs *n, ntfs_inode *ni, ATTR_TYPES type,
+		   ntfschar *name, uint32_t name_len, struct guest_file **out)
+{
+	return data_open(n, ni, type, name, name_len, NULL, out);
 }
 
 static void file_put(struct guest_file *f)
@@ -287,7 +343,7 @@ int ntfs_file(struct guest *g, uint64_t node, struct guest_file **out)
 	if (!r && what.size)
 		r = elsewhere(ni, what.tag);
 	if (!r)
-		r = ntfs_data_open(n, ni, AT_DATA, AT_UNNAMED, 0, out);
+		r = data_open(n, ni, AT_DATA, AT_UNNAMED, 0, walk_node, out);
 	if (r == -ENOENT)
 		r = map_memory_file("", 0, 0, out); /* has none: empty */
 	ntfs_inode_close(ni);

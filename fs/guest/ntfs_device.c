@@ -23,7 +23,6 @@
 #include "store/base/log.h"
 
 #define BOOT_LEN 512
-#define META_CACHE (4u << 20)
 #define OFFSET_MAX ((int64_t)1 << 62)
 
 /* The seek position is of no use: all reads of the library say where. */
@@ -236,7 +235,7 @@ int ntfs_device_start(struct ntfs *n, struct buf *why)
 	int r;
 
 	pthread_once(&once, library_init);
-	r = blocks_cached(n->g->blocks, META_CACHE, &n->meta);
+	r = blocks_cached(n->g->blocks, n->g->memory, &n->meta);
 	if (r < 0)
 		return r;
 	r = boot_check(n, why);

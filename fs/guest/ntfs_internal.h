@@ -95,8 +95,9 @@ int ntfs_readlink(struct guest *g, uint64_t node, struct buf *out);
 bool ntfs_tag_is_link(uint32_t tag);
 
 /* ---- ntfs_data.c ---- */
-/* An attribute as a file. -ENOENT: there is none (silent). Under the lock;
- * the file lives on without it. */
+/* An attribute as a file. -ENOENT: there is none (silent); -EFBIG: it is in
+ * more pieces than MAP_RANGES_MAX. Under the lock; the file lives on without
+ * it. */
 int ntfs_data_open(struct ntfs *n, ntfs_inode *ni, ATTR_TYPES type,
 		   ntfschar *name, uint32_t name_len, struct guest_file **out);
 /* The bytes of a small one, appended. -EFBIG: longer than @max (silent). */

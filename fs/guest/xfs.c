@@ -15,7 +15,6 @@
 #include "store/base/log.h"
 
 enum {
-	CACHE_BYTES = 4 << 20,
 	TARGET_MAX = 1024, /* of a symbolic link in XFS */
 	LINK_MAGIC = 0x58534c4d, /* XSLM */
 	LINK_HEADER = 56,
@@ -88,12 +87,14 @@ static int replay(struct guest *g, struct xfs *x)
 	if (o) {
 		x->data = xfs_overlay_blocks(o);
 		x->overlay = o;
+		g->held = xfs_overlay_pages(o) << 12;
 		r = super_read(x->data, false, &sb, &why);
 		if (r == -ENOMEM)
 			return r;
 		if (r < 0 || sb.block_size != x->sb.block_size) {
 			blocks_put(x->data);
 			x->overlay = NULL;
+			g->held = 0;
 			report.replayed = false;
 			snprintf(report.note, sizeof(report.note),
 				 "its log holds a damaged superblock");
@@ -139,7 +140,7 @@ static int op_open(struct guest *g, struct buf *why)
 	r = replay(g, x);
 	if (r < 0)
 		return r;
-	r = blocks_cached(x->data, CACHE_BYTES, &x->meta);
+	r = blocks_cached(x->data, g->memory, &x->meta);
 	if (r < 0)
 		return r;
 	if (!g->info.state[0] && (x->sb.incompat & XFS_INCOMPAT_NEEDS_REPAIR))
@@ -325,11 +326,30 @@ static int mapping_add(void *arg, const struct xfs_extent *e)
 	return r;
 }
 
+static int walk_inode(struct xfs *x, const struct xfs_inode *i, struct map *map)
+{
+	struct mapping m = {
+		.x = x, .map = map, .ino = i->ino, .size = i->attr.size
+	};
+
+	return xfs_fork_walk(x, i, &i->fork, map_from(map) >> x->sb.block_log,
+			     mapping_add, &m);
+}
+
+/* A map_walk_fn. */
+static int walk_node(struct guest *g, uint64_t node, struct map *map)
+{
+	struct xfs_inode i;
+	int r = xfs_inode_read(g->state, node, &i);
+
+	return r < 0 ? r : walk_inode(g->state, &i, map);
+}
+
 static int op_file(struct guest *g, uint64_t node, struct guest_file **out)
 {
 	struct xfs *x = g->state;
-	struct mapping m = { .x = x, .ino = node };
 	struct xfs_inode i;
+	struct map *m;
 	int r;
 
 	r = xfs_inode_read(x, node, &i);
@@ -340,15 +360,15 @@ static int op_file(struct guest *g, uint64_t node, struct guest_file **out)
 	if (i.flags & XFS_FLAG_REALTIME)
 		return fail(-EOPNOTSUPP, "xfs: file %" PRIu64 ": its data are on"
 			    " the realtime device, which is not read", node);
-	m.size = i.attr.size;
-	m.map = map_new(x->data, i.attr.size);
-	if (!m.map)
+	m = map_new(x->data, i.attr.size);
+	if (!m)
 		return -ENOMEM;
-	r = xfs_fork_walk(x, &i, &i.fork, mapping_add, &m);
-	if (!r)
-		r = map_file(m.map, out);
-	if (r)
-		map_free(m.map);
+	r = walk_inode(x, &i, m);
+	if (r >= 0)
+		r = map_file(m, g, node, (uint64_t)1 << x->sb.block_log,
+			     walk_node, out);
+	if (r < 0)
+		map_free(m);
 	return r;
 }
 

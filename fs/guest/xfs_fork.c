@@ -8,7 +8,6 @@
 
 #include <errno.h>
 
-#include "fs/guest/map.h"
 #include "fs/guest/xfs_internal.h"
 #include "store/base/log.h"
 
@@ -37,6 +36,8 @@ struct walk {
 	struct xfs *x;
 	const struct xfs_inode *inode;
 	const struct xfs_fork *fork;
+	uint64_t from; /* what ends before it may be passed over */
+	bool passed_over; /* something was */
 	xfs_extent_fn *fn;
 	void *arg;
 	uint64_t next; /* the first block of the file that may come */
@@ -75,9 +76,20 @@ static int walk_records(struct walk *w, const uint8_t *p, size_t n)
 /* One block of the tree on the way down. */
 struct step {
 	uint8_t *block; /* owned */
+	const uint8_t *keys; /* where what is below begins; 8 bytes each */
 	const uint8_t *pointers;
 	size_t n, i;
 };
+
+/* Go to the next block below @s, over those that end too early. */
+static uint64_t step_next(struct walk *w, struct step *s)
+{
+	while (s->i + 1 < s->n && be64(s->keys + (s->i + 1) * 8) <= w->from) {
+		w->passed_over = true;
+		s->i++;
+	}
+	return be64(s->pointers + s->i++ * 8);
+}
 
 /* Read the block that is to be of @level into @s; a leaf is walked over. */
 static int walk_block(struct walk *w, uint64_t block, unsigned int level,
@@ -108,7 +120,8 @@ static int walk_block(struct walk *w, uint64_t block, unsigned int level,
 		return walk_bad(w, "a block of its extents' tree is damaged");
 	if (!level)
 		return walk_records(w, s->block + header, s->n);
-	s->pointers = s->block + header + most * 8;
+	s->keys = s->block + header;
+	s->pointers = s->keys + most * 8;
 	return 0;
 }
 
@@ -131,6 +144,7 @@ static int walk_tree(struct walk *w)
 		return -ENOMEM;
 	for (level = 0; level < height; level++)
 		steps[level].block = memory + level * size;
+	steps[height].keys = root + 4;
 	steps[height].pointers = root + 4 + most * 8;
 	steps[height].n = be16(root + 2);
 	level = height;
@@ -140,7 +154,7 @@ static int walk_tree(struct walk *w)
 			level++;
 			continue;
 		}
-		r = walk_block(w, be64(s->pointers + s->i++ * 8), level - 1,
+		r = walk_block(w, step_next(w, s), level - 1,
 			       &steps[level - 1]);
 		if (level > 1)
 			level--;
@@ -150,15 +164,15 @@ static int walk_tree(struct walk *w)
 }
 
 int xfs_fork_walk(struct xfs *x, const struct xfs_inode *i,
-		  const struct xfs_fork *f, xfs_extent_fn *fn, void *arg)
+		  const struct xfs_fork *f, uint64_t from, xfs_extent_fn *fn,
+		  void *arg)
 {
-	struct walk w = { .x = x, .inode = i, .fork = f, .fn = fn, .arg = arg };
+	struct walk w = {
+		.x = x, .inode = i, .fork = f, .from = from, .fn = fn,
+		.arg = arg
+	};
 	int r;
 
-	if (f->nextents > MAP_RANGES_MAX)
-		return fail(-EFBIG, "xfs: inode %" PRIu64 ": it has %" PRIu64
-			    " extents; %u can be read", i->ino, f->nextents,
-			    MAP_RANGES_MAX);
 	if (f->format == XFS_FORMAT_BTREE) {
 		r = walk_tree(&w);
 	} else if (f->format == XFS_FORMAT_EXTENTS) {
@@ -168,7 +182,7 @@ int xfs_fork_walk(struct xfs *x, const struct xfs_inode *i,
 	} else {
 		return walk_bad(&w, "its blocks are listed in no known way");
 	}
-	if (!r && w.n != f->nextents)
+	if (!r && !w.passed_over && w.n != f->nextents)
 		r = walk_bad(&w, "extents are missing");
 	return r;
 }
@@ -198,7 +212,7 @@ int xfs_fork_load(struct xfs *x, const struct xfs_inode *i,
 		  const struct xfs_fork *f, struct xfs_extents *out)
 {
 	memset(out, 0, sizeof(*out));
-	return xfs_fork_walk(x, i, f, extents_push, out);
+	return xfs_fork_walk(x, i, f, 0, extents_push, out);
 }
 
 void xfs_extents_release(struct xfs_extents *e)

@@ -214,10 +214,11 @@ void xfs_extent_decode(const uint8_t *p, struct xfs_extent *out);
 /* Return 0 to go on. */
 typedef int xfs_extent_fn(void *arg, const struct xfs_extent *e);
 /* Its extents in the order of the file, checked: they do not overlap and lie in
- * the volume. Not of a local fork. */
+ * the volume; what ends before block @from may be left out. Not of a local
+ * fork. */
 MUST_CHECK int xfs_fork_walk(struct xfs *x, const struct xfs_inode *i,
-			     const struct xfs_fork *f, xfs_extent_fn *fn,
-			     void *arg);
+			     const struct xfs_fork *f, uint64_t from,
+			     xfs_extent_fn *fn, void *arg);
 
 /* They all, in memory. */
 struct xfs_extents {

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "fs/guest/guest.h"
+#include "fs/guest/lru.h"
 #include "store/base/bytes.h"
 #include "store/base/log.h"
 
@@ -264,6 +265,7 @@ int fuzz_guest(const char *type, const uint8_t *data, size_t len)
 	static const uint64_t odd[] = {
 		1, 2, 3, 5, 12, 4096, 0xffffffff, GUEST_NODE_MAX - 1
 	};
+	struct lru *memory = lru_new(8 << 20);
 	struct buf why = BUF_INIT;
 	struct walk w = { 0 };
 	struct guest_attr attr;
@@ -271,9 +273,11 @@ int fuzz_guest(const char *type, const uint8_t *data, size_t len)
 	size_t i;
 
 	log_set(LOG_LEVEL_ERROR, quiet, NULL);
-	if (fuzz_image(data, len, &b) < 0)
+	if (!memory || fuzz_image(data, len, &b) < 0) {
+		lru_free(memory);
 		return 0;
-	if (guest_open(type, b, &why, &w.g) == 0) {
+	}
+	if (guest_open(type, b, memory, &why, &w.g) == 0) {
 		try_node(&w, w.g->root, &attr);
 		walk_dir(&w, w.g->root, 0);
 		for (i = 0; i < ARRAY_SIZE(odd); i++) {
@@ -282,6 +286,7 @@ int fuzz_guest(const char *type, const uint8_t *data, size_t len)
 		}
 	}
 	guest_close(w.g);
+	lru_free(memory);
 	buf_release(&why);
 	blocks_put(b);
 	return 0;

@@ -25,10 +25,11 @@
 #include <unistd.h>
 
 #include "fs/guest/guest.h"
+#include "fs/guest/lru.h"
 #include "store/crypt.h"
 
 #define PIECE ((size_t)128 << 10)
-#define CACHE ((size_t)4 << 20)
+#define MEMORY ((size_t)24 << 20) /* as a mount has it */
 #define DEPTH_MAX 1024
 #define ENTRIES_MAX 10000000
 
@@ -532,9 +533,10 @@ static int parse(int argc, char **argv, struct options *o)
 	return 0;
 }
 
-static int open_image(const struct options *o, struct guest **out)
+static int open_image(const struct options *o, struct lru *memory,
+		      struct guest **out)
 {
-	struct blocks *file = NULL, *slice = NULL, *cached = NULL;
+	struct blocks *file = NULL, *slice = NULL;
 	struct buf why = BUF_INIT;
 	int fd, r;
 
@@ -554,13 +556,10 @@ static int open_image(const struct options *o, struct guest **out)
 					 : file->size - MIN(o->off, file->size),
 				 &slice);
 	if (r == 0)
-		r = blocks_cached(slice, CACHE, &cached);
-	if (r == 0)
-		r = guest_open(o->type, cached, &why, out);
+		r = guest_open(o->type, slice, memory, &why, out);
 	if (r < 0)
 		fprintf(stderr, "dump: %s: %s: %.*s\n", o->image, strerror(-r),
 			(int)why.len, why.data ? (char *)why.data : "");
-	blocks_put(cached);
 	blocks_put(slice);
 	blocks_put(file);
 	buf_release(&why);
@@ -614,13 +613,15 @@ static size_t run(struct walk *walks, const struct options *o)
 int main(int argc, char **argv)
 {
 	struct options o = { 0 };
+	struct lru *memory;
 	struct walk *walks;
 	struct guest *g;
 	size_t i, errors;
 
 	if (parse(argc, argv, &o) < 0)
 		return usage();
-	if (open_image(&o, &g) < 0)
+	memory = lru_new(MEMORY);
+	if (!memory || open_image(&o, memory, &g) < 0)
 		return 1;
 	walks = alloc_array(o.threads, sizeof(*walks));
 	if (!walks)
@@ -639,6 +640,7 @@ int main(int argc, char **argv)
 		walk_release(&walks[i]);
 	free(walks);
 	guest_close(g);
+	lru_free(memory);
 	if (errors)
 		fprintf(stderr, "dump: %zu things could not be read\n", errors);
 	return errors ? 1 : 0;

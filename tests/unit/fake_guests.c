@@ -97,13 +97,14 @@ static int refuse(const char *type, struct buf *why)
 	return 0;
 }
 
-int guest_open(const char *type, struct blocks *b, struct buf *why,
-	       struct guest **out)
+int guest_open(const char *type, struct blocks *b, struct lru *memory,
+	       struct buf *why, struct guest **out)
 {
 	unsigned int now, most;
 	struct guest *g;
 	int r;
 
+	(void)memory;
 	*out = NULL;
 	fake.opens++;
 	while (fake.hold)
@@ -116,6 +117,7 @@ int guest_open(const char *type, struct blocks *b, struct buf *why,
 		return -ENOMEM;
 	g->blocks = blocks_get(b);
 	g->root = 2;
+	g->held = fake.held;
 	if (strcmp(type, "vda2") == 0) {
 		strncpy(g->info.state, "log-not-replayed",
 			sizeof(g->info.state) - 1);

@@ -29,6 +29,7 @@ struct fake {
 	atomic_uint open, most; /* now; at once so far */
 	atomic_int fail_find, fail_open; /* errno of vda5; 0: it opens */
 	atomic_uint extra; /* further volumes: x0, x1... */
+	atomic_size_t held; /* by each that is opened from then on */
 	atomic_bool hold; /* opens wait until it is false */
 	atomic_size_t keys; /* that came with the last find */
 };

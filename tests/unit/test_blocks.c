@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "fs/guest/blocks.h"
+#include "fs/guest/lru.h"
 
 #define LEN 300000
 
@@ -195,13 +196,14 @@ static void test_cached(void **state)
 {
 	static uint8_t out[LEN];
 	struct counting c = { .bad = UINT64_MAX };
+	struct lru *memory = lru_new(512 << 10), *none = lru_new(1);
 	struct blocks *b;
 	size_t i, off, len;
 
 	(void)state;
 	fill();
 	blocks_init(&c.b, &counting_ops, LEN);
-	assert_int_equal(blocks_cached(&c.b, 512 << 10, &b), 0);
+	assert_int_equal(blocks_cached(&c.b, memory, &b), 0);
 	for (i = 0; i < 2000; i++) {
 		off = i * 104729 % LEN;
 		len = MIN(i * 13 % 20000, LEN - off);
@@ -217,13 +219,16 @@ static void test_cached(void **state)
 	blocks_put(b);
 	/* What is damaged hides nothing beside it. */
 	c.bad = 20000;
-	assert_int_equal(blocks_cached(&c.b, 1, &b), 0);
+	assert_int_equal(blocks_cached(&c.b, none, &b), 0);
 	assert_int_equal(blocks_read(b, 16384, out, 100), 0);
 	assert_memory_equal(out, bytes + 16384, 100);
 	assert_int_equal(blocks_read(b, 19999, out, 2), -EIO);
 	assert_int_equal(blocks_read(b, LEN - 10, out, 10), 0);
 	assert_memory_equal(out, bytes + LEN - 10, 10);
 	blocks_put(b);
+	assert_int_equal(lru_bytes(memory), 0);
+	lru_free(memory);
+	lru_free(none);
 }
 
 static void test_file(void **state)

@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "fs/guest/btrfs_internal.h"
+#include "fs/guest/lru.h"
 #include "tests/unit/support.h"
 
 #include <errno.h>
@@ -16,6 +17,8 @@
 
 #include "fs/guest/readers.h"
 #include "store/base/log.h"
+
+static struct lru *memory;
 
 #define NODE 4096u
 #define BASE (1u << 20)
@@ -227,7 +230,7 @@ static int image_open(struct image *m, struct guest **out)
 
 	*out = NULL;
 	assert_ok(blocks_memory(m->bytes, SIZE, SIZE, &b));
-	r = guest_open("btrfs", b, &why, out);
+	r = guest_open("btrfs", b, memory, &why, out);
 	blocks_put(b);
 	if (r < 0)
 		assert_true(why.len > 0);
@@ -478,7 +481,7 @@ static void test_truncated(void **state)
 	(void)state;
 	for (size = 0; size < COPY; size += 2048) {
 		assert_ok(blocks_memory(m->bytes, size, size, &b));
-		if (guest_open("btrfs", b, &why, &g) == 0) {
+		if (guest_open("btrfs", b, memory, &why, &g) == 0) {
 			assert_true(size >= BASE + (ROOTS + 1) * NODE);
 			guest_close(g);
 		}
@@ -505,7 +508,11 @@ int main(void)
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_truncated),
 	};
+	int r;
 
 	log_set(LOG_LEVEL_ERROR, quiet, NULL);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	memory = lru_new(1 << 20);
+	r = cmocka_run_group_tests(tests, NULL, NULL);
+	lru_free(memory);
+	return r;
 }

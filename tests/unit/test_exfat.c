@@ -2,6 +2,7 @@
 /* exFAT made by hand: sets, valid lengths, checksums, and what is broken. */
 #include "config.h"
 
+#include "fs/guest/lru.h"
 #include "tests/unit/support.h"
 
 #include <errno.h>
@@ -10,6 +11,8 @@
 
 #include "fs/guest/guest.h"
 #include "store/base/bytes.h"
+
+static struct lru *memory;
 
 #define SECTOR 512
 #define TABLE (24 * SECTOR)
@@ -113,7 +116,7 @@ static int open_image(void)
 	int r;
 
 	assert_ok(blocks_memory(image, sizeof(image), SIZE, &b));
-	r = guest_open("exfat", b, &why, &guest);
+	r = guest_open("exfat", b, memory, &why, &guest);
 	blocks_put(b);
 	buf_release(&why);
 	return r;
@@ -260,6 +263,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_boot, setup, teardown),
 	};
+	int r;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	memory = lru_new(1 << 20);
+	r = cmocka_run_group_tests(tests, NULL, NULL);
+	lru_free(memory);
+	return r;
 }

@@ -2,6 +2,7 @@
 /* FAT12 made by hand: names, and what is broken. */
 #include "config.h"
 
+#include "fs/guest/lru.h"
 #include "tests/unit/support.h"
 
 #include <errno.h>
@@ -10,6 +11,8 @@
 
 #include "fs/guest/guest.h"
 #include "store/base/bytes.h"
+
+static struct lru *memory;
 
 #define SECTOR 512
 #define ROOT_SLOTS 64
@@ -112,7 +115,7 @@ static void open_image(void)
 	struct buf why = BUF_INIT;
 
 	assert_ok(blocks_memory(image, sizeof(image), SIZE, &b));
-	assert_ok(guest_open("vfat", b, &why, &guest));
+	assert_ok(guest_open("vfat", b, memory, &why, &guest));
 	blocks_put(b);
 	buf_release(&why);
 }
@@ -326,13 +329,15 @@ static void test_boot(void **state)
 		if (rows[i].at == 20) /* fewer sectors than its parts */
 			image[19] = 5;
 		assert_ok(blocks_memory(image, sizeof(image), SIZE, &b));
-		assert_result(guest_open("vfat", b, &why, &g), -EBADMSG);
+		assert_result(guest_open("vfat", b, memory, &why, &g),
+			      -EBADMSG);
 		blocks_put(b);
 		image[rows[i].at] = old;
 	}
 	for (len = 0; len < HEAP; len += 97) {
 		assert_ok(blocks_memory(image, len, len, &b));
-		assert_result(guest_open("vfat", b, &why, &g), -EBADMSG);
+		assert_result(guest_open("vfat", b, memory, &why, &g),
+			      -EBADMSG);
 		blocks_put(b);
 	}
 	buf_release(&why);
@@ -351,6 +356,10 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_boot, setup, teardown),
 	};
+	int r;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	memory = lru_new(1 << 20);
+	r = cmocka_run_group_tests(tests, NULL, NULL);
+	lru_free(memory);
+	return r;
 }

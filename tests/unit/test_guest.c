@@ -19,6 +19,7 @@
 
 #define ROOT 2
 #define COUNT 3000
+#define ROOM (1u << 20) /* bytes that are kept */
 
 static unsigned int readdirs, files, bad_mode;
 static unsigned int damage_at; /* readdir ends there, with damage_is */
@@ -68,12 +69,40 @@ static int f_readlink(struct guest *g, uint64_t node, struct buf *out)
 	return 0;
 }
 
+/* Two files of a filesystem that lies in pieces. */
+#define BIG 50
+#define MIDDLE 51
+#define PIECE 512
+static const uint64_t pieces[] = { 200000, 20000 };
+static struct blocks *holder;
+static uint64_t ranges;
+
+static int f_walk(struct guest *g, uint64_t node, struct map *m)
+{
+	uint64_t n = pieces[node - BIG], i = map_from(m) / PIECE;
+	int r = 0;
+
+	(void)g;
+	for (; i < n && r == 0; i++) {
+		ranges++;
+		r = map_add(m, i * PIECE, PIECE, (n - i) * 2 * PIECE, false);
+	}
+	return r;
+}
+
 static int f_file(struct guest *g, uint64_t node, struct guest_file **out)
 {
-	(void)g;
+	struct map *m;
+	int r;
+
 	if (node == ROOT)
 		return -EINVAL;
 	files++;
+	if (node == BIG || node == MIDDLE) {
+		m = map_new(holder, pieces[node - BIG] * PIECE);
+		r = f_walk(g, node, m);
+		return r < 0 ? r : map_file(m, g, node, PIECE, f_walk, out);
+	}
 	return map_memory_file("abcdef", 6, 6, out);
 }
 
@@ -106,19 +135,29 @@ static const struct guest_ops fake = {
 static struct guest_common common;
 static struct guest guest = { .ops = &fake, .root = ROOT, .common = &common };
 
+static void setup_room(size_t room)
+{
+	guest.memory = lru_new(room);
+	assert_non_null(guest.memory);
+	lru_part_init(&common.files, guest.memory, &guest_file_lru);
+	lru_part_init(&common.dirs, guest.memory, &guest_dir_lru);
+	lru_part_init(&common.windows, guest.memory, &map_window_lru);
+}
+
 static int setup(void **state)
 {
 	(void)state;
-	lru_init(&common.files, &guest_file_lru, 10, 1 << 20);
-	lru_init(&common.dirs, &guest_dir_lru, 10, 1 << 20);
+	setup_room(ROOM);
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	lru_release(&common.files);
-	lru_release(&common.dirs);
+	lru_part_release(&common.files);
+	lru_part_release(&common.dirs);
+	lru_part_release(&common.windows);
+	lru_free(guest.memory);
 	return 0;
 }
 
@@ -167,7 +206,7 @@ static void test_damaged_directory(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
-		lru_release(&common.dirs);
+		teardown(NULL);
 		setup(NULL);
 		damage_at = 100;
 		damage_is = errors[i];
@@ -215,9 +254,43 @@ static void test_files(void **state)
 	for (at = 0; at < 50; at++)
 		assert_int_equal(guest_read(&guest, 200 + at, 0, out, 1, &n),
 				 0);
-	assert_in_range(common.files.count, 1, 10);
 	assert_int_equal(guest_read(&guest, 249, 0, out, 1, &n), 0);
 	assert_int_equal(files, 51);
+	/* So many that not all can be kept. */
+	for (at = 0; at < 2 * ROOM / LRU_LEAST; at++) {
+		assert_int_equal(guest_read(&guest, 1000 + at, 0, out, 1, &n),
+				 0);
+		assert_in_range(lru_bytes(guest.memory), 1, ROOM);
+	}
+	files = 0;
+	assert_int_equal(guest_read(&guest, 100, 0, out, 1, &n), 0);
+	assert_int_equal(files, 1);
+}
+
+/* Two files in very many pieces, read by turns: what was found out of one
+ * stays while the other is read. */
+static void test_fragmented(void **state)
+{
+	uint8_t out[16];
+	uint64_t i, total = pieces[0] + pieces[1];
+	size_t n;
+
+	(void)state;
+	teardown(NULL);
+	setup_room(24 << 20);
+	assert_int_equal(blocks_memory("", 0, 1 << 30, &holder), 0);
+	files = 0;
+	ranges = 0;
+	for (i = 0; i < 20000; i++) {
+		uint64_t node = BIG + i % 2;
+		uint64_t at = i * 7919 % pieces[node - BIG] * PIECE;
+
+		assert_int_equal(guest_read(&guest, node, at, out, 16, &n), 0);
+		assert_int_equal(n, 16);
+	}
+	assert_int_equal(files, 2);
+	assert_in_range(ranges, total, total + (64 << 10) + 100);
+	blocks_put(holder);
 }
 
 static void test_inodes(void **state)
@@ -250,6 +323,7 @@ static void test_inodes(void **state)
 static void test_open(void **state)
 {
 	static const uint8_t zeros[4096];
+	struct lru *memory = lru_new(ROOM);
 	struct buf why = BUF_INIT;
 	struct blocks *b;
 	struct guest *g;
@@ -258,13 +332,14 @@ static void test_open(void **state)
 	assert_int_equal(blocks_memory(zeros, 4096, 1 << 20, &b), 0);
 	assert_false(guest_knows("f2fs"));
 	assert_true(guest_knows("ext4"));
-	assert_int_equal(guest_open("f2fs", b, &why, &g), -EOPNOTSUPP);
+	assert_int_equal(guest_open("f2fs", b, memory, &why, &g), -EOPNOTSUPP);
 	assert_true(why.len > 0);
 	buf_clear(&why);
-	assert_true(guest_open("xfs", b, &why, &g) < 0);
+	assert_true(guest_open("xfs", b, memory, &why, &g) < 0);
 	assert_true(why.len > 0);
 	assert_null(g);
 	guest_close(NULL);
+	lru_free(memory);
 	buf_release(&why);
 	blocks_put(b);
 }
@@ -277,6 +352,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_damaged_directory, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fragmented, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_inodes, setup, teardown),
 		cmocka_unit_test(test_open),
 	};

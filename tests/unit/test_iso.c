@@ -2,6 +2,7 @@
 /* ISO 9660 made by hand: files of several records, Rock Ridge, what is broken. */
 #include "config.h"
 
+#include "fs/guest/lru.h"
 #include "tests/unit/support.h"
 
 #include <errno.h>
@@ -10,6 +11,8 @@
 
 #include "fs/guest/guest.h"
 #include "store/base/bytes.h"
+
+static struct lru *memory;
 
 #define SECTOR 2048
 #define ROOT 18
@@ -78,7 +81,7 @@ static void open_image(void)
 	struct buf why = BUF_INIT;
 
 	assert_ok(blocks_memory(image, sizeof(image), SIZE, &b));
-	assert_ok(guest_open("iso9660", b, &why, &guest));
+	assert_ok(guest_open("iso9660", b, memory, &why, &guest));
 	blocks_put(b);
 	buf_release(&why);
 }
@@ -179,6 +182,10 @@ int main(void)
 		cmocka_unit_test_teardown(test_sections, teardown),
 		cmocka_unit_test_teardown(test_rock, teardown),
 	};
+	int r;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	memory = lru_new(1 << 20);
+	r = cmocka_run_group_tests(tests, NULL, NULL);
+	lru_free(memory);
+	return r;
 }

@@ -463,6 +463,27 @@ static void keeps_few_open(void **state)
 	assert_int_equal(fake.opens, POINTS + 1);
 }
 
+/* What large logs take is bounded too; one is open whatever it takes. */
+static void keeps_fewer_open_with_logs(void **state)
+{
+	int i;
+
+	(void)state;
+	fake.held = MACHINES_HELD_MAX / 4;
+	for (i = 0; i < POINTS; i++)
+		look_at_point(i);
+	assert_int_equal(fake.opens, POINTS);
+	assert_int_equal(fake.open, 4);
+	assert_int_equal(fake.most, 5);
+	fake.held = MACHINES_HELD_MAX + 1;
+	look_at_point(0);
+	assert_int_equal(fake.open, 1);
+	(void)in("vda1/file");
+	(void)in("vda1/dir");
+	look_at_point(0);
+	assert_in_range(fake.opens, POINTS + 1, POINTS + 2);
+}
+
 static void shows_many_volumes(void **state)
 {
 	char *text, *p;
@@ -611,6 +632,7 @@ int main(void)
 		CASE(shows_xattrs),
 		CASE(marks_a_volume),
 		CASE(keeps_few_open),
+		CASE(keeps_fewer_open_with_logs),
 		CASE(shows_many_volumes),
 		CASE(takes_keys),
 		CASE(one_opens_others_wait),
