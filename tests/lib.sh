@@ -349,3 +349,17 @@ same() {
 		fail "trees differ: $*"
 	fi
 }
+
+# stat_of DIR NAME: a counter of the mount's .vmbackupfs/stats: "backend reads",
+# "frames", "tree nodes". Reading it reads nothing of the vault.
+stat_of() {
+	sed -n "s/^$2 *\([0-9]*\).*/\1/p" "$1/.vmbackupfs/stats"
+}
+
+# tmpfs_at DIR [OPTION,...]: a new one; where only root can, and else nothing.
+tmpfs_at() {
+	mkdir -p "$1"
+	[ "$(id -u)" = 0 ] || return 0
+	mount -t tmpfs ${2:+-o "$2"} tmpfs "$1"
+	cleanup_fn umount "$1"
+}
