@@ -301,6 +301,8 @@ static int attempt(struct backup *b, struct reading *r, int fd, struct slot *s,
 	err = read_content(b, r, fd, &s->st, &len);
 	if (content_builder_finish(r->builder, &s->content) < 0)
 		return -ENOMEM;
+	if (err < 0 && fstat(fd, &after) == 0 && !S_ISREG(after.st_mode))
+		goto replaced;
 	if (err < 0)
 		return err;
 	err = scan_fd_xattrs(fd, &s->xattrs, &s->has_acl);
@@ -314,14 +316,18 @@ static int attempt(struct backup *b, struct reading *r, int fd, struct slot *s,
 	*what = "cannot be examined";
 	if (fstat(fd, &after) < 0)
 		return -errno;
-	if (!S_ISREG(after.st_mode)) {
-		*what = "was replaced by something else while it was read";
-		return -EAGAIN;
-	}
+	if (!S_ISREG(after.st_mode))
+		goto replaced;
 	err = !held_still(&s->st, &after) || len != (uint64_t)after.st_size;
 	s->st = after;
 	s->st.st_size = (off_t)len;
+	/* Removed meanwhile; in the point it has its name. */
+	if (s->st.st_nlink == 0)
+		s->st.st_nlink = 1;
 	return err;
+replaced:
+	*what = "was replaced by something else while it was read";
+	return -EAGAIN;
 }
 
 static void read_file(struct backup *b, struct reading *r, struct slot *s)

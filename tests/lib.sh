@@ -63,7 +63,7 @@ mounter=$(find_program mount.vmbackupfs)
 
 # ---- what a test needs ----
 
-# requires NAME...: fuse, root, nobody, loop, namespaces, or a program.
+# requires NAME...: fuse, root, nobody, loop, namespaces, fanotify, or a program.
 requires() {
 	local name
 	for name; do
@@ -85,6 +85,9 @@ requires() {
 			if ! losetup -f >/dev/null 2>&1; then
 				skip "there are no loop devices"
 			fi ;;
+		fanotify)
+			"$tests/opens.py" --probe 2>/dev/null ||
+				skip "nobody may watch files being opened" ;;
 		namespaces)
 			if ! unshare -m true 2>/dev/null; then
 				skip "no mount namespace may be made"
@@ -354,6 +357,28 @@ same() {
 # "frames", "tree nodes". Reading it reads nothing of the vault.
 stat_of() {
 	sed -n "s/^$2 *\([0-9]*\).*/\1/p" "$1/.vmbackupfs/stats"
+}
+
+# watch_opens DIR [EVENT NAME ACTION [ARG]]...: DIR is a mount; what is opened
+# there is in $tmp/opened, and actions are taken; see opens.py. In $watcher.
+watch_opens() {
+	rm -f "$tmp/opened"
+	"$tests/opens.py" "$1" "$tmp/opened" "${@:2}" 2>"$tmp/watcher" &
+	watcher=$!
+	cleanup_fn end_process "$watcher"
+	await 20 opened ready || fail "opens.py: $(cat "$tmp/watcher")"
+}
+
+# opened LINE: that has happened.
+opened() {
+	grep -qxF "$1" "$tmp/opened"
+}
+
+# end_watch: what it holds up goes on.
+end_watch() {
+	kill "$watcher" || fail "opens.py: $(cat "$tmp/watcher")"
+	await_end "$watcher" 10
+	wait "$watcher" 2>/dev/null || true
 }
 
 # tmpfs_at DIR [OPTION,...]: a new one; where only root can, and else nothing.
