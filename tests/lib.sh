@@ -386,5 +386,6 @@ tmpfs_at() {
 	mkdir -p "$1"
 	[ "$(id -u)" = 0 ] || return 0
 	mount -t tmpfs ${2:+-o "$2"} tmpfs "$1"
-	cleanup_fn umount "$1"
+	# The kernel forgets who watched it a little later.
+	cleanup_fn await 20 umount "$1"
 }

@@ -17,11 +17,12 @@ is "ready". At each such event of NAME there happens, before it is let go on,
     slow SECONDS    nothing for so long
     hold FIFO       nothing until somebody has opened FIFO for writing
 
-NAME/ is a directory: its opening. Runs until it is killed; what is held then
+NAME/ is a directory. Runs until it is killed; what is held then
 goes on.
 """
 import ctypes
 import os
+import stat
 import struct
 import sys
 import time
@@ -98,12 +99,11 @@ def serve(path, log, rules):
             event = "open" if mask & OPEN_PERM else "read"
             name = os.path.basename(os.readlink("/proc/self/fd/%d" %
                                                 event_fd))
-            if mask & ONDIR:
+            if stat.S_ISDIR(os.fstat(event_fd).st_mode):
                 name += "/"
-            if not mask & ONDIR or event == "open":
-                print(event, name, file=log, flush=True)
-                for action, arg in rules.get((event, name), ()):
-                    act(event_fd, action, arg)
+            print(event, name, file=log, flush=True)
+            for action, arg in rules.get((event, name), ()):
+                act(event_fd, action, arg)
             os.write(fd, struct.pack("=iI", event_fd, 1))
             os.close(event_fd)
 
