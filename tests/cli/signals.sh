@@ -79,3 +79,15 @@ end_watch
 expect 0 vmb check --read-data
 expect 0 vmb backup --vm web1 "$s"
 [ "$(points)" = 2 ] || fail "no point afterwards"
+
+# While one large file is read, slowly: it would take twenty seconds.
+head -c 80000000 /dev/urandom >"$s/large"
+for signal in INT TERM; do
+	watch_opens "$s" read large slow 1
+	start_backup
+	await 20 opened 'read large' || fail "it does not read the large file"
+	kill -$signal "$backup"
+	ends_with 130 5
+	end_watch
+	[ "$(points)" = 2 ] || fail "a point after SIG$signal while reading"
+done
