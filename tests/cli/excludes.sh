@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What a backup is told to leave out, in each of the ways to tell it.
+. "$(dirname "$0")/../lib.sh"
+
+s=$tmp/source
+mkdir -p "$s/Cache/below" "$s/build/keep" "$s/docs" "$s/other"
+for name in a.o A.O a.c build/b.o build/keep/c.o build/keep/c.c docs/draft.tmp \
+	docs/Draft.TMP docs/text '#odd' Cache/data Cache/below/data; do
+	echo "$name" >"$s/$name"
+done
+printf 'Signature: 8a477f597d28d172789f06886806bc55\n# and more\n' \
+	>"$s/Cache/CACHEDIR.TAG"
+mkdir "$s/NoCache"
+echo 'Signature: no' >"$s/NoCache/CACHEDIR.TAG"
+echo data >"$s/NoCache/data"
+new_vault
+
+# leaves ARG... -- NAME...: a backup with ARGs leaves out NAMEs, nothing else.
+leaves() {
+	local args=() name
+	while [ "$1" != -- ]; do
+		args+=("$1")
+		shift
+	done
+	shift
+	(cd "$s" && find . -mindepth 1 | sed 's,^\./,,') >"$tmp/all"
+	for name; do
+		grep -qx "$name" "$tmp/all" || fail "there is no $name"
+		grep -vx "$name" "$tmp/all" >"$tmp/rest"
+		mv "$tmp/rest" "$tmp/all"
+	done
+	expect 0 vmb backup --vm web1 "${args[@]}" "$s"
+	expect 0 vmb ls -R "web1:files$s"
+	LC_ALL=C sort "$tmp/all" >"$tmp/want"
+	LC_ALL=C sort "$tmp/out" | diff "$tmp/want" - >"$tmp/differences" ||
+		fail "${args[*]}: $(cat "$tmp/differences")"
+}
+
+leaves --
+leaves --exclude '*.o' -- a.o build/b.o build/keep/c.o
+leaves --iexclude '*.o' -- a.o A.O build/b.o build/keep/c.o
+leaves --iexclude '*.tmp' -e docs/text -- docs/draft.tmp docs/Draft.TMP \
+	docs/text
+leaves -e build -- build build/b.o build/keep build/keep/c.o build/keep/c.c
+leaves -e "$s/build/*.o" -- build/b.o
+leaves -e '/build' -- # the absolute path is another
+# Taken back in: the last that matches counts, but not below what is left out.
+leaves -e '*.o' -e '!b.o' -- a.o build/keep/c.o
+leaves -e '!b.o' -e '*.o' -- a.o build/b.o build/keep/c.o
+leaves -e 'build/*' -e '!keep' -- build/b.o
+leaves --iexclude '*.o' --iexclude '!a.O' -- build/b.o build/keep/c.o
+
+cat >"$tmp/patterns" <<'END'
+# a remark, and a blank line
+
+*.o
+!keep/*.o
+docs/d*
+\#odd
+END
+leaves --exclude-file "$tmp/patterns" -- a.o build/b.o docs/draft.tmp '#odd'
+# Those of files come behind the others.
+leaves --exclude-file "$tmp/patterns" -e '!a.o' -e keep/c.o --iexclude TEXT -- \
+	a.o build/b.o docs/draft.tmp docs/text '#odd'
+expect 1 vmb backup --vm web1 --exclude-file "$tmp/no-such-file" "$s"
+says 'no-such-file'
+
+# Of a cache its mark is kept, of what only looks like one everything.
+leaves --exclude-caches -- Cache/data Cache/below Cache/below/data
+
+# What was excluded once is in again, and --skip-if-unchanged sees it.
+expect 0 vmb backup --vm web1 -e docs "$s"
+expect 0 vmb backup --vm web1 -e docs --skip-if-unchanged "$s"
+prints '^nothing changed'
+expect 0 vmb backup --vm web1 --skip-if-unchanged "$s"
+prints '^point .* made'
+
+# Other filesystems: the directory itself is kept.
+if [ "$(id -u)" = 0 ]; then
+	tmpfs_at "$s/other"
+	mkdir "$s/other/dir"
+	echo x >"$s/other/dir/file"
+	leaves -x -- other/dir other/dir/file
+	leaves --
+	# A source on one is not another one.
+	expect 0 vmb backup --vm two --one-file-system "$s/other" "$s"
+	expect 0 vmb cat "two:files$s/other/dir/file"
+	prints '^x$'
+else
+	note "-x left out: not root"
+fi
