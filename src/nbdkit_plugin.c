@@ -258,4 +258,6 @@ static struct nbdkit_plugin plugin = {
 	.extents = plugin_extents,
 };
 
+struct nbdkit_plugin *plugin_init(void);
+
 NBDKIT_REGISTER_PLUGIN(plugin)
