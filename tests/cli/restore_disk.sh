@@ -141,10 +141,15 @@ PY
 
 export VMBACKUP_PROGRESS_FPS=60
 for sig in SIGINT SIGKILL; do
-	rm -f "$tmp/r" "$tmp/r".*
-	got=$(stop_at $sig "$vmbackup" -r "$vault" --key-file "$keyfile" \
-		--cache-dir "$cache" restore big/latest:disks/vda.raw \
-		--to "$tmp/r" --threads 1 --json 2>"$tmp/err")
+	# It may be quicker than the signal: then once more.
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		rm -f "$tmp/r" "$tmp/r".*
+		got=$(stop_at $sig "$vmbackup" -r "$vault" --key-file \
+			"$keyfile" --cache-dir "$cache" restore \
+			big/latest:disks/vda.raw --to "$tmp/r" --threads 1 \
+			--json 2>"$tmp/err")
+		[ "$got" = 0 ] || break
+	done
 	[ $sig != SIGINT ] || [ "$got" = 130 ] || fail "SIGINT: $got"
 	[ $sig != SIGKILL ] || [ "$got" = -9 ] || fail "SIGKILL: $got"
 	[ ! -e "$tmp/r" ] || fail "half a disk under its name"

@@ -311,8 +311,8 @@ static void order_of_objects(void **state)
 	put(s, 1, 500);
 	assert_ok(commit(s));
 	backend_mem_watch(s->backend, NULL, NULL);
-	assert_string_equal(o.log, "put session;list index;list tomb;"
-				   "list pack;put pack;put index;list index;"
+	assert_string_equal(o.log, "put session;list index;list commit;"
+				   "list tomb;list pack;put pack;put index;list index;"
 				   "put point;put commit;");
 }
 
