@@ -105,6 +105,7 @@ own_namespace() {
 		requires namespaces
 		rm -rf "$tmp"
 		VMBACKUP_TEST_NS=1 VMBACKUP_BUILD=$(dirname "$vmbackup") \
+			TMPDIR=$outer_tmpdir \
 			exec unshare -m --propagation private "$0" "$@"
 	fi
 }
@@ -162,9 +163,13 @@ cleanup() {
 	exit $status
 }
 
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/vmbackup-$testname-XXXXXX")
+outer_tmpdir=${TMPDIR:-/tmp}
+tmp=$(mktemp -d "$outer_tmpdir/vmbackup-$testname-XXXXXX")
 tmp=$(cd "$tmp" && pwd -P)
 export XDG_CACHE_HOME=$tmp/xdg-cache
+# Who is killed leaves its private directories there.
+mkdir -m 1777 "$tmp/private"
+export TMPDIR=$tmp/private
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP

@@ -66,6 +66,8 @@ static int setup(void **state)
 	scene.root = support_tmpdir_fast();
 	scene.base = support_path("%s/base", scene.root);
 	scene.expected.dir = support_path("%s/src", support_tmpdir_fast());
+	/* Who is killed leaves its private database there. */
+	assert_int_equal(setenv("TMPDIR", support_tmpdir(), 1), 0);
 	vaults_make_source(scene.expected.dir);
 	vaults_make_disk(scene.expected.dir);
 	create(scene.base, NULL);
