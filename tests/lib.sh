@@ -115,6 +115,7 @@ own_namespace() {
 cleanups=()
 mounts=()
 daemons=()
+loops=()
 
 # cleanup_fn COMMAND ARG...: run it at the end; the last one first.
 cleanup_fn() {
@@ -133,6 +134,10 @@ cleanup() {
 	set +eu
 	cd /
 	before_cleanup
+	# Those in use go when they are let go.
+	for dir in "${loops[@]}"; do
+		losetup -d "$dir"
+	done
 	for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
 		dir=${mounts[i]}
 		if is_mounted "$dir"; then
@@ -310,6 +315,21 @@ await() {
 loop_mount() {
 	await 20 mount -o "loop${3:+,$3}" "$1" "$2" ||
 		mount -o "loop${3:+,$3}" "$1" "$2" || fail "cannot mount $1"
+}
+
+# loop_attach ARG... FILE: $loop is a loop device of it until loop_detach, or the
+# end. What was detached may be another test's by then: only once.
+loop_attach() {
+	loop=$(losetup -f --show "$@") || fail "no loop device for ${*: -1}"
+	loops+=("$loop")
+}
+
+loop_detach() {
+	local i
+	for i in "${!loops[@]}"; do
+		[ "${loops[i]}" != "$1" ] || unset "loops[i]"
+	done
+	losetup -d "$1"
 }
 
 # start_mount VAULT DIR [OPTION,...]: in the background, as mount(8) would.

@@ -125,18 +125,13 @@ image_exfat() {
 	local loop
 	truncate -s 24M "$1"
 	expect 0 mkfs.exfat "$1"
-	loop=$(losetup -f --show "$1")
-	cleanup_fn losetup_off "$loop"
+	loop_attach "$1"
 	mounts+=("$3")
 	expect 0 mount.exfat-fuse "$loop" "$3" -o rw,noatime
 	cp -r --preserve=timestamps "$2/." "$3"
 	umount "$3"
-	losetup_off "$loop"
+	loop_detach "$loop"
 	"$tests/reader/manifest.py" "$2" >"$1.listing"
-}
-
-losetup_off() {
-	losetup -d "$1" 2>/dev/null || true
 }
 
 image_iso() {

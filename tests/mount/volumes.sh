@@ -11,15 +11,11 @@ requires fuse root loop python3 rsync qemu-img sfdisk mkfs.ext4 mkfs.xfs \
 # with_part IMAGE START_MIB SIZE_MIB COMMAND...: the command gets a loop device
 # of that part as $part.
 with_part() {
-	part=$(losetup -f --show -o $(($2 << 20)) --sizelimit $(($3 << 20)) "$1")
-	cleanup_fn losetup_off "$part"
+	loop_attach -o $(($2 << 20)) --sizelimit $(($3 << 20)) "$1"
+	part=$loop
 	shift 3
 	"$@"
-	losetup -d "$part"
-}
-
-losetup_off() {
-	losetup -d "$1" 2>/dev/null || true
+	loop_detach "$part"
 }
 
 # populate DIR: what both filesystems hold.
@@ -85,10 +81,9 @@ for disk in vda vdb; do
 	[ "$(stat -c %b "$tmp/copy")" -le "$(stat -c %b "$tmp/$disk")" ] ||
 		fail "the copy of $disk is not sparse"
 	rm "$tmp/copy"
-	loop=$(losetup -r -f --show "$point/disks/$disk.raw")
-	cleanup_fn losetup_off "$loop"
+	loop_attach -r "$point/disks/$disk.raw"
 	cmp "$tmp/$disk" "$loop" || fail "a loop device of $disk differs"
-	losetup -d "$loop"
+	loop_detach "$loop"
 done
 [ "$(stat -c %a "$point/disks/vda.raw")" = 400 ] || fail "mode of a disk"
 cmp "$tmp/domain.xml" "$point/config/domain.xml" || fail "config"
@@ -156,15 +151,13 @@ done
 note "rsync finds nothing to do"
 
 # A volume as the kernel sees it in the disk that we show.
-loop=$(losetup -r -f --show -o 1048576 --sizelimit $((400 << 20)) \
-	"$point/disks/vda.raw")
-cleanup_fn losetup_off "$loop"
+loop_attach -r -o 1048576 --sizelimit $((400 << 20)) "$point/disks/vda.raw"
 mkdir "$tmp/over"
 mount -o ro,noload "$loop" "$tmp/over"
 mounts+=("$tmp/over")
 cmp "$tmp/over/random" "$point/volumes/vda1/random" || fail "over a loop"
 umount "$tmp/over"
-losetup -d "$loop"
+loop_detach "$loop"
 
 # Hard links are one inode; the two volumes share none.
 find "$point/volumes/vda1" -printf '%i\n' | sort -u >"$tmp/inodes1"
