@@ -621,8 +621,10 @@ int main(int argc, char **argv)
 	if (parse(argc, argv, &o) < 0)
 		return usage();
 	memory = lru_new(MEMORY);
-	if (!memory || open_image(&o, memory, &g) < 0)
+	if (!memory || open_image(&o, memory, &g) < 0) {
+		lru_free(memory);
 		return 1;
+	}
 	walks = alloc_array(o.threads, sizeof(*walks));
 	if (!walks)
 		return 1;
