@@ -13,13 +13,12 @@
 #include <jansson.h>
 
 #include "src/cmd.h"
+#include "src/key_copy.h"
 #include "src/output.h"
 #include "store/backend.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/key.h"
-
-#define OBJECTS_MAX 1000
 
 static int open_backend(struct cmd_context *ctx, struct backend **out)
 {
@@ -137,77 +136,48 @@ out:
 
 /* ---- import ---- */
 
-/* Only what export writes: the vault's config and its key slots. */
-static bool name_ok(const char *name)
+struct import
 {
-	return !strcmp(name, "config") ||
-	       (!strncmp(name, "key/", 4) && strlen(name) == 4 + 32 &&
-		strspn(name + 4, "0123456789abcdef") == 32);
-}
+	struct backend *backend;
+	uint64_t put;
+};
 
-/* Return 1 when it was put, 0 when it is there, or an error. */
-static int import_object(struct backend *b, const json_t *o)
+static int import_object(void *arg, const char *name, const uint8_t *data,
+			 size_t len)
 {
-	const char *name = json_string_value(json_object_get(o, "name"));
-	const char *hex = json_string_value(json_object_get(o, "data"));
-	uint8_t *data;
-	size_t len;
-	int r;
+	struct import *i = arg;
+	int r = backend_put(i->backend, name, data, len);
 
-	len = hex ? strlen(hex) : 0;
-	if (!name || !hex || !name_ok(name) || len % 2 ||
-	    len > 2 * (size_t)KEY_SLOT_MAX)
-		return fail(-EINVAL, "this is not a copy of key slots");
-	data = malloc(len / 2 + 1);
-	if (!data)
-		return -ENOMEM;
-	r = hex_decode(hex, len / 2, data);
-	if (r < 0)
-		r = fail(-EINVAL, "this is not a copy of key slots");
-	else
-		r = backend_put(b, name, data, len / 2);
-	free(data);
-	return r == -EEXIST ? 0 : r < 0 ? r : 1;
+	if (r == 0)
+		i->put++;
+	return r == -EEXIST ? 0 : r;
 }
 
 static int import_from(struct cmd_context *ctx, const char *path)
 {
-	json_t *document, *objects;
+	struct import i = { .put = 0 };
+	json_t *document;
 	json_error_t error;
-	struct backend *b;
-	uint64_t put = 0;
-	size_t i;
 	int r;
 
 	document = !strcmp(path, "-") ? json_loadf(stdin, 0, &error)
 				      : json_load_file(path, 0, &error);
 	if (!document)
 		return fail(-EINVAL, "%s: %s", path, error.text);
-	objects = json_object_get(document, "objects");
-	r = 0;
-	if (json_integer_value(json_object_get(document, "vmbackup_keys")) != 1)
-		r = fail(-EINVAL, "%s: not a copy of key slots", path);
-	else
-		r = open_backend(ctx, &b);
-	if (r < 0)
-		goto out;
-	for (i = 0; i < json_array_size(objects) && i < OBJECTS_MAX; i++) {
-		r = import_object(b, json_array_get(objects, i));
-		if (r < 0)
-			break;
-		put += (uint64_t)r;
-	}
-	backend_close(b);
+	r = open_backend(ctx, &i.backend);
+	if (r == 0)
+		r = key_copy_read(document, path, import_object, &i);
+	backend_close(i.backend);
 	if (r < 0)
 		goto out;
 	if (ctx->json) {
 		json_t *o = output_message("summary");
 
 		output_set_string(o, "action", "import");
-		output_set_uint(o, "objects_put", put);
+		output_set_uint(o, "objects_put", i.put);
 		r = output_json(o);
 	} else {
-		printf("%ju objects put back\n", (uintmax_t)put);
+		printf("%ju objects put back\n", (uintmax_t)i.put);
 		r = output_error();
 	}
 out:

@@ -7,16 +7,15 @@
 #include "config.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/backend.h"
-#include "store/base/hex.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/catalog.h"
+#include "store/commit.h"
 #include "store/point.h"
 #include "store/vault_internal.h"
 
@@ -69,39 +68,6 @@ static int read_object(struct vault *v, const char *name, uint8_t type,
 					  out->len);
 	free(raw);
 	return r;
-}
-
-/* What a commit register says. */
-struct commit {
-	char point[POINT_ID_HEX + 1]; /* "" where it was fenced */
-	uint8_t hash[CRYPT_SHA256_LEN];
-};
-
-static int commit_decode(const struct buf *plain, const char *name,
-			 struct commit *out)
-{
-	const char *decision, *point, *hash;
-	uint8_t id[POINT_ID_HEX / 2];
-	json_t *j;
-	int r = -EBADMSG;
-
-	memset(out, 0, sizeof(*out));
-	j = json_loadb((const char *)plain->data, plain->len, 0, NULL);
-	decision = json_string_value(json_object_get(j, "decision"));
-	point = json_string_value(json_object_get(j, "point"));
-	hash = json_string_value(json_object_get(j, "point_sha256"));
-	if (decision && strcmp(decision, "FENCED") == 0)
-		r = 0;
-	else if (decision && strcmp(decision, "COMMIT") == 0 && point &&
-		 hash && strlen(point) == POINT_ID_HEX &&
-		 strlen(hash) == 2 * CRYPT_SHA256_LEN &&
-		 hex_decode(point, sizeof(id), id) == 0 &&
-		 hex_decode(hash, CRYPT_SHA256_LEN, out->hash) == 0) {
-		memcpy(out->point, point, sizeof(out->point));
-		r = 0;
-	}
-	json_decref(j);
-	return r == 0 ? 0 : fail(r, "%s: authentic, but malformed", name);
 }
 
 /* ---- building a list ---- */
@@ -168,7 +134,7 @@ static int add_commit(struct build *b, const char *name)
 	r = read_object(b->vault, name, OBJECT_COMMIT, COMMIT_OBJECT_MAX, NULL,
 			&plain);
 	if (r == 0)
-		r = commit_decode(&plain, name, &c);
+		r = commit_decode(plain.data, plain.len, name, &c);
 	if (is_damage(r) || r == -ENOENT)
 		return note_damaged(b, name + strlen("commit/"));
 	if (r < 0 || c.point[0] == '\0')

@@ -16,6 +16,7 @@
 #include "store/base/pool.h"
 #include "store/base/seam.h"
 #include "store/catalog.h"
+#include "store/commit.h"
 #include "store/point.h"
 #include "store/vault_internal.h"
 #include "store/writer_internal.h"
@@ -378,13 +379,13 @@ static int commit_register(struct writer *w, const struct point *p,
 			   const uint8_t *point_hash)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
-	char name[OBJECT_NAME_MAX], hex[2 * CRYPT_SHA256_LEN + 1];
+	char name[OBJECT_NAME_MAX];
+	struct commit c;
 	int r;
 
-	hex_encode(point_hash, CRYPT_SHA256_LEN, hex);
-	buf_printf(&plain, "{\"decision\":\"COMMIT\",\"session\":\"%s\","
-		   "\"point\":\"%s\",\"point_sha256\":\"%s\"}", w->sid, p->id,
-		   hex);
+	memcpy(c.point, p->id, sizeof(c.point));
+	memcpy(c.hash, point_hash, sizeof(c.hash));
+	commit_encode(&c, w->sid, &plain);
 	snprintf(name, sizeof(name), "commit/%s", w->sid);
 	r = put_box(w, OBJECT_COMMIT, name, &plain, NULL);
 	/* After another error the register may stand all the same (a lost

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "store/commit.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "store/base/hex.h"
+#include "store/base/log.h"
+
+void commit_encode(const struct commit *c, const char *sid, struct buf *out)
+{
+	char hex[2 * CRYPT_SHA256_LEN + 1];
+
+	hex_encode(c->hash, CRYPT_SHA256_LEN, hex);
+	buf_printf(out, "{\"decision\":\"COMMIT\",\"session\":\"%s\","
+		   "\"point\":\"%s\",\"point_sha256\":\"%s\"}", sid, c->point,
+		   hex);
+}
+
+int commit_decode(const void *data, size_t len, const char *name,
+		  struct commit *out)
+{
+	const char *decision, *point, *hash;
+	uint8_t id[POINT_ID_HEX / 2];
+	struct commit c = { .point = "" };
+	json_t *j;
+	int r = -EBADMSG;
+
+	j = json_loadb(data, len, 0, NULL);
+	decision = json_string_value(json_object_get(j, "decision"));
+	point = json_string_value(json_object_get(j, "point"));
+	hash = json_string_value(json_object_get(j, "point_sha256"));
+	if (decision && strcmp(decision, "FENCED") == 0)
+		r = 0;
+	else if (decision && strcmp(decision, "COMMIT") == 0 && point &&
+		 hash && strlen(point) == POINT_ID_HEX &&
+		 strlen(hash) == 2 * CRYPT_SHA256_LEN &&
+		 hex_decode(point, sizeof(id), id) == 0 &&
+		 hex_decode(hash, CRYPT_SHA256_LEN, c.hash) == 0) {
+		memcpy(c.point, point, sizeof(c.point));
+		r = 0;
+	}
+	json_decref(j);
+	if (r < 0)
+		return fail(r, "%s: authentic, but malformed", name);
+	*out = c;
+	return 0;
+}

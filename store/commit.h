@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a commit register, commit/<sid>, says: which point its session made, or
+ * that it may make none any more. See vmbackup-vault(5). */
+#ifndef STORE_COMMIT_H
+#define STORE_COMMIT_H
+
+#include "store/base/attrs.h"
+#include "store/base/buf.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/crypt.h"
+#include "store/point.h"
+
+struct commit {
+	char point[POINT_ID_HEX + 1]; /* "" where it was fenced */
+	uint8_t hash[CRYPT_SHA256_LEN]; /* of the point's object */
+};
+
+/* Append the plaintext of session @sid's register; see buf_error(). */
+void commit_encode(const struct commit *c, const char *sid, struct buf *out);
+/* Return 0 or -EBADMSG, said in words with @name. */
+MUST_CHECK int commit_decode(const void *data, size_t len, const char *name,
+			     struct commit *out);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Commit registers. A point that the decoder takes the encoder can write, and
+ * that reads back as the same. */
+#include "config.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/base/log.h"
+#include "store/commit.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void quiet(void *arg, enum log_level level, const char *text)
+{
+	(void)arg;
+	(void)level;
+	(void)text;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	struct commit c, again;
+
+	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	if (commit_decode(data, len, "fuzz", &c) < 0)
+		return 0;
+	if (c.point[0] == '\0')
+		return 0; /* fenced */
+	if (strlen(c.point) != POINT_ID_HEX)
+		abort();
+	commit_encode(&c, "0123456789abcdef0123456789abcdef", &b);
+	if (buf_error(&b) < 0)
+		return 0;
+	if (commit_decode(b.data, b.len, "again", &again) < 0 ||
+	    strcmp(c.point, again.point) != 0 ||
+	    memcmp(c.hash, again.hash, sizeof(c.hash)) != 0)
+		abort();
+	return 0;
+}
