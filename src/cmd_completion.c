@@ -250,12 +250,19 @@ static void fish(void)
 	char condition[512];
 
 	printf("# fish completion for vmbackup\n");
+	/* __fish_use_subcommand would take an option's argument for a verb. */
+	printf("function __vmbackup_no_verb\n"
+	       "\tnot __fish_seen_subcommand_from");
+	for (c = cmd_table; *c; c++)
+		if (!((*c)->flags & COMMAND_HIDDEN))
+			printf(" %s", (*c)->name);
+	printf("\nend\n");
 	fish_options("", cmd_global_options);
 	printf("complete -c vmbackup -l help -s h -d 'help'\n");
 	for (c = cmd_table; *c; c++) {
 		if ((*c)->flags & COMMAND_HIDDEN)
 			continue;
-		printf("complete -c vmbackup -f -n __fish_use_subcommand -a %s"
+		printf("complete -c vmbackup -f -n __vmbackup_no_verb -a %s"
 		       " -d '",
 		       (*c)->name);
 		fish_text((*c)->summary);
