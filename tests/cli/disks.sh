@@ -415,17 +415,20 @@ find_child() {
 
 # SIGINT ends it, and what it started; a later backup is whole.
 if command -v nbdkit >/dev/null; then
-	nbdkit -f -U "$tmp/slow.sock" --filter=noextents --filter=delay \
-		memory 64M delay-read=20 \
-		2>"$tmp/nbd.err" &
-	cleanup_fn end_process $!
-	await 20 test -S "$tmp/slow.sock" || fail "nbdkit"
+	# One for each: nbdkit may abort when a client goes in mid-request.
+	for slow in slow1 slow2; do
+		nbdkit -f -U "$tmp/$slow.sock" --filter=noextents \
+			--filter=delay memory 64M delay-read=20 \
+			2>"$tmp/nbd.err" &
+		cleanup_fn end_process $!
+		await 20 test -S "$tmp/$slow.sock" || fail "nbdkit"
+	done
 	# Not through a function: the process itself is what gets the signal.
 	slowly=("$vmbackup" -r "$vault" --key-file "$keyfile"
-		--cache-dir "$cache" backup --vm bad --disk a="$(uri slow)"
-		--disk b="$tmp/vm.qcow2")
+		--cache-dir "$cache" backup --vm bad)
 	before=$(points)
-	"${slowly[@]}" >"$tmp/out" 2>"$tmp/err" &
+	"${slowly[@]}" --disk a="$(uri slow1)" --disk b="$tmp/vm.qcow2" \
+		>"$tmp/out" 2>"$tmp/err" &
 	pid=$!
 	await 20 compgen -G "$TMPDIR/vmbackup-*/nbd" || fail "no socket"
 	kill -TERM "$pid"
@@ -435,7 +438,8 @@ if command -v nbdkit >/dev/null; then
 	[ "$(points)" = "$before" ] || fail "a point of an interrupted backup"
 	! compgen -G "$TMPDIR/vmbackup-*/nbd" >/dev/null || fail "a socket"
 	# Killed outright, it leaves no server behind.
-	"${slowly[@]}" >"$tmp/out" 2>"$tmp/err" &
+	"${slowly[@]}" --disk a="$(uri slow2)" --disk b="$tmp/vm.qcow2" \
+		>"$tmp/out" 2>"$tmp/err" &
 	pid=$!
 	await 20 compgen -G "$TMPDIR/vmbackup-*/nbd" || fail "no socket"
 	await 20 find_child || fail "no qemu-nbd"
