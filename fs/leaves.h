@@ -13,7 +13,7 @@
 #define FS_LEAVES_H
 
 #include "store/base/attrs.h"
-#include "store/id.h"
+#include "store/base/id.h"
 
 #include <stdint.h>
 

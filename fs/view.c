@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The namespace: which part of it a node is in, and what the parts share.
- * view_made.c holds what the view makes (with view_made_dir.c, view_disk.c and
- * view_volumes.c), view_tree.c and view_read.c the entries of trees,
- * view_guest.c what is in volumes.
+ * view_made.c holds what the view makes (with view_made_dir.c, view_saved.c and
+ * view_volumes.c), view_files.c and view_files_read.c the entries of trees,
+ * view_inside.c what is in volumes.
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "fs/leaves.h"
-#include "fs/machines.h"
+#include "fs/volumes.h"
 #include "fs/view_internal.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"

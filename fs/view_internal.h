@@ -131,7 +131,7 @@ static inline uint64_t node_in_guest(uint64_t node)
 	return node & ((UINT64_C(1) << 46) - 1);
 }
 
-/* ---- entries of trees (view_tree.c, view_read.c) ---- */
+/* ---- entries of trees (view_files.c, view_files_read.c) ---- */
 
 /* An entry that a node number names. */
 struct spot {
@@ -191,7 +191,7 @@ void made_describe(struct view *w, uint64_t node, struct buf *out);
 MUST_CHECK int view_node_point(struct view *w, uint64_t node,
 			       struct roster_point *out);
 
-/* ---- disks/ and config/ of a point (view_disk.c) ---- */
+/* ---- disks/ and config/ of a point (view_saved.c) ---- */
 
 /* Of MADE_DISK and MADE_CONFIG; the name is appended. */
 MUST_CHECK int saved_name(struct view *w, uint64_t node, struct buf *out);
@@ -230,7 +230,7 @@ MUST_CHECK int volume_find(struct view *w, uint64_t dir, const char *name,
 MUST_CHECK int volume_list(struct view *w, uint64_t dir, uint64_t cookie,
 			   view_dir_fn *fn, void *arg);
 
-/* ---- what is in a volume (view_guest.c) ---- */
+/* ---- what is in a volume (view_inside.c) ---- */
 
 /* The top of a volume. -ENODATA: it is not readable (machines_why()). */
 MUST_CHECK int inside_top(struct view *w, uint32_t volume,

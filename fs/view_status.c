@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "fs/leaves.h"
-#include "fs/machines.h"
+#include "fs/volumes.h"
 #include "fs/view_internal.h"
 #include "store/base/seam.h"
 #include "store/point.h"

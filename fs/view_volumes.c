@@ -13,7 +13,7 @@
 
 #include "fs/attr.h"
 #include "fs/guest/blocks.h"
-#include "fs/machines.h"
+#include "fs/volumes.h"
 #include "fs/view_internal.h"
 #include "store/point.h"
 

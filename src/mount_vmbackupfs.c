@@ -12,11 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/cmd.h"
-#include "src/mount_options.h"
-#include "src/mounting.h"
-#include "src/output.h"
-#include "src/signals.h"
+#include "src/cli/context.h"
+#include "src/mount/options.h"
+#include "src/mount/daemon.h"
+#include "src/cli/output.h"
+#include "src/cli/signals.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 
@@ -131,7 +131,7 @@ static int parse(struct args *a, int argc, char **argv)
 
 static int mount_vault(struct args *a, int argc, char **argv)
 {
-	struct cmd_context ctx = { .seam = seam_system() };
+	struct context ctx = { .seam = seam_system() };
 	struct mounting m = { .ctx = &ctx, .options = &a->options,
 			      .foreground = a->foreground };
 	int r;

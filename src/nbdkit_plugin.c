@@ -25,8 +25,8 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
-#include "src/cmd.h"
-#include "src/credentials.h"
+#include "src/cli/context.h"
+#include "src/cli/credentials.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/content.h"
@@ -38,7 +38,7 @@
 
 /* nbdkit has one plugin and one set of parameters a process. */
 static struct {
-	struct cmd_context ctx;
+	struct context ctx;
 	const char *point, *disk;
 	char *socket; /* to be removed at the end; owned */
 	bool bound; /* it is ours */
@@ -124,7 +124,7 @@ static int plugin_config_complete(void)
 /* A password can still be asked for. */
 static int plugin_get_ready(void)
 {
-	return cmd_find_vault(&served.ctx, &served.options) < 0 ? -1 : 0;
+	return context_find_vault(&served.ctx, &served.options) < 0 ? -1 : 0;
 }
 
 static int plugin_after_fork(void)

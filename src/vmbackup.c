@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/cmd.h"
-#include "src/output.h"
-#include "src/signals.h"
+#include "src/cmd/cmd.h"
+#include "src/cli/output.h"
+#include "src/cli/signals.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 
@@ -23,45 +23,45 @@ const struct command *const cmd_table[] = {
 };
 
 const struct option_row cmd_global_options[] = {
-	OPT_STRING("repo", 'r', "VAULT", struct cmd_context, repository,
+	OPT_STRING("repo", 'r', "VAULT", struct context, repository,
 		   "the vault: a path or URL (VMBACKUP_REPOSITORY)"),
-	OPT_STRING("vault", 0, "VAULT", struct cmd_context, repository,
+	OPT_STRING("vault", 0, "VAULT", struct context, repository,
 		   "the same"),
-	OPT_STRING("repository-file", 0, "FILE", struct cmd_context,
+	OPT_STRING("repository-file", 0, "FILE", struct context,
 		   repository_file,
 		   "a file whose first line is the vault"
 		   " (VMBACKUP_REPOSITORY_FILE)"),
-	OPT_STRING("password-file", 'p', "FILE", struct cmd_context,
+	OPT_STRING("password-file", 'p', "FILE", struct context,
 		   password_file,
 		   "read the password from the first line of"
 		   " FILE (VMBACKUP_PASSWORD_FILE)"),
-	OPT_STRING("password-command", 0, "COMMAND", struct cmd_context,
+	OPT_STRING("password-command", 0, "COMMAND", struct context,
 		   password_command,
 		   "read it from what COMMAND prints"
 		   " (VMBACKUP_PASSWORD_COMMAND)"),
-	OPT_STRING("key-file", 0, "FILE", struct cmd_context, key_file,
+	OPT_STRING("key-file", 0, "FILE", struct context, key_file,
 		   "open the vault with a key file (VMBACKUP_KEY_FILE)"),
-	OPT_LIST("luks-key-file", 0, "FILE", struct cmd_context,
+	OPT_LIST("luks-key-file", 0, "FILE", struct context,
 		 luks_key_files,
 		 "a key file, or a passphrase in a file, for encrypted"
 		 " volumes in disks; may be repeated"
 		 " (VMBACKUP_LUKS_KEY_FILE)"),
-	OPT_STRING("cache-dir", 0, "DIR", struct cmd_context, cache_dir,
+	OPT_STRING("cache-dir", 0, "DIR", struct context, cache_dir,
 		   "where local databases are kept (VMBACKUP_CACHE_DIR;"
 		   " default: ~/.cache/vmbackup)"),
-	OPT_FLAG("no-cache", 0, struct cmd_context, no_cache,
+	OPT_FLAG("no-cache", 0, struct context, no_cache,
 		 "keep nothing locally after the command"),
-	OPT_FLAG("no-lock", 0, struct cmd_context, no_lock,
+	OPT_FLAG("no-lock", 0, struct context, no_lock,
 		 "accepted and ignored: readers take no locks"),
-	OPT_FLAG("json", 0, struct cmd_context, json,
+	OPT_FLAG("json", 0, struct context, json,
 		 "print JSON: a document, or a line for each message"),
-	OPT_FLAG("no-color", 0, struct cmd_context, no_color,
+	OPT_FLAG("no-color", 0, struct context, no_color,
 		 "accepted and ignored: there are no colors"),
-	OPT_COUNT("quiet", 'q', struct cmd_context, quiet,
+	OPT_COUNT("quiet", 'q', struct context, quiet,
 		  "print errors and results only"),
-	OPT_COUNT("verbose", 'v', struct cmd_context, verbose,
+	OPT_COUNT("verbose", 'v', struct context, verbose,
 		  "say more; twice: much more"),
-	OPT_FLAG("version", 'V', struct cmd_context, version,
+	OPT_FLAG("version", 'V', struct context, version,
 		 "print the version"),
 	OPT_END
 };
@@ -80,7 +80,7 @@ static void open_standard_fds(void)
 }
 
 /* Values that make no sense are errors, not defaults. */
-static int check_environment(struct cmd_context *ctx)
+static int check_environment(struct context *ctx)
 {
 	const char *fps = getenv("VMBACKUP_PROGRESS_FPS");
 	const char *units = getenv("VMBACKUP_UNITS");
@@ -108,7 +108,7 @@ static int check_environment(struct cmd_context *ctx)
 }
 
 /* Parse what follows the verb, and run it. */
-static int run_verb(struct cmd_context *ctx, const struct command *c, int argc,
+static int run_verb(struct context *ctx, const struct command *c, int argc,
 		    char **argv)
 {
 	void *args = calloc(1, c->args_size + 1);
@@ -120,7 +120,7 @@ static int run_verb(struct cmd_context *ctx, const struct command *c, int argc,
 
 	if (!args)
 		return -ENOMEM;
-	ctx->command = c;
+	ctx->verb = c->name;
 	r = options_parse(sets, 2, argc, argv, false, &first);
 	if (r == 0)
 		r = check_environment(ctx);
@@ -137,7 +137,7 @@ static int run_verb(struct cmd_context *ctx, const struct command *c, int argc,
 	return r;
 }
 
-static int run(struct cmd_context *ctx, int argc, char **argv)
+static int run(struct context *ctx, int argc, char **argv)
 {
 	struct option_set globals = { cmd_global_options, ctx };
 	const struct command *c;
@@ -158,13 +158,13 @@ static int run(struct cmd_context *ctx, int argc, char **argv)
 	}
 	c = cmd_find_row(argv[first]);
 	if (!c)
-		return cmd_usage(ctx, "there is no verb \"%s\"", argv[first]);
+		return context_usage(ctx, "there is no verb \"%s\"", argv[first]);
 	return run_verb(ctx, c, argc - first, argv + first);
 }
 
 int main(int argc, char **argv)
 {
-	struct cmd_context ctx = { .seam = seam_system() };
+	struct context ctx = { .seam = seam_system() };
 	int code, i, r, flushed;
 	bool json = false;
 
@@ -184,7 +184,7 @@ int main(int argc, char **argv)
 		log_line(LOG_LEVEL_ERROR, "%s", strerror(-r));
 	if (r == 0)
 		r = flushed;
-	code = cmd_exit_code(r);
+	code = context_exit_code(r);
 	if (code != EXIT_CODE_OK && json)
 		output_exit_error(code);
 	options_release(&(struct option_set){ cmd_global_options, &ctx });

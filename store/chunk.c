@@ -8,18 +8,20 @@
  */
 #include "config.h"
 
+#include "store/chunk.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/backend.h"
+#include "store/backend/backend.h"
 #include "store/base/bytes.h"
 #include "store/base/hex.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
-#include "store/cache.h"
-#include "store/catalog.h"
+#include "store/base/cache.h"
+#include "store/catalog/catalog.h"
 #include "store/vault_internal.h"
 
 /* Compressed bytes fetched at once. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "store/base/log.h"
+#include "store/chunk.h"
 #include "store/format.h"
 #include "store/node.h"
 #include "store/vault.h"

@@ -22,7 +22,7 @@
 
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
-#include "store/id.h"
+#include "store/base/id.h"
 
 #include <stdbool.h>
 

@@ -11,7 +11,7 @@
 #define STORE_CRYPT_H
 
 #include "store/base/attrs.h"
-#include "store/id.h"
+#include "store/base/id.h"
 
 #include <stdint.h>
 

@@ -9,14 +9,16 @@
  */
 #include "config.h"
 
+#include "store/index.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/backend.h"
+#include "store/backend/backend.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
-#include "store/catalog.h"
+#include "store/catalog/catalog.h"
 #include "store/vault_internal.h"
 
 void index_put_pack(struct buf *out, const char *name, uint64_t size,

@@ -9,7 +9,8 @@
 
 #include "store/base/hex.h"
 #include "store/base/log.h"
-#include "store/cache.h"
+#include "store/base/cache.h"
+#include "store/chunk.h"
 #include "store/vault_internal.h"
 
 void node_free(void *object)

@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/backend.h"
+#include "store/backend/backend.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
-#include "store/catalog.h"
+#include "store/catalog/catalog.h"
 #include "store/commit.h"
 #include "store/point.h"
 #include "store/vault_internal.h"

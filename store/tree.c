@@ -11,7 +11,7 @@
 
 #include "store/base/hex.h"
 #include "store/base/log.h"
-#include "store/cache.h"
+#include "store/base/cache.h"
 #include "store/node.h"
 #include "store/vault_internal.h"
 

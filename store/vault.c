@@ -9,14 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/backend.h"
+#include "store/backend/backend.h"
 #include "store/base/bytes.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/base/secret.h"
-#include "store/cache.h"
-#include "store/catalog.h"
+#include "store/base/cache.h"
+#include "store/catalog/catalog.h"
 #include "store/key.h"
 #include "store/point.h"
 #include "store/vault_internal.h"

@@ -12,7 +12,7 @@
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
 #include "store/crypt.h"
-#include "store/id.h"
+#include "store/base/id.h"
 
 #include <stdbool.h>
 
@@ -76,25 +76,11 @@ struct vault_stats {
 };
 void vault_stats(struct vault *v, struct vault_stats *out);
 
-/* ---- chunks (chunk.c) ---- */
-
-/*
- * Read bytes [@off, @off + @len) of a chunk of @total bytes. Every frame is
- * authenticated before a byte of it is used. Return 0; -EBADMSG (damaged,
- * missing or of another length: said in words with object and chunk); -EIO. A
- * chunk nobody knows of is looked for in a fresh index once, then it is damage.
- */
-MUST_CHECK int chunk_read(struct vault *v, uint8_t type, const struct id *id,
-			  uint32_t total, uint32_t off, uint32_t len,
-			  void *out);
-/* Read a whole chunk of unknown length (at most FORMAT_CHUNK_MAX), appended
- * to @out. */
-MUST_CHECK int chunk_read_all(struct vault *v, uint8_t type,
-			      const struct id *id, struct buf *out);
-/* Begin to load bytes that will be wanted soon into the cache; never blocks
- * for long, never fails. */
-void chunk_prefetch(struct vault *v, const struct id *id, uint32_t off,
-		    uint32_t len);
+/* Counted backend reads. */
+MUST_CHECK int vault_get(struct vault *v, const char *name, uint64_t off,
+			 void *data, size_t len);
+MUST_CHECK int vault_get_all(struct vault *v, const char *name, size_t max,
+			     uint8_t **out, size_t *len_out);
 
 /* ---- keys (key.c) ---- */
 

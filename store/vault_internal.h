@@ -53,34 +53,6 @@ MUST_CHECK int pack_get(struct vault *v, int64_t no, struct pack_info **out);
 void pack_put(struct vault *v, struct pack_info *p);
 void pack_info_free(void *object);
 
-/* Counted backend reads. */
-MUST_CHECK int vault_get(struct vault *v, const char *name, uint64_t off,
-			 void *data, size_t len);
-MUST_CHECK int vault_get_all(struct vault *v, const char *name, size_t max,
-			     uint8_t **out, size_t *len_out);
-
-/* Import the directory of a pack that no index speaks of, from the pack itself.
- * Return 0, -EBADMSG (said in words) or another negative errno. */
-MUST_CHECK int index_adopt_pack(struct vault *v, const char *name,
-				uint64_t size);
-/* One pack of an index object under construction. */
-void index_put_pack(struct buf *out, const char *name, uint64_t size,
-		    uint8_t kind, const uint8_t *salt, const uint8_t *dir,
-		    size_t dir_len);
-/* Decode an index object's plaintext; @fn gets each pack. Return 0, -EBADMSG
- * or @fn's answer. */
-struct index_pack {
-	char name[PACK_NAME_MAX];
-	uint64_t size;
-	uint8_t kind;
-	const uint8_t *salt; /* borrowed */
-	const uint8_t *dir; /* borrowed */
-	size_t dir_len;
-};
-MUST_CHECK int index_decode(const void *data, size_t len, const char *name,
-			    int (*fn)(void *arg, const struct index_pack *p),
-			    void *arg);
-
 void node_free(void *object);
 void frame_free(void *object);
 

@@ -9,14 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store/backend.h"
+#include "store/backend/backend.h"
 #include "store/base/hex.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/pool.h"
 #include "store/base/seam.h"
-#include "store/catalog.h"
+#include "store/catalog/catalog.h"
 #include "store/commit.h"
+#include "store/index.h"
 #include "store/point.h"
 #include "store/vault_internal.h"
 #include "store/writer_internal.h"

@@ -12,11 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/backend.h"
+#include "store/backend/backend.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
-#include "store/catalog.h"
+#include "store/catalog/catalog.h"
 #include "store/format.h"
+#include "store/index.h"
 #include "store/point.h"
 #include "store/vault_internal.h"
 #include "store/writer_internal.h"

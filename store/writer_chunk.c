@@ -13,7 +13,7 @@
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/pool.h"
-#include "store/catalog.h"
+#include "store/catalog/catalog.h"
 #include "store/vault_internal.h"
 #include "store/writer_internal.h"
 #include "store/zip.h"

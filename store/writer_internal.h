@@ -9,7 +9,7 @@
 #include <pthread.h>
 
 #include "store/format.h"
-#include "store/idset.h"
+#include "store/base/idset.h"
 
 #include "store/pack.h"
 

@@ -5,12 +5,12 @@
 
 #include "fs/guest/guest.h"
 
-extern const struct guest_ops guest_btrfs; /* btrfs.c */
-extern const struct guest_ops guest_exfat; /* exfat.c */
-extern const struct guest_ops guest_ext; /* ext.c; ext2, ext3, ext4 */
-extern const struct guest_ops guest_fat; /* fat.c; FAT12, 16, 32 */
-extern const struct guest_ops guest_iso; /* iso.c; ISO 9660 */
-extern const struct guest_ops guest_ntfs; /* ntfs.c */
-extern const struct guest_ops guest_xfs; /* xfs.c */
+extern const struct guest_ops guest_btrfs; /* btrfs/btrfs.c */
+extern const struct guest_ops guest_exfat; /* fat/exfat.c */
+extern const struct guest_ops guest_ext; /* ext/ext.c; ext2, ext3, ext4 */
+extern const struct guest_ops guest_fat; /* fat/fat.c; FAT12, 16, 32 */
+extern const struct guest_ops guest_iso; /* iso/iso.c; ISO 9660 */
+extern const struct guest_ops guest_ntfs; /* ntfs/ntfs.c */
+extern const struct guest_ops guest_xfs; /* xfs/xfs.c */
 
 #endif

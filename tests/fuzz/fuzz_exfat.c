@@ -2,7 +2,7 @@
 /* The reader of exFAT; checksums are not asked for: they would hide the rest. */
 #include "config.h"
 
-#include "fs/guest/exfat_internal.h"
+#include "fs/guest/fat/exfat_internal.h"
 #include "tests/fuzz/image.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

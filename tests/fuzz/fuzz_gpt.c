@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "fs/guest/volumes_internal.h"
+#include "fs/guest/volumes/internal.h"
 #include "store/base/log.h"
 #include "tests/fuzz/image.h"
 

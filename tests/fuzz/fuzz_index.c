@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "store/base/log.h"
-#include "store/vault_internal.h"
+#include "store/index.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

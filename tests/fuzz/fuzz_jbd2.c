@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "fs/guest/ext_overlay.h"
+#include "fs/guest/ext/overlay.h"
 
 #define BLOCK 1024
 #define FS_BLOCKS 512

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/key_copy.h"
+#include "src/cmd/key_copy.h"
 #include "store/base/log.h"
 #include "store/key.h"
 

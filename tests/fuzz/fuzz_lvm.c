@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/guest/lvm_group_internal.h"
+#include "fs/guest/volumes/lvm_group_internal.h"
 #include "store/base/log.h"
 #include "tests/fuzz/image.h"
 

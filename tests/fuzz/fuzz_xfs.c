@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "fs/guest/xfs_internal.h"
+#include "fs/guest/xfs/internal.h"
 #include "tests/fuzz/image.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "fs/guest/xfs_log_internal.h"
+#include "fs/guest/xfs/log_internal.h"
 #include "store/base/bytes.h"
 
 #define VOLUME (24u << 20)

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/guest/volumes.h"
+#include "fs/guest/volumes/discover.h"
 #include "store/base/secret.h"
 
 #define DISKS_MAX 16

@@ -8,7 +8,7 @@
 #define TESTS_UNIT_CATALOG_FIXTURE_H
 
 #include "store/base/buf.h"
-#include "store/catalog.h"
+#include "store/catalog/catalog.h"
 
 /* The chunk of all packs; it has 500 bytes. */
 #define CATALOG_FIXTURE_SHARED UINT32_MAX

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 #include "fs/guest/guest.h"
-#include "fs/guest/volumes.h"
+#include "fs/guest/volumes/discover.h"
 #include "store/base/log.h"
 
 struct fake fake;

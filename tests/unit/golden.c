@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/backend.h"
+#include "store/backend/backend.h"
 #include "store/base/secret.h"
 #include "store/content.h"
 #include "store/format.h"

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "store/backend.h"
+#include "store/backend/backend.h"
 #include "store/base/seam.h"
 
 static const char *dir;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/backend_mem.h"
+#include "store/backend/mem.h"
 #include "store/content.h"
 #include "store/format.h"
 #include "store/tree.h"

@@ -17,8 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/backend_internal.h"
-#include "store/backend_mem.h"
+#include "store/backend/internal.h"
+#include "store/backend/mem.h"
 
 #define SECTOR 512
 

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/backend.h"
-#include "store/backend_mem.h"
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
 #include "store/base/seam.h"
 #include "tests/unit/seam_fault.h"
 

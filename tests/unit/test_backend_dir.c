@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/backend.h"
+#include "store/backend/backend.h"
 #include "store/base/seam.h"
 #include "tests/unit/seam_fault.h"
 

@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/backup.h"
-#include "store/backend.h"
-#include "store/backend_mem.h"
+#include "src/backup/backup.h"
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
 #include "store/format.h"
 #include "store/point.h"
 #include "tests/unit/seam_fault.h"

@@ -8,7 +8,7 @@
  */
 #include "config.h"
 
-#include "fs/guest/btrfs_internal.h"
+#include "fs/guest/btrfs/internal.h"
 #include "fs/guest/lru.h"
 #include "tests/unit/support.h"
 

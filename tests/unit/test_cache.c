@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "store/base/bytes.h"
-#include "store/cache.h"
+#include "store/base/cache.h"
 
 #define SIZE 1000
 

@@ -2,7 +2,7 @@
 /* check --read-data: a disk whose digest is not that of its bytes. */
 #include "config.h"
 
-#include "store/check.h"
+#include "store/check/check.h"
 
 #include <string.h>
 

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/backend.h"
-#include "store/backend_mem.h"
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
 #include "store/content.h"
 #include "store/format.h"
 #include "store/point.h"

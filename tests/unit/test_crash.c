@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/backend.h"
-#include "store/backend_mem.h"
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
 #include "store/point.h"
 #include "tests/unit/seam_crash.h"
 #include "tests/unit/seam_fault.h"

@@ -16,9 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/backend.h"
-#include "store/backend_mem.h"
-#include "store/check.h"
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
+#include "store/check/check.h"
 #include "store/format.h"
 #include "store/point.h"
 

@@ -12,13 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/backup.h"
-#include "src/disk_grid.h"
-#include "src/disk_hints.h"
-#include "src/disk_map.h"
-#include "src/disk_source.h"
-#include "store/backend.h"
-#include "store/backend_mem.h"
+#include "src/backup/backup.h"
+#include "src/backup/disk_grid.h"
+#include "src/backup/disk_hints.h"
+#include "src/backup/disk_map.h"
+#include "src/disk/source.h"
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
 #include "store/base/bytes.h"
 #include "store/content.h"
 #include "store/format.h"

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "src/disk_map.h"
+#include "src/backup/disk_map.h"
 
 #define SIZE 10000
 

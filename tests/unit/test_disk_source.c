@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/disk_source.h"
+#include "src/disk/source.h"
 
 static const char *dir;
 

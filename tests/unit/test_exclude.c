@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 
-#include "src/exclude.h"
+#include "src/scan/exclude.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "fs/guest/ext_internal.h"
-#include "fs/guest/ext_overlay.h"
+#include "fs/guest/ext/internal.h"
+#include "fs/guest/ext/overlay.h"
 
 #define BLOCK 1024u
 #define LOG 64u /* blocks of the journal */

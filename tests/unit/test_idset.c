@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/idset.h"
+#include "store/base/idset.h"
 
 static struct id id_of(uint64_t n)
 {

@@ -3,7 +3,7 @@
 
 #include "tests/unit/support.h"
 
-#include "src/links.h"
+#include "src/backup/links.h"
 
 static struct stat file(dev_t dev, ino_t ino, nlink_t nlink)
 {

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fs/guest/volumes_internal.h"
+#include "fs/guest/volumes/internal.h"
 
 static int ask(struct luks_kdf kdf, const char *words)
 {

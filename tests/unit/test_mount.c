@@ -22,9 +22,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "fs/mount.h"
+#include "fs/fuse/mount.h"
 #include "fs/view.h"
-#include "store/backend_mem.h"
+#include "store/backend/mem.h"
 #include "store/format.h"
 #include "store/vault.h"
 #include "store/writer.h"

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "src/mount_options.h"
+#include "src/mount/options.h"
 
 static struct mount_options o;
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/options.h"
+#include "src/cli/options.h"
 
 struct args {
 	bool all;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "src/output.h"
+#include "src/cli/output.h"
 
 static void assert_set(const char *bytes, size_t len, const char *text,
 		       const char *base64)

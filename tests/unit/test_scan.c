@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 
-#include "src/scan.h"
+#include "src/scan/scan.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "src/exclude.h"
+#include "src/scan/exclude.h"
 #include "store/base/bytes.h"
 #include "store/base/log.h"
 #include "store/entry.h"

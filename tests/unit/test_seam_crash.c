@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/backend.h"
-#include "store/backend_mem.h"
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
 #include "store/base/seam.h"
 #include "tests/unit/seam_crash.h"
 #include "tests/unit/seam_fault.h"

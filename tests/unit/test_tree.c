@@ -13,8 +13,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/backend.h"
-#include "store/backend_mem.h"
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
+#include "store/chunk.h"
 #include "store/format.h"
 #include "store/node.h"
 #include "store/tree.h"

@@ -12,7 +12,7 @@
 
 #include "fs/ino.h"
 #include "fs/view.h"
-#include "store/backend_mem.h"
+#include "store/backend/mem.h"
 #include "store/content.h"
 #include "store/format.h"
 #include "store/vault.h"

@@ -10,7 +10,7 @@
 
 #include "fs/disk_blocks.h"
 #include "fs/view.h"
-#include "store/backend_mem.h"
+#include "store/backend/mem.h"
 #include "store/point.h"
 #include "store/vault.h"
 #include "tests/unit/plant_disk.h"

@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "fs/machines.h"
+#include "fs/volumes.h"
 #include "fs/view.h"
-#include "store/backend_mem.h"
+#include "store/backend/mem.h"
 #include "store/base/secret.h"
 #include "store/vault.h"
 #include "tests/unit/fake_guests.h"

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "fs/guest/crc32.h"
-#include "fs/guest/lvm_group_internal.h"
+#include "fs/guest/volumes/lvm_group_internal.h"
 #include "store/base/bytes.h"
 
 #define SIZE 65536

@@ -3,7 +3,7 @@
  * about what mkfs and the kernel write.) */
 #include "config.h"
 
-#include "fs/guest/xfs_internal.h"
+#include "fs/guest/xfs/internal.h"
 #include "tests/unit/support.h"
 
 #include <errno.h>

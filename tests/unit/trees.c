@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/backend.h"
-#include "store/backend_mem.h"
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
 #include "store/point.h"
 #include "store/tree.h"
 #include "store/writer.h"

@@ -12,9 +12,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "src/backup.h"
+#include "src/backup/backup.h"
 #include "store/base/secret.h"
-#include "store/check.h"
+#include "store/check/check.h"
+#include "store/chunk.h"
 #include "store/content.h"
 #include "store/format.h"
 #include "store/point.h"

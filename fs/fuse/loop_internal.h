@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The inside of the loop; for fs/loop*.c alone. */
+#ifndef FS_FUSE_LOOP_INTERNAL_H
+#define FS_FUSE_LOOP_INTERNAL_H
+
+#include "fs/fuse/loop.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#define TICK_NS 4000000
+#define IDLE_TICKS 25 /* then the monitor sleeps */
+#define THREADS_MAX 16 /* with those that replace the held up */
+#define LONG_READ (64u << 10)
+#define END_WAIT_NS INT64_C(2000000000)
+
+struct placement;
+
+enum worker_state { WORKER_NONE, WORKER_READING, WORKER_BUSY, WORKER_PARKED };
+
+struct worker {
+	struct loop *loop; /* borrowed */
+	pthread_t thread;
+	atomic_int tid;
+	atomic_int client; /* the thread whose request was taken last */
+	_Atomic enum worker_state state;
+	atomic_uint_fast64_t turn; /* requests taken so far */
+	atomic_uint_fast64_t unique; /* of the request in hand; 0: none */
+	atomic_int_fast64_t since_ns; /* when it was taken */
+	pthread_mutex_t lock; /* protects the three below */
+	struct fuse_req *req; /* to be answered by whoever takes it */
+	uint64_t taken; /* the unique that was taken away unanswered */
+	int taken_error;
+	/* The monitor's. */
+	uint64_t seen_turn; /* at its last tick */
+	atomic_bool held_up;
+	/* This thread's own. */
+	void *request; /* the one in hand, as it was read; owned */
+	size_t request_len;
+	void *buffer; /* owned */
+	size_t buffer_len;
+};
+
+/* A request put aside, as it was read. */
+struct aside {
+	struct aside *next;
+	size_t len;
+	uint8_t data[];
+};
+
+struct loop {
+	struct fuse_session *se; /* borrowed */
+	struct loop_options options;
+	int ended_fd; /* owned */
+	/* The monitor's. */
+	int ticks_idle;
+	int64_t ticked_ns;
+	uint64_t seen_switches;
+	atomic_uint_fast64_t switches; /* of clients, or requests that waited */
+	atomic_int nreading, nbusy, nheld;
+	atomic_bool monitor_sleeps, ending;
+	atomic_uint_fast64_t interrupted, late, helped;
+	atomic_uint_fast64_t by_opcode[LOOP_OPCODES];
+	struct placement *placement; /* owned; NULL: stay */
+	pthread_mutex_t lock; /* protects what follows */
+	pthread_cond_t unpark, kick, ended;
+	unsigned int nworkers; /* started */
+	unsigned int nalive; /* with the monitor */
+	unsigned int nparked, nwake; /* waiting; told to go and read */
+	struct aside *first, **last;
+	atomic_uint naside; /* in that list */
+	struct worker workers[THREADS_MAX];
+	pthread_t monitor;
+};
+
+/* CLOCK_MONOTONIC, to some milliseconds. */
+int64_t loop_now_ns(void);
+/* The moment of the next tick, for pthread_cond_timedwait(). */
+void loop_next_tick(struct timespec *out);
+/* Answer @unique with @error for the thread that has it in hand. */
+bool loop_take_away(struct worker *w, uint64_t unique, int error);
+/* Have another thread read; @may_start: a new one, where none is parked. */
+void loop_wake_helper(struct loop *l, bool may_start);
+
+/* loop_aside.c: requests put aside, as they were read. Return -ENOMEM or 0. */
+MUST_CHECK int aside_put(struct loop *l, const void *data, size_t len);
+/* The first one, or (@unique not 0) this one; NULL: none. The caller frees. */
+struct aside *aside_take(struct loop *l, uint64_t unique);
+
+/* loop_monitor.c: the thread that looks after the others. */
+void *monitor_main(void *arg);
+
+#endif

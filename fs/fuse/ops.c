@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "fs/fuse/ops.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+
+#include "fs/fuse/loop.h"
+#include "fs/fuse/reply.h"
+#include "fs/view.h"
+#include "store/base/buf.h"
+#include "store/base/log.h"
+#include "store/point.h"
+
+#define MAX_TRANSFER (1u << 20)
+#define MAX_BACKGROUND 64
+#define ACL_PREFIX "system.posix_acl_"
+#define SELINUX "security.selinux"
+#define HIDDEN_NAME ".vmbackupfs"
+
+static struct ops *ops_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/* FUSE's number of the top is fixed; what is shown there is not. */
+static uint64_t node_of(const struct ops *o, fuse_ino_t ino)
+{
+	return ino == FUSE_ROOT_ID ? o->root : ino;
+}
+
+/* Directories of points grow: look at the vault before they are looked at. */
+static void freshen(struct ops *o, uint64_t node)
+{
+	if (view_is_fixed(node))
+		return;
+	if (view_refresh_after(o->view, o->refresh_ns) == 1)
+		o->has_acl = view_has_acl(o->view);
+}
+
+static void op_init(void *arg, struct fuse_conn_info *conn)
+{
+	struct ops *o = arg;
+	unsigned int off = FUSE_CAP_AUTO_INVAL_DATA |
+			   FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_SPLICE_READ |
+			   FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
+			   /* The kernel waits for those uninterruptibly. */
+			   FUSE_CAP_ASYNC_DIO;
+	unsigned int on = FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS |
+			  FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS |
+			  FUSE_CAP_EXPLICIT_INVAL_DATA;
+
+	if (o->check_acl)
+		on |= FUSE_CAP_POSIX_ACL;
+	else
+		off |= FUSE_CAP_POSIX_ACL;
+	conn->want = (conn->want & ~off) | (on & conn->capable);
+	conn->max_write = MAX_TRANSFER;
+	conn->max_background = MAX_BACKGROUND;
+	conn->time_gran = 1;
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct ops *o = ops_of(req);
+	uint64_t dir = node_of(o, parent);
+	struct view_attr a;
+	int r;
+
+	if (!call_begin(req))
+		return;
+	freshen(o, dir);
+	r = view_lookup(o->view, dir, name, &a);
+	if (r == -ENOENT && parent == FUSE_ROOT_ID &&
+	    strcmp(name, HIDDEN_NAME) == 0)
+		r = view_lookup(o->view, VIEW_ROOT, name, &a);
+	reply_entry(req, r, &a, &o->policy, view_is_fixed(dir));
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
+{
+	(void)ino;
+	(void)nlookup;
+	fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count,
+			    struct fuse_forget_data *forgets)
+{
+	(void)count;
+	(void)forgets;
+	fuse_reply_none(req);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino,
+		       struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	uint64_t node = node_of(o, ino);
+	struct view_attr a;
+	int r;
+
+	(void)fi;
+	if (!call_begin(req))
+		return;
+	freshen(o, node);
+	r = view_getattr(o->view, node, &a);
+	if (r < 0)
+		reply_error(req, r);
+	else
+		reply_attr(req, &a, &o->policy, ino == FUSE_ROOT_ID);
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	struct ops *o = ops_of(req);
+	AUTO_BUF struct buf text = BUF_INIT;
+	int r;
+
+	if (!call_begin(req))
+		return;
+	r = view_readlink(o->view, node_of(o, ino), &text);
+	buf_put_u8(&text, 0);
+	if (r == 0)
+		r = buf_error(&text);
+	if (r < 0)
+		reply_error(req, r);
+	else
+		reply_link(req, (char *)text.data);
+}
+
+/* ENOSYS to the first open, opendir and flush: the kernel sends no more of
+ * them, and keeps pages and directories over opens. There is nothing that a
+ * handle would tell us: node numbers are all. */
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	(void)fi;
+	if (call_begin(req))
+		reply_error(req, -ENOSYS);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	size_t len = 0;
+	void *data;
+	int r = -ENOMEM;
+
+	(void)fi;
+	if (!call_begin(req))
+		return;
+	data = call_buffer(size);
+	if (data)
+		r = view_read(o->view, node_of(o, ino), (uint64_t)off, data,
+			      size, &len);
+	if (r < 0)
+		reply_error(req, r);
+	else
+		reply_data(req, data, len);
+}
+
+static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
+		     struct fuse_file_info *fi)
+{
+	struct ops *o = ops_of(req);
+	uint64_t at = 0;
+	int r = -EINVAL;
+
+	(void)fi;
+	if (!call_begin(req))
+		return;
+	if (off >= 0 && (whence == SEEK_DATA || whence == SEEK_HOLE))
+		r = view_seek(o->view, node_of(o, ino), (uint64_t)off,
+			      whence == SEEK_HOLE, &at);
+	if (r < 0)
+		reply_error(req, r);
+	else
+		reply_offset(req, at);
+}
+
+/* ---- directories ---- */
+
+struct listing {
+	fuse_req_t req;
+	const struct ops *o;
+	char *data;
+	size_t len, cap;
+	bool plus;
+};
+
+/* Return 1 where there is no room for the row. */
+static int add_row(struct listing *l, const char *name,
+		   const struct view_attr *a, bool linked, uint64_t cookie)
+{
+	struct fuse_entry_param e;
+	size_t room = l->cap - l->len, n;
+
+	reply_fill_entry(a, &l->o->policy, &e);
+	/* "." and ".." are no entries of the kernel's, and of what is damaged
+	 * it shall ask for more when somebody wants to know. */
+	if (!linked || a->damaged)
+		e.ino = 0;
+	n = l->plus ? fuse_add_direntry_plus(l->req, l->data + l->len, room,
+					     name, &e, (off_t)cookie)
+		    : fuse_add_direntry(l->req, l->data + l->len, room, name,
+					&e.attr, (off_t)cookie);
+	if (n > room)
+		return 1;
+	l->len += n;
+	return 0;
+}
+
+static int add_entry(void *arg, const char *name, size_t name_len,
+		     const struct view_attr *a, uint64_t cookie)
+{
+	char text[256];
+
+	if (name_len >= sizeof(text))
+		return -EIO;
+	memcpy(text, name, name_len);
+	text[name_len] = '\0';
+	return add_row(arg, text, a, true, cookie);
+}
+
+/* "." is cookie 1, ".." is 2. */
+static int add_dots(struct listing *l, uint64_t node, uint64_t cookie)
+{
+	struct view_attr a;
+	int r = view_getattr(l->o->view, node, &a);
+
+	if (r < 0)
+		return r;
+	if (cookie < 1 && add_row(l, ".", &a, false, 1) > 0)
+		return 1;
+	return cookie < 2 ? add_row(l, "..", &a, false, 2) : 0;
+}
+
+static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		 bool plus)
+{
+	struct ops *o = ops_of(req);
+	uint64_t node = node_of(o, ino), cookie = (uint64_t)off;
+	struct listing l = { .req = req, .o = o, .plus = plus };
+	int r = 0;
+
+	if (!call_begin(req))
+		return;
+	l.cap = MIN(size, MAX_TRANSFER);
+	l.data = call_buffer(l.cap);
+	if (!l.data)
+		r = -ENOMEM;
+	if (r == 0 && cookie == 0)
+		freshen(o, node);
+	if (r == 0 && cookie < 2)
+		r = add_dots(&l, node, cookie);
+	if (r == 0)
+		r = view_readdir(o->view, node, cookie, add_entry, &l);
+	/* What was gathered before an error is good; the error comes again
+	 * when the kernel asks for what follows. */
+	if (r < 0 && l.len == 0)
+		reply_error(req, r);
+	else
+		reply_data(req, l.data, l.len);
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		       struct fuse_file_info *fi)
+{
+	(void)fi;
+	list(req, ino, size, off, false);
+}
+
+static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
+			   off_t off, struct fuse_file_info *fi)
+{
+	(void)fi;
+	list(req, ino, size, off, true);
+}
+
+/* ---- the rest ---- */
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct ops *o = ops_of(req);
+	struct statvfs st = { .f_bsize = 4096, .f_frsize = 4096,
+			      .f_namemax = 255, .f_flag = ST_RDONLY };
+	struct point_list *l;
+	uint64_t bytes = 0;
+	size_t i, j;
+
+	(void)ino;
+	if (!call_begin(req))
+		return;
+	l = view_points(o->view);
+	for (i = 0; i < l->n; i++) {
+		bytes += l->points[i]->bytes;
+		st.f_files += l->points[i]->entries;
+		for (j = 0; j < l->points[i]->ndisks; j++)
+			bytes += l->points[i]->disks[j].used;
+	}
+	point_list_put(l);
+	st.f_blocks = bytes / st.f_frsize;
+	reply_statfs(req, &st);
+}
+
+/* Never ENOSYS: the kernel would take it for all points that are to come. */
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+			size_t size)
+{
+	struct ops *o = ops_of(req);
+	AUTO_BUF struct buf value = BUF_INIT;
+	bool acl = strncmp(name, ACL_PREFIX, strlen(ACL_PREFIX)) == 0;
+	uint64_t node = node_of(o, ino);
+	int r;
+
+	if (!call_begin(req))
+		return;
+	/* ls(1) remembers this answer and does not ask for each file; so
+	 * with a label, which it wants of every file. A kernel that enforces
+	 * ACLs would take it for a failure to read one. */
+	if (acl && !o->has_acl && !o->check_acl && !view_in_volume(node))
+		r = -EOPNOTSUPP;
+	else
+		r = view_getxattr(o->view, node, name, &value);
+	if (r == -ENODATA && strcmp(name, SELINUX) == 0)
+		r = -EOPNOTSUPP;
+	if (r == 0 && acl)
+		attr_apply_acl(&o->policy, value.data, value.len);
+	if (r < 0)
+		reply_error(req, r);
+	else
+		reply_xattr(req, value.data, value.len, size);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	struct ops *o = ops_of(req);
+	AUTO_BUF struct buf names = BUF_INIT;
+	int r;
+
+	if (!call_begin(req))
+		return;
+	r = view_listxattr(o->view, node_of(o, ino), &names);
+	if (r < 0)
+		reply_error(req, r);
+	else
+		reply_xattr(req, names.data, names.len, size);
+}
+
+const struct fuse_lowlevel_ops ops_table = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.readlink = op_readlink,
+	.open = op_open,
+	.read = op_read,
+	.flush = op_open,
+	.opendir = op_open,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.lseek = op_lseek,
+	.statfs = op_statfs,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+};

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "fs/fuse/reply.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+
+#include "fs/attr.h"
+#include "fs/fuse/loop.h"
+#include "fs/view.h"
+
+#define FOR_EVER 1e9 /* seconds */
+#define SOON 1.0
+/* The top's attributes are needed for every path, so their end of life is when
+ * clients of a dead daemon get to know of it. */
+#define AT_ONCE 0.1
+
+int reply_errno(int r)
+{
+	switch (r) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -EISDIR:
+	case -EINVAL:
+	case -ENAMETOOLONG:
+	case -ENODATA:
+	case -ENXIO:
+	case -ENOMEM:
+	case -ESTALE:
+	case -EINTR:
+	case -EROFS:
+	case -ENOSYS:
+	case -ERANGE:
+	case -EOPNOTSUPP:
+		return -r;
+	default:
+		/* Damage (-EBADMSG), a backend that fails or has no such
+		 * object, a newer format. */
+		return EIO;
+	}
+}
+
+/* The answer did not arrive where the client is gone: nobody to tell. */
+static void sent(int r)
+{
+	(void)r;
+}
+
+void reply_error(struct fuse_req *req, int r)
+{
+	if (call_end())
+		sent(fuse_reply_err(req, reply_errno(r)));
+}
+
+static double attr_hold(const struct view_attr *a)
+{
+	if (a->immutable)
+		return FOR_EVER;
+	return S_ISREG(a->st.st_mode) ? 0 : SOON;
+}
+
+void reply_fill_entry(const struct view_attr *a, const struct attr_policy *p,
+		      struct fuse_entry_param *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->ino = a->node;
+	out->generation = 1;
+	out->attr = a->st;
+	attr_apply(p, &out->attr);
+	out->attr_timeout = attr_hold(a);
+	out->entry_timeout = out->attr_timeout;
+}
+
+void reply_entry(struct fuse_req *req, int r, const struct view_attr *a,
+		 const struct attr_policy *p, bool fixed)
+{
+	struct fuse_entry_param e;
+
+	if (r == 0) {
+		reply_fill_entry(a, p, &e);
+	} else if (r == -ENOENT && fixed) {
+		/* Node 0 with a time: the kernel remembers that there is no
+		 * such name. */
+		memset(&e, 0, sizeof(e));
+		e.entry_timeout = FOR_EVER;
+	} else {
+		reply_error(req, r);
+		return;
+	}
+	if (call_end())
+		sent(fuse_reply_entry(req, &e));
+}
+
+void reply_attr(struct fuse_req *req, const struct view_attr *a,
+		const struct attr_policy *p, bool top)
+{
+	struct stat st = a->st;
+
+	attr_apply(p, &st);
+	if (call_end())
+		sent(fuse_reply_attr(req, &st, top ? AT_ONCE : attr_hold(a)));
+}
+
+void reply_data(struct fuse_req *req, const void *data, size_t len)
+{
+	if (call_end())
+		sent(fuse_reply_buf(req, data, len));
+}
+
+void reply_link(struct fuse_req *req, const char *text)
+{
+	if (call_end())
+		sent(fuse_reply_readlink(req, text));
+}
+
+void reply_xattr(struct fuse_req *req, const void *data, size_t len,
+		 size_t size)
+{
+	if (!call_end())
+		return;
+	if (size == 0)
+		sent(fuse_reply_xattr(req, len));
+	else if (len > size)
+		sent(fuse_reply_err(req, ERANGE));
+	else
+		sent(fuse_reply_buf(req, data, len));
+}
+
+void reply_offset(struct fuse_req *req, uint64_t off)
+{
+	if (call_end())
+		sent(fuse_reply_lseek(req, (off_t)off));
+}
+
+void reply_statfs(struct fuse_req *req, const struct statvfs *st)
+{
+	if (call_end())
+		sent(fuse_reply_statfs(req, st));
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The volumes in the disks of one machine: partitions (GPT, MBR with logical
+ * ones), logical volumes (LVM2), what LUKS keeps, whole-disk filesystems.
+ *
+ * Names: "vda1" for partition 1 of disk "vda", "vda" where the whole disk is
+ * one; "nvme0n1p1" where the disk's name ends in a digit; "<vg>-<lv>" as
+ * device-mapper writes it ('-' in a name doubled); "vda3_crypt" for what LUKS
+ * in vda3 holds. A name that would be one already gets "-2", "-3" behind.
+ */
+#ifndef FS_GUEST_VOLUMES_DISCOVER_H
+#define FS_GUEST_VOLUMES_DISCOVER_H
+
+#include <pthread.h>
+
+#include "fs/guest/blocks.h"
+#include "store/base/attrs.h"
+
+struct secret;
+
+#define VOLUMES_MAX 1024 /* of one machine; more are not shown, and said */
+
+struct volumes_disk {
+	const char *name;
+	struct blocks *blocks; /* borrowed; held by what is found */
+};
+
+/* What opens LUKS: passphrases or key files' bytes, each tried on each. */
+struct luks_keys {
+	const struct secret *const *keys;
+	size_t n;
+	/* Held while one is tried, which may take a GiB of memory; borrowed.
+	 * NULL: no other thread tries any. */
+	pthread_mutex_t *lock;
+};
+
+struct volume {
+	char *name; /* owned */
+	struct blocks *blocks; /* held: what <name>.raw shows */
+	char type[32]; /* as libblkid names it; "" where nothing is known */
+	char label[256];
+	char uuid[64];
+	/* NULL where a reader may try; else why not, a sentence: "an LVM2
+	 * physical volume of group vg0: its volumes are beside it". Owned. */
+	char *reason;
+};
+
+struct volume_set {
+	struct volume *volumes; /* in the order of disks and places; LVs last */
+	size_t n;
+};
+
+/*
+ * Find them. A damaged table or group, or a disk that cannot be read, is a
+ * reason on what it concerns, not an error. @keys may be NULL. Return 0 or
+ * -ENOMEM.
+ */
+MUST_CHECK int volumes_find(const struct volumes_disk *disks, size_t n,
+			    const struct luks_keys *keys,
+			    struct volume_set **out);
+void volumes_free(struct volume_set *s); /* NULL is fine */
+
+#endif

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What is in a volume: from node number to the guest filesystem's inode. A
+ * reader may hold a lock of its own while it lists a directory, so entries are
+ * gathered in batches, and nothing of the guest is asked from inside a walk.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "fs/attr.h"
+#include "fs/guest/guest.h"
+#include "fs/ino.h"
+#include "fs/volumes.h"
+#include "fs/view_internal.h"
+#include "store/base/log.h"
+
+#define BATCH_FIRST 32
+#define BATCH_MAX 1024
+#define COOKIE_SHIFT 2 /* 1 and 2 are "." and ".." */
+#define STATE_NAME "user.vmbackupfs.state"
+#define NOTE_NAME "user.vmbackupfs.note"
+
+/* A volume that is being looked at. */
+struct place {
+	struct view *w;
+	uint32_t volume;
+	struct lent lent;
+	const char *name; /* borrowed */
+	struct roster_point point;
+};
+
+static void place_release(struct place *p)
+{
+	machines_leave(&p->lent);
+}
+
+#define AUTO_PLACE CLEANUP(place_release)
+
+static int place_enter(struct place *p, struct view *w, uint32_t volume)
+{
+	uint32_t point;
+	int r;
+
+	memset(p, 0, sizeof(*p));
+	p->w = w;
+	p->volume = volume;
+	r = machines_volume(w->machines, volume, &point, &p->name);
+	if (r == 0)
+		r = roster_point(w->roster, point, &p->point);
+	return r < 0 ? r : machines_enter(w->machines, volume, &p->lent);
+}
+
+/* Of a node that was given out, so the volume was readable once. */
+static int place_of(struct place *p, struct view *w, uint64_t node)
+{
+	int r = place_enter(p, w, node_volume(node));
+
+	return r == -ENODATA ? -ESTALE : r;
+}
+
+/*
+ * Only what it means for the one who asked may leave a reader as an errno of
+ * its own; all else is that the guest's filesystem could not be read here.
+ */
+static int guest_error(int r)
+{
+	switch (r) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -EISDIR:
+	case -EINVAL:
+	case -ENAMETOOLONG:
+	case -ENODATA:
+	case -ENXIO:
+	case -ENOMEM:
+	case -ESTALE:
+		return r;
+	default:
+		return r < 0 ? -EIO : r;
+	}
+}
+
+/* ---- attributes ---- */
+
+static bool is_type(mode_t mode)
+{
+	return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) ||
+	       S_ISCHR(mode) || S_ISBLK(mode) || S_ISFIFO(mode) ||
+	       S_ISSOCK(mode);
+}
+
+static struct timespec time_of(struct timestamp t)
+{
+	return (struct timespec){ .tv_sec = t.sec,
+				  .tv_nsec = MIN(t.nsec, 999999999u) };
+}
+
+static uint64_t ino_of(const struct place *p, uint64_t guest_node)
+{
+	return ino_guest(p->w->sipkey, p->point.id, p->name, guest_node);
+}
+
+static int fill_attr(const struct place *p, uint64_t guest_node,
+		     struct view_attr *out)
+{
+	struct stat *st = &out->st;
+	struct guest_attr a = { .node = guest_node };
+	int r = guest_getattr(p->lent.guest, guest_node, &a);
+
+	memset(out, 0, sizeof(*out));
+	if (r < 0)
+		return guest_error(r);
+	if (!is_type(a.mode) || a.size > GUEST_SIZE_MAX)
+		return fail(-EIO, "%s: inode %llu has no type or size that "
+			    "can be", p->name, (unsigned long long)guest_node);
+	out->node = node_guest(p->volume, guest_node);
+	out->immutable = true;
+	st->st_ino = ino_of(p, guest_node);
+	st->st_mode = a.mode;
+	st->st_nlink = (nlink_t)a.nlink;
+	st->st_uid = a.uid;
+	st->st_gid = a.gid;
+	st->st_size = (off_t)a.size;
+	st->st_blocks = (blkcnt_t)attr_sectors(a.allocated);
+	st->st_blksize = 4096;
+	if (S_ISREG(a.mode))
+		st->st_blksize = ATTR_FILE_BLOCK;
+	else if (S_ISDIR(a.mode))
+		st->st_blksize = (blksize_t)attr_dir_block(a.size);
+	else if (S_ISCHR(a.mode) || S_ISBLK(a.mode))
+		st->st_rdev = makedev(a.rdev_major, a.rdev_minor);
+	st->st_mtim = time_of(a.mtime);
+	st->st_ctim = time_of(a.ctime);
+	st->st_atim = time_of(a.atime);
+	return 0;
+}
+
+int inside_attr(struct view *w, uint64_t node, struct view_attr *out)
+{
+	AUTO_PLACE struct place p;
+	int r = place_of(&p, w, node);
+
+	return r < 0 ? r : fill_attr(&p, node_in_guest(node), out);
+}
+
+/* Behind a name there is an inode: -ENOENT would say that there is no name. */
+static int named_attr(const struct place *p, uint64_t guest_node,
+		      const char *name, struct view_attr *out)
+{
+	int r = fill_attr(p, guest_node, out);
+
+	if (r == -ENOENT)
+		return fail(-EIO, "%s: \"%s\" leads to inode %llu, which does "
+			    "not exist", p->name, name,
+			    (unsigned long long)guest_node);
+	return r;
+}
+
+int inside_top(struct view *w, uint32_t volume, struct view_attr *out)
+{
+	AUTO_PLACE struct place p;
+	int r = place_enter(&p, w, volume);
+
+	return r < 0 ? r : named_attr(&p, p.lent.guest->root, "/", out);
+}
+
+int inside_find(struct view *w, uint64_t parent, const char *name,
+		struct view_attr *out)
+{
+	AUTO_PLACE struct place p;
+	uint64_t child;
+	int r = place_of(&p, w, parent);
+
+	if (r < 0)
+		return r;
+	if (!entry_name_ok(name, strlen(name)))
+		return -ENOENT;
+	r = guest_lookup(p.lent.guest, node_in_guest(parent), name, &child);
+	return r < 0 ? guest_error(r) : named_attr(&p, child, name, out);
+}
+
+/* ---- listing ---- */
+
+struct row {
+	uint64_t node, cookie;
+	size_t name_off;
+	uint16_t name_len;
+	uint8_t type; /* DT_* */
+};
+
+struct batch {
+	struct row *rows; /* owned */
+	size_t n, cap;
+	struct buf names; /* each with its NUL */
+};
+
+static void batch_release(struct batch *b)
+{
+	free(b->rows);
+	buf_release(&b->names);
+}
+
+static int keep_row(void *arg, const char *name, size_t len, uint64_t node,
+		    unsigned int type, uint64_t cookie)
+{
+	struct batch *b = arg;
+
+	if (b->n == b->cap)
+		return 1;
+	if (node >= GUEST_NODE_MAX || cookie > INT64_MAX - COOKIE_SHIFT)
+		return fail(-EIO, "\"%.*s\": an inode number or cookie beyond "
+			    "bounds", (int)len, name);
+	b->rows[b->n++] = (struct row){ .node = node,
+					.cookie = cookie,
+					.name_off = b->names.len,
+					.name_len = (uint16_t)len,
+					.type = (uint8_t)type };
+	buf_put(&b->names, name, len);
+	buf_put_u8(&b->names, 0);
+	return buf_error(&b->names);
+}
+
+/* Each batch is larger than the one before. */
+static int refill(struct batch *b, const struct place *p, uint64_t dir,
+		  uint64_t cookie)
+{
+	size_t cap = b->cap ? MIN(2 * b->cap, (size_t)BATCH_MAX) : BATCH_FIRST;
+	struct row *rows = reallocarray(b->rows, cap, sizeof(*rows));
+	int r;
+
+	if (!rows)
+		return -ENOMEM;
+	b->rows = rows;
+	b->cap = cap;
+	b->n = 0;
+	buf_clear(&b->names);
+	r = guest_readdir(p->lent.guest, dir, cookie, keep_row, b);
+	return r < 0 ? guest_error(r) : 0;
+}
+
+/* An inode that is damaged does not hide its name, or those behind it. */
+static int put_row(const struct place *p, const struct batch *b,
+		   const struct row *row, view_dir_fn *fn, void *arg)
+{
+	const char *name = (const char *)b->names.data + row->name_off;
+	struct view_attr a;
+	int r = named_attr(p, row->node, name, &a);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		memset(&a, 0, sizeof(a));
+		a.node = node_guest(p->volume, row->node);
+		a.damaged = true;
+		a.st.st_mode = (mode_t)(row->type & 15) << 12;
+		a.st.st_ino = ino_of(p, row->node);
+	}
+	return fn(arg, name, row->name_len, &a, row->cookie + COOKIE_SHIFT);
+}
+
+int inside_list(struct view *w, uint64_t node, uint64_t cookie,
+		view_dir_fn *fn, void *arg)
+{
+	CLEANUP(batch_release) struct batch b = { .rows = NULL };
+	AUTO_PLACE struct place p;
+	uint64_t dir = node_in_guest(node);
+	int r = place_of(&p, w, node);
+	size_t i;
+
+	cookie = cookie <= COOKIE_SHIFT ? 0 : cookie - COOKIE_SHIFT;
+	if (r < 0)
+		return r;
+	do {
+		int end = refill(&b, &p, dir, cookie);
+
+		for (i = 0; i < b.n && r == 0; i++)
+			r = put_row(&p, &b, &b.rows[i], fn, arg);
+		if (r == 0)
+			r = end; /* what came before an error is good */
+		if (b.n > 0)
+			cookie = b.rows[b.n - 1].cookie;
+	} while (r == 0 && b.n == b.cap);
+	return r > 0 ? 0 : r;
+}
+
+/* ---- what inodes hold ---- */
+
+int inside_link(struct view *w, uint64_t node, struct buf *out)
+{
+	AUTO_PLACE struct place p;
+	int r = place_of(&p, w, node);
+
+	if (r < 0)
+		return r;
+	return guest_error(guest_readlink(p.lent.guest, node_in_guest(node),
+					  out));
+}
+
+int inside_read(struct view *w, uint64_t node, uint64_t off, void *out,
+		size_t len, size_t *out_len)
+{
+	AUTO_PLACE struct place p;
+	int r = place_of(&p, w, node);
+
+	if (r < 0)
+		return r;
+	return guest_error(guest_read(p.lent.guest, node_in_guest(node), off,
+				      out, len, out_len));
+}
+
+int inside_hole(struct view *w, uint64_t node, uint64_t off, bool hole,
+		uint64_t *out)
+{
+	AUTO_PLACE struct place p;
+	int r = place_of(&p, w, node);
+
+	if (r < 0)
+		return r;
+	return guest_error(guest_seek(p.lent.guest, node_in_guest(node), off,
+				      hole, out));
+}
+
+/* ---- extended attributes ---- */
+
+/* What the top of a volume has besides its own. NULL: nothing. */
+static const char *own_value(const struct place *p, uint64_t guest_node,
+			     const char *name)
+{
+	const struct guest *g = p->lent.guest;
+
+	if (guest_node != g->root || !g->info.state[0])
+		return NULL;
+	if (strcmp(name, STATE_NAME) == 0)
+		return g->info.state;
+	if (strcmp(name, NOTE_NAME) == 0 && g->info.note[0])
+		return g->info.note;
+	return NULL;
+}
+
+/* The list of an inode, in @store. */
+static int load_list(const struct place *p, uint64_t guest_node,
+		     struct buf *store, struct reader *list, uint64_t *n)
+{
+	int r = guest_xattrs(p->lent.guest, guest_node, store);
+
+	*n = 0;
+	if (r < 0)
+		return guest_error(r);
+	if (store->len == 0)
+		return 0;
+	if (xattrs_check(store->data, store->len) < 0)
+		return fail(-EIO, "%s: inode %llu: malformed extended "
+			    "attributes", p->name,
+			    (unsigned long long)guest_node);
+	*n = xattrs_begin(list, store->data, store->len);
+	return 0;
+}
+
+int inside_xattr(struct view *w, uint64_t node, const char *name,
+		 struct buf *out)
+{
+	AUTO_PLACE struct place p;
+	AUTO_BUF struct buf store = BUF_INIT;
+	const char *own;
+	struct reader list;
+	uint64_t n;
+	int r = place_of(&p, w, node);
+
+	if (r < 0)
+		return r;
+	own = own_value(&p, node_in_guest(node), name);
+	if (own) {
+		buf_put(out, own, strlen(own));
+		return buf_error(out);
+	}
+	r = load_list(&p, node_in_guest(node), &store, &list, &n);
+	return r < 0 ? r : list_xattr(&list, n, name, out);
+}
+
+int inside_xattrs(struct view *w, uint64_t node, struct buf *out)
+{
+	static const char *const names[] = { STATE_NAME, NOTE_NAME };
+	AUTO_PLACE struct place p;
+	AUTO_BUF struct buf store = BUF_INIT, value = BUF_INIT;
+	uint64_t n, guest_node = node_in_guest(node);
+	struct reader list;
+	size_t i;
+	int r = place_of(&p, w, node);
+
+	if (r == 0)
+		r = load_list(&p, guest_node, &store, &list, &n);
+	if (r < 0)
+		return r;
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		struct reader again = list;
+
+		/* A guest that has one of that name: it comes below. */
+		if (own_value(&p, guest_node, names[i]) &&
+		    list_xattr(&again, n, names[i], &value) == -ENODATA)
+			buf_put(out, names[i], strlen(names[i]) + 1);
+	}
+	return list_xattrs(&list, n, out);
+}
+
+/* ---- words ---- */
+
+void inside_describe(struct view *w, uint64_t node, struct buf *out)
+{
+	char machine[ROSTER_NAME_MAX];
+	struct roster_point p;
+	const char *name;
+	uint32_t point;
+	int64_t changed;
+
+	if (machines_volume(w->machines, node_volume(node), &point, &name) ==
+		    0 &&
+	    roster_point(w->roster, point, &p) == 0 &&
+	    roster_machine(w->roster, p.machine, machine, &changed) == 0)
+		buf_printf(out, "%s/%s:volumes/%s (inode %llu)", machine,
+			   p.name, name,
+			   (unsigned long long)node_in_guest(node));
+	else
+		buf_printf(out, "node %#llx", (unsigned long long)node);
+}

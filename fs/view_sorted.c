@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "fs/view_sorted.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/view.h"
+#include "store/base/log.h"
+#include "store/entry.h"
+
+static int keep(void *arg, const char *name, size_t len,
+		const struct view_attr *a, uint64_t cookie)
+{
+	struct view_dir *d = arg;
+
+	(void)cookie;
+	if (!entry_name_ok(name, len)) {
+		d->lost++;
+		return 0;
+	}
+	if (d->n == VIEW_DIR_MAX)
+		return -EFBIG;
+	if (d->n == d->cap) {
+		size_t cap = d->cap ? 2 * d->cap : 64;
+		struct view_name *names =
+			reallocarray(d->names, cap, sizeof(*names));
+
+		if (!names)
+			return -ENOMEM;
+		d->names = names;
+		d->cap = cap;
+	}
+	d->names[d->n++] = (struct view_name){
+		.node = a->node,
+		.off = d->text.len,
+		.mode = a->st.st_mode,
+		.len = (uint16_t)len,
+		.damaged = a->damaged,
+	};
+	buf_put(&d->text, name, len);
+	buf_put_u8(&d->text, '\0');
+	return buf_error(&d->text);
+}
+
+static int by_name(const void *a, const void *b, void *text)
+{
+	const struct view_name *x = a, *y = b;
+	int c = strcmp((char *)text + x->off, (char *)text + y->off);
+
+	return c ? c : (x->off > y->off) - (x->off < y->off);
+}
+
+/* Of two of one name the first that was listed stays. */
+static void drop_doubles(struct view_dir *d)
+{
+	size_t i, n = d->n ? 1 : 0;
+
+	for (i = 1; i < d->n; i++) {
+		if (strcmp(view_dir_name(d, &d->names[i]),
+			   view_dir_name(d, &d->names[n - 1])) == 0)
+			d->lost++;
+		else
+			d->names[n++] = d->names[i];
+	}
+	d->n = n;
+}
+
+int view_dir_read(struct view_dir *d, struct view *w, uint64_t node,
+		  const char *path)
+{
+	int r = view_readdir(w, node, 0, keep, d);
+
+	if (r == -EFBIG)
+		return fail(r, "%s: this directory has more than %u names",
+			    path, VIEW_DIR_MAX);
+	if (r == -EIO && d->n > 0) {
+		d->lost++;
+		r = 0;
+	}
+	if (r < 0)
+		return r;
+	if (d->n > 1)
+		qsort_r(d->names, d->n, sizeof(*d->names), by_name,
+			d->text.data);
+	drop_doubles(d);
+	if (d->lost)
+		log_warn("%s: not all of this directory can be read, or is"
+			 " usable", path);
+	return 0;
+}
+
+void view_dir_release(struct view_dir *d)
+{
+	free(d->names);
+	buf_release(&d->text);
+	memset(d, 0, sizeof(*d));
+}
+
+/* ---- nodes met; no node is 0 ---- */
+
+static bool put(uint64_t *slots, size_t cap, uint64_t node)
+{
+	size_t i = (size_t)(node * 0x9e3779b97f4a7c15u >> 20) & (cap - 1);
+
+	for (; slots[i]; i = (i + 1) & (cap - 1))
+		if (slots[i] == node)
+			return false;
+	slots[i] = node;
+	return true;
+}
+
+int node_set_add(struct node_set *s, uint64_t node)
+{
+	size_t cap = s->cap ? 2 * s->cap : 256, i;
+	uint64_t *slots;
+
+	if (2 * s->n >= s->cap) {
+		slots = alloc_array(cap, sizeof(*slots));
+		if (!slots)
+			return -ENOMEM;
+		for (i = 0; i < s->cap; i++)
+			if (s->slots[i])
+				(void)put(slots, cap, s->slots[i]);
+		free(s->slots);
+		s->slots = slots;
+		s->cap = cap;
+	}
+	if (!put(s->slots, s->cap, node))
+		return 0;
+	s->n++;
+	return 1;
+}
+
+void node_set_release(struct node_set *s)
+{
+	free(s->slots);
+	memset(s, 0, sizeof(*s));
+}

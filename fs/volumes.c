@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Finding the volumes of points, and numbering them. */
+#include "config.h"
+
+#include "fs/volumes_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/disk_blocks.h"
+#include "fs/guest/lru.h"
+#include "fs/roster.h"
+#include "store/base/lock.h"
+#include "store/base/log.h"
+#include "store/base/secret.h"
+#include "store/entry.h"
+#include "store/point.h"
+
+/* The longest of what is put behind a volume's name: ".unreadable". */
+#define SUFFIX_MAX 11
+
+struct machines *machines_new(struct vault *v, struct roster *r)
+{
+	struct machines *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->memory = lru_new(MACHINES_MEMORY);
+	if (!m->memory) {
+		free(m);
+		return NULL;
+	}
+	pthread_mutex_init(&m->trying, NULL);
+	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->done, NULL);
+	m->vault = v;
+	m->roster = r;
+	return m;
+}
+
+static void free_keys(struct machines *m)
+{
+	while (m->nkeys > 0)
+		secret_free(m->keys[--m->nkeys]);
+	free(m->keys);
+	m->keys = NULL;
+}
+
+static void free_set(struct machine *x)
+{
+	volumes_free(x->set);
+	free(x->serials);
+	free(x);
+}
+
+void machines_free(struct machines *m)
+{
+	if (!m)
+		return;
+	machines_trim(m, true);
+	while (m->sets) {
+		struct machine *x = m->sets;
+
+		m->sets = x->next;
+		free_set(x);
+	}
+	while (m->nrows > 0) {
+		struct row *row = m->rows[--m->nrows];
+
+		free(row->name);
+		free(row->why);
+		free(row->why_now);
+		free(row);
+	}
+	free(m->rows);
+	free_keys(m);
+	lru_free(m->memory);
+	pthread_cond_destroy(&m->done);
+	pthread_mutex_destroy(&m->trying);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+int machines_set_keys(struct machines *m, struct secret *const *keys, size_t n)
+{
+	free_keys(m);
+	m->keys = alloc_array(n + 1, sizeof(struct secret *));
+	if (!m->keys)
+		return -ENOMEM;
+	while (m->nkeys < n) {
+		const struct secret *from = keys[m->nkeys];
+		struct secret *key = secret_new(from->len);
+
+		if (!key)
+			return -ENOMEM;
+		memcpy(key->data, from->data, from->len);
+		m->keys[m->nkeys++] = key;
+	}
+	return 0;
+}
+
+/* ---- numbering ---- */
+
+struct row *machines_row(struct machines *m, uint32_t serial)
+{
+	return serial >= 1 && serial <= m->nrows ? m->rows[serial - 1] : NULL;
+}
+
+static int add_row(struct machines *m, uint32_t point, const char *name,
+		   uint32_t *out)
+{
+	struct row *row;
+
+	if (m->nrows == MACHINES_SERIAL_MAX)
+		return fail(-EOVERFLOW, "more than %u volumes were seen since "
+			    "the mount: mount anew", MACHINES_SERIAL_MAX);
+	if (m->nrows == m->cap) {
+		size_t cap = m->cap ? 2 * m->cap : 16;
+		struct row **rows = reallocarray(m->rows, cap, sizeof(*rows));
+
+		if (!rows)
+			return -ENOMEM;
+		m->rows = rows;
+		m->cap = cap;
+	}
+	row = calloc(1, sizeof(*row));
+	if (!row)
+		return -ENOMEM;
+	row->point = point;
+	row->name = strdup(name);
+	if (!row->name) {
+		free(row);
+		return -ENOMEM;
+	}
+	m->rows[m->nrows++] = row;
+	*out = (uint32_t)m->nrows;
+	return 0;
+}
+
+/* The serial that a name of this point has, or a new one. */
+static int number(struct machines *m, const struct volume *v, uint32_t point,
+		  uint32_t *out)
+{
+	size_t i;
+	int r = 0;
+
+	SCOPED_LOCK(&m->lock);
+	for (i = 0; i < m->nrows && *out == 0; i++)
+		if (m->rows[i]->point == point &&
+		    strcmp(m->rows[i]->name, v->name) == 0)
+			*out = (uint32_t)i + 1;
+	if (*out == 0)
+		r = add_row(m, point, v->name, out);
+	if (r == 0 && v->reason && !m->rows[*out - 1]->why) {
+		m->rows[*out - 1]->why = strdup(v->reason);
+		if (!m->rows[*out - 1]->why)
+			r = -ENOMEM;
+	}
+	return r;
+}
+
+static int number_all(struct machines *m, struct machine *x)
+{
+	size_t i;
+	int r = 0;
+
+	x->serials = alloc_array(x->set->n + 1, sizeof(*x->serials));
+	if (!x->serials)
+		return -ENOMEM;
+	for (i = 0; i < x->set->n && r == 0; i++) {
+		const char *name = x->set->volumes[i].name;
+
+		if (entry_name_ok(name, strlen(name)) &&
+		    strlen(name) <= ENTRY_NAME_MAX - SUFFIX_MAX)
+			r = number(m, &x->set->volumes[i], x->point,
+				   &x->serials[i]);
+		else
+			log_warn("volume \"%s\": a name that cannot be shown; "
+				 "left out", name);
+	}
+	return r;
+}
+
+/* ---- finding ---- */
+
+int machines_error(int r)
+{
+	switch (r) {
+	case -ENOENT:
+	case -ENOMEM:
+	case -ESTALE:
+		return r;
+	default:
+		return r < 0 ? -EIO : r;
+	}
+}
+
+static int find_in(struct machines *m, const struct point *p,
+		   struct volumes_disk *disks, struct volume_set **out)
+{
+	struct luks_keys keys = { (const struct secret *const *)m->keys,
+				  m->nkeys, &m->trying };
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < p->ndisks && r == 0; i++) {
+		disks[i].name = p->disks[i].name;
+		r = disk_blocks_new(m->vault, &p->disks[i], &disks[i].blocks);
+	}
+	return r < 0 ? r : volumes_find(disks, p->ndisks, &keys, out);
+}
+
+static int load(struct machines *m, struct machine *x)
+{
+	struct volumes_disk *disks;
+	const struct point *p;
+	struct point_list *l;
+	size_t i;
+	int r = roster_hold(m->roster, x->point, &l, &p);
+
+	if (r < 0)
+		return r;
+	disks = alloc_array(p->ndisks + 1, sizeof(*disks));
+	r = disks ? find_in(m, p, disks, &x->set) : -ENOMEM;
+	for (i = 0; disks && i < p->ndisks; i++)
+		blocks_put(disks[i].blocks);
+	free(disks);
+	point_list_put(l);
+	return r < 0 ? r : number_all(m, x);
+}
+
+/* With the lock held, as below: take @x out of the list. */
+static void unlist(struct machines *m, struct machine *x)
+{
+	struct machine **at = &m->sets;
+
+	while (*at != x)
+		at = &(*at)->next;
+	*at = x->next;
+	x->listed = false;
+	m->nsets--;
+}
+
+/* What is over the bound, to be freed without the lock; NULL: nothing. */
+static struct machine *take_oldest(struct machines *m)
+{
+	struct machine *x, *oldest = NULL;
+
+	if (m->nsets <= MACHINES_SETS_MAX)
+		return NULL;
+	for (x = m->sets; x; x = x->next)
+		if (x->refs == 0 && (!oldest || x->used < oldest->used))
+			oldest = x;
+	if (oldest)
+		unlist(m, oldest);
+	return oldest;
+}
+
+static struct machine *find_set(struct machines *m, uint32_t point)
+{
+	struct machine *x;
+
+	for (x = m->sets; x; x = x->next)
+		if (x->point == point)
+			break;
+	return x;
+}
+
+/* A set for this thread to load. */
+static struct machine *add_set(struct machines *m, uint32_t point)
+{
+	struct machine *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return NULL;
+	x->machines = m;
+	x->point = point;
+	x->loading = true;
+	x->listed = true;
+	x->next = m->sets;
+	m->sets = x;
+	m->nsets++;
+	return x;
+}
+
+/* Take hold of the point's set. *mine_out: this thread has to load it. */
+static struct machine *hold_set(struct machines *m, uint32_t point,
+				bool *mine_out)
+{
+	struct machine *x;
+
+	SCOPED_LOCK(&m->lock);
+	x = find_set(m, point);
+	*mine_out = !x;
+	if (!x)
+		x = add_set(m, point);
+	if (!x)
+		return NULL;
+	x->refs++;
+	x->used = ++m->clock;
+	while (!*mine_out && x->loading)
+		pthread_cond_wait(&m->done, &m->lock);
+	return x;
+}
+
+static void loaded(struct machines *m, struct machine *x, int r)
+{
+	SCOPED_LOCK(&m->lock);
+	x->error = machines_error(r);
+	x->loading = false;
+	if (r < 0)
+		unlist(m, x); /* whoever comes next tries again */
+	pthread_cond_broadcast(&m->done);
+}
+
+int machines_get(struct machines *m, uint32_t point, struct machine **out)
+{
+	struct machine *x;
+	bool mine;
+	int r;
+
+	*out = NULL;
+	x = hold_set(m, point, &mine);
+	if (!x)
+		return -ENOMEM;
+	if (mine)
+		loaded(m, x, load(m, x));
+	r = x->error;
+	if (r < 0)
+		machine_put(x);
+	else
+		*out = x;
+	return r;
+}
+
+void machine_put(struct machine *x)
+{
+	struct machine *old = NULL;
+	struct machines *m;
+
+	if (!x)
+		return;
+	m = x->machines;
+	pthread_mutex_lock(&m->lock);
+	x->refs--;
+	if (!x->listed && x->refs == 0)
+		old = x;
+	else
+		old = take_oldest(m);
+	pthread_mutex_unlock(&m->lock);
+	if (old)
+		free_set(old);
+}
+
+void machine_put_ptr(struct machine **x)
+{
+	machine_put(*x);
+}
+
+size_t machine_count(const struct machine *x)
+{
+	return x->set->n;
+}
+
+const char *machine_name(const struct machine *x, size_t i, uint32_t *serial)
+{
+	*serial = x->serials[i];
+	return x->set->volumes[i].name;
+}
+
+int machine_find(const struct machine *x, const char *name, uint32_t *serial)
+{
+	size_t i;
+
+	for (i = 0; i < x->set->n; i++)
+		if (x->serials[i] > 0 &&
+		    strcmp(x->set->volumes[i].name, name) == 0) {
+			*serial = x->serials[i];
+			return 0;
+		}
+	return -ENOENT;
+}
+
+/* ---- by serial ---- */
+
+int machines_volume(struct machines *m, uint32_t serial, uint32_t *point_out,
+		    const char **name_out)
+{
+	const struct row *row;
+
+	SCOPED_LOCK(&m->lock);
+	row = machines_row(m, serial);
+	if (!row)
+		return -ESTALE;
+	*point_out = row->point;
+	*name_out = row->name;
+	return 0;
+}
+
+int machines_blocks(struct machines *m, uint32_t serial, struct blocks **out)
+{
+	AUTO_MACHINE struct machine *x = NULL;
+	const char *name;
+	uint32_t point;
+	size_t i;
+	int r = machines_volume(m, serial, &point, &name);
+
+	if (r == 0)
+		r = machines_get(m, point, &x);
+	if (r < 0)
+		return r;
+	for (i = 0; i < x->set->n; i++)
+		if (x->serials[i] == serial) {
+			*out = blocks_get(x->set->volumes[i].blocks);
+			return 0;
+		}
+	return fail(-EIO, "volume %s is not found any more", name);
+}
+
+void machines_stats(struct machines *m, struct machines_stats *out)
+{
+	size_t i;
+
+	memset(out, 0, sizeof(*out));
+	out->memory = lru_bytes(m->memory);
+	SCOPED_LOCK(&m->lock);
+	out->known = m->nrows;
+	out->open = m->nguests;
+	for (i = 0; i < m->nrows; i++) {
+		out->unreadable += m->rows[i]->why != NULL;
+		out->marked += m->rows[i]->marked;
+	}
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The inside of the machines; for fs/machines*.c alone. */
+#ifndef FS_VOLUMES_INTERNAL_H
+#define FS_VOLUMES_INTERNAL_H
+
+#include "fs/volumes.h"
+
+#include <pthread.h>
+
+#include "fs/guest/volumes/discover.h"
+
+/* The volumes of one point. */
+struct machine {
+	struct machines *machines; /* borrowed */
+	struct machine *next;
+	uint32_t point;
+	unsigned int refs; /* of holders; in the list it stays without any */
+	uint64_t used; /* the clock when it was last asked for */
+	bool loading;
+	bool listed; /* in machines->sets */
+	int error; /* of loading */
+	struct volume_set *set; /* owned */
+	uint32_t *serials; /* of each; owned */
+};
+
+/* A volume that was seen. */
+struct row {
+	uint32_t point;
+	char *name; /* owned; never changes */
+	char *why; /* owned; never readable, for this reason */
+	char *why_now; /* owned; of the last attempt, where it may be tried
+			* again */
+	struct opened *opened; /* owned, or NULL */
+	bool opening; /* a thread is at it */
+	bool marked; /* its state was said */
+	unsigned int attempts; /* that ended */
+	int error; /* of the last one */
+};
+
+struct opened {
+	struct opened *next;
+	struct row *row;
+	struct guest *guest; /* owned */
+	unsigned int refs; /* lent so often */
+	uint64_t used;
+};
+
+struct machines {
+	struct vault *vault; /* borrowed */
+	struct roster *roster; /* borrowed */
+	struct lru *memory; /* owned; what all that are open share */
+	struct secret **keys; /* owned, each too */
+	size_t nkeys;
+	pthread_mutex_t trying; /* held while a key is tried; no other is */
+	pthread_cond_t done; /* something was found, opened, or failed */
+	pthread_mutex_t lock; /* protects all below, and what it points to */
+	uint64_t clock;
+	struct machine *sets; /* owned */
+	size_t nsets;
+	struct row **rows; /* by serial - 1; owned, each too */
+	size_t nrows, cap;
+	struct opened *guests; /* owned */
+	size_t nguests;
+	size_t held; /* the sum of theirs */
+};
+
+/* With the lock held. The row of a serial, or NULL. */
+struct row *machines_row(struct machines *m, uint32_t serial);
+/* What failed, as callers see it: -EIO but for memory, and a point that is
+ * gone. */
+int machines_error(int r);
+/* Close what is open and over the bound, longest unused first; @all: all. To
+ * be called without the lock. */
+void machines_trim(struct machines *m, bool all);
+/* With the lock held: is more open than is to be kept? */
+bool machines_over(const struct machines *m);
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Filesystems in volumes: opened, lent, and closed again. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/guest/guest.h"
+#include "fs/volumes_internal.h"
+#include "fs/roster.h"
+#include "store/base/lock.h"
+#include "store/base/log.h"
+
+/* ---- closing ---- */
+
+bool machines_over(const struct machines *m)
+{
+	return m->nguests > MACHINES_GUESTS_MAX ||
+	       (m->nguests > 1 && m->held > MACHINES_HELD_MAX);
+}
+
+/* With the lock held: take one out, to be closed without the lock. */
+static struct opened *take_oldest(struct machines *m, bool all)
+{
+	struct opened **at, **oldest = NULL, *o;
+
+	if (!all && !machines_over(m))
+		return NULL;
+	for (at = &m->guests; *at; at = &(*at)->next)
+		if ((*at)->refs == 0 &&
+		    (!oldest || (*at)->used < (*oldest)->used))
+			oldest = at;
+	if (!oldest)
+		return NULL;
+	o = *oldest;
+	*oldest = o->next;
+	m->nguests--;
+	m->held -= o->guest->held;
+	o->row->opened = NULL;
+	return o;
+}
+
+void machines_trim(struct machines *m, bool all)
+{
+	struct opened *o;
+
+	do {
+		pthread_mutex_lock(&m->lock);
+		o = take_oldest(m, all);
+		pthread_mutex_unlock(&m->lock);
+		if (o)
+			guest_close(o->guest);
+		free(o);
+	} while (o);
+}
+
+/* ---- opening ---- */
+
+/* The same bytes will say the same again. */
+static bool is_final(int r)
+{
+	return r == -EBADMSG || r == -EOPNOTSUPP || r == -EINVAL ||
+	       r == -ERANGE || r == -EFBIG || r == -ENOKEY;
+}
+
+/* Find the volume in its point, and open what is in it. */
+static int open_volume(struct machines *m, uint32_t serial, uint32_t point,
+		       const char *name, struct buf *why, struct guest **out)
+{
+	AUTO_MACHINE struct machine *x = NULL;
+	size_t i;
+	int r = machines_get(m, point, &x);
+
+	if (r < 0)
+		return r;
+	for (i = 0; i < x->set->n; i++)
+		if (x->serials[i] == serial)
+			break;
+	if (i == x->set->n)
+		return fail(-EIO, "volume %s is not found any more", name);
+	if (!x->set->volumes[i].type[0]) {
+		buf_printf(why, "no filesystem that is known was found in it");
+		return -EOPNOTSUPP;
+	}
+	return guest_open(x->set->volumes[i].type, x->set->volumes[i].blocks,
+			  m->memory, why, out);
+}
+
+static char *reason(struct buf *why, int r)
+{
+	if (why->len == 0)
+		buf_printf(why, "it cannot be read: %s", strerror(-r));
+	buf_put_u8(why, 0);
+	return buf_error(why) < 0 ? NULL : strdup((char *)why->data);
+}
+
+static void say_state(struct machines *m, const struct row *row,
+		      const struct guest_info *info)
+{
+	char machine[ROSTER_NAME_MAX];
+	struct roster_point p;
+	int64_t changed;
+
+	if (roster_point(m->roster, row->point, &p) < 0 ||
+	    roster_machine(m->roster, p.machine, machine, &changed) < 0)
+		return;
+	log_warn("%s/%s:volumes/%s is marked %s: %s", machine, p.name,
+		 row->name, info->state,
+		 info->note[0] ? info->note : "see vmbackupfs(7)");
+}
+
+/* With the lock held: what came of an attempt. */
+static int settle(struct machines *m, struct row *row, struct opened *o,
+		  char *why, int r)
+{
+	row->opening = false;
+	row->attempts++;
+	row->error = r;
+	free(row->why_now);
+	row->why_now = NULL;
+	if (r == 0) {
+		o->row = row;
+		o->next = m->guests;
+		m->guests = o;
+		m->nguests++;
+		m->held += o->guest->held;
+		row->opened = o;
+	} else if (is_final(r) && why) {
+		row->why = why;
+		r = row->error = -ENODATA;
+	} else {
+		row->why_now = why;
+		r = row->error = machines_error(r);
+	}
+	pthread_cond_broadcast(&m->done);
+	return r;
+}
+
+/* This thread is the one. */
+static int attempt(struct machines *m, uint32_t serial, struct row *row)
+{
+	AUTO_BUF struct buf why = BUF_INIT;
+	struct opened *o = calloc(1, sizeof(*o));
+	struct guest_info info;
+	bool mark = false;
+	char *text = NULL;
+	int r = -ENOMEM;
+
+	if (o)
+		r = open_volume(m, serial, row->point, row->name, &why,
+				&o->guest);
+	if (r < 0) {
+		text = reason(&why, r);
+		free(o);
+		o = NULL;
+	}
+	pthread_mutex_lock(&m->lock);
+	if (o && o->guest->info.state[0] && !row->marked) {
+		mark = row->marked = true;
+		info = o->guest->info;
+	}
+	r = settle(m, row, o, text, r);
+	pthread_mutex_unlock(&m->lock);
+	if (mark)
+		say_state(m, row, &info);
+	return r;
+}
+
+/*
+ * With the lock held. Return 0 where the row is open, -ENODATA, the error of
+ * an attempt that ended while this thread waited for it, or 1: this thread has
+ * to make one.
+ */
+static int await_row(struct machines *m, struct row *row)
+{
+	unsigned int seen = row->attempts;
+
+	while (!row->opened) {
+		if (row->why)
+			return -ENODATA;
+		if (row->attempts != seen && row->error < 0)
+			return row->error;
+		if (!row->opening) {
+			row->opening = true;
+			return 1;
+		}
+		pthread_cond_wait(&m->done, &m->lock);
+	}
+	return 0;
+}
+
+int machines_enter(struct machines *m, uint32_t serial, struct lent *out)
+{
+	struct row *row;
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	pthread_mutex_lock(&m->lock);
+	row = machines_row(m, serial);
+	r = row ? await_row(m, row) : -ESTALE;
+	while (r == 1) {
+		pthread_mutex_unlock(&m->lock);
+		r = attempt(m, serial, row);
+		pthread_mutex_lock(&m->lock);
+		if (r == 0) /* it may have been closed again already */
+			r = await_row(m, row);
+	}
+	if (r == 0) {
+		row->opened->refs++;
+		row->opened->used = ++m->clock;
+		out->machines = m;
+		out->opened = row->opened;
+		out->guest = row->opened->guest;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
+void machines_leave(struct lent *l)
+{
+	struct machines *m = l->machines;
+	bool over;
+
+	if (!l->opened)
+		return;
+	pthread_mutex_lock(&m->lock);
+	l->opened->refs--;
+	over = machines_over(m);
+	pthread_mutex_unlock(&m->lock);
+	l->opened = NULL;
+	if (over)
+		machines_trim(m, false);
+}
+
+int machines_why(struct machines *m, uint32_t serial, struct buf *out)
+{
+	struct row *row;
+	int r = -ENOENT;
+
+	SCOPED_LOCK(&m->lock);
+	row = machines_row(m, serial);
+	if (!row)
+		return -ESTALE;
+	if (row->why) {
+		buf_put(out, row->why, strlen(row->why));
+		r = 0;
+	} else if (row->why_now) {
+		buf_put(out, row->why_now, strlen(row->why_now));
+		r = 1;
+	}
+	return buf_error(out) < 0 ? buf_error(out) : r;
+}

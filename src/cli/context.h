@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a program was told: which vault, which key, which cache, in which form
+ * it speaks. main fills a context from the command line, the environment adds
+ * what is missing, and context_open_vault() makes a vault of it. The verbs,
+ * the mount helper and nbdkit's plugin share it.
+ *
+ * A call returns 0 or a negative errno that has been said in words and that
+ * context_exit_code() turns into the exit code. All usage errors are -EINVAL,
+ * said in words with context_usage().
+ */
+#ifndef SRC_CLI_CONTEXT_H
+#define SRC_CLI_CONTEXT_H
+
+#include "src/cli/options.h"
+#include "store/base/attrs.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct seam;
+struct vault;
+struct vault_options;
+struct view;
+
+/* An unknown code means failure. */
+enum exit_code {
+	EXIT_CODE_OK = 0,
+	EXIT_CODE_FAILED = 1,
+	EXIT_CODE_USAGE = 2, /* command line, environment */
+	EXIT_CODE_PARTIAL = 3, /* done, but some source data was unreadable,
+				* or some of it was not restored or removed */
+	EXIT_CODE_NO_VAULT = 10,
+	EXIT_CODE_LOCKED = 11, /* fenced by a collector */
+	EXIT_CODE_KEY = 12, /* wrong password or key, or none at hand */
+	EXIT_CODE_DAMAGE = 13,
+	EXIT_CODE_UNREACHABLE = 14,
+	EXIT_CODE_NO_SPACE = 15,
+	EXIT_CODE_VERSION = 16, /* a format that is newer than this program */
+	EXIT_CODE_INTERRUPTED = 130,
+};
+
+/* What a program gets from its command line. */
+struct context {
+	/* From the command line or the environment; borrowed, may be NULL. */
+	const char *repository;
+	const char *repository_file;
+	const char *password_file;
+	const char *password_command;
+	const char *key_file;
+	const char *cache_dir;
+	struct string_list luks_key_files;
+	bool no_cache;
+	bool no_lock; /* accepted: readers take no locks */
+	bool json;
+	bool no_color;
+	unsigned int quiet;
+	unsigned int verbose;
+	bool version;
+
+	const char *verb; /* for the messages; NULL: none */
+	struct seam *seam;
+	char *url; /* owned; see context_vault_url() */
+	char *cache; /* owned; see context_cache_dir() */
+};
+
+/* Say what is wrong with the command line and where help is; -EINVAL. */
+PRINTF(2, 3)
+int context_usage(const struct context *ctx, const char *fmt, ...);
+/* The exit code of a verb's return value. */
+int context_exit_code(int r);
+
+/*
+ * Where the vault is: --repo, --repository-file, the environment.
+ * Return 0, or -EINVAL, said in words. @out is owned by @ctx.
+ */
+MUST_CHECK int context_vault_url(struct context *ctx, const char **out);
+/* The folder that holds the caches of vaults, or NULL (none is wanted, or
+ * there is no home); owned by @ctx. Return 0 or -ENOMEM. */
+MUST_CHECK int context_cache_dir(struct context *ctx, const char **out);
+/*
+ * Fill @o's url, seam, cache_dir and credential (its secrets are the caller's:
+ * credentials_release(), also after an error). Errors as context_open_vault().
+ */
+MUST_CHECK int context_find_vault(struct context *ctx, struct vault_options *o);
+/*
+ * Find the credentials and open the vault. Close it with vault_close().
+ * Return 0; -ENOMEDIUM (there is no vault); -EKEYREJECTED, -ENOKEY; or as
+ * vault_open(); all said in words.
+ */
+MUST_CHECK int context_open_vault(struct context *ctx, struct vault **out);
+/* The same, and the namespace on it. Free the view, then close the vault. */
+MUST_CHECK int context_open_view(struct context *ctx, struct vault **v_out,
+			     struct view **out);
+/*
+ * What a read that failed with @r should end as: -EIO becomes -EBADMSG where
+ * the vault met damage, so that the exit code says so. Others pass.
+ */
+int context_read_error(struct vault *v, int r);
+
+#endif

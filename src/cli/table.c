@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "src/cli/output.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A cell is a string in one buffer, each with its NUL; a row that begins with
+ * a line across holds LINE in its first cell and nothing in the others. */
+struct table {
+	size_t ncolumns;
+	unsigned int right;
+	size_t ncells;
+	struct buf text;
+};
+
+#define LINE "\1"
+
+struct table *table_new(size_t ncolumns, unsigned int right)
+{
+	struct table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->ncolumns = ncolumns;
+	t->right = right;
+	return t;
+}
+
+void table_free(struct table *t)
+{
+	if (!t)
+		return;
+	buf_release(&t->text);
+	free(t);
+}
+
+void table_cell(struct table *t, const char *fmt, ...)
+{
+	char *cell = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&cell, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		t->text.failed = true;
+		return;
+	}
+	if (isatty(STDOUT_FILENO))
+		output_escape(&t->text, cell, (size_t)n);
+	else
+		buf_put(&t->text, cell, (size_t)n);
+	buf_put_u8(&t->text, 0);
+	t->ncells++;
+	free(cell);
+}
+
+void table_line(struct table *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->ncolumns; i++) {
+		buf_put(&t->text, LINE, i == 0 ? 2 : 0);
+		if (i > 0)
+			buf_put_u8(&t->text, 0);
+		t->ncells++;
+	}
+}
+
+/* Characters, taking each for one column. */
+static size_t width(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; s++)
+		n += (*s & 0xc0) != 0x80;
+	return n;
+}
+
+static void print_cell(const char *s, size_t column_width, bool right,
+		       bool last)
+{
+	int pad = (int)(column_width - width(s));
+
+	if (right)
+		printf("%*s%s", pad, "", s);
+	else if (last)
+		printf("%s", s);
+	else
+		printf("%s%*s", s, pad, "");
+	fputs(last ? "\n" : "  ", stdout);
+}
+
+int table_print(struct table *t)
+{
+	size_t *widths, i, total = 0;
+	const char *s;
+
+	if (buf_error(&t->text) < 0)
+		return -ENOMEM;
+	widths = alloc_array(t->ncolumns, sizeof(*widths));
+	if (!widths)
+		return -ENOMEM;
+	s = (const char *)t->text.data;
+	for (i = 0; i < t->ncells; i++, s += strlen(s) + 1)
+		if (strcmp(s, LINE) != 0)
+			widths[i % t->ncolumns] =
+				MAX(widths[i % t->ncolumns], width(s));
+	for (i = 0; i < t->ncolumns; i++)
+		total += widths[i] + (i > 0 ? 2 : 0);
+	s = (const char *)t->text.data;
+	for (i = 0; i < t->ncells; i++, s += strlen(s) + 1) {
+		size_t c = i % t->ncolumns;
+
+		if (c == 0 && !strcmp(s, LINE)) {
+			size_t n;
+
+			for (n = 0; n < total; n++)
+				putchar('-');
+			putchar('\n');
+			/* The other cells of the row are empty. */
+			for (n = 1; n < t->ncolumns; n++, i++)
+				s += strlen(s) + 1;
+			continue;
+		}
+		print_cell(s, widths[c], t->right >> c & 1,
+			   c + 1 == t->ncolumns);
+	}
+	free(widths);
+	return output_error();
+}

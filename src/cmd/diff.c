@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/view.h"
+#include "src/cmd/cmd.h"
+#include "src/cmd/diff.h"
+#include "src/cli/output.h"
+#include "src/cmd/filter.h"
+#include "store/base/log.h"
+#include "store/point.h"
+#include "store/tree.h"
+#include "store/vault.h"
+
+struct args {
+	bool metadata, content;
+};
+
+static const struct option_row rows[] = {
+	OPT_FLAG("metadata", 0, struct args, metadata,
+		 "show what changed in owner, mode, times or attributes only"),
+	OPT_FLAG("content", 0, struct args, content,
+		 "in volumes: read files of equal size and times too, and"
+		 " compare them"),
+	OPT_END
+};
+
+/* Does the entry stand at the path asked for, or below it? */
+static bool in_place(const struct diff *d, const uint8_t *key, size_t len,
+		     const struct entry *e)
+{
+	const struct buf *dir = &d->place_dir, *place = &d->place_key;
+
+	if (!d->place_name)
+		return true;
+	if (len >= place->len && !memcmp(key, place->data, place->len))
+		return true;
+	return len == dir->len && (len == 0 || !memcmp(key, dir->data, len)) &&
+	       e->name_len == strlen(d->place_name) &&
+	       !memcmp(e->name, d->place_name, e->name_len);
+}
+
+static bool same_bytes(const void *a, size_t a_len, const void *b, size_t b_len)
+{
+	return a_len == b_len && (a_len == 0 || !memcmp(a, b, a_len));
+}
+
+static bool same_metadata(const struct entry *a, const struct entry *b)
+{
+	bool xattrs;
+
+	if ((a->flags ^ b->flags) & (ENTRY_XATTRS | ENTRY_XATTRS_CHUNK))
+		return false;
+	xattrs = a->flags & ENTRY_XATTRS_CHUNK
+			 ? id_equal(&a->xattrs_id, &b->xattrs_id)
+			 : same_bytes(a->xattrs, a->xattrs ? a->xattrs_len : 0,
+				      b->xattrs, b->xattrs ? b->xattrs_len : 0);
+	return xattrs && a->mode == b->mode && a->uid == b->uid &&
+	       a->gid == b->gid && a->nlink == b->nlink &&
+	       a->mtime.sec == b->mtime.sec && a->mtime.nsec == b->mtime.nsec;
+}
+
+/* '+', '-', 'T' type, 'M' content, 'U' metadata, 0 nothing that counts. */
+static char modifier(const struct entry *a, const struct entry *b)
+{
+	if (!a)
+		return '+';
+	if (!b)
+		return '-';
+	if ((a->mode ^ b->mode) & S_IFMT)
+		return 'T';
+	if (!same_bytes(a->content, a->content_len, b->content,
+			b->content_len) ||
+	    (S_ISREG(a->mode) && a->size != b->size) ||
+	    !same_bytes(a->target, a->target_len, b->target, b->target_len) ||
+	    a->rdev_major != b->rdev_major || a->rdev_minor != b->rdev_minor)
+		return 'M';
+	return same_metadata(a, b) ? 0 : 'U';
+}
+
+/* "files/etc/passwd", as "POINT:" takes it. */
+static int make_path(struct buf *out, const uint8_t *key, size_t key_len,
+		     const struct entry *e)
+{
+	buf_put(out, "files", 5);
+	tree_key_path(out, key, key_len);
+	if (e->name_len && out->len && out->data[out->len - 1] != '/')
+		buf_put_u8(out, '/');
+	buf_put(out, e->name, e->name_len);
+	if (S_ISDIR(e->mode) && e->name_len)
+		buf_put_u8(out, '/');
+	return buf_error(out);
+}
+
+static int on_change(void *arg, const uint8_t *key, size_t key_len,
+		     const struct entry *a, const struct entry *b)
+{
+	struct buf path AUTO_BUF = BUF_INIT;
+	const struct entry *e = b ? b : a;
+	struct diff_change c;
+	struct diff *d = arg;
+	char m = modifier(a, b);
+	int r;
+
+	if (!m || !in_place(d, key, key_len, e))
+		return 0;
+	r = make_path(&path, key, key_len, e);
+	if (r < 0)
+		return r;
+	c = (struct diff_change){ .modifier = m, .path = &path };
+	if (a)
+		c.before = &a->size;
+	if (b)
+		c.after = &b->size;
+	c.mode = e->mode;
+	return diff_change(d, &c);
+}
+
+static void set_counts(json_t *o, const char *key,
+		       const struct diff_counts *c)
+{
+	json_t *one = json_object();
+
+	output_set_uint(one, "files", c->files);
+	output_set_uint(one, "dirs", c->dirs);
+	output_set_uint(one, "others", c->others);
+	output_set_uint(one, "bytes", c->bytes);
+	json_object_set_new(o, key, one);
+}
+
+static int print_summary(const struct diff *d, const char *a, const char *b)
+{
+	char added[OUTPUT_SIZE_LEN], removed[OUTPUT_SIZE_LEN];
+	json_t *o;
+
+	if (d->ctx->json) {
+		o = output_message("statistics");
+		output_set_string(o, "source_snapshot", a);
+		output_set_string(o, "target_snapshot", b);
+		output_set_uint(o, "changed_files", d->changed_files);
+		output_set_uint(o, "changed_metadata", d->changed_metadata);
+		output_set_uint(o, "changed_types", d->changed_types);
+		set_counts(o, "added", &d->added);
+		set_counts(o, "removed", &d->removed);
+		return output_json(o);
+	}
+	if (d->ctx->quiet)
+		return 0;
+	printf("\nFiles:    %5" PRIu64 " new, %5" PRIu64 " removed, %5" PRIu64
+	       " changed\n",
+	       d->added.files, d->removed.files, d->changed_files);
+	printf("Dirs:     %5" PRIu64 " new, %5" PRIu64 " removed\n",
+	       d->added.dirs, d->removed.dirs);
+	printf("Others:   %5" PRIu64 " new, %5" PRIu64 " removed\n",
+	       d->added.others, d->removed.others);
+	printf("Metadata: %5" PRIu64 " changed, %5" PRIu64 " other types\n",
+	       d->changed_metadata, d->changed_types);
+	printf("  Added:   %s\n  Removed: %s\n",
+	       output_size(d->added.bytes, added),
+	       output_size(d->removed.bytes, removed));
+	return output_error();
+}
+
+/* Restrict to "/..." in the trees. */
+static int set_place(struct diff *d, char *path)
+{
+	char *slash;
+
+	slash = strrchr(path, '/');
+	if (!slash)
+		return 0;
+	d->place_name = slash + 1;
+	if (tree_path_key(&d->place_key, path) < 0)
+		return context_usage(d->ctx, "\"%s\" cannot be a path", path);
+	*slash = 0;
+	return tree_path_key(&d->place_dir, path);
+}
+
+/* Does @path, which is not empty, begin with directory @dir? */
+static bool is_in(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return !strncmp(path, dir, n) && (path[n] == '/' || !path[n]);
+}
+
+static int compare_trees(struct diff *d, struct vault *v, const struct point *a,
+			 const struct point *b, bool asked)
+{
+	if (a->has_tree && b->has_tree)
+		return tree_diff(v, &a->root, &b->root, on_change, d);
+	if (asked || a->has_tree || b->has_tree)
+		return fail(-ENOENT, "%s has no files to compare",
+			    a->has_tree ? d->b_name : d->a_name);
+	return 0;
+}
+
+/* What is at @path of both; "" is all that points hold themselves. */
+static int compare_at(struct diff *d, struct vault *v, struct view *w,
+		      const struct point *a, const struct point *b, char *path)
+{
+	int r;
+
+	if (is_in(path, "files")) {
+		r = set_place(d, path + 5);
+		return r < 0 ? r : compare_trees(d, v, a, b, true);
+	}
+	if (is_in(path, "volumes"))
+		return diff_view(d, w, a, b, path);
+	if (is_in(path, "disks") || is_in(path, "config"))
+		return diff_disks(d, v, a, b, path);
+	if (*path)
+		return context_usage(d->ctx, "diff compares files, volumes, disks"
+				 " and config files: say POINT or"
+				 " POINT:files/PATH, not \"%s\"", path);
+	r = compare_trees(d, v, a, b, false);
+	return r < 0 ? r : diff_disks(d, v, a, b, path);
+}
+
+static int compare(struct diff *d, struct vault *v, struct view *w, char **argv,
+		   char *path)
+{
+	struct point_list *l = view_points(w);
+	size_t i, j;
+	int r = point_find(l, argv[0], &i);
+
+	if (r == 0)
+		r = point_find(l, argv[1], &j);
+	if (r < 0)
+		goto out;
+	points_name(l, i, d->a_name, sizeof(d->a_name));
+	points_name(l, j, d->b_name, sizeof(d->b_name));
+	r = compare_at(d, v, w, l->points[i], l->points[j], path);
+	if (r == 0)
+		r = print_summary(d, d->a_name, d->b_name);
+	if (r == 0 && d->failures)
+		r = EXIT_CODE_PARTIAL;
+out:
+	point_list_put(l);
+	return r;
+}
+
+/* "etc/x" of ":etc//x/", "etc/x/"; NULL where there is no colon. */
+static char *take_path(char *spec)
+{
+	char *p = spec + (view_spec_end(spec) - spec);
+
+	if (!*p)
+		return NULL;
+	*p++ = 0;
+	while (*p == '/')
+		p++;
+	while (*p && p[strlen(p) - 1] == '/')
+		p[strlen(p) - 1] = 0;
+	return p;
+}
+
+static int run(struct context *ctx, void *args, int argc, char **argv)
+{
+	const struct args *a = args;
+	struct diff d = { .ctx = ctx, .metadata = a->metadata,
+			  .content = a->content };
+	char *paths[2] = { NULL, NULL }, *path, none[1] = "";
+	struct vault *v;
+	struct view *w;
+	int r, i;
+
+	if (argc != 2)
+		return context_usage(ctx, "diff takes two points");
+	for (i = 0; i < 2; i++)
+		paths[i] = take_path(argv[i]);
+	if (paths[0] && paths[1] && strcmp(paths[0], paths[1]) != 0)
+		return context_usage(ctx, "one path for both points");
+	path = paths[0] ? paths[0] : paths[1] ? paths[1] : none;
+	r = context_open_view(ctx, &v, &w);
+	if (r == 0) {
+		r = context_read_error(v, compare(&d, v, w, argv, path));
+		view_free(w);
+		vault_close(v);
+	}
+	buf_release(&d.place_dir);
+	buf_release(&d.place_key);
+	return r;
+}
+
+const struct command cmd_diff = {
+	.name = "diff",
+	.operands = "POINT[:PATH] POINT[:PATH]",
+	.summary = "show what differs between two points",
+	.help = "Each line begins with + (new), - (removed), M (content"
+		" changed), T (type changed) or, with --metadata, U (owner,"
+		" mode, time, links or attributes changed). Unchanged parts of"
+		" the trees are not read. Two points are compared by their"
+		" files, disks and config files;\nPOINT:volumes/NAME compares"
+		" the files inside a disk.",
+	.options = rows,
+	.args_size = sizeof(struct args),
+	.run = run,
+};

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/cmd/cmd.h"
+#include "src/cli/credentials.h"
+#include "src/cli/keyfile.h"
+#include "src/cli/output.h"
+#include "store/base/log.h"
+#include "store/vault.h"
+
+struct args {
+	const char *new_key_file;
+	unsigned int kdf_cost;
+};
+
+static const struct option_row rows[] = {
+	OPT_STRING("new-key-file", 0, "FILE", struct args, new_key_file,
+		   "make a key file (it must not exist) instead of taking a"
+		   " password"),
+	OPT_UINT("kdf-cost", 0, "N", struct args, kdf_cost,
+		 "scrypt with 2^N blocks of 1 KiB, 14 to 21 (default: 17)"),
+	OPT_END
+};
+
+static int load(struct context *ctx, struct credential *out)
+{
+	struct credential_source source = {
+		.password_file = ctx->password_file,
+		.password_command = ctx->password_command,
+		.key_file = ctx->key_file,
+		.confirm = true,
+		.prompt = "password for the new vault: ",
+	};
+
+	return credentials_load(&source, out);
+}
+
+static int report(struct context *ctx, const struct args *a,
+		  const char *url, const char *id)
+{
+	json_t *o;
+
+	if (ctx->json) {
+		o = output_message("initialized");
+		output_set_string(o, "id", id);
+		output_set_string(o, "repository", url);
+		if (a->new_key_file)
+			output_set_string(o, "key_file", a->new_key_file);
+		return output_json(o);
+	}
+	printf("vault %s made at %s\n", id, url);
+	if (ctx->quiet)
+		return 0;
+	if (a->new_key_file)
+		printf("\nIts key is in %s. Keep a copy elsewhere: without"
+		       " it nothing in the\nvault can be read again.\n",
+		       a->new_key_file);
+	else
+		printf("\nKeep the password or key file safe: without it"
+		       " nothing in the vault can be\nread again.\n");
+	printf("The vault's key slots are as precious; keep a copy of them"
+	       " with\n    vmbackup -r %s key export FILE\n",
+	       url);
+	return 0;
+}
+
+static int run(struct context *ctx, void *args, int argc, char **argv)
+{
+	struct args *a = args;
+	struct vault_options o = { .seam = ctx->seam };
+	char id[33];
+	int r;
+
+	if (argc > 1)
+		return context_usage(ctx, "one vault at a time");
+	if (argc == 1 && ctx->repository)
+		return context_usage(ctx, "the vault is named twice");
+	if (a->kdf_cost && (a->kdf_cost < 14 || a->kdf_cost > 21))
+		return context_usage(ctx, "--kdf-cost: from 14 to 21");
+	if (a->new_key_file && ctx->key_file)
+		return context_usage(ctx, "--key-file and --new-key-file exclude"
+				      " each other");
+	if (argc == 1)
+		ctx->repository = argv[0];
+	r = context_vault_url(ctx, &o.url);
+	if (r < 0)
+		return r;
+	if (a->new_key_file)
+		r = keyfile_make(ctx->seam, a->new_key_file,
+				 &o.credential.keyfile);
+	else
+		r = load(ctx, &o.credential);
+	if (r < 0)
+		return r;
+	r = vault_create(&o, a->kdf_cost, id);
+	credentials_release(&o.credential);
+	if (r < 0) {
+		/* A key of nothing only confuses. */
+		if (a->new_key_file)
+			unlink(a->new_key_file);
+		return r;
+	}
+	return report(ctx, a, o.url, id);
+}
+
+const struct command cmd_init = {
+	.name = "init",
+	.operands = "[VAULT]",
+	.summary = "make a new vault",
+	.help = "The password is asked for twice, or taken from where every"
+		" verb takes it. A vault that exists is never touched.",
+	.options = rows,
+	.args_size = sizeof(struct args),
+	.run = run,
+};

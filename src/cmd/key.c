@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/cmd/cmd.h"
+#include "src/cli/credentials.h"
+#include "src/cmd/key_export.h"
+#include "src/cli/keyfile.h"
+#include "src/cli/output.h"
+#include "store/base/log.h"
+#include "store/base/seam.h"
+#include "store/base/secret.h"
+#include "store/vault.h"
+
+struct args {
+	const char *new_password_file, *new_password_command, *new_key_file;
+	const char *make_key_file, *host, *user, *label;
+	unsigned int kdf_cost;
+};
+
+static const struct option_row rows[] = {
+	OPT_STRING("new-password-file", 0, "FILE", struct args,
+		   new_password_file,
+		   "add, passwd: read the new password from"
+		   " FILE (VMBACKUP_NEW_PASSWORD_FILE)"),
+	OPT_STRING("new-password-command", 0, "COMMAND", struct args,
+		   new_password_command,
+		   "add, passwd: read it from what"
+		   " COMMAND prints"),
+	OPT_STRING("add-key-file", 0, "FILE", struct args, new_key_file,
+		   "add, passwd: take a key file instead of a password"),
+	OPT_STRING("new-key-file", 0, "FILE", struct args, make_key_file,
+		   "add, passwd: make such a key file (it must not exist)"),
+	OPT_STRING("host", 0, "NAME", struct args, host,
+		   "add, passwd: note this host with the key"),
+	OPT_STRING("user", 0, "NAME", struct args, user,
+		   "add, passwd: note this user with the key"),
+	OPT_STRING("label", 0, "TEXT", struct args, label,
+		   "add, passwd: note this text with the key"),
+	OPT_UINT("kdf-cost", 0, "N", struct args, kdf_cost,
+		 "scrypt with 2^N blocks of 1 KiB, 14 to 21 (default: 17)"),
+	OPT_END
+};
+
+static int load_new(struct context *ctx, const struct args *a,
+		    struct credential *out)
+{
+	struct credential_source source = {
+		.password_file = a->new_password_file,
+		.password_command = a->new_password_command,
+		.key_file = a->new_key_file,
+		.env = "VMBACKUP_NEW_",
+		.confirm = true,
+		.prompt = "new password: ",
+	};
+
+	memset(out, 0, sizeof(*out));
+	if (a->make_key_file)
+		return keyfile_make(ctx->seam, a->make_key_file, &out->keyfile);
+	return credentials_load(&source, out);
+}
+
+/* {"created":...,"host":...,"user":...,"label":...}; free() it. */
+static char *make_label(struct context *ctx, const struct args *a)
+{
+	int64_t now = ctx->seam->ops->realtime_ns(ctx->seam);
+	char host[256] = "";
+	struct passwd *pw = getpwuid(getuid());
+	json_t *o = json_object();
+	char *text;
+
+	gethostname(host, sizeof(host) - 1);
+	output_set_time(o, "created", now / 1000000000 * 1000000000);
+	output_set_string(o, "host", a->host ? a->host : host);
+	output_set_string(o, "user", a->user ? a->user : pw ? pw->pw_name : "");
+	if (a->label)
+		output_set_string(o, "label", a->label);
+	text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	return text;
+}
+
+static int report(struct context *ctx, const char *what, const char *slot)
+{
+	json_t *o;
+
+	if (!ctx->json) {
+		printf("key %.8s %s\n", slot, what);
+		return output_error();
+	}
+	o = output_message("summary");
+	output_set_string(o, "action", what);
+	output_set_string(o, "id", slot);
+	return output_json(o);
+}
+
+/* Add a slot for the new credential, which stays with the caller. */
+static int add_slot(struct context *ctx, const struct args *a,
+		    struct vault *v, struct credential *c, char slot[33])
+{
+	char *label;
+	int r;
+
+	if (a->kdf_cost && (a->kdf_cost < 14 || a->kdf_cost > 21))
+		return context_usage(ctx, "--kdf-cost: from 14 to 21");
+	r = load_new(ctx, a, c);
+	if (r < 0)
+		return r;
+	label = make_label(ctx, a);
+	if (!label)
+		return -ENOMEM;
+	r = vault_key_add(v, c, a->kdf_cost, label, slot);
+	free(label);
+	if (r < 0 && a->make_key_file)
+		unlink(a->make_key_file);
+	return r;
+}
+
+static int key_add(struct context *ctx, const struct args *a,
+		   struct vault *v)
+{
+	struct credential c = { NULL, NULL };
+	char slot[33];
+	int r;
+
+	r = add_slot(ctx, a, v, &c, slot);
+	credentials_release(&c);
+	return r < 0 ? r : report(ctx, "added", slot);
+}
+
+static void free_keys(struct key_info *keys, size_t n)
+{
+	while (n > 0)
+		free(keys[--n].label);
+	free(keys);
+}
+
+static int print_keys_json(const struct key_info *keys, size_t n)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		json_t *o = json_object();
+		json_t *label = keys[i].label
+					? json_loads(keys[i].label, 0, NULL)
+					: NULL;
+
+		/* The label's members first: they are not authenticated and
+		 * must not hide ours. */
+		if (json_is_object(label))
+			json_object_update(o, label);
+		json_decref(label);
+		output_set_string(o, "id", keys[i].slot);
+		output_set_string(o, "kind", keys[i].kind);
+		output_set_bool(o, "current", keys[i].current);
+		json_array_append_new(array, o);
+	}
+	return output_json(array);
+}
+
+static const char *member(const json_t *label, const char *key)
+{
+	const char *text = json_string_value(json_object_get(label, key));
+
+	return text ? text : "";
+}
+
+static int print_keys(const struct key_info *keys, size_t n)
+{
+	static const char *const titles[] = { "",     "Id",   "Kind", "Created",
+					      "User", "Host", "Label" };
+	struct table *t = table_new(ARRAY_SIZE(titles), 0);
+	size_t i;
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	for (i = 0; i < ARRAY_SIZE(titles); i++)
+		table_cell(t, "%s", titles[i]);
+	table_line(t);
+	for (i = 0; i < n; i++) {
+		json_t *label = keys[i].label
+					? json_loads(keys[i].label, 0, NULL)
+					: NULL;
+
+		table_cell(t, "%s", keys[i].current ? "*" : "");
+		table_cell(t, "%.8s", keys[i].slot);
+		table_cell(t, "%s", keys[i].kind);
+		table_cell(t, "%s", member(label, "created"));
+		table_cell(t, "%s", member(label, "user"));
+		table_cell(t, "%s", member(label, "host"));
+		table_cell(t, "%s", member(label, "label"));
+		json_decref(label);
+	}
+	r = table_print(t);
+	table_free(t);
+	return r;
+}
+
+static int key_list(struct context *ctx, struct vault *v)
+{
+	struct key_info *keys = NULL;
+	size_t n = 0;
+	int r;
+
+	r = vault_key_list(v, &keys, &n);
+	if (r == 0)
+		r = ctx->json ? print_keys_json(keys, n) : print_keys(keys, n);
+	free_keys(keys, n);
+	return r;
+}
+
+static int current_slot(struct vault *v, char slot[33])
+{
+	struct key_info *keys = NULL;
+	size_t n = 0, i;
+	int r;
+
+	r = vault_key_list(v, &keys, &n);
+	if (r < 0)
+		return r;
+	r = -ENOENT;
+	for (i = 0; i < n; i++) {
+		if (!keys[i].current)
+			continue;
+		memcpy(slot, keys[i].slot, 33);
+		r = 0;
+	}
+	free_keys(keys, n);
+	return r;
+}
+
+/* A new slot, then, opened with that, the old one away: at no moment is there
+ * no way in. */
+static int key_passwd(struct context *ctx, const struct args *a,
+		      struct vault **v)
+{
+	struct vault_options o = { .seam = ctx->seam };
+	char old[33], slot[33];
+	int r;
+
+	r = current_slot(*v, old);
+	if (r < 0)
+		return fail(r, "the key in use is not among the vault's keys");
+	r = add_slot(ctx, a, *v, &o.credential, slot);
+	if (r == 0)
+		r = context_vault_url(ctx, &o.url);
+	if (r == 0)
+		r = context_cache_dir(ctx, &o.cache_dir);
+	if (r == 0) {
+		vault_close(*v);
+		*v = NULL;
+		r = vault_open(&o, v);
+	}
+	credentials_release(&o.credential);
+	if (r == 0)
+		r = vault_key_remove(*v, old);
+	if (r < 0)
+		return r;
+	return report(ctx, "replaces the old one", slot);
+}
+
+static int run(struct context *ctx, void *args, int argc, char **argv)
+{
+	const char *what = argc ? argv[0] : "";
+	struct vault *v = NULL;
+	bool takes_operand;
+	int r;
+
+	/* These work on sealed objects and need no password. */
+	if (!strcmp(what, "export") || !strcmp(what, "import"))
+		return key_export(ctx, argc, argv);
+	takes_operand = !strcmp(what, "remove");
+	if (!takes_operand && strcmp(what, "add") != 0 &&
+	    strcmp(what, "list") != 0 && strcmp(what, "passwd") != 0)
+		return context_usage(ctx, "say key add, list, remove, passwd,"
+				      " export or import");
+	if (argc != (takes_operand ? 2 : 1))
+		return context_usage(ctx, takes_operand
+					      ? "which key? say key remove ID"
+					      : "too many operands");
+	r = context_open_vault(ctx, &v);
+	if (r < 0)
+		return r;
+	if (!strcmp(what, "add"))
+		r = key_add(ctx, args, v);
+	else if (!strcmp(what, "list"))
+		r = key_list(ctx, v);
+	else if (!strcmp(what, "passwd"))
+		r = key_passwd(ctx, args, &v);
+	else
+		r = vault_key_remove(v, argv[1]);
+	if (r == 0 && takes_operand)
+		r = report(ctx, "removed", argv[1]);
+	vault_close(v);
+	return r;
+}
+
+const struct command cmd_key = {
+	.name = "key",
+	.operands = "add|list|passwd|remove|export|import [ID|FILE]",
+	.summary = "manage the passwords and key files that open the vault",
+	.help = "A vault opens with any of its keys. passwd replaces the one"
+		" that is used. export writes a copy of all key slots, still"
+		" sealed, to FILE; import puts back those that the vault has"
+		" lost. remove takes the first digits of an ID. Removing a"
+		" key does not help against someone who used it.",
+	.words = "add list remove passwd export import",
+	.options = rows,
+	.args_size = sizeof(struct args),
+	.run = run,
+};

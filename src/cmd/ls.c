@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/view.h"
+#include "src/cmd/cmd.h"
+#include "src/cmd/listing.h"
+#include "src/cli/output.h"
+#include "src/cmd/filter.h"
+#include "store/vault.h"
+
+struct args {
+	bool is_long, recursive, directory;
+};
+
+static const struct option_row rows[] = {
+	OPT_FLAG("long", 'l', struct args, is_long,
+		 "mode, links, owner, size and time, too"),
+	OPT_FLAG("recursive", 'R', struct args, recursive,
+		 "everything below, too"),
+	OPT_FLAG("directory", 'd', struct args, directory,
+		 "the directory itself, not what it holds"),
+	OPT_END
+};
+
+struct listing {
+	struct context *ctx;
+	const struct args *args;
+	struct view *view;
+	const char *base; /* path of what was named, without a final '/' */
+	size_t base_len;
+};
+
+static int print_one(void *arg, const char *path, size_t path_len,
+		     const struct view_attr *attr)
+{
+	struct listing *l = arg;
+	struct buf full AUTO_BUF = BUF_INIT;
+	json_t *o;
+	int r;
+
+	if (l->ctx->json) {
+		/* The path is whole, as it goes behind "POINT:". */
+		buf_put(&full, l->base, l->base_len);
+		if (l->base_len && path_len)
+			buf_put_u8(&full, '/');
+		buf_put(&full, path, path_len);
+		o = output_message("node");
+		r = listing_json(o, l->view, full.len ? (char *)full.data : "",
+				 full.len, attr);
+		if (r == 0)
+			r = output_json(o);
+		else
+			json_decref(o);
+	} else if (l->args->is_long) {
+		r = listing_long(l->view, path, path_len, attr);
+	} else {
+		output_name(stdout, path, path_len);
+		fputc('\n', stdout);
+		r = output_error();
+	}
+	if (r < 0)
+		return r;
+	return l->args->recursive ? 0 : 1; /* 1: not below this one */
+}
+
+static int list(struct listing *l, const char *spec)
+{
+	const char *colon = strchr(spec, ':');
+	struct view_attr attr;
+	uint64_t failures = 0;
+	int r;
+
+	l->base = colon ? colon + 1 : "";
+	while (*l->base == '/')
+		l->base++;
+	l->base_len = strlen(l->base);
+	while (l->base_len && l->base[l->base_len - 1] == '/')
+		l->base_len--;
+	r = view_resolve(l->view, spec, &attr);
+	if (r < 0)
+		return r;
+	if (!S_ISDIR(attr.st.st_mode) || l->args->directory) {
+		const char *path = l->base_len ? l->base : spec;
+		size_t len = l->base_len ? l->base_len : strcspn(spec, ":");
+
+		if (l->ctx->json)
+			len = 0;
+		r = print_one(l, path, len, &attr);
+		return r < 0 ? r : 0;
+	}
+	r = listing_walk(l->view, &attr, "", print_one, l, &failures);
+	return r == 0 && failures ? -EIO : r;
+}
+
+static int run(struct context *ctx, void *args, int argc, char **argv)
+{
+	struct listing l = { .ctx = ctx, .args = args };
+	struct points_filter all = { .latest = 0 };
+	struct vault *v;
+	int r, i;
+
+	if (argc == 0)
+		return points_print(ctx, &all);
+	r = context_open_view(ctx, &v, &l.view);
+	if (r < 0)
+		return r;
+	for (i = 0; i < argc && r == 0; i++)
+		r = list(&l, argv[i]);
+	r = context_read_error(v, r);
+	view_free(l.view);
+	vault_close(v);
+	return r;
+}
+
+const struct command cmd_ls = {
+	.name = "ls",
+	.operands = "[POINT[:PATH]]...",
+	.summary = "list what a point holds; without operands, the points",
+	.options = rows,
+	.args_size = sizeof(struct args),
+	.run = run,
+};

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cmd/cmd.h"
+#include "src/cli/output.h"
+#include "src/cmd/filter.h"
+#include "store/base/log.h"
+#include "store/point.h"
+#include "store/vault.h"
+
+struct args {
+	struct points_filter filter;
+};
+
+static const struct option_row rows[] = {
+	POINTS_FILTER_ROWS(struct args, filter), OPT_END
+};
+
+static json_t *strings(char *const *items, size_t n)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		json_t *one = json_object();
+
+		output_set_string(one, "s", items[i]);
+		json_array_append(array, json_object_get(one, "s"));
+		json_decref(one);
+	}
+	return array;
+}
+
+static json_t *disks_json(const struct point *p)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < p->ndisks; i++) {
+		json_t *o = json_object();
+
+		output_set_string(o, "name", p->disks[i].name);
+		output_set_uint(o, "size", p->disks[i].size);
+		output_set_uint(o, "used", p->disks[i].used);
+		if (p->disks[i].format)
+			output_set_string(o, "format", p->disks[i].format);
+		if (p->disks[i].source)
+			output_set_string(o, "source", p->disks[i].source);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *configs_json(const struct point *p)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < p->nconfigs; i++) {
+		json_t *o = json_object();
+
+		output_set_string(o, "name", p->configs[i].name);
+		output_set_uint(o, "size", p->configs[i].size);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+/* The names are restic's where it has the thing. */
+static json_t *point_json(const struct point_list *l, size_t i)
+{
+	const struct point *p = l->points[i];
+	json_t *o = json_object(), *summary = json_object();
+	char root[2 * ID_LEN + 1], short_id[9], name[512];
+
+	points_name(l, i, name, sizeof(name));
+	snprintf(short_id, sizeof(short_id), "%.8s", p->id);
+	output_set_time(o, "time", p->time_ns);
+	if (p->parent[0])
+		output_set_string(o, "parent", p->parent);
+	if (p->has_tree) {
+		points_root_hex(p, root);
+		output_set_string(o, "tree", root);
+	}
+	json_object_set_new(o, "paths", strings(p->sources, p->nsources));
+	if (p->ndisks)
+		json_object_set_new(o, "disks", disks_json(p));
+	if (p->nconfigs)
+		json_object_set_new(o, "config", configs_json(p));
+	output_set_string(o, "vm", p->vm);
+	output_set_string(o, "hostname", p->host);
+	if (p->user)
+		output_set_string(o, "username", p->user);
+	json_object_set_new(o, "tags", strings(p->tags, p->ntags));
+	output_set_string(o, "program_version", p->program);
+	output_set_uint(summary, "total_entries", p->entries);
+	output_set_uint(summary, "total_files_processed", p->files);
+	output_set_uint(summary, "total_bytes_processed", p->bytes);
+	output_set_uint(summary, "data_added", p->data_added);
+	output_set_uint(summary, "data_added_packed", p->data_added_packed);
+	json_object_set_new(o, "summary", summary);
+	output_set_bool(o, "incomplete", p->incomplete);
+	output_set_uint(o, "error_count", p->errors);
+	output_set_string(o, "id", p->id);
+	output_set_string(o, "short_id", short_id);
+	output_set_string(o, "point", name);
+	return o;
+}
+
+static int print_json(const struct point_list *l, const bool *wanted)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (wanted[i])
+			json_array_append_new(array, point_json(l, i));
+	return output_json(array);
+}
+
+static void add_row(struct table *t, const struct point_list *l, size_t i)
+{
+	const struct point *p = l->points[i];
+	struct buf text AUTO_BUF = BUF_INIT;
+	char size[OUTPUT_SIZE_LEN], name[512];
+	uint64_t used = p->bytes;
+	size_t n;
+
+	points_name(l, i, name, sizeof(name));
+	table_cell(t, "%.8s", p->id);
+	table_cell(t, "%s%s", name, p->incomplete ? " (incomplete)" : "");
+	table_cell(t, "%s", p->host);
+	for (n = 0; n < p->ntags; n++)
+		buf_printf(&text, "%s%s", n ? "," : "", p->tags[n]);
+	table_cell(t, "%.*s", (int)text.len, (const char *)text.data);
+	table_cell(t, "%" PRIu64, p->entries);
+	for (n = 0; n < p->ndisks; n++)
+		used += p->disks[n].used;
+	table_cell(t, "%s", output_size(used, size));
+	buf_clear(&text);
+	for (n = 0; n < p->nsources; n++)
+		buf_printf(&text, "%s%s", n ? " " : "", p->sources[n]);
+	for (n = 0; n < p->ndisks; n++)
+		buf_printf(&text, "%sdisk:%s", text.len ? " " : "",
+			   p->disks[n].name);
+	table_cell(t, "%.*s", (int)text.len, (const char *)text.data);
+}
+
+static int print_table(const struct point_list *l, const bool *wanted)
+{
+	static const char *const titles[] = { "Id",   "Point",	 "Host",
+					      "Tags", "Entries", "Size",
+					      "Paths" };
+	struct table *t = table_new(ARRAY_SIZE(titles), 1 << 4 | 1 << 5);
+	size_t i, n = 0;
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	for (i = 0; i < ARRAY_SIZE(titles); i++)
+		table_cell(t, "%s", titles[i]);
+	table_line(t);
+	for (i = 0; i < l->n; i++) {
+		if (!wanted[i])
+			continue;
+		add_row(t, l, i);
+		n++;
+	}
+	r = table_print(t);
+	table_free(t);
+	if (r == 0)
+		printf("%zu point%s\n", n, n == 1 ? "" : "s");
+	return r;
+}
+
+int points_print(struct context *ctx, const struct points_filter *f)
+{
+	struct point_list *l = NULL;
+	struct vault *v = NULL;
+	bool *wanted = NULL;
+	size_t i;
+	int r;
+
+	r = context_open_vault(ctx, &v);
+	if (r == 0)
+		r = context_read_error(v, vault_points(v, &l));
+	if (r == 0)
+		r = points_filter_apply(f, l, &wanted);
+	if (r == 0)
+		r = ctx->json ? print_json(l, wanted) : print_table(l, wanted);
+	for (i = 0; r >= 0 && i < l->ndamaged; i++)
+		r = fail(-EBADMSG,
+			 "point %s cannot be read; run: vmbackup"
+			 " check",
+			 l->damaged[i]);
+	free(wanted);
+	point_list_put(l);
+	vault_close(v);
+	return r;
+}
+
+static int run(struct context *ctx, void *args, int argc, char **argv)
+{
+	struct args *a = args;
+
+	if (argc > 0)
+		return context_usage(ctx, "\"%s\" is too much", argv[0]);
+	return points_print(ctx, &a->filter);
+}
+
+const struct command cmd_points = {
+	.name = "points",
+	.aliases = "snapshots list",
+	.summary = "list the recovery points",
+	.options = rows,
+	.args_size = sizeof(struct args),
+	.run = run,
+};

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/view.h"
+#include "src/cmd/cmd.h"
+#include "src/cmd/restore_disk.h"
+#include "src/scan/exclude.h"
+#include "src/cli/output.h"
+#include "src/cli/progress.h"
+#include "src/restore/restore.h"
+#include "src/cli/signals.h"
+#include "store/base/log.h"
+#include "store/point.h"
+#include "store/vault.h"
+
+struct args {
+	const char *target, *overwrite;
+	const char *to, *disks_to, *format;
+	struct string_list excludes, iexcludes, exclude_files;
+	struct string_list includes, iincludes, include_files;
+	bool delete_extra, delete_incomplete, dry_run, verify, delta;
+	unsigned int threads;
+};
+
+static const struct option_row rows[] = {
+	OPT_STRING("target", 't', "DIR", struct args, target,
+		   "the directory to restore into; made if need be"),
+	OPT_STRING("to", 0, "FILE|DEVICE", struct args, to,
+		   "of POINT:disks/NAME.raw: the image file or block device"),
+	OPT_STRING("disks-to", 0, "DIR", struct args, disks_to,
+		   "write all disks and config files of the point into DIR"),
+	OPT_STRING("format", 0, "raw|qcow2|vhd", struct args, format,
+		   "of disks' image files (default: raw)"),
+	OPT_FLAG("delta", 0, struct args, delta,
+		 "bring the disk that is there to the point's state: write"
+		 " only what differs"),
+	OPT_STRING("overwrite", 0, "always|if-changed|if-newer|never",
+		   struct args, overwrite,
+		   "what to do with files that are there (default: always)"),
+	OPT_FLAG("delete", 0, struct args, delete_extra,
+		 "remove what the restored directories did not hold"),
+	OPT_FLAG("delete-incomplete", 0, struct args, delete_incomplete,
+		 "the same, even of a point that lacks what could not be read"),
+	OPT_FLAG("dry-run", 'n', struct args, dry_run,
+		 "change nothing; with -v say what would be done"),
+	OPT_FLAG("verify", 0, struct args, verify,
+		 "read what was written again and compare it"),
+	OPT_LIST("include", 'i', "PATTERN", struct args, includes,
+		 "restore only what matches, and all below; may be repeated"),
+	OPT_LIST("iinclude", 0, "PATTERN", struct args, iincludes,
+		 "the same, upper and lower case alike"),
+	OPT_LIST("include-file", 0, "FILE", struct args, include_files,
+		 "read such patterns from FILE, one a line"),
+	OPT_LIST("exclude", 'e', "PATTERN", struct args, excludes,
+		 "leave out what matches; may be repeated"),
+	OPT_LIST("iexclude", 0, "PATTERN", struct args, iexcludes,
+		 "the same, upper and lower case alike"),
+	OPT_LIST("exclude-file", 0, "FILE", struct args, exclude_files,
+		 "read such patterns from FILE, one a line"),
+	OPT_UINT("threads", 0, "N", struct args, threads,
+		 "write on N threads (default: one a core, at most 16)"),
+	OPT_END
+};
+
+/* What restore_run() reports to. */
+struct report {
+	struct context *ctx;
+	struct progress *progress;
+};
+
+static int parse_overwrite(struct context *ctx, const char *text,
+			   enum restore_overwrite *out)
+{
+	static const char *const names[] = { "always", "if-changed",
+					     "if-newer", "never" };
+	size_t i;
+
+	*out = RESTORE_ALWAYS;
+	if (!text)
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*out = (enum restore_overwrite)i;
+			return 0;
+		}
+	}
+	return context_usage(ctx, "--overwrite: \"%s\" is none of always,"
+			 " if-changed, if-newer, never", text);
+}
+
+/* Patterns of all three kinds; *out stays NULL where there are none. */
+static int patterns(const struct string_list *plain,
+		    const struct string_list *folded,
+		    const struct string_list *files, struct exclude **out)
+{
+	size_t i;
+	int r = 0;
+
+	*out = NULL;
+	if (plain->n + folded->n + files->n == 0)
+		return 0;
+	*out = exclude_new();
+	if (!*out)
+		return -ENOMEM;
+	for (i = 0; i < plain->n && r == 0; i++)
+		r = exclude_add(*out, plain->items[i], false);
+	for (i = 0; i < folded->n && r == 0; i++)
+		r = exclude_add(*out, folded->items[i], true);
+	for (i = 0; i < files->n && r == 0; i++)
+		r = exclude_add_file(*out, files->items[i], false);
+	return r;
+}
+
+/* "/volumes/vda1/etc" of "volumes//vda1/etc/". */
+static char *clean_path(const char *text)
+{
+	char *out = malloc(strlen(text) + 2), *p = out;
+
+	if (!out)
+		return NULL;
+	*p++ = '/';
+	for (; *text; text++)
+		if (*text != '/' || p[-1] != '/')
+			*p++ = *text;
+	while (p > out + 1 && p[-1] == '/')
+		p--;
+	*p = '\0';
+	return out;
+}
+
+/*
+ * The point that @spec names, and what of it: @path is in its tree; or, with
+ * o->view set, in the point. The view describes an entry of a tree as
+ * "<vm>/<time>:files/<path>"; a machine's name has no '/', a time no ':'.
+ */
+static int find_place(struct view *w, const char *spec, struct point_list *l,
+		      const struct point **point, char **path,
+		      struct restore_options *o)
+{
+	const char *end = view_spec_end(spec), *files;
+	AUTO_BUF struct buf text = BUF_INIT;
+	AUTO_FREE char *name = NULL;
+	struct view_attr attr;
+	size_t i;
+	int r;
+
+	r = view_resolve(w, spec, &attr);
+	if (r < 0)
+		return r;
+	name = strndup(spec, (size_t)(end - spec));
+	if (!name)
+		return -ENOMEM;
+	r = point_find(l, name, &i);
+	if (r < 0)
+		return r;
+	*point = l->points[i];
+	view_describe(w, attr.node, &text);
+	buf_put_u8(&text, '\0');
+	if (buf_error(&text) < 0)
+		return -ENOMEM;
+	files = strchr((char *)text.data, ':');
+	if (view_point_node(w, *point) == attr.node) {
+		*path = strdup("/");
+	} else if (files && strncmp(files, ":files", 6) == 0 &&
+		   (files[6] == '/' || !files[6])) {
+		*path = strdup(files[6] ? files + 6 : "/");
+	} else {
+		*path = clean_path(*end ? end + 1 : end);
+		o->view = w;
+		o->node = attr.node;
+	}
+	return *path ? 0 : -ENOMEM;
+}
+
+static void tick(void *arg, const struct restore_progress *p)
+{
+	const struct report *rep = arg;
+	struct progress_state s = {
+		.bytes_done = p->bytes_done,
+		.bytes_total = p->total_bytes,
+		.items_done = p->entries,
+		.items_total = p->total_entries,
+		.errors = p->errors,
+		.current = p->current,
+	};
+
+	progress_update(rep->progress, &s);
+}
+
+static void note(void *arg, const char *action, const char *path,
+		 uint64_t size)
+{
+	const struct report *rep = arg;
+	json_t *o;
+
+	if (rep->ctx->json) {
+		o = output_message("verbose_status");
+		output_set_string(o, "action", action);
+		output_set_bytes(o, "item", path, strlen(path));
+		output_set_uint(o, "size", size);
+		(void)!output_json(o);
+		return;
+	}
+	progress_clear(rep->progress);
+	printf("%-9s ", action);
+	output_name(stdout, path, strlen(path));
+	putchar('\n');
+}
+
+static int report_json(const struct args *a, const struct restore_progress *p)
+{
+	json_t *o = output_message("summary");
+
+	if (a->dry_run)
+		output_set_bool(o, "dry_run", true);
+	output_set_uint(o, "total_entries", p->entries);
+	output_set_uint(o, "files_restored", p->files);
+	output_set_uint(o, "dirs_restored", p->dirs);
+	output_set_uint(o, "others_restored", p->others);
+	output_set_uint(o, "files_unchanged", p->unchanged);
+	output_set_uint(o, "files_skipped", p->skipped);
+	output_set_uint(o, "files_deleted", p->deleted);
+	output_set_uint(o, "files_not_deleted", p->kept);
+	output_set_uint(o, "bytes_restored", p->bytes_done);
+	output_set_uint(o, "bytes_written", p->bytes_written);
+	if (a->verify) {
+		output_set_uint(o, "files_verified", p->verified);
+		output_set_uint(o, "bytes_verified", p->verified_bytes);
+	}
+	output_set_uint(o, "owners_not_restored", p->owners);
+	output_set_uint(o, "attributes_not_restored", p->attributes);
+	output_set_uint(o, "error_count", p->errors);
+	json_object_set_new(o, "seconds_elapsed", json_real(p->seconds));
+	return output_json(o);
+}
+
+static void report_text(const struct args *a, const struct restore_progress *p)
+{
+	char size[OUTPUT_SIZE_LEN], time[OUTPUT_DURATION_LEN];
+
+	printf("%s %" PRIu64 " files, %" PRIu64 " directories, %" PRIu64
+	       " other, %s, in %s\n",
+	       a->dry_run ? "Would restore:" : "Restored:", p->files, p->dirs,
+	       p->others, output_size(p->bytes_done, size),
+	       output_duration(p->seconds, time));
+	if (p->unchanged || p->skipped || p->deleted)
+		printf("Kept:     %" PRIu64 " unchanged, %" PRIu64
+		       " skipped; %" PRIu64 " deleted\n", p->unchanged,
+		       p->skipped, p->deleted);
+	if (a->verify && !a->dry_run)
+		printf("Verified: %" PRIu64 " files, %s\n", p->verified,
+		       output_size(p->verified_bytes, size));
+}
+
+static int report(struct context *ctx, const struct args *a,
+		  const struct restore_progress *p)
+{
+	if (p->owners)
+		log_warn("%" PRIu64 " owners were not restored, which only"
+			 " root may do", p->owners);
+	if (p->attributes)
+		log_warn("%" PRIu64 " attributes were not restored, which"
+			 " only root may do", p->attributes);
+	if (p->errors)
+		log_warn("%" PRIu64 " things could not be restored whole",
+			 p->errors);
+	if (p->kept)
+		log_warn("%" PRIu64 " things that stand in the target were not"
+			 " deleted", p->kept);
+	if (ctx->json)
+		return report_json(a, p);
+	if (!ctx->quiet)
+		report_text(a, p);
+	return output_error();
+}
+
+/* The vault and its cache, lest --delete takes them. */
+static size_t find_kept(struct context *ctx, struct vault *v,
+			struct stat kept[2])
+{
+	const char *cache;
+	size_t n = 0;
+
+	if (stat(vault_url(v), &kept[n]) == 0)
+		n++;
+	if (context_cache_dir(ctx, &cache) == 0 && cache &&
+	    stat(cache, &kept[n]) == 0)
+		n++;
+	return n;
+}
+
+static int restore(struct context *ctx, const struct args *a,
+		   const char *spec, struct restore_options *o)
+{
+	struct restore_progress p = { .entries = 0 };
+	struct report rep = { .ctx = ctx };
+	struct point_list *l = NULL;
+	const struct point *point = NULL;
+	AUTO_FREE char *path = NULL;
+	struct stat kept[2];
+	struct vault *v;
+	struct view *w;
+	int r;
+
+	r = context_open_view(ctx, &v, &w);
+	if (r < 0)
+		return r;
+	l = view_points(w);
+	r = find_place(w, spec, l, &point, &path, o);
+	if (r < 0)
+		goto out;
+	o->path = path;
+	o->keep = kept;
+	o->nkeep = find_kept(ctx, v, kept);
+	if (ctx->verbose)
+		o->note = note;
+	rep.progress = progress_new(ctx, "files");
+	r = restore_run(v, point, o, tick, &rep, signals_stop(), &p);
+	progress_free(rep.progress);
+	if (r == 0)
+		r = report(ctx, a, &p);
+	if (r == 0 && p.errors)
+		r = p.damage ? EXIT_CODE_DAMAGE : EXIT_CODE_PARTIAL;
+	else if (r == 0 && p.kept)
+		r = EXIT_CODE_PARTIAL;
+out:
+	r = context_read_error(v, r);
+	point_list_put(l);
+	view_free(w);
+	vault_close(v);
+	return r;
+}
+
+static int run_disks(struct context *ctx, const struct args *a,
+		     const char *spec)
+{
+	struct restore_disk_args d = {
+		.to = a->to, .disks_to = a->disks_to, .format = a->format,
+		.delta = a->delta, .dry_run = a->dry_run, .verify = a->verify,
+		.threads = a->threads,
+		.force = a->overwrite && strcmp(a->overwrite, "always") == 0,
+	};
+	size_t patterns = a->excludes.n + a->iexcludes.n + a->includes.n +
+			  a->iincludes.n + a->exclude_files.n +
+			  a->include_files.n;
+
+	if (a->target || (a->to && a->disks_to))
+		return context_usage(ctx, "say one of --target, --to, --disks-to");
+	if (patterns || a->delete_extra || a->delete_incomplete)
+		return context_usage(ctx, "patterns and --delete are for files,"
+				 " not for disks");
+	if (a->overwrite && !d.force && strcmp(a->overwrite, "never") != 0)
+		return context_usage(ctx, "--overwrite of a disk is always or"
+				 " never; see also --delta");
+	if (a->format && strcmp(a->format, "raw") != 0 &&
+	    strcmp(a->format, "qcow2") != 0 && strcmp(a->format, "vhd") != 0)
+		return context_usage(ctx, "--format: \"%s\" is none of raw, qcow2,"
+				 " vhd", a->format);
+	return cmd_restore_disks(ctx, &d, spec);
+}
+
+static int run(struct context *ctx, void *args, int argc, char **argv)
+{
+	const struct args *a = args;
+	struct restore_options o = {
+		.target = a->target,
+		.delete_extra = a->delete_extra || a->delete_incomplete,
+		.delete_incomplete = a->delete_incomplete,
+		.dry_run = a->dry_run, .verify = a->verify,
+		.threads = a->threads,
+	};
+	struct exclude *include = NULL, *exclude = NULL;
+	int r;
+
+	if (argc != 1)
+		return context_usage(ctx, argc == 0 ?
+				 "restore what? say POINT or POINT:PATH" :
+				 "restore takes one POINT or POINT:PATH");
+	if ((a->to && *a->to) || (a->disks_to && *a->disks_to))
+		return run_disks(ctx, a, argv[0]);
+	if (a->delta || a->format)
+		return context_usage(ctx, "--delta and --format are for disks: say"
+				 " --to or --disks-to");
+	if (!a->target || !*a->target)
+		return context_usage(ctx, "restore where to? say --target DIR");
+	r = parse_overwrite(ctx, a->overwrite, &o.overwrite);
+	if (r == 0)
+		r = patterns(&a->includes, &a->iincludes, &a->include_files,
+			     &include);
+	if (r == 0)
+		r = patterns(&a->excludes, &a->iexcludes, &a->exclude_files,
+			     &exclude);
+	o.include = include;
+	o.exclude = exclude;
+	if (r == 0)
+		r = restore(ctx, a, argv[0], &o);
+	exclude_free(include);
+	exclude_free(exclude);
+	return r;
+}
+
+const struct command cmd_restore = {
+	.name = "restore",
+	.operands = "POINT[:PATH]",
+	.summary = "write the files of a point into a directory",
+	.help = "A whole point goes below DIR under its absolute paths:"
+		" DIR/etc/passwd. Of POINT:files/etc, what is in etc goes into"
+		" DIR: DIR/passwd. Symbolic links in DIR are replaced or left"
+		" alone, never followed.\n"
+		"A disk goes to an image file that is made, or onto a block"
+		" device, which must not be in use; an interrupted restore goes"
+		" on where it is run again (onto a device: with --delta).\n"
+		"Exit code 3: done, but not all could be restored or deleted;"
+		" 13: because the vault is damaged.\n",
+	.options = rows,
+	.args_size = sizeof(struct args),
+	.run = run,
+	.flags = COMMAND_STOPS,
+};

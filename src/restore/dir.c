@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Directories in the target, and those that the walk is in. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/restore/internal.h"
+#include "store/base/log.h"
+#include "store/base/seam.h"
+
+#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+
+struct rdir *rdir_get(struct rdir *d)
+{
+	atomic_fetch_add(&d->refs, 1);
+	return d;
+}
+
+static void rdir_finish(struct rdir *d)
+{
+	AUTO_BUF struct buf path = BUF_INIT;
+	AUTO_BUF struct buf mem = BUF_INIT;
+	struct entry e;
+	int r, lost = ref_load(d->run, &d->ref, &mem, &e);
+
+	r = restore_attrs(d->run, d->fd, false, &e);
+	r = r < 0 ? r : lost;
+	if (r < 0)
+		log_warn("%s: not all attributes of this directory could be "
+			 "restored", restore_path(&path, &d->ref));
+	if (r < 0)
+		restore_error(d->run, r);
+}
+
+void rdir_put(struct rdir *d)
+{
+	if (!d || atomic_fetch_sub(&d->refs, 1) != 1)
+		return;
+	if (d->finish && ref_is(&d->ref) && d->fd >= 0)
+		rdir_finish(d);
+	if (d->fd >= 0)
+		close(d->fd);
+	ref_put(&d->ref);
+	free(d);
+}
+
+static struct rdir *rdir_new(struct restore *run, const struct ref *ref)
+{
+	struct rdir *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->run = run;
+	atomic_init(&d->refs, 1);
+	d->fd = -1;
+	if (ref)
+		d->ref = ref_get(ref);
+	return d;
+}
+
+/* Note what was opened; make it writable for its owner until it is finished. */
+static int rdir_examine(struct rdir *d)
+{
+	struct restore *run = d->run;
+	struct stat st;
+
+	if (fstat(d->fd, &st) < 0)
+		return -errno;
+	d->dev = st.st_dev;
+	d->ino = st.st_ino;
+	if (st.st_dev != run->target_dev)
+		run->other_fs = true;
+	if (d->finish && !run->is_root && (st.st_mode & 0700) != 0700 &&
+	    st.st_uid == run->euid)
+		(void)!fchmod(d->fd, (st.st_mode | 0700) & 07777);
+	return 0;
+}
+
+/* ---- the target ---- */
+
+/* mkdir -p. Return 1 when the last one was made. */
+static int make_parents(struct restore *run, const char *path)
+{
+	AUTO_FREE char *copy = strdup(path);
+	int r = -EEXIST;
+	char *p, end;
+
+	if (!copy)
+		return -ENOMEM;
+	for (p = copy + strspn(copy, "/"); *p; p += strspn(p, "/")) {
+		p += strcspn(p, "/");
+		end = *p;
+		*p = '\0';
+		r = run->seam->ops->mkdirat(run->seam, AT_FDCWD, copy, 0777);
+		*p = end;
+		if (r < 0 && r != -EEXIST && r != -EISDIR && r != -EROFS &&
+		    r != -EACCES)
+			return r;
+	}
+	return r == 0;
+}
+
+static int rdir_open_target(struct restore *run, struct rdir **out)
+{
+	const char *target = run->o->target;
+	struct rdir *d;
+	int r = 0;
+
+	*out = NULL;
+	d = rdir_new(run, NULL);
+	if (!d)
+		return -ENOMEM;
+	if (!run->o->dry_run) {
+		r = make_parents(run, target);
+		d->made = r == 1;
+	}
+	if (r >= 0) {
+		d->fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = d->fd < 0 ? -errno : 0;
+	}
+	if (run->o->dry_run && r == -ENOENT) {
+		d->absent = true;
+		r = 0;
+	}
+	if (r < 0) {
+		rdir_put(d);
+		return fail(r, "target %s: %s", target, strerror(-r));
+	}
+	*out = d;
+	return 0;
+}
+
+/* ---- below ---- */
+
+/* What stands at @name is no directory. May it go? */
+static int make_way(struct restore *run, int dirfd, const char *name,
+		    const struct stat *st, const struct entry *e)
+{
+	if (run->o->overwrite == RESTORE_NEVER)
+		return -EEXIST;
+	if (run->o->overwrite == RESTORE_IF_NEWER &&
+	    (st->st_mtim.tv_sec > e->mtime.sec ||
+	     (st->st_mtim.tv_sec == e->mtime.sec &&
+	      st->st_mtim.tv_nsec >= (long)e->mtime.nsec)))
+		return -EEXIST;
+	if (run->o->dry_run)
+		return 0;
+	return run->seam->ops->unlinkat(run->seam, dirfd, name, 0);
+}
+
+static int open_or_make(struct restore *run, struct rdir *d, int dirfd,
+			const char *name, const struct entry *e)
+{
+	struct stat st;
+	int r;
+
+	if (!run->o->dry_run) {
+		r = run->seam->ops->mkdirat(run->seam, dirfd, name, 0700);
+		if (r < 0 && r != -EEXIST)
+			return r;
+		d->made = r == 0;
+	}
+	if (!d->made && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return run->o->dry_run && errno == ENOENT ? 1 : -errno;
+	if (!d->made && !S_ISDIR(st.st_mode)) {
+		r = make_way(run, dirfd, name, &st, e);
+		if (r < 0)
+			return r;
+		if (run->o->dry_run)
+			return 1;
+		r = run->seam->ops->mkdirat(run->seam, dirfd, name, 0700);
+		if (r < 0)
+			return r;
+		d->made = true;
+	}
+	d->fd = openat(dirfd, name, DIR_FLAGS);
+	if (d->fd < 0 && errno == EACCES && !d->made && !run->o->dry_run &&
+	    fchmodat(dirfd, name, 0700, AT_SYMLINK_NOFOLLOW) == 0)
+		d->fd = openat(dirfd, name, DIR_FLAGS);
+	return d->fd < 0 ? -errno : 0;
+}
+
+static int rdir_open(struct restore *run, struct rdir *parent, const char *name,
+		     const struct ref *ref, bool wanted, struct rdir **out)
+{
+	struct entry e;
+	struct rdir *d;
+	int r = 1;
+
+	*out = NULL;
+	d = rdir_new(run, ref);
+	if (!d)
+		return -ENOMEM;
+	ref_entry(ref, &e);
+	if (!parent->absent)
+		r = open_or_make(run, d, parent->fd, name, &e);
+	d->absent = r == 1;
+	d->finish = !run->o->dry_run &&
+		    (d->made ||
+		     (wanted && run->o->overwrite != RESTORE_NEVER));
+	if (r == 0)
+		r = rdir_examine(d);
+	if (r < 0) {
+		d->finish = false;
+		rdir_put(d);
+		return r;
+	}
+	*out = d;
+	return 0;
+}
+
+static int rdir_reopen(struct rdir *d, int parent_fd, const char *name)
+{
+	struct stat st;
+	int fd;
+
+	fd = openat(parent_fd, name, DIR_FLAGS);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || st.st_dev != d->dev || st.st_ino != d->ino) {
+		close(fd);
+		return -ESTALE;
+	}
+	d->fd = fd;
+	return 0;
+}
+
+int rdir_find(struct restore *run, const uint8_t *key, size_t len)
+{
+	char name[ENTRY_NAME_MAX + 1];
+	size_t i = run->base_len, n;
+	int fd, next;
+
+	fd = fcntl(run->target, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	while (fd >= 0 && i < len) {
+		for (n = 0; i < len && key[i] != 1 && n < ENTRY_NAME_MAX; i++) {
+			if (key[i] == 2 && i + 1 < len)
+				name[n++] = (char)(key[++i] - 1);
+			else
+				name[n++] = (char)key[i];
+		}
+		name[n] = '\0';
+		i++;
+		next = openat(fd, name, DIR_FLAGS);
+		if (next < 0)
+			next = -errno;
+		close(fd);
+		fd = next;
+	}
+	return fd;
+}
+
+/* ---- levels of the walk ---- */
+
+static void level_name(const struct restore *run, size_t i,
+		       char out[ENTRY_NAME_MAX + 1])
+{
+	struct entry e;
+
+	ref_entry(&run->levels[i].ref, &e);
+	memcpy(out, e.name, e.name_len);
+	out[e.name_len] = '\0';
+}
+
+static int level_lost(struct restore *run, size_t i, int r)
+{
+	struct level *lev = &run->levels[i];
+	AUTO_BUF struct buf path = BUF_INIT;
+
+	lev->failed = true;
+	log_warn("%s: not restored, nor what is below: %s",
+		 restore_path(&path, &lev->ref),
+		 r == -EEXIST ? "something that is no directory stands there" :
+		 strerror(-r));
+	return restore_error(run, r);
+}
+
+/* Make or open again what is needed to write into level @i. */
+int level_need(struct restore *run, size_t i)
+{
+	char name[ENTRY_NAME_MAX + 1];
+	size_t k = i;
+	int r;
+
+	while (k > 0 && (!run->levels[k].dir ||
+			 (run->levels[k].dir->fd < 0 &&
+			  !run->levels[k].dir->absent)))
+		k--;
+	for (; k <= i; k++) {
+		struct level *lev = &run->levels[k];
+
+		if (lev->failed)
+			return -ECANCELED;
+		if (k == 0 || (lev->dir && (lev->dir->absent ||
+					    lev->dir->fd >= 0)))
+			continue;
+		level_name(run, k, name);
+		if (lev->dir) {
+			r = rdir_reopen(lev->dir, lev[-1].dir->fd, name);
+		} else {
+			r = rdir_open(run, lev[-1].dir, name, &lev->ref,
+				      lev->wanted, &lev->dir);
+			if (r == 0) {
+				RESTORE_COUNT(run, dirs, 1);
+				r = extras_begin(run, lev);
+			}
+		}
+		if (r < 0)
+			return level_lost(run, k, r);
+	}
+	return 0;
+}
+
+/* Far above, only what is being written to stays open. */
+void level_relax(struct restore *run)
+{
+	struct rdir *d;
+	size_t i;
+
+	if (run->nlevels <= RESTORE_OPEN_LEVELS + 1)
+		return;
+	i = run->nlevels - 1 - RESTORE_OPEN_LEVELS;
+	d = run->levels[i].dir;
+	if (d && d->fd >= 0 && atomic_load(&d->refs) == 1) {
+		close(d->fd);
+		d->fd = -1;
+	}
+}
+
+int level_open_target(struct restore *run, const struct ref *ref, bool whole)
+{
+	struct level *lev = &run->levels[0];
+	struct entry e;
+	struct rdir *d;
+	struct stat st;
+	int r;
+
+	ref_entry(ref, &e);
+	r = rdir_open_target(run, &lev->dir);
+	if (r < 0)
+		return r;
+	d = lev->dir;
+	if (d->absent)
+		return 0;
+	run->target = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
+	if (run->target < 0 || fstat(d->fd, &st) < 0)
+		return fail(-errno, "target %s: %s", run->o->target,
+			    strerror(errno));
+	run->target_dev = st.st_dev;
+	/* Whose directory is it? See restore_options.path. */
+	if (S_ISDIR(e.mode) && lev->wanted && !run->o->dry_run &&
+	    (d->made || (!whole && run->o->overwrite != RESTORE_NEVER))) {
+		d->ref = ref_get(ref);
+		d->finish = true;
+	}
+	return S_ISDIR(e.mode) ? extras_begin(run, lev) : 0;
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the files of restore share.
+ *
+ *     restore.c         the walk over the tree, levels of directories
+ *     dir.c             directories: made, opened, finished
+ *     delete.c          what the point does not have
+ *     levels.c          the directories that the walk is in
+ *     ref.c             entries of both kinds
+ *     skip.c            past what cannot be read of a tree
+ *     file.c            entries that are no directories
+ *     jobs.c            and who writes them
+ *     attr.c            owner, extended attributes, mode, times
+ *     link.c            files with several names
+ *     verify.c          a second pass that reads what was written
+ *     view.c            the walk over what is no tree: volumes, config files
+ *     view_file.c          its entries and their content
+ *     view_verify.c          its second pass
+ *
+ * One thread walks the tree, in its order, and decides; it makes directories
+ * and everything small. Regular files are written by a pool, in jobs of
+ * neighbours. A directory is counted: by its level of the walk and by each
+ * file that is still to be written into it. Whoever lets go of it last sets
+ * its attributes.
+ */
+#ifndef SRC_RESTORE_INTERNAL_H
+#define SRC_RESTORE_INTERNAL_H
+
+#include "src/restore/restore.h"
+#include "src/scan/dir_list.h"
+#include "store/base/buf.h"
+#include "store/entry.h"
+#include "store/base/id.h"
+#include "store/tree.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define RESTORE_PIECE (1u << 20) /* read and written at once */
+#define RESTORE_JOB_ITEMS 32
+#define RESTORE_JOB_DIRS 8
+#define RESTORE_THREADS_MAX 16
+#define RESTORE_OPEN_LEVELS 64
+
+struct restore_links;
+struct vent;
+struct view_attr;
+
+/* One entry of what is restored: of a tree, or else of the namespace. */
+struct ref {
+	struct leaf *leaf; /* NULL: vent */
+	size_t slot;
+	struct vent *vent;
+};
+
+struct rdir {
+	struct restore *run; /* borrowed */
+	atomic_int refs;
+	int fd; /* owned; -1: closed meanwhile, or absent */
+	bool absent; /* dry run: it would be made */
+	bool made; /* by us: it holds nothing that we did not write */
+	bool finish; /* set its attributes at the end */
+	dev_t dev;
+	ino_t ino;
+	struct ref ref; /* held; its entry; empty: it has none */
+};
+
+/* One regular file to be written. */
+struct item {
+	struct rdir *dir; /* referenced */
+	struct ref ref; /* held */
+	uint64_t rank;
+	bool replace; /* something stands there */
+	bool attrs_only; /* and its content is right */
+};
+
+struct job {
+	struct job *next; /* among the idle ones */
+	struct restore *run;
+	uint8_t *piece; /* owned, RESTORE_PIECE */
+	size_t n, ndirs;
+	uint64_t bytes;
+	struct item items[RESTORE_JOB_ITEMS];
+};
+
+enum sub_state {
+	SUB_WANTED, /* and all below, but for excludes */
+	SUB_PASSED, /* something below may be wanted */
+	SUB_LEFT_OUT,
+};
+
+/* A subdirectory whose turn has not come. */
+struct sub {
+	size_t off; /* of its name in level.names */
+	uint16_t len;
+	uint8_t state;
+};
+
+/* A directory on the way down. */
+struct level {
+	struct rdir *dir; /* referenced; NULL: not made yet */
+	bool wanted; /* itself, not only something below */
+	bool failed; /* said already; nothing below is tried */
+	struct ref ref; /* held; its entry */
+	size_t key_len, path_len; /* of the run's key and path */
+	struct sub *subs; /* owned */
+	size_t nsubs, cap, next;
+	struct buf names;
+	struct dir_list there; /* --delete: what the target holds */
+	size_t there_next;
+	bool listed;
+};
+
+struct restore {
+	struct vault *vault; /* borrowed, as the next three */
+	const struct restore_options *o;
+	struct seam *seam;
+	const volatile bool *stop;
+	struct id root;
+	struct buf key, path; /* of the directory being walked */
+	size_t base_len; /* of the key that the target stands for */
+	struct level *levels; /* owned */
+	size_t nlevels, cap;
+	int target; /* owned */
+	uid_t euid;
+	bool is_root;
+	bool keeps; /* nothing more is deleted; the walk's */
+	struct restore_links *links; /* owned */
+	uint8_t *written; /* owned; a bit for each rank; NULL: no verify */
+	uint64_t nwritten; /* ranks that it has room for */
+	struct pool *pool; /* owned */
+	uint64_t token; /* random, for temporary names */
+	atomic_uint temp_no;
+	atomic_bool no_tmpfile;
+	atomic_int fatal; /* what ends it all */
+	atomic_bool other_fs; /* something was written off the target's */
+	dev_t target_dev;
+	struct job *own; /* the walk's own, for what it writes itself */
+	struct job *job; /* being filled; NULL: none */
+	int64_t start_ns, tick_ns;
+	void (*tick)(void *arg, const struct restore_progress *p);
+	void *arg;
+	pthread_mutex_t lock; /* protects all below */
+	pthread_cond_t changed;
+	struct job *idle; /* owned */
+	unsigned int running;
+	struct restore_progress progress;
+};
+
+/* ---- reports (restore.c) ---- */
+
+/* One more error; @r -EBADMSG marks damage. A full disk and the like end the
+ * run. Return @r. */
+int restore_error(struct restore *run, int r);
+/* The path of an entry in the point, with a NUL, in @out's memory. */
+const char *restore_path(struct buf *out, const struct ref *ref);
+/* Show a path now and then. */
+void restore_walk_tick(struct restore *run);
+/* What the patterns say of an entry of the directory being walked. */
+enum sub_state restore_state(struct restore *run, const char *name,
+			     bool is_dir);
+void restore_tick(struct restore *run, bool force);
+/* Should the run end? 0, or the negative errno it ends with. */
+int restore_stopped(struct restore *run);
+/* Walk's thread only. @name may be NULL: the directory itself. */
+void restore_note(struct restore *run, const char *action, const char *name,
+		  uint64_t size);
+#define RESTORE_COUNT(run, field, n)                                           \
+	do {                                                                   \
+		pthread_mutex_lock(&(run)->lock);                              \
+		(run)->progress.field += (n);                                  \
+		pthread_mutex_unlock(&(run)->lock);                            \
+	} while (0)
+
+/* ---- levels (levels.c) ---- */
+
+struct level *level_top(struct restore *run);
+void level_release(struct level *lev);
+/* Remember subdirectory @name of the top. */
+MUST_CHECK int level_add_sub(struct restore *run, const char *name, size_t len,
+			     enum sub_state state);
+/*
+ * Make the directory of the entry at @c the top. Return 0; 1 where its entries
+ * are not wanted, with the cursor put behind them; or a negative errno.
+ */
+MUST_CHECK int level_step_to(struct restore *run, struct cursor *c);
+bool key_starts_with(const uint8_t *key, size_t len, const struct buf *with);
+/* The name that begins at @key; the bytes it takes, with its end, or 0. */
+size_t key_name(const uint8_t *key, size_t len, char out[ENTRY_NAME_MAX + 1],
+		size_t *out_len);
+
+/* Room for levels, and the first of them. */
+MUST_CHECK int levels_init(struct restore *run);
+/* Step into directory @name, whose entry is @ref (which is held, not taken). */
+MUST_CHECK int level_enter(struct restore *run, const struct ref *ref,
+			   const char *name, size_t len, enum sub_state state);
+/* The end of a directory. */
+MUST_CHECK int level_leave(struct restore *run);
+
+/* ---- entries of both kinds (ref.c) ---- */
+
+static inline bool ref_is(const struct ref *ref)
+{
+	return ref->leaf || ref->vent;
+}
+
+/* Held once more. */
+struct ref ref_get(const struct ref *ref);
+void ref_put(struct ref *ref);
+/* Borrowed while the ref is held. Of a vent: without target and extended
+ * attributes. */
+void ref_entry(const struct ref *ref, struct entry *out);
+/* The same, whole; @mem keeps what was read for it. Return 0 or a negative
+ * errno, said in words; @out is then all that could be read. */
+MUST_CHECK int ref_load(struct restore *run, const struct ref *ref,
+			struct buf *mem, struct entry *out);
+
+/* ---- directories (dir.c) ---- */
+
+/* Level 0: open the target, making it. @ref is the entry that is restored
+ * (@whole: the top of the tree). Return 0 or a negative errno, said in
+ * words. */
+MUST_CHECK int level_open_target(struct restore *run, const struct ref *ref,
+				 bool whole);
+/* Make or open again what is needed to write into level @i. Return 0, or a
+ * negative errno (said in words and counted: it and what is below is lost). */
+MUST_CHECK int level_need(struct restore *run, size_t i);
+/* Far above, only what is being written to stays open. */
+void level_relax(struct restore *run);
+struct rdir *rdir_get(struct rdir *d);
+void rdir_put(struct rdir *d);
+/* Open the directory of @key below the target. Return it or a negative
+ * errno. */
+MUST_CHECK int rdir_find(struct restore *run, const uint8_t *key, size_t len);
+
+/* ---- removing (delete.c) ---- */
+
+/* Remove @name and all below. Return 0 or a negative errno, said in words. */
+MUST_CHECK int restore_remove(struct restore *run, int dirfd,
+			      const char *name);
+/* From here on nothing is deleted; say so with @why, if anything was to be. */
+void restore_keep(struct restore *run, const char *why);
+#define RESTORE_KEEP_LOST "not all of the point can be read"
+/* Read what stands in the directory of @lev. */
+MUST_CHECK int extras_begin(struct restore *run, struct level *lev);
+/* Remove what stands there and sorts before @name (NULL: all that is left);
+ * @name itself is passed. What is between two names that were read one behind
+ * the other is surely not in the point. */
+void extras_before(struct restore *run, struct level *lev, const char *name);
+
+/* ---- damage of a tree (skip.c) ---- */
+
+/*
+ * The entry of rank @rank cannot be read. Put the cursor at the next one that
+ * can, of @total. Return 0, -ENOENT (all the rest is lost) or a negative errno.
+ */
+MUST_CHECK int restore_skip(struct restore *run, uint64_t rank, uint64_t total,
+			    struct cursor *c);
+
+/* ---- entries (file.c) ---- */
+
+enum placing { PLACE_NEW, PLACE_OVER, PLACE_ATTRS, PLACE_KEEP };
+/* What is to be done with @name; removes a directory that stands in the way,
+ * with --delete one that is not empty.
+ * Return an enum placing or a negative errno (silent). */
+MUST_CHECK int place_decide(struct restore *run, struct rdir *dir,
+			    const char *name, const struct entry *e);
+/* Temporary names are of this length. */
+#define TEMP_NAME_LEN 48
+void temp_name(struct restore *run, char out[TEMP_NAME_LEN]);
+/* Restore the entry, which is no directory, into @dir, that of run->key.
+ * @rank: its bit of run->written. */
+void entry_restore(struct restore *run, struct rdir *dir,
+		   const struct ref *ref, uint64_t rank, const char *name);
+/* Write it, in a job or in the walk. Return 0 or a negative errno, said and
+ * counted. */
+int item_write(struct restore *run, const struct item *it, uint8_t *piece);
+
+/* ---- jobs (jobs.c) ---- */
+
+/* Have a thread write it; what it refers to is held. */
+void job_add(struct restore *run, const struct item *it, uint64_t size);
+MUST_CHECK int jobs_init(struct restore *run);
+void jobs_release(struct restore *run);
+/* Send off what was gathered. */
+void job_flush(struct restore *run);
+/* Wait until nothing is running. */
+void jobs_wait(struct restore *run);
+
+/* ---- attributes (attr.c) ---- */
+
+/*
+ * Set what @e says on @fd; @opath: opened with O_PATH. Return 0 or the negative
+ * errno of the first that failed and should not have; the others are set all
+ * the same.
+ */
+MUST_CHECK int restore_attrs(struct restore *run, int fd, bool opath,
+			  const struct entry *e);
+
+/* ---- names of one file (link.c) ---- */
+
+MUST_CHECK struct restore_links *restore_links_new(void);
+void restore_links_free(struct restore_links *l);
+/* Make @name another name of the file of @e, if one was restored already.
+ * Return 1 when done, 0 when this is the first, or a negative errno. */
+MUST_CHECK int link_try(struct restore *run, struct rdir *dir,
+			const char *name, const struct entry *e, bool replace);
+/* Remember the first. */
+MUST_CHECK int link_remember(struct restore *run, const uint8_t *dirkey,
+			     size_t dirkey_len, const struct entry *e);
+
+/* ---- the second pass (verify.c) ---- */
+
+MUST_CHECK int restore_verify(struct restore *run);
+/* Is [@off, @off + @len) of the file zeros? Return 0, -EUCLEAN or another
+ * negative errno (silent). */
+MUST_CHECK int verify_zero_range(struct restore *run, int fd, uint8_t *piece,
+				 uint64_t off, uint64_t len);
+MUST_CHECK int verify_read(int fd, void *out, size_t len, uint64_t off);
+
+/* ---- what is no tree (restore_view*.c) ---- */
+
+MUST_CHECK int restore_view_walk(struct restore *run);
+MUST_CHECK int restore_view_verify(struct restore *run);
+/* An entry at @path, whose last part is its name. Return 0 or -ENOMEM. */
+MUST_CHECK int vent_new(const char *path, const struct view_attr *a,
+			struct vent **out);
+struct vent *vent_get(struct vent *x);
+void vent_put(struct vent *x);
+void vent_entry(const struct vent *x, struct entry *out);
+const char *vent_path(const struct vent *x);
+MUST_CHECK int vent_load(struct restore *run, const struct vent *x,
+			 struct buf *mem, struct entry *e);
+/*
+ * Call @fn for every piece of a file that has data, in order, of at most
+ * RESTORE_PIECE, read into @piece; between them are holes.
+ */
+MUST_CHECK int vent_pieces(struct restore *run, const struct vent *x,
+			   uint8_t *piece,
+			   int (*fn)(void *arg, uint64_t off, size_t len),
+			   void *arg);
+/* Does the file at @fd hold what @x does? @piece: two of RESTORE_PIECE. As
+ * verify_zero_range(). */
+MUST_CHECK int vent_verify(struct restore *run, const struct vent *x, int fd,
+			   uint8_t *piece);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Files with several names: where the first one was restored, until all of
+ * them were met. A file is known by the source's device and inode.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/restore/internal.h"
+#include "store/base/seam.h"
+
+struct first {
+	struct first *next; /* in its bucket */
+	uint64_t ino, left; /* names to come */
+	uint32_t dev;
+	uint32_t key_len;
+	char name[ENTRY_NAME_MAX + 1];
+	uint8_t key[]; /* of the directory of the first name */
+};
+
+struct restore_links {
+	struct first **buckets; /* owned */
+	size_t cap, n;
+};
+
+struct restore_links *restore_links_new(void)
+{
+	struct restore_links *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->cap = 256;
+	l->buckets = alloc_array(l->cap, sizeof(*l->buckets));
+	if (!l->buckets) {
+		free(l);
+		return NULL;
+	}
+	return l;
+}
+
+void restore_links_free(struct restore_links *l)
+{
+	struct first *f, *next;
+	size_t i;
+
+	if (!l)
+		return;
+	for (i = 0; i < l->cap; i++) {
+		for (f = l->buckets[i]; f; f = next) {
+			next = f->next;
+			free(f);
+		}
+	}
+	free(l->buckets);
+	free(l);
+}
+
+static struct first **bucket(struct first **buckets, size_t cap, uint64_t ino,
+			     uint32_t dev)
+{
+	uint64_t h = (ino ^ (uint64_t)dev << 48) * 0x9e3779b97f4a7c15u;
+
+	return &buckets[(h >> 20) & (cap - 1)];
+}
+
+static void grow(struct restore_links *l)
+{
+	struct first **p, **to, *f;
+	size_t cap = l->cap * 4, i;
+
+	p = alloc_array(cap, sizeof(*p));
+	if (!p)
+		return; /* slower, not wrong */
+	for (i = 0; i < l->cap; i++) {
+		while ((f = l->buckets[i])) {
+			l->buckets[i] = f->next;
+			to = bucket(p, cap, f->ino, f->dev);
+			f->next = *to;
+			*to = f;
+		}
+	}
+	free(l->buckets);
+	l->buckets = p;
+	l->cap = cap;
+}
+
+static struct first **find(struct restore_links *l, const struct entry *e)
+{
+	struct first **p = bucket(l->buckets, l->cap, e->ino, e->dev);
+
+	while (*p && ((*p)->ino != e->ino || (*p)->dev != e->dev))
+		p = &(*p)->next;
+	return p;
+}
+
+int link_remember(struct restore *run, const uint8_t *dirkey,
+		  size_t dirkey_len, const struct entry *e)
+{
+	struct restore_links *l = run->links;
+	struct first *f, **p;
+
+	p = find(l, e);
+	if (*p) {
+		/* The one before could not be linked to. */
+		f = *p;
+		*p = f->next;
+		free(f);
+		l->n--;
+	}
+	f = malloc(sizeof(*f) + dirkey_len);
+	if (!f)
+		return -ENOMEM;
+	f->ino = e->ino;
+	f->dev = e->dev;
+	f->left = e->nlink - 1;
+	f->key_len = (uint32_t)dirkey_len;
+	if (dirkey_len)
+		memcpy(f->key, dirkey, dirkey_len);
+	memcpy(f->name, e->name, e->name_len);
+	f->name[e->name_len] = '\0';
+	if (++l->n > l->cap)
+		grow(l);
+	p = bucket(l->buckets, l->cap, f->ino, f->dev);
+	f->next = *p;
+	*p = f;
+	return 0;
+}
+
+static bool same_file(int fd_a, const char *a, int fd_b, const char *b)
+{
+	struct stat sa, sb;
+
+	return fstatat(fd_a, a, &sa, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       fstatat(fd_b, b, &sb, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+static int link_over(struct restore *run, int from, const struct first *f,
+		     int to, const char *name, bool replace)
+{
+	struct seam *s = run->seam;
+	char temp[TEMP_NAME_LEN];
+	int r;
+
+	if (!replace)
+		return s->ops->linkat(s, from, f->name, to, name, 0);
+	/* rename(2) of two names of one file leaves both. */
+	if (same_file(from, f->name, to, name))
+		return 0;
+	temp_name(run, temp);
+	r = s->ops->linkat(s, from, f->name, to, temp, 0);
+	if (r < 0)
+		return r;
+	r = s->ops->renameat(s, to, temp, to, name);
+	if (r < 0)
+		(void)!s->ops->unlinkat(s, to, temp, 0);
+	return r;
+}
+
+int link_try(struct restore *run, struct rdir *dir, const char *name,
+	     const struct entry *e, bool replace)
+{
+	struct first **p = find(run->links, e), *f = *p;
+	int from, r;
+
+	if (!f)
+		return 0;
+	from = rdir_find(run, f->key, f->key_len);
+	if (from < 0)
+		return from;
+	r = link_over(run, from, f, dir->fd, name, replace);
+	close(from);
+	if (r < 0)
+		return r;
+	if (--f->left == 0) {
+		*p = f->next;
+		free(f);
+		run->links->n--;
+	}
+	return 1;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Where objects live: names to bytes, nothing else.
+ *
+ * Six operations; a backend is a table of them. Callers use only the wrappers
+ * below, which check names and ranges and the answers of the table. A name is
+ * relative, '/'-separated, of the characters [a-z0-9._-], at most 200 long.
+ * All operations may block and are safe from any thread.
+ */
+#ifndef STORE_BACKEND_BACKEND_H
+#define STORE_BACKEND_BACKEND_H
+
+#include "store/base/attrs.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct seam;
+struct backend;
+
+#define BACKEND_NAME_MAX 200
+
+/* Called for each object found. Return 0 to go on; anything else ends the
+ * listing and is what backend_list() returns. */
+typedef int backend_list_fn(void *arg, const char *name, uint64_t size);
+
+struct backend_ops {
+	int (*put)(struct backend *b, const char *name, const void *data,
+		   size_t len);
+	int (*get)(struct backend *b, const char *name, uint64_t off,
+		   void *data, size_t len);
+	int (*head)(struct backend *b, const char *name, uint64_t *size_out);
+	int (*list)(struct backend *b, const char *prefix, backend_list_fn *fn,
+		    void *arg);
+	int (*delete)(struct backend *b, const char *name);
+	int (*probe)(struct backend *b);
+	/* Make room for a new vault: -EEXIST where one is already. */
+	int (*create)(struct backend *b);
+	void (*close)(struct backend *b);
+};
+
+/* What all backends have; a backend embeds it first. */
+struct backend {
+	const struct backend_ops *ops;
+	char *url; /* owned; for messages */
+};
+
+/*
+ * Open the backend that @url names: a path, or scheme:rest. Nothing is
+ * created and nothing is checked but that the place exists (local: that the
+ * directory can be opened). @seam is borrowed until backend_close().
+ * Return 0, -ENOENT (no such place), -EINVAL (unknown scheme) or another
+ * negative errno, said in words.
+ */
+MUST_CHECK int backend_open(const char *url, struct seam *seam,
+			    struct backend **out);
+/* As backend_open(), for a vault that is about to be made: the place is made
+ * (one directory, its parent must exist). -EEXIST where it is not empty. */
+MUST_CHECK int backend_create(const char *url, struct seam *seam,
+			      struct backend **out);
+void backend_close(struct backend *b);
+
+/*
+ * Store @data under @name, if nothing is there. On 0 the object is durable
+ * and whole; on an error but -EEXIST it is absent, or (a lost reply) whole.
+ * Return 0, -EEXIST (somebody else made it), -ENOSPC, -EDQUOT, -EROFS, -EACCES
+ * or another negative errno. -EEXIST is silent, the rest said in words.
+ */
+MUST_CHECK int backend_put(struct backend *b, const char *name,
+			   const void *data, size_t len);
+/*
+ * Read exactly @len bytes at @off.
+ * Return 0, -ENOENT (no such object; silent), -EBADMSG (the object ends before
+ * that; said in words) or another negative errno (said in words).
+ */
+MUST_CHECK int backend_get(struct backend *b, const char *name, uint64_t off,
+			   void *data, size_t len);
+/* Read a whole object into @out's fresh malloc'd memory (caller frees).
+ * -EFBIG where it is longer than @max; else as backend_get(). */
+MUST_CHECK int backend_get_all(struct backend *b, const char *name, size_t max,
+			       uint8_t **out, size_t *len_out);
+/* Return 0 and the size, -ENOENT (silent) or another negative errno. */
+MUST_CHECK int backend_head(struct backend *b, const char *name,
+			    uint64_t *size_out);
+/*
+ * Call @fn for every object whose name begins with @prefix (which ends in '/'
+ * or is ""), in any order. Unfinished uploads are not objects.
+ * Return 0, @fn's answer, or a negative errno: any error while listing is an
+ * error, never the end of the list. A prefix under which nothing was ever put
+ * is an empty list.
+ */
+MUST_CHECK int backend_list(struct backend *b, const char *prefix,
+			    backend_list_fn *fn, void *arg);
+/* Return 0, -ENOENT (silent) or another negative errno. Durable on 0. */
+MUST_CHECK int backend_delete(struct backend *b, const char *name);
+/* Does the place really give create-if-absent, range reads, read-after-write
+ * listing and delete? Return 0 or the negative errno said in words; leaves
+ * nothing behind. */
+MUST_CHECK int backend_probe(struct backend *b);
+
+/* In memory, with injected faults: the tests' backend. See mem.h. */
+
+#endif

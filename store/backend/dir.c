@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A vault in a local directory: an object is a file, a name is its path.
+ *
+ * A put is: an unnamed file in the object's own folder, its bytes, fdatasync,
+ * linkat to its name, fsync of the folder. linkat never replaces, so the name
+ * is there whole or not at all, and only one writer gets it. Where the
+ * filesystem has no unnamed files, a name that begins with ".tmp-" stands in
+ * for one; names that begin with a dot are no objects.
+ *
+ * Opening writes nothing, and reading needs no more than reading rights.
+ */
+#include "config.h"
+
+#include "store/backend/dir_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/base/log.h"
+#include "store/base/seam.h"
+
+/* An errno's own words say only what happened. */
+const char *dir_advice(int err)
+{
+	switch (-err) {
+	case ENOSPC:
+	case EDQUOT:
+		return "free space there, then run it again";
+	case EROFS:
+		return "make the filesystem writable, or use another vault";
+	case EACCES:
+	case EPERM:
+		return "run it as the vault's owner, or let this user in";
+	case EMFILE:
+	case ENFILE:
+		return "raise the limit of open files (ulimit -n)";
+	case EOPNOTSUPP:
+		return "choose a filesystem with hard links";
+	case EFBIG:
+		return "raise the limit of file sizes (ulimit -f)";
+	default:
+		return "see to the disk (dmesg may know more), then run it again";
+	}
+}
+
+int dir_fail(const struct backend_dir *d, int err, const char *what,
+	     const char *name)
+{
+	return fail(err, "vault %s: cannot %s %s: %s; %s", d->base.url, what,
+		    name, strerror(-err), dir_advice(err));
+}
+
+int dir_open_folder(struct backend_dir *d, const char *name,
+		    const char **leaf_out)
+{
+	int fd = openat(d->root, ".", O_PATH | DIR_FOLDER);
+	const char *p = name, *slash;
+
+	while (fd >= 0 && (slash = strchr(p, '/'))) {
+		char part[BACKEND_NAME_MAX + 1];
+		int child;
+
+		snprintf(part, sizeof(part), "%.*s", (int)(slash - p), p);
+		child = openat(fd, part, O_PATH | DIR_FOLDER);
+		if (child < 0)
+			child = -errno; /* before close() can change it */
+		close(fd);
+		if (child < 0)
+			return child;
+		fd = child;
+		p = slash + 1;
+	}
+	*leaf_out = p;
+	return fd < 0 ? -errno : fd;
+}
+
+/* ---- get, head ---- */
+
+int dir_not_an_object(const struct backend_dir *d, const char *name)
+{
+	return fail(
+		-EBADMSG,
+		"vault %s: something else than a plain file in plain folders stands where %s belongs; find out who put it there and remove it",
+		d->base.url, name);
+}
+
+bool dir_is_misfit(int err)
+{
+	return err == -ELOOP || err == -ENOTDIR || err == -ENXIO;
+}
+
+static int open_object(struct backend_dir *d, const char *name)
+{
+	const char *leaf = NULL;
+	AUTO_CLOSE int folder = dir_open_folder(d, name, &leaf);
+	struct stat st;
+	int fd, r;
+
+	if (folder < 0) {
+		r = folder;
+	} else {
+		/* Not to be held up by a fifo. */
+		fd = openat(folder, leaf,
+			    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
+				    O_CLOEXEC);
+		r = fd < 0 ? -errno : fd;
+	}
+	if (dir_is_misfit(r))
+		return dir_not_an_object(d, name);
+	if (r < 0)
+		return r == -ENOENT ? r : dir_fail(d, r, "open", name);
+	fd = r;
+	if (fstat(fd, &st) < 0)
+		r = dir_fail(d, -errno, "open", name);
+	else if (!S_ISREG(st.st_mode))
+		r = dir_not_an_object(d, name);
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
+/* Silent on -ESTALE. */
+static int read_range(struct backend_dir *d, int fd, const char *name,
+		      uint64_t off, void *data, size_t len)
+{
+	uint8_t *p = data;
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n =
+			pread(fd, p + done, len - done, (off_t)(off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == ESTALE
+				       ? -errno
+				       : dir_fail(d, -errno, "read", name);
+		if (n == 0)
+			return fail(
+				-EBADMSG,
+				"vault %s: object %s ends at byte %" PRIu64
+				" where %" PRIu64
+				" are needed: it was truncated; run vmbackup check",
+				d->base.url, name, off + done, off + len);
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* Packs are read at random and their files kept open; other objects are read
+ * once, whole. */
+static int get_once(struct backend_dir *d, const char *name, uint64_t off,
+		    void *data, size_t len)
+{
+	bool keep = strncmp(name, "pack/", strlen("pack/")) == 0;
+	struct fdcache_slot *slot = keep ? fdcache_get(&d->fds, name) : NULL;
+	int fd, r;
+
+	if (slot) {
+		fd = slot->fd;
+	} else {
+		fd = open_object(d, name);
+		if (fd < 0)
+			return fd;
+		if (keep)
+			slot = fdcache_add(&d->fds, name, fd);
+		if (slot)
+			fd = slot->fd;
+	}
+	r = read_range(d, fd, name, off, data, len);
+	if (slot)
+		fdcache_put(&d->fds, slot);
+	else
+		close(fd);
+	return r;
+}
+
+static int dir_get(struct backend *b, const char *name, uint64_t off,
+		   void *data, size_t len)
+{
+	struct backend_dir *d = dir_of(b);
+	int r = get_once(d, name, off, data, len);
+
+	/* A file server has been restarted: its old handles mean nothing. */
+	if (r == -ESTALE) {
+		fdcache_drop(&d->fds, name);
+		r = get_once(d, name, off, data, len);
+	}
+	return r == -ESTALE ? dir_fail(d, r, "read", name) : r;
+}
+
+static int dir_head(struct backend *b, const char *name, uint64_t *size_out)
+{
+	struct backend_dir *d = dir_of(b);
+	const char *leaf = NULL;
+	AUTO_CLOSE int folder = dir_open_folder(d, name, &leaf);
+	struct stat st;
+	int r = folder;
+
+	if (r >= 0)
+		r = fstatat(folder, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno
+									: 0;
+	if (dir_is_misfit(r) || (r == 0 && !S_ISREG(st.st_mode)))
+		return dir_not_an_object(d, name);
+	if (r < 0)
+		return r == -ENOENT ? r : dir_fail(d, r, "look at", name);
+	*size_out = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* ---- delete, probe, create, open ---- */
+
+static int dir_delete(struct backend *b, const char *name)
+{
+	struct backend_dir *d = dir_of(b);
+	const char *leaf = NULL;
+	AUTO_CLOSE int folder = -1, fd = -1;
+	int r;
+
+	folder = dir_open_folder(d, name, &leaf);
+	if (folder >= 0)
+		fd = openat(folder, ".", O_RDONLY | DIR_FOLDER);
+	r = folder < 0 ? folder : fd < 0 ? -errno : 0;
+	if (r == 0)
+		r = d->seam->ops->unlinkat(d->seam, folder, leaf, 0);
+	fdcache_drop(&d->fds, name);
+	if (r == 0)
+		r = dir_sync_folder(d, fd);
+	return r == 0 || r == -ENOENT ? r : dir_fail(d, r, "delete", name);
+}
+
+static int dir_probe(struct backend *b)
+{
+	struct backend_dir *d = dir_of(b);
+	int r = backend_probe_all(b, d->seam);
+
+	/* It stays while another's probe is at work. */
+	d->seam->ops->unlinkat(d->seam, d->root, "probe", AT_REMOVEDIR);
+	return r;
+}
+
+static int dir_create(struct backend *b)
+{
+	struct backend_dir *d = dir_of(b);
+	int r = dir_check_empty(d);
+
+	if (r < 0)
+		return r;
+	r = dir_make_folders(d);
+	return r < 0 ? dir_fail(d, r, "make", "its folders") : 0;
+}
+
+static void dir_close(struct backend *b)
+{
+	struct backend_dir *d = dir_of(b);
+	size_t i;
+
+	fdcache_release(&d->fds);
+	pthread_mutex_destroy(&d->lock);
+	for (i = 0; i < d->ndurable; i++)
+		free(d->durable[i]);
+	free(d->durable);
+	if (d->root >= 0)
+		close(d->root);
+	free(b->url);
+	free(d);
+}
+
+static const struct backend_ops dir_ops = {
+	.put = dir_put,
+	.get = dir_get,
+	.head = dir_head,
+	.list = dir_list,
+	.delete = dir_delete,
+	.probe = dir_probe,
+	.create = dir_create,
+	.close = dir_close,
+};
+
+static int open_root(struct backend_dir *d, const char *path, bool create)
+{
+	int r = 0;
+
+	if (create)
+		r = d->seam->ops->mkdirat(d->seam, AT_FDCWD, path, 0700);
+	d->made = create && r == 0;
+	if (r < 0 && r != -EEXIST)
+		return fail(r, "vault %s: cannot make the directory: %s%s",
+			    d->base.url, strerror(-r),
+			    r == -ENOENT ? "; make the one above it first"
+					 : "");
+	d->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (d->root >= 0)
+		return 0;
+	r = -errno;
+	return fail(
+		r, "vault %s: cannot open the directory: %s%s", d->base.url,
+		strerror(-r),
+		r == -ENOENT
+			? "; make a vault with vmbackup init, or mount the disk it is on"
+			: "");
+}
+
+int backend_dir_open(const char *url, const char *path, struct seam *seam,
+		     bool create, struct backend **out)
+{
+	struct backend_dir *d;
+	int r;
+
+	*out = NULL;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	d->base.ops = &dir_ops;
+	d->seam = seam;
+	d->root = -1;
+	fdcache_init(&d->fds);
+	pthread_mutex_init(&d->lock, NULL);
+	d->base.url = strdup(url);
+	r = d->base.url ? open_root(d, path, create) : -ENOMEM;
+	if (r < 0) {
+		dir_close(&d->base);
+		return r;
+	}
+	*out = &d->base;
+	return 0;
+}

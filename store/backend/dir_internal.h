@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The local directory backend, shared among its files: dir.c opens,
+ * reads and deletes, dir_put.c writes, dir_list.c lists.
+ */
+#ifndef STORE_BACKEND_DIR_INTERNAL_H
+#define STORE_BACKEND_DIR_INTERNAL_H
+
+#include "store/backend/internal.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/backend/fdcache.h"
+
+/* How folders are opened: no symbolic link is followed. */
+#define DIR_FOLDER (O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
+struct backend_dir {
+	struct backend base;
+	struct seam *seam; /* borrowed */
+	int root; /* O_PATH */
+	bool made; /* the vault's directory, by this process */
+	atomic_bool no_tmpfile; /* the filesystem has no unnamed files */
+	atomic_bool unsure; /* the sync of a folder failed: no more puts */
+	struct fdcache fds; /* of packs */
+	pthread_mutex_t lock; /* protects durable, ndurable, cap */
+	/* Folders whose own name has been made durable by this process. Only
+	 * an empty "probe" is ever removed, and nothing in it need last. */
+	char **durable; /* owned, and so is each */
+	size_t ndurable;
+	size_t cap;
+};
+
+static inline struct backend_dir *dir_of(struct backend *b)
+{
+	return container_of(b, struct backend_dir, base);
+}
+
+/* What to do about @err. */
+const char *dir_advice(int err);
+/* Say "cannot @what @name" with what to do next, and return @err. */
+int dir_fail(const struct backend_dir *d, int err, const char *what,
+	     const char *name);
+/* Something else stands where an object belongs: -EBADMSG, said in words. */
+int dir_not_an_object(const struct backend_dir *d, const char *name);
+/* The errors of opening that mean that. */
+bool dir_is_misfit(int err);
+/*
+ * Open (O_PATH) the folder that @name lies in; @leaf_out is what remains.
+ * Return the descriptor or a negative errno, silent.
+ */
+MUST_CHECK int dir_open_folder(struct backend_dir *d, const char *name,
+			       const char **leaf_out);
+
+/* ---- dir_put.c ---- */
+
+/* fsync of a folder. Return 0 or a negative errno, silent. */
+MUST_CHECK int dir_sync_folder(struct backend_dir *d, int fd);
+int dir_put(struct backend *b, const char *name, const void *data, size_t len);
+/* Make the folders of a new vault, durable. As ops->create. */
+int dir_make_folders(struct backend_dir *d);
+
+/* ---- dir_list.c ---- */
+
+/* The folders of a new vault but those in pack/; NULL ends them. */
+extern const char *const dir_folders[];
+
+int dir_list(struct backend *b, const char *prefix, backend_list_fn *fn,
+	     void *arg);
+/* Return 0, -EEXIST (somebody's files are there) or another negative errno,
+ * said in words. */
+MUST_CHECK int dir_check_empty(struct backend_dir *d);
+
+#endif

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * How an object gets into a local directory, and stays there.
+ *
+ * It is durable when its bytes are (fdatasync before it has a name), when its
+ * name is (fsync of its folder), and when so are the names of all folders
+ * above it. Whoever makes a folder, makes its name durable before he uses it;
+ * but he may have died in between, so every process does it once for itself.
+ */
+#include "config.h"
+
+#include "store/backend/dir_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/base/hex.h"
+#include "store/base/lock.h"
+#include "store/base/log.h"
+#include "store/base/seam.h"
+
+#define TMP_PREFIX ".tmp-"
+#define TMP_NAME_LEN (sizeof(TMP_PREFIX) + 2 * 16)
+/* Folders vanish while one works in them (another process's probe ends) and
+ * filesystems turn out to lack something; both are soon settled. */
+#define PUT_ATTEMPTS 100
+
+/* ---- folders ---- */
+
+int dir_sync_folder(struct backend_dir *d, int fd)
+{
+	int r = d->seam->ops->fsync(d->seam, fd);
+
+	/* A filesystem that cannot sync a folder: nothing is left to be asked
+	 * of it. */
+	if (r == -EINVAL || r == -EOPNOTSUPP)
+		return 0;
+	/* The kernel reports a failed write once. The next sync of the same
+	 * folder may say yes, and would be wrong. */
+	if (r < 0)
+		atomic_store(&d->unsure, true);
+	return r;
+}
+
+static bool is_durable(struct backend_dir *d, const char *path, size_t len)
+{
+	size_t i;
+
+	SCOPED_LOCK(&d->lock);
+	for (i = 0; i < d->ndurable; i++)
+		if (strncmp(d->durable[i], path, len) == 0 &&
+		    !d->durable[i][len])
+			return true;
+	return false;
+}
+
+/* Forgetting one (no memory) costs an fsync, nothing else. */
+static void note_durable(struct backend_dir *d, const char *path, size_t len)
+{
+	char *copy;
+
+	if (is_durable(d, path, len))
+		return;
+	copy = strndup(path, len);
+	SCOPED_LOCK(&d->lock);
+	if (copy && d->ndurable == d->cap) {
+		size_t cap = d->cap ? 2 * d->cap : 64;
+		char **p = realloc(d->durable, cap * sizeof(*p));
+
+		if (p) {
+			d->durable = p;
+			d->cap = cap;
+		}
+	}
+	if (copy && d->ndurable < d->cap) {
+		d->durable[d->ndurable++] = copy;
+		copy = NULL;
+	}
+	free(copy);
+}
+
+struct names {
+	char **name; /* owned, and so is each */
+	size_t n;
+};
+
+static void names_release(struct names *names)
+{
+	size_t i;
+
+	for (i = 0; i < names->n; i++)
+		free(names->name[i]);
+	free(names->name);
+}
+
+static void names_add(struct names *names, const char *prefix, size_t len,
+		      const char *part)
+{
+	char **p = realloc(names->name, (names->n + 1) * sizeof(*p));
+
+	if (!p)
+		return;
+	names->name = p;
+	if (asprintf(&p[names->n], "%.*s%s", (int)len, prefix, part) >= 0)
+		names->n++;
+}
+
+/*
+ * Make the names of the folders in @fd durable: all those that are there now,
+ * for one fsync covers them. Whoever made one may have died before his own
+ * fsync, so that being there proves nothing. @path and @len: the name of @fd,
+ * with its slash.
+ */
+static int settle(struct backend_dir *d, int fd, const char *path, size_t len)
+{
+	CLEANUP(names_release) struct names names = { NULL, 0 };
+	int copy = openat(fd, ".", O_RDONLY | DIR_FOLDER);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *e;
+	size_t i;
+	int r;
+
+	if (!dir && copy >= 0)
+		close(copy);
+	while (dir && (e = readdir(dir)))
+		if (e->d_type == DT_DIR && e->d_name[0] != '.')
+			names_add(&names, path, len, e->d_name);
+	if (dir)
+		closedir(dir);
+	r = dir_sync_folder(d, fd);
+	for (i = 0; r == 0 && i < names.n; i++)
+		note_durable(d, names.name[i], strlen(names.name[i]));
+	return r;
+}
+
+/* Enter the folder @part of @fd, made where it is missing, its name durable.
+ * @path up to @len is its name in the vault. */
+static int enter(struct backend_dir *d, int fd, const char *part,
+		 const char *path, size_t len)
+{
+	int child = openat(fd, part, O_RDONLY | DIR_FOLDER);
+	bool made = false;
+	int r;
+
+	if (child < 0 && errno == ENOENT) {
+		r = d->seam->ops->mkdirat(d->seam, fd, part, 0700);
+		if (r < 0 && r != -EEXIST)
+			return r;
+		made = true;
+		child = openat(fd, part, O_RDONLY | DIR_FOLDER);
+	}
+	if (child < 0)
+		return -errno;
+	if (!made && is_durable(d, path, len))
+		return child;
+	r = settle(d, fd, path, len - strlen(part));
+	if (r < 0) {
+		close(child);
+		return r;
+	}
+	note_durable(d, path, len);
+	return child;
+}
+
+/* Open the folder that @name lies in for writing; see enter(). */
+static int enter_folder(struct backend_dir *d, const char *name,
+			const char **leaf_out)
+{
+	int fd = openat(d->root, ".", O_RDONLY | DIR_FOLDER);
+	const char *p = name, *slash;
+
+	if (fd < 0)
+		return -errno;
+	while ((slash = strchr(p, '/'))) {
+		char part[BACKEND_NAME_MAX + 1];
+		int child;
+
+		snprintf(part, sizeof(part), "%.*s", (int)(slash - p), p);
+		child = enter(d, fd, part, name, (size_t)(slash - name));
+		close(fd);
+		if (child < 0)
+			return child;
+		fd = child;
+		p = slash + 1;
+	}
+	*leaf_out = p;
+	return fd;
+}
+
+/* ---- put ---- */
+
+/* @tmp becomes "" for an unnamed file, else the name that must go again. */
+static int new_file(struct backend_dir *d, int folder, char tmp[TMP_NAME_LEN])
+{
+	struct seam *s = d->seam;
+	uint8_t random[16];
+	int r;
+
+	tmp[0] = '\0';
+	if (!atomic_load(&d->no_tmpfile)) {
+		r = s->ops->openat(s, folder, ".",
+				   O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+		if (r != -EOPNOTSUPP && r != -EISDIR && r != -EINVAL)
+			return r;
+		atomic_store(&d->no_tmpfile, true);
+	}
+	r = s->ops->random(s, random, sizeof(random));
+	if (r < 0)
+		return r;
+	memcpy(tmp, TMP_PREFIX, sizeof(TMP_PREFIX));
+	hex_encode(random, sizeof(random), tmp + strlen(TMP_PREFIX));
+	r = s->ops->openat(s, folder, tmp,
+			   O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
+			   0600);
+	if (r < 0)
+		tmp[0] = '\0';
+	return r;
+}
+
+static int link_file(struct backend_dir *d, int folder, int fd, const char *tmp,
+		     const char *leaf)
+{
+	struct seam *s = d->seam;
+	char path[32];
+	int r;
+
+	if (tmp[0]) {
+		r = s->ops->linkat(s, folder, tmp, folder, leaf, 0);
+	} else {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		r = s->ops->linkat(s, AT_FDCWD, path, folder, leaf,
+				   AT_SYMLINK_FOLLOW);
+		/* No /proc here: next time with a name. */
+		if (r == -ENOENT)
+			atomic_store(&d->no_tmpfile, true);
+	}
+	/* How filesystems say that they have no hard links. */
+	return r == -EPERM ? -EOPNOTSUPP : r;
+}
+
+static int put_in(struct backend_dir *d, int folder, const char *leaf,
+		  const void *data, size_t len)
+{
+	struct seam *s = d->seam;
+	char tmp[TMP_NAME_LEN];
+	int fd, r, r2;
+
+	fd = new_file(d, folder, tmp);
+	if (fd < 0)
+		return fd;
+	/* After a failed sync the kernel takes the pages for clean: asking
+	 * the same file again would get a wrong yes. So it is given up. */
+	r = seam_pwrite_all(s, fd, data, len, 0);
+	if (r == 0)
+		r = s->ops->fdatasync(s, fd);
+	if (r == 0)
+		r = link_file(d, folder, fd, tmp, leaf);
+	/* A leftover of this is no object; it does no harm. */
+	if (tmp[0])
+		s->ops->unlinkat(s, folder, tmp, 0);
+	/* The winner may have died before his fsync, and who is told -EEXIST
+	 * acts on it: it must be true after a power cut, too. */
+	if (r == 0 || r == -EEXIST) {
+		r2 = dir_sync_folder(d, folder);
+		if (r2 < 0)
+			r = r2;
+	}
+	r2 = s->ops->close(s, fd);
+	if (r == 0 && r2 < 0 && r2 != -EINTR)
+		r = r2;
+	return r;
+}
+
+int dir_put(struct backend *b, const char *name, const void *data, size_t len)
+{
+	struct backend_dir *d = dir_of(b);
+	int i, r = -ENOENT;
+
+	if (atomic_load(&d->unsure))
+		return fail(
+			-EIO,
+			"vault %s: %s is not stored: an earlier sync of a folder failed, so that nothing can be promised any more; %s",
+			b->url, name, dir_advice(-EIO));
+	for (i = 0; i < PUT_ATTEMPTS && r == -ENOENT; i++) {
+		const char *leaf = NULL;
+		AUTO_CLOSE int folder = enter_folder(d, name, &leaf);
+
+		r = folder;
+		if (r >= 0)
+			r = put_in(d, folder, leaf, data, len);
+	}
+	if (dir_is_misfit(r))
+		return dir_not_an_object(d, name);
+	return r == 0 || r == -EEXIST ? r : dir_fail(d, r, "store", name);
+}
+
+/* ---- create ---- */
+
+static int make_folder(struct backend_dir *d, int fd, const char *name)
+{
+	int r = d->seam->ops->mkdirat(d->seam, fd, name, 0700);
+
+	return r == -EEXIST ? 0 : r;
+}
+
+/* pack/00 to pack/ff. */
+static int make_pack_folders(struct backend_dir *d, int root)
+{
+	AUTO_CLOSE int fd = openat(root, "pack", O_RDONLY | DIR_FOLDER);
+	unsigned int i;
+	int r = fd < 0 ? -errno : 0;
+
+	for (i = 0; r == 0 && i < 256; i++) {
+		char name[3];
+
+		snprintf(name, sizeof(name), "%02x", i);
+		r = make_folder(d, fd, name);
+	}
+	return r < 0 ? r : settle(d, fd, "pack/", strlen("pack/"));
+}
+
+int dir_make_folders(struct backend_dir *d)
+{
+	AUTO_CLOSE int fd = openat(d->root, ".", O_RDONLY | DIR_FOLDER);
+	int r = fd < 0 ? -errno : 0;
+	AUTO_CLOSE int parent = openat(d->root, "..", O_RDONLY | DIR_FOLDER);
+	int parent_error = parent < 0 ? -errno : 0;
+	size_t i;
+
+	for (i = 0; r == 0 && dir_folders[i]; i++)
+		r = make_folder(d, fd, dir_folders[i]);
+	if (r == 0)
+		r = make_pack_folders(d, fd);
+	if (r == 0)
+		r = settle(d, fd, "", 0);
+	if (r < 0)
+		return r;
+	/* The vault's own name. Where the directory was there before and the
+	 * one above it cannot be read, it is its maker's affair. */
+	if (parent < 0)
+		return d->made ? parent_error : 0;
+	return dir_sync_folder(d, parent);
+}

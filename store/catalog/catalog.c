@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "store/catalog/catalog.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/base/log.h"
+#include "store/catalog/internal.h"
+
+static sqlite3_stmt *row_of(struct conn *k, enum catalog_stmt which)
+{
+	return k->stmts[which];
+}
+
+/* Read an integer column that must be within 0..@max. */
+static bool column_u64(sqlite3_stmt *st, int i, uint64_t max, uint64_t *out)
+{
+	int64_t v = sqlite3_column_int64(st, i);
+
+	if (v < 0 || (uint64_t)v > max)
+		return false;
+	*out = (uint64_t)v;
+	return true;
+}
+
+int catalog_has_source(struct catalog *c, const char *source)
+{
+	struct conn *k;
+	int r, rc;
+
+	r = catalog_borrow(c, &k);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_SOURCE_NO, "t", source);
+	if (rc == SQLITE_ROW)
+		r = 1;
+	else if (rc != SQLITE_DONE)
+		r = catalog_fail(c, k, rc, "looking up an index");
+	return catalog_return(c, k, r);
+}
+
+int catalog_sources(struct catalog *c, int (*fn)(void *arg, const char *source),
+		    void *arg)
+{
+	struct conn *k;
+	int r, rc;
+
+	r = catalog_borrow(c, &k);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_SOURCES, "");
+	while (rc == SQLITE_ROW) {
+		const unsigned char *name =
+			sqlite3_column_text(row_of(k, STMT_SOURCES), 0);
+
+		if (!name) {
+			r = -ENOMEM;
+			goto out;
+		}
+		r = fn(arg, (const char *)name);
+		if (r != 0)
+			goto out;
+		rc = conn_next(k, STMT_SOURCES);
+	}
+	if (rc != SQLITE_DONE)
+		r = catalog_fail(c, k, rc, "listing indexes");
+out:
+	return catalog_return(c, k, r);
+}
+
+/* ---- chunks ---- */
+
+static bool read_loc(sqlite3_stmt *st, struct chunk_loc *out)
+{
+	uint64_t pack, len, frame, off, type;
+
+	if (!column_u64(st, 0, INT64_MAX, &pack) ||
+	    !column_u64(st, 1, FORMAT_CHUNK_MAX, &len) ||
+	    !column_u64(st, 2, UINT32_MAX, &frame) ||
+	    !column_u64(st, 3, UINT32_MAX, &off) ||
+	    !column_u64(st, 4, UINT8_MAX, &type))
+		return false;
+	out->pack = (int64_t)pack;
+	out->len = (uint32_t)len;
+	out->frame = (uint32_t)frame;
+	out->off = (uint32_t)off;
+	out->type = (uint8_t)type;
+	return true;
+}
+
+int catalog_find_chunk(struct catalog *c, const struct id *id, int64_t after,
+		       struct chunk_loc *out)
+{
+	struct conn *k;
+	int r, rc;
+
+	r = catalog_borrow(c, &k);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_FIND_CHUNK, "bi", id->b, (size_t)ID_LEN, after);
+	if (rc == SQLITE_DONE)
+		r = -ENOENT;
+	else if (rc != SQLITE_ROW)
+		r = catalog_fail(c, k, rc, "looking up a chunk");
+	else if (!read_loc(row_of(k, STMT_FIND_CHUNK), out))
+		r = catalog_fail_row(c, "looking up a chunk");
+	return catalog_return(c, k, r);
+}
+
+/* ---- packs ---- */
+
+static bool read_pack(sqlite3_stmt *st, struct pack_row *out)
+{
+	const void *name = sqlite3_column_text(st, 1);
+	const void *salt = sqlite3_column_blob(st, 4);
+	uint64_t size, kind;
+	size_t len = (size_t)sqlite3_column_bytes(st, 1);
+
+	if (!name || len >= PACK_NAME_MAX || memchr(name, '\0', len) || !salt ||
+	    sqlite3_column_bytes(st, 4) != CRYPT_SALT_LEN ||
+	    !column_u64(st, 2, INT64_MAX, &size) ||
+	    !column_u64(st, 3, UINT8_MAX, &kind))
+		return false;
+	memset(out, 0, sizeof(*out));
+	out->no = sqlite3_column_int64(st, 0);
+	memcpy(out->name, name, len);
+	out->size = size;
+	out->kind = (uint8_t)kind;
+	memcpy(out->salt, salt, CRYPT_SALT_LEN);
+	return true;
+}
+
+int catalog_get_pack(struct catalog *c, int64_t no, struct pack_row *out,
+		     struct buf *dir_out)
+{
+	enum catalog_stmt which = dir_out ? STMT_GET_PACK_DIR : STMT_GET_PACK;
+	struct pack_row row;
+	struct conn *k;
+	int r, rc;
+
+	r = catalog_borrow(c, &k);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, which, "i", no);
+	if (rc == SQLITE_DONE)
+		r = -ENOENT;
+	else if (rc != SQLITE_ROW)
+		r = catalog_fail(c, k, rc, "looking up a pack");
+	else if (!read_pack(row_of(k, which), &row))
+		r = catalog_fail_row(c, "looking up a pack");
+	if (r == 0 && dir_out) {
+		sqlite3_stmt *st = row_of(k, which);
+		const void *dir = sqlite3_column_blob(st, 5);
+		size_t len = (size_t)sqlite3_column_bytes(st, 5);
+
+		/* SQLite reports errors of reading a long value this way. */
+		rc = dir ? SQLITE_OK : sqlite3_errcode(k->db);
+		if (rc != SQLITE_OK && rc != SQLITE_ROW) {
+			r = catalog_fail(c, k, rc, "reading a directory");
+		} else {
+			buf_put(dir_out, dir, len);
+			r = buf_error(dir_out);
+		}
+	}
+	if (r == 0)
+		*out = row;
+	return catalog_return(c, k, r);
+}
+
+int catalog_pack_no(struct catalog *c, const char *name, int64_t *out)
+{
+	struct conn *k;
+	int r, rc;
+
+	r = catalog_borrow(c, &k);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_PACK_NO, "t", name);
+	if (rc == SQLITE_ROW)
+		*out = sqlite3_column_int64(row_of(k, STMT_PACK_NO), 0);
+	else if (rc == SQLITE_DONE)
+		r = -ENOENT;
+	else
+		r = catalog_fail(c, k, rc, "looking up a pack");
+	return catalog_return(c, k, r);
+}
+
+int catalog_packs(struct catalog *c,
+		  int (*fn)(void *arg, const struct pack_row *row), void *arg)
+{
+	struct pack_row row;
+	struct conn *k;
+	int r, rc;
+
+	r = catalog_borrow(c, &k);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_PACKS, "");
+	while (rc == SQLITE_ROW) {
+		if (read_pack(row_of(k, STMT_PACKS), &row))
+			r = fn(arg, &row);
+		else
+			r = catalog_fail_row(c, "listing packs");
+		if (r != 0)
+			goto out;
+		rc = conn_next(k, STMT_PACKS);
+	}
+	if (rc != SQLITE_DONE)
+		r = catalog_fail(c, k, rc, "listing packs");
+out:
+	return catalog_return(c, k, r);
+}
+
+int catalog_set_verified(struct catalog *c, int64_t no, int64_t time_ns)
+{
+	struct conn *k;
+	int r, rc;
+
+	r = catalog_borrow_write(c, &k);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_SET_VERIFIED, "ii", no, time_ns);
+	if (rc != SQLITE_DONE)
+		r = catalog_fail(c, k, rc, "noting a verification");
+	else if (sqlite3_changes(k->db) == 0)
+		r = -ENOENT;
+	return catalog_return(c, k, r);
+}
+
+/* ---- small objects ---- */
+
+int catalog_get_object(struct catalog *c, const char *name, struct buf *out)
+{
+	struct conn *k;
+	int r, rc;
+
+	r = catalog_borrow(c, &k);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_GET_OBJECT, "t", name);
+	if (rc == SQLITE_ROW) {
+		sqlite3_stmt *st = row_of(k, STMT_GET_OBJECT);
+		const void *data = sqlite3_column_blob(st, 0);
+		size_t len = (size_t)sqlite3_column_bytes(st, 0);
+
+		rc = data ? SQLITE_ROW : sqlite3_errcode(k->db);
+		if (rc == SQLITE_ROW || rc == SQLITE_OK) {
+			buf_put(out, data, len);
+			r = buf_error(out);
+		} else {
+			r = catalog_fail(c, k, rc, "reading an object");
+		}
+	} else if (rc == SQLITE_DONE) {
+		r = -ENOENT;
+	} else {
+		r = catalog_fail(c, k, rc, "looking up an object");
+	}
+	return catalog_return(c, k, r);
+}
+
+int catalog_put_object(struct catalog *c, const char *name, const void *data,
+		       size_t len)
+{
+	struct conn *k;
+	int r, rc;
+
+	r = catalog_borrow_write(c, &k);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_PUT_OBJECT, "tb", name, data, len);
+	if (rc != SQLITE_DONE)
+		r = catalog_fail(c, k, rc, "keeping an object");
+	return catalog_return(c, k, r);
+}
+
+int catalog_drop_object(struct catalog *c, const char *name)
+{
+	struct conn *k;
+	int r, rc;
+
+	r = catalog_borrow_write(c, &k);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_DROP_OBJECT, "t", name);
+	if (rc != SQLITE_DONE)
+		r = catalog_fail(c, k, rc, "dropping an object");
+	return catalog_return(c, k, r);
+}
+
+int catalog_size(struct catalog *c, uint64_t *out)
+{
+	static const char *const names[] = { "catalog.db", "catalog.db-wal",
+					     "catalog.db-shm" };
+	uint64_t sum = 0;
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		char path[PATH_MAX];
+
+		if (snprintf(path, sizeof(path), "%s/%s", c->dir, names[i]) >=
+		    (int)sizeof(path))
+			return -ENAMETOOLONG;
+		if (stat(path, &st) == 0)
+			sum += (uint64_t)st.st_size;
+		else if (errno != ENOENT)
+			return fail(-errno, "local database %s: %s", path,
+				    strerror(errno));
+	}
+	*out = sum;
+	return 0;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The local database of a vault: where chunks are, what points say. The only
+ * user of SQLite.
+ *
+ * A cache: derived from the vault's objects, rebuilt at any time, never
+ * evidence. Every row hangs on the object it came from (its source); rows of
+ * objects that are no longer listed are dropped. A damaged database is
+ * deleted and begun anew. All calls are safe from any thread: each takes a
+ * connection of its own from a pool.
+ */
+#ifndef STORE_CATALOG_CATALOG_H
+#define STORE_CATALOG_CATALOG_H
+
+#include "store/base/attrs.h"
+#include "store/format.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct catalog;
+
+/*
+ * Open or make the database in directory @dir (made, 0700, with its parents),
+ * for vault @vault_id.
+ * @dir NULL, or one where nothing can be written: a private temporary database
+ * that vanishes with catalog_close().
+ * Return 0, -ENOMEM or -EIO, said in words.
+ */
+MUST_CHECK int catalog_open(const char *dir, const uint8_t *vault_id,
+			    struct catalog **out);
+void catalog_close(struct catalog *c);
+/* The directory in use, or NULL for a private one; borrowed. */
+const char *catalog_dir(const struct catalog *c);
+
+/* A pack as the database knows it. */
+struct pack_row {
+	/* the database's own number, never reused; ours to hand out on
+	 * import */
+	int64_t no;
+	char name[PACK_NAME_MAX];
+	uint64_t size;
+	uint8_t kind; /* OBJECT_DATA_PACK or OBJECT_TREE_PACK */
+	uint8_t salt[CRYPT_SALT_LEN];
+};
+
+struct chunk_loc {
+	int64_t pack; /* pack_row.no */
+	uint32_t len;
+	uint32_t frame;
+	uint32_t off;
+	uint8_t type;
+};
+
+/* Is this source object imported? 1, 0 or a negative errno. */
+MUST_CHECK int catalog_has_source(struct catalog *c, const char *source);
+/*
+ * Import what one source object (an index, or a pack's own directory) says,
+ * as one transaction. @dirs[i] is @packs[i]'s directory in plain, decoded and
+ * as its bytes. A pack that is already known keeps its number and rows.
+ * Importing a source twice changes nothing.
+ */
+struct catalog_pack {
+	struct pack_row row; /* row.no is ignored */
+	const uint8_t *dir; /* plaintext directory */
+	size_t dir_len;
+	const struct pack_dir *decoded;
+};
+MUST_CHECK int catalog_import(struct catalog *c, const char *source,
+			      const struct catalog_pack *packs, size_t npacks);
+/* Call @fn for every imported source. @fn may not call the catalog. */
+MUST_CHECK int catalog_sources(struct catalog *c,
+			       int (*fn)(void *arg, const char *source),
+			       void *arg);
+/* Forget a source, and packs (with their chunks) that hang on no source any
+ * more. */
+MUST_CHECK int catalog_drop_source(struct catalog *c, const char *source);
+
+/*
+ * Where a chunk is. Where several packs hold it, the one of lowest number
+ * greater than @after (0 at first): call again with loc.pack to try the next.
+ * Return 0, -ENOENT or -EIO.
+ */
+MUST_CHECK int catalog_find_chunk(struct catalog *c, const struct id *id,
+				  int64_t after, struct chunk_loc *out);
+/* Return 0, -ENOENT or -EIO. @dir_out (may be NULL): the directory in plain,
+ * appended. */
+MUST_CHECK int catalog_get_pack(struct catalog *c, int64_t no,
+				struct pack_row *out, struct buf *dir_out);
+/* The number of a pack by name. Return 0, -ENOENT or -EIO. */
+MUST_CHECK int catalog_pack_no(struct catalog *c, const char *name,
+			       int64_t *out);
+/* Call @fn for every pack, in order of number. @fn may not call the catalog. */
+MUST_CHECK int catalog_packs(struct catalog *c,
+			     int (*fn)(void *arg, const struct pack_row *row),
+			     void *arg);
+
+/* Small objects kept whole (commits and points, already authenticated): by
+ * object name.
+ * Return 0 and the bytes appended to @out, -ENOENT or -EIO. */
+MUST_CHECK int catalog_get_object(struct catalog *c, const char *name,
+				  struct buf *out);
+MUST_CHECK int catalog_put_object(struct catalog *c, const char *name,
+				  const void *data, size_t len);
+MUST_CHECK int catalog_drop_object(struct catalog *c, const char *name);
+
+/* Verification ledger: remember that pack @no's bytes were verified at
+ * @time_ns. */
+MUST_CHECK int catalog_set_verified(struct catalog *c, int64_t no,
+				    int64_t time_ns);
+/* Bytes on disk of the database's files. */
+MUST_CHECK int catalog_size(struct catalog *c, uint64_t *out);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the catalog's own files share: its connections and its statements.
+ *
+ * db.c opens, makes and deletes the files, connections.c lends
+ * connections, catalog.c asks, import.c changes packs and chunks.
+ */
+#ifndef STORE_CATALOG_INTERNAL_H
+#define STORE_CATALOG_INTERNAL_H
+
+#include "store/base/attrs.h"
+#include "store/catalog/catalog.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <sys/types.h>
+
+enum catalog_stmt {
+	STMT_BEGIN,
+	STMT_COMMIT,
+	STMT_ROLLBACK,
+	STMT_FIND_CHUNK,
+	STMT_ADD_CHUNK,
+	STMT_DROP_CHUNK,
+	STMT_GET_PACK,
+	STMT_GET_PACK_DIR,
+	STMT_PACK_NO,
+	STMT_PACKS,
+	STMT_ADD_PACK,
+	STMT_DROP_PACK,
+	STMT_SOURCE_NO,
+	STMT_SOURCES,
+	STMT_ADD_SOURCE,
+	STMT_DROP_SOURCE,
+	STMT_ADD_LINK,
+	STMT_DROP_LINK,
+	STMT_NEXT_LINK,
+	STMT_PACK_LINK,
+	STMT_GET_OBJECT,
+	STMT_PUT_OBJECT,
+	STMT_DROP_OBJECT,
+	STMT_SET_VERIFIED,
+	STMT_DROP_VERIFIED,
+	STMT_COUNT
+};
+
+#define CATALOG_INSTANCE_LEN 16
+#define CATALOG_WHY_LEN 256
+
+/* A connection: used by one thread at a time. */
+struct conn {
+	struct conn *next; /* in the pool */
+	sqlite3 *db;
+	sqlite3_stmt *stmts[STMT_COUNT]; /* owned; prepared at first use */
+	uint32_t used; /* statements to reset: 1 << enum catalog_stmt */
+};
+
+static_assert(STMT_COUNT <= 32, "conn.used has a bit for each statement");
+
+struct catalog {
+	pthread_mutex_t lock; /* protects idle, nidle, nconns, grown, bad */
+	pthread_cond_t back; /* a connection came back */
+	struct conn *idle; /* owned */
+	unsigned int nidle;
+	unsigned int nconns; /* idle or lent; at least 1 while open */
+	bool grown; /* no further connection can be opened */
+	bool bad; /* damage was met, the files are gone */
+
+	/* Set once at open. */
+	char *dir; /* owned, absolute */
+	char *file; /* owned */
+	bool temporary; /* dir is ours alone and goes with us */
+	uint8_t vault_id[VAULT_ID_LEN];
+	uint8_t instance[CATALOG_INSTANCE_LEN]; /* of this making of the file */
+	dev_t dev;
+	ino_t ino;
+};
+
+/* ---- db.c: files and single connections ---- */
+
+/*
+ * Open or make the database in c->dir, and its first connection. On failure
+ * the reason stands in @why. Return 0, -ENOMEM or -EIO.
+ */
+MUST_CHECK int catalog_db_open(struct catalog *c, struct conn **out,
+			       char why[CATALOG_WHY_LEN]);
+/*
+ * A further connection. Return 0, -ESTALE (the file is another one now),
+ * -ENOMEM or -EIO; silent.
+ */
+MUST_CHECK int catalog_db_connect(struct catalog *c, struct conn **out);
+void catalog_db_close(struct conn *k);
+/* Delete the files, if they are still those that were opened. */
+void catalog_db_delete(struct catalog *c);
+/* Make @dir and its parents, and find out whether its files can be trusted. */
+MUST_CHECK int catalog_db_make_dir(const char *dir, char **out,
+				   char why[CATALOG_WHY_LEN]);
+/* True for codes that say that the file is damaged. */
+bool catalog_rc_damage(int rc);
+
+/* ---- connections.c: lending, running statements, errors ---- */
+
+/* Borrow a connection. Return 0 or -ENOMEM. */
+MUST_CHECK int catalog_borrow(struct catalog *c, struct conn **out);
+/*
+ * The same for a change: begins a transaction. Return 0 or a negative errno,
+ * said in words.
+ */
+MUST_CHECK int catalog_borrow_write(struct catalog *c, struct conn **out);
+/*
+ * Give a connection back: resets its statements; a transaction is committed
+ * where @r is 0, else rolled back. Return @r, or why committing failed.
+ */
+MUST_CHECK int catalog_return(struct catalog *c, struct conn *k, int r);
+
+/*
+ * Bind and step once. @types has a letter a parameter: 'i' int64_t, 't' a
+ * string, 'b' bytes (pointer, size_t); all stay borrowed until the statement
+ * is stepped or reset. Return SQLITE_ROW, SQLITE_DONE or an error code.
+ */
+MUST_CHECK int conn_step(struct conn *k, enum catalog_stmt which,
+			 const char *types, ...);
+/* The next row of a statement that gave one. */
+MUST_CHECK int conn_next(struct conn *k, enum catalog_stmt which);
+/* Let go of a statement's row before the connection is returned. */
+void conn_reset(struct conn *k, enum catalog_stmt which);
+
+/*
+ * Say that SQLite failed with @rc at @what, and what to do. Damage deletes
+ * the database. Return -ENOMEM, -ENOSPC or -EIO.
+ */
+MUST_CHECK int catalog_fail(struct catalog *c, struct conn *k, int rc,
+			    const char *what);
+/* The same where the database answered, but with something that cannot be. */
+MUST_CHECK int catalog_fail_row(struct catalog *c, const char *what);
+
+#endif

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The bytes of packs: hash, directory, frames, chunks. A few threads, each with
+ * one pack in memory. */
+#include "config.h"
+
+#include "store/check/internal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/base/lock.h"
+#include "store/base/pool.h"
+#include "store/base/seam.h"
+#include "store/catalog/catalog.h"
+#include "store/vault.h"
+
+/* A pack in memory, being checked. */
+struct reading {
+	struct check *check;
+	struct check_pack *pack;
+	char object[OBJECT_NAME_MAX];
+	uint8_t *bytes; /* owned */
+	size_t len;
+	int finding; /* about it; -1: none yet */
+	struct pack_row row; /* as the index has it */
+	struct seal_key key;
+	struct pack_dir dir;
+	uint8_t *in; /* a frame, sealed; owned */
+	uint8_t *frame; /* the last frame opened, in plain; owned */
+	size_t frame_no;
+	int frame_result;
+	uint8_t *chunk; /* a chunk of several frames; owned */
+	uint8_t *opened; /* a byte for each frame; owned */
+};
+
+/* Say what is wrong with the pack; the first thing counts. */
+PRINTF(2, 3)
+static int wrong(struct reading *rd, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	rd->finding = check_found(rd->check, true, rd->object, "%s", text);
+	return rd->finding < 0 ? rd->finding : 0;
+}
+
+static int lose_chunks(struct reading *rd)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < rd->dir.nchunks && r == 0; i++)
+		r = check_lost(rd->check, rd->finding, &rd->dir.chunks[i].id);
+	return r;
+}
+
+/* ---- the directory ---- */
+
+/* The pack's own directory, in plain. Return 0, or -EBADMSG or -ENOMEM. */
+static int own_directory(struct reading *rd, struct buf *out)
+{
+	const struct keyring *k = vault_keyring(rd->check->vault);
+	char key_name[OBJECT_NAME_MAX];
+	struct object_header h;
+	struct pack_trailer t;
+	struct frame f;
+	uint8_t *in;
+	int r;
+
+	if (rd->len < FORMAT_HEADER_LEN + CRYPT_TAG_LEN + FORMAT_TRAILER_LEN)
+		return -EBADMSG;
+	r = format_get_header(rd->bytes, FORMAT_HEADER_LEN, rd->object, &h);
+	if (r == 0)
+		r = format_get_trailer(rd->bytes + rd->len - FORMAT_TRAILER_LEN,
+				       rd->len, rd->object, &t);
+	if (r == 0)
+		r = format_pack_key_name(rd->pack->name, key_name);
+	if (r < 0)
+		return r;
+	if ((h.type != OBJECT_DATA_PACK && h.type != OBJECT_TREE_PACK) ||
+	    memcmp(h.vault_id, keyring_vault_id(k), VAULT_ID_LEN) != 0)
+		return -EBADMSG;
+	r = keyring_seal_key(k, h.type, key_name, h.salt, &rd->key);
+	if (r < 0)
+		return r;
+	if (!crypt_equal(rd->key.commit, h.commit, CRYPT_COMMIT_LEN))
+		return -EBADMSG;
+	f = (struct frame){ t.dir_off, t.dir_clen, t.dir_plen, t.codec };
+	in = malloc((size_t)f.clen + CRYPT_TAG_LEN);
+	if (!in || buf_reserve(out, MAX(f.plen, 1u)) < 0) {
+		free(in);
+		return -ENOMEM;
+	}
+	/* The trailer adds up to the pack's length: this lies within. */
+	memcpy(in, rd->bytes + f.off, (size_t)f.clen + CRYPT_TAG_LEN);
+	r = format_open_frame(&rd->key, FORMAT_DIR_FRAME, &f, in, out->data);
+	if (r == 0)
+		out->len = f.plen;
+	free(in);
+	return r;
+}
+
+/* The index's word on the pack: its key and directory. -ENOENT: none. */
+static int index_directory(struct reading *rd, struct buf *out)
+{
+	struct catalog *catalog = vault_catalog(rd->check->vault);
+	char key_name[OBJECT_NAME_MAX];
+	int64_t no;
+	int r;
+
+	r = catalog_pack_no(catalog, rd->pack->name, &no);
+	if (r == 0)
+		r = catalog_get_pack(catalog, no, &rd->row, out);
+	if (r == 0)
+		r = format_pack_key_name(rd->row.name, key_name);
+	if (r == 0)
+		r = keyring_seal_key(vault_keyring(rd->check->vault),
+				     rd->row.kind, key_name, rd->row.salt,
+				     &rd->key);
+	return r;
+}
+
+/* Load the directory: the index's where there is one, for it may still tell
+ * what a damaged pack held. The two must be equal. */
+static int load_directory(struct reading *rd)
+{
+	AUTO_BUF struct buf own = BUF_INIT;
+	AUTO_BUF struct buf indexed = BUF_INIT;
+	int own_result, r;
+
+	own_result = own_directory(rd, &own);
+	if (own_result == -ENOMEM)
+		return -ENOMEM;
+	r = index_directory(rd, &indexed);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (own_result < 0) {
+		int err = wrong(rd, "its header or directory is damaged");
+
+		if (err < 0)
+			return err;
+		if (r == -ENOENT)
+			return 0; /* nobody knows what was in it */
+	} else if (r == 0 && (own.len != indexed.len ||
+			      memcmp(own.data, indexed.data, own.len) != 0)) {
+		r = wrong(rd, "its directory is not what the index says");
+		if (r < 0)
+			return r;
+	}
+	r = r == 0 ? format_get_dir(indexed.data, indexed.len, rd->object,
+				    false, &rd->dir)
+		   : format_get_dir(own.data, own.len, rd->object, false,
+				    &rd->dir);
+	if (r == -EBADMSG)
+		r = wrong(rd, "its directory is malformed");
+	return r;
+}
+
+/* ---- frames and chunks ---- */
+
+/* Frame @no in plain, in rd->frame. */
+static int open_frame(struct reading *rd, size_t no)
+{
+	const struct frame *f = &rd->dir.frames[no];
+	size_t len = (size_t)f->clen + CRYPT_TAG_LEN;
+
+	if (rd->opened[no] && rd->frame_no == no)
+		return rd->frame_result;
+	rd->frame_no = no;
+	rd->opened[no] = 1;
+	rd->frame_result = -EBADMSG;
+	/* The directory's bounds are its own; the pack may have been cut. */
+	if (f->off + len > rd->len)
+		return -EBADMSG;
+	memcpy(rd->in, rd->bytes + f->off, len);
+	rd->frame_result =
+		format_open_frame(&rd->key, (uint32_t)no, f, rd->in, rd->frame);
+	return rd->frame_result;
+}
+
+static int check_chunk(struct reading *rd, const struct chunk_ref *ref)
+{
+	const uint8_t *data = NULL;
+	uint64_t done = 0;
+	struct id real;
+	size_t no;
+	int r = 0;
+
+	/* format_get_dir() has checked that it lies in its frames. */
+	for (no = ref->frame; r == 0 && done < ref->len; no++) {
+		uint32_t plen = rd->dir.frames[no].plen;
+
+		r = open_frame(rd, no);
+		if (r == 0 && no == ref->frame && ref->len <= plen - ref->off) {
+			data = rd->frame + ref->off;
+			break;
+		}
+		if (r == 0)
+			memcpy(rd->chunk + done, rd->frame,
+			       MIN(plen, ref->len - done));
+		done += plen;
+		data = rd->chunk;
+	}
+	if (r == 0)
+		r = keyring_id(vault_keyring(rd->check->vault), ref->type,
+			       data ? data : rd->chunk, ref->len, &real);
+	if (r == 0 && !id_equal(&real, &ref->id)) {
+		r = wrong(rd, "holds chunks that are authentic but not those"
+			      " of their names");
+		return r < 0 ? r : check_lost(rd->check, rd->finding, &ref->id);
+	}
+	if (r == -EBADMSG) {
+		r = wrong(rd, "bytes do not match their seal");
+		return r < 0 ? r : check_lost(rd->check, rd->finding, &ref->id);
+	}
+	return r;
+}
+
+static int check_frames(struct reading *rd)
+{
+	size_t i, longest = 0;
+	int r = 0;
+
+	for (i = 0; i < rd->dir.nframes; i++)
+		longest = MAX(longest, (size_t)rd->dir.frames[i].clen);
+	rd->in = malloc(longest + CRYPT_TAG_LEN);
+	rd->frame = malloc(FORMAT_FRAME_MAX);
+	rd->chunk = malloc(FORMAT_CHUNK_MAX);
+	rd->opened = calloc(rd->dir.nframes + 1, 1);
+	if (!rd->in || !rd->frame || !rd->chunk || !rd->opened)
+		return -ENOMEM;
+	for (i = 0; i < rd->dir.nchunks && r == 0; i++)
+		r = check_chunk(rd, &rd->dir.chunks[i]);
+	for (i = 0; i < rd->dir.nframes && r == 0; i++) {
+		if (rd->opened[i])
+			continue;
+		r = open_frame(rd, i);
+		if (r == -EBADMSG)
+			r = wrong(rd, "bytes do not match their seal");
+	}
+	return r;
+}
+
+static int check_hash(struct reading *rd)
+{
+	uint8_t want[CRYPT_SHA256_LEN], got[CRYPT_SHA256_LEN];
+	int r;
+
+	r = format_pack_hash(rd->pack->name, want);
+	if (r == 0)
+		r = crypt_sha256(rd->bytes, rd->len, got);
+	if (r == 0 && memcmp(want, got, sizeof(got)) != 0)
+		r = wrong(rd, "its bytes are not those it was made of"
+			      " (SHA-256)");
+	return r;
+}
+
+static int read_pack(struct reading *rd)
+{
+	int r;
+
+	r = backend_get_all(rd->check->backend, rd->object, FORMAT_PACK_MAX,
+			    &rd->bytes, &rd->len);
+	if (r == -ENOMEM)
+		return r;
+	if (r == -ENOENT && !rd->pack->indexed)
+		return 0; /* collected meanwhile */
+	if (r < 0) {
+		/* Its directory tells what is lost, where an index has it. */
+		AUTO_BUF struct buf dir = BUF_INIT;
+
+		r = wrong(rd, r == -ENOENT ? "missing" : "cannot be read");
+		if (r < 0 || !rd->check->vault || index_directory(rd, &dir) < 0)
+			return r;
+		r = format_get_dir(dir.data, dir.len, rd->object, false,
+				   &rd->dir);
+		return r < 0 ? r : lose_chunks(rd);
+	}
+	r = check_hash(rd);
+	if (r == 0 && rd->check->vault)
+		r = load_directory(rd);
+	if (r == 0 && rd->dir.nframes)
+		r = check_frames(rd);
+	return r;
+}
+
+static void run_job(void *arg)
+{
+	struct reading *rd = arg;
+	struct check *c = rd->check;
+	int r = 0;
+
+	if (!c->o->stop || !*c->o->stop)
+		r = read_pack(rd);
+	pthread_mutex_lock(&c->lock);
+	c->packs_read++;
+	c->bytes_read += rd->pack->size;
+	if (r < 0 && c->error == 0)
+		c->error = r;
+	pthread_mutex_unlock(&c->lock);
+	format_release_dir(&rd->dir);
+	explicit_bzero(&rd->key, sizeof(rd->key));
+	free(rd->bytes);
+	free(rd->in);
+	free(rd->frame);
+	free(rd->chunk);
+	free(rd->opened);
+	free(rd);
+}
+
+/* ---- which packs ---- */
+
+/* Leave the packs that are wanted at the front of @order. */
+static int choose(struct check *c, size_t *order, size_t *n_inout)
+{
+	const struct check_options *o = c->o;
+	uint64_t sum = 0;
+	size_t i, n = 0;
+
+	if (o->subset == CHECK_PART) {
+		for (i = 0; i < *n_inout; i++) {
+			uint8_t hash[CRYPT_SHA256_LEN];
+
+			if (format_pack_hash(c->packs[order[i]].name, hash) ==
+				    0 &&
+			    (hash[0] | hash[1] << 8) % o->of == o->n - 1)
+				order[n++] = order[i];
+		}
+		*n_inout = n;
+		return 0;
+	}
+	if (o->subset == CHECK_ALL)
+		return 0;
+	/* Shuffle (Fisher and Yates), then take from the front. */
+	for (i = *n_inout; i > 1; i--) {
+		uint64_t random;
+		size_t j, swap;
+		int r = c->seam->ops->random(c->seam, &random, sizeof(random));
+
+		if (r < 0)
+			return r;
+		j = random % i;
+		swap = order[i - 1];
+		order[i - 1] = order[j];
+		order[j] = swap;
+	}
+	if (o->subset == CHECK_PERCENT) {
+		n = (size_t)((double)*n_inout * o->percent / 100 + 0.999999);
+		*n_inout = MIN(n, *n_inout);
+		return 0;
+	}
+	while (n < *n_inout && sum < o->n)
+		sum += c->packs[order[n++]].size;
+	*n_inout = n;
+	return 0;
+}
+
+static int start_job(struct check *c, struct pool *pool, size_t i)
+{
+	struct reading *rd = calloc(1, sizeof(*rd));
+	int r;
+
+	if (!rd)
+		return -ENOMEM;
+	rd->check = c;
+	rd->pack = &c->packs[i];
+	rd->finding = -1;
+	r = format_pack_object_name(rd->pack->name, rd->object);
+	if (r < 0) {
+		free(rd);
+		return r;
+	}
+	pool_run(pool, run_job, rd);
+	return 0;
+}
+
+int check_packs(struct check *c)
+{
+	unsigned int threads = c->o->threads ? c->o->threads : 2;
+	size_t *order = alloc_array(c->npacks + 1, sizeof(*order)), i, n;
+	struct pool *pool = pool_new(threads, 1);
+	int r = order && pool ? 0 : -ENOMEM;
+
+	for (n = 0; r == 0 && n < c->npacks; n++)
+		order[n] = n;
+	if (r == 0)
+		r = choose(c, order, &n);
+	c->progress = (struct check_progress){ .phase = "packs" };
+	for (i = 0; r == 0 && i < n; i++)
+		c->progress.bytes_total += c->packs[order[i]].size;
+	c->progress.items_total = n;
+	for (i = 0; r == 0 && i < n; i++) {
+		pthread_mutex_lock(&c->lock);
+		c->progress.items_done = c->packs_read;
+		c->progress.bytes_done = c->bytes_read;
+		r = c->error;
+		pthread_mutex_unlock(&c->lock);
+		if (r == 0)
+			r = check_tick(c);
+		if (r == 0)
+			r = start_job(c, pool, order[i]);
+	}
+	pool_free(pool);
+	if (r == 0)
+		r = c->error;
+	if (r == 0 && c->o->stop && *c->o->stop)
+		r = -EINTR;
+	free(order);
+	return r;
+}
