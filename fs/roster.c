@@ -65,7 +65,8 @@ static void *table_add(struct table *t, size_t size)
 	void *item;
 
 	if (t->n >= ROSTER_SERIAL_MAX) {
-		(void)fail(-EOVERFLOW, "more than %u points, machines or tags "
+		(void)fail(-EOVERFLOW,
+			   "more than %u points, machines or tags "
 			   "were seen since the mount: mount anew",
 			   ROSTER_SERIAL_MAX);
 		return NULL;
@@ -387,8 +388,8 @@ int roster_tag(struct roster *r, uint32_t serial, char name[ROSTER_NAME_MAX])
 	return 0;
 }
 
-int roster_hold(struct roster *r, uint32_t serial,
-		struct point_list **list_out, const struct point **out)
+int roster_hold(struct roster *r, uint32_t serial, struct point_list **list_out,
+		const struct point **out)
 {
 	const struct place *x;
 

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "fs/leaves.h"
-#include "fs/volumes.h"
 #include "fs/view_internal.h"
+#include "fs/volumes.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"

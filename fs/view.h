@@ -105,8 +105,8 @@ MUST_CHECK int view_readdir(struct view *w, uint64_t node, uint64_t cookie,
 			    view_dir_fn *fn, void *arg);
 /* Read up to @len bytes at @off; *out_len is less only at the end of the file.
  * Damage is -EIO, never short. */
-MUST_CHECK int view_read(struct view *w, uint64_t node, uint64_t off,
-			 void *out, size_t len, size_t *out_len);
+MUST_CHECK int view_read(struct view *w, uint64_t node, uint64_t off, void *out,
+			 size_t len, size_t *out_len);
 /* SEEK_HOLE (@hole) or SEEK_DATA. -ENXIO past the end. */
 MUST_CHECK int view_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 			 uint64_t *out);

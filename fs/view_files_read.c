@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/volumes.h"
 #include "fs/view_internal.h"
+#include "fs/volumes.h"
 #include "store/base/log.h"
 #include "store/chunk.h"
 #include "store/content.h"
@@ -52,8 +52,8 @@ int tree_read(struct view *w, uint64_t node, uint64_t off, void *out,
 	else
 		len = (size_t)MIN((uint64_t)len, s.e.size - off);
 	if (len > 0)
-		r = content_read(w->vault, CHUNK_DATA, s.e.content, s.e.content_len,
-				 s.e.size, off, out, len);
+		r = content_read(w->vault, CHUNK_DATA, s.e.content,
+				 s.e.content_len, s.e.size, off, out, len);
 	if (r == 0)
 		*out_len = len;
 	return r;
@@ -98,7 +98,7 @@ static int load_xattrs(struct view *w, const struct entry *e, struct buf *store,
 		r = xattrs_check(list, e->xattrs_len);
 		if (r < 0)
 			return fail(r, "a list of extended attributes is "
-				    "malformed");
+				       "malformed");
 	}
 	*n_out = xattrs_begin(r_out, list, e->xattrs_len);
 	return 0;
@@ -166,8 +166,8 @@ static int saved_id(struct view *w, uint64_t node, uint8_t out[16])
 	struct id id;
 	int r;
 
-	if (node_is_guest(node) || (node_kind(node) != MADE_DISK &&
-				    node_kind(node) != MADE_CONFIG))
+	if (node_is_guest(node) ||
+	    (node_kind(node) != MADE_DISK && node_kind(node) != MADE_CONFIG))
 		return -EINVAL;
 	r = saved_content(w, node, &content);
 	if (r == 0)
@@ -191,8 +191,8 @@ int view_content_id(struct view *w, uint64_t node, uint8_t out[16])
 	if (r < 0)
 		return r == -EBADMSG ? -EIO : r;
 	if (S_ISREG(s.e.mode))
-		r = keyring_id(k, CONTENT_ID_FILE, s.e.content,
-			       s.e.content_len, &id);
+		r = keyring_id(k, CONTENT_ID_FILE, s.e.content, s.e.content_len,
+			       &id);
 	else if (S_ISLNK(s.e.mode))
 		r = keyring_id(k, CONTENT_ID_LINK, s.e.target, s.e.target_len,
 			       &id);

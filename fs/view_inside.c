@@ -14,8 +14,8 @@
 #include "fs/attr.h"
 #include "fs/guest/guest.h"
 #include "fs/ino.h"
-#include "fs/volumes.h"
 #include "fs/view_internal.h"
+#include "fs/volumes.h"
 #include "store/base/log.h"
 
 #define BATCH_FIRST 32
@@ -115,8 +115,10 @@ static int fill_attr(const struct place *p, uint64_t guest_node,
 	if (r < 0)
 		return guest_error(r);
 	if (!is_type(a.mode) || a.size > GUEST_SIZE_MAX)
-		return fail(-EIO, "%s: inode %llu has no type or size that "
-			    "can be", p->name, (unsigned long long)guest_node);
+		return fail(-EIO,
+			    "%s: inode %llu has no type or size that "
+			    "can be",
+			    p->name, (unsigned long long)guest_node);
 	out->node = node_guest(p->volume, guest_node);
 	out->immutable = true;
 	st->st_ino = ino_of(p, guest_node);
@@ -154,9 +156,10 @@ static int named_attr(const struct place *p, uint64_t guest_node,
 	int r = fill_attr(p, guest_node, out);
 
 	if (r == -ENOENT)
-		return fail(-EIO, "%s: \"%s\" leads to inode %llu, which does "
-			    "not exist", p->name, name,
-			    (unsigned long long)guest_node);
+		return fail(-EIO,
+			    "%s: \"%s\" leads to inode %llu, which does "
+			    "not exist",
+			    p->name, name, (unsigned long long)guest_node);
 	return r;
 }
 
@@ -212,8 +215,10 @@ static int keep_row(void *arg, const char *name, size_t len, uint64_t node,
 	if (b->n == b->cap)
 		return 1;
 	if (node >= GUEST_NODE_MAX || cookie > INT64_MAX - COOKIE_SHIFT)
-		return fail(-EIO, "\"%.*s\": an inode number or cookie beyond "
-			    "bounds", (int)len, name);
+		return fail(-EIO,
+			    "\"%.*s\": an inode number or cookie beyond "
+			    "bounds",
+			    (int)len, name);
 	b->rows[b->n++] = (struct row){ .node = node,
 					.cookie = cookie,
 					.name_off = b->names.len,
@@ -262,8 +267,8 @@ static int put_row(const struct place *p, const struct batch *b,
 	return fn(arg, name, row->name_len, &a, row->cookie + COOKIE_SHIFT);
 }
 
-int inside_list(struct view *w, uint64_t node, uint64_t cookie,
-		view_dir_fn *fn, void *arg)
+int inside_list(struct view *w, uint64_t node, uint64_t cookie, view_dir_fn *fn,
+		void *arg)
 {
 	CLEANUP(batch_release) struct batch b = { .rows = NULL };
 	AUTO_PLACE struct place p;
@@ -296,8 +301,8 @@ int inside_link(struct view *w, uint64_t node, struct buf *out)
 
 	if (r < 0)
 		return r;
-	return guest_error(guest_readlink(p.lent.guest, node_in_guest(node),
-					  out));
+	return guest_error(
+		guest_readlink(p.lent.guest, node_in_guest(node), out));
 }
 
 int inside_read(struct view *w, uint64_t node, uint64_t off, void *out,
@@ -320,8 +325,8 @@ int inside_hole(struct view *w, uint64_t node, uint64_t off, bool hole,
 
 	if (r < 0)
 		return r;
-	return guest_error(guest_seek(p.lent.guest, node_in_guest(node), off,
-				      hole, out));
+	return guest_error(
+		guest_seek(p.lent.guest, node_in_guest(node), off, hole, out));
 }
 
 /* ---- extended attributes ---- */
@@ -353,9 +358,10 @@ static int load_list(const struct place *p, uint64_t guest_node,
 	if (store->len == 0)
 		return 0;
 	if (xattrs_check(store->data, store->len) < 0)
-		return fail(-EIO, "%s: inode %llu: malformed extended "
-			    "attributes", p->name,
-			    (unsigned long long)guest_node);
+		return fail(-EIO,
+			    "%s: inode %llu: malformed extended "
+			    "attributes",
+			    p->name, (unsigned long long)guest_node);
 	*n = xattrs_begin(list, store->data, store->len);
 	return 0;
 }

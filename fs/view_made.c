@@ -383,8 +383,7 @@ int made_attr(struct view *w, uint64_t node, struct view_attr *out)
 	if (r < 0)
 		return r;
 	st->st_ino = node == VIEW_ROOT ? VIEW_ROOT
-				       : ino_made(w->sipkey,
-						  (char *)text.data);
+				       : ino_made(w->sipkey, (char *)text.data);
 	st->st_nlink = 1;
 	st->st_uid = w->uid;
 	st->st_gid = w->gid;

@@ -42,8 +42,9 @@ static int find_top(const char *name, uint64_t *out)
 static int find_hidden(struct view *w, const char *name, uint64_t *out)
 {
 	struct seam *seam = vault_seam(w->vault);
-	uint64_t ms = (uint64_t)((seam->ops->monotonic_ns(seam) -
-				  w->started_ns) / 1000000);
+	uint64_t ms =
+		(uint64_t)((seam->ops->monotonic_ns(seam) - w->started_ns) /
+			   1000000);
 
 	if (strcmp(name, "status.json") == 0)
 		*out = node_made(MADE_STATUS, 0, node_b(ms));
@@ -182,10 +183,10 @@ static int next_fixed(struct view *w, uint64_t dir, uint64_t *cookie,
 		      const char **name)
 {
 	static const char *const top[] = { "vms", "ids", "tags", NULL };
-	static const char *const point[] = { "point.json", "files", "disks",
-					     "volumes", "config", NULL };
-	static const char *const hidden[] = { "status.json", "stats",
-					      "version", NULL };
+	static const char *const point[] = { "point.json", "files",  "disks",
+					     "volumes",	   "config", NULL };
+	static const char *const hidden[] = { "status.json", "stats", "version",
+					      NULL };
 	const char *const *names = top;
 	uint64_t i = *cookie < 3 ? 0 : *cookie - 2;
 	struct roster_point p = { .serial = 0 };

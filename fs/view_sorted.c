@@ -88,7 +88,8 @@ int view_dir_read(struct view_dir *d, struct view *w, uint64_t node,
 	drop_doubles(d);
 	if (d->lost)
 		log_warn("%s: not all of this directory can be read, or is"
-			 " usable", path);
+			 " usable",
+			 path);
 	return 0;
 }
 

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "fs/leaves.h"
-#include "fs/volumes.h"
 #include "fs/view_internal.h"
+#include "fs/volumes.h"
 #include "store/base/seam.h"
 #include "store/point.h"
 #include "store/vault.h"
@@ -26,8 +26,8 @@ static int finish(struct buf *out)
 	if (out->len > STATUS_SIZE)
 		return -EMSGSIZE;
 	while (buf_error(out) == 0 && out->len + 1 < STATUS_SIZE)
-		buf_put(out, spaces, MIN(sizeof(spaces) - 1,
-					 STATUS_SIZE - 1 - out->len));
+		buf_put(out, spaces,
+			MIN(sizeof(spaces) - 1, STATUS_SIZE - 1 - out->len));
 	buf_put_u8(out, '\n');
 	return buf_error(out);
 }
@@ -85,9 +85,9 @@ int status_json(struct view *w, struct buf *out)
 		(json_int_t)s.cache_limit, "leaves_known",
 		(json_int_t)leaves_count(w->leaves), "volumes_known",
 		(json_int_t)m.known, "volumes_open", (json_int_t)m.open,
-		"volumes_memory", (json_int_t)m.memory,
-		"volumes_unreadable", (json_int_t)m.unreadable,
-		"volumes_marked", (json_int_t)m.marked);
+		"volumes_memory", (json_int_t)m.memory, "volumes_unreadable",
+		(json_int_t)m.unreadable, "volumes_marked",
+		(json_int_t)m.marked);
 	point_list_put(l);
 	if (!j)
 		return -ENOMEM;
@@ -124,15 +124,15 @@ int status_stats(struct view *w, struct buf *out)
 		   "tree nodes       %" PRIu64 " decoded, %.1f %% from memory\n"
 		   "cache            %" PRIu64 " of %" PRIu64 " bytes\n"
 		   "leaves known     %" PRIu64 "\n"
-		   "volumes          %" PRIu64 " known, %" PRIu64 " open, %"
-		   PRIu64 " unreadable, %" PRIu64 " marked\n"
+		   "volumes          %" PRIu64 " known, %" PRIu64
+		   " open, %" PRIu64 " unreadable, %" PRIu64 " marked\n"
 		   "damage met       %" PRIu64 "\n",
 		   vault_url(w->vault), uptime(w), l->n, l->ndamaged, s.gets,
 		   s.get_bytes, s.frames_decoded,
 		   percent(s.frame_hits, s.frames_decoded), s.nodes_decoded,
 		   percent(s.node_hits, s.nodes_decoded), s.cache_bytes,
-		   s.cache_limit, leaves_count(w->leaves), m.known,
-		   m.open, m.unreadable, m.marked, s.damage);
+		   s.cache_limit, leaves_count(w->leaves), m.known, m.open,
+		   m.unreadable, m.marked, s.damage);
 	point_list_put(l);
 	return finish(out);
 }

@@ -13,8 +13,8 @@
 
 #include "fs/attr.h"
 #include "fs/guest/blocks.h"
-#include "fs/volumes.h"
 #include "fs/view_internal.h"
+#include "fs/volumes.h"
 #include "store/point.h"
 
 #define COOKIE_FIRST 3 /* 1 and 2 are "." and ".." */
@@ -190,12 +190,9 @@ int volume_find(struct view *w, uint64_t dir, const char *name,
 		r = inside_top(w, volume, out);
 		return r == -ENODATA ? -ENOENT : r;
 	}
-	if (ends_in(name, RAW, &len) &&
-	    find_prefix(x, name, len, &volume) == 0)
-		return made_attr(w, node_made(MADE_VOLUME_RAW, 0, volume),
-				 out);
-	if (ends_in(name, WHY, &len) &&
-	    find_prefix(x, name, len, &volume) == 0)
+	if (ends_in(name, RAW, &len) && find_prefix(x, name, len, &volume) == 0)
+		return made_attr(w, node_made(MADE_VOLUME_RAW, 0, volume), out);
+	if (ends_in(name, WHY, &len) && find_prefix(x, name, len, &volume) == 0)
 		return find_why(w, volume, out);
 	return -ENOENT;
 }
@@ -226,9 +223,9 @@ static int put_raw(struct view *w, const struct machine *x, const char *name,
 	return r < 0 ? r : put_row(x, name, RAW, &a, cookie, fn, arg);
 }
 
-static int put_inside(struct view *w, const struct machine *x,
-		      const char *name, uint32_t volume, uint64_t cookie,
-		      view_dir_fn *fn, void *arg)
+static int put_inside(struct view *w, const struct machine *x, const char *name,
+		      uint32_t volume, uint64_t cookie, view_dir_fn *fn,
+		      void *arg)
 {
 	struct view_attr a;
 	int r = inside_top(w, volume, &a);

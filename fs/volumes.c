@@ -113,8 +113,10 @@ static int add_row(struct machines *m, uint32_t point, const char *name,
 	struct row *row;
 
 	if (m->nrows == MACHINES_SERIAL_MAX)
-		return fail(-EOVERFLOW, "more than %u volumes were seen since "
-			    "the mount: mount anew", MACHINES_SERIAL_MAX);
+		return fail(-EOVERFLOW,
+			    "more than %u volumes were seen since "
+			    "the mount: mount anew",
+			    MACHINES_SERIAL_MAX);
 	if (m->nrows == m->cap) {
 		size_t cap = m->cap ? 2 * m->cap : 16;
 		struct row **rows = reallocarray(m->rows, cap, sizeof(*rows));
@@ -177,7 +179,8 @@ static int number_all(struct machines *m, struct machine *x)
 				   &x->serials[i]);
 		else
 			log_warn("volume \"%s\": a name that cannot be shown; "
-				 "left out", name);
+				 "left out",
+				 name);
 	}
 	return r;
 }

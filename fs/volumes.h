@@ -46,8 +46,8 @@ MUST_CHECK struct machines *machines_new(struct vault *v, struct roster *r);
 void machines_free(struct machines *m); /* NULL is fine */
 /* What opens LUKS volumes, copied; before anything was looked at. Return 0 or
  * -ENOMEM. */
-MUST_CHECK int machines_set_keys(struct machines *m,
-				 struct secret *const *keys, size_t n);
+MUST_CHECK int machines_set_keys(struct machines *m, struct secret *const *keys,
+				 size_t n);
 
 /* The volumes of a point, found if need be; held. Names that cannot be shown
  * have serial 0. Errors are said in words. */

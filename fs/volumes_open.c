@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "fs/guest/guest.h"
-#include "fs/volumes_internal.h"
 #include "fs/roster.h"
+#include "fs/volumes_internal.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 

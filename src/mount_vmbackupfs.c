@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "src/cli/context.h"
-#include "src/mount/options.h"
-#include "src/mount/daemon.h"
 #include "src/cli/output.h"
 #include "src/cli/signals.h"
+#include "src/mount/daemon.h"
+#include "src/mount/options.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 
@@ -119,9 +119,10 @@ static int parse(struct args *a, int argc, char **argv)
 			break;
 		case 'w':
 			return fail(-EINVAL, "-w: a vault's points are "
-				    "read-only, always");
+					     "read-only, always");
 		default:
-			return fail(-EINVAL, "-%c: not known, or its value "
+			return fail(-EINVAL,
+				    "-%c: not known, or its value "
 				    "is missing; see mount.vmbackupfs -h",
 				    optopt);
 		}
@@ -132,13 +133,14 @@ static int parse(struct args *a, int argc, char **argv)
 static int mount_vault(struct args *a, int argc, char **argv)
 {
 	struct context ctx = { .seam = seam_system() };
-	struct mounting m = { .ctx = &ctx, .options = &a->options,
+	struct mounting m = { .ctx = &ctx,
+			      .options = &a->options,
 			      .foreground = a->foreground };
 	int r;
 
 	if (argc != 2)
 		return fail(-EINVAL, "a vault and a directory are needed; see "
-			    "mount.vmbackupfs -h");
+				     "mount.vmbackupfs -h");
 	ctx.repository = argv[0];
 	m.dir = argv[1];
 	r = mounting_run(&m);

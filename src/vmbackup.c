@@ -8,31 +8,29 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/cmd/cmd.h"
 #include "src/cli/output.h"
 #include "src/cli/signals.h"
+#include "src/cmd/cmd.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 
 const struct command *const cmd_table[] = {
-	&cmd_init,	 &cmd_backup,  &cmd_points,   &cmd_ls,	  &cmd_cat,
-	&cmd_find,	 &cmd_diff,    &cmd_versions, &cmd_stats, &cmd_mount,
-	&cmd_umount,	 &cmd_restore, &cmd_boot,     &cmd_nbd,	  &cmd_check,
-	&cmd_key,	 &cmd_cache,   &cmd_completion, &cmd_version,
-	&cmd_help,	 NULL,
+	&cmd_init,   &cmd_backup,  &cmd_points,	    &cmd_ls,	  &cmd_cat,
+	&cmd_find,   &cmd_diff,	   &cmd_versions,   &cmd_stats,	  &cmd_mount,
+	&cmd_umount, &cmd_restore, &cmd_boot,	    &cmd_nbd,	  &cmd_check,
+	&cmd_key,    &cmd_cache,   &cmd_completion, &cmd_version, &cmd_help,
+	NULL,
 };
 
 const struct option_row cmd_global_options[] = {
 	OPT_STRING("repo", 'r', "VAULT", struct context, repository,
 		   "the vault: a path or URL (VMBACKUP_REPOSITORY)"),
-	OPT_STRING("vault", 0, "VAULT", struct context, repository,
-		   "the same"),
+	OPT_STRING("vault", 0, "VAULT", struct context, repository, "the same"),
 	OPT_STRING("repository-file", 0, "FILE", struct context,
 		   repository_file,
 		   "a file whose first line is the vault"
 		   " (VMBACKUP_REPOSITORY_FILE)"),
-	OPT_STRING("password-file", 'p', "FILE", struct context,
-		   password_file,
+	OPT_STRING("password-file", 'p', "FILE", struct context, password_file,
 		   "read the password from the first line of"
 		   " FILE (VMBACKUP_PASSWORD_FILE)"),
 	OPT_STRING("password-command", 0, "COMMAND", struct context,
@@ -41,8 +39,7 @@ const struct option_row cmd_global_options[] = {
 		   " (VMBACKUP_PASSWORD_COMMAND)"),
 	OPT_STRING("key-file", 0, "FILE", struct context, key_file,
 		   "open the vault with a key file (VMBACKUP_KEY_FILE)"),
-	OPT_LIST("luks-key-file", 0, "FILE", struct context,
-		 luks_key_files,
+	OPT_LIST("luks-key-file", 0, "FILE", struct context, luks_key_files,
 		 "a key file, or a passphrase in a file, for encrypted"
 		 " volumes in disks; may be repeated"
 		 " (VMBACKUP_LUKS_KEY_FILE)"),
@@ -61,8 +58,7 @@ const struct option_row cmd_global_options[] = {
 		  "print errors and results only"),
 	OPT_COUNT("verbose", 'v', struct context, verbose,
 		  "say more; twice: much more"),
-	OPT_FLAG("version", 'V', struct context, version,
-		 "print the version"),
+	OPT_FLAG("version", 'V', struct context, version, "print the version"),
 	OPT_END
 };
 
@@ -158,7 +154,8 @@ static int run(struct context *ctx, int argc, char **argv)
 	}
 	c = cmd_find_row(argv[first]);
 	if (!c)
-		return context_usage(ctx, "there is no verb \"%s\"", argv[first]);
+		return context_usage(ctx, "there is no verb \"%s\"",
+				     argv[first]);
 	return run_verb(ctx, c, argc - first, argv + first);
 }
 

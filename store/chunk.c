@@ -16,11 +16,11 @@
 
 #include "store/backend/backend.h"
 #include "store/base/bytes.h"
+#include "store/base/cache.h"
 #include "store/base/hex.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
-#include "store/base/cache.h"
 #include "store/catalog/catalog.h"
 #include "store/vault_internal.h"
 
@@ -182,8 +182,7 @@ static int fetch(struct run *r, uint32_t number, uint8_t **out)
 
 	if (f->off < w->off || f->off + len > w->off + w->len) {
 		for (i = number + 1; i <= r->last; i++) {
-			uint64_t more = r->pack->frames[i].clen +
-					CRYPT_TAG_LEN;
+			uint64_t more = r->pack->frames[i].clen + CRYPT_TAG_LEN;
 
 			if (len + more > FETCH_MAX)
 				break;
@@ -220,9 +219,10 @@ static int decode(struct run *r, uint32_t number, void *out)
 		err = format_open_frame(&r->pack->key, number, f, in, out);
 	if (err == -EBADMSG) {
 		atomic_fetch_add(&r->vault->damage, 1);
-		(void)fail(err, "%s: damaged: bytes %llu to %llu do not match "
-			   "their seal", r->pack->object,
-			   (unsigned long long)f->off,
+		(void)fail(err,
+			   "%s: damaged: bytes %llu to %llu do not match "
+			   "their seal",
+			   r->pack->object, (unsigned long long)f->off,
 			   (unsigned long long)f->off + f->clen +
 				   CRYPT_TAG_LEN);
 	}
@@ -266,8 +266,7 @@ static int read_frame(struct run *r, uint32_t number, uint32_t off,
 		if (!object)
 			return decode(r, number, out);
 	} else {
-		err = cache_get(r->vault->frames, &key, frame_load, r,
-				&object);
+		err = cache_get(r->vault->frames, &key, frame_load, r, &object);
 		if (err < 0)
 			return err;
 	}
@@ -298,8 +297,10 @@ static int read_loc(struct vault *v, const struct chunk_loc *loc, uint32_t off,
 		run.last = i;
 	}
 	if (r == 0 && (loc->frame >= run.pack->nframes || sum < end))
-		r = fail(-EBADMSG, "%s: its directory and the index disagree: "
-			 "delete the local cache", run.pack->object);
+		r = fail(-EBADMSG,
+			 "%s: its directory and the index disagree: "
+			 "delete the local cache",
+			 run.pack->object);
 	for (i = loc->frame; r == 0 && len > 0; i++) {
 		uint32_t plen = run.pack->frames[i].plen, n;
 
@@ -339,9 +340,11 @@ static int rehash(struct vault *v, uint8_t type, const struct id *id,
 	if (!id_equal(&real, id)) {
 		atomic_fetch_add(&v->damage, 1);
 		hex_encode(id->b, ID_LEN, hex);
-		return fail(-EBADMSG, "chunk %s: its bytes are authentic but "
+		return fail(-EBADMSG,
+			    "chunk %s: its bytes are authentic but "
 			    "not those of its name: whoever wrote it wrote "
-			    "something else", hex);
+			    "something else",
+			    hex);
 	}
 	was_verified(v, id, true);
 	return 0;
@@ -410,8 +413,10 @@ static int missing(struct vault *v, const struct id *id, const char *why)
 
 	atomic_fetch_add(&v->damage, 1);
 	hex_encode(id->b, ID_LEN, hex);
-	return fail(-EBADMSG, "chunk %s: %s; run \"vmbackup check\" to see "
-		    "what is affected", hex, why);
+	return fail(-EBADMSG,
+		    "chunk %s: %s; run \"vmbackup check\" to see "
+		    "what is affected",
+		    hex, why);
 }
 
 int chunk_read(struct vault *v, uint8_t type, const struct id *id,
@@ -440,9 +445,10 @@ int chunk_read(struct vault *v, uint8_t type, const struct id *id,
 	}
 	if (last == -EIO)
 		return last;
-	return missing(v, id, last == -EBADMSG ? "damaged"
-			      : last == -ENOENT ? "its pack is missing"
-						: "no index knows it");
+	return missing(v, id,
+		       last == -EBADMSG	 ? "damaged"
+		       : last == -ENOENT ? "its pack is missing"
+					 : "no index knows it");
 }
 
 int chunk_read_all(struct vault *v, uint8_t type, const struct id *id,

@@ -15,9 +15,10 @@ void commit_encode(const struct commit *c, const char *sid, struct buf *out)
 	char hex[2 * CRYPT_SHA256_LEN + 1];
 
 	hex_encode(c->hash, CRYPT_SHA256_LEN, hex);
-	buf_printf(out, "{\"decision\":\"COMMIT\",\"session\":\"%s\","
-		   "\"point\":\"%s\",\"point_sha256\":\"%s\"}", sid, c->point,
-		   hex);
+	buf_printf(out,
+		   "{\"decision\":\"COMMIT\",\"session\":\"%s\","
+		   "\"point\":\"%s\",\"point_sha256\":\"%s\"}",
+		   sid, c->point, hex);
 }
 
 int commit_decode(const void *data, size_t len, const char *name,
@@ -35,8 +36,8 @@ int commit_decode(const void *data, size_t len, const char *name,
 	hash = json_string_value(json_object_get(j, "point_sha256"));
 	if (decision && strcmp(decision, "FENCED") == 0)
 		r = 0;
-	else if (decision && strcmp(decision, "COMMIT") == 0 && point &&
-		 hash && strlen(point) == POINT_ID_HEX &&
+	else if (decision && strcmp(decision, "COMMIT") == 0 && point && hash &&
+		 strlen(point) == POINT_ID_HEX &&
 		 strlen(hash) == 2 * CRYPT_SHA256_LEN &&
 		 hex_decode(point, sizeof(id), id) == 0 &&
 		 hex_decode(hash, CRYPT_SHA256_LEN, c.hash) == 0) {

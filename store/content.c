@@ -125,8 +125,8 @@ static size_t pick(const struct node *n, uint64_t off)
 
 	while (hi - lo > 1) {
 		size_t mid = lo + (hi - lo) / 2;
-		uint64_t first = n->level ? n->children[mid].first
-					  : n->extents[mid].off;
+		uint64_t first =
+			n->level ? n->children[mid].first : n->extents[mid].off;
 
 		if (first <= off)
 			lo = mid;
@@ -154,7 +154,7 @@ static int map_find(struct vault *v, const struct content *c, uint64_t size,
 		if (n->level != level || n->total != span) {
 			node_put(n);
 			return fail(-EBADMSG, "an extent map does not cover "
-				    "its file");
+					      "its file");
 		}
 		i = pick(n, off - base);
 		if (level == 0) {
@@ -168,7 +168,8 @@ static int map_find(struct vault *v, const struct content *c, uint64_t size,
 		span = n->children[i].count;
 		level--;
 		if (rough && n->children[i].allocated == span) {
-			*out = (struct extent){ .off = base, .len = span,
+			*out = (struct extent){ .off = base,
+						.len = span,
 						.type = EXTENT_DATA };
 			node_put(n);
 			return 0;
@@ -474,8 +475,7 @@ static int push(struct content_builder *b, const struct extent *e)
 	}
 	if (b->n == CONTENT_INLINE_MAX) {
 		for (i = 0; i < CONTENT_INLINE_MAX; i++) {
-			r = add_ref(b, 0, &b->inl[i],
-				    allocated_of(&b->inl[i]));
+			r = add_ref(b, 0, &b->inl[i], allocated_of(&b->inl[i]));
 			if (r < 0)
 				return r;
 		}
@@ -525,8 +525,9 @@ static int finish_map(struct content_builder *b, struct buf *out)
 	buf_put_u8(out, CONTENT_MAP);
 	buf_put_u8(out, (uint8_t)(level - 1));
 	buf_put_varint(out, allocated);
-	buf_put(out, b->levels[level].refs.data + b->levels[level].refs.len -
-		ID_LEN, ID_LEN);
+	buf_put(out,
+		b->levels[level].refs.data + b->levels[level].refs.len - ID_LEN,
+		ID_LEN);
 	return buf_error(out);
 }
 

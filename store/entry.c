@@ -179,8 +179,8 @@ uint64_t xattrs_begin(struct reader *r, const uint8_t *list, size_t len)
 
 bool xattrs_next(struct reader *r, struct xattr *out)
 {
-	out->name = (const char *)reader_bytes(r, ENTRY_NAME_MAX,
-					       &out->name_len);
+	out->name =
+		(const char *)reader_bytes(r, ENTRY_NAME_MAX, &out->name_len);
 	out->value = reader_bytes(r, 64u << 10, &out->value_len);
 	return !r->bad;
 }

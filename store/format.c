@@ -15,7 +15,9 @@
 #include "store/zip.h"
 
 _Static_assert(8 + 2 + 1 + 1 + 4 + VAULT_ID_LEN + CRYPT_SALT_LEN +
-		       CRYPT_COMMIT_LEN == FORMAT_HEADER_LEN, "header");
+			       CRYPT_COMMIT_LEN ==
+		       FORMAT_HEADER_LEN,
+	       "header");
 _Static_assert(FORMAT_HEADER_LEN + 4 * 3 + 1 + 3 == FORMAT_BOX_LEN, "box");
 
 void format_put_header(uint8_t *out, const struct object_header *h)
@@ -40,11 +42,14 @@ int format_get_header(const void *data, size_t len, const char *what,
 		return fail(-EBADMSG, "%s: damaged: only %zu bytes long", what,
 			    len);
 	if (memcmp(p, FORMAT_MAGIC, 8) != 0)
-		return fail(-EBADMSG, "%s: damaged, or not of a vault: "
-			    "it does not begin with the vault's mark", what);
+		return fail(-EBADMSG,
+			    "%s: damaged, or not of a vault: "
+			    "it does not begin with the vault's mark",
+			    what);
 	version = get_le16(p + 8);
 	if (version > FORMAT_VERSION)
-		return fail(-EOPNOTSUPP, "%s: written in format %u; this "
+		return fail(-EOPNOTSUPP,
+			    "%s: written in format %u; this "
 			    "program knows formats up to %d: use a newer one",
 			    what, version, FORMAT_VERSION);
 	if (version == 0 || p[11] != 0)
@@ -62,8 +67,8 @@ static int derive(const struct keyring *k, const uint8_t *base,
 		  struct seal_key *out)
 {
 	if (base)
-		return crypt_seal_key(base, h->vault_id, h->type, name,
-				      h->salt, out);
+		return crypt_seal_key(base, h->vault_id, h->type, name, h->salt,
+				      out);
 	return keyring_seal_key(k, h->type, name, h->salt, out);
 }
 
@@ -114,8 +119,8 @@ int format_seal_box(const struct keyring *k, const uint8_t *base,
 	buf_put(out, fixed, sizeof(fixed));
 	buf_put(out, clear, clear_len);
 	start = out->len;
-	r = buf_reserve(out, MAX(plain_len, zip_bound(plain_len)) +
-				     CRYPT_TAG_LEN);
+	r = buf_reserve(out,
+			MAX(plain_len, zip_bound(plain_len)) + CRYPT_TAG_LEN);
 	if (r < 0)
 		goto out;
 	if (plain_len >= 128 && zip_thread())
@@ -149,9 +154,10 @@ int format_parse_box(const void *data, size_t len, uint8_t type,
 	if (r < 0)
 		return r;
 	if (out->header.type != type)
-		return fail(-EBADMSG, "%s: damaged or misplaced: an object of "
-			    "type %u where type %u belongs", name,
-			    out->header.type, type);
+		return fail(-EBADMSG,
+			    "%s: damaged or misplaced: an object of "
+			    "type %u where type %u belongs",
+			    name, out->header.type, type);
 	if (len < FORMAT_BOX_LEN)
 		return fail(-EBADMSG, "%s: damaged: it ends in its header",
 			    name);
@@ -166,9 +172,12 @@ int format_parse_box(const void *data, size_t len, uint8_t type,
 	    (out->codec == CODEC_RAW && out->cipher_len != out->plain_len) ||
 	    p[109] || p[110] || p[111] ||
 	    (uint64_t)FORMAT_BOX_LEN + out->clear_len + out->cipher_len +
-			    CRYPT_TAG_LEN != len)
-		return fail(-EBADMSG, "%s: damaged: its lengths do not add up "
-			    "to its %zu bytes", name, len);
+			    CRYPT_TAG_LEN !=
+		    len)
+		return fail(-EBADMSG,
+			    "%s: damaged: its lengths do not add up "
+			    "to its %zu bytes",
+			    name, len);
 	out->clear = p + FORMAT_BOX_LEN;
 	out->aad_len = FORMAT_BOX_LEN + out->clear_len;
 	out->cipher = p + out->aad_len;
@@ -208,8 +217,10 @@ int format_open_box(const struct keyring *k, const uint8_t *base,
 						  box->plain_len)
 				 : -ENOMEM;
 	if (r == -EBADMSG)
-		(void)fail(r, "%s: damaged: its contents do not match their "
-			   "seal", name);
+		(void)fail(r,
+			   "%s: damaged: its contents do not match their "
+			   "seal",
+			   name);
 	if (r == 0)
 		out->len = box->plain_len;
 out:
@@ -227,8 +238,10 @@ int format_read_box(const struct keyring *k, const void *data, size_t len,
 		return r;
 	r = format_open_box(k, NULL, &box, name, out);
 	if (r == -EKEYREJECTED)
-		r = fail(-EBADMSG, "%s: damaged or misplaced: it is not "
-			 "sealed for this vault under this name", name);
+		r = fail(-EBADMSG,
+			 "%s: damaged or misplaced: it is not "
+			 "sealed for this vault under this name",
+			 name);
 	return r;
 }
 
@@ -390,11 +403,13 @@ int format_get_trailer(const void *data, uint64_t size, const char *pack,
 	    p[19] || out->codec > CODEC_ZSTD ||
 	    out->dir_plen > FORMAT_DIR_MAX || out->dir_clen > FORMAT_DIR_MAX ||
 	    out->dir_off < FORMAT_HEADER_LEN || out->dir_off > size ||
-	    out->dir_off + out->dir_clen + CRYPT_TAG_LEN +
-			    FORMAT_TRAILER_LEN != size ||
+	    out->dir_off + out->dir_clen + CRYPT_TAG_LEN + FORMAT_TRAILER_LEN !=
+		    size ||
 	    (out->codec == CODEC_RAW && out->dir_clen != out->dir_plen))
-		return fail(-EBADMSG, "pack %s: damaged: its last bytes are "
-			    "not a pack's", pack);
+		return fail(-EBADMSG,
+			    "pack %s: damaged: its last bytes are "
+			    "not a pack's",
+			    pack);
 	return 0;
 }
 

@@ -51,8 +51,8 @@
 
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
-#include "store/crypt.h"
 #include "store/base/id.h"
+#include "store/crypt.h"
 
 #include <stdbool.h>
 
@@ -66,14 +66,14 @@
 #define FORMAT_FRAME_AAD_LEN 21
 
 /* Bounds that a decoder enforces before it allocates. */
-#define FORMAT_FRAME_MAX (128u << 10)	/* plaintext of a frame */
-#define FORMAT_CHUNK_MAX (16u << 20)	/* plaintext of a chunk */
-#define FORMAT_PACK_TARGET (16u << 20)	/* a pack is closed at this size */
+#define FORMAT_FRAME_MAX (128u << 10) /* plaintext of a frame */
+#define FORMAT_CHUNK_MAX (16u << 20) /* plaintext of a chunk */
+#define FORMAT_PACK_TARGET (16u << 20) /* a pack is closed at this size */
 #define FORMAT_PACK_MAX (64u << 20)
-#define FORMAT_DIR_MAX (32u << 20)	/* plaintext of a directory */
-#define FORMAT_BOX_MAX (64u << 20)	/* plaintext of a box */
+#define FORMAT_DIR_MAX (32u << 20) /* plaintext of a directory */
+#define FORMAT_BOX_MAX (64u << 20) /* plaintext of a box */
 #define FORMAT_CLEAR_MAX (64u << 10)
-#define FORMAT_SMALL_CHUNK (64u << 10)	/* up to here a chunk shares a frame */
+#define FORMAT_SMALL_CHUNK (64u << 10) /* up to here a chunk shares a frame */
 
 enum object_type {
 	OBJECT_CONFIG = 1,
@@ -87,10 +87,10 @@ enum object_type {
 };
 
 enum chunk_type {
-	CHUNK_DATA = 1,	  /* bytes of a file */
-	CHUNK_NODE = 2,	  /* a tree node */
+	CHUNK_DATA = 1, /* bytes of a file */
+	CHUNK_NODE = 2, /* a tree node */
 	CHUNK_EXTENTS = 3, /* a node of an extent map */
-	CHUNK_DISK = 4,	  /* a grid cell of a disk */
+	CHUNK_DISK = 4, /* a grid cell of a disk */
 	CHUNK_XATTRS = 5, /* extended attributes too long for an entry */
 };
 

@@ -248,7 +248,8 @@ int vault_refresh(struct vault *v)
 	}
 	if (bad)
 		log_warn("%d index object%s could not be read; chunks only "
-			 "they know of are missing", bad, bad > 1 ? "s" : "");
+			 "they know of are missing",
+			 bad, bad > 1 ? "s" : "");
 	names_release(&listed);
 	if (r == 0) {
 		atomic_store(&v->refresh_lists, lists);
@@ -295,8 +296,10 @@ int index_adopt_pack(struct vault *v, const char *name, uint64_t size)
 		return fail(-EBADMSG, "%s: not a pack of this vault", object);
 	r = keyring_seal_key(v->keyring, h.type, key_name, h.salt, &key);
 	if (r == 0 && !crypt_equal(key.commit, h.commit, CRYPT_COMMIT_LEN))
-		r = fail(-EBADMSG, "%s: damaged or misplaced: it is not sealed "
-			 "for this vault under this name", object);
+		r = fail(-EBADMSG,
+			 "%s: damaged or misplaced: it is not sealed "
+			 "for this vault under this name",
+			 object);
 	if (r < 0)
 		return r;
 	f = (struct frame){ t.dir_off, t.dir_clen, t.dir_plen, t.codec };
@@ -308,8 +311,10 @@ int index_adopt_pack(struct vault *v, const char *name, uint64_t size)
 	if (r == 0) {
 		r = format_open_frame(&key, FORMAT_DIR_FRAME, &f, in, plain);
 		if (r == -EBADMSG)
-			(void)fail(r, "%s: damaged: its directory does not "
-				   "match its seal", object);
+			(void)fail(r,
+				   "%s: damaged: its directory does not "
+				   "match its seal",
+				   object);
 	}
 	if (r == 0) {
 		memset(&p, 0, sizeof(p));

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/cache.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
-#include "store/base/cache.h"
 #include "store/chunk.h"
 #include "store/vault_internal.h"
 
@@ -162,8 +162,7 @@ static int decode_children(struct node *n, struct reader *r)
 			return -EBADMSG;
 		if (n->kind == NODE_INNER && i > 0 &&
 		    tree_compare(b->key, b->key_len, b->name, b->name_len,
-				 c->key, c->key_len, c->name,
-				 c->name_len) >= 0)
+				 c->key, c->key_len, c->name, c->name_len) >= 0)
 			return -EBADMSG;
 		c->first = n->total;
 		if (c->count > CONTENT_SIZE_MAX - n->total)
@@ -218,9 +217,8 @@ static int decode(struct node *n)
 	if (r.bad || n->n == 0 || n->level > 32 ||
 	    (n->kind == NODE_INNER && n->level == 0))
 		return -EBADMSG;
-	err = n->kind == NODE_EXTENTS && n->level == 0
-		      ? decode_extents(n, &r)
-		      : decode_children(n, &r);
+	err = n->kind == NODE_EXTENTS && n->level == 0 ? decode_extents(n, &r)
+						       : decode_children(n, &r);
 	return err < 0 ? err : reader_done(&r) ? 0 : -EBADMSG;
 }
 
@@ -284,8 +282,10 @@ static int load(void *arg, const struct cache_key *key, void **object_out,
 
 		buf_release(&raw);
 		hex_encode(id.b, ID_LEN, hex);
-		return r == -EBADMSG ? fail(r, "node %s: authentic, but "
-					    "malformed", hex)
+		return r == -EBADMSG ? fail(r,
+					    "node %s: authentic, but "
+					    "malformed",
+					    hex)
 				     : r;
 	}
 	n->vault = l->vault;
@@ -311,7 +311,7 @@ int node_load(struct vault *v, uint8_t type, const struct id *id,
 		node_put(*out);
 		*out = NULL;
 		return fail(-EBADMSG, "a node of a tree and of an extent map "
-			    "under one id");
+				      "under one id");
 	}
 	return r;
 }

@@ -100,8 +100,8 @@ static int seal_frame(struct pack *p, const struct seal_key *key,
 	uint8_t aad[FORMAT_FRAME_AAD_LEN];
 
 	format_frame_aad(aad, number, f);
-	return crypt_seal(key, number, aad, sizeof(aad),
-			  p->bytes.data + f->off, f->clen);
+	return crypt_seal(key, number, aad, sizeof(aad), p->bytes.data + f->off,
+			  f->clen);
 }
 
 /* Directory frame and trailer. */
@@ -113,8 +113,8 @@ static int put_end(struct pack *p, const struct seal_key *key)
 	ssize_t n = 0;
 	int r;
 
-	r = buf_reserve(&p->bytes, zip_bound(p->plain_dir.len) +
-					   CRYPT_TAG_LEN + FORMAT_TRAILER_LEN);
+	r = buf_reserve(&p->bytes, zip_bound(p->plain_dir.len) + CRYPT_TAG_LEN +
+					   FORMAT_TRAILER_LEN);
 	if (r < 0)
 		return r;
 	f.plen = (uint32_t)p->plain_dir.len;

@@ -58,8 +58,10 @@ static int read_object(struct vault *v, const char *name, uint8_t type,
 	if (r == 0 && raw_hash) {
 		r = crypt_sha256(raw, len, hash);
 		if (r == 0 && memcmp(hash, raw_hash, sizeof(hash)) != 0)
-			r = fail(-EBADMSG, "%s: damaged: not the object that "
-				 "was committed", name);
+			r = fail(-EBADMSG,
+				 "%s: damaged: not the object that "
+				 "was committed",
+				 name);
 	}
 	if (r == 0)
 		r = format_read_box(v->keyring, raw, len, type, name, out);
@@ -200,8 +202,8 @@ static int name_points(struct point_list *l)
 		point_time_name(p->time_ns, time);
 		if (q && strcmp(p->vm, q->vm) == 0 &&
 		    strncmp(l->names[i - 1], time, strlen(time)) == 0)
-			snprintf(l->names[i], sizeof(l->names[i]),
-				 "%s-%.8s", time, p->id);
+			snprintf(l->names[i], sizeof(l->names[i]), "%s-%.8s",
+				 time, p->id);
 		else
 			snprintf(l->names[i], sizeof(l->names[i]), "%s", time);
 	}

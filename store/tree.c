@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/cache.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
-#include "store/base/cache.h"
 #include "store/node.h"
 #include "store/vault_internal.h"
 
@@ -189,7 +189,7 @@ int leaf_load(struct vault *v, const struct id *id, struct leaf **out)
 	if (n->kind != NODE_LEAF) {
 		node_put(n);
 		return fail(-EBADMSG, "an inner node of a tree stands where "
-			    "a leaf belongs");
+				      "a leaf belongs");
 	}
 	*out = (struct leaf *)n;
 	return 0;
@@ -301,7 +301,7 @@ static int descend(struct vault *v, const struct id *root,
 		if (!top && (n->level != level || n->total != count)) {
 			node_put(n);
 			return fail(-EBADMSG, "a tree's nodes do not fit "
-				    "together");
+					      "together");
 		}
 		if (top)
 			c->total = n->total;
@@ -336,8 +336,10 @@ int tree_seek(struct vault *v, const struct id *root, const uint8_t *dirkey,
 	      size_t dirkey_len, const void *name, size_t name_len,
 	      struct cursor *c)
 {
-	struct place p = { .dirkey = dirkey, .dirkey_len = dirkey_len,
-			   .name = name, .name_len = name_len };
+	struct place p = { .dirkey = dirkey,
+			   .dirkey_len = dirkey_len,
+			   .name = name,
+			   .name_len = name_len };
 
 	cursor_release(c);
 	return descend(v, root, &p, c);
@@ -356,8 +358,8 @@ int tree_lookup(struct vault *v, const struct id *root, const uint8_t *dirkey,
 		return r;
 	cursor_entry(c, &e);
 	key = cursor_dirkey(c, &len);
-	if (tree_compare(key, len, e.name, e.name_len, dirkey, dirkey_len,
-			 name, name_len) == 0)
+	if (tree_compare(key, len, e.name, e.name_len, dirkey, dirkey_len, name,
+			 name_len) == 0)
 		return 0;
 	cursor_release(c);
 	return -ENOENT;
@@ -416,8 +418,8 @@ static int walk_nodes(struct vault *v, const struct id *id, int level,
 	r = fn(arg, id, n->kind == NODE_LEAF ? (struct leaf *)n : NULL, 0);
 	if (r == 0 && n->kind == NODE_INNER)
 		for (i = 0; i < n->n && r == 0; i++)
-			r = walk_nodes(v, &n->children[i].id,
-				       (int)n->level - 1, fn, arg);
+			r = walk_nodes(v, &n->children[i].id, (int)n->level - 1,
+				       fn, arg);
 	node_put(n);
 	return r < 0 ? r : 0;
 }

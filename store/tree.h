@@ -35,8 +35,8 @@
 
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
-#include "store/entry.h"
 #include "store/base/id.h"
+#include "store/entry.h"
 
 #include <stdbool.h>
 

@@ -167,14 +167,12 @@ int tree_builder_add(struct tree_builder *b, const uint8_t *dirkey,
 		const uint8_t *zero = memchr(last, 0, l->last.len);
 		size_t n = (size_t)(zero - last);
 
-		if (tree_compare(last, n, zero + 1, l->last.len - n - 1,
-				 dirkey, dirkey_len, e->name,
-				 e->name_len) >= 0)
+		if (tree_compare(last, n, zero + 1, l->last.len - n - 1, dirkey,
+				 dirkey_len, e->name, e->name_len) >= 0)
 			return fail(-EINVAL, "entries of a tree out of order");
 	}
-	if (b->run_n > 0 &&
-	    tree_compare(b->dirkey.data, b->dirkey.len, NULL, 0, dirkey,
-			 dirkey_len, NULL, 0) != 0)
+	if (b->run_n > 0 && tree_compare(b->dirkey.data, b->dirkey.len, NULL, 0,
+					 dirkey, dirkey_len, NULL, 0) != 0)
 		r = close_run(b);
 	if (r < 0)
 		return r;
@@ -208,8 +206,8 @@ int tree_builder_finish(struct tree_builder *b, struct id *root_out,
 
 	if (!b->any) {
 		*entries_out = 0;
-		return writer_chunk(b->writer, CHUNK_NODE, empty,
-				    sizeof(empty), root_out);
+		return writer_chunk(b->writer, CHUNK_NODE, empty, sizeof(empty),
+				    root_out);
 	}
 	for (level = 0;; level++) {
 		struct level *l = &b->levels[level];

@@ -104,8 +104,8 @@ static void skip_leaf(struct side *s)
 	settle(s);
 }
 
-static void entry_of(const struct side *s, struct entry *e,
-		     const uint8_t **key, size_t *len)
+static void entry_of(const struct side *s, struct entry *e, const uint8_t **key,
+		     size_t *len)
 {
 	const struct leaf *l = (const struct leaf *)top(s);
 
@@ -134,8 +134,7 @@ static int compare_entries(struct side *a, struct side *b, tree_diff_fn *fn,
 		r = fn(arg, kx, lx, &x, NULL);
 	else if (c > 0)
 		r = fn(arg, ky, ly, NULL, &y);
-	else if (x.raw_len != y.raw_len ||
-		 memcmp(x.raw, y.raw, x.raw_len) != 0)
+	else if (x.raw_len != y.raw_len || memcmp(x.raw, y.raw, x.raw_len) != 0)
 		r = fn(arg, kx, lx, &x, &y);
 	if (c <= 0)
 		step(a);

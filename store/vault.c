@@ -11,11 +11,11 @@
 
 #include "store/backend/backend.h"
 #include "store/base/bytes.h"
+#include "store/base/cache.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/base/secret.h"
-#include "store/base/cache.h"
 #include "store/catalog/catalog.h"
 #include "store/key.h"
 #include "store/point.h"
@@ -57,8 +57,7 @@ static int put_config(struct backend *b, const struct keyring *k,
 	int r;
 
 	buf_printf(&plain, "{\"format\":%d,\"created_ns\":%lld}",
-		   FORMAT_VERSION,
-		   (long long)seam->ops->realtime_ns(seam));
+		   FORMAT_VERSION, (long long)seam->ops->realtime_ns(seam));
 	r = buf_error(&plain);
 	if (r == 0)
 		r = format_seal_box(k, NULL, NULL, seam, OBJECT_CONFIG,
@@ -67,8 +66,10 @@ static int put_config(struct backend *b, const struct keyring *k,
 	if (r == 0)
 		r = backend_put(b, "config", box.data, box.len);
 	if (r == -EEXIST)
-		(void)fail(r, "%s: somebody else made a vault there at this "
-			   "moment", b->url);
+		(void)fail(r,
+			   "%s: somebody else made a vault there at this "
+			   "moment",
+			   b->url);
 	return r;
 }
 
@@ -156,8 +157,7 @@ static int try_slot(void *arg, const char *name, uint64_t size)
 	}
 	r = vault_get_all(u->vault, name, KEY_SLOT_MAX, &raw, &len);
 	if (r == 0)
-		r = key_open(raw, len, name + 4, u->credential, &u->master,
-			     id);
+		r = key_open(raw, len, name + 4, u->credential, &u->master, id);
 	free(raw);
 	if (r == 0 && memcmp(id, u->vault_id, sizeof(id)) != 0) {
 		secret_free(u->master);
@@ -179,8 +179,10 @@ static int read_config(struct vault *v, uint8_t **raw, size_t *len,
 	int r = vault_get_all(v, "config", CONFIG_MAX, raw, len);
 
 	if (r == -ENOENT)
-		return fail(r, "%s: there is no vault: it has no object "
-			    "\"config\"", v->backend->url);
+		return fail(r,
+			    "%s: there is no vault: it has no object "
+			    "\"config\"",
+			    v->backend->url);
 	if (r < 0)
 		return r;
 	r = format_parse_box(*raw, *len, OBJECT_CONFIG, "config", box);
@@ -189,8 +191,10 @@ static int read_config(struct vault *v, uint8_t **raw, size_t *len,
 	if (box->clear_len != FEATURES_LEN)
 		return fail(-EBADMSG, "config: damaged");
 	if (get_le32(box->clear) != 0)
-		return fail(-EOPNOTSUPP, "%s: this vault needs a newer "
-			    "vmbackup to be read", v->backend->url);
+		return fail(-EOPNOTSUPP,
+			    "%s: this vault needs a newer "
+			    "vmbackup to be read",
+			    v->backend->url);
 	return 0;
 }
 
@@ -212,9 +216,10 @@ static int unlock(struct vault *v, const struct credential *c)
 		goto out;
 	if (!u.master) {
 		r = u.damaged ? u.damaged : -EKEYREJECTED;
-		(void)fail(r, u.damaged ? "%s: no readable key slot opens with "
-					  "this password or key file"
-					: "%s: wrong password or key file",
+		(void)fail(r,
+			   u.damaged ? "%s: no readable key slot opens with "
+				       "this password or key file"
+				     : "%s: wrong password or key file",
 			   v->backend->url);
 		goto out;
 	}
@@ -420,10 +425,13 @@ int vault_key_remove(struct vault *v, const char *prefix)
 	if (hits == 0)
 		r = fail(-ENOENT, "no key slot begins with \"%s\"", prefix);
 	else if (hits > 1)
-		r = fail(-EEXIST, "several key slots begin with \"%s\": give "
-			 "more digits", prefix);
+		r = fail(-EEXIST,
+			 "several key slots begin with \"%s\": give "
+			 "more digits",
+			 prefix);
 	else if (list[hit].current)
-		r = fail(-EPERM, "key slot %s is the one in use: open the "
+		r = fail(-EPERM,
+			 "key slot %s is the one in use: open the "
 			 "vault with another key to remove it",
 			 list[hit].slot);
 	snprintf(name, sizeof(name), "key/%s", n ? list[hit].slot : "");

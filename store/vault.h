@@ -11,8 +11,8 @@
 
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
-#include "store/crypt.h"
 #include "store/base/id.h"
+#include "store/crypt.h"
 
 #include <stdbool.h>
 

@@ -72,9 +72,11 @@ static int create_session(struct writer *w)
 	if (r < 0)
 		return r;
 	hex_encode(raw, sizeof(raw), w->sid);
-	buf_printf(&plain, "{\"session\":\"%s\",\"kind\":\"backup\","
-		   "\"start_ns\":%lld,\"program\":\"%s\"}", w->sid,
-		   (long long)seam->ops->realtime_ns(seam), PACKAGE_STRING);
+	buf_printf(&plain,
+		   "{\"session\":\"%s\",\"kind\":\"backup\","
+		   "\"start_ns\":%lld,\"program\":\"%s\"}",
+		   w->sid, (long long)seam->ops->realtime_ns(seam),
+		   PACKAGE_STRING);
 	snprintf(name, sizeof(name), "session/%s", w->sid);
 	return put_box(w, OBJECT_SESSION, name, &plain, NULL);
 }
@@ -324,8 +326,10 @@ static int flush(struct writer *w, const struct buf *packs, size_t n)
 		r = vault_refresh(w->vault);
 	if (r == 0) {
 		r = catalog_has_source(w->vault->catalog, name);
-		r = r < 0 ? r : r ? 0
-		  : fail(-EIO, "%s: written, but cannot be read back", name);
+		r = r < 0 ? r
+		    : r	  ? 0
+			  : fail(-EIO, "%s: written, but cannot be read back",
+				 name);
 	}
 	if (r == 0)
 		r = index_decode(plain.data, plain.len, name, own_pack, w);
@@ -370,9 +374,11 @@ static int read_register(struct writer *w, const char *name,
 	free(raw);
 	if (r == 0 && (plain.len != mine->len ||
 		       memcmp(plain.data, mine->data, mine->len) != 0))
-		r = fail(-ECANCELED, "%s: this backup was taken for dead and "
+		r = fail(-ECANCELED,
+			 "%s: this backup was taken for dead and "
 			 "fenced off; run it again: what it uploaded will be "
-			 "reused", name);
+			 "reused",
+			 name);
 	return r;
 }
 

@@ -138,7 +138,8 @@ static int on_pack(void *arg, const char *object, uint64_t size)
 		return r;
 	if (row.size != size) {
 		log_warn("%s: damaged: %llu bytes long, not %llu; nothing new "
-			 "will refer to it", object, (unsigned long long)size,
+			 "will refer to it",
+			 object, (unsigned long long)size,
 			 (unsigned long long)row.size);
 		return 0;
 	}
@@ -153,7 +154,8 @@ static int check_intact(void *arg, const struct pack_row *row)
 
 	if (!writer_pack_usable(w, row->no)) {
 		log_warn("pack/%s: missing or damaged; what it held is stored "
-			 "again where the source still has it", row->name);
+			 "again where the source still has it",
+			 row->name);
 		w->intact = false;
 	}
 	return 0;
@@ -182,8 +184,10 @@ static int settle(struct writer *w, const char *name, uint64_t size)
 	if (r == 0)
 		r = crypt_sha256(data, len, hash);
 	if (r == 0 && memcmp(hash, want, sizeof(hash)) != 0)
-		r = fail(-EBADMSG, "%s: damaged, and of a backup that was not "
-			 "finished: left alone", object);
+		r = fail(-EBADMSG,
+			 "%s: damaged, and of a backup that was not "
+			 "finished: left alone",
+			 object);
 	if (r == 0)
 		r = backend_put(w->vault->backend, object, data, len);
 	free(data);
@@ -243,7 +247,8 @@ static int settle_index(struct writer *w, const char *name)
 	r = catalog_get_object(c, note, &none);
 	if (r != -ENOENT)
 		return r;
-	r = vault_get_all(w->vault, name, FORMAT_BOX_MAX + FORMAT_CLEAR_MAX + 4096, &data,
+	r = vault_get_all(w->vault, name,
+			  FORMAT_BOX_MAX + FORMAT_CLEAR_MAX + 4096, &data,
 			  &len);
 	if (r == 0)
 		r = backend_put(w->vault->backend, name, data, len);
@@ -332,8 +337,7 @@ static int index_adopted(struct writer *w)
 			r = catalog_get_pack(w->vault->catalog, no, &row, &dir);
 			if (r == 0)
 				r = writer_index_pack(w, row.name, row.size,
-						      row.kind, row.salt,
-						      &dir);
+						      row.kind, row.salt, &dir);
 		} else if (r == -ENOENT) {
 			r = 0;
 		}

@@ -8,8 +8,8 @@
 
 #include <pthread.h>
 
-#include "store/format.h"
 #include "store/base/idset.h"
+#include "store/format.h"
 
 #include "store/pack.h"
 

@@ -135,8 +135,8 @@ ssize_t zip_decompress_max(struct zip *z, const void *in, size_t len, void *out,
 	n = ZSTD_decompressDCtx(z->d, out, cap, in, n);
 	if (!ZSTD_isError(n))
 		return (ssize_t)n;
-	return ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation ? -ENOMEM :
-								      -EBADMSG;
+	return ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation ? -ENOMEM
+								    : -EBADMSG;
 }
 
 static pthread_key_t thread_key;

@@ -75,8 +75,8 @@ static int take(void *arg, const struct extent *e)
 	if (err == 0)
 		err = content_read(r->vault, CHUNK_DISK, d->content,
 				   d->content_len, d->size, e->off, p, e->len);
-	if (err == 0 && pwrite(r->fd, p, e->len, (off_t)e->off) !=
-				(ssize_t)e->len)
+	if (err == 0 &&
+	    pwrite(r->fd, p, e->len, (off_t)e->off) != (ssize_t)e->len)
 		err = -1;
 	return err;
 }
@@ -98,7 +98,7 @@ static int read_disk(struct reading *r)
 	}
 	printf("size %" PRIu64 " used %" PRIu64 " %s %s extents %" PRIu64 "\n",
 	       d->size, d->used, d->format,
-	       !d->has_sha256 ? "none"
+	       !d->has_sha256				   ? "none"
 	       : memcmp(digest, d->sha256, sizeof(digest)) ? "wrong"
 							   : "right",
 	       r->extents);

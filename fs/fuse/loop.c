@@ -125,7 +125,8 @@ bool loop_take_away(struct worker *w, uint64_t unique, int error)
 /* An answer to a request that the library never saw. */
 static void answer_raw(struct loop *l, uint64_t unique, int error)
 {
-	struct fuse_out_header out = { .len = sizeof(out), .error = -error,
+	struct fuse_out_header out = { .len = sizeof(out),
+				       .error = -error,
 				       .unique = unique };
 	ssize_t n = write(fuse_session_fd(l->se), &out, sizeof(out));
 
@@ -227,8 +228,8 @@ static bool is_long(const void *data, size_t len)
 	const struct fuse_in_header *h = data;
 	const struct fuse_read_in *arg = (const void *)(h + 1);
 
-	return h->opcode == FUSE_READ &&
-	       len >= sizeof(*h) + sizeof(*arg) && arg->size > LONG_READ;
+	return h->opcode == FUSE_READ && len >= sizeof(*h) + sizeof(*arg) &&
+	       arg->size > LONG_READ;
 }
 
 static void begin_work(struct worker *w, const struct fuse_in_header *h)

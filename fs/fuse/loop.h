@@ -36,8 +36,8 @@ struct loop_options {
  * Start serving a mounted session (borrowed until loop_free()).
  * Return 0, -ENOMEM or -EAGAIN (no threads).
  */
-MUST_CHECK int loop_start(struct fuse_session *se,
-			  const struct loop_options *o, struct loop **out);
+MUST_CHECK int loop_start(struct fuse_session *se, const struct loop_options *o,
+			  struct loop **out);
 /* A descriptor that becomes readable when the session has ended. Borrowed. */
 int loop_fd(const struct loop *l);
 /* Take no more requests. When it returns nobody reads the device, and it may

@@ -53,7 +53,8 @@ static void inspect(struct loop *l, struct worker *w, uint64_t turn,
 	    loop_take_away(w, unique, EIO)) {
 		l->late++;
 		w->since_ns = now;
-		log_line(LOG_LEVEL_ERROR, "a request took longer than %g s "
+		log_line(LOG_LEVEL_ERROR,
+			 "a request took longer than %g s "
 			 "and was answered with an error",
 			 (double)l->options.deadline_ns / 1e9);
 	}

@@ -17,8 +17,8 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,7 +31,6 @@
 #include "fs/view.h"
 #include "store/base/log.h"
 #include "store/vault.h"
-
 
 struct mount {
 	struct ops ops;
@@ -55,8 +54,13 @@ bool mount_is_dead(const char *dir)
 
 static int run_fusermount(const char *dir, bool lazy)
 {
-	const char *argv[] = { "fusermount3", "-u", "-q", lazy ? "-z" : "--",
-			       lazy ? "--" : dir, lazy ? dir : NULL, NULL };
+	const char *argv[] = { "fusermount3",
+			       "-u",
+			       "-q",
+			       lazy ? "-z" : "--",
+			       lazy ? "--" : dir,
+			       lazy ? dir : NULL,
+			       NULL };
 	pid_t pid;
 	int status;
 
@@ -87,11 +91,14 @@ static int check_dir(const char *dir)
 
 	if (mount_is_dead(dir)) {
 		log_warn("%s: the mount there is dead (its daemon was killed); "
-			 "cleaned away", dir);
+			 "cleaned away",
+			 dir);
 		if (mount_detach(dir, true) < 0)
-			return fail(-ENOTCONN, "%s: a dead mount is in the way "
+			return fail(-ENOTCONN,
+				    "%s: a dead mount is in the way "
 				    "and is not ours: fusermount3 -uz it as "
-				    "its owner, or umount -l as root", dir);
+				    "its owner, or umount -l as root",
+				    dir);
 	}
 	if (stat(dir, &st) < 0)
 		return fail(-errno, "mountpoint %s: %s", dir, strerror(errno));
@@ -132,8 +139,7 @@ static int new_session(struct mount *m, const struct mount_config *c)
 	if (buf_error(&opt) < 0)
 		return -ENOMEM;
 	argv[2] = (char *)opt.data;
-	m->se = fuse_session_new(&args, &ops_table, sizeof(ops_table),
-				 &m->ops);
+	m->se = fuse_session_new(&args, &ops_table, sizeof(ops_table), &m->ops);
 	fuse_opt_free_args(&args);
 	return m->se ? 0 : fail(-EINVAL, "the FUSE library refused to start");
 }
@@ -192,7 +198,8 @@ static void fill_ops(struct mount *m, struct view *w,
 int mount_start(struct view *w, const char *dir, const struct mount_config *c,
 		struct mount **out)
 {
-	struct loop_options o = { .threads = c->threads, .stay = c->stay,
+	struct loop_options o = { .threads = c->threads,
+				  .stay = c->stay,
 				  .deadline_ns = c->deadline_ns };
 	struct mount *m;
 	int r;
@@ -261,14 +268,17 @@ void mount_status(struct mount *m, struct buf *out)
 
 	loop_stats(m->loop, &l);
 	vault_stats(view_vault(m->ops.view), &v);
-	buf_printf(out, "%" PRIu64 " requests (%" PRIu64
-		   " interrupted, %" PRIu64 " late), ",
+	buf_printf(out,
+		   "%" PRIu64 " requests (%" PRIu64 " interrupted, %" PRIu64
+		   " late), ",
 		   l.requests, l.interrupted, l.late);
-	buf_printf(out, "%u threads (%u held up; woken %" PRIu64
-		   " times, bound %" PRIu64 " times), ", l.threads, l.held_up,
-		   l.helped, l.moved);
-	buf_printf(out, "%" PRIu64 " reads of the vault, %" PRIu64
-		   " of %" PRIu64 " bytes of cache, damage met %" PRIu64 " times",
+	buf_printf(out,
+		   "%u threads (%u held up; woken %" PRIu64
+		   " times, bound %" PRIu64 " times), ",
+		   l.threads, l.held_up, l.helped, l.moved);
+	buf_printf(out,
+		   "%" PRIu64 " reads of the vault, %" PRIu64 " of %" PRIu64
+		   " bytes of cache, damage met %" PRIu64 " times",
 		   v.gets, v.cache_bytes, v.cache_limit, v.damage);
 	buf_printf(out, "; ");
 	loop_put_counts(m->loop, out);

@@ -289,8 +289,10 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct ops *o = ops_of(req);
-	struct statvfs st = { .f_bsize = 4096, .f_frsize = 4096,
-			      .f_namemax = 255, .f_flag = ST_RDONLY };
+	struct statvfs st = { .f_bsize = 4096,
+			      .f_frsize = 4096,
+			      .f_namemax = 255,
+			      .f_flag = ST_RDONLY };
 	struct point_list *l;
 	uint64_t bytes = 0;
 	size_t i, j;

@@ -173,9 +173,9 @@ static void tick_bound(struct placement *p, const struct placement_look *look)
 
 void placement_tick(struct placement *p, const struct placement_look *look)
 {
-	double rate = look->ns > 0 ? 1e9 * (double)look->requests /
-					     (double)look->ns
-				   : 0;
+	double rate = look->ns > 0
+			      ? 1e9 * (double)look->requests / (double)look->ns
+			      : 0;
 
 	p->ban_ns -= MIN(p->ban_ns, look->ns);
 	if (look->worker == 0 || look->client == 0 || rate < WORTH_PER_S ||

@@ -60,7 +60,8 @@ typedef int guest_xattr_fn(void *arg, const char *name, const void *value,
 
 /* What is to be told of a filesystem as a whole. */
 struct guest_info {
-	char type[16]; /* "ext4", "xfs", "btrfs", "ntfs", "vfat", "exfat", "iso9660" */
+	char type
+		[16]; /* "ext4", "xfs", "btrfs", "ntfs", "vfat", "exfat", "iso9660" */
 	char label[256]; /* UTF-8, "" where none */
 	char uuid[64];
 	uint32_t block_size;

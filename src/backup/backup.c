@@ -23,10 +23,10 @@
 #include "src/backup/disk.h"
 #include "src/backup/links.h"
 #include "src/scan/scan.h"
+#include "store/backend/backend.h"
 #include "store/base/log.h"
 #include "store/base/pool.h"
 #include "store/base/seam.h"
-#include "store/backend/backend.h"
 #include "store/catalog/catalog.h"
 #include "store/content.h"
 #include "store/format.h"
@@ -120,7 +120,8 @@ static void slot_reset(struct slot *s)
 	buf_clear(&s->content);
 	buf_clear(&s->was);
 	buf_clear(&s->was_xattrs);
-	s->has_acl = s->partial = s->unchanged = s->again = s->link_follows = false;
+	s->has_acl = s->partial = s->unchanged = s->again = s->link_follows =
+		false;
 	s->link = NULL;
 	s->ahead = 0;
 	memset(&s->entry, 0, sizeof(s->entry));
@@ -165,8 +166,8 @@ static int put_xattrs(struct run *r, struct slot *s)
 
 	if (s->unchanged && (e->flags & ENTRY_XATTRS_CHUNK))
 		return 0; /* the parent's chunk */
-	e->flags = (s->has_acl ? ENTRY_ACL : 0) |
-		   (s->partial ? ENTRY_PARTIAL : 0);
+	e->flags =
+		(s->has_acl ? ENTRY_ACL : 0) | (s->partial ? ENTRY_PARTIAL : 0);
 	e->xattrs_len = (uint32_t)s->xattrs.len;
 	if (s->xattrs.len == 0)
 		return 0;
@@ -174,8 +175,10 @@ static int put_xattrs(struct run *r, struct slot *s)
 		e->flags |= ENTRY_XATTRS;
 		e->xattrs = s->xattrs.data;
 	} else if (s->xattrs.len > ENTRY_XATTRS_MAX) {
-		backup_complain(&r->b, s, "its extended attributes are too "
-				"long and are left out", 0);
+		backup_complain(&r->b, s,
+				"its extended attributes are too "
+				"long and are left out",
+				0);
 		e->xattrs_len = 0;
 		e->flags = ENTRY_PARTIAL;
 	} else {
@@ -237,8 +240,10 @@ static int share_link(struct run *r, struct slot *s)
 		if (err == 0)
 			err = copy_buf(&k->content, &s->content);
 	} else if (k->failed) {
-		backup_complain(&r->b, s, "cannot be read under its other "
-				"name", 0);
+		backup_complain(&r->b, s,
+				"cannot be read under its other "
+				"name",
+				0);
 		atomic_store(&s->state, SLOT_DROPPED);
 	} else {
 		s->st = k->st;
@@ -394,9 +399,9 @@ static bool parent_entry(struct run *r, const struct scan_item *it,
 
 		key = cursor_dirkey(&r->old, &len);
 		cursor_entry(&r->old, out);
-		c = tree_compare(key, len, out->name, out->name_len,
-				 it->dirkey, it->dirkey_len,
-				 (const uint8_t *)it->name, it->name_len);
+		c = tree_compare(key, len, out->name, out->name_len, it->dirkey,
+				 it->dirkey_len, (const uint8_t *)it->name,
+				 it->name_len);
 		if (c >= 0) {
 			r->old_met |= c == 0;
 			return c == 0;
@@ -460,8 +465,9 @@ static bool content_there(struct run *r, const struct entry *e)
 /* By all that stat says. */
 static bool looks_same(const struct stat *st, const struct entry *e)
 {
-	return !(e->flags & ENTRY_PARTIAL) && e->mode == st->st_mode && e->uid == st->st_uid &&
-	       e->gid == st->st_gid && e->ino == st->st_ino &&
+	return !(e->flags & ENTRY_PARTIAL) && e->mode == st->st_mode &&
+	       e->uid == st->st_uid && e->gid == st->st_gid &&
+	       e->ino == st->st_ino &&
 	       (S_ISDIR(st->st_mode) || e->size == (uint64_t)st->st_size) &&
 	       e->mtime.sec == st->st_mtim.tv_sec &&
 	       e->mtime.nsec == (uint32_t)st->st_mtim.tv_nsec &&
@@ -500,9 +506,8 @@ static int keep_for_comparison(struct slot *s, const struct entry *e)
 	buf_put(&s->was, e->target, e->target_len);
 	if (e->flags & ENTRY_XATTRS)
 		buf_put(&s->was_xattrs, e->xattrs, e->xattrs_len);
-	return buf_error(&s->was) < 0 || buf_error(&s->was_xattrs) < 0
-		       ? -ENOMEM
-		       : 0;
+	return buf_error(&s->was) < 0 || buf_error(&s->was_xattrs) < 0 ? -ENOMEM
+								       : 0;
 }
 
 /* ---- what must be looked at ---- */
@@ -702,8 +707,7 @@ static int walk(struct run *r)
 	}
 	/* What the parent has behind the last entry is gone. */
 	if (!r->old_end && r->parent) {
-		r->differs |= !r->old_met ||
-			      cursor_next(&r->old) != -ENOENT;
+		r->differs |= !r->old_met || cursor_next(&r->old) != -ENOENT;
 		r->old_end = true;
 	}
 	return err < 0 ? err : drain(r, 0);
@@ -768,7 +772,8 @@ static int open_parent(struct run *r)
 	r->old_end = err == -ENOENT;
 	if (err < 0 && err != -ENOENT) {
 		log_warn("%s: the parent cannot be read: every file is read "
-			 "anew", r->parent->id);
+			 "anew",
+			 r->parent->id);
 		r->parent = NULL;
 	}
 	return 0;
@@ -1024,8 +1029,10 @@ int backup_run(struct vault *v, const struct backup_options *o,
 	r->stop = stop;
 	r->start_ns = seam->ops->monotonic_ns(seam);
 	err = point_name_ok(vm) ? begin(r, vm)
-				: fail(-EINVAL, "\"%s\" cannot name a machine: "
-				       "1 to 255 bytes without '/'", vm);
+				: fail(-EINVAL,
+				       "\"%s\" cannot name a machine: "
+				       "1 to 255 bytes without '/'",
+				       vm);
 	if (err == 0)
 		err = describe(r, vm, host, start, p);
 	if (err == 0)

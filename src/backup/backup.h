@@ -13,7 +13,8 @@ struct exclude;
 struct vault;
 
 struct backup_disk {
-	const char *name; /* a point's name for it, see backup_member_name_ok() */
+	const char
+		*name; /* a point's name for it, see backup_member_name_ok() */
 	const char *source; /* src/disk/source.h */
 	const char *map; /* disk_map.h; NULL: none */
 };
@@ -40,9 +41,12 @@ struct backup_options {
 	int ntags;
 	const struct backup_disk *disks; /* no name twice */
 	size_t ndisks;
-	struct backup_disk_result *disk_results; /* one a disk; NULL: not wanted */
-	const char *bitmap; /* of the changed blocks, in each disk's source; NULL: none */
-	const char *next_bitmap; /* that begins with this point; NULL: bitmap, where it is there */
+	struct backup_disk_result
+		*disk_results; /* one a disk; NULL: not wanted */
+	const char *
+		bitmap; /* of the changed blocks, in each disk's source; NULL: none */
+	const char *
+		next_bitmap; /* that begins with this point; NULL: bitmap, where it is there */
 	const struct backup_config *configs; /* no name twice */
 	size_t nconfigs;
 	const struct exclude *exclude;
@@ -50,7 +54,8 @@ struct backup_options {
 	bool dry_run; /* walk and compare, open and store nothing */
 	bool skip_if_unchanged; /* no point where all below the sources is as in the parent */
 	bool force; /* read every file, whatever the parent says */
-	const char *parent; /* a point's name; NULL: the machine's latest with the same sources */
+	const char *
+		parent; /* a point's name; NULL: the machine's latest with the same sources */
 	int level; /* zstd */
 	unsigned int threads; /* 0: one a core */
 	int64_t time_ns; /* of the point; 0: now */
@@ -67,7 +72,8 @@ struct backup_progress {
 	uint64_t bytes_new; /* plaintext of new chunks */
 	uint64_t bytes_packed;
 	uint64_t errors;
-	uint64_t total_entries, total_bytes; /* of the parent, as an estimate, and of the disks; 0: unknown */
+	uint64_t total_entries,
+		total_bytes; /* of the parent, as an estimate, and of the disks; 0: unknown */
 	uint64_t disks, configs; /* done */
 	uint64_t disk_bytes; /* of disks passed, read or not */
 	uint64_t disk_used; /* neither hole nor zeros */
@@ -91,9 +97,9 @@ bool backup_member_name_ok(const char *name);
  * Return 0 (the point is durable, or dry run, or skipped), -EINTR (@stop was set), or another
  * negative errno, said in words: no point was made.
  */
-MUST_CHECK int backup_run(struct vault *v, const struct backup_options *o,
-			  void (*tick)(void *arg, const struct backup_progress *p),
-			  void *arg, const volatile bool *stop,
-			  struct backup_result *out);
+MUST_CHECK int
+backup_run(struct vault *v, const struct backup_options *o,
+	   void (*tick)(void *arg, const struct backup_progress *p), void *arg,
+	   const volatile bool *stop, struct backup_result *out);
 
 #endif

@@ -481,14 +481,16 @@ static int may_reuse(struct disk_run *d, const struct grid_part *part)
 	if (stopped(d))
 		return -EINTR;
 	log_warn("disk %s: the parent point cannot be read: the rest of the "
-		 "disk is read", d->source->name);
+		 "disk is read",
+		 d->source->name);
 	d->hints.parent = NULL;
 	return 0;
 }
 
 static int take_part(struct disk_run *d, const struct grid_part *part)
 {
-	struct piece p = { .kind = PIECE_GAP, .off = part->off,
+	struct piece p = { .kind = PIECE_GAP,
+			   .off = part->off,
 			   .len = part->len };
 	unsigned int k;
 	int r = 0;
@@ -562,7 +564,7 @@ static int begin(struct disk_run *d, const struct backup_disk *o,
 static char *next_bitmap(const struct disk_run *d)
 {
 	const struct backup_options *o = d->b->options;
-	const char *name = o->next_bitmap ? o->next_bitmap
+	const char *name = o->next_bitmap	   ? o->next_bitmap
 			   : d->source->has_bitmap ? o->bitmap
 						   : NULL;
 

@@ -83,8 +83,7 @@ static unsigned int data_runs(const uint8_t state[GRID_BLOCKS], unsigned int n)
 }
 
 /* A source that is read in larger blocks has data in larger blocks. */
-static void widen(uint8_t state[GRID_BLOCKS], unsigned int n,
-		  uint32_t granule)
+static void widen(uint8_t state[GRID_BLOCKS], unsigned int n, uint32_t granule)
 {
 	unsigned int step = granule / GRID_BLOCK, i, k;
 
@@ -108,8 +107,8 @@ static void cut_runs(const uint8_t *state, unsigned int n,
 	out->nruns = 0;
 	for (i = 0; i < n; i++) {
 		uint32_t off = i * GRID_BLOCK;
-		uint32_t len = (uint32_t)MIN((uint64_t)GRID_BLOCK,
-					     out->len - off);
+		uint32_t len =
+			(uint32_t)MIN((uint64_t)GRID_BLOCK, out->len - off);
 
 		if (out->nruns > 0 &&
 		    out->runs[out->nruns - 1].state == state[i])
@@ -125,8 +124,8 @@ static int take_cell(struct grid *g, struct grid_part *out)
 {
 	uint8_t state[GRID_BLOCKS];
 	uint64_t at = out->off, end = out->off + out->len;
-	unsigned int n = (unsigned int)((out->len + GRID_BLOCK - 1) /
-					GRID_BLOCK);
+	unsigned int n =
+		(unsigned int)((out->len + GRID_BLOCK - 1) / GRID_BLOCK);
 	struct disk_extent e;
 
 	/* Data outweigh zeros, and those holes, where a block has several. */

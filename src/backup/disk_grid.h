@@ -15,7 +15,8 @@ struct disk_hints;
 #define GRID_CELL (256u << 10)
 #define GRID_BLOCK 4096u
 #define GRID_BLOCKS (GRID_CELL / GRID_BLOCK)
-#define GRID_DATA_RUNS 16 /* in a cell; beyond, the smallest gaps are read too */
+#define GRID_DATA_RUNS                                                         \
+	16 /* in a cell; beyond, the smallest gaps are read too */
 
 struct grid_run {
 	uint32_t off, len; /* in the cell */

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/backup/internal.h"
 #include "src/backup/disk_grid.h"
 #include "src/backup/disk_map.h"
+#include "src/backup/internal.h"
 #include "store/base/bytes.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"

@@ -32,7 +32,8 @@ static int bad(const char *path, const char *name, uint64_t line,
 	       const char *why)
 {
 	log_warn("disk %s: map %s, line %" PRIu64 ": %s: the map is not used, "
-		 "all of the disk is read", name, path, line, why);
+		 "all of the disk is read",
+		 name, path, line, why);
 	return -EILSEQ;
 }
 

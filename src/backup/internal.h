@@ -76,11 +76,13 @@ struct backup {
 	const struct backup_options *options;
 	struct vault *vault;
 	struct writer *writer; /* NULL: dry run */
-	pthread_mutex_t lock; /* protects idle and the wake-up of the main thread */
+	pthread_mutex_t
+		lock; /* protects idle and the wake-up of the main thread */
 	pthread_cond_t ready;
 	struct reading *idle; /* owned */
 	atomic_uint_fast64_t bytes_read, errors;
-	atomic_uint_fast64_t bytes_ahead; /* read, of files not yet in the tree */
+	atomic_uint_fast64_t
+		bytes_ahead; /* read, of files not yet in the tree */
 	atomic_int failed; /* negative errno that ends the run */
 	bool trust_parent; /* all that it refers to is there */
 	struct backup_progress *progress; /* of the main thread */

@@ -47,9 +47,9 @@ int backup_disks_open(struct backup *b, struct backup_disks *d)
 			.name = o->disks[i].name,
 			.source = o->disks[i].source,
 			.bitmap = o->bitmap,
-			.threads = b->writer ? pool_threads(
-						       writer_pool(b->writer))
-					     : 1,
+			.threads =
+				b->writer ? pool_threads(writer_pool(b->writer))
+					  : 1,
 			.stop = b->stop,
 		};
 
@@ -102,8 +102,8 @@ int backup_disks_read(struct backup *b, struct backup_disks *d,
 /* A whole file in memory: what changes while it is read is no matter of size. */
 static int read_whole(const char *path, struct buf *out)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK |
-					       O_NOCTTY);
+	AUTO_CLOSE int fd =
+		open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 	ssize_t n;
 
@@ -122,8 +122,10 @@ static int read_whole(const char *path, struct buf *out)
 		if (n > 0)
 			out->len += (size_t)n;
 		if (out->len > CONFIG_MAX)
-			return fail(-EFBIG, "config file %s: over 64 MiB; is it "
-				    "a disk?", path);
+			return fail(-EFBIG,
+				    "config file %s: over 64 MiB; is it "
+				    "a disk?",
+				    path);
 	} while (n != 0);
 	return 0;
 }

@@ -88,8 +88,8 @@ int backup_end_readers(struct backup *b)
 
 static int open_source(const struct slot *s)
 {
-	static const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
-				 O_CLOEXEC | O_NOCTTY;
+	static const int flags =
+		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
 	AUTO_BUF struct buf name = BUF_INIT;
 	int fd;
 
@@ -113,8 +113,8 @@ static ssize_t read_at(struct backup *b, struct reading *r, int fd,
 		return -EINTR;
 	}
 	while (done < len) {
-		ssize_t n = pread(fd, out + done, len - done,
-				  (off_t)(off + done));
+		ssize_t n =
+			pread(fd, out + done, len - done, (off_t)(off + done));
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -108,7 +108,7 @@ int context_vault_url(struct context *ctx, const char **out)
 	}
 	if (url && file)
 		return context_usage(ctx, "--repo and --repository-file exclude"
-				      " each other");
+					  " each other");
 	if (!url && !file)
 		url = variable("VMBACKUP_REPOSITORY");
 	if (!url && !file)
@@ -119,8 +119,9 @@ int context_vault_url(struct context *ctx, const char **out)
 	} else if (file) {
 		r = url_from_file(file, &ctx->url);
 	} else {
-		return context_usage(ctx, "which vault? give --repo VAULT or set"
-				      " VMBACKUP_REPOSITORY");
+		return context_usage(ctx,
+				     "which vault? give --repo VAULT or set"
+				     " VMBACKUP_REPOSITORY");
 	}
 	if (r < 0)
 		return r;
@@ -231,7 +232,7 @@ int context_open_vault(struct context *ctx, struct vault **out)
 }
 
 int context_open_view(struct context *ctx, struct vault **v_out,
-		  struct view **out)
+		      struct view **out)
 {
 	int r;
 

@@ -91,7 +91,7 @@ MUST_CHECK int context_find_vault(struct context *ctx, struct vault_options *o);
 MUST_CHECK int context_open_vault(struct context *ctx, struct vault **out);
 /* The same, and the namespace on it. Free the view, then close the vault. */
 MUST_CHECK int context_open_view(struct context *ctx, struct vault **v_out,
-			     struct view **out);
+				 struct view **out);
 /*
  * What a read that failed with @r should end as: -EIO becomes -EBADMSG where
  * the vault met damage, so that the exit code says so. Others pass.

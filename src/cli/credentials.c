@@ -339,9 +339,9 @@ int credentials_hand_over(const struct credential *c,
 		r = fail(-ENOBUFS, "the key does not fit into a pipe");
 	close(fds[1]);
 	flags = fcntl(fds[0], F_GETFL);
-	if (r == 0 && (flags < 0 ||
-		       fcntl(fds[0], F_SETFL, flags & ~O_NONBLOCK) < 0 ||
-		       fcntl(fds[0], F_SETFD, 0) < 0))
+	if (r == 0 &&
+	    (flags < 0 || fcntl(fds[0], F_SETFL, flags & ~O_NONBLOCK) < 0 ||
+	     fcntl(fds[0], F_SETFD, 0) < 0))
 		r = fail(-errno, "pipe: %s", strerror(errno));
 	if (r < 0)
 		close(fds[0]);

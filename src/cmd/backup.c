@@ -8,12 +8,12 @@
 #include <string.h>
 
 #include "src/backup/backup.h"
-#include "src/cmd/cmd.h"
-#include "src/cmd/disk_args.h"
-#include "src/scan/exclude.h"
 #include "src/cli/output.h"
 #include "src/cli/progress.h"
 #include "src/cli/signals.h"
+#include "src/cmd/cmd.h"
+#include "src/cmd/disk_args.h"
+#include "src/scan/exclude.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/point.h"
@@ -85,9 +85,9 @@ static int parse_level(struct context *ctx, const char *text, int *out)
 	n = strtol(text, &end, 10);
 	if (end == text || *end || n < 1 || n > 19)
 		return context_usage(ctx,
-				 "compression \"%s\" is none of off, fast,"
-				 " auto, 1 to 19",
-				 text);
+				     "compression \"%s\" is none of off, fast,"
+				     " auto, 1 to 19",
+				     text);
 	*out = (int)n;
 	return 0;
 }
@@ -116,8 +116,8 @@ static int split_tags(struct context *ctx, const struct string_list *from,
 				return -ENOMEM;
 			list->items[list->n++] = tag;
 			if (!point_name_ok(tag))
-				return context_usage(ctx, "\"%s\" cannot be a tag",
-						 tag);
+				return context_usage(
+					ctx, "\"%s\" cannot be a tag", tag);
 			p += len;
 		} while (*p++ == ',');
 	}
@@ -164,9 +164,10 @@ static int fill(struct context *ctx, const struct args *a,
 	o->threads = a->threads;
 	if (a->vm && !point_name_ok(a->vm))
 		return context_usage(ctx, "\"%s\" cannot be a machine's name",
-				 a->vm);
+				     a->vm);
 	if (a->time && options_time(a->time, now, &o->time_ns) < 0)
-		return context_usage(ctx, "--time: \"%s\" is not a time", a->time);
+		return context_usage(ctx, "--time: \"%s\" is not a time",
+				     a->time);
 	return parse_level(ctx, a->compression, &o->level);
 }
 
@@ -254,8 +255,7 @@ static void print_disks(const struct disk_set *d, bool dry_run)
 		const struct backup_disk_result *x = &d->results[i];
 
 		fputs("Disk:     ", stdout);
-		output_name(stdout, d->disks[i].name,
-			    strlen(d->disks[i].name));
+		output_name(stdout, d->disks[i].name, strlen(d->disks[i].name));
 		printf(": %s %s of %s", output_size(x->used, used),
 		       dry_run ? "allocated" : "used",
 		       output_size(x->size, size));
@@ -326,8 +326,9 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	int r;
 
 	if (argc == 0 && !a->disks.disks.n && !a->disks.configs.n)
-		return context_usage(ctx, "what shall be backed up? give a path or"
-				 " a disk");
+		return context_usage(ctx,
+				     "what shall be backed up? give a path or"
+				     " a disk");
 	r = disk_args_parse(ctx, &a->disks, &disks);
 	if (r == 0)
 		r = fill(ctx, a, &o);

@@ -18,8 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/cmd/cmd.h"
 #include "src/cli/credentials.h"
+#include "src/cmd/cmd.h"
 #include "store/base/buf.h"
 #include "store/base/log.h"
 #include "store/point.h"
@@ -199,8 +199,10 @@ static void put_leave(const struct boot *b, struct buf *out)
 	if (!b->args->overlay) {
 		buf_printf(out, "\tif [ -n \"$dir\" ]; then\n");
 		for (i = 0; i < b->point->ndisks; i++)
-			buf_printf(out, "\t\trm -f \"$dir/disk%zu.qcow2\""
-					" \"$dir/disk%zu.new\"\n", i, i);
+			buf_printf(out,
+				   "\t\trm -f \"$dir/disk%zu.qcow2\""
+				   " \"$dir/disk%zu.new\"\n",
+				   i, i);
 		buf_printf(out, "\t\trmdir \"$dir\"\n\tfi\n");
 	}
 	buf_printf(out, "\texit $status\n}\ntrap leave EXIT\n"
@@ -219,14 +221,15 @@ static int put_dir(const struct boot *b, struct buf *out)
 	}
 	buf_printf(out, "dir=");
 	r = path_word(out, b->args->overlay);
-	buf_printf(out, "\nmkdir -p \"$dir\"\nwas=\n"
-			"[ ! -e \"$dir/disk0.qcow2\" ] || was=unknown\n"
-			"[ ! -e \"$dir/point\" ] ||"
-			" read -r was <\"$dir/point\"\n"
-			"[ -z \"$was\" ] || [ \"$was\" = %s ] ||\n"
-			"\tdie \"$dir holds what was written on another point"
-			" ($was): take another directory\"\n"
-			"echo %s >\"$dir/point\"\n",
+	buf_printf(out,
+		   "\nmkdir -p \"$dir\"\nwas=\n"
+		   "[ ! -e \"$dir/disk0.qcow2\" ] || was=unknown\n"
+		   "[ ! -e \"$dir/point\" ] ||"
+		   " read -r was <\"$dir/point\"\n"
+		   "[ -z \"$was\" ] || [ \"$was\" = %s ] ||\n"
+		   "\tdie \"$dir holds what was written on another point"
+		   " ($was): take another directory\"\n"
+		   "echo %s >\"$dir/point\"\n",
 		   b->point->id, b->point->id);
 	return r;
 }
@@ -247,8 +250,9 @@ static void put_begin(const struct boot *b, struct buf *out)
 			"\tdie 'qemu-img is not installed (Debian: package"
 			" qemu-utils)'\nqemu=");
 	word(out, qemu ? qemu : "qemu-system-x86_64");
-	buf_printf(out, "\ncommand -v \"$qemu\" >/dev/null ||\n"
-			"\tdie \"$qemu is not installed%s\"\n",
+	buf_printf(out,
+		   "\ncommand -v \"$qemu\" >/dev/null ||\n"
+		   "\tdie \"$qemu is not installed%s\"\n",
 		   qemu ? "" : " (Debian: package qemu-system-x86)");
 }
 
@@ -288,18 +292,20 @@ static void put_disk(const struct boot *b, size_t i, const char *bus,
 	uint32_t sector = b->point->disks[i].sector;
 
 	/* What is thrown away need not reach the host's disk. */
-	buf_printf(out, " \\\n\t-drive \"file=$overlays/disk%zu.qcow2,"
-			"format=qcow2,if=none,id=disk%zu,discard=unmap%s\"",
+	buf_printf(out,
+		   " \\\n\t-drive \"file=$overlays/disk%zu.qcow2,"
+		   "format=qcow2,if=none,id=disk%zu,discard=unmap%s\"",
 		   i, i, b->args->overlay ? "" : ",cache=unsafe");
 	buf_printf(out, " \\\n\t-device %s,drive=disk%zu",
-		   ide			 ? "ide-hd"
+		   ide			  ? "ide-hd"
 		   : !strcmp(bus, "scsi") ? "scsi-hd"
 					  : "virtio-blk-pci",
 		   i);
 	/* Partition tables count in sectors. */
 	if (sector > 512 && !ide)
-		buf_printf(out, ",logical_block_size=%" PRIu32
-				",physical_block_size=%" PRIu32,
+		buf_printf(out,
+			   ",logical_block_size=%" PRIu32
+			   ",physical_block_size=%" PRIu32,
 			   sector, sector);
 }
 
@@ -315,10 +321,11 @@ static int put_qemu(const struct boot *b, struct buf *out)
 	qemu_word(out, b->point->vm);
 	/* The default is a processor on which some systems do not start; and
 	 * where we are a guest ourselves, that MSR often cannot be set. */
-	buf_printf(out, " \\\n\t-machine q35%s -accel tcg"
-			" -cpu max,-arch-capabilities -m %u -smp %u",
-		   a->no_kvm ? "" : " -accel kvm",
-		   a->memory ? a->memory : 2048, a->cpus ? a->cpus : 2);
+	buf_printf(out,
+		   " \\\n\t-machine q35%s -accel tcg"
+		   " -cpu max,-arch-capabilities -m %u -smp %u",
+		   a->no_kvm ? "" : " -accel kvm", a->memory ? a->memory : 2048,
+		   a->cpus ? a->cpus : 2);
 	buf_printf(out, " \\\n\t-nic %s", a->network ? a->network : "none");
 	if (!strcmp(bus, "scsi"))
 		buf_printf(out, " \\\n\t-device virtio-scsi-pci");
@@ -435,7 +442,7 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 
 	if (argc < 1)
 		return context_usage(ctx, "boot takes a POINT, and arguments of"
-				 " qemu behind --");
+					  " qemu behind --");
 	if (!one_of(a->network, networks, 2))
 		return context_usage(ctx, "--network is none or user");
 	if (!one_of(a->bus, buses, 3))

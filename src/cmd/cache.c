@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/cmd/cmd.h"
 #include "src/cli/output.h"
+#include "src/cmd/cmd.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 
@@ -177,8 +177,8 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 				     " --cache-dir or HOME");
 	if (a->older) {
 		if (options_duration(a->older, &age) < 0)
-			return context_usage(ctx, "--older: \"%s\" is not an age",
-					 a->older);
+			return context_usage(
+				ctx, "--older: \"%s\" is not an age", a->older);
 		c.before = (ctx->seam->ops->realtime_ns(ctx->seam) - age) /
 			   1000000000;
 	}

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 
 #include "fs/view.h"
-#include "src/cmd/cmd.h"
 #include "src/cli/output.h"
+#include "src/cmd/cmd.h"
 #include "store/base/log.h"
 #include "store/vault.h"
 

@@ -7,19 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/cmd/cmd.h"
 #include "src/cli/output.h"
-#include "src/cmd/filter.h"
 #include "src/cli/progress.h"
 #include "src/cli/signals.h"
+#include "src/cmd/cmd.h"
+#include "src/cmd/filter.h"
 #include "store/backend/backend.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
+#include "store/catalog/catalog.h"
 #include "store/check/check.h"
 #include "store/point.h"
 #include "store/vault.h"
 #include "store/writer.h"
-#include "store/catalog/catalog.h"
 
 struct args {
 	bool read_data, scrub;
@@ -55,9 +55,9 @@ static int parse_subset(struct context *ctx, const char *text,
 		    strspn(text, "0123456789/") == strlen(text))
 			return 0;
 		return context_usage(ctx,
-				 "--read-data-subset: \"%s\" is not a part"
-				 " such as 1/5 (of at most 1024)",
-				 text);
+				     "--read-data-subset: \"%s\" is not a part"
+				     " such as 1/5 (of at most 1024)",
+				     text);
 	}
 	o->percent = strtod(text, &end);
 	if (!strcmp(end, "%") && o->percent > 0 && o->percent <= 100) {
@@ -67,9 +67,9 @@ static int parse_subset(struct context *ctx, const char *text,
 	o->subset = CHECK_SIZE;
 	if (options_size(text, &o->n) < 0)
 		return context_usage(ctx,
-				 "--read-data-subset: \"%s\" is neither"
-				 " N/T nor P%% nor a size",
-				 text);
+				     "--read-data-subset: \"%s\" is neither"
+				     " N/T nor P%% nor a size",
+				     text);
 	return 0;
 }
 

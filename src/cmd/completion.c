@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/cmd/cmd.h"
 #include "src/cli/output.h"
+#include "src/cmd/cmd.h"
 
 static bool takes_argument(const struct option_row *row)
 {
@@ -282,7 +282,8 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 {
 	(void)args;
 	if (argc != 1)
-		return context_usage(ctx, "for which shell? say bash, zsh or fish");
+		return context_usage(ctx,
+				     "for which shell? say bash, zsh or fish");
 	if (!strcmp(argv[0], "bash"))
 		bash();
 	else if (!strcmp(argv[0], "zsh"))
@@ -291,7 +292,7 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 		fish();
 	else
 		return context_usage(ctx, "there is no completion for \"%s\"",
-				 argv[0]);
+				     argv[0]);
 	return output_error();
 }
 

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 
 #include "fs/view.h"
+#include "src/cli/output.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/diff.h"
-#include "src/cli/output.h"
 #include "src/cmd/filter.h"
 #include "store/base/log.h"
 #include "store/point.h"
@@ -122,8 +122,7 @@ static int on_change(void *arg, const uint8_t *key, size_t key_len,
 	return diff_change(d, &c);
 }
 
-static void set_counts(json_t *o, const char *key,
-		       const struct diff_counts *c)
+static void set_counts(json_t *o, const char *key, const struct diff_counts *c)
 {
 	json_t *one = json_object();
 
@@ -216,9 +215,11 @@ static int compare_at(struct diff *d, struct vault *v, struct view *w,
 	if (is_in(path, "disks") || is_in(path, "config"))
 		return diff_disks(d, v, a, b, path);
 	if (*path)
-		return context_usage(d->ctx, "diff compares files, volumes, disks"
-				 " and config files: say POINT or"
-				 " POINT:files/PATH, not \"%s\"", path);
+		return context_usage(d->ctx,
+				     "diff compares files, volumes, disks"
+				     " and config files: say POINT or"
+				     " POINT:files/PATH, not \"%s\"",
+				     path);
 	r = compare_trees(d, v, a, b, false);
 	return r < 0 ? r : diff_disks(d, v, a, b, path);
 }
@@ -264,7 +265,8 @@ static char *take_path(char *spec)
 static int run(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
-	struct diff d = { .ctx = ctx, .metadata = a->metadata,
+	struct diff d = { .ctx = ctx,
+			  .metadata = a->metadata,
 			  .content = a->content };
 	char *paths[2] = { NULL, NULL }, *path, none[1] = "";
 	struct vault *v;

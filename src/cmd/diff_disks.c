@@ -109,9 +109,10 @@ static int extent_at(struct vault *v, const struct saved *s, uint64_t off,
 		     uint64_t end, struct extent *out)
 {
 	if (off < s->size)
-		return content_find(v, s->content, s->content_len, s->size,
-				    off, out);
-	*out = (struct extent){ .off = off, .len = end - off,
+		return content_find(v, s->content, s->content_len, s->size, off,
+				    out);
+	*out = (struct extent){ .off = off,
+				.len = end - off,
 				.type = EXTENT_HOLE };
 	return 0;
 }

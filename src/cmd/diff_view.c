@@ -67,8 +67,8 @@ static bool same_time(struct timespec a, struct timespec b)
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-static int read_whole(struct view *w, uint64_t node, uint64_t off,
-		      uint8_t *out, size_t len)
+static int read_whole(struct view *w, uint64_t node, uint64_t off, uint8_t *out,
+		      size_t len)
 {
 	size_t done, got;
 	int r;
@@ -132,8 +132,9 @@ static int links_differ(struct walk *w, const struct view_attr *a,
 
 	if (r == 0)
 		r = view_readlink(w->view, b->node, &y);
-	return r < 0 ? r : x.len != y.len ||
-			   (x.len && memcmp(x.data, y.data, x.len) != 0);
+	return r < 0 ? r
+		     : x.len != y.len ||
+			       (x.len && memcmp(x.data, y.data, x.len) != 0);
 }
 
 /* Names and values, one after the other. */
@@ -164,8 +165,9 @@ static int xattrs_differ(struct walk *w, const struct view_attr *a,
 
 	if (r == 0)
 		r = all_xattrs(w->view, b->node, &y);
-	return r < 0 ? r : x.len != y.len ||
-			   (x.len && memcmp(x.data, y.data, x.len) != 0);
+	return r < 0 ? r
+		     : x.len != y.len ||
+			       (x.len && memcmp(x.data, y.data, x.len) != 0);
 }
 
 /* A modifier, 0, or a negative errno. */
@@ -295,8 +297,8 @@ static int visit(struct walk *w, const struct view_attr *a,
 		failed(w, "cannot be compared", m);
 	else if (m > 0)
 		r = report(w, (char)m, a, b);
-	if (r == 0 && ((a && S_ISDIR(a->st.st_mode)) ||
-		       (b && S_ISDIR(b->st.st_mode))))
+	if (r == 0 &&
+	    ((a && S_ISDIR(a->st.st_mode)) || (b && S_ISDIR(b->st.st_mode))))
 		r = push(w, a, b);
 	return r;
 }
@@ -329,12 +331,14 @@ static int step(struct walk *w)
 		pop(w);
 		return 0;
 	}
-	c = !x ? 1 : !y ? -1 : strcmp(view_dir_name(&p->a, x),
-				      view_dir_name(&p->b, y));
+	c = !x	 ? 1
+	    : !y ? -1
+		 : strcmp(view_dir_name(&p->a, x), view_dir_name(&p->b, y));
 	p->i += c <= 0;
 	p->j += c >= 0;
-	r = set_path(w, p->path_len, c <= 0 ? view_dir_name(&p->a, x)
-					    : view_dir_name(&p->b, y));
+	r = set_path(w, p->path_len,
+		     c <= 0 ? view_dir_name(&p->a, x)
+			    : view_dir_name(&p->b, y));
 	if (r == 0)
 		r = c <= 0 ? look(w, x, &a) : 1;
 	if (r == 1)

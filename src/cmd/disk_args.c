@@ -33,19 +33,20 @@ static struct backup_disk *find(struct disk_set *s, const char *name,
 	return NULL;
 }
 
-static int add_disk(struct context *ctx, struct disk_set *s,
-		    const char *text)
+static int add_disk(struct context *ctx, struct disk_set *s, const char *text)
 {
 	const char *eq = strchr(text, '=');
 	struct backup_disk *d = &s->disks[s->ndisks];
 	char *name;
 
 	if (!eq || eq == text || !eq[1])
-		return context_usage(ctx, "--disk \"%s\" is not NAME=SOURCE, as in"
-				 " vda=/dev/vg/web1", text);
+		return context_usage(ctx,
+				     "--disk \"%s\" is not NAME=SOURCE, as in"
+				     " vda=/dev/vg/web1",
+				     text);
 	if (find(s, text, (size_t)(eq - text)))
 		return context_usage(ctx, "--disk: \"%.*s\" is given twice",
-				 (int)(eq - text), text);
+				     (int)(eq - text), text);
 	name = strndup(text, (size_t)(eq - text));
 	if (!name)
 		return -ENOMEM;
@@ -53,14 +54,15 @@ static int add_disk(struct context *ctx, struct disk_set *s,
 	d->source = eq + 1;
 	s->ndisks++;
 	if (!backup_member_name_ok(name))
-		return context_usage(ctx, "\"%s\" cannot be a disk's name: at most"
-				 " 200 bytes, no '.' in front", name);
+		return context_usage(ctx,
+				     "\"%s\" cannot be a disk's name: at most"
+				     " 200 bytes, no '.' in front",
+				     name);
 	return 0;
 }
 
 /* "NAME=FILE", or FILE alone where there is one disk. */
-static int add_map(struct context *ctx, struct disk_set *s,
-		   const char *text)
+static int add_map(struct context *ctx, struct disk_set *s, const char *text)
 {
 	const char *eq = strchr(text, '='), *file = text;
 	struct backup_disk *d = NULL;
@@ -72,31 +74,36 @@ static int add_map(struct context *ctx, struct disk_set *s,
 	if (!d && s->ndisks == 1)
 		d = &s->disks[0];
 	if (!d)
-		return context_usage(ctx, "--map \"%s\": for which disk? say"
-				 " NAME=FILE", text);
+		return context_usage(ctx,
+				     "--map \"%s\": for which disk? say"
+				     " NAME=FILE",
+				     text);
 	if (d->map)
-		return context_usage(ctx, "--map: disk \"%s\" has two", d->name);
+		return context_usage(ctx, "--map: disk \"%s\" has two",
+				     d->name);
 	if (!*file)
 		return context_usage(ctx, "--map \"%s\": no file", text);
 	d->map = file;
 	return 0;
 }
 
-static int add_config(struct context *ctx, struct disk_set *s,
-		      const char *path)
+static int add_config(struct context *ctx, struct disk_set *s, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	size_t i;
 
 	if (!backup_member_name_ok(name))
-		return context_usage(ctx, "--config \"%s\": a file's name here has"
-				 " at most 200 bytes and no '.' in front",
-				 path);
+		return context_usage(ctx,
+				     "--config \"%s\": a file's name here has"
+				     " at most 200 bytes and no '.' in front",
+				     path);
 	for (i = 0; i < s->nconfigs; i++)
 		if (strcmp(s->configs[i].name, name) == 0)
-			return context_usage(ctx, "--config: \"%s\" is given"
-					 " twice", name);
+			return context_usage(ctx,
+					     "--config: \"%s\" is given"
+					     " twice",
+					     name);
 	s->configs[s->nconfigs++] = (struct backup_config){ name, path };
 	return 0;
 }
@@ -122,8 +129,8 @@ static int check_bitmap(struct context *ctx, const char *option,
 			const char *name, const struct disk_args *a)
 {
 	if (name && (!*name || strlen(name) > 1023))
-		return context_usage(ctx, "%s: \"%s\" is no name of one", option,
-				 name);
+		return context_usage(ctx, "%s: \"%s\" is no name of one",
+				     option, name);
 	if (name && a->disks.n == 0)
 		return context_usage(ctx, "%s without a --disk", option);
 	return 0;
@@ -142,7 +149,8 @@ int disk_args_parse(struct context *ctx, const struct disk_args *a,
 	if (!out->disks || !out->results || !out->configs)
 		return -ENOMEM;
 	if (a->disks.n > POINT_DISKS_MAX || a->configs.n > POINT_CONFIGS_MAX)
-		return context_usage(ctx, "at most 1024 disks and config files");
+		return context_usage(ctx,
+				     "at most 1024 disks and config files");
 	for (i = 0; i < a->disks.n && r == 0; i++)
 		r = add_disk(ctx, out, a->disks.items[i]);
 	for (i = 0; i < a->maps.n && r == 0; i++)

@@ -42,8 +42,8 @@ struct disk_set {
 };
 
 /* Return 0, -EINVAL (said in words) or -ENOMEM. @out borrows from @a. */
-MUST_CHECK int disk_args_parse(struct context *ctx,
-			       const struct disk_args *a, struct disk_set *out);
+MUST_CHECK int disk_args_parse(struct context *ctx, const struct disk_args *a,
+			       struct disk_set *out);
 void disk_set_release(struct disk_set *s);
 
 #endif

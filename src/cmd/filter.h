@@ -38,7 +38,6 @@ void points_name(const struct point_list *l, size_t i, char *out, size_t size);
 void points_root_hex(const struct point *p, char *out);
 /* Open the vault and print its points: what "points" does, and "ls" without
  * operands. */
-MUST_CHECK int points_print(struct context *ctx,
-			    const struct points_filter *f);
+MUST_CHECK int points_print(struct context *ctx, const struct points_filter *f);
 
 #endif

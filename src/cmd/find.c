@@ -10,10 +10,10 @@
 #include <sys/stat.h>
 
 #include "fs/view.h"
-#include "src/cmd/cmd.h"
-#include "src/cmd/listing.h"
 #include "src/cli/output.h"
+#include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
+#include "src/cmd/listing.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/point.h"
@@ -164,8 +164,7 @@ static int look(void *arg, const char *path, size_t len,
 	return print_match(f, path, len, attr);
 }
 
-static int find_below(struct find *f, const struct point *p,
-		      const char *folder)
+static int find_below(struct find *f, const struct point *p, const char *folder)
 {
 	struct view_attr attr;
 	char prefix[16];
@@ -174,8 +173,9 @@ static int find_below(struct find *f, const struct point *p,
 	if (r == -ENOENT)
 		return 0;
 	snprintf(prefix, sizeof(prefix), "%s/", folder);
-	return r < 0 ? r : listing_walk(f->view, &attr, prefix, look, f,
-					&f->failures);
+	return r < 0 ? r
+		     : listing_walk(f->view, &attr, prefix, look, f,
+				    &f->failures);
 }
 
 static int find_in(struct find *f, const struct point_list *l, size_t i)
@@ -235,25 +235,25 @@ static int parse(struct find *f)
 		p = strchr(letters, a->type[0]);
 		if (!p || !*p || a->type[1])
 			return context_usage(f->ctx,
-					 "--type: \"%s\" is not one of"
-					 " f d l b c p s",
-					 a->type);
+					     "--type: \"%s\" is not one of"
+					     " f d l b c p s",
+					     a->type);
 		f->type = types[p - letters];
 	}
 	if (a->newer) {
 		if (options_time(a->newer, now, &ns) < 0)
 			return context_usage(f->ctx,
-					 "--newer: \"%s\" is not a"
-					 " time",
-					 a->newer);
+					     "--newer: \"%s\" is not a"
+					     " time",
+					     a->newer);
 		f->newer_sec = ns / 1000000000;
 	}
 	if (a->older) {
 		if (options_time(a->older, now, &ns) < 0)
 			return context_usage(f->ctx,
-					 "--older: \"%s\" is not a"
-					 " time",
-					 a->older);
+					     "--older: \"%s\" is not a"
+					     " time",
+					     a->older);
 		f->older_sec = ns / 1000000000;
 	}
 	if (a->size) {
@@ -261,9 +261,9 @@ static int parse(struct find *f)
 		f->size_sign = *p == '+' || *p == '-' ? *p++ : '=';
 		if (options_size(p, &f->size) < 0)
 			return context_usage(f->ctx,
-					 "--size: \"%s\" is not a"
-					 " size",
-					 a->size);
+					     "--size: \"%s\" is not a"
+					     " size",
+					     a->size);
 	}
 	return 0;
 }

@@ -83,7 +83,7 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	c = cmd_find_row(argv[0]);
 	if (!c || argc > 1)
 		return context_usage(ctx, "there is no verb \"%s\"",
-				 c ? argv[1] : argv[0]);
+				     c ? argv[1] : argv[0]);
 	cmd_print_help(stdout, c);
 	return 0;
 }

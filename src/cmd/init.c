@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/cmd/cmd.h"
 #include "src/cli/credentials.h"
 #include "src/cli/keyfile.h"
 #include "src/cli/output.h"
+#include "src/cmd/cmd.h"
 #include "store/base/log.h"
 #include "store/vault.h"
 
@@ -40,8 +40,8 @@ static int load(struct context *ctx, struct credential *out)
 	return credentials_load(&source, out);
 }
 
-static int report(struct context *ctx, const struct args *a,
-		  const char *url, const char *id)
+static int report(struct context *ctx, const struct args *a, const char *url,
+		  const char *id)
 {
 	json_t *o;
 
@@ -83,8 +83,9 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	if (a->kdf_cost && (a->kdf_cost < 14 || a->kdf_cost > 21))
 		return context_usage(ctx, "--kdf-cost: from 14 to 21");
 	if (a->new_key_file && ctx->key_file)
-		return context_usage(ctx, "--key-file and --new-key-file exclude"
-				      " each other");
+		return context_usage(ctx,
+				     "--key-file and --new-key-file exclude"
+				     " each other");
 	if (argc == 1)
 		ctx->repository = argv[0];
 	r = context_vault_url(ctx, &o.url);

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/cmd/cmd.h"
 #include "src/cli/credentials.h"
-#include "src/cmd/key_export.h"
 #include "src/cli/keyfile.h"
 #include "src/cli/output.h"
+#include "src/cmd/cmd.h"
+#include "src/cmd/key_export.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/base/secret.h"
@@ -101,8 +101,8 @@ static int report(struct context *ctx, const char *what, const char *slot)
 }
 
 /* Add a slot for the new credential, which stays with the caller. */
-static int add_slot(struct context *ctx, const struct args *a,
-		    struct vault *v, struct credential *c, char slot[33])
+static int add_slot(struct context *ctx, const struct args *a, struct vault *v,
+		    struct credential *c, char slot[33])
 {
 	char *label;
 	int r;
@@ -122,8 +122,7 @@ static int add_slot(struct context *ctx, const struct args *a,
 	return r;
 }
 
-static int key_add(struct context *ctx, const struct args *a,
-		   struct vault *v)
+static int key_add(struct context *ctx, const struct args *a, struct vault *v)
 {
 	struct credential c = { NULL, NULL };
 	char slot[33];
@@ -281,11 +280,11 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	if (!takes_operand && strcmp(what, "add") != 0 &&
 	    strcmp(what, "list") != 0 && strcmp(what, "passwd") != 0)
 		return context_usage(ctx, "say key add, list, remove, passwd,"
-				      " export or import");
+					  " export or import");
 	if (argc != (takes_operand ? 2 : 1))
-		return context_usage(ctx, takes_operand
-					      ? "which key? say key remove ID"
-					      : "too many operands");
+		return context_usage(
+			ctx, takes_operand ? "which key? say key remove ID"
+					   : "too many operands");
 	r = context_open_vault(ctx, &v);
 	if (r < 0)
 		return r;

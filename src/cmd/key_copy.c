@@ -57,8 +57,7 @@ static int each_object(const json_t *objects, key_copy_fn *fn, void *arg)
 		const char *name;
 		size_t len;
 
-		r = read_object(json_array_get(objects, i), &name, &data,
-				&len);
+		r = read_object(json_array_get(objects, i), &name, &data, &len);
 		if (r == 0 && fn)
 			r = fn(arg, name, data, len);
 		free(data);
@@ -73,7 +72,8 @@ int key_copy_read(const json_t *document, const char *path, key_copy_fn *fn,
 	int r = -EINVAL;
 
 	if (json_integer_value(json_object_get(document, "vmbackup_keys")) ==
-		    1 && json_array_size(objects) <= OBJECTS_MAX)
+		    1 &&
+	    json_array_size(objects) <= OBJECTS_MAX)
 		r = each_object(objects, NULL, NULL);
 	if (r == -EINVAL)
 		return fail(r, "%s: not a copy of key slots", path);

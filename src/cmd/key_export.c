@@ -13,8 +13,8 @@
 #include <jansson.h>
 
 #include "src/cli/context.h"
-#include "src/cmd/key_copy.h"
 #include "src/cli/output.h"
+#include "src/cmd/key_copy.h"
 #include "store/backend/backend.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
@@ -136,8 +136,7 @@ out:
 
 /* ---- import ---- */
 
-struct import
-{
+struct import {
 	struct backend *backend;
 	uint64_t put;
 };
@@ -188,7 +187,8 @@ out:
 int key_export(struct context *ctx, int argc, char **argv)
 {
 	if (argc != 2)
-		return context_usage(ctx, "key %s takes one file, or -", argv[0]);
+		return context_usage(ctx, "key %s takes one file, or -",
+				     argv[0]);
 	if (!strcmp(argv[0], "export"))
 		return export_to(ctx, argv[1]);
 	return import_from(ctx, argv[1]);

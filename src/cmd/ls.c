@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 
 #include "fs/view.h"
-#include "src/cmd/cmd.h"
-#include "src/cmd/listing.h"
 #include "src/cli/output.h"
+#include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
+#include "src/cmd/listing.h"
 #include "store/vault.h"
 
 struct args {

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/cmd/cmd.h"
-#include "src/mount/options.h"
-#include "src/mount/daemon.h"
 #include "src/cli/output.h"
+#include "src/cmd/cmd.h"
+#include "src/mount/daemon.h"
+#include "src/mount/options.h"
 #include "store/base/log.h"
 
 struct args {
@@ -50,9 +50,11 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	struct args *a = args;
 	struct mount_options options;
 	struct ready ready = { .ctx = ctx };
-	struct mounting m = { .ctx = ctx, .options = &options,
+	struct mounting m = { .ctx = ctx,
+			      .options = &options,
 			      .foreground = a->foreground,
-			      .ready = say_ready, .arg = &ready };
+			      .ready = say_ready,
+			      .arg = &ready };
 	size_t i;
 	int r = 0;
 
@@ -62,7 +64,8 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 		argc--;
 	}
 	if (argc != 1)
-		return context_usage(ctx, "mount takes a vault and a directory");
+		return context_usage(ctx,
+				     "mount takes a vault and a directory");
 	mount_options_init(&options);
 	for (i = 0; i < a->options.n && r == 0; i++)
 		r = mount_options_parse(&options, a->options.items[i], false);

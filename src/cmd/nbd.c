@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/cmd/cmd.h"
 #include "src/cli/credentials.h"
+#include "src/cmd/cmd.h"
 #include "src/cmd/nbd_plugin.h"
 #include "store/base/log.h"
 #include "store/point.h"
@@ -140,16 +140,16 @@ static int find_disk(struct vault *v, const char *text, const char *disk,
 		if (p->ndisks == 0)
 			r = fail(-ENOENT, "%s: the point has no disks", text);
 		else if (!point_disk(p, disk))
-			r = fail(-ENOENT, "%s: the point has no disk \"%s\";"
-				 " the first that it has is \"%s\"", text, disk,
-				 p->disks[0].name);
+			r = fail(-ENOENT,
+				 "%s: the point has no disk \"%s\";"
+				 " the first that it has is \"%s\"",
+				 text, disk, p->disks[0].name);
 	}
 	point_list_put(l);
 	return r;
 }
 
-static int serve(struct context *ctx, const struct args *o,
-		 const char *text)
+static int serve(struct context *ctx, const struct args *o, const char *text)
 {
 	char id[POINT_ID_HEX + 1];
 	struct vault_options vo = { 0 };
@@ -178,8 +178,9 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	if (!o->disk || !*o->disk)
 		return context_usage(ctx, "which disk? say --disk NAME");
 	if ((!o->socket || !*o->socket) && !o->run)
-		return context_usage(ctx, "where to? say --socket PATH, or --run"
-				 " COMMAND");
+		return context_usage(ctx,
+				     "where to? say --socket PATH, or --run"
+				     " COMMAND");
 	return serve(ctx, o, argv[0]);
 }
 

@@ -35,8 +35,9 @@ int nbd_plugin_path(char **out)
 		*out = NULL;
 	}
 	if (access(PLUGIN_DIR "/" PLUGIN, R_OK) < 0)
-		return fail(-ENOENT, PLUGIN_DIR "/" PLUGIN ": %s: install"
-			    " vmbackupfs whole (make install)",
+		return fail(-ENOENT,
+			    PLUGIN_DIR "/" PLUGIN ": %s: install"
+				       " vmbackupfs whole (make install)",
 			    strerror(errno));
 	*out = strdup(PLUGIN_DIR "/" PLUGIN);
 	return *out ? 0 : -ENOMEM;

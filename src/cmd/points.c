@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/cmd/cmd.h"
 #include "src/cli/output.h"
+#include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
 #include "store/base/log.h"
 #include "store/point.h"

@@ -9,13 +9,13 @@
 #include <sys/stat.h>
 
 #include "fs/view.h"
-#include "src/cmd/cmd.h"
-#include "src/cmd/restore_disk.h"
-#include "src/scan/exclude.h"
 #include "src/cli/output.h"
 #include "src/cli/progress.h"
-#include "src/restore/restore.h"
 #include "src/cli/signals.h"
+#include "src/cmd/cmd.h"
+#include "src/cmd/restore_disk.h"
+#include "src/restore/restore.h"
+#include "src/scan/exclude.h"
 #include "store/base/log.h"
 #include "store/point.h"
 #include "store/vault.h"
@@ -78,8 +78,8 @@ struct report {
 static int parse_overwrite(struct context *ctx, const char *text,
 			   enum restore_overwrite *out)
 {
-	static const char *const names[] = { "always", "if-changed",
-					     "if-newer", "never" };
+	static const char *const names[] = { "always", "if-changed", "if-newer",
+					     "never" };
 	size_t i;
 
 	*out = RESTORE_ALWAYS;
@@ -91,8 +91,10 @@ static int parse_overwrite(struct context *ctx, const char *text,
 			return 0;
 		}
 	}
-	return context_usage(ctx, "--overwrite: \"%s\" is none of always,"
-			 " if-changed, if-newer, never", text);
+	return context_usage(ctx,
+			     "--overwrite: \"%s\" is none of always,"
+			     " if-changed, if-newer, never",
+			     text);
 }
 
 /* Patterns of all three kinds; *out stays NULL where there are none. */
@@ -194,8 +196,7 @@ static void tick(void *arg, const struct restore_progress *p)
 	progress_update(rep->progress, &s);
 }
 
-static void note(void *arg, const char *action, const char *path,
-		 uint64_t size)
+static void note(void *arg, const char *action, const char *path, uint64_t size)
 {
 	const struct report *rep = arg;
 	json_t *o;
@@ -252,8 +253,8 @@ static void report_text(const struct args *a, const struct restore_progress *p)
 	       output_duration(p->seconds, time));
 	if (p->unchanged || p->skipped || p->deleted)
 		printf("Kept:     %" PRIu64 " unchanged, %" PRIu64
-		       " skipped; %" PRIu64 " deleted\n", p->unchanged,
-		       p->skipped, p->deleted);
+		       " skipped; %" PRIu64 " deleted\n",
+		       p->unchanged, p->skipped, p->deleted);
 	if (a->verify && !a->dry_run)
 		printf("Verified: %" PRIu64 " files, %s\n", p->verified,
 		       output_size(p->verified_bytes, size));
@@ -264,16 +265,19 @@ static int report(struct context *ctx, const struct args *a,
 {
 	if (p->owners)
 		log_warn("%" PRIu64 " owners were not restored, which only"
-			 " root may do", p->owners);
+			 " root may do",
+			 p->owners);
 	if (p->attributes)
 		log_warn("%" PRIu64 " attributes were not restored, which"
-			 " only root may do", p->attributes);
+			 " only root may do",
+			 p->attributes);
 	if (p->errors)
 		log_warn("%" PRIu64 " things could not be restored whole",
 			 p->errors);
 	if (p->kept)
 		log_warn("%" PRIu64 " things that stand in the target were not"
-			 " deleted", p->kept);
+			 " deleted",
+			 p->kept);
 	if (ctx->json)
 		return report_json(a, p);
 	if (!ctx->quiet)
@@ -296,8 +300,8 @@ static size_t find_kept(struct context *ctx, struct vault *v,
 	return n;
 }
 
-static int restore(struct context *ctx, const struct args *a,
-		   const char *spec, struct restore_options *o)
+static int restore(struct context *ctx, const struct args *a, const char *spec,
+		   struct restore_options *o)
 {
 	struct restore_progress p = { .entries = 0 };
 	struct report rep = { .ctx = ctx };
@@ -342,8 +346,12 @@ static int run_disks(struct context *ctx, const struct args *a,
 		     const char *spec)
 {
 	struct restore_disk_args d = {
-		.to = a->to, .disks_to = a->disks_to, .format = a->format,
-		.delta = a->delta, .dry_run = a->dry_run, .verify = a->verify,
+		.to = a->to,
+		.disks_to = a->disks_to,
+		.format = a->format,
+		.delta = a->delta,
+		.dry_run = a->dry_run,
+		.verify = a->verify,
 		.threads = a->threads,
 		.force = a->overwrite && strcmp(a->overwrite, "always") == 0,
 	};
@@ -352,17 +360,20 @@ static int run_disks(struct context *ctx, const struct args *a,
 			  a->include_files.n;
 
 	if (a->target || (a->to && a->disks_to))
-		return context_usage(ctx, "say one of --target, --to, --disks-to");
+		return context_usage(ctx,
+				     "say one of --target, --to, --disks-to");
 	if (patterns || a->delete_extra || a->delete_incomplete)
 		return context_usage(ctx, "patterns and --delete are for files,"
-				 " not for disks");
+					  " not for disks");
 	if (a->overwrite && !d.force && strcmp(a->overwrite, "never") != 0)
 		return context_usage(ctx, "--overwrite of a disk is always or"
-				 " never; see also --delta");
+					  " never; see also --delta");
 	if (a->format && strcmp(a->format, "raw") != 0 &&
 	    strcmp(a->format, "qcow2") != 0 && strcmp(a->format, "vhd") != 0)
-		return context_usage(ctx, "--format: \"%s\" is none of raw, qcow2,"
-				 " vhd", a->format);
+		return context_usage(ctx,
+				     "--format: \"%s\" is none of raw, qcow2,"
+				     " vhd",
+				     a->format);
 	return cmd_restore_disks(ctx, &d, spec);
 }
 
@@ -373,21 +384,24 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 		.target = a->target,
 		.delete_extra = a->delete_extra || a->delete_incomplete,
 		.delete_incomplete = a->delete_incomplete,
-		.dry_run = a->dry_run, .verify = a->verify,
+		.dry_run = a->dry_run,
+		.verify = a->verify,
 		.threads = a->threads,
 	};
 	struct exclude *include = NULL, *exclude = NULL;
 	int r;
 
 	if (argc != 1)
-		return context_usage(ctx, argc == 0 ?
-				 "restore what? say POINT or POINT:PATH" :
-				 "restore takes one POINT or POINT:PATH");
+		return context_usage(
+			ctx, argc == 0
+				     ? "restore what? say POINT or POINT:PATH"
+				     : "restore takes one POINT or POINT:PATH");
 	if ((a->to && *a->to) || (a->disks_to && *a->disks_to))
 		return run_disks(ctx, a, argv[0]);
 	if (a->delta || a->format)
-		return context_usage(ctx, "--delta and --format are for disks: say"
-				 " --to or --disks-to");
+		return context_usage(ctx,
+				     "--delta and --format are for disks: say"
+				     " --to or --disks-to");
 	if (!a->target || !*a->target)
 		return context_usage(ctx, "restore where to? say --target DIR");
 	r = parse_overwrite(ctx, a->overwrite, &o.overwrite);

@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #include "fs/view.h"
-#include "src/cmd/cmd.h"
 #include "src/cli/output.h"
 #include "src/cli/progress.h"
-#include "src/restore/disk.h"
 #include "src/cli/signals.h"
+#include "src/cmd/cmd.h"
+#include "src/restore/disk.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/content.h"
@@ -79,9 +79,8 @@ static int report_text(const struct restore_disk_args *a,
 	output_name(stdout, to, strlen(to));
 	printf(": %s of %s %s, %s were there, in %s%s%s\n",
 	       output_size(p->bytes_written, written),
-	       output_size(d->used, size),
-	       a->dry_run ? "differ" : "written", output_size(p->bytes_same,
-							      same),
+	       output_size(d->used, size), a->dry_run ? "differ" : "written",
+	       output_size(p->bytes_same, same),
 	       output_duration(p->seconds, time),
 	       p->resumed ? ", going on with an earlier run" : "",
 	       a->verify && !a->dry_run ? "; verified" : "");
@@ -95,12 +94,16 @@ static unsigned int passes(const struct restore_disk_args *a)
 }
 
 static int one_disk(struct context *ctx, const struct restore_disk_args *a,
-		    struct vault *v, const struct point_disk *d,
-		    const char *to, struct report *rep)
+		    struct vault *v, const struct point_disk *d, const char *to,
+		    struct report *rep)
 {
 	struct restore_disk_options o = {
-		.to = to, .format = a->format, .delta = a->delta,
-		.force = a->force, .dry_run = a->dry_run, .verify = a->verify,
+		.to = to,
+		.format = a->format,
+		.delta = a->delta,
+		.force = a->force,
+		.dry_run = a->dry_run,
+		.verify = a->verify,
 		.threads = a->threads,
 	};
 	struct restore_disk_progress p;
@@ -113,8 +116,9 @@ static int one_disk(struct context *ctx, const struct restore_disk_args *a,
 	rep->before += d->used * passes(a);
 	if (r == -EINTR)
 		log_warn("%s: stopped: run it again%s to go on", to,
-			 a->delta || !p.bytes_done ? "" : " (with --delta onto"
-			 " a device)");
+			 a->delta || !p.bytes_done ? ""
+						   : " (with --delta onto"
+						     " a device)");
 	if (r < 0)
 		return r;
 	if (ctx->json)
@@ -130,8 +134,10 @@ static int one_config(struct vault *v, const struct restore_disk_args *a,
 	int fd, r, c;
 
 	if (f->size > CONFIG_MAX)
-		return fail(-EFBIG, "config/%s: over 64 MiB: copy it out of the"
-			    " mount", f->name);
+		return fail(-EFBIG,
+			    "config/%s: over 64 MiB: copy it out of the"
+			    " mount",
+			    f->name);
 	data = malloc(f->size ? (size_t)f->size : 1);
 	if (!data)
 		return -ENOMEM;
@@ -145,8 +151,10 @@ static int one_config(struct vault *v, const struct restore_disk_args *a,
 			    0600);
 	if (fd < 0)
 		return fail(fd, "%s/%s: cannot be made: %s%s", a->disks_to,
-			    f->name, strerror(-fd), fd == -EEXIST ?
-			    ": say --overwrite=always to replace it" : "");
+			    f->name, strerror(-fd),
+			    fd == -EEXIST
+				    ? ": say --overwrite=always to replace it"
+				    : "");
 	r = seam_pwrite_all(s, fd, data, (size_t)f->size, 0);
 	if (r == 0)
 		r = s->ops->fsync(s, fd);
@@ -233,8 +241,9 @@ static int find(struct context *ctx, const struct restore_disk_args *a,
 		return r;
 	if (a->disks_to) {
 		if (*end)
-			return context_usage(ctx, "--disks-to takes a POINT, not"
-					 " a place in it");
+			return context_usage(ctx,
+					     "--disks-to takes a POINT, not"
+					     " a place in it");
 		if (l->points[i]->ndisks == 0)
 			return fail(-ENOENT, "%s: it has no disks", spec);
 		return all_disks(ctx, a, v, l->points[i]);
@@ -242,7 +251,7 @@ static int find(struct context *ctx, const struct restore_disk_args *a,
 	name = *end ? disk_name(end + 1) : NULL;
 	if (!name)
 		return context_usage(ctx, "--to is for one disk: say"
-				 " POINT:disks/NAME.raw");
+					  " POINT:disks/NAME.raw");
 	d = point_disk(l->points[i], name);
 	if (!d)
 		return fail(-ENOENT, "%s: the point has no disk of that name",
@@ -251,8 +260,8 @@ static int find(struct context *ctx, const struct restore_disk_args *a,
 	return one_disk(ctx, a, v, d, a->to, &rep);
 }
 
-int cmd_restore_disks(struct context *ctx,
-		      const struct restore_disk_args *a, const char *spec)
+int cmd_restore_disks(struct context *ctx, const struct restore_disk_args *a,
+		      const char *spec)
 {
 	struct point_list *l;
 	struct vault *v;

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/cmd/cmd.h"
 #include "src/cli/output.h"
+#include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
 #include "store/backend/backend.h"
 #include "store/catalog/catalog.h"
@@ -78,8 +78,7 @@ static void count_points(struct stats *s, const struct point_list *l)
 
 static double ratio(const struct stats *s)
 {
-	return s->stored ? (double)(s->bytes + s->disk_used) /
-				   (double)s->stored
+	return s->stored ? (double)(s->bytes + s->disk_used) / (double)s->stored
 			 : 0;
 }
 

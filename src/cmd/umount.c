@@ -141,9 +141,10 @@ static int say_why(const char *dir, int r)
 	if (users.len == 0)
 		buf_printf(&users, "a process that cannot be seen from here");
 	buf_put_u8(&users, 0);
-	return fail(-EBUSY, "%s is in use by %s; end that, or detach the "
-		    "mount with --lazy", dir,
-		    buf_error(&users) < 0 ? "?" : (char *)users.data);
+	return fail(-EBUSY,
+		    "%s is in use by %s; end that, or detach the "
+		    "mount with --lazy",
+		    dir, buf_error(&users) < 0 ? "?" : (char *)users.data);
 }
 
 static int run(struct context *ctx, void *args, int argc, char **argv)

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#include "src/cmd/cmd.h"
 #include "src/cli/output.h"
+#include "src/cmd/cmd.h"
 #include "store/format.h"
 
 static int run(struct context *ctx, void *args, int argc, char **argv)

@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 
 #include "fs/view.h"
-#include "src/cmd/cmd.h"
-#include "src/cmd/listing.h"
 #include "src/cli/output.h"
+#include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
+#include "src/cmd/listing.h"
 #include "store/base/log.h"
 #include "store/point.h"
 #include "store/vault.h"
@@ -48,9 +48,8 @@ static bool same_version(const struct version *a, const struct version *b)
 	return s->st_mode == t->st_mode && s->st_uid == t->st_uid &&
 	       s->st_gid == t->st_gid && s->st_size == t->st_size &&
 	       s->st_rdev == t->st_rdev &&
-	       (a->timeless ||
-		(s->st_mtim.tv_sec == t->st_mtim.tv_sec &&
-		 s->st_mtim.tv_nsec == t->st_mtim.tv_nsec)) &&
+	       (a->timeless || (s->st_mtim.tv_sec == t->st_mtim.tv_sec &&
+				s->st_mtim.tv_nsec == t->st_mtim.tv_nsec)) &&
 	       !memcmp(a->content, b->content, sizeof(a->content)) &&
 	       a->target.len == b->target.len &&
 	       (a->target.len == 0 ||

@@ -47,9 +47,11 @@ static int file_extent(struct disk_source *s, uint64_t off,
 		return 0;
 	}
 	if (data < 0)
-		return fail(-errno, "disk %s: cannot find the data of %s "
-			    "behind byte %llu: %s", s->name, s->source,
-			    (unsigned long long)off, strerror(errno));
+		return fail(-errno,
+			    "disk %s: cannot find the data of %s "
+			    "behind byte %llu: %s",
+			    s->name, s->source, (unsigned long long)off,
+			    strerror(errno));
 	if ((uint64_t)data > off) {
 		out->state = DISK_HOLE;
 		out->len = (uint64_t)data - off;
@@ -73,12 +75,15 @@ static int file_read(struct disk_source *s, uint64_t off, void *out, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return fail(-EIO, "disk %s: cannot read %s at byte "
-				    "%llu: %s", s->name, s->source,
+			return fail(-EIO,
+				    "disk %s: cannot read %s at byte "
+				    "%llu: %s",
+				    s->name, s->source,
 				    (unsigned long long)(off + done),
 				    strerror(errno));
 		if (n == 0)
-			return fail(-EIO, "disk %s: %s ends at byte %llu: it "
+			return fail(-EIO,
+				    "disk %s: %s ends at byte %llu: it "
 				    "became shorter while it was read",
 				    s->name, s->source,
 				    (unsigned long long)(off + done));
@@ -118,16 +123,18 @@ static int file_finish(struct disk_source *s)
 	if (f->device)
 		r = device_size(f->fd, &size);
 	if (r < 0 || size != s->size)
-		return fail(-EIO, "disk %s: %s had %llu bytes and now has "
-			    "%llu: it changed while it was read", s->name,
-			    s->source, (unsigned long long)s->size,
+		return fail(-EIO,
+			    "disk %s: %s had %llu bytes and now has "
+			    "%llu: it changed while it was read",
+			    s->name, s->source, (unsigned long long)s->size,
 			    (unsigned long long)size);
 	if (f->device || (st.st_mtim.tv_sec == f->st.st_mtim.tv_sec &&
 			  st.st_mtim.tv_nsec == f->st.st_mtim.tv_nsec))
 		return 0;
-	(void)fail(-EAGAIN, "disk %s: %s was written to while it was read: "
-		   "the point holds no single moment of it", s->name,
-		   s->source);
+	(void)fail(-EAGAIN,
+		   "disk %s: %s was written to while it was read: "
+		   "the point holds no single moment of it",
+		   s->name, s->source);
 	return 1;
 }
 
@@ -162,8 +169,10 @@ static int examine(struct file *f, const struct disk_open *o, const char *path)
 		return 0;
 	}
 	if (!S_ISBLK(f->st.st_mode))
-		return fail(-ENOTBLK, "disk %s: %s is neither a file nor a "
-			    "block device", o->name, path);
+		return fail(-ENOTBLK,
+			    "disk %s: %s is neither a file nor a "
+			    "block device",
+			    o->name, path);
 	f->device = true;
 	if (device_size(f->fd, &f->s.size) < 0)
 		return fail(-EIO, "disk %s: cannot ask for the size of %s: %s",
@@ -206,7 +215,8 @@ int disk_file_open(const struct disk_open *o, const char *path,
 	}
 	if (o->bitmap)
 		log_warn("disk %s: a raw source has no bitmap \"%s\": all of "
-			 "it is read", o->name, o->bitmap);
+			 "it is read",
+			 o->name, o->bitmap);
 	*out = &f->s;
 	return 0;
 }

@@ -33,7 +33,6 @@
 #include "store/base/log.h"
 #include "store/base/text.h"
 
-
 #define LISTEN_FD 3 /* where systemd's protocol begins */
 #define SAID_MAX 1000
 #define END_MS 2000
@@ -142,8 +141,8 @@ static int find_program(char out[PATH_MAX])
 	return -ENOENT;
 }
 
-static int spawn(struct image *m, const struct disk_open *o,
-		 char *const argv[], int listener)
+static int spawn(struct image *m, const struct disk_open *o, char *const argv[],
+		 int listener)
 {
 	char program[PATH_MAX];
 	char pid_variable[] = "LISTEN_PID=0000000000";
@@ -157,7 +156,8 @@ static int spawn(struct image *m, const struct disk_open *o,
 	};
 
 	if (find_program(program) < 0)
-		return fail(-ENOENT, "disk %s: %s needs qemu-nbd, which is not "
+		return fail(-ENOENT,
+			    "disk %s: %s needs qemu-nbd, which is not "
 			    "installed (Debian's package is qemu-utils)",
 			    o->name, o->source);
 	l.env = make_env(pid_variable);
@@ -356,8 +356,10 @@ static int make_listener(struct image *m, const struct disk_open *o, int *out)
 	snprintf(m->dir, sizeof(m->dir), "%s/vmbackup-XXXXXX", base);
 	if (!mkdtemp(m->dir)) {
 		m->dir[0] = '\0';
-		return fail(-errno, "disk %s: cannot make a directory in %s: "
-			    "%s", o->name, base, strerror(errno));
+		return fail(-errno,
+			    "disk %s: cannot make a directory in %s: "
+			    "%s",
+			    o->name, base, strerror(errno));
 	}
 	snprintf(m->socket, sizeof(m->socket), "%s/nbd", m->dir);
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/nbd", m->dir);
@@ -485,15 +487,16 @@ int disk_image_open(const struct disk_open *o, const char *path,
 	r = open_image(&plain, (char *)opts.data, format, &words, out);
 	if (r == -ECONNREFUSED && o->bitmap) {
 		log_warn("disk %s: %s cannot be opened with its bitmap \"%s\""
-			 " (%.*s): all of it is read", o->name, path, o->bitmap,
-			 (int)words.len, (const char *)words.data);
+			 " (%.*s): all of it is read",
+			 o->name, path, o->bitmap, (int)words.len,
+			 (const char *)words.data);
 		buf_clear(&words);
 		plain.bitmap = NULL;
 		r = open_image(&plain, (char *)opts.data, format, &words, out);
 	}
 	if (r == -ECONNREFUSED)
-		r = fail(-EIO, "disk %s: cannot %s the image %s: %.*s",
-			 o->name, o->writable ? "open" : "read", path,
-			 (int)words.len, (const char *)words.data);
+		r = fail(-EIO, "disk %s: cannot %s the image %s: %.*s", o->name,
+			 o->writable ? "open" : "read", path, (int)words.len,
+			 (const char *)words.data);
 	return r;
 }

@@ -21,7 +21,6 @@
 
 #define SAID_MAX 500
 
-
 static int spawn(char *const argv[], int said, pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
@@ -76,9 +75,17 @@ int disk_image_create(const char *path, const char *format, uint64_t size)
 	AUTO_BUF struct buf words = BUF_INIT;
 	AUTO_FREE char *name = NULL;
 	char bytes[24];
-	char *argv[] = { (char *)"qemu-img", (char *)"create", (char *)"-q",
-			 (char *)"-f", (char *)format, (char *)"-o", opts,
-			 (char *)"--", NULL, bytes, NULL };
+	char *argv[] = { (char *)"qemu-img",
+			 (char *)"create",
+			 (char *)"-q",
+			 (char *)"-f",
+			 (char *)format,
+			 (char *)"-o",
+			 opts,
+			 (char *)"--",
+			 NULL,
+			 bytes,
+			 NULL };
 	int r;
 
 	/* A name with a colon is no protocol. */
@@ -90,9 +97,11 @@ int disk_image_create(const char *path, const char *format, uint64_t size)
 	snprintf(bytes, sizeof(bytes), "%" PRIu64, size);
 	r = run(argv, &words);
 	if (r == -ENOENT)
-		return fail(r, "%s: images need qemu-img and qemu-nbd, which"
+		return fail(r,
+			    "%s: images need qemu-img and qemu-nbd, which"
 			    " are not installed (Debian's package is"
-			    " qemu-utils)", path);
+			    " qemu-utils)",
+			    path);
 	if (r < 0)
 		return fail(r, "%s: the image cannot be made: %s%.*s", path,
 			    words.len ? "" : strerror(-r), (int)words.len,

@@ -54,8 +54,8 @@ static bool qcow2_chained(const uint8_t *head, size_t len)
 	if (len < QCOW2_INCOMPATIBLE + 8)
 		return true; /* not to be trusted */
 	return be(head + QCOW2_BACKING, 8) != 0 ||
-	       (be(head + 4, 4) >= 3 && (be(head + QCOW2_INCOMPATIBLE, 8) &
-					 QCOW2_EXTERNAL_DATA));
+	       (be(head + 4, 4) >= 3 &&
+		(be(head + QCOW2_INCOMPATIBLE, 8) & QCOW2_EXTERNAL_DATA));
 }
 
 static bool is_fixed_vhd(const uint8_t *footer, uint64_t size)

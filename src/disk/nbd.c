@@ -174,8 +174,9 @@ static int nbd_disk_read(struct disk_source *s, uint64_t off, void *out,
 		len -= part;
 	}
 	if (r < 0 && r != -EINTR)
-		r = fail(-EIO, "disk %s: cannot read %s at byte %" PRIu64
-			 ": %s", s->name, s->source, bad,
+		r = fail(-EIO,
+			 "disk %s: cannot read %s at byte %" PRIu64 ": %s",
+			 s->name, s->source, bad,
 			 h ? nbd_reason(r) : "the connection is lost");
 	if (r < 0) {
 		nbd_close(h);
@@ -237,14 +238,16 @@ int nbd_ask_status(struct nbd *n, uint64_t off, uint64_t len)
 	status_clear(&n->dirty);
 	n->status_off = off;
 	if (h) {
-		cookie = nbd_aio_block_status(h, MIN(len, STATUS_MAX),
-					      off, fn, NBD_NULL_COMPLETION, 0);
+		cookie = nbd_aio_block_status(h, MIN(len, STATUS_MAX), off, fn,
+					      NBD_NULL_COMPLETION, 0);
 		r = cookie < 0 ? -EIO : nbd_await(n, h, cookie);
 	}
 	if (r < 0 && r != -EINTR)
-		r = fail(-EIO, "disk %s: %s does not tell what is allocated "
-			 "at byte %" PRIu64 ": %s", n->s.name, n->s.source,
-			 off, h ? nbd_reason(r) : "the connection is lost");
+		r = fail(-EIO,
+			 "disk %s: %s does not tell what is allocated "
+			 "at byte %" PRIu64 ": %s",
+			 n->s.name, n->s.source, off,
+			 h ? nbd_reason(r) : "the connection is lost");
 	if (r < 0) {
 		nbd_close(h);
 		h = NULL;
@@ -285,8 +288,7 @@ bool nbd_next_extent(struct nbd *n, struct disk_extent *out)
 	len = a && d ? MIN(alen, dlen) : a ? alen : dlen;
 	*out = (struct disk_extent){ .off = n->status_off, .len = len };
 	if (aflags & LIBNBD_STATE_ZERO)
-		out->state = aflags & LIBNBD_STATE_HOLE ? DISK_HOLE
-							: DISK_ZERO;
+		out->state = aflags & LIBNBD_STATE_HOLE ? DISK_HOLE : DISK_ZERO;
 	out->same = d && dflags == 0;
 	advance(&n->alloc, len);
 	advance(&n->dirty, len);
@@ -351,9 +353,10 @@ static int examine(struct nbd *n, const struct disk_open *o)
 			    o->name, n->s.source, nbd_reason(-EIO));
 	n->s.size = (uint64_t)size;
 	if (block > GRANULE_MAX || (block > 0 && (block & (block - 1))))
-		return fail(-EIO, "disk %s: %s wants reads of %" PRId64
-			    " bytes, which are not offered", o->name,
-			    n->s.source, block);
+		return fail(-EIO,
+			    "disk %s: %s wants reads of %" PRId64
+			    " bytes, which are not offered",
+			    o->name, n->s.source, block);
 	if (block > SECTOR)
 		n->s.granule = (uint32_t)block;
 	if (block > SECTOR && block <= 65536)
@@ -365,7 +368,8 @@ static int examine(struct nbd *n, const struct disk_open *o)
 		n->s.has_bitmap = true;
 	} else if (n->bitmap) {
 		log_warn("disk %s: %s has no usable bitmap \"%s\": all of it "
-			 "is read", o->name, n->s.source, o->bitmap);
+			 "is read",
+			 o->name, n->s.source, o->bitmap);
 	}
 	return 0;
 }

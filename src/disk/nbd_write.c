@@ -38,8 +38,8 @@ static int write_part(struct nbd *n, struct nbd_handle *h, uint64_t off,
 	for (; len > 0 && nc < REQUESTS_MAX; nc++) {
 		size_t part = MIN(len, (size_t)REQUEST);
 
-		cookies[nc] = nbd_aio_pwrite(h, p, part, off,
-					     NBD_NULL_COMPLETION, 0);
+		cookies[nc] =
+			nbd_aio_pwrite(h, p, part, off, NBD_NULL_COMPLETION, 0);
 		if (cookies[nc] < 0)
 			return -EIO;
 		off += part;

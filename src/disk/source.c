@@ -18,9 +18,9 @@
 static const struct {
 	const char *word, *format;
 } formats[] = {
-	{ "raw", "raw" },     { "qcow2", "qcow2" }, { "vhd", "vpc" },
-	{ "vpc", "vpc" },     { "vhdx", "vhdx" },   { "vmdk", "vmdk" },
-	{ "qcow", "qcow" },   { "vdi", "vdi" },     { "qed", "qed" },
+	{ "raw", "raw" },   { "qcow2", "qcow2" }, { "vhd", "vpc" },
+	{ "vpc", "vpc" },   { "vhdx", "vhdx" },	  { "vmdk", "vmdk" },
+	{ "qcow", "qcow" }, { "vdi", "vdi" },	  { "qed", "qed" },
 };
 
 /* "qcow2:PATH": the format, and where the path begins. */
@@ -68,12 +68,14 @@ static int probe(const struct disk_open *o, const char *path,
 		return fail(-EIO, "disk %s: cannot read %s: %s", o->name, path,
 			    strerror(-r));
 	if (chained)
-		return fail(-EPERM, "disk %s: %s looks like a %s image that "
+		return fail(-EPERM,
+			    "disk %s: %s looks like a %s image that "
 			    "refers to other files; a guest can write that "
 			    "into its own disk. Where it is one, say "
 			    "--disk %s=%s:%s, where it is a raw disk, "
-			    "--disk %s=raw:%s", o->name, path, *format,
-			    o->name, *format, path, o->name, path);
+			    "--disk %s=raw:%s",
+			    o->name, path, *format, o->name, *format, path,
+			    o->name, path);
 	return 0;
 }
 
@@ -128,8 +130,10 @@ int disk_extent(struct disk_source *s, uint64_t off, struct disk_extent *out)
 		return r;
 	/* What a server answers is not to be trusted with our loops. */
 	if (out->len == 0)
-		return fail(-EIO, "disk %s: its source tells nothing about "
-			    "byte %llu", s->name, (unsigned long long)off);
+		return fail(-EIO,
+			    "disk %s: its source tells nothing about "
+			    "byte %llu",
+			    s->name, (unsigned long long)off);
 	out->off = off;
 	out->len = MIN(out->len, s->size - off);
 	return 0;

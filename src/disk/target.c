@@ -17,14 +17,16 @@ int disk_target_allowed(const struct disk_target_options *o, bool there)
 {
 	if (o->dry_run && !o->delta)
 		return fail(-EINVAL, "--dry-run of a disk compares: say --delta"
-			    " too");
+				     " too");
 	if (o->dry_run && !there)
 		return fail(-ENOENT, "%s: there is nothing to compare with",
 			    o->to);
 	if (there && !o->delta && !o->force)
-		return fail(-EEXIST, "%s: it is there: say --delta to bring it"
+		return fail(-EEXIST,
+			    "%s: it is there: say --delta to bring it"
 			    " to the point's state, --overwrite=always to"
-			    " replace it", o->to);
+			    " replace it",
+			    o->to);
 	return 0;
 }
 

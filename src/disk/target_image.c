@@ -144,15 +144,16 @@ static int open_image(struct image_target *f,
 	if (r < 0)
 		return r;
 	if (f->image->size < o->size)
-		return fail(-ENOSPC, "%s: the image is of %llu bytes, and the"
+		return fail(-ENOSPC,
+			    "%s: the image is of %llu bytes, and the"
 			    " disk of %llu: remove the image, or make it"
-			    " larger (qemu-img resize)", path,
-			    (unsigned long long)f->image->size,
+			    " larger (qemu-img resize)",
+			    path, (unsigned long long)f->image->size,
 			    (unsigned long long)o->size);
 	if (f->image->size > o->size)
 		log_warn("%s: the image is of %llu bytes, and the disk of %llu:"
-			 " what is behind is left as it is", path,
-			 (unsigned long long)f->image->size,
+			 " what is behind is left as it is",
+			 path, (unsigned long long)f->image->size,
 			 (unsigned long long)o->size);
 	return 0;
 }
@@ -201,8 +202,10 @@ static int open_target(struct image_target *f,
 	if (!there && errno != ENOENT)
 		return fail(-errno, "%s: %s", o->to, strerror(errno));
 	if (there && !S_ISREG(st.st_mode))
-		return fail(-EINVAL, "%s: not a file: only files hold images of"
-			    " format %s", o->to, o->format);
+		return fail(-EINVAL,
+			    "%s: not a file: only files hold images of"
+			    " format %s",
+			    o->to, o->format);
 	r = disk_target_allowed(o, there);
 	if (r < 0)
 		return r;

@@ -164,12 +164,12 @@ static int open_device(struct raw *f, const struct disk_target_options *o)
 	uint64_t size = 0;
 
 	f->is_device = true;
-	f->fd = f->seam->ops->openat(f->seam, AT_FDCWD, o->to,
-				     (o->dry_run ? O_RDONLY : O_RDWR) | O_EXCL |
-					     O_CLOEXEC,
-				     0);
+	f->fd = f->seam->ops->openat(
+		f->seam, AT_FDCWD, o->to,
+		(o->dry_run ? O_RDONLY : O_RDWR) | O_EXCL | O_CLOEXEC, 0);
 	if (f->fd == -EBUSY)
-		return fail(-EBUSY, "%s: it is mounted, or in use by something"
+		return fail(-EBUSY,
+			    "%s: it is mounted, or in use by something"
 			    " else (lsblk says by what): release it first",
 			    o->to);
 	if (f->fd < 0)
@@ -179,9 +179,10 @@ static int open_device(struct raw *f, const struct disk_target_options *o)
 		return fail(-errno, "%s: its size cannot be told: %s", o->to,
 			    strerror(errno));
 	if (size < o->size)
-		return fail(-ENOSPC, "%s: it is of %llu bytes, and the disk of"
-			    " %llu: choose a device that is not smaller", o->to,
-			    (unsigned long long)size,
+		return fail(-ENOSPC,
+			    "%s: it is of %llu bytes, and the disk of"
+			    " %llu: choose a device that is not smaller",
+			    o->to, (unsigned long long)size,
 			    (unsigned long long)o->size);
 	return 0;
 }
@@ -192,10 +193,9 @@ static int open_there(struct raw *f, const struct disk_target_options *o)
 	struct stat st;
 	int r;
 
-	f->fd = f->seam->ops->openat(f->seam, AT_FDCWD, o->to,
-				     (o->dry_run ? O_RDONLY : O_RDWR) |
-					     O_CLOEXEC,
-				     0);
+	f->fd = f->seam->ops->openat(
+		f->seam, AT_FDCWD, o->to,
+		(o->dry_run ? O_RDONLY : O_RDWR) | O_CLOEXEC, 0);
 	if (f->fd < 0)
 		return fail(f->fd, "%s: cannot be opened: %s", o->to,
 			    strerror(-f->fd));
@@ -242,8 +242,8 @@ static int open_new(struct raw *f, const struct disk_target_options *o,
 			    f->partial);
 	f->target.fresh = !*resumed_out;
 	r = s->ops->ftruncate(s, f->fd, (off_t)o->size);
-	return r < 0 ? fail(r, "%s: cannot get the disk's size: %s",
-			    f->partial, strerror(-r))
+	return r < 0 ? fail(r, "%s: cannot get the disk's size: %s", f->partial,
+			    strerror(-r))
 		     : 0;
 }
 

@@ -92,10 +92,13 @@ static int settle_url(struct context *ctx, const char *dir)
 	free(ctx->url);
 	ctx->url = path;
 	if (is_below(dir, path))
-		return fail(-EINVAL, "mountpoint %s is inside the vault %s: "
-			    "mount it somewhere else", dir, path);
+		return fail(-EINVAL,
+			    "mountpoint %s is inside the vault %s: "
+			    "mount it somewhere else",
+			    dir, path);
 	if (is_below(path, dir))
-		return fail(-EINVAL, "the vault %s is inside the mountpoint "
+		return fail(-EINVAL,
+			    "the vault %s is inside the mountpoint "
 			    "%s and would be hidden: mount it somewhere else",
 			    path, dir);
 	return 0;
@@ -231,7 +234,7 @@ static int choose_root(struct view *w, const struct mount_options *o,
 	*out = VIEW_ROOT;
 	if (o->vm && o->point)
 		return fail(-EINVAL, "mount options vm= and point= exclude "
-			    "each other");
+				     "each other");
 	if (o->point) {
 		r = view_resolve(w, o->point, &a);
 	} else if (o->vm) {
@@ -256,8 +259,8 @@ static int give_luks_keys(const struct mounting *m, struct view *w)
 {
 	const struct string_list *more = &m->ctx->luks_key_files;
 	const struct mount_options *o = m->options;
-	const char **paths = alloc_array(o->nluks_keys + more->n + 1,
-					 sizeof(*paths));
+	const char **paths =
+		alloc_array(o->nluks_keys + more->n + 1, sizeof(*paths));
 	size_t i, n = 0;
 	int r;
 
@@ -300,8 +303,7 @@ static int mount_it(const struct mounting *m, const char *dir, struct view *w,
 {
 	const struct mount_options *o = m->options;
 	struct mount_config c = {
-		.fsname = o->fsname ? o->fsname
-				    : vault_url(view_vault(w)),
+		.fsname = o->fsname ? o->fsname : vault_url(view_vault(w)),
 		.policy = o->policy,
 		.allow_other = o->allow_other,
 		.allow_root = o->allow_root,
@@ -369,8 +371,10 @@ static int wait_for_child(pid_t pid, int fd)
 		return r;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CODE_INTERRUPTED)
 		return -EINTR;
-	return fail(-EIO, "the mount's daemon ended before it was ready "
-		    "(status %#x)", (unsigned int)status);
+	return fail(-EIO,
+		    "the mount's daemon ended before it was ready "
+		    "(status %#x)",
+		    (unsigned int)status);
 }
 
 static int run_behind(const struct mounting *m, const char *dir)

@@ -36,7 +36,9 @@ struct row {
 };
 
 #define ROW(name, kind, field)                                                 \
-	{ name, kind, offsetof(struct mount_options, field) }
+	{                                                                      \
+		name, kind, offsetof(struct mount_options, field)              \
+	}
 
 static const struct row rows[] = {
 	ROW("allow_other", FLAG, allow_other),
@@ -66,12 +68,15 @@ static const struct row rows[] = {
 /* Of fstab(5), mount(8) and FUSE; true here anyway, or without a meaning for
  * a mount that nothing is written to. */
 static const char *const passed_over[] = {
-	"ro", "nosuid", "suid", "nodev", "dev", "exec", "defaults", "auto",
-	"noauto", "nofail", "user", "nouser", "users", "owner", "group",
-	"_netdev", "atime", "noatime", "diratime", "nodiratime", "relatime",
-	"norelatime", "strictatime", "nostrictatime", "lazytime",
-	"nolazytime", "async", "sync", "dirsync", "silent", "loud", "mand",
-	"nomand", "iversion", "noiversion", "default_permissions",
+	"ro",	       "nosuid",     "suid",	    "nodev",
+	"dev",	       "exec",	     "defaults",    "auto",
+	"noauto",      "nofail",     "user",	    "nouser",
+	"users",       "owner",	     "group",	    "_netdev",
+	"atime",       "noatime",    "diratime",    "nodiratime",
+	"relatime",    "norelatime", "strictatime", "nostrictatime",
+	"lazytime",    "nolazytime", "async",	    "sync",
+	"dirsync",     "silent",     "loud",	    "mand",
+	"nomand",      "iversion",   "noiversion",  "default_permissions",
 	"nosymfollow", "symfollow",
 };
 
@@ -202,8 +207,8 @@ static int add_ranges(struct attr_policy *p, char *value)
 
 static int add_luks_key(struct mount_options *o, const char *value)
 {
-	char **keys = reallocarray(o->luks_keys, o->nluks_keys + 1,
-				   sizeof(*keys));
+	char **keys =
+		reallocarray(o->luks_keys, o->nluks_keys + 1, sizeof(*keys));
 
 	if (!keys)
 		return -ENOMEM;
@@ -249,8 +254,10 @@ static int set_row(struct mount_options *o, const struct row *row, char *value)
 		return *value ? add_luks_key(o, value) : -EINVAL;
 	case TZ:
 		if (strcmp(value, "UTC") != 0)
-			return fail(-EINVAL, "mount option tz=%s: names of "
-				    "points are in UTC", value);
+			return fail(-EINVAL,
+				    "mount option tz=%s: names of "
+				    "points are in UTC",
+				    value);
 		break;
 	}
 	return r;
@@ -272,9 +279,11 @@ static int take_word(struct mount_options *o, char *word)
 			return 0;
 		if (strcmp(word, "rw") == 0)
 			return fail(-EINVAL, "mount option rw: a vault's "
-				    "points are read-only, always");
-		return fail(-EINVAL, "mount option %s: not known; see "
-			    "mount.vmbackupfs(8)", word);
+					     "points are read-only, always");
+		return fail(-EINVAL,
+			    "mount option %s: not known; see "
+			    "mount.vmbackupfs(8)",
+			    word);
 	}
 	if ((rows[i].kind == FLAG) != !value)
 		return fail(-EINVAL, "mount option %s: %s", word,
@@ -315,8 +324,8 @@ int mount_options_parse(struct mount_options *o, const char *text,
 	if (!copy)
 		return -ENOMEM;
 	while ((word = next_word(&at))) {
-		bool skip = !*word || (first && from_mount &&
-				       strcmp(word, "rw") == 0);
+		bool skip = !*word ||
+			    (first && from_mount && strcmp(word, "rw") == 0);
 
 		first = false;
 		r = skip ? 0 : take_word(o, word);

@@ -97,12 +97,12 @@ static void remove_others(struct place *p, const uint8_t *list, size_t len)
 	ssize_t n;
 	int r;
 
-	n = p->opath ? listxattr(p->proc, few, sizeof(few)) :
-		       flistxattr(p->fd, few, sizeof(few));
+	n = p->opath ? listxattr(p->proc, few, sizeof(few))
+		     : flistxattr(p->fd, few, sizeof(few));
 	if (n < 0 && errno == ERANGE && buf_reserve(&all, 65536) == 0) {
 		names = (char *)all.data;
-		n = p->opath ? listxattr(p->proc, names, 65536) :
-			       flistxattr(p->fd, names, 65536);
+		n = p->opath ? listxattr(p->proc, names, 65536)
+			     : flistxattr(p->fd, names, 65536);
 	}
 	if (n < 0 && errno != EOPNOTSUPP)
 		place_failed(p, -errno, "listing attributes");
@@ -110,8 +110,8 @@ static void remove_others(struct place *p, const uint8_t *list, size_t len)
 	     name += strlen(name) + 1) {
 		if (!is_ours(p, name) || list_has(list, len, name))
 			continue;
-		r = p->opath ? removexattr(p->proc, name) :
-			       fremovexattr(p->fd, name);
+		r = p->opath ? removexattr(p->proc, name)
+			     : fremovexattr(p->fd, name);
 		if (r < 0 && errno != ENODATA)
 			place_failed(p, -errno, name);
 	}
@@ -130,9 +130,8 @@ static void set_list(struct place *p, const uint8_t *list, size_t len)
 			return;
 		memcpy(name, x.name, x.name_len);
 		name[x.name_len] = '\0';
-		e = p->opath ? setxattr(p->proc, name, x.value, x.value_len,
-					0) :
-			       fsetxattr(p->fd, name, x.value, x.value_len, 0);
+		e = p->opath ? setxattr(p->proc, name, x.value, x.value_len, 0)
+			     : fsetxattr(p->fd, name, x.value, x.value_len, 0);
 		if (e < 0)
 			place_failed(p, -errno, name);
 	}
@@ -192,8 +191,8 @@ int restore_attrs(struct restore *run, int fd, bool opath,
 	set_xattrs(&p, e);
 	if (!S_ISLNK(e->mode))
 		set_mode(&p, e);
-	r = opath ? utimensat(fd, "", times, AT_EMPTY_PATH) :
-		    futimens(fd, times);
+	r = opath ? utimensat(fd, "", times, AT_EMPTY_PATH)
+		  : futimens(fd, times);
 	if (r < 0)
 		place_failed(&p, -errno, "setting the times");
 	return p.error;

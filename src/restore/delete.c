@@ -18,8 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/scan/exclude.h"
 #include "src/restore/internal.h"
+#include "src/scan/exclude.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 
@@ -70,8 +70,9 @@ static int remove_dir(struct restore *run, int dirfd, const char *name,
 	struct stat st;
 	int r;
 
-	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-		    O_NONBLOCK | O_CLOEXEC);
+	fd = openat(dirfd, name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK |
+			    O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (is_kept(run, &st) || is_mount(fd))
@@ -104,10 +105,11 @@ int restore_remove(struct restore *run, int dirfd, const char *name)
 	int r = remove_at(run, dirfd, name, 0);
 
 	if (r < 0)
-		log_warn("%s/%s: not removed: %s", run->path.len ?
-			 (const char *)run->path.data : "", name,
-			 r == -EBUSY ? "a mount point or the vault is in it" :
-			 strerror(-r));
+		log_warn("%s/%s: not removed: %s",
+			 run->path.len ? (const char *)run->path.data : "",
+			 name,
+			 r == -EBUSY ? "a mount point or the vault is in it"
+				     : strerror(-r));
 	return r;
 }
 
@@ -122,8 +124,8 @@ void restore_keep(struct restore *run, const char *why)
 
 int extras_begin(struct restore *run, struct level *lev)
 {
-	if (!run->o->delete_extra || !lev->wanted || lev->listed ||
-	    !lev->dir || lev->dir->made || lev->dir->absent)
+	if (!run->o->delete_extra || !lev->wanted || lev->listed || !lev->dir ||
+	    lev->dir->made || lev->dir->absent)
 		return 0;
 	lev->listed = true;
 	return dir_list_read(&lev->there, lev->dir->fd);

@@ -31,7 +31,8 @@ static void rdir_finish(struct rdir *d)
 	r = r < 0 ? r : lost;
 	if (r < 0)
 		log_warn("%s: not all attributes of this directory could be "
-			 "restored", restore_path(&path, &d->ref));
+			 "restored",
+			 restore_path(&path, &d->ref));
 	if (r < 0)
 		restore_error(d->run, r);
 }
@@ -200,8 +201,7 @@ static int rdir_open(struct restore *run, struct rdir *parent, const char *name,
 		r = open_or_make(run, d, parent->fd, name, &e);
 	d->absent = r == 1;
 	d->finish = !run->o->dry_run &&
-		    (d->made ||
-		     (wanted && run->o->overwrite != RESTORE_NEVER));
+		    (d->made || (wanted && run->o->overwrite != RESTORE_NEVER));
 	if (r == 0)
 		r = rdir_examine(d);
 	if (r < 0) {
@@ -276,8 +276,8 @@ static int level_lost(struct restore *run, size_t i, int r)
 	lev->failed = true;
 	log_warn("%s: not restored, nor what is below: %s",
 		 restore_path(&path, &lev->ref),
-		 r == -EEXIST ? "something that is no directory stands there" :
-		 strerror(-r));
+		 r == -EEXIST ? "something that is no directory stands there"
+			      : strerror(-r));
 	return restore_error(run, r);
 }
 
@@ -288,17 +288,16 @@ int level_need(struct restore *run, size_t i)
 	size_t k = i;
 	int r;
 
-	while (k > 0 && (!run->levels[k].dir ||
-			 (run->levels[k].dir->fd < 0 &&
-			  !run->levels[k].dir->absent)))
+	while (k > 0 && (!run->levels[k].dir || (run->levels[k].dir->fd < 0 &&
+						 !run->levels[k].dir->absent)))
 		k--;
 	for (; k <= i; k++) {
 		struct level *lev = &run->levels[k];
 
 		if (lev->failed)
 			return -ECANCELED;
-		if (k == 0 || (lev->dir && (lev->dir->absent ||
-					    lev->dir->fd >= 0)))
+		if (k == 0 ||
+		    (lev->dir && (lev->dir->absent || lev->dir->fd >= 0)))
 			continue;
 		level_name(run, k, name);
 		if (lev->dir) {

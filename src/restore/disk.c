@@ -116,10 +116,11 @@ static int target_error(struct disk_restore *run, const char *what,
 
 static int differs(struct disk_restore *run, uint64_t off)
 {
-	return fail(-EBADMSG, "%s: what was written at byte %llu reads back"
+	return fail(-EBADMSG,
+		    "%s: what was written at byte %llu reads back"
 		    " otherwise: see to the disk (dmesg may know more), then"
-		    " run it again with --delta", run->target->name,
-		    (unsigned long long)off);
+		    " run it again with --delta",
+		    run->target->name, (unsigned long long)off);
 }
 
 /* Does the target hold the chunk? 1, 0 or a negative errno. */
@@ -165,8 +166,7 @@ static int do_data(struct disk_restore *run, const struct extent *e,
 		       (uint32_t)e->len, piece);
 	if (r < 0)
 		return r;
-	r = run->target->ops->write(run->target, e->off, piece,
-				    (size_t)e->len);
+	r = run->target->ops->write(run->target, e->off, piece, (size_t)e->len);
 	return r < 0 ? target_error(run, "written", e->off, r) : 0;
 }
 
@@ -248,10 +248,9 @@ static void run_job(void *arg)
 	for (i = 0; i < j->n && r == 0 && !atomic_load(&run->failed); i++) {
 		const struct extent *e = &j->extents[i];
 
-		r = *run->stop ? -EINTR
-		    : e->type == EXTENT_DATA
-			    ? do_data(run, e, piece, &t)
-			    : do_zeros(run, e, piece, &t);
+		r = *run->stop		     ? -EINTR
+		    : e->type == EXTENT_DATA ? do_data(run, e, piece, &t)
+					     : do_zeros(run, e, piece, &t);
 	}
 	add_tally(run, &t);
 	if (r < 0)
@@ -291,9 +290,10 @@ static int on_extent(void *arg, const struct extent *e)
 	if (e->type != EXTENT_DATA && run->target->fresh && !run->verifying)
 		return *run->stop ? -EINTR : 0;
 	if (e->type == EXTENT_DATA && e->len > JOB_BYTES)
-		return fail(-EBADMSG, "disk %s: a chunk of %llu bytes is longer"
-			    " than any disk's", run->disk->name,
-			    (unsigned long long)e->len);
+		return fail(-EBADMSG,
+			    "disk %s: a chunk of %llu bytes is longer"
+			    " than any disk's",
+			    run->disk->name, (unsigned long long)e->len);
 	return deal(run, e);
 }
 
@@ -321,8 +321,10 @@ static int is_raw(const char *path)
 	    disk_image_probe(fd, &format, &chained) < 0 ||
 	    strcmp(format, "raw") == 0)
 		return 0;
-	return fail(-EINVAL, "%s: it looks like a %s image: say --format, raw"
-		    " where it is a raw disk all the same", path, format);
+	return fail(-EINVAL,
+		    "%s: it looks like a %s image: say --format, raw"
+		    " where it is a raw disk all the same",
+		    path, format);
 }
 
 static int open_target(struct disk_restore *run)
@@ -395,9 +397,9 @@ int restore_disk(struct vault *v, const struct point_disk *d,
 		.stop = stop,
 		.tick = tick_fn,
 		.arg = arg,
-		.progress = { .bytes_total = d->used *
-					     (o->verify && !o->dry_run ? 2
-								       : 1) },
+		.progress = { .bytes_total =
+				      d->used *
+				      (o->verify && !o->dry_run ? 2 : 1) },
 	};
 	int r;
 

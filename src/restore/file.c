@@ -163,8 +163,9 @@ static int temp_open(struct restore *run, int dirfd, char temp[TEMP_NAME_LEN])
 		run->no_tmpfile = true;
 	}
 	temp_name(run, temp);
-	return s->ops->openat(s, dirfd, temp, O_CREAT | O_EXCL | O_WRONLY |
-			      O_NOFOLLOW | O_CLOEXEC, 0600);
+	return s->ops->openat(
+		s, dirfd, temp,
+		O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
 static int temp_place(struct restore *run, int fd, int dirfd,
@@ -251,8 +252,8 @@ static int other_make(struct restore *run, int dirfd, const char *name,
 			return -EPERM;
 		dev = makedev(e->rdev_major, e->rdev_minor);
 	}
-	return mknodat(dirfd, name, (e->mode & S_IFMT) | 0600, dev) < 0 ?
-	       -errno : 0;
+	return mknodat(dirfd, name, (e->mode & S_IFMT) | 0600, dev) < 0 ? -errno
+									: 0;
 }
 
 /* A new object gets its attributes before it takes another one's place. As
@@ -308,8 +309,8 @@ static void failed_late(struct restore *run, const struct ref *ref, int r)
 	AUTO_BUF struct buf path = BUF_INIT;
 
 	log_warn("%s: restored, but not all of its attributes: %s",
-		 restore_path(&path, ref), r == -EBADMSG ?
-		 "the vault is damaged there" : strerror(-r));
+		 restore_path(&path, ref),
+		 r == -EBADMSG ? "the vault is damaged there" : strerror(-r));
 	restore_error(run, r);
 }
 
@@ -370,9 +371,9 @@ static void linked_restore(struct restore *run, struct item *it,
 	}
 	if (r < 0)
 		log_warn("%s/%s: becomes a file of its own, not another name "
-			 "of one restored before: %s", run->path.len ?
-			 (const char *)run->path.data : "", name,
-			 strerror(-r));
+			 "of one restored before: %s",
+			 run->path.len ? (const char *)run->path.data : "",
+			 name, strerror(-r));
 	if (item_write(run, it, run->own->piece) < 0)
 		return;
 	r = link_remember(run, run->key.data, run->key.len, e);
@@ -380,8 +381,8 @@ static void linked_restore(struct restore *run, struct item *it,
 		restore_error(run, r);
 }
 
-void entry_restore(struct restore *run, struct rdir *dir,
-		   const struct ref *ref, uint64_t rank, const char *name)
+void entry_restore(struct restore *run, struct rdir *dir, const struct ref *ref,
+		   uint64_t rank, const char *name)
 {
 	struct item it = { .dir = dir, .ref = *ref, .rank = rank };
 	struct entry e;
@@ -400,9 +401,11 @@ void entry_restore(struct restore *run, struct rdir *dir,
 		restore_note(run, "skipped", name, e.size);
 		return;
 	}
-	restore_note(run, place == PLACE_ATTRS ? "unchanged" :
-		     place == PLACE_OVER ? "updated" : "restored", name,
-		     e.size);
+	restore_note(run,
+		     place == PLACE_ATTRS  ? "unchanged"
+		     : place == PLACE_OVER ? "updated"
+					   : "restored",
+		     name, e.size);
 	it.replace = place == PLACE_OVER;
 	it.attrs_only = place == PLACE_ATTRS;
 	if (run->o->dry_run) {

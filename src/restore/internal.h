@@ -29,8 +29,8 @@
 #include "src/restore/restore.h"
 #include "src/scan/dir_list.h"
 #include "store/base/buf.h"
-#include "store/entry.h"
 #include "store/base/id.h"
+#include "store/entry.h"
 #include "store/tree.h"
 
 #include <pthread.h>
@@ -236,8 +236,7 @@ MUST_CHECK int rdir_find(struct restore *run, const uint8_t *key, size_t len);
 /* ---- removing (delete.c) ---- */
 
 /* Remove @name and all below. Return 0 or a negative errno, said in words. */
-MUST_CHECK int restore_remove(struct restore *run, int dirfd,
-			      const char *name);
+MUST_CHECK int restore_remove(struct restore *run, int dirfd, const char *name);
 /* From here on nothing is deleted; say so with @why, if anything was to be. */
 void restore_keep(struct restore *run, const char *why);
 #define RESTORE_KEEP_LOST "not all of the point can be read"
@@ -270,8 +269,8 @@ MUST_CHECK int place_decide(struct restore *run, struct rdir *dir,
 void temp_name(struct restore *run, char out[TEMP_NAME_LEN]);
 /* Restore the entry, which is no directory, into @dir, that of run->key.
  * @rank: its bit of run->written. */
-void entry_restore(struct restore *run, struct rdir *dir,
-		   const struct ref *ref, uint64_t rank, const char *name);
+void entry_restore(struct restore *run, struct rdir *dir, const struct ref *ref,
+		   uint64_t rank, const char *name);
 /* Write it, in a job or in the walk. Return 0 or a negative errno, said and
  * counted. */
 int item_write(struct restore *run, const struct item *it, uint8_t *piece);
@@ -295,7 +294,7 @@ void jobs_wait(struct restore *run);
  * the same.
  */
 MUST_CHECK int restore_attrs(struct restore *run, int fd, bool opath,
-			  const struct entry *e);
+			     const struct entry *e);
 
 /* ---- names of one file (link.c) ---- */
 
@@ -303,8 +302,8 @@ MUST_CHECK struct restore_links *restore_links_new(void);
 void restore_links_free(struct restore_links *l);
 /* Make @name another name of the file of @e, if one was restored already.
  * Return 1 when done, 0 when this is the first, or a negative errno. */
-MUST_CHECK int link_try(struct restore *run, struct rdir *dir,
-			const char *name, const struct entry *e, bool replace);
+MUST_CHECK int link_try(struct restore *run, struct rdir *dir, const char *name,
+			const struct entry *e, bool replace);
 /* Remember the first. */
 MUST_CHECK int link_remember(struct restore *run, const uint8_t *dirkey,
 			     size_t dirkey_len, const struct entry *e);

@@ -80,8 +80,8 @@ static int level_push(struct restore *run, const char *name, size_t len,
 {
 	struct cursor c = { .leaf = NULL };
 	struct ref ref = { .vent = NULL };
-	int r = tree_lookup(run->vault, &run->root, run->key.data,
-			    run->key.len, name, len, &c);
+	int r = tree_lookup(run->vault, &run->root, run->key.data, run->key.len,
+			    name, len, &c);
 
 	if (r < 0)
 		return r == -ENOENT ? -EBADMSG : r;
@@ -147,7 +147,7 @@ static int level_pass(struct restore *run, const char *name, size_t len)
 }
 
 int level_add_sub(struct restore *run, const char *name, size_t len,
-		   enum sub_state state)
+		  enum sub_state state)
 {
 	struct level *lev = level_top(run);
 	struct sub *sub;
@@ -177,8 +177,8 @@ bool key_starts_with(const uint8_t *key, size_t len, const struct buf *with)
 	       (with->len == 0 || memcmp(key, with->data, with->len) == 0);
 }
 
-size_t key_name(const uint8_t *key, size_t len,
-		       char out[ENTRY_NAME_MAX + 1], size_t *out_len)
+size_t key_name(const uint8_t *key, size_t len, char out[ENTRY_NAME_MAX + 1],
+		size_t *out_len)
 {
 	size_t i, n = 0;
 
@@ -227,15 +227,15 @@ int level_step_to(struct restore *run, struct cursor *c)
 			return r;
 		lev = level_top(run);
 		state = SUB_LEFT_OUT;
-		if (lev->next < lev->nsubs &&
-		    lev->subs[lev->next].len == n &&
+		if (lev->next < lev->nsubs && lev->subs[lev->next].len == n &&
 		    memcmp(lev->names.data + lev->subs[lev->next].off, name,
 			   n) == 0) {
 			state = lev->subs[lev->next++].state;
 		} else {
 			log_warn("%s/%s: the tree has entries below it, but "
-				 "it is no directory", run->path.len ?
-				 (char *)run->path.data : "", name);
+				 "it is no directory",
+				 run->path.len ? (char *)run->path.data : "",
+				 name);
 			restore_error(run, -EBADMSG);
 			restore_keep(run, RESTORE_KEEP_LOST);
 		}

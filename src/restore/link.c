@@ -98,8 +98,8 @@ static struct first **find(struct restore_links *l, const struct entry *e)
 	return p;
 }
 
-int link_remember(struct restore *run, const uint8_t *dirkey,
-		  size_t dirkey_len, const struct entry *e)
+int link_remember(struct restore *run, const uint8_t *dirkey, size_t dirkey_len,
+		  const struct entry *e)
 {
 	struct restore_links *l = run->links;
 	struct first *f, **p;

@@ -20,8 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "src/scan/exclude.h"
 #include "src/restore/internal.h"
+#include "src/scan/exclude.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/point.h"
@@ -108,14 +108,12 @@ void restore_note(struct restore *run, const char *action, const char *name,
 	AUTO_BUF struct buf path = BUF_INIT;
 
 	if (run->o->note)
-		run->o->note(run->arg, action, path_of(run, name, &path),
-			     size);
+		run->o->note(run->arg, action, path_of(run, name, &path), size);
 }
 
 /* ---- entries ---- */
 
-enum sub_state restore_state(struct restore *run, const char *name,
-			     bool is_dir)
+enum sub_state restore_state(struct restore *run, const char *name, bool is_dir)
 {
 	const struct restore_options *o = run->o;
 	AUTO_BUF struct buf path = BUF_INIT;
@@ -391,10 +389,11 @@ static void tell_incomplete(struct restore *run, const struct point *p)
 	if (!p->incomplete)
 		return;
 	log_warn("the point is incomplete: %" PRIu64 " things could not be"
-		 " read, or changed, when it was made", p->errors);
+		 " read, or changed, when it was made",
+		 p->errors);
 	if (!run->o->delete_incomplete)
 		restore_keep(run, "what the backup could not read is not in the"
-			     " point; --delete-incomplete deletes it");
+				  " point; --delete-incomplete deletes it");
 }
 
 int restore_run(struct vault *v, const struct point *p,
@@ -445,7 +444,8 @@ int restore_run(struct vault *v, const struct point *p,
 	restore_tick(run, true);
 	run->progress.seconds =
 		(double)(run->seam->ops->monotonic_ns(run->seam) -
-			 run->start_ns) / 1e9;
+			 run->start_ns) /
+		1e9;
 	*out = run->progress;
 	run_release(run);
 	free(run);

@@ -88,11 +88,10 @@ struct restore_progress {
  * Return 0, -EINTR (@stop was set), -ENOENT (no such path), -ENOSPC or another
  * negative errno that ended it early, said in words.
  */
-MUST_CHECK int restore_run(struct vault *v, const struct point *p,
-			   const struct restore_options *o,
-			   void (*tick)(void *arg,
-					const struct restore_progress *p),
-			   void *arg, const volatile bool *stop,
-			   struct restore_progress *out);
+MUST_CHECK int
+restore_run(struct vault *v, const struct point *p,
+	    const struct restore_options *o,
+	    void (*tick)(void *arg, const struct restore_progress *p),
+	    void *arg, const volatile bool *stop, struct restore_progress *out);
 
 #endif

@@ -25,7 +25,7 @@ int restore_skip(struct restore *run, uint64_t rank, uint64_t total,
 		rank = MIN(rank, total - 1);
 		r = tree_at(run->vault, &run->root, rank, c);
 	}
-	for (good = rank; r == 0 && good - bad > 1; ) {
+	for (good = rank; r == 0 && good - bad > 1;) {
 		rank = bad + (good - bad) / 2;
 		r = tree_at(run->vault, &run->root, rank, c);
 		if (r == 0)

@@ -48,8 +48,8 @@ int verify_read(int fd, void *data, size_t len, uint64_t off)
 	return 0;
 }
 
-int verify_zero_range(struct restore *run, int fd, uint8_t *piece,
-		      uint64_t off, uint64_t len)
+int verify_zero_range(struct restore *run, int fd, uint8_t *piece, uint64_t off,
+		      uint64_t len)
 {
 	uint64_t end = off + len;
 	off_t data;
@@ -106,8 +106,9 @@ static int verify_file(struct verify *v, const struct entry *e)
 		return v->dirfd;
 	memcpy(name, e->name, e->name_len);
 	name[e->name_len] = '\0';
-	v->fd = openat(v->dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
-		       O_NOCTTY | O_CLOEXEC);
+	v->fd = openat(v->dirfd, name,
+		       O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
+			       O_CLOEXEC);
 	if (v->fd < 0)
 		return -errno;
 	r = fstat(v->fd, &st) < 0 ? -errno : 0;
@@ -158,7 +159,8 @@ static int verify_entry(struct verify *v, const struct cursor *c)
 		return restore_stopped(run);
 	if (r < 0) {
 		log_warn("%s: what was restored is not what the point holds: "
-			 "%s", restore_path(&path, &ref),
+			 "%s",
+			 restore_path(&path, &ref),
 			 r == -EUCLEAN ? "its content differs" : strerror(-r));
 		restore_error(run, r);
 		return 0;
@@ -198,8 +200,8 @@ static int verify_next(struct verify *v, struct cursor *c)
 	n = count_written(v->run, rank, r == 0 ? c->rank : total);
 	if (n > 0) {
 		log_warn("%" PRIu64 " files behind %s were restored but cannot"
-			 " be verified: the tree cannot be read there", n,
-			 last);
+			 " be verified: the tree cannot be read there",
+			 n, last);
 		restore_error(v->run, -EBADMSG);
 	}
 	return r;

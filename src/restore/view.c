@@ -33,8 +33,7 @@ static const char *dir_path(const struct restore *run)
 	return run->path.len ? (const char *)run->path.data : "/";
 }
 
-int view_walk_path(const struct restore *run, const char *name,
-		     struct buf *out)
+int view_walk_path(const struct restore *run, const char *name, struct buf *out)
 {
 	buf_clear(out);
 	buf_put(out, run->path.data, run->path.len);
@@ -124,8 +123,8 @@ int view_walk_push(struct view_walk *w, uint64_t node)
 	if (r < 0 || s->dir.lost || hides_volume(run, &s->dir))
 		restore_keep(run, RESTORE_KEEP_LOST);
 	if (r < 0 && r != -ENOMEM) {
-		log_warn("%s: this directory cannot be read: %s",
-			 dir_path(run), strerror(-r));
+		log_warn("%s: this directory cannot be read: %s", dir_path(run),
+			 strerror(-r));
 		restore_error(run, r);
 		r = 0;
 	}
@@ -143,10 +142,12 @@ static bool may_enter(struct view_walk *w, const char *path, uint64_t node,
 	if (r == 1)
 		return true;
 	*error = r == -ENOMEM ? r : 0;
-	log_warn("%s: not restored: %s", path, r == -ENOMEM ? "no memory" :
-		 r < 0 ? "too many directories in one another" :
-		 "a directory that stands elsewhere too: its filesystem is"
-		 " damaged");
+	log_warn(
+		"%s: not restored: %s", path,
+		r == -ENOMEM ? "no memory"
+		: r < 0	     ? "too many directories in one another"
+			: "a directory that stands elsewhere too: its filesystem is"
+			  " damaged");
 	restore_error(w->run, r < 0 ? r : -EIO);
 	restore_keep(w->run, RESTORE_KEEP_LOST);
 	return false;
@@ -155,7 +156,7 @@ static bool may_enter(struct view_walk *w, const char *path, uint64_t node,
 /* ---- the first pass ---- */
 
 int view_walk_ref(struct restore *run, const char *path, uint64_t node,
-		   struct ref *out)
+		  struct ref *out)
 {
 	struct view_attr a;
 	int r = view_getattr(run->o->view, node, &a);
@@ -169,8 +170,7 @@ static int lost_entry(struct restore *run, const char *path, int r)
 {
 	if (r == -ENOMEM)
 		return r;
-	log_warn("%s: not restored: it cannot be read: %s", path,
-		 strerror(-r));
+	log_warn("%s: not restored: it cannot be read: %s", path, strerror(-r));
 	restore_error(run, r);
 	restore_keep(run, RESTORE_KEEP_LOST);
 	return 0;

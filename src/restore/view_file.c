@@ -171,8 +171,10 @@ int vent_load(struct restore *run, const struct vent *x, struct buf *mem,
 		    (target.len == 0 || target.len > ENTRY_TARGET_MAX))
 			r = -ENAMETOOLONG;
 		if (r < 0)
-			return fail(r, "%s: where this link leads cannot be"
-				    " read: %s", x->path, strerror(-r));
+			return fail(r,
+				    "%s: where this link leads cannot be"
+				    " read: %s",
+				    x->path, strerror(-r));
 	}
 	r = load_xattrs(w, x, mem, e);
 	if (r < 0)
@@ -195,8 +197,8 @@ int vent_load(struct restore *run, const struct vent *x, struct buf *mem,
 
 /* ---- content ---- */
 
-static int read_piece(struct view *w, uint64_t node, uint64_t off,
-		      uint8_t *out, size_t len)
+static int read_piece(struct view *w, uint64_t node, uint64_t off, uint8_t *out,
+		      size_t len)
 {
 	size_t got, done = 0;
 	int r = 0;
@@ -248,8 +250,8 @@ int vent_pieces(struct restore *run, const struct vent *x, uint8_t *piece,
 	while (r == 0) {
 		r = next_data(w, x, &off, &end);
 		while (r == 0 && off < end) {
-			size_t n = (size_t)MIN(end - off,
-					       (uint64_t)RESTORE_PIECE);
+			size_t n =
+				(size_t)MIN(end - off, (uint64_t)RESTORE_PIECE);
 
 			r = read_piece(w, x->node, off, piece, n);
 			if (r == 0)
@@ -285,10 +287,13 @@ static int compare_piece(void *arg, uint64_t off, size_t len)
 int vent_verify(struct restore *run, const struct vent *x, int fd,
 		uint8_t *piece)
 {
-	struct comparing c = { .run = run, .fd = fd, .want = piece,
+	struct comparing c = { .run = run,
+			       .fd = fd,
+			       .want = piece,
 			       .got = piece + RESTORE_PIECE };
 	int r = vent_pieces(run, x, c.want, compare_piece, &c);
 
-	return r < 0 ? r : verify_zero_range(run, fd, c.got, c.pos,
-					     x->e.size - c.pos);
+	return r < 0 ? r
+		     : verify_zero_range(run, fd, c.got, c.pos,
+					 x->e.size - c.pos);
 }

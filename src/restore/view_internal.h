@@ -3,8 +3,8 @@
 #ifndef SRC_RESTORE_VIEW_INTERNAL_H
 #define SRC_RESTORE_VIEW_INTERNAL_H
 
-#include "src/restore/internal.h"
 #include "fs/view_sorted.h"
+#include "src/restore/internal.h"
 
 /* A directory on the way down. */
 struct view_spot {

@@ -102,8 +102,7 @@ static int name_compare(const void *va, const void *vb, void *text)
 	if (a->prefix != b->prefix)
 		return a->prefix < b->prefix ? -1 : 1;
 	/* Names hold no NUL, so strcmp orders them as memcmp would. */
-	return strcmp((const char *)text + a->off,
-		      (const char *)text + b->off);
+	return strcmp((const char *)text + a->off, (const char *)text + b->off);
 }
 
 static void list_sort(struct dir_list *l)

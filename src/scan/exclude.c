@@ -22,7 +22,6 @@
 
 #include "store/base/log.h"
 
-
 struct pattern {
 	char *text; /* owned; components, each with its NUL */
 	const char **parts; /* owned; into text, NULL for "**" */
@@ -46,8 +45,10 @@ static uint32_t char_next(const char **p)
 {
 	const unsigned char *s = (const unsigned char *)*p;
 	uint32_t c = s[0];
-	size_t n = c >= 0xf0 && c < 0xf8 ? 4 : c >= 0xe0 && c < 0xf0 ? 3 :
-		   c >= 0xc2 && c < 0xe0 ? 2 : 1;
+	size_t n = c >= 0xf0 && c < 0xf8   ? 4
+		   : c >= 0xe0 && c < 0xf0 ? 3
+		   : c >= 0xc2 && c < 0xe0 ? 2
+					   : 1;
 	size_t i;
 
 	if (c < 0x80) {
@@ -274,19 +275,24 @@ static int part_check(const char *part, const char *pattern)
 	const char *p;
 
 	if (strcmp(part, "..") == 0)
-		return fail(-EINVAL, "pattern %s: \"..\" matches nothing; "
-			    "write the path without it", pattern);
+		return fail(-EINVAL,
+			    "pattern %s: \"..\" matches nothing; "
+			    "write the path without it",
+			    pattern);
 	for (p = part; *p; p++) {
 		if (*p == '[') {
 			p = bracket_end(p + 1);
 			if (!p)
-				return fail(-EINVAL, "pattern %s: a '[' "
+				return fail(-EINVAL,
+					    "pattern %s: a '[' "
 					    "without its ']'; write \\[ for "
-					    "the character", pattern);
+					    "the character",
+					    pattern);
 		} else if (*p == '\\' && p[1] != '\0') {
 			p++;
 		} else if (*p == '\\') {
-			return fail(-EINVAL, "pattern %s: ends in a single "
+			return fail(-EINVAL,
+				    "pattern %s: ends in a single "
 				    "'\\'; write \\\\ for the character",
 				    pattern);
 		}
@@ -380,8 +386,10 @@ int exclude_add_file(struct exclude *x, const char *file, bool fold_case)
 		if (*p == '\0' || *p == '#')
 			continue;
 		if (strlen(p) != (size_t)(line + n - p))
-			r = fail(-EINVAL, "exclude file %s, line %u: holds a "
-				 "NUL byte", file, number);
+			r = fail(-EINVAL,
+				 "exclude file %s, line %u: holds a "
+				 "NUL byte",
+				 file, number);
 		else
 			r = exclude_add(x, p, fold_case);
 		if (r < 0)

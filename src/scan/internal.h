@@ -48,8 +48,8 @@ struct source_set {
 };
 
 /* Return 0 or a negative errno, said in words. Release after failure too. */
-MUST_CHECK int source_set_init(struct source_set *set,
-			       const char *const *paths, size_t npaths);
+MUST_CHECK int source_set_init(struct source_set *set, const char *const *paths,
+			       size_t npaths);
 void source_set_release(struct source_set *set);
 
 /* ---- one directory ---- */

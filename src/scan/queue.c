@@ -63,8 +63,8 @@ static void batch_examine(struct scan_batch *b)
 			continue;
 		name = (const char *)b->names.data + rec->name_off;
 		rec->pending = false;
-		if (fstatat(rec->dir->fd, name, &rec->st,
-			    AT_SYMLINK_NOFOLLOW) < 0)
+		if (fstatat(rec->dir->fd, name, &rec->st, AT_SYMLINK_NOFOLLOW) <
+		    0)
 			rec->error = -errno;
 		else if (S_ISDIR(rec->st.st_mode))
 			/* It was something else when its name was read, so

@@ -82,7 +82,8 @@ static int clean_parent(struct buf *out, const char *source)
 	if (out->len == 0)
 		return 0; /* "/.." is "/" */
 	if (lstat((const char *)out->data, &st) == 0 && S_ISLNK(st.st_mode))
-		return fail(-EINVAL, "source %s: \"..\" stands behind the "
+		return fail(-EINVAL,
+			    "source %s: \"..\" stands behind the "
 			    "symbolic link %s; name the place without it",
 			    source, (const char *)out->data);
 	while (out->len > 0 && out->data[out->len - 1] != '/')
@@ -108,8 +109,10 @@ static int clean_append(struct buf *out, const char *path, const char *source)
 			if (r < 0)
 				return r;
 		} else if (len > SCAN_NAME_MAX) {
-			return fail(-ENAMETOOLONG, "source %s: a name in it is "
-				    "longer than 255 bytes", source);
+			return fail(-ENAMETOOLONG,
+				    "source %s: a name in it is "
+				    "longer than 255 bytes",
+				    source);
 		} else if (len != 1 || path[0] != '.') {
 			buf_put_u8(out, '/');
 			buf_put(out, path, len);
@@ -126,11 +129,12 @@ static int source_clean(const char *source, char **out)
 
 	if (source[0] == '\0')
 		return fail(-EINVAL, "a source is empty; name a file or "
-			    "directory");
+				     "directory");
 	if (source[0] != '/') {
 		cwd = getcwd(NULL, 0);
 		if (!cwd)
-			return fail(-errno, "source %s: the current directory "
+			return fail(-errno,
+				    "source %s: the current directory "
 				    "is not known: %s; give an absolute path",
 				    source, strerror(errno));
 		r = clean_append(&b, cwd, source);
@@ -167,15 +171,18 @@ static int check_step(int at, const char *name, bool inside, const char *path)
 {
 	int fd;
 
-	fd = openat(at, name, O_PATH | O_DIRECTORY | O_CLOEXEC |
-		    (inside ? O_NOFOLLOW : 0));
+	fd = openat(at, name,
+		    O_PATH | O_DIRECTORY | O_CLOEXEC |
+			    (inside ? O_NOFOLLOW : 0));
 	if (fd >= 0)
 		return fd;
 	fd = -errno;
 	if (inside && (fd == -ENOTDIR || fd == -ELOOP))
-		return fail(-EINVAL, "source %s: it passes through the "
+		return fail(-EINVAL,
+			    "source %s: it passes through the "
 			    "symbolic link %s, which another source holds as "
-			    "a link; name its real path", path, name);
+			    "a link; name its real path",
+			    path, name);
 	return fail(fd, "source %s: %s: %s", path, name, strerror(-fd));
 }
 
@@ -246,7 +253,7 @@ int source_set_init(struct source_set *set, const char *const *paths,
 	memset(set, 0, sizeof(*set));
 	if (npaths == 0)
 		return fail(-EINVAL, "no source given; name at least one file "
-			    "or directory");
+				     "or directory");
 	set->paths = alloc_array(npaths, sizeof(*set->paths));
 	set->top = node_new("", 0);
 	if (!set->paths || !set->top)

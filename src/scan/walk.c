@@ -246,8 +246,9 @@ static int put_entry(struct walk *w, struct walk_level *lev, const char *name,
 			 follow ? 0 : AT_SYMLINK_NOFOLLOW) < 0)
 		rec->error = -errno;
 	if (!asked) {
-		excluded = is_excluded(w, name, len, rec->error == 0 &&
-				       S_ISDIR(rec->st.st_mode));
+		excluded = is_excluded(w, name, len,
+				       rec->error == 0 &&
+					       S_ISDIR(rec->st.st_mode));
 		if (excluded && !node) {
 			w->batch->nrecs--;
 			return 0;
@@ -425,8 +426,7 @@ static int level_open(struct walk *w, const struct walk_level *parent,
 	if (lev->want == WANT_ALL)
 		fd = dir_open_quiet(at, name, flags);
 	else
-		fd = openat(at, name,
-			    flags | O_PATH | O_DIRECTORY | O_CLOEXEC);
+		fd = openat(at, name, flags | O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) < 0) {
@@ -449,7 +449,7 @@ static int level_open(struct walk *w, const struct walk_level *parent,
 		return 1;
 	}
 	lev->dir = scan_dir_new(fd, w->key.data, w->key.len, w->path.data,
-			   w->path.len);
+				w->path.len);
 	if (!lev->dir) {
 		close(fd);
 		return -ENOMEM;

@@ -24,8 +24,8 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* The struct of type @type whose member @member is at @ptr. */
-#define container_of(ptr, type, member) \
-	((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member)                                        \
+	((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* An int file descriptor closed at the end of its scope; start it at -1. */
 void attrs_close_fd(int *fd);

@@ -20,7 +20,10 @@ struct buf {
 	bool failed; /* an allocation failed; later puts do nothing */
 };
 
-#define BUF_INIT { NULL, 0, 0, false }
+#define BUF_INIT                                                               \
+	{                                                                      \
+		NULL, 0, 0, false                                              \
+	}
 
 /* Free the bytes and empty the buffer; it can be used again. */
 void buf_release(struct buf *b);

@@ -25,7 +25,7 @@ static inline void lock_leave(pthread_mutex_t **m)
 #define LOCK_CAT(a, b) LOCK_CAT_(a, b)
 #define SCOPED_LOCK(m)                                                         \
 	CLEANUP(lock_leave)                                                    \
-	__attribute__((unused))                                                \
-	pthread_mutex_t *LOCK_CAT(scoped_lock_, __LINE__) = lock_enter(m)
+	__attribute__((unused)) pthread_mutex_t *LOCK_CAT(                     \
+		scoped_lock_, __LINE__) = lock_enter(m)
 
 #endif

@@ -114,7 +114,8 @@ static int check_disk(struct check *c, size_t at, const struct point_disk *d)
 	snprintf(path, sizeof(path), "disks/%s.raw", d->name);
 	r = check_found(c, true, object,
 			"disk %s does not hold the bytes that were read when"
-			" it was backed up", d->name);
+			" it was backed up",
+			d->name);
 	return r < 0 ? r : check_add_place(c->out->findings[r], at, path);
 }
 

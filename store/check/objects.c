@@ -11,9 +11,9 @@
 
 #include "store/backend/backend.h"
 #include "store/catalog/catalog.h"
+#include "store/index.h"
 #include "store/key.h"
 #include "store/point.h"
-#include "store/index.h"
 
 /* Kinds of objects, by the folder of their names. */
 static const struct kind {

@@ -82,7 +82,7 @@ static int on_chunk(void *arg, uint8_t type, const struct id *id, uint64_t len)
 	u->users->hit = true;
 	if (f != u->finding) {
 		int r = check_add_place(f, u->users->point,
-				  (const char *)u->path->data);
+					(const char *)u->path->data);
 
 		if (r < 0)
 			return r;

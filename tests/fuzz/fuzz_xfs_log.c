@@ -22,12 +22,20 @@ static struct xfs_super super(bool v5, bool large)
 {
 	uint8_t log = large ? 12 : 10;
 	struct xfs_super s = {
-		.v5 = v5, .ftype = v5, .log_v2 = true,
-		.block_size = 1u << log, .sector_size = 512,
-		.inode_size = 512, .block_log = log, .inode_log = 9,
+		.v5 = v5,
+		.ftype = v5,
+		.log_v2 = true,
+		.block_size = 1u << log,
+		.sector_size = 512,
+		.inode_size = 512,
+		.block_log = log,
+		.inode_log = 9,
 		.inopb_log = (uint8_t)(log - 9),
-		.agblk_log = large ? 13 : 15, .blocks = VOLUME >> log,
-		.ag_blocks = VOLUME >> log, .ag_count = 1, .root = 128,
+		.agblk_log = large ? 13 : 15,
+		.blocks = VOLUME >> log,
+		.ag_blocks = VOLUME >> log,
+		.ag_count = 1,
+		.root = 128,
 		.inode_align = 4,
 	};
 

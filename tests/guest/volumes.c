@@ -103,8 +103,7 @@ int main(int argc, char **argv)
 	};
 	struct volumes_disk disks[DISKS_MAX];
 	struct secret *keys[KEYS_MAX];
-	struct luks_keys all = { (const struct secret *const *)keys, 0,
-				 NULL };
+	struct luks_keys all = { (const struct secret *const *)keys, 0, NULL };
 	struct volume_set *set = NULL;
 	const char *raw = NULL;
 	size_t n = 0, i;

@@ -125,8 +125,8 @@ int guest_open(const char *type, struct blocks *b, struct lru *memory,
 			sizeof(g->info.note) - 1);
 	}
 	now = ++fake.open;
-	for (most = fake.most;
-	     now > most && !atomic_compare_exchange_weak(&fake.most, &most, now);)
+	for (most = fake.most; now > most && !atomic_compare_exchange_weak(
+						     &fake.most, &most, now);)
 		;
 	*out = g;
 	return 0;
@@ -145,9 +145,12 @@ void guest_close(struct guest *g)
 int guest_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 {
 	static const mode_t modes[] = {
-		[2] = S_IFDIR | 0755,	  [3] = S_IFREG | 04755,
-		[4] = S_IFDIR | 01777,	  [7] = S_IFLNK | 0777,
-		[8] = S_IFREG | 0644,	  [9] = S_IFBLK | 0660,
+		[2] = S_IFDIR | 0755,
+		[3] = S_IFREG | 04755,
+		[4] = S_IFDIR | 01777,
+		[7] = S_IFLNK | 0777,
+		[8] = S_IFREG | 0644,
+		[9] = S_IFBLK | 0660,
 		[10] = 0,
 	};
 
@@ -178,10 +181,10 @@ static const struct {
 	uint64_t node;
 	unsigned int type;
 } top[] = {
-	{ "attrs", 8, DT_REG },	   { "bad", 5, DT_REG },
-	{ "dangling", 6, DT_REG }, { "dir", 4, DT_DIR },
-	{ "dev", 9, DT_BLK },	   { "file", 3, DT_REG },
-	{ "hard", 3, DT_REG },	   { "link", 7, DT_LNK },
+	{ "attrs", 8, DT_REG },	      { "bad", 5, DT_REG },
+	{ "dangling", 6, DT_REG },    { "dir", 4, DT_DIR },
+	{ "dev", 9, DT_BLK },	      { "file", 3, DT_REG },
+	{ "hard", 3, DT_REG },	      { "link", 7, DT_LNK },
 	{ "notype", 10, DT_UNKNOWN },
 };
 

@@ -102,8 +102,8 @@ void plant_content(struct plant *p, struct entry *e, const void *data,
 
 	assert_non_null(b);
 	if (len > 0) {
-		assert_ok(writer_chunk(p->writer, CHUNK_DATA, data, len,
-				       &x.id));
+		assert_ok(
+			writer_chunk(p->writer, CHUNK_DATA, data, len, &x.id));
 		assert_ok(content_builder_add(b, &x));
 	}
 	assert_ok(content_builder_finish(b, store));

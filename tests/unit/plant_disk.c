@@ -105,8 +105,8 @@ void plant_config(struct plant *p, const char *name, const char *text)
 	struct point_config *c;
 
 	plant_content(p, &e, text, strlen(text), &store);
-	t->configs = reallocarray(t->configs, t->nconfigs + 1,
-				  sizeof(*t->configs));
+	t->configs =
+		reallocarray(t->configs, t->nconfigs + 1, sizeof(*t->configs));
 	assert_non_null(t->configs);
 	c = &t->configs[t->nconfigs++];
 	memset(c, 0, sizeof(*c));

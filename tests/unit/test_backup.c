@@ -134,8 +134,11 @@ static void a_damaged_parent(void **state)
 static void new_files_are_compared(void **state)
 {
 	const char *dir = support_path("%s/src", support_tmpdir_fast());
-	struct backup_options bo = { .vm = "m", .sources = &dir, .nsources = 1,
-				     .level = 1, .skip_if_unchanged = true };
+	struct backup_options bo = { .vm = "m",
+				     .sources = &dir,
+				     .nsources = 1,
+				     .level = 1,
+				     .skip_if_unchanged = true };
 	struct backup_result result;
 	struct seam_fault f;
 	struct vault_options o;

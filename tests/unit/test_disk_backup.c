@@ -135,9 +135,9 @@ static void grid_of_many_runs(void **state)
 
 	(void)state;
 	for (i = 0; i < 64; i++)
-		list[i] = (struct disk_extent){
-			i * 4096, 4096, i & 1 ? DISK_HOLE : DISK_DATA, true
-		};
+		list[i] = (struct disk_extent){ i * 4096, 4096,
+						i & 1 ? DISK_HOLE : DISK_DATA,
+						true };
 	list[21].state = DISK_HOLE;
 	list[20].state = DISK_HOLE; /* a gap of three */
 	begin(&g, &f, list, 64);
@@ -213,8 +213,8 @@ static const char *disk_path(void)
 /* Make [@off, @off + @len) of the disk @byte; it grows as needed. */
 static void put(uint64_t off, size_t len, int byte)
 {
-	AUTO_CLOSE int fd = open(disk_path(), O_CREAT | O_RDWR | O_CLOEXEC,
-				 0600);
+	AUTO_CLOSE int fd =
+		open(disk_path(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 	AUTO_FREE uint8_t *data = malloc(len);
 
 	assert_true(fd >= 0 && data);
@@ -224,8 +224,8 @@ static void put(uint64_t off, size_t len, int byte)
 
 static void resize(uint64_t size)
 {
-	AUTO_CLOSE int fd = open(disk_path(), O_CREAT | O_RDWR | O_CLOEXEC,
-				 0600);
+	AUTO_CLOSE int fd =
+		open(disk_path(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, (off_t)size), 0);

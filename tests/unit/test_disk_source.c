@@ -118,7 +118,9 @@ static void names(void **state)
 	assert_result(open_disk("/dev/null", &s), -ENOTBLK);
 	assert_result(open_disk(file(""), &s), -ENOTBLK);
 	assert_result(open_disk(support_path("nbd+unix:///?socket=%s",
-					     file("no-socket")), &s), -EIO);
+					     file("no-socket")),
+				&s),
+		      -EIO);
 	disk_close(NULL);
 }
 
@@ -146,8 +148,8 @@ static void holes(void **state)
 	assert_memory_equal(out, "\0\0data\0\0", 8);
 	assert_int_equal(disk_finish(s), 0);
 	/* Written to, and then shorter. */
-	assert_int_equal(futimens(fd, (struct timespec[2]){ { 1, 0 },
-							    { 1, 0 } }), 0);
+	assert_int_equal(
+		futimens(fd, (struct timespec[2]){ { 1, 0 }, { 1, 0 } }), 0);
 	assert_int_equal(disk_finish(s), 1);
 	assert_int_equal(ftruncate(fd, 1 << 20), 0);
 	assert_result(disk_finish(s), -EIO);

@@ -46,7 +46,10 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(image, 0, sizeof(image));
-	memcpy(image, "\xeb\x76\x90" "EXFAT   ", 11);
+	memcpy(image,
+	       "\xeb\x76\x90"
+	       "EXFAT   ",
+	       11);
 	put_le32(image + 80, TABLE / SECTOR);
 	put_le32(image + 84, 1);
 	put_le32(image + 88, HEAP / SECTOR);
@@ -148,8 +151,8 @@ static void test_files(void **state)
 	put_set("first", 0, true, 0, 0, 0);
 	set = put_set("valid", 1, true, 10, 1100, 600);
 	/* 2020-02-29 13:14:14 + 1.23 s, two hours east of UTC. */
-	put_le32(set + 12, (40u << 9 | 2 << 5 | 29) << 16 |
-				   (13 << 11 | 14 << 5 | 7));
+	put_le32(set + 12,
+		 (40u << 9 | 2 << 5 | 29) << 16 | (13 << 11 | 14 << 5 | 7));
 	set[21] = 123;
 	set[23] = 0x80 | 8;
 	seal_set(set);
@@ -179,7 +182,8 @@ static void test_files(void **state)
 	assert_int_equal(out[511], 'b');
 	assert_int_equal(out[512], 'a');
 	assert_int_equal(read_file("another one", out, 9), 0);
-	assert_int_equal(read_file("the end is in the next cluster", out, 9), 0);
+	assert_int_equal(read_file("the end is in the next cluster", out, 9),
+			 0);
 }
 
 /* A directory of two clusters of which the table says nothing. */

@@ -102,9 +102,9 @@ static void put_long(const uint16_t *name, size_t n, uint8_t sum)
 		slot[13] = sum;
 		for (j = 0; j < 13; j++) {
 			k = (i - 1) * 13 + j;
-			put_le16(slot + at[j], k < n  ? name[k] :
-					       k == n ? 0 :
-							0xffff);
+			put_le16(slot + at[j], k < n	? name[k]
+					       : k == n ? 0
+							: 0xffff);
 		}
 	}
 }
@@ -160,7 +160,9 @@ static void test_short_names(void **state)
 	put_slot("NOEXT      ", 0x21, 0, 0);
 	put_slot("\x05RST       ", 0x20, 0, 0);
 	put_slot("\x8eRGER   TXT", 0x20, 0, 0)[12] = 0x08;
-	put_slot("\xe5" "ELETED    ", 0x20, 0, 0);
+	put_slot("\xe5"
+		 "ELETED    ",
+		 0x20, 0, 0);
 	put_slot("A/B        ", 0x20, 0, 0);
 	open_image();
 	assert_string_equal(guest->info.label, "LABEL IN RO");
@@ -300,8 +302,7 @@ static void test_circular_directory(void **state)
 		memcpy(image + HEAP + 38 * 512 + 32 * i, "FILE       ", 11);
 	open_image();
 	node = node_of("DIR");
-	assert_result(guest_readdir(guest, node, 0, count_entry, &n),
-		      -EBADMSG);
+	assert_result(guest_readdir(guest, node, 0, count_entry, &n), -EBADMSG);
 	assert_true(n <= 64);
 	assert_result(guest_readdir(guest, node_of("DIR"), 1u << 30,
 				    count_entry, &n),
@@ -313,9 +314,8 @@ static void test_boot(void **state)
 	static const struct {
 		unsigned int at;
 		uint8_t value;
-	} rows[] = { { 11, 1 },	 { 12, 3 },  { 13, 0 }, { 13, 3 },
-		     { 14, 0 },	 { 16, 0 },  { 16, 255 }, { 22, 250 },
-		     { 20, 0 } };
+	} rows[] = { { 11, 1 }, { 12, 3 },   { 13, 0 },	  { 13, 3 }, { 14, 0 },
+		     { 16, 0 }, { 16, 255 }, { 22, 250 }, { 20, 0 } };
 	struct blocks *b;
 	struct buf why = BUF_INIT;
 	struct guest *g;

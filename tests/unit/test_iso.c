@@ -62,10 +62,16 @@ static void begin(bool rock)
 	uint8_t use[64] = "SP\x07\x01\xbe\xef";
 
 	memset(image, 0, sizeof(image));
-	memcpy(image + 16 * SECTOR, "\x01" "CD001\x01", 7);
+	memcpy(image + 16 * SECTOR,
+	       "\x01"
+	       "CD001\x01",
+	       7);
 	put_le16(image + 16 * SECTOR + 128, SECTOR);
 	put_record(image + 16 * SECTOR + 156, "", 1, 2, ROOT, SECTOR, NULL, 0);
-	memcpy(image + 17 * SECTOR, "\xff" "CD001\x01", 7);
+	memcpy(image + 17 * SECTOR,
+	       "\xff"
+	       "CD001\x01",
+	       7);
 	memcpy(use + 7, "PX\x24\x01", 4);
 	put_le32(use + 11, S_IFDIR | 0750);
 	end = put_record(image + ROOT * SECTOR, "", 1, 2, ROOT, SECTOR, use,
@@ -147,10 +153,17 @@ static void test_rock(void **state)
 	(void)state;
 	begin(true);
 	n = put_link(use);
-	memcpy(use + n, "SL\x0e\x01\x00\x08\x00\x01\x02" "ab\x00\x01" "c", 14);
+	memcpy(use + n,
+	       "SL\x0e\x01\x00\x08\x00\x01\x02"
+	       "ab\x00\x01"
+	       "c",
+	       14);
 	put_file("LINK.;1", 0, 0, 0, use, n + 14);
 	n = put_link(use);
-	memcpy(use + n, "SL\x09\x01\x00\x00\x40" "ab", 9);
+	memcpy(use + n,
+	       "SL\x09\x01\x00\x00\x40"
+	       "ab",
+	       9);
 	put_file("BADLINK.;1", 0, 0, 0, use, n + 9);
 	/* A continuation that continues with itself. */
 	n = put_link(use);

@@ -313,8 +313,10 @@ static void others_are_served_while_one_is_held_up(void **state)
 	await_held_up(1);
 	assert_int_equal(stat(support_path("%s/vms/nobody", dir), &st), -1);
 	assert_int_equal(errno, ENOENT);
-	assert_int_equal(status_of(client_at(list_dir, support_path(
-				 "%s/vms/web1/%s/files", dir, TIME))), 0);
+	assert_int_equal(status_of(client_at(
+				 list_dir, support_path("%s/vms/web1/%s/files",
+							dir, TIME))),
+			 0);
 	set_gate(false);
 	assert_int_equal(status_of(pid), 0);
 }

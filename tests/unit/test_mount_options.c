@@ -102,12 +102,31 @@ static void refuses_what_it_does_not_know(void **state)
 static void refuses_values_that_make_no_sense(void **state)
 {
 	static const char *const bad[] = {
-		"uid=", "uid=-1", "uid=no such user", "gid=4294967296",
-		"umask=9", "umask=1000", "umask=", "cachesize=abc",
-		"cachesize=", "threads=65", "threads=x", "threads=-1",
-		"refresh=", "refresh=soon", "io_timeout=-5", "keyfile=",
-		"vm=", "idmap=", "idmap=1", "idmap=1:2:0", "idmap=1:2:3:4",
-		"idmap=x:1:2", "idmap=1:2+", "tz=local", "tz=",
+		"uid=",
+		"uid=-1",
+		"uid=no such user",
+		"gid=4294967296",
+		"umask=9",
+		"umask=1000",
+		"umask=",
+		"cachesize=abc",
+		"cachesize=",
+		"threads=65",
+		"threads=x",
+		"threads=-1",
+		"refresh=",
+		"refresh=soon",
+		"io_timeout=-5",
+		"keyfile=",
+		"vm=",
+		"idmap=",
+		"idmap=1",
+		"idmap=1:2:0",
+		"idmap=1:2:3:4",
+		"idmap=x:1:2",
+		"idmap=1:2+",
+		"tz=local",
+		"tz=",
 	};
 	size_t i;
 
@@ -115,8 +134,8 @@ static void refuses_values_that_make_no_sense(void **state)
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		char name[32] = "";
 
-		memcpy(name, bad[i], MIN(strcspn(bad[i], "="),
-					 sizeof(name) - 1));
+		memcpy(name, bad[i],
+		       MIN(strcspn(bad[i], "="), sizeof(name) - 1));
 		refuse(bad[i], name);
 	}
 	refuse("verify=1", "takes no value");
@@ -143,7 +162,8 @@ static void the_last_one_counts(void **state)
 
 static void maps_ids(void **state)
 {
-	struct stat st = { .st_mode = S_IFREG | 0777, .st_uid = 5,
+	struct stat st = { .st_mode = S_IFREG | 0777,
+			   .st_uid = 5,
 			   .st_gid = 1005 };
 
 	(void)state;
@@ -169,8 +189,8 @@ static void maps_ids(void **state)
 static void maps_ids_in_acls(void **state)
 {
 	/* Version 2; user::rw-, user:5:r--, group:1001:r--. */
-	uint8_t acl[] = { 2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255,
-			  2, 0, 4, 0, 5, 0, 0, 0, 8, 0, 4, 0, 0xe9, 3, 0, 0 };
+	uint8_t acl[] = { 2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255,  255, 2, 0,
+			  4, 0, 5, 0, 0, 0, 8, 0, 4,   0,   0xe9, 3,   0, 0 };
 	uint8_t same[sizeof(acl)];
 
 	(void)state;

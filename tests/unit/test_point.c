@@ -22,7 +22,7 @@
 
 /* A disk that is right where its arguments are: "AA==" is content of size 0. */
 #define DISK(name, size, content)                                              \
-	"{\"name\":\"" name "\",\"size\":" size                              \
+	"{\"name\":\"" name "\",\"size\":" size                                \
 	",\"sector\":512,\"content\":\"" content "\"}"
 
 static int setup(void **state)

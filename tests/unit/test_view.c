@@ -313,8 +313,9 @@ static int stop(void *arg, const char *name, size_t len,
 
 static void survives_foreign_cookies(void **state)
 {
-	static const uint64_t cookies[] = { 4, 12, 3012, 3013, 3014, 100000,
-					    UINT64_MAX >> 1, UINT64_MAX };
+	static const uint64_t cookies[] = {
+		4, 12, 3012, 3013, 3014, 100000, UINT64_MAX >> 1, UINT64_MAX
+	};
 	uint64_t inner = in(W1, "many/inner").node;
 	size_t i;
 	int n;
@@ -358,9 +359,15 @@ static int check_row(void *arg, const char *name, size_t len,
 
 static void list_and_lookup_agree(void **state)
 {
-	static const char *const dirs[] = { "", "vms", "vms/web1", "ids",
-					    W1, "tags", "tags/nightly",
-					    "tags/nightly/web1", W1 "/files",
+	static const char *const dirs[] = { "",
+					    "vms",
+					    "vms/web1",
+					    "ids",
+					    W1,
+					    "tags",
+					    "tags/nightly",
+					    "tags/nightly/web1",
+					    W1 "/files",
 					    W2 "/files/many" };
 	size_t i;
 
@@ -415,8 +422,7 @@ static void gives_inode_numbers_by_identity(void **state)
 	assert_int_not_equal(in(W1, "many/00007").st.st_ino,
 			     in(W1, "many/00008").st.st_ino);
 	/* Links: one file within a point, never with another's. */
-	assert_int_equal(in(W1, "hard1").st.st_ino,
-			 in(W1, "hard2").st.st_ino);
+	assert_int_equal(in(W1, "hard1").st.st_ino, in(W1, "hard2").st.st_ino);
 	assert_int_not_equal(in(W1, "hard1").st.st_ino,
 			     in(W2, "hard1").st.st_ino);
 	/* Directories: never. */
@@ -441,9 +447,16 @@ static void shares_nodes_of_shared_leaves(void **state)
 static void refuses_nodes_it_never_gave(void **state)
 {
 	static const uint64_t nodes[] = {
-		0, 2, 4096, UINT64_C(1) << 54 | 5, UINT64_C(1) << 62 | 1023,
-		UINT64_C(1) << 62 | UINT64_C(1) << 40, UINT64_C(3) << 62,
-		UINT64_C(200) << 54, UINT64_C(5) << 54 | 99, UINT64_MAX,
+		0,
+		2,
+		4096,
+		UINT64_C(1) << 54 | 5,
+		UINT64_C(1) << 62 | 1023,
+		UINT64_C(1) << 62 | UINT64_C(1) << 40,
+		UINT64_C(3) << 62,
+		UINT64_C(200) << 54,
+		UINT64_C(5) << 54 | 99,
+		UINT64_MAX,
 	};
 	struct view_attr a;
 	uint8_t c;
@@ -480,8 +493,14 @@ static void reads_ranges(void **state)
 	uint64_t node = in(W1, "sparse").node;
 	size_t size = BLOCK + (1 << 20) + 5100, i;
 	AUTO_FREE uint8_t *whole = calloc(1, size);
-	static const uint64_t offs[] = { 0, 1, 65535, 65536, BLOCK - 1, BLOCK,
-					 BLOCK + 70000, BLOCK + (1 << 20) - 3,
+	static const uint64_t offs[] = { 0,
+					 1,
+					 65535,
+					 65536,
+					 BLOCK - 1,
+					 BLOCK,
+					 BLOCK + 70000,
+					 BLOCK + (1 << 20) - 3,
 					 BLOCK + (1 << 20) + 4999 };
 
 	(void)state;
@@ -495,8 +514,7 @@ static void reads_ranges(void **state)
 	}
 	assert_read(node, size, 1, whole, size);
 	assert_read(node, UINT64_MAX - 5, 10, whole, size);
-	assert_read(in(W2, "plain").node, 0, 100, (const uint8_t *)"second",
-		    6);
+	assert_read(in(W2, "plain").node, 0, 100, (const uint8_t *)"second", 6);
 	assert_read(in(W2, "many/00001").node, 0, 100, whole, 0);
 }
 
@@ -615,7 +633,8 @@ static void has_own_xattrs_by_name(void **state)
 		     23);
 	assert_xattr(in(W1, "many").node, "user.vmbackup.vm", "web1", 4);
 	assert_result(view_getxattr(view, in(W1, "plain").node,
-				    "user.vmbackup.point", &a), -ENODATA);
+				    "user.vmbackup.point", &a),
+		      -ENODATA);
 	assert_result(view_getxattr(view, in(W1, "many").node, id, &a),
 		      -ENODATA);
 	assert_ok(view_getxattr(view, in(W1, "plain").node, id, &a));
@@ -659,8 +678,8 @@ static void resolves_what_people_type(void **state)
 	assert_result(view_resolve(view, "web1/latest:files/plain/x", &a),
 		      -ENOENT);
 	assert_result(view_resolve(view, "web9/latest", &a), -ENOENT);
-	assert_result(view_resolve(view, "web1/latest:files/many/../plain",
-				   &a), -ENOENT);
+	assert_result(view_resolve(view, "web1/latest:files/many/../plain", &a),
+		      -ENOENT);
 }
 
 static void assert_described(uint64_t node, const char *want)
@@ -747,8 +766,8 @@ static void finds_new_points(void **state)
 	l.max = 0;
 	assert_ok(view_readdir(view, web, l.last, add_name, &l));
 	buf_put_u8(&l.text, 0);
-	assert_string_equal((char *)l.text.data, "latest " T1 " " T2
-			    " 2025-01-01T000000Z ");
+	assert_string_equal((char *)l.text.data,
+			    "latest " T1 " " T2 " 2025-01-01T000000Z ");
 	buf_release(&l.text);
 	assert_int_equal(at(W1).node, old);
 	assert_list("vms", "db web1 apple ");

@@ -116,8 +116,7 @@ static void shows_what_is_there(void **state)
 	lists(W1 "/config", "domain.xml empty ");
 	assert_result(view_walk(view, VIEW_ROOT, W2 "/disks", &a), -ENOENT);
 	assert_result(view_walk(view, VIEW_ROOT, W2 "/volumes", &a), -ENOENT);
-	assert_result(view_walk(view, VIEW_ROOT, W1 "/disks/vda", &a),
-		      -ENOENT);
+	assert_result(view_walk(view, VIEW_ROOT, W1 "/disks/vda", &a), -ENOENT);
 	assert_result(view_walk(view, VIEW_ROOT, W1 "/disks/.raw", &a),
 		      -ENOENT);
 	assert_result(view_walk(view, VIEW_ROOT, W1 "/config/vda.raw", &a),
@@ -171,9 +170,11 @@ static void reads(const char *path, uint64_t off, size_t len, const void *want,
 
 static void reads_anywhere(void **state)
 {
-	static const size_t offs[] = { 0, 1, PLANT_CELL - 1, PLANT_CELL,
-				       DATA - 1, DATA, DATA + HOLE - 3,
-				       SIZE - TAIL - 1, SIZE - 1, SIZE };
+	static const size_t offs[] = {
+		0,	  1,	PLANT_CELL - 1,	 PLANT_CELL,
+		DATA - 1, DATA, DATA + HOLE - 3, SIZE - TAIL - 1,
+		SIZE - 1, SIZE
+	};
 	static const size_t lens[] = { 0, 1, 511, 4096, PLANT_CELL + 2, SIZE };
 	size_t i, j;
 
@@ -255,8 +256,7 @@ static void refuses_made_up_nodes(void **state)
 	assert_result(view_getattr(view, disk + (UINT64_C(9) << 36), &a),
 		      -ESTALE);
 	assert_result(view_read(view, disk + 77, 0, out, 16, &n), -ENOENT);
-	assert_result(view_seek(view, disk + (UINT64_C(9) << 36), 0, true,
-				&to),
+	assert_result(view_seek(view, disk + (UINT64_C(9) << 36), 0, true, &to),
 		      -ESTALE);
 }
 
@@ -268,8 +268,8 @@ static void reads_as_blocks(void **state)
 	uint64_t to;
 
 	(void)state;
-	assert_ok(disk_blocks_new(plant.vault,
-				  point_disk(l->points[0], "vda"), &b));
+	assert_ok(disk_blocks_new(plant.vault, point_disk(l->points[0], "vda"),
+				  &b));
 	point_list_put(l); /* it has what it needs */
 	assert_int_equal(b->size, SIZE);
 	assert_ok(blocks_read(b, 0, got, SIZE));

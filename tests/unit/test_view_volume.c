@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "fs/volumes.h"
 #include "fs/view.h"
+#include "fs/volumes.h"
 #include "store/backend/mem.h"
 #include "store/base/secret.h"
 #include "store/vault.h"
@@ -328,8 +328,9 @@ static void damage_hides_nothing_else(void **state)
 	(void)state;
 	assert_ok(view_readdir(view, in("vda1").node, 0, add_name, &l));
 	buf_put_u8(&l.text, 0);
-	assert_string_equal((char *)l.text.data,
-			    "attrs bad dangling dir dev file hard link notype ");
+	assert_string_equal(
+		(char *)l.text.data,
+		"attrs bad dangling dir dev file hard link notype ");
 	assert_int_equal(l.damaged, 3);
 	buf_release(&l.text);
 	support_log_clear();
@@ -372,8 +373,7 @@ static void follows_links(void **state)
 	assert_ok(view_readlink(view, in("vda1/link").node, &text));
 	buf_put_u8(&text, 0);
 	assert_string_equal((char *)text.data, "dir/00000");
-	assert_result(view_readlink(view, in("vda1/dir").node, &text),
-		      -EINVAL);
+	assert_result(view_readlink(view, in("vda1/dir").node, &text), -EINVAL);
 }
 
 /* ---- extended attributes ---- */
@@ -436,8 +436,8 @@ static void look_at_point(int i)
 	char path[100];
 
 	snprintf(path, sizeof(path),
-		 "vms/web1/2026-11-%02dT%02d0000Z/volumes/vda1/file", 1 + i / 24,
-		 i % 24);
+		 "vms/web1/2026-11-%02dT%02d0000Z/volumes/vda1/file",
+		 1 + i / 24, i % 24);
 	(void)at(path);
 }
 
@@ -528,9 +528,8 @@ static void *open_one(void *arg)
 
 	(void)arg;
 	arrived++;
-	if (look("vda1/file") != 0 || view_walk(view, VIEW_ROOT,
-						VOLUMES "/vda1/dir/00007",
-						&a) != 0)
+	if (look("vda1/file") != 0 ||
+	    view_walk(view, VIEW_ROOT, VOLUMES "/vda1/dir/00007", &a) != 0)
 		failures++;
 	return NULL;
 }
@@ -575,8 +574,9 @@ static void *roam(void *arg)
 
 	for (i = 0; i < 60; i++) {
 		unsigned int k = seed * 7 + (unsigned int)i;
-		const char *volume = k % 3 == 0 ? "vda1"
-				     : k % 3 == 1 ? "vda2" : "vda5";
+		const char *volume = k % 3 == 0	  ? "vda1"
+				     : k % 3 == 1 ? "vda2"
+						  : "vda5";
 		size_t n = 0, off = k * 4099 % (FAKE_VOLUME - sizeof(got));
 		struct view_attr a;
 		char path[100];
@@ -588,8 +588,9 @@ static void *roam(void *arg)
 		    view_readdir(view, a.node, 0, count_name, &n) != 0 ||
 		    n != 9 || view_walk(view, a.node, "file", &a) != 0 ||
 		    view_read(view, a.node, off, got, sizeof(got), &n) != 0 ||
-		    memcmp(got, image + off + (k % 3 == 2 ? 4 : k % 3) *
-				FAKE_VOLUME, n) != 0)
+		    memcmp(got,
+			   image + off + (k % 3 == 2 ? 4 : k % 3) * FAKE_VOLUME,
+			   n) != 0)
 			failures++;
 	}
 	return NULL;

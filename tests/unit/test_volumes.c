@@ -276,8 +276,8 @@ static void test_unreadable_disk(void **state)
 	put_le32(swap + 1028, 100);
 	memcpy(swap + 4086, "SWAPSPACE2", 10);
 	blocks_init(&damaged, &ops, DISK_SIZE);
-	assert_int_equal(blocks_memory(swap, sizeof(swap), DISK_SIZE,
-				       &d[1].blocks), 0);
+	assert_int_equal(
+		blocks_memory(swap, sizeof(swap), DISK_SIZE, &d[1].blocks), 0);
 	assert_int_equal(volumes_find(d, 2, NULL, &set), 0);
 	assert_int_equal(set->n, 2);
 	assert_string_equal(set->volumes[0].name, "vda");
@@ -333,9 +333,8 @@ static void test_mirror(void **state)
 	put_le32(disk + MD_DATA * 512 + 1024, 1);
 	put_le32(disk + MD_DATA * 512 + 1028, 100);
 	memcpy(disk + MD_DATA * 512 + 4086, "SWAPSPACE2", 10);
-	assert_int_equal(blocks_memory(disk, sizeof(disk), DISK_SIZE,
-				       &d.blocks),
-			 0);
+	assert_int_equal(
+		blocks_memory(disk, sizeof(disk), DISK_SIZE, &d.blocks), 0);
 	assert_int_equal(volumes_find(&d, 1, NULL, &set), 0);
 	assert_int_equal(set->n, 2);
 	assert_string_equal(set->volumes[0].type, "linux_raid_member");

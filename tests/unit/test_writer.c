@@ -312,9 +312,10 @@ static void order_of_objects(void **state)
 	put(s, 1, 500);
 	assert_ok(commit(s));
 	backend_mem_watch(s->backend, NULL, NULL);
-	assert_string_equal(o.log, "put session;list index;list commit;"
-				   "list tomb;list pack;put pack;put index;list index;"
-				   "put point;put commit;");
+	assert_string_equal(o.log,
+			    "put session;list index;list commit;"
+			    "list tomb;list pack;put pack;put index;list index;"
+			    "put point;put commit;");
 }
 
 /* ---- what may be reused ---- */

@@ -48,8 +48,8 @@ static void test_extent(void **state)
 static void test_acl(void **state)
 {
 	uint8_t p[4 + 24] = { 0 };
-	static const uint8_t want[] = { 2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255,
-					255, 2, 0, 4, 0, 0xe8, 3, 0, 0 };
+	static const uint8_t want[] = { 2,   0,	  0, 0, 1, 0, 6,    0, 255, 255,
+					255, 255, 2, 0, 4, 0, 0xe8, 3, 0,   0 };
 	struct buf b AUTO_BUF = BUF_INIT;
 	size_t len;
 

@@ -118,8 +118,8 @@ static const char *disk_of(const char *dir)
 
 static void put_disk(const char *dir, const void *data, size_t len, off_t off)
 {
-	AUTO_CLOSE int fd = open(disk_of(dir), O_CREAT | O_RDWR | O_CLOEXEC,
-				 0600);
+	AUTO_CLOSE int fd =
+		open(disk_of(dir), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
 	assert_int_equal(pwrite(fd, data, len, off), len);

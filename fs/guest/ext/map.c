@@ -247,12 +247,10 @@ static int walk_map(struct walk *w)
 	return r ? r : run_flush(w);
 }
 
-int ext_map_walk(const struct ext *e, const struct ext_inode *i,
-		 uint64_t from, ext_range_fn *fn, void *arg)
+int ext_map_walk(const struct ext *e, const struct ext_inode *i, uint64_t from,
+		 ext_range_fn *fn, void *arg)
 {
-	struct walk w = {
-		.e = e, .i = i, .from = from, .fn = fn, .arg = arg
-	};
+	struct walk w = { .e = e, .i = i, .from = from, .fn = fn, .arg = arg };
 	int r;
 
 	r = i->flags & EXT_FL_EXTENTS ? walk_extents(&w) : walk_map(&w);

@@ -51,8 +51,9 @@ static int chain_window(struct chain *ch, uint64_t off, size_t len)
 		r = blocks_read(c->meta, c->tables[i] + start, ch->window,
 				MIN(sizeof(ch->window), c->table_len - start));
 	if (r < 0)
-		return fail(r, "%s: the table of clusters cannot be read at "
-			       "byte %" PRIu64 " of it",
+		return fail(r,
+			    "%s: the table of clusters cannot be read at "
+			    "byte %" PRIu64 " of it",
 			    c->format, off);
 	ch->window_off = start;
 	ch->window_len = MIN(sizeof(ch->window), c->table_len - start);
@@ -75,8 +76,7 @@ static int chain_entry(struct chain *ch, uint32_t *out)
 		return r;
 	p = ch->window + (off - ch->window_off);
 	if (bits == 12)
-		*out = ch->cluster & 1 ? get_le16(p) >> 4 :
-					 get_le16(p) & 0xfff;
+		*out = ch->cluster & 1 ? get_le16(p) >> 4 : get_le16(p) & 0xfff;
 	else if (bits == 16)
 		*out = get_le16(p);
 	else
@@ -101,13 +101,14 @@ int chain_next(struct chain *ch)
 			return 0;
 	}
 	if (!clusters_valid(c, next))
-		return fail(-EBADMSG, "%s: cluster %" PRIu32
-				      " is followed by %" PRIu32
-				      ", which there is not",
+		return fail(-EBADMSG,
+			    "%s: cluster %" PRIu32 " is followed by %" PRIu32
+			    ", which there is not",
 			    c->format, ch->cluster, next);
 	if (next == ch->mark)
-		return fail(-EBADMSG, "%s: the chain through cluster %" PRIu32
-				      " runs in a circle",
+		return fail(-EBADMSG,
+			    "%s: the chain through cluster %" PRIu32
+			    " runs in a circle",
 			    c->format, next);
 	if (++ch->steps == ch->marked_at) {
 		ch->mark = next;
@@ -200,12 +201,14 @@ int clusters_walk(const struct clusters *c, uint64_t node,
 	if (file->size)
 		r = mapping_fill(&m, file->first, file->contiguous);
 	if (r == -ENODATA)
-		r = fail(-EBADMSG, "%s: file %" PRIu64 ": its %" PRIu64
-				   " bytes are more than its clusters hold",
+		r = fail(-EBADMSG,
+			 "%s: file %" PRIu64 ": its %" PRIu64
+			 " bytes are more than its clusters hold",
 			 c->format, node, file->size);
 	else if (r == -EBADMSG)
-		(void)fail(r, "%s: file %" PRIu64
-			      ": its chain of clusters is broken",
+		(void)fail(r,
+			   "%s: file %" PRIu64
+			   ": its chain of clusters is broken",
 			   c->format, node);
 	return r;
 }

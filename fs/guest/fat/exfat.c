@@ -83,8 +83,8 @@ static int exfat_find_label(struct exfat *e, struct guest_info *info)
 		return -ENOMEM;
 	if (root_slots(e, s) < 0)
 		goto out;
-	while (s->index < EXFAT_LABEL_SLOTS &&
-	       slots_next(s, &slot, &pos) > 0 && slot[0] != EXFAT_END) {
+	while (s->index < EXFAT_LABEL_SLOTS && slots_next(s, &slot, &pos) > 0 &&
+	       slot[0] != EXFAT_END) {
 		if (slot[0] != EXFAT_LABEL)
 			continue;
 		exfat_label(slot, info);
@@ -141,25 +141,27 @@ static int exfat_set(const struct exfat *e, uint64_t node,
 	memcpy(file, slot, sizeof(file));
 	r = exfat_set_read(s, file, out);
 	if (r == 0 && !out->sum_ok)
-		r = fail(-EBADMSG, "exFAT: file %" PRIu64 ": the checksum of "
-				   "its directory entry is wrong",
+		r = fail(-EBADMSG,
+			 "exFAT: file %" PRIu64 ": the checksum of "
+			 "its directory entry is wrong",
 			 node);
 	else if (r == 0 && (out->size > (uint64_t)e->c.count * e->c.size ||
 			    out->valid > out->size))
-		r = fail(-EBADMSG, "exFAT: file %" PRIu64 ": no file can be "
-				   "%" PRIu64 " bytes long (%" PRIu64 " valid)",
+		r = fail(-EBADMSG,
+			 "exFAT: file %" PRIu64 ": no file can be "
+			 "%" PRIu64 " bytes long (%" PRIu64 " valid)",
 			 node, out->size, out->valid);
 	else if (r == -EBADMSG)
-		(void)fail(r, "exFAT: file %" PRIu64 ": its directory entry is "
-			      "not whole",
+		(void)fail(r,
+			   "exFAT: file %" PRIu64 ": its directory entry is "
+			   "not whole",
 			   node);
 out:
 	free(s);
 	return r;
 }
 
-static int exfat_getattr(struct guest *g, uint64_t node,
-			 struct guest_attr *out)
+static int exfat_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 {
 	const struct exfat *e = g->state;
 	struct exfat_set set;
@@ -179,8 +181,8 @@ static int exfat_getattr(struct guest *g, uint64_t node,
 	if (r < 0)
 		return r;
 	if (!(set.attrs & EXFAT_DIRECTORY))
-		out->mode = S_IFREG |
-			    (set.attrs & EXFAT_READ_ONLY ? 0555 : 0755);
+		out->mode =
+			S_IFREG | (set.attrs & EXFAT_READ_ONLY ? 0555 : 0755);
 	out->size = set.size;
 	out->allocated = (set.size + e->c.size - 1) / e->c.size * e->c.size;
 	out->mtime = exfat_mtime(&set);
@@ -208,8 +210,9 @@ static int exfat_slots(const struct exfat *e, uint64_t node, struct slots *s)
 	if (!set.size)
 		return 0;
 	if (set.size > EXFAT_DIR_MAX)
-		return fail(-EBADMSG, "exFAT: directory %" PRIu64
-				      " is longer than any may be",
+		return fail(-EBADMSG,
+			    "exFAT: directory %" PRIu64
+			    " is longer than any may be",
 			    node);
 	r = slots_open(s, &e->c, set.first, set.contiguous, set.size, true);
 	return r < 0 ? r : 1;
@@ -241,8 +244,7 @@ static int exfat_walk(struct slots *s, guest_dir_fn *fn, void *arg)
 		node = pos / SLOT_LEN << 1 | s->chain.contiguous;
 		len = utf16_name(set.name, set.name_len, node, name);
 		r = fn(arg, name, len, node,
-		       set.attrs & EXFAT_DIRECTORY ? DT_DIR : DT_REG,
-		       s->index);
+		       set.attrs & EXFAT_DIRECTORY ? DT_DIR : DT_REG, s->index);
 		if (r != 0)
 			return r;
 	}

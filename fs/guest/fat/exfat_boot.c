@@ -52,8 +52,7 @@ static int boot_check(struct blocks *b, uint64_t pos, unsigned int shift)
 			if (n || (i != 106 && i != 107 && i != 112))
 				sum = (sum << 31 | sum >> 1) + sector[i];
 	}
-	return get_le32(sector) == sum || exfat_trusts_checksums ? 0 :
-								   -EBADMSG;
+	return get_le32(sector) == sum || exfat_trusts_checksums ? 0 : -EBADMSG;
 }
 
 /* The region at @pos. A copy may be looked for with any size of sectors, and
@@ -80,9 +79,8 @@ static int boot_find(struct exfat *e, uint8_t *boot, struct buf *why)
 	unsigned int shift;
 
 	for (shift = SHIFT_MIN; r < 0 && shift <= SHIFT_MAX; shift++) {
-		copy = boot_region(e->c.meta,
-				   (uint64_t)REGION_SECTORS << shift, shift,
-				   boot);
+		copy = boot_region(e->c.meta, (uint64_t)REGION_SECTORS << shift,
+				   shift, boot);
 		if (copy < 0)
 			continue;
 		log_warn("exFAT: the boot region is damaged; its copy is "
@@ -124,8 +122,9 @@ int exfat_boot(struct exfat *e, uint64_t blocks, struct guest_info *info,
 	if (r < 0)
 		return r;
 	if (boot[105] != 1) {
-		buf_printf(why, "it is of revision %u of exFAT, which is not "
-				"known",
+		buf_printf(why,
+			   "it is of revision %u of exFAT, which is not "
+			   "known",
 			   boot[105]);
 		return -EOPNOTSUPP;
 	}

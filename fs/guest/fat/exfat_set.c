@@ -48,8 +48,7 @@ static void set_piece(struct exfat_set *set, const uint8_t *slot,
 		set->name[(*units)++] = get_le16(slot + 2 + 2 * i);
 }
 
-int exfat_set_read(struct slots *s, const uint8_t *file,
-		   struct exfat_set *out)
+int exfat_set_read(struct slots *s, const uint8_t *file, struct exfat_set *out)
 {
 	unsigned int n = file[1], i, units = 0;
 	const uint8_t *slot;
@@ -112,8 +111,7 @@ static struct timestamp set_time(uint32_t stamp, unsigned int hundredths,
 
 struct timestamp exfat_mtime(const struct exfat_set *set)
 {
-	return set_time(get_le32(set->file + 12), set->file[21],
-			set->file[23]);
+	return set_time(get_le32(set->file + 12), set->file[21], set->file[23]);
 }
 
 struct timestamp exfat_atime(const struct exfat_set *set)

@@ -59,8 +59,8 @@ static uint32_t slot_cluster(const struct fat *f, const uint8_t *slot)
 {
 	uint32_t low = get_le16(slot + 26);
 
-	return f->root_cluster ? (uint32_t)get_le16(slot + 20) << 16 | low :
-				 low;
+	return f->root_cluster ? (uint32_t)get_le16(slot + 20) << 16 | low
+			       : low;
 }
 
 /* A slot that is a file or directory, not its "." or "..". */
@@ -75,8 +75,8 @@ static bool slot_is_file(const uint8_t *slot)
 static int root_slots(const struct fat *f, struct slots *s)
 {
 	if (f->root_cluster)
-		return slots_open(s, &f->c, f->root_cluster, false,
-				  FAT_DIR_MAX, false);
+		return slots_open(s, &f->c, f->root_cluster, false, FAT_DIR_MAX,
+				  false);
 	slots_open_fixed(s, &f->c, f->root_pos, f->root_len);
 	return 0;
 }
@@ -140,8 +140,8 @@ static int fat_slot(const struct fat *f, uint64_t node, uint8_t *slot)
 	uint64_t pos = node * SLOT_LEN;
 	bool in_root = !f->root_cluster && pos >= f->root_pos &&
 		       pos - f->root_pos < f->root_len;
-	bool in_heap = pos >= f->c.heap &&
-		       (pos - f->c.heap) / f->c.size < f->c.count;
+	bool in_heap =
+		pos >= f->c.heap && (pos - f->c.heap) / f->c.size < f->c.count;
 	int r;
 
 	if (!in_root && !in_heap)
@@ -180,9 +180,8 @@ static int fat_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 	out->nlink = 1;
 	out->mode = S_IFDIR | 0755;
 	if (node == FAT_ROOT) {
-		out->size = f->root_cluster ?
-				    fat_dir_size(f, f->root_cluster) :
-				    f->root_len;
+		out->size = f->root_cluster ? fat_dir_size(f, f->root_cluster)
+					    : f->root_len;
 		out->allocated = out->size;
 		return 0;
 	}

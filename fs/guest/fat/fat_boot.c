@@ -55,8 +55,8 @@ static void boot_info(const struct fat *f, const uint8_t *boot,
 	/* The extended signature: 0x28 has the number, 0x29 the label too. */
 	if (ext[2] != 0x28 && ext[2] != 0x29)
 		return;
-	snprintf(info->uuid, sizeof(info->uuid), "%04X-%04X",
-		 get_le16(ext + 5), get_le16(ext + 3));
+	snprintf(info->uuid, sizeof(info->uuid), "%04X-%04X", get_le16(ext + 5),
+		 get_le16(ext + 3));
 	if (ext[2] == 0x29 && memcmp(ext + 7, "NO NAME    ", 11) != 0)
 		fat_label(ext + 7, info->label, sizeof(info->label));
 }

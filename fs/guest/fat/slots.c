@@ -27,8 +27,9 @@ int slots_open(struct slots *s, const struct clusters *c, uint32_t first,
 	       bool contiguous, uint64_t max, bool sized)
 {
 	if (chain_begin(&s->chain, c, first, contiguous) < 0)
-		return fail(-EBADMSG, "%s: a directory begins at cluster "
-				      "%" PRIu32 ", which there is not",
+		return fail(-EBADMSG,
+			    "%s: a directory begins at cluster "
+			    "%" PRIu32 ", which there is not",
 			    c->format, first);
 	slots_init(s, clusters_position(c, first), c->size, max);
 	s->sized = sized;
@@ -83,8 +84,9 @@ static int slots_fill(struct slots *s)
 			return r;
 	}
 	if (!len)
-		return fail(-EBADMSG, "%s: a directory is longer than any may "
-				      "be",
+		return fail(-EBADMSG,
+			    "%s: a directory is longer than any may "
+			    "be",
 			    c->format);
 	len = MIN(len, sizeof(s->buf));
 	if (!s->fixed)

@@ -97,9 +97,10 @@ static int walk_sector(struct walk *w, const uint8_t *sector, size_t len)
 		r = iso_record_get(w->iso, w->start + w->off, sector + at,
 				   len - at, &rec);
 		if (r < 0)
-			return fail(r, "ISO 9660: the directory at byte "
-				       "%" PRIu64 " has a malformed record at "
-				       "byte %" PRIu64 " of it",
+			return fail(r,
+				    "ISO 9660: the directory at byte "
+				    "%" PRIu64 " has a malformed record at "
+				    "byte %" PRIu64 " of it",
 				    w->start, w->off);
 		if (!rec.len)
 			break;
@@ -127,8 +128,7 @@ static int walk_dir(struct walk *w)
 		if (r < 0)
 			return fail(r == -ERANGE ? -EBADMSG : r,
 				    "ISO 9660: the directory at byte %" PRIu64
-				    " cannot be read at byte %" PRIu64
-				    " of it",
+				    " cannot be read at byte %" PRIu64 " of it",
 				    w->start, start);
 		r = walk_sector(w, sector, (size_t)len);
 	}
@@ -139,7 +139,7 @@ static int walk_dir(struct walk *w)
 }
 
 int iso_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
-		       guest_dir_fn *fn, void *arg)
+		guest_dir_fn *fn, void *arg)
 {
 	struct walk w = { .iso = g->state, .fn = fn, .arg = arg };
 	struct iso_record rec;

@@ -60,15 +60,16 @@ static int add_size(void *arg, const struct iso_record *rec)
 }
 
 int iso_file_size(const struct iso *iso, const struct iso_record *rec,
-		     uint64_t *out)
+		  uint64_t *out)
 {
 	int r;
 
 	*out = 0;
 	r = sections(iso, rec, add_size, out);
 	if (r == -EBADMSG)
-		return fail(r, "ISO 9660: file %" PRIu64 ": not all of its "
-			       "records are there",
+		return fail(r,
+			    "ISO 9660: file %" PRIu64 ": not all of its "
+			    "records are there",
 			    ISO_NODE(rec->pos));
 	return r;
 }
@@ -99,14 +100,16 @@ static int add_section(void *arg, const struct iso_record *rec)
 static int file_refuse(uint64_t node, const struct rock *rock)
 {
 	if (rock->compressed)
-		return fail(-EOPNOTSUPP, "ISO 9660: file %" PRIu64
-					 " is compressed with zisofs, which is "
-					 "not decoded",
+		return fail(-EOPNOTSUPP,
+			    "ISO 9660: file %" PRIu64
+			    " is compressed with zisofs, which is "
+			    "not decoded",
 			    node);
 	if (rock->sparse)
-		return fail(-EOPNOTSUPP, "ISO 9660: file %" PRIu64
-					 " is stored as a sparse file, which "
-					 "is not decoded",
+		return fail(-EOPNOTSUPP,
+			    "ISO 9660: file %" PRIu64
+			    " is stored as a sparse file, which "
+			    "is not decoded",
 			    node);
 	return 0;
 }
@@ -118,12 +121,14 @@ static int walk_sections(const struct iso *iso, const struct iso_record *rec,
 	int r = sections(iso, rec, add_section, &m);
 
 	if (m.interleaved)
-		(void)fail(r, "ISO 9660: file %" PRIu64 " is interleaved, "
-			      "which is not decoded",
+		(void)fail(r,
+			   "ISO 9660: file %" PRIu64 " is interleaved, "
+			   "which is not decoded",
 			   ISO_NODE(rec->pos));
 	else if (r == -EBADMSG)
-		(void)fail(r, "ISO 9660: file %" PRIu64 " reaches past the end "
-			      "of the image",
+		(void)fail(r,
+			   "ISO 9660: file %" PRIu64 " reaches past the end "
+			   "of the image",
 			   ISO_NODE(rec->pos));
 	return r;
 }
@@ -173,8 +178,7 @@ int iso_file(struct guest *g, uint64_t node, struct guest_file **out)
 	r = rock_read(iso, &rec, NULL, &rock);
 	if (r < 0)
 		return r;
-	if (rec.flags & ISO_DIRECTORY ||
-	    (rock.attrs && !S_ISREG(rock.mode)))
+	if (rec.flags & ISO_DIRECTORY || (rock.attrs && !S_ISREG(rock.mode)))
 		return -EINVAL;
 	r = file_refuse(node, &rock);
 	return r < 0 ? r : iso_map(g, node, &rec, out);

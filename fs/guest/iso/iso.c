@@ -66,7 +66,7 @@ static int iso_open(struct guest *g, struct buf *why)
 }
 
 int iso_node_record(const struct iso *iso, uint64_t node,
-		       struct iso_record *out)
+		    struct iso_record *out)
 {
 	int r = iso_record_read(iso, node * 2, out);
 
@@ -86,8 +86,8 @@ int iso_node_record(const struct iso *iso, uint64_t node,
 
 static void plain_attr(const struct iso_record *rec, struct guest_attr *out)
 {
-	out->mode = rec->flags & ISO_DIRECTORY ? S_IFDIR | 0555 :
-						 S_IFREG | 0555;
+	out->mode =
+		rec->flags & ISO_DIRECTORY ? S_IFDIR | 0555 : S_IFREG | 0555;
 	out->nlink = 1;
 	out->mtime = iso_time_short(rec->time);
 	out->atime = out->mtime;
@@ -100,8 +100,9 @@ static int rock_attr(const struct iso_record *rec, const struct rock *rock,
 	if (rock->attrs) {
 		/* Only what is a directory to ISO 9660 can be one. */
 		if (!!S_ISDIR(rock->mode) != !!(rec->flags & ISO_DIRECTORY))
-			return fail(-EBADMSG, "ISO 9660: the record at byte "
-					      "%" PRIu64 " is of two types",
+			return fail(-EBADMSG,
+				    "ISO 9660: the record at byte "
+				    "%" PRIu64 " is of two types",
 				    rec->pos);
 		out->mode = rock->mode & (S_IFMT | 07777);
 		out->nlink = MAX(rock->nlink, 1);
@@ -146,8 +147,8 @@ static int iso_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 	else if (S_ISLNK(out->mode))
 		out->size = rock.target_len;
 	if (!S_ISLNK(out->mode))
-		out->allocated = (out->size + iso->block - 1) / iso->block *
-				 iso->block;
+		out->allocated =
+			(out->size + iso->block - 1) / iso->block * iso->block;
 	return r;
 }
 
@@ -167,8 +168,9 @@ static int iso_readlink(struct guest *g, uint64_t node, struct buf *out)
 	if (!rock.attrs || !S_ISLNK(rock.mode))
 		return -EINVAL;
 	if (rock.target_bad)
-		return fail(-EBADMSG, "ISO 9660: link %" PRIu64 ": its target "
-				      "is malformed",
+		return fail(-EBADMSG,
+			    "ISO 9660: link %" PRIu64 ": its target "
+			    "is malformed",
 			    node);
 	return 0;
 }

@@ -37,8 +37,7 @@ int iso_record_get(const struct iso *iso, uint64_t pos, const uint8_t *data,
 	return 0;
 }
 
-int iso_record_read(const struct iso *iso, uint64_t pos,
-		    struct iso_record *out)
+int iso_record_read(const struct iso *iso, uint64_t pos, struct iso_record *out)
 {
 	uint64_t left = ISO_SECTOR - pos % ISO_SECTOR;
 	uint8_t data[255];
@@ -79,8 +78,8 @@ size_t iso_record_name(const struct iso *iso, const struct iso_record *rec,
 
 	if (iso->names == ISO_JOLIET) {
 		for (; n < rec->name_len / 2; n++)
-			units[n] = (uint16_t)(name[2 * n] << 8 |
-					      name[2 * n + 1]);
+			units[n] =
+				(uint16_t)(name[2 * n] << 8 | name[2 * n + 1]);
 	} else {
 		for (; n < rec->name_len; n++)
 			units[n] = name[n];
@@ -145,8 +144,7 @@ struct timestamp iso_time_long(const uint8_t *t)
 		return out;
 	out.sec = to_utc(calendar_seconds(year, digits(t + 4, 2),
 					  digits(t + 6, 2), digits(t + 8, 2),
-					  digits(t + 10, 2),
-					  digits(t + 12, 2)),
+					  digits(t + 10, 2), digits(t + 12, 2)),
 			 t[16]);
 	out.nsec = digits(t + 14, 2) * 10000000;
 	return out;

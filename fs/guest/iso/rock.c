@@ -213,19 +213,21 @@ int rock_read(const struct iso *iso, const struct iso_record *rec,
 		  &next);
 	for (i = 0; next.len; i++) {
 		if (i == CONTINUATIONS_MAX || next.len > sizeof(area))
-			return fail(-EBADMSG, "ISO 9660: the record at byte "
-					      "%" PRIu64 " continues without "
-					      "end",
+			return fail(-EBADMSG,
+				    "ISO 9660: the record at byte "
+				    "%" PRIu64 " continues without "
+				    "end",
 				    rec->pos);
 		r = blocks_read(iso->meta, next.pos, area, next.len);
 		if (r < 0)
-			return r == -ERANGE ?
-				       fail(-EBADMSG,
-					    "ISO 9660: the record at byte "
-					    "%" PRIu64 " continues behind the "
-					    "end of the image",
-					    rec->pos) :
-				       r;
+			return r == -ERANGE
+				       ? fail(-EBADMSG,
+					      "ISO 9660: the record at byte "
+					      "%" PRIu64
+					      " continues behind the "
+					      "end of the image",
+					      rec->pos)
+				       : r;
 		rock_area(iso, area, next.len, out, &next);
 	}
 	return 0;

@@ -84,9 +84,9 @@ static int volume_root(struct iso *iso, const uint8_t *d,
 	if (r < 0)
 		return r;
 	return !iso->root || !dot->len || !iso_record_is_dot(dot) ||
-			       dot->at != root.at ?
-		       -EBADMSG :
-		       0;
+			       dot->at != root.at
+		       ? -EBADMSG
+		       : 0;
 }
 
 static void volume_label(const struct iso *iso, const uint8_t *d,

@@ -394,7 +394,8 @@ static int find_on_disk(struct finder *f, const struct volumes_disk *disk,
 	if (mbr < 0 || (t->n == 0 && !p.type[0]))
 		return add_whole(f, disk,
 				 "its GUID partition table is damaged "
-				 "or cut off, and so is the copy", 0);
+				 "or cut off, and so is the copy",
+				 0);
 	if (strcmp(p.type, "vfat") == 0 || strcmp(p.type, "ntfs") == 0 ||
 	    strcmp(p.type, "exfat") == 0)
 		return add_whole(f, disk, NULL, 0);

@@ -3,8 +3,8 @@
 #ifndef FS_GUEST_VOLUMES_LVM_GROUP_INTERNAL_H
 #define FS_GUEST_VOLUMES_LVM_GROUP_INTERNAL_H
 
-#include "fs/guest/volumes/lvm_internal.h"
 #include "fs/guest/volumes/internal.h"
+#include "fs/guest/volumes/lvm_internal.h"
 
 #define LVM_ID_LEN 32
 

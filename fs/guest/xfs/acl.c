@@ -25,9 +25,9 @@ int xfs_acl_decode(const uint8_t *p, size_t len, struct buf *out)
 		tag = be32(p);
 		buf_put_le16(out, (uint16_t)tag);
 		buf_put_le16(out, be16(p + 8));
-		buf_put_le32(out, tag == ACL_USER || tag == ACL_GROUP ?
-					  be32(p + 4) :
-					  UINT32_MAX);
+		buf_put_le32(out, tag == ACL_USER || tag == ACL_GROUP
+					  ? be32(p + 4)
+					  : UINT32_MAX);
 	}
 	return buf_error(out);
 }

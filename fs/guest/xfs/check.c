@@ -93,15 +93,17 @@ int xfs_check(struct xfs *x, const struct xfs_header *h, const uint8_t *p,
 	if (!x->sb.v5)
 		return 0;
 	if (!replayed && !xfs_crc_ok(p, len, h->crc))
-		return fail(-EBADMSG, "xfs: inode %" PRIu64 ": the checksum of"
-			    " its %s block at byte %" PRIu64 " is wrong", ino,
-			    h->name, at);
+		return fail(-EBADMSG,
+			    "xfs: inode %" PRIu64 ": the checksum of"
+			    " its %s block at byte %" PRIu64 " is wrong",
+			    ino, h->name, at);
 	if (be64(p + h->where) != at >> 9 ||
 	    memcmp(p + h->uuid, x->sb.meta_uuid, XFS_UUID_LEN) != 0 ||
 	    (be64(p + h->owner) != ino &&
 	     !(x->overlay && h == &xfs_header_bmap)))
-		return fail(-EBADMSG, "xfs: inode %" PRIu64 ": the block at"
-			    " byte %" PRIu64 " is not its %s block", ino, at,
-			    h->name);
+		return fail(-EBADMSG,
+			    "xfs: inode %" PRIu64 ": the block at"
+			    " byte %" PRIu64 " is not its %s block",
+			    ino, at, h->name);
 	return 0;
 }

@@ -33,9 +33,8 @@ static int dir_bad(const struct xfs_inode *dir, const char *what)
 
 static unsigned int type_decode(const struct xfs_super *sb, uint8_t ftype)
 {
-	static const uint8_t types[] = { DT_UNKNOWN, DT_REG, DT_DIR,
-					 DT_CHR,     DT_BLK, DT_FIFO,
-					 DT_SOCK,    DT_LNK };
+	static const uint8_t types[] = { DT_UNKNOWN, DT_REG,  DT_DIR,  DT_CHR,
+					 DT_BLK,     DT_FIFO, DT_SOCK, DT_LNK };
 
 	return sb->ftype && ftype < sizeof(types) ? types[ftype] : DT_UNKNOWN;
 }
@@ -89,9 +88,9 @@ int xfs_dirent_decode(const struct xfs_super *sb, const uint8_t *p, size_t off,
 	if (be16(p) == UNUSED) {
 		out->ino = 0;
 		out->size = be16(p + 2);
-		return !out->size || out->size & 7 || out->size > left ?
-			       -EBADMSG :
-			       0;
+		return !out->size || out->size & 7 || out->size > left
+			       ? -EBADMSG
+			       : 0;
 	}
 	if (left < 16 || !p[8])
 		return -EBADMSG;
@@ -122,8 +121,8 @@ int xfs_dir_block(struct xfs *x, const struct xfs_inode *dir,
 	if (magic != (x->sb.v5 ? DATA3_MAGIC : DATA_MAGIC) &&
 	    magic != (x->sb.v5 ? BLOCK3_MAGIC : BLOCK_MAGIC))
 		return dir_bad(dir, "one of its blocks is none");
-	return xfs_check(x, &xfs_header_dir, out, blocks << x->sb.block_log,
-			 at, dir->ino);
+	return xfs_check(x, &xfs_header_dir, out, blocks << x->sb.block_log, at,
+			 dir->ino);
 }
 
 /* Where the entries of the block end; 0: nowhere possible. */

@@ -63,8 +63,7 @@ static int walk_records(struct walk *w, const uint8_t *p, size_t n)
 			return walk_bad(w, "an extent is not possible");
 		w->next = e.off + e.len;
 		w->total += e.len;
-		if (w->total > w->x->sb.blocks ||
-		    ++w->n > w->fork->nextents)
+		if (w->total > w->x->sb.blocks || ++w->n > w->fork->nextents)
 			return walk_bad(w, "it has too many extents");
 		r = w->fn(w->arg, &e);
 		if (r)
@@ -104,7 +103,7 @@ static int walk_block(struct walk *w, uint64_t block, unsigned int level,
 
 	if (!xfs_block_ok(&x->sb, block, 1))
 		return walk_bad(w, "a block of its extents' tree is outside"
-				" the filesystem");
+				   " the filesystem");
 	at = xfs_block_at(&x->sb, block);
 	r = xfs_read(x, at, s->block, size, "extents' tree", w->inode->ino);
 	if (r < 0)
@@ -167,10 +166,12 @@ int xfs_fork_walk(struct xfs *x, const struct xfs_inode *i,
 		  const struct xfs_fork *f, uint64_t from, xfs_extent_fn *fn,
 		  void *arg)
 {
-	struct walk w = {
-		.x = x, .inode = i, .fork = f, .from = from, .fn = fn,
-		.arg = arg
-	};
+	struct walk w = { .x = x,
+			  .inode = i,
+			  .fork = f,
+			  .from = from,
+			  .fn = fn,
+			  .arg = arg };
 	int r;
 
 	if (f->format == XFS_FORMAT_BTREE) {
@@ -195,8 +196,10 @@ static int extents_push(void *arg, const struct xfs_extent *e)
 
 	if (list->n == list->cap) {
 		if (list->n >= EXTENTS_MAX)
-			return fail(-EFBIG, "xfs: a directory or attributes of"
-				    " over %u extents", EXTENTS_MAX);
+			return fail(-EFBIG,
+				    "xfs: a directory or attributes of"
+				    " over %u extents",
+				    EXTENTS_MAX);
 		cap = list->cap ? list->cap * 2 : 16;
 		p = realloc(list->list, cap * sizeof(*p));
 		if (!p)

@@ -118,12 +118,16 @@ int xfs_inode_decode(const struct xfs_super *sb, struct xfs_inode *i)
 	i->version = p[4];
 	if (be16(p) != XFS_INODE_MAGIC || !i->version || i->version > 3 ||
 	    (i->version == 3) != sb->v5)
-		return fail(-EBADMSG, "xfs: inode %" PRIu64 ": there is none in"
-			    " its place", i->ino);
+		return fail(-EBADMSG,
+			    "xfs: inode %" PRIu64 ": there is none in"
+			    " its place",
+			    i->ino);
 	if (sb->v5 && (be64(p + 152) != i->ino ||
 		       memcmp(p + 160, sb->meta_uuid, XFS_UUID_LEN) != 0))
-		return fail(-EBADMSG, "xfs: inode %" PRIu64 ": another one is"
-			    " in its place", i->ino);
+		return fail(-EBADMSG,
+			    "xfs: inode %" PRIu64 ": another one is"
+			    " in its place",
+			    i->ino);
 	if (!be16(p + 2))
 		return -ENOENT;
 	i->flags = be16(p + 90);
@@ -132,8 +136,10 @@ int xfs_inode_decode(const struct xfs_super *sb, struct xfs_inode *i)
 	attr_decode(sb, i);
 	if (!forks_decode(sb, i) || !format_ok(i) ||
 	    i->attr.size > GUEST_SIZE_MAX)
-		return fail(-EBADMSG, "xfs: inode %" PRIu64 ": its fields are"
-			    " not possible", i->ino);
+		return fail(-EBADMSG,
+			    "xfs: inode %" PRIu64 ": its fields are"
+			    " not possible",
+			    i->ino);
 	if (S_ISCHR(i->attr.mode) || S_ISBLK(i->attr.mode)) {
 		dev = be32(i->fork.data);
 		i->attr.rdev_major = dev >> 18 & 0x3fff;
@@ -149,8 +155,10 @@ int xfs_inode_read(struct xfs *x, uint64_t ino, struct xfs_inode *out)
 	int r;
 
 	if (!xfs_inode_at(&x->sb, ino, &at))
-		return fail(-EBADMSG, "xfs: inode %" PRIu64 ": its number is"
-			    " outside the filesystem", ino);
+		return fail(-EBADMSG,
+			    "xfs: inode %" PRIu64 ": its number is"
+			    " outside the filesystem",
+			    ino);
 	r = xfs_read(x, at, out->raw, len, "inode", ino);
 	if (r < 0)
 		return r;
@@ -158,7 +166,9 @@ int xfs_inode_read(struct xfs *x, uint64_t ino, struct xfs_inode *out)
 	if (x->sb.v5 && be16(out->raw) == XFS_INODE_MAGIC &&
 	    !(x->overlay && xfs_overlay_has(x->overlay, at, len)) &&
 	    !xfs_crc_ok(out->raw, len, XFS_INODE_CRC))
-		return fail(-EBADMSG, "xfs: inode %" PRIu64 ": its checksum is"
-			    " wrong", ino);
+		return fail(-EBADMSG,
+			    "xfs: inode %" PRIu64 ": its checksum is"
+			    " wrong",
+			    ino);
 	return xfs_inode_decode(&x->sb, out);
 }

@@ -226,8 +226,7 @@ struct xfs_extents {
 	size_t n, cap;
 };
 MUST_CHECK int xfs_fork_load(struct xfs *x, const struct xfs_inode *i,
-			     const struct xfs_fork *f,
-			     struct xfs_extents *out);
+			     const struct xfs_fork *f, struct xfs_extents *out);
 void xfs_extents_release(struct xfs_extents *e);
 /* The extent that holds block @off of the file; NULL: a hole. */
 const struct xfs_extent *xfs_extents_find(const struct xfs_extents *e,
@@ -267,8 +266,7 @@ MUST_CHECK int xfs_dirent_decode(const struct xfs_super *sb, const uint8_t *p,
 				 struct xfs_dirent *out);
 /* -ENOENT: no such name. */
 MUST_CHECK int xfs_dir_lookup(struct xfs *x, const struct xfs_inode *dir,
-			      const char *name, size_t len,
-			      uint64_t *node_out);
+			      const char *name, size_t len, uint64_t *node_out);
 
 MUST_CHECK int xfs_attr_walk(struct xfs *x, const struct xfs_inode *i,
 			     guest_xattr_fn *fn, void *arg);
@@ -325,8 +323,8 @@ void xfs_overlay_free(struct xfs_overlay *o);
 /* -EFBIG where too much was changed. */
 MUST_CHECK int xfs_overlay_write(struct xfs_overlay *o, uint64_t off,
 				 const void *data, size_t len);
-MUST_CHECK int xfs_overlay_read(struct xfs_overlay *o, uint64_t off,
-				void *out, size_t len);
+MUST_CHECK int xfs_overlay_read(struct xfs_overlay *o, uint64_t off, void *out,
+				size_t len);
 /* Was any of it changed? */
 bool xfs_overlay_has(const struct xfs_overlay *o, uint64_t off, uint64_t len);
 size_t xfs_overlay_pages(const struct xfs_overlay *o);

@@ -116,8 +116,8 @@ struct seen {
  * The last record's header before @head, at most *@room blocks before it, by
  * which *@room shrinks. -EBADMSG: none.
  */
-static int header_before(const struct xfs_log *l, uint32_t head,
-			 uint32_t *room, struct seen *out)
+static int header_before(const struct xfs_log *l, uint32_t head, uint32_t *room,
+			 struct seen *out)
 {
 	uint8_t space[AT_ONCE * LOG_BLOCK];
 	uint32_t n, i, from;
@@ -177,8 +177,8 @@ static int last_whole(const struct xfs_log *l, uint32_t head, uint32_t room,
 		return r;
 	/* The first one that is not whole ends the log. */
 	for (good = n; good > 0; good--) {
-		if (good < n && (at[good].blk + rec->total) % l->size !=
-					at[good - 1].blk)
+		if (good < n &&
+		    (at[good].blk + rec->total) % l->size != at[good - 1].blk)
 			break;
 		r = xfs_record_read(l, at[good - 1].blk, rec);
 		if (r == -EBADMSG)
@@ -242,13 +242,13 @@ static int pass_run(struct pass *p, xfs_trans_fn *fn, struct xfs_replay *arg)
 	int r = 0;
 
 	for (done = 0; done < p->blocks && !r; done += p->rec.total) {
-		r = xfs_record_read(p->log, (uint32_t)(((uint64_t)p->tail +
-							done) %
-						       p->log->size),
-				    &p->rec);
-		if (!r && (p->rec.lsn <= before || p->rec.lsn > p->last ||
-			   memcmp(p->rec.uuid, p->log->sb->uuid,
-				  XFS_UUID_LEN) != 0))
+		r = xfs_record_read(
+			p->log,
+			(uint32_t)(((uint64_t)p->tail + done) % p->log->size),
+			&p->rec);
+		if (!r &&
+		    (p->rec.lsn <= before || p->rec.lsn > p->last ||
+		     memcmp(p->rec.uuid, p->log->sb->uuid, XFS_UUID_LEN) != 0))
 			r = -EBADMSG;
 		before = p->rec.lsn;
 		if (!r)
@@ -279,7 +279,8 @@ static int not_replayed(int err, struct xfs_log_report *report)
 	}
 	snprintf(report->note, sizeof(report->note),
 		 "The log was not replayed (%s): files are shown as they were"
-		 " at its last checkpoint.", why);
+		 " at its last checkpoint.",
+		 why);
 	return 0;
 }
 
@@ -295,7 +296,8 @@ static int log_replay(const struct xfs_log *l, struct pass *p,
 	if (!r)
 		r = pass_run(p, xfs_replay_apply, &replay);
 	if (!r && replay.nintents)
-		snprintf(report->note, sizeof(report->note), "The log was"
+		snprintf(report->note, sizeof(report->note),
+			 "The log was"
 			 " replayed, but for %zu changes of files that were"
 			 " under way when the machine stopped.",
 			 replay.nintents);
@@ -353,8 +355,8 @@ static int log_open(const struct xfs_log *l, struct xfs_log_report *report,
 	} else {
 		report->dirty = true;
 		if (!r)
-			r = pass_begin(&p) ? log_replay(l, &p, report, out) :
-					     -EBADMSG;
+			r = pass_begin(&p) ? log_replay(l, &p, report, out)
+					   : -EBADMSG;
 		if (r < 0)
 			r = not_replayed(r, report);
 	}
@@ -372,14 +374,16 @@ int xfs_log_open(struct blocks *b, const struct xfs_super *sb,
 	memset(report, 0, sizeof(*report));
 	if (!sb->log_start) {
 		report->dirty = true;
-		snprintf(report->note, sizeof(report->note), "The log lies on"
+		snprintf(report->note, sizeof(report->note),
+			 "The log lies on"
 			 " another device and was not read: the latest changes"
 			 " of files may be missing.");
 		return 0;
 	}
 	if (!log_at(sb, b, &l)) {
 		report->dirty = true;
-		snprintf(report->note, sizeof(report->note), "The log lies"
+		snprintf(report->note, sizeof(report->note),
+			 "The log lies"
 			 " outside the volume: the latest changes of files may"
 			 " be missing.");
 		return 0;

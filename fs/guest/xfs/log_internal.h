@@ -114,8 +114,7 @@ int xfs_replay_apply(void *arg, struct xfs_trans *t);
 bool xfs_replay_cancelled(struct xfs_replay *p, uint64_t blkno, uint32_t len,
 			  bool done);
 /* Of one inode, in replay_inode.c. -EBADMSG is silent. */
-MUST_CHECK int xfs_replay_inode(struct xfs_replay *p,
-				const struct xfs_trans *t,
+MUST_CHECK int xfs_replay_inode(struct xfs_replay *p, const struct xfs_trans *t,
 				const struct xfs_item *item);
 MUST_CHECK int xfs_replay_icreate(struct xfs_replay *p,
 				  const struct xfs_item *item);

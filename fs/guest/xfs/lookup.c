@@ -42,16 +42,20 @@ int xfs_da_decode(struct xfs *x, const uint8_t *p, size_t len, uint64_t at,
 		if (magic == newer[i][x->sb.v5 ? 0 : 1])
 			out->magic = newer[i][1];
 	if (!out->magic)
-		return fail(-EBADMSG, "xfs: inode %" PRIu64 ": the block at"
-			    " byte %" PRIu64 " is none of an index", ino, at);
+		return fail(-EBADMSG,
+			    "xfs: inode %" PRIu64 ": the block at"
+			    " byte %" PRIu64 " is none of an index",
+			    ino, at);
 	out->count = be16(p + header - (x->sb.v5 ? 8 : 4));
 	out->level = be16(p + header - (x->sb.v5 ? 6 : 2));
 	if (out->magic == XFS_ATTR_LEAF)
 		header += 16;
 	out->entries = p + header;
 	if (out->count > (len - header) / 8)
-		return fail(-EBADMSG, "xfs: inode %" PRIu64 ": its index block"
-			    " at byte %" PRIu64 " is damaged", ino, at);
+		return fail(-EBADMSG,
+			    "xfs: inode %" PRIu64 ": its index block"
+			    " at byte %" PRIu64 " is damaged",
+			    ino, at);
 	return xfs_check(x, &xfs_header_da, p, len, at, ino);
 }
 
@@ -244,11 +248,15 @@ static int search_begin(struct search *s, bool *indexed)
 	return s->index && s->block ? 0 : -ENOMEM;
 }
 
-int xfs_dir_lookup(struct xfs *x, const struct xfs_inode *dir,
-		   const char *name, size_t len, uint64_t *node_out)
+int xfs_dir_lookup(struct xfs *x, const struct xfs_inode *dir, const char *name,
+		   size_t len, uint64_t *node_out)
 {
-	struct search s = { .x = x, .dir = dir, .name = name, .len = len,
-			    .hash = xfs_hash(name, len), .have = UINT64_MAX };
+	struct search s = { .x = x,
+			    .dir = dir,
+			    .name = name,
+			    .len = len,
+			    .hash = xfs_hash(name, len),
+			    .have = UINT64_MAX };
 	bool indexed;
 	int r;
 

@@ -136,8 +136,7 @@ bool xfs_overlay_has(const struct xfs_overlay *o, uint64_t off, uint64_t len)
 	return false;
 }
 
-int xfs_overlay_read(struct xfs_overlay *o, uint64_t off, void *out,
-		     size_t len)
+int xfs_overlay_read(struct xfs_overlay *o, uint64_t off, void *out, size_t len)
 {
 	const struct page *p;
 	uint8_t *to = out;

@@ -94,8 +94,7 @@ static bool header_decode(const struct xfs_log *l, const uint8_t *p,
 }
 
 /* Two widths of the header are about: its padding depends on the machine. */
-static bool crc_is(const uint8_t *p, size_t width, uint32_t headers,
-		   size_t len)
+static bool crc_is(const uint8_t *p, size_t width, uint32_t headers, size_t len)
 {
 	static const uint8_t zeros[4];
 	uint32_t crc, i;
@@ -148,15 +147,14 @@ static void unpack(struct xfs_record *r, uint32_t headers)
 	uint32_t i, n = MIN(r->total - headers, headers * CYCLES);
 
 	for (i = 0; i < n; i++) {
-		word = i < CYCLES ? r->space + RECORD_CYCLES :
-				    r->space + i / CYCLES * LOG_BLOCK + 4;
+		word = i < CYCLES ? r->space + RECORD_CYCLES
+				  : r->space + i / CYCLES * LOG_BLOCK + 4;
 		memcpy(p + (size_t)i * LOG_BLOCK, word + i % CYCLES * 4, 4);
 	}
 	r->ops = p;
 }
 
-int xfs_record_read(const struct xfs_log *l, uint32_t blk,
-		    struct xfs_record *r)
+int xfs_record_read(const struct xfs_log *l, uint32_t blk, struct xfs_record *r)
 {
 	uint32_t headers;
 	int err;

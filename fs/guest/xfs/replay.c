@@ -153,8 +153,7 @@ static int buffer_decode(const struct xfs_item *item, struct buffer *out)
 
 static bool bit_set(const struct buffer *b, size_t i)
 {
-	return i < b->nbits &&
-	       get_le32(b->bits + i / 32 * 4) >> i % 32 & 1;
+	return i < b->nbits && get_le32(b->bits + i / 32 * 4) >> i % 32 & 1;
 }
 
 /* Where a block of version 5 has its sequence number and the UUID. */
@@ -176,8 +175,7 @@ static bool lsn_at(const uint8_t *p, size_t *lsn, size_t *uuid)
 		{ 0x58414749, 320, 296 }, /* XAGI */
 		{ 0x58534c4d, 48, 16 }, /* XSLM: a link's target */
 		{ 0x58444233, 16, 24 }, /* XDB3, XDD3, XDF3: directories */
-		{ 0x58444433, 16, 24 },
-		{ 0x58444633, 16, 24 },
+		{ 0x58444433, 16, 24 },	  { 0x58444633, 16, 24 },
 	};
 	size_t i;
 
@@ -353,10 +351,9 @@ static int apply_item(struct xfs_replay *p, struct xfs_trans *t,
 	case ITEM_EXCHANGE_DONE:
 		return intent(p, item, true);
 	default:
-		return item_type(item) < ITEM_EFI ||
-				       item_type(item) > ITEM_LAST ?
-			       -EOPNOTSUPP :
-			       0;
+		return item_type(item) < ITEM_EFI || item_type(item) > ITEM_LAST
+			       ? -EOPNOTSUPP
+			       : 0;
 	}
 }
 

@@ -67,8 +67,7 @@ static void swap64(const uint8_t *from, uint8_t *to, size_t at)
 	put_be64(to + at, get_le64(from + at));
 }
 
-static void swap_time(const uint8_t *from, uint8_t *to, size_t at,
-		      bool bigtime)
+static void swap_time(const uint8_t *from, uint8_t *to, size_t at, bool bigtime)
 {
 	if (bigtime) {
 		swap64(from, to, at);
@@ -153,12 +152,11 @@ static int fork_write(const struct xfs_super *sb, const struct xfs_region *r,
 
 /* Change the inode in @raw as the item says. */
 static int inode_change(const struct xfs_super *sb, const struct logged *l,
-			const struct xfs_item *item, uint64_t lsn,
-			uint8_t *raw)
+			const struct xfs_item *item, uint64_t lsn, uint8_t *raw)
 {
 	const struct xfs_region *core = &item->regions[1];
-	size_t space = sb->inode_size - (sb->v5 ? XFS_INODE_CORE_V3 :
-						  XFS_INODE_CORE_V2);
+	size_t space = sb->inode_size -
+		       (sb->v5 ? XFS_INODE_CORE_V3 : XFS_INODE_CORE_V2);
 	uint8_t *fork = raw + (sb->inode_size - space);
 	unsigned int next = 2;
 	size_t split;
@@ -187,9 +185,8 @@ static int inode_change(const struct xfs_super *sb, const struct logged *l,
 		return 0;
 	if (next >= item->n || !split)
 		return -EBADMSG;
-	return fork_write(sb, &item->regions[next],
-			  l->fields & FIELD_ATTR_ROOT, fork + split,
-			  space - split);
+	return fork_write(sb, &item->regions[next], l->fields & FIELD_ATTR_ROOT,
+			  fork + split, space - split);
 }
 
 /* Is the inode in @raw newer than what is logged? */
@@ -226,8 +223,7 @@ int xfs_replay_inode(struct xfs_replay *p, const struct xfs_trans *t,
 		return r;
 	if (xfs_replay_cancelled(p, l.blkno, l.len, false))
 		return 0;
-	if (l.blkno >= UINT64_C(1) << 53 ||
-	    !xfs_inode_at(p->sb, l.ino, &place))
+	if (l.blkno >= UINT64_C(1) << 53 || !xfs_inode_at(p->sb, l.ino, &place))
 		return -EBADMSG;
 	at = l.blkno * LOG_BLOCK + l.off;
 	if (at != place)
@@ -253,9 +249,8 @@ static bool created_cancelled(struct xfs_replay *p, uint64_t at, uint32_t n)
 	const struct xfs_super *sb = p->sb;
 	uint64_t cluster = CLUSTER, i;
 
-	if (sb->v5 && sb->inode_align >=
-			      CLUSTER / INODE_MIN * sb->inode_size /
-				      sb->block_size)
+	if (sb->v5 && sb->inode_align >= CLUSTER / INODE_MIN * sb->inode_size /
+						 sb->block_size)
 		cluster = CLUSTER / INODE_MIN * sb->inode_size;
 	cluster = MAX(cluster, sb->block_size);
 	for (i = 0; i < (uint64_t)n << sb->block_log; i += cluster)

@@ -48,8 +48,10 @@ static int features_decode(const uint8_t *p, struct xfs_super *s,
 	s->incompat = s->v5 ? be32(p + 216) : 0;
 	unknown = s->incompat & ~(uint32_t)INCOMPAT_KNOWN;
 	if (unknown) {
-		buf_printf(why, "its XFS has features that are not known here"
-			   " (0x%x)", unknown);
+		buf_printf(why,
+			   "its XFS has features that are not known here"
+			   " (0x%x)",
+			   unknown);
 		return -EOPNOTSUPP;
 	}
 	if (s->v5)
@@ -141,7 +143,7 @@ int xfs_super_decode(const uint8_t *p, size_t len, bool crc,
 	}
 	if (p[126]) {
 		buf_printf(why, "it was not made to the end (mkfs.xfs or"
-			   " xfs_copy stopped)");
+				" xfs_copy stopped)");
 		return -EBADMSG;
 	}
 	*out = s;

@@ -27,9 +27,10 @@ int xfs_read(struct xfs *x, uint64_t at, void *out, size_t len,
 	int r = blocks_read(x->meta, at, out, len);
 
 	if (r == -ERANGE)
-		return fail(-EBADMSG, "xfs: inode %" PRIu64 ": %s at byte"
-			    " %" PRIu64 " is behind the end of the volume", ino,
-			    what, at);
+		return fail(-EBADMSG,
+			    "xfs: inode %" PRIu64 ": %s at byte"
+			    " %" PRIu64 " is behind the end of the volume",
+			    ino, what, at);
 	return r;
 }
 
@@ -144,11 +145,13 @@ static int op_open(struct guest *g, struct buf *why)
 	if (r < 0)
 		return r;
 	if (!g->info.state[0] && (x->sb.incompat & XFS_INCOMPAT_NEEDS_REPAIR))
-		state_set(g, "needs-repair", "The filesystem is marked as one"
+		state_set(g, "needs-repair",
+			  "The filesystem is marked as one"
 			  " that xfs_repair has to mend before it is used.");
 	if (!g->info.state[0] &&
 	    x->sb.blocks > g->blocks->size >> x->sb.block_log)
-		state_set(g, "truncated", "The volume is shorter than its"
+		state_set(g, "truncated",
+			  "The volume is shorter than its"
 			  " filesystem: what lies behind its end is not"
 			  " there.");
 	g->root = x->sb.root;
@@ -321,8 +324,10 @@ static int mapping_add(void *arg, const struct xfs_extent *e)
 	r = map_add(m->map, e->off << shift, e->len << shift,
 		    xfs_block_at(&m->x->sb, e->block), e->unwritten);
 	if (r == -EBADMSG)
-		return fail(r, "xfs: file %" PRIu64 ": a part of it is behind"
-			    " the end of the volume", m->ino);
+		return fail(r,
+			    "xfs: file %" PRIu64 ": a part of it is behind"
+			    " the end of the volume",
+			    m->ino);
 	return r;
 }
 
@@ -358,8 +363,10 @@ static int op_file(struct guest *g, uint64_t node, struct guest_file **out)
 	if (!S_ISREG(i.attr.mode))
 		return -EINVAL;
 	if (i.flags & XFS_FLAG_REALTIME)
-		return fail(-EOPNOTSUPP, "xfs: file %" PRIu64 ": its data are on"
-			    " the realtime device, which is not read", node);
+		return fail(-EOPNOTSUPP,
+			    "xfs: file %" PRIu64 ": its data are on"
+			    " the realtime device, which is not read",
+			    node);
 	m = map_new(x->data, i.attr.size);
 	if (!m)
 		return -ENOMEM;
