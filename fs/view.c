@@ -42,8 +42,8 @@ int view_new(struct vault *v, struct view **out)
 	w->roster = roster_new();
 	w->leaves = leaves_new();
 	if (w->roster)
-		w->machines = machines_new(v, w->roster);
-	r = w->machines && w->leaves ? view_refresh(w) : -ENOMEM;
+		w->volumes = volumes_new(v, w->roster);
+	r = w->volumes && w->leaves ? view_refresh(w) : -ENOMEM;
 	if (r < 0)
 		goto err;
 	*out = w;
@@ -57,7 +57,7 @@ void view_free(struct view *w)
 {
 	if (!w)
 		return;
-	machines_free(w->machines);
+	volumes_free(w->volumes);
 	roster_free(w->roster);
 	leaves_free(w->leaves);
 	pthread_mutex_destroy(&w->lock);
@@ -66,7 +66,7 @@ void view_free(struct view *w)
 
 int view_set_luks_keys(struct view *w, struct secret *const *keys, size_t n)
 {
-	return machines_set_keys(w->machines, keys, n);
+	return volumes_set_keys(w->volumes, keys, n);
 }
 
 struct vault *view_vault(struct view *w)
@@ -177,7 +177,7 @@ int view_lookup(struct view *w, uint64_t parent, const char *name,
 	if (strlen(name) > ENTRY_NAME_MAX)
 		return -ENAMETOOLONG;
 	if (node_is_entry(parent))
-		return report(w, parent, tree_find(w, parent, name, out));
+		return report(w, parent, files_find(w, parent, name, out));
 	if (node_is_guest(parent))
 		return report(w, parent, inside_find(w, parent, name, out));
 	r = made_find(w, parent, name, out);
@@ -190,7 +190,7 @@ int view_lookup(struct view *w, uint64_t parent, const char *name,
 int view_getattr(struct view *w, uint64_t node, struct view_attr *out)
 {
 	if (node_is_entry(node))
-		return report(w, node, tree_attr(w, node, out));
+		return report(w, node, files_attr(w, node, out));
 	if (node_is_guest(node))
 		return report(w, node, inside_attr(w, node, out));
 	return report(w, node, made_attr(w, node, out));
@@ -199,7 +199,7 @@ int view_getattr(struct view *w, uint64_t node, struct view_attr *out)
 int view_readlink(struct view *w, uint64_t node, struct buf *out)
 {
 	if (node_is_entry(node))
-		return report(w, node, tree_link(w, node, out));
+		return report(w, node, files_link(w, node, out));
 	if (node_is_guest(node))
 		return report(w, node, inside_link(w, node, out));
 	return made_link(w, node, out);
@@ -209,7 +209,7 @@ int view_readdir(struct view *w, uint64_t node, uint64_t cookie,
 		 view_dir_fn *fn, void *arg)
 {
 	if (node_is_entry(node))
-		return report(w, node, tree_list(w, node, cookie, fn, arg));
+		return report(w, node, files_list(w, node, cookie, fn, arg));
 	if (node_is_guest(node))
 		return report(w, node, inside_list(w, node, cookie, fn, arg));
 	return report(w, node, made_list(w, node, cookie, fn, arg));
@@ -249,7 +249,7 @@ int view_read(struct view *w, uint64_t node, uint64_t off, void *out,
 	int r;
 
 	if (node_is_entry(node))
-		r = tree_read(w, node, off, out, len, out_len);
+		r = files_read(w, node, off, out, len, out_len);
 	else if (node_is_guest(node))
 		r = inside_read(w, node, off, out, len, out_len);
 	else
@@ -289,7 +289,7 @@ int view_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 	int r;
 
 	if (node_is_entry(node))
-		r = tree_hole(w, node, off, hole, out);
+		r = files_hole(w, node, off, hole, out);
 	else if (node_is_guest(node))
 		r = inside_hole(w, node, off, hole, out);
 	else
@@ -300,7 +300,7 @@ int view_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 int view_listxattr(struct view *w, uint64_t node, struct buf *out)
 {
 	if (node_is_entry(node))
-		return report(w, node, tree_xattrs(w, node, out));
+		return report(w, node, files_xattrs(w, node, out));
 	if (node_is_guest(node))
 		return report(w, node, inside_xattrs(w, node, out));
 	return 0;
@@ -346,7 +346,7 @@ int view_getxattr(struct view *w, uint64_t node, const char *name,
 	int r = -ENODATA;
 
 	if (node_is_entry(node))
-		r = report(w, node, tree_xattr(w, node, name, out));
+		r = report(w, node, files_xattr(w, node, name, out));
 	else if (node_is_guest(node))
 		r = report(w, node, inside_xattr(w, node, name, out));
 	return r == -ENODATA ? own_xattr(w, node, name, out) : r;
@@ -355,7 +355,7 @@ int view_getxattr(struct view *w, uint64_t node, const char *name,
 void view_describe(struct view *w, uint64_t node, struct buf *out)
 {
 	if (node_is_entry(node))
-		tree_describe(w, node, out);
+		files_describe(w, node, out);
 	else if (node_is_guest(node))
 		inside_describe(w, node, out);
 	else

@@ -123,7 +123,7 @@ static int context_init(struct context *c, struct view *w, uint32_t point)
 	return r;
 }
 
-int tree_attr(struct view *w, uint64_t node, struct view_attr *out)
+int files_attr(struct view *w, uint64_t node, struct view_attr *out)
 {
 	CLEANUP(context_release) struct context c;
 	AUTO_SPOT struct spot s = { 0 };
@@ -168,8 +168,8 @@ static int find_entry(struct view *w, const struct roster_point *p,
 	return 0;
 }
 
-int tree_top(struct view *w, const struct roster_point *p,
-	     struct view_attr *out)
+int files_top(struct view *w, const struct roster_point *p,
+	      struct view_attr *out)
 {
 	return p->has_tree ? find_entry(w, p, NULL, 0, "", out) : -ENOENT;
 }
@@ -190,8 +190,8 @@ static int open_dir(struct view *w, uint64_t node, struct buf *key,
 	return r < 0 ? r : roster_point(w->roster, s.point, p);
 }
 
-int tree_find(struct view *w, uint64_t parent, const char *name,
-	      struct view_attr *out)
+int files_find(struct view *w, uint64_t parent, const char *name,
+	       struct view_attr *out)
 {
 	AUTO_BUF struct buf key = BUF_INIT;
 	struct roster_point p;
@@ -243,8 +243,8 @@ static int list_leaf(struct context *c, const struct cursor *at,
 	return r;
 }
 
-int tree_list(struct view *w, uint64_t node, uint64_t cookie, view_dir_fn *fn,
-	      void *arg)
+int files_list(struct view *w, uint64_t node, uint64_t cookie, view_dir_fn *fn,
+	       void *arg)
 {
 	CLEANUP(context_release) struct context c = { 0 };
 	CLEANUP(cursor_release) struct cursor at = { 0 };
@@ -275,7 +275,7 @@ int tree_list(struct view *w, uint64_t node, uint64_t cookie, view_dir_fn *fn,
 
 /* ---- words ---- */
 
-void tree_describe(struct view *w, uint64_t node, struct buf *out)
+void files_describe(struct view *w, uint64_t node, struct buf *out)
 {
 	AUTO_SPOT struct spot s = { 0 };
 	AUTO_BUF struct buf key = BUF_INIT;

@@ -15,7 +15,7 @@
 #include "store/format.h"
 #include "store/vault.h"
 
-int tree_link(struct view *w, uint64_t node, struct buf *out)
+int files_link(struct view *w, uint64_t node, struct buf *out)
 {
 	AUTO_SPOT struct spot s = { 0 };
 	int r = spot_load(w, node, &s);
@@ -39,8 +39,8 @@ static int load_file(struct view *w, uint64_t node, struct spot *s)
 	return S_ISREG(s->e.mode) ? 0 : -EINVAL;
 }
 
-int tree_read(struct view *w, uint64_t node, uint64_t off, void *out,
-	      size_t len, size_t *out_len)
+int files_read(struct view *w, uint64_t node, uint64_t off, void *out,
+	       size_t len, size_t *out_len)
 {
 	AUTO_SPOT struct spot s = { 0 };
 	int r = load_file(w, node, &s);
@@ -59,8 +59,8 @@ int tree_read(struct view *w, uint64_t node, uint64_t off, void *out,
 	return r;
 }
 
-int tree_hole(struct view *w, uint64_t node, uint64_t off, bool hole,
-	      uint64_t *out)
+int files_hole(struct view *w, uint64_t node, uint64_t off, bool hole,
+	       uint64_t *out)
 {
 	AUTO_SPOT struct spot s = { 0 };
 	int r = load_file(w, node, &s);
@@ -129,7 +129,8 @@ int list_xattrs(struct reader *list, uint64_t n, struct buf *out)
 	return buf_error(out);
 }
 
-int tree_xattr(struct view *w, uint64_t node, const char *name, struct buf *out)
+int files_xattr(struct view *w, uint64_t node, const char *name,
+		struct buf *out)
 {
 	AUTO_SPOT struct spot s = { 0 };
 	AUTO_BUF struct buf store = BUF_INIT;
@@ -142,7 +143,7 @@ int tree_xattr(struct view *w, uint64_t node, const char *name, struct buf *out)
 	return r < 0 ? r : list_xattr(&list, n, name, out);
 }
 
-int tree_xattrs(struct view *w, uint64_t node, struct buf *out)
+int files_xattrs(struct view *w, uint64_t node, struct buf *out)
 {
 	AUTO_SPOT struct spot s = { 0 };
 	AUTO_BUF struct buf store = BUF_INIT;
@@ -208,8 +209,8 @@ static uint32_t volume_point(struct view *w, uint32_t volume)
 	const char *name;
 	uint32_t point;
 
-	return machines_volume(w->machines, volume, &point, &name) < 0 ? 0
-								       : point;
+	return volumes_volume(w->volumes, volume, &point, &name) < 0 ? 0
+								     : point;
 }
 
 static uint32_t made_point(struct view *w, uint64_t node)

@@ -35,7 +35,7 @@ struct place {
 
 static void place_release(struct place *p)
 {
-	machines_leave(&p->lent);
+	volumes_leave(&p->lent);
 }
 
 #define AUTO_PLACE CLEANUP(place_release)
@@ -48,10 +48,10 @@ static int place_enter(struct place *p, struct view *w, uint32_t volume)
 	memset(p, 0, sizeof(*p));
 	p->w = w;
 	p->volume = volume;
-	r = machines_volume(w->machines, volume, &point, &p->name);
+	r = volumes_volume(w->volumes, volume, &point, &p->name);
 	if (r == 0)
 		r = roster_point(w->roster, point, &p->point);
-	return r < 0 ? r : machines_enter(w->machines, volume, &p->lent);
+	return r < 0 ? r : volumes_enter(w->volumes, volume, &p->lent);
 }
 
 /* Of a node that was given out, so the volume was readable once. */
@@ -422,8 +422,7 @@ void inside_describe(struct view *w, uint64_t node, struct buf *out)
 	uint32_t point;
 	int64_t changed;
 
-	if (machines_volume(w->machines, node_volume(node), &point, &name) ==
-		    0 &&
+	if (volumes_volume(w->volumes, node_volume(node), &point, &name) == 0 &&
 	    roster_point(w->roster, point, &p) == 0 &&
 	    roster_machine(w->roster, p.machine, machine, &changed) == 0)
 		buf_printf(out, "%s/%s:volumes/%s (inode %llu)", machine,

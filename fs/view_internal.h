@@ -12,7 +12,7 @@
 
 struct leaf;
 struct leaves;
-struct machines;
+struct volumes;
 struct point_disk;
 
 struct view {
@@ -20,7 +20,7 @@ struct view {
 	const uint8_t *sipkey; /* borrowed from the vault */
 	struct roster *roster; /* owned */
 	struct leaves *leaves; /* owned */
-	struct machines *machines; /* owned */
+	struct volumes *volumes; /* owned */
 	uid_t uid; /* of what the view makes */
 	gid_t gid;
 	int64_t started_ns;
@@ -149,24 +149,24 @@ MUST_CHECK int spot_load(struct view *w, uint64_t node, struct spot *out);
 void spot_key(const struct spot *s, struct buf *key);
 
 /* The top of a point's tree. -ENOENT where it has none. */
-MUST_CHECK int tree_top(struct view *w, const struct roster_point *p,
-			struct view_attr *out);
-MUST_CHECK int tree_find(struct view *w, uint64_t parent, const char *name,
+MUST_CHECK int files_top(struct view *w, const struct roster_point *p,
 			 struct view_attr *out);
-MUST_CHECK int tree_attr(struct view *w, uint64_t node, struct view_attr *out);
-MUST_CHECK int tree_list(struct view *w, uint64_t node, uint64_t cookie,
-			 view_dir_fn *fn, void *arg);
+MUST_CHECK int files_find(struct view *w, uint64_t parent, const char *name,
+			  struct view_attr *out);
+MUST_CHECK int files_attr(struct view *w, uint64_t node, struct view_attr *out);
+MUST_CHECK int files_list(struct view *w, uint64_t node, uint64_t cookie,
+			  view_dir_fn *fn, void *arg);
 /* Append "web1/<time>:files/<path>". */
-void tree_describe(struct view *w, uint64_t node, struct buf *out);
+void files_describe(struct view *w, uint64_t node, struct buf *out);
 
-MUST_CHECK int tree_link(struct view *w, uint64_t node, struct buf *out);
-MUST_CHECK int tree_read(struct view *w, uint64_t node, uint64_t off, void *out,
-			 size_t len, size_t *out_len);
-MUST_CHECK int tree_hole(struct view *w, uint64_t node, uint64_t off, bool hole,
-			 uint64_t *out);
-MUST_CHECK int tree_xattr(struct view *w, uint64_t node, const char *name,
-			  struct buf *out);
-MUST_CHECK int tree_xattrs(struct view *w, uint64_t node, struct buf *out);
+MUST_CHECK int files_link(struct view *w, uint64_t node, struct buf *out);
+MUST_CHECK int files_read(struct view *w, uint64_t node, uint64_t off,
+			  void *out, size_t len, size_t *out_len);
+MUST_CHECK int files_hole(struct view *w, uint64_t node, uint64_t off,
+			  bool hole, uint64_t *out);
+MUST_CHECK int files_xattr(struct view *w, uint64_t node, const char *name,
+			   struct buf *out);
+MUST_CHECK int files_xattrs(struct view *w, uint64_t node, struct buf *out);
 
 /* The value of an attribute in an encoded list (store/entry.h), or all names;
  * appended. -ENODATA: no such. */
@@ -232,7 +232,7 @@ MUST_CHECK int volume_list(struct view *w, uint64_t dir, uint64_t cookie,
 
 /* ---- what is in a volume (view_inside.c) ---- */
 
-/* The top of a volume. -ENODATA: it is not readable (machines_why()). */
+/* The top of a volume. -ENODATA: it is not readable (volumes_why()). */
 MUST_CHECK int inside_top(struct view *w, uint32_t volume,
 			  struct view_attr *out);
 MUST_CHECK int inside_attr(struct view *w, uint64_t node,

@@ -107,7 +107,7 @@ static int find_in_point(struct view *w, uint32_t point, const char *name,
 	if (strcmp(name, "point.json") == 0)
 		return made_attr(w, node_made(MADE_POINT_JSON, 0, point), out);
 	if (strcmp(name, "files") == 0)
-		return tree_top(w, &p, out);
+		return files_top(w, &p, out);
 	if (strcmp(name, "disks") == 0 && p.ndisks > 0)
 		return made_attr(w, node_made(MADE_DISKS, 0, point), out);
 	if (strcmp(name, "volumes") == 0 && p.ndisks > 0)

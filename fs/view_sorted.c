@@ -14,7 +14,7 @@
 static int keep(void *arg, const char *name, size_t len,
 		const struct view_attr *a, uint64_t cookie)
 {
-	struct view_dir *d = arg;
+	struct view_sorted *d = arg;
 
 	(void)cookie;
 	if (!entry_name_ok(name, len)) {
@@ -54,13 +54,13 @@ static int by_name(const void *a, const void *b, void *text)
 }
 
 /* Of two of one name the first that was listed stays. */
-static void drop_doubles(struct view_dir *d)
+static void drop_doubles(struct view_sorted *d)
 {
 	size_t i, n = d->n ? 1 : 0;
 
 	for (i = 1; i < d->n; i++) {
-		if (strcmp(view_dir_name(d, &d->names[i]),
-			   view_dir_name(d, &d->names[n - 1])) == 0)
+		if (strcmp(view_sorted_name(d, &d->names[i]),
+			   view_sorted_name(d, &d->names[n - 1])) == 0)
 			d->lost++;
 		else
 			d->names[n++] = d->names[i];
@@ -68,8 +68,8 @@ static void drop_doubles(struct view_dir *d)
 	d->n = n;
 }
 
-int view_dir_read(struct view_dir *d, struct view *w, uint64_t node,
-		  const char *path)
+int view_sorted_read(struct view_sorted *d, struct view *w, uint64_t node,
+		     const char *path)
 {
 	int r = view_readdir(w, node, 0, keep, d);
 
@@ -93,7 +93,7 @@ int view_dir_read(struct view_dir *d, struct view *w, uint64_t node,
 	return 0;
 }
 
-void view_dir_release(struct view_dir *d)
+void view_sorted_release(struct view_sorted *d)
 {
 	free(d->names);
 	buf_release(&d->text);

@@ -29,7 +29,7 @@ struct view_name {
 	uint8_t mark; /* the caller's */
 };
 
-struct view_dir {
+struct view_sorted {
 	struct view_name *names; /* owned */
 	size_t n, cap;
 	struct buf text;
@@ -38,12 +38,12 @@ struct view_dir {
 
 /* Read all of @node into @d, which is empty; what is lost is said in words
  * with @path. Return 0 or a negative errno (-EIO: nothing could be read). */
-MUST_CHECK int view_dir_read(struct view_dir *d, struct view *w, uint64_t node,
-			     const char *path);
-void view_dir_release(struct view_dir *d);
+MUST_CHECK int view_sorted_read(struct view_sorted *d, struct view *w,
+				uint64_t node, const char *path);
+void view_sorted_release(struct view_sorted *d);
 
-static inline const char *view_dir_name(const struct view_dir *d,
-					const struct view_name *n)
+static inline const char *view_sorted_name(const struct view_sorted *d,
+					   const struct view_name *n)
 {
 	return (const char *)d->text.data + n->off;
 }

@@ -56,12 +56,12 @@ int status_json(struct view *w, struct buf *out)
 {
 	AUTO_BUF struct buf newest = BUF_INIT;
 	struct point_list *l = roster_list(w->roster);
-	struct machines_stats m;
+	struct volumes_stats m;
 	struct vault_stats s;
 	json_t *j;
 	char *text;
 
-	machines_stats(w->machines, &m);
+	volumes_stats(w->volumes, &m);
 	vault_stats(w->vault, &s);
 	newest_name(l, &newest);
 	/* The URL is cut where it would not leave room for the rest. */
@@ -110,10 +110,10 @@ static double percent(uint64_t hits, uint64_t misses)
 int status_stats(struct view *w, struct buf *out)
 {
 	struct point_list *l = roster_list(w->roster);
-	struct machines_stats m;
+	struct volumes_stats m;
 	struct vault_stats s;
 
-	machines_stats(w->machines, &m);
+	volumes_stats(w->volumes, &m);
 	vault_stats(w->vault, &s);
 	buf_printf(out,
 		   "vault            %.1024s\n"

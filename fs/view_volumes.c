@@ -25,8 +25,8 @@ int volume_name(struct view *w, uint64_t node, uint32_t *point_out,
 		struct buf *out)
 {
 	const char *name;
-	int r = machines_volume(w->machines, (uint32_t)node_b(node), point_out,
-				&name);
+	int r = volumes_volume(w->volumes, (uint32_t)node_b(node), point_out,
+			       &name);
 
 	if (r < 0)
 		return r;
@@ -52,7 +52,7 @@ static int used_of(struct view *w, uint32_t volume, uint64_t *out)
 	const char *name;
 	uint32_t point;
 	size_t i;
-	int r = machines_volume(w->machines, volume, &point, &name);
+	int r = volumes_volume(w->volumes, volume, &point, &name);
 
 	if (r == 0)
 		r = roster_hold(w->roster, point, &l, &p);
@@ -69,7 +69,7 @@ int volume_raw_size(struct view *w, uint64_t node, struct stat *st)
 {
 	AUTO_BLOCKS struct blocks *b = NULL;
 	uint64_t used = 0;
-	int r = machines_blocks(w->machines, (uint32_t)node_b(node), &b);
+	int r = volumes_blocks(w->volumes, (uint32_t)node_b(node), &b);
 
 	if (r == 0)
 		r = used_of(w, (uint32_t)node_b(node), &used);
@@ -86,7 +86,7 @@ int volume_raw_read(struct view *w, uint64_t node, uint64_t off, void *out,
 		    size_t len, size_t *out_len)
 {
 	AUTO_BLOCKS struct blocks *b = NULL;
-	int r = machines_blocks(w->machines, (uint32_t)node_b(node), &b);
+	int r = volumes_blocks(w->volumes, (uint32_t)node_b(node), &b);
 
 	if (r < 0)
 		return r;
@@ -105,7 +105,7 @@ int volume_raw_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 		    uint64_t *out)
 {
 	AUTO_BLOCKS struct blocks *b = NULL;
-	int r = machines_blocks(w->machines, (uint32_t)node_b(node), &b);
+	int r = volumes_blocks(w->volumes, (uint32_t)node_b(node), &b);
 
 	if (r == 0)
 		r = blocks_seek(b, off, hole, out);
@@ -116,7 +116,7 @@ int volume_raw_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 
 int volume_why(struct view *w, uint64_t node, struct buf *out)
 {
-	int r = machines_why(w->machines, (uint32_t)node_b(node), out);
+	int r = volumes_why(w->volumes, (uint32_t)node_b(node), out);
 
 	/* It is open, but not even its top could be shown. */
 	if (r == -ENOENT)
@@ -151,8 +151,8 @@ static bool ends_in(const char *name, const char *suffix, size_t *len)
 }
 
 /* The volume whose name is the first @len bytes. */
-static int find_prefix(const struct machine *x, const char *name, size_t len,
-		       uint32_t *volume)
+static int find_prefix(const struct point_volumes *x, const char *name,
+		       size_t len, uint32_t *volume)
 {
 	char text[ENTRY_NAME_MAX + 1];
 
@@ -160,7 +160,7 @@ static int find_prefix(const struct machine *x, const char *name, size_t len,
 		return -ENOENT;
 	memcpy(text, name, len);
 	text[len] = '\0';
-	return machine_find(x, text, volume);
+	return point_volumes_find(x, text, volume);
 }
 
 /* <name>.unreadable, where it is that. */
@@ -179,14 +179,14 @@ static int find_why(struct view *w, uint32_t volume, struct view_attr *out)
 int volume_find(struct view *w, uint64_t dir, const char *name,
 		struct view_attr *out)
 {
-	AUTO_MACHINE struct machine *x = NULL;
+	AUTO_POINT_VOLUMES struct point_volumes *x = NULL;
 	uint32_t volume;
 	size_t len;
-	int r = machines_get(w->machines, (uint32_t)node_b(dir), &x);
+	int r = volumes_get(w->volumes, (uint32_t)node_b(dir), &x);
 
 	if (r < 0)
 		return r;
-	if (machine_find(x, name, &volume) == 0) {
+	if (point_volumes_find(x, name, &volume) == 0) {
 		r = inside_top(w, volume, out);
 		return r == -ENODATA ? -ENOENT : r;
 	}
@@ -198,7 +198,7 @@ int volume_find(struct view *w, uint64_t dir, const char *name,
 }
 
 /* One row of a listing. A volume that has this very name goes first. */
-static int put_row(const struct machine *x, const char *name,
+static int put_row(const struct point_volumes *x, const char *name,
 		   const char *suffix, const struct view_attr *a,
 		   uint64_t cookie, view_dir_fn *fn, void *arg)
 {
@@ -209,13 +209,14 @@ static int put_row(const struct machine *x, const char *name,
 	buf_put_u8(&full, 0);
 	if (buf_error(&full) < 0)
 		return -ENOMEM;
-	if (suffix[0] && machine_find(x, (char *)full.data, &other) == 0)
+	if (suffix[0] && point_volumes_find(x, (char *)full.data, &other) == 0)
 		return 0;
 	return fn(arg, (char *)full.data, full.len - 1, a, cookie);
 }
 
-static int put_raw(struct view *w, const struct machine *x, const char *name,
-		   uint32_t volume, uint64_t cookie, view_dir_fn *fn, void *arg)
+static int put_raw(struct view *w, const struct point_volumes *x,
+		   const char *name, uint32_t volume, uint64_t cookie,
+		   view_dir_fn *fn, void *arg)
 {
 	struct view_attr a;
 	int r = made_attr(w, node_made(MADE_VOLUME_RAW, 0, volume), &a);
@@ -223,9 +224,9 @@ static int put_raw(struct view *w, const struct machine *x, const char *name,
 	return r < 0 ? r : put_row(x, name, RAW, &a, cookie, fn, arg);
 }
 
-static int put_inside(struct view *w, const struct machine *x, const char *name,
-		      uint32_t volume, uint64_t cookie, view_dir_fn *fn,
-		      void *arg)
+static int put_inside(struct view *w, const struct point_volumes *x,
+		      const char *name, uint32_t volume, uint64_t cookie,
+		      view_dir_fn *fn, void *arg)
 {
 	struct view_attr a;
 	int r = inside_top(w, volume, &a);
@@ -241,16 +242,16 @@ static int put_inside(struct view *w, const struct machine *x, const char *name,
 int volume_list(struct view *w, uint64_t dir, uint64_t cookie, view_dir_fn *fn,
 		void *arg)
 {
-	AUTO_MACHINE struct machine *x = NULL;
+	AUTO_POINT_VOLUMES struct point_volumes *x = NULL;
 	uint64_t at = cookie < COOKIE_FIRST ? 0 : cookie - COOKIE_FIRST + 1;
-	int r = machines_get(w->machines, (uint32_t)node_b(dir), &x);
+	int r = volumes_get(w->volumes, (uint32_t)node_b(dir), &x);
 
-	for (; r == 0 && at / 2 < machine_count(x); at++) {
+	for (; r == 0 && at / 2 < point_volumes_count(x); at++) {
 		uint64_t next = at + COOKIE_FIRST;
 		const char *name;
 		uint32_t volume;
 
-		name = machine_name(x, (size_t)(at / 2), &volume);
+		name = point_volumes_name(x, (size_t)(at / 2), &volume);
 		if (volume == 0)
 			continue;
 		if (at % 2 == 0)

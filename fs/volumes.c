@@ -20,13 +20,13 @@
 /* The longest of what is put behind a volume's name: ".unreadable". */
 #define SUFFIX_MAX 11
 
-struct machines *machines_new(struct vault *v, struct roster *r)
+struct volumes *volumes_new(struct vault *v, struct roster *r)
 {
-	struct machines *m = calloc(1, sizeof(*m));
+	struct volumes *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return NULL;
-	m->memory = lru_new(MACHINES_MEMORY);
+	m->memory = lru_new(VOLUMES_MEMORY);
 	if (!m->memory) {
 		free(m);
 		return NULL;
@@ -39,7 +39,7 @@ struct machines *machines_new(struct vault *v, struct roster *r)
 	return m;
 }
 
-static void free_keys(struct machines *m)
+static void free_keys(struct volumes *m)
 {
 	while (m->nkeys > 0)
 		secret_free(m->keys[--m->nkeys]);
@@ -47,20 +47,20 @@ static void free_keys(struct machines *m)
 	m->keys = NULL;
 }
 
-static void free_set(struct machine *x)
+static void free_set(struct point_volumes *x)
 {
-	volumes_free(x->set);
+	volume_set_free(x->set);
 	free(x->serials);
 	free(x);
 }
 
-void machines_free(struct machines *m)
+void volumes_free(struct volumes *m)
 {
 	if (!m)
 		return;
-	machines_trim(m, true);
+	volumes_trim(m, true);
 	while (m->sets) {
-		struct machine *x = m->sets;
+		struct point_volumes *x = m->sets;
 
 		m->sets = x->next;
 		free_set(x);
@@ -82,7 +82,7 @@ void machines_free(struct machines *m)
 	free(m);
 }
 
-int machines_set_keys(struct machines *m, struct secret *const *keys, size_t n)
+int volumes_set_keys(struct volumes *m, struct secret *const *keys, size_t n)
 {
 	free_keys(m);
 	m->keys = alloc_array(n + 1, sizeof(struct secret *));
@@ -102,21 +102,21 @@ int machines_set_keys(struct machines *m, struct secret *const *keys, size_t n)
 
 /* ---- numbering ---- */
 
-struct row *machines_row(struct machines *m, uint32_t serial)
+struct row *volumes_row(struct volumes *m, uint32_t serial)
 {
 	return serial >= 1 && serial <= m->nrows ? m->rows[serial - 1] : NULL;
 }
 
-static int add_row(struct machines *m, uint32_t point, const char *name,
+static int add_row(struct volumes *m, uint32_t point, const char *name,
 		   uint32_t *out)
 {
 	struct row *row;
 
-	if (m->nrows == MACHINES_SERIAL_MAX)
+	if (m->nrows == VOLUMES_SERIAL_MAX)
 		return fail(-EOVERFLOW,
 			    "more than %u volumes were seen since "
 			    "the mount: mount anew",
-			    MACHINES_SERIAL_MAX);
+			    VOLUMES_SERIAL_MAX);
 	if (m->nrows == m->cap) {
 		size_t cap = m->cap ? 2 * m->cap : 16;
 		struct row **rows = reallocarray(m->rows, cap, sizeof(*rows));
@@ -141,7 +141,7 @@ static int add_row(struct machines *m, uint32_t point, const char *name,
 }
 
 /* The serial that a name of this point has, or a new one. */
-static int number(struct machines *m, const struct volume *v, uint32_t point,
+static int number(struct volumes *m, const struct volume *v, uint32_t point,
 		  uint32_t *out)
 {
 	size_t i;
@@ -162,7 +162,7 @@ static int number(struct machines *m, const struct volume *v, uint32_t point,
 	return r;
 }
 
-static int number_all(struct machines *m, struct machine *x)
+static int number_all(struct volumes *m, struct point_volumes *x)
 {
 	size_t i;
 	int r = 0;
@@ -187,7 +187,7 @@ static int number_all(struct machines *m, struct machine *x)
 
 /* ---- finding ---- */
 
-int machines_error(int r)
+int volumes_error(int r)
 {
 	switch (r) {
 	case -ENOENT:
@@ -199,8 +199,8 @@ int machines_error(int r)
 	}
 }
 
-static int find_in(struct machines *m, const struct point *p,
-		   struct volumes_disk *disks, struct volume_set **out)
+static int find_in(struct volumes *m, const struct point *p,
+		   struct discover_disk *disks, struct volume_set **out)
 {
 	struct luks_keys keys = { (const struct secret *const *)m->keys,
 				  m->nkeys, &m->trying };
@@ -211,12 +211,12 @@ static int find_in(struct machines *m, const struct point *p,
 		disks[i].name = p->disks[i].name;
 		r = disk_blocks_new(m->vault, &p->disks[i], &disks[i].blocks);
 	}
-	return r < 0 ? r : volumes_find(disks, p->ndisks, &keys, out);
+	return r < 0 ? r : discover_volumes(disks, p->ndisks, &keys, out);
 }
 
-static int load(struct machines *m, struct machine *x)
+static int load(struct volumes *m, struct point_volumes *x)
 {
-	struct volumes_disk *disks;
+	struct discover_disk *disks;
 	const struct point *p;
 	struct point_list *l;
 	size_t i;
@@ -234,9 +234,9 @@ static int load(struct machines *m, struct machine *x)
 }
 
 /* With the lock held, as below: take @x out of the list. */
-static void unlist(struct machines *m, struct machine *x)
+static void unlist(struct volumes *m, struct point_volumes *x)
 {
-	struct machine **at = &m->sets;
+	struct point_volumes **at = &m->sets;
 
 	while (*at != x)
 		at = &(*at)->next;
@@ -246,11 +246,11 @@ static void unlist(struct machines *m, struct machine *x)
 }
 
 /* What is over the bound, to be freed without the lock; NULL: nothing. */
-static struct machine *take_oldest(struct machines *m)
+static struct point_volumes *take_oldest(struct volumes *m)
 {
-	struct machine *x, *oldest = NULL;
+	struct point_volumes *x, *oldest = NULL;
 
-	if (m->nsets <= MACHINES_SETS_MAX)
+	if (m->nsets <= VOLUMES_SETS_MAX)
 		return NULL;
 	for (x = m->sets; x; x = x->next)
 		if (x->refs == 0 && (!oldest || x->used < oldest->used))
@@ -260,9 +260,9 @@ static struct machine *take_oldest(struct machines *m)
 	return oldest;
 }
 
-static struct machine *find_set(struct machines *m, uint32_t point)
+static struct point_volumes *find_set(struct volumes *m, uint32_t point)
 {
-	struct machine *x;
+	struct point_volumes *x;
 
 	for (x = m->sets; x; x = x->next)
 		if (x->point == point)
@@ -271,13 +271,13 @@ static struct machine *find_set(struct machines *m, uint32_t point)
 }
 
 /* A set for this thread to load. */
-static struct machine *add_set(struct machines *m, uint32_t point)
+static struct point_volumes *add_set(struct volumes *m, uint32_t point)
 {
-	struct machine *x = calloc(1, sizeof(*x));
+	struct point_volumes *x = calloc(1, sizeof(*x));
 
 	if (!x)
 		return NULL;
-	x->machines = m;
+	x->volumes = m;
 	x->point = point;
 	x->loading = true;
 	x->listed = true;
@@ -288,10 +288,10 @@ static struct machine *add_set(struct machines *m, uint32_t point)
 }
 
 /* Take hold of the point's set. *mine_out: this thread has to load it. */
-static struct machine *hold_set(struct machines *m, uint32_t point,
-				bool *mine_out)
+static struct point_volumes *hold_set(struct volumes *m, uint32_t point,
+				      bool *mine_out)
 {
-	struct machine *x;
+	struct point_volumes *x;
 
 	SCOPED_LOCK(&m->lock);
 	x = find_set(m, point);
@@ -307,19 +307,19 @@ static struct machine *hold_set(struct machines *m, uint32_t point,
 	return x;
 }
 
-static void loaded(struct machines *m, struct machine *x, int r)
+static void loaded(struct volumes *m, struct point_volumes *x, int r)
 {
 	SCOPED_LOCK(&m->lock);
-	x->error = machines_error(r);
+	x->error = volumes_error(r);
 	x->loading = false;
 	if (r < 0)
 		unlist(m, x); /* whoever comes next tries again */
 	pthread_cond_broadcast(&m->done);
 }
 
-int machines_get(struct machines *m, uint32_t point, struct machine **out)
+int volumes_get(struct volumes *m, uint32_t point, struct point_volumes **out)
 {
-	struct machine *x;
+	struct point_volumes *x;
 	bool mine;
 	int r;
 
@@ -331,20 +331,20 @@ int machines_get(struct machines *m, uint32_t point, struct machine **out)
 		loaded(m, x, load(m, x));
 	r = x->error;
 	if (r < 0)
-		machine_put(x);
+		point_volumes_put(x);
 	else
 		*out = x;
 	return r;
 }
 
-void machine_put(struct machine *x)
+void point_volumes_put(struct point_volumes *x)
 {
-	struct machine *old = NULL;
-	struct machines *m;
+	struct point_volumes *old = NULL;
+	struct volumes *m;
 
 	if (!x)
 		return;
-	m = x->machines;
+	m = x->volumes;
 	pthread_mutex_lock(&m->lock);
 	x->refs--;
 	if (!x->listed && x->refs == 0)
@@ -356,23 +356,25 @@ void machine_put(struct machine *x)
 		free_set(old);
 }
 
-void machine_put_ptr(struct machine **x)
+void point_volumes_put_ptr(struct point_volumes **x)
 {
-	machine_put(*x);
+	point_volumes_put(*x);
 }
 
-size_t machine_count(const struct machine *x)
+size_t point_volumes_count(const struct point_volumes *x)
 {
 	return x->set->n;
 }
 
-const char *machine_name(const struct machine *x, size_t i, uint32_t *serial)
+const char *point_volumes_name(const struct point_volumes *x, size_t i,
+			       uint32_t *serial)
 {
 	*serial = x->serials[i];
 	return x->set->volumes[i].name;
 }
 
-int machine_find(const struct machine *x, const char *name, uint32_t *serial)
+int point_volumes_find(const struct point_volumes *x, const char *name,
+		       uint32_t *serial)
 {
 	size_t i;
 
@@ -387,13 +389,13 @@ int machine_find(const struct machine *x, const char *name, uint32_t *serial)
 
 /* ---- by serial ---- */
 
-int machines_volume(struct machines *m, uint32_t serial, uint32_t *point_out,
-		    const char **name_out)
+int volumes_volume(struct volumes *m, uint32_t serial, uint32_t *point_out,
+		   const char **name_out)
 {
 	const struct row *row;
 
 	SCOPED_LOCK(&m->lock);
-	row = machines_row(m, serial);
+	row = volumes_row(m, serial);
 	if (!row)
 		return -ESTALE;
 	*point_out = row->point;
@@ -401,16 +403,16 @@ int machines_volume(struct machines *m, uint32_t serial, uint32_t *point_out,
 	return 0;
 }
 
-int machines_blocks(struct machines *m, uint32_t serial, struct blocks **out)
+int volumes_blocks(struct volumes *m, uint32_t serial, struct blocks **out)
 {
-	AUTO_MACHINE struct machine *x = NULL;
+	AUTO_POINT_VOLUMES struct point_volumes *x = NULL;
 	const char *name;
 	uint32_t point;
 	size_t i;
-	int r = machines_volume(m, serial, &point, &name);
+	int r = volumes_volume(m, serial, &point, &name);
 
 	if (r == 0)
-		r = machines_get(m, point, &x);
+		r = volumes_get(m, point, &x);
 	if (r < 0)
 		return r;
 	for (i = 0; i < x->set->n; i++)
@@ -421,7 +423,7 @@ int machines_blocks(struct machines *m, uint32_t serial, struct blocks **out)
 	return fail(-EIO, "volume %s is not found any more", name);
 }
 
-void machines_stats(struct machines *m, struct machines_stats *out)
+void volumes_stats(struct volumes *m, struct volumes_stats *out)
 {
 	size_t i;
 

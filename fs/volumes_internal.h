@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The inside of the machines; for fs/machines*.c alone. */
+/* The inside of the machines; for fs/volumes*.c alone. */
 #ifndef FS_VOLUMES_INTERNAL_H
 #define FS_VOLUMES_INTERNAL_H
 
@@ -10,9 +10,9 @@
 #include "fs/guest/volumes/discover.h"
 
 /* The volumes of one point. */
-struct machine {
-	struct machines *machines; /* borrowed */
-	struct machine *next;
+struct point_volumes {
+	struct volumes *volumes; /* borrowed */
+	struct point_volumes *next;
 	uint32_t point;
 	unsigned int refs; /* of holders; in the list it stays without any */
 	uint64_t used; /* the clock when it was last asked for */
@@ -45,7 +45,7 @@ struct opened {
 	uint64_t used;
 };
 
-struct machines {
+struct volumes {
 	struct vault *vault; /* borrowed */
 	struct roster *roster; /* borrowed */
 	struct lru *memory; /* owned; what all that are open share */
@@ -55,7 +55,7 @@ struct machines {
 	pthread_cond_t done; /* something was found, opened, or failed */
 	pthread_mutex_t lock; /* protects all below, and what it points to */
 	uint64_t clock;
-	struct machine *sets; /* owned */
+	struct point_volumes *sets; /* owned */
 	size_t nsets;
 	struct row **rows; /* by serial - 1; owned, each too */
 	size_t nrows, cap;
@@ -65,14 +65,14 @@ struct machines {
 };
 
 /* With the lock held. The row of a serial, or NULL. */
-struct row *machines_row(struct machines *m, uint32_t serial);
+struct row *volumes_row(struct volumes *m, uint32_t serial);
 /* What failed, as callers see it: -EIO but for memory, and a point that is
  * gone. */
-int machines_error(int r);
+int volumes_error(int r);
 /* Close what is open and over the bound, longest unused first; @all: all. To
  * be called without the lock. */
-void machines_trim(struct machines *m, bool all);
+void volumes_trim(struct volumes *m, bool all);
 /* With the lock held: is more open than is to be kept? */
-bool machines_over(const struct machines *m);
+bool volumes_over(const struct volumes *m);
 
 #endif

@@ -14,18 +14,18 @@
 
 /* ---- closing ---- */
 
-bool machines_over(const struct machines *m)
+bool volumes_over(const struct volumes *m)
 {
-	return m->nguests > MACHINES_GUESTS_MAX ||
-	       (m->nguests > 1 && m->held > MACHINES_HELD_MAX);
+	return m->nguests > VOLUMES_GUESTS_MAX ||
+	       (m->nguests > 1 && m->held > VOLUMES_HELD_MAX);
 }
 
 /* With the lock held: take one out, to be closed without the lock. */
-static struct opened *take_oldest(struct machines *m, bool all)
+static struct opened *take_oldest(struct volumes *m, bool all)
 {
 	struct opened **at, **oldest = NULL, *o;
 
-	if (!all && !machines_over(m))
+	if (!all && !volumes_over(m))
 		return NULL;
 	for (at = &m->guests; *at; at = &(*at)->next)
 		if ((*at)->refs == 0 &&
@@ -41,7 +41,7 @@ static struct opened *take_oldest(struct machines *m, bool all)
 	return o;
 }
 
-void machines_trim(struct machines *m, bool all)
+void volumes_trim(struct volumes *m, bool all)
 {
 	struct opened *o;
 
@@ -65,12 +65,12 @@ static bool is_final(int r)
 }
 
 /* Find the volume in its point, and open what is in it. */
-static int open_volume(struct machines *m, uint32_t serial, uint32_t point,
+static int open_volume(struct volumes *m, uint32_t serial, uint32_t point,
 		       const char *name, struct buf *why, struct guest **out)
 {
-	AUTO_MACHINE struct machine *x = NULL;
+	AUTO_POINT_VOLUMES struct point_volumes *x = NULL;
 	size_t i;
-	int r = machines_get(m, point, &x);
+	int r = volumes_get(m, point, &x);
 
 	if (r < 0)
 		return r;
@@ -95,7 +95,7 @@ static char *reason(struct buf *why, int r)
 	return buf_error(why) < 0 ? NULL : strdup((char *)why->data);
 }
 
-static void say_state(struct machines *m, const struct row *row,
+static void say_state(struct volumes *m, const struct row *row,
 		      const struct guest_info *info)
 {
 	char machine[ROSTER_NAME_MAX];
@@ -111,7 +111,7 @@ static void say_state(struct machines *m, const struct row *row,
 }
 
 /* With the lock held: what came of an attempt. */
-static int settle(struct machines *m, struct row *row, struct opened *o,
+static int settle(struct volumes *m, struct row *row, struct opened *o,
 		  char *why, int r)
 {
 	row->opening = false;
@@ -131,14 +131,14 @@ static int settle(struct machines *m, struct row *row, struct opened *o,
 		r = row->error = -ENODATA;
 	} else {
 		row->why_now = why;
-		r = row->error = machines_error(r);
+		r = row->error = volumes_error(r);
 	}
 	pthread_cond_broadcast(&m->done);
 	return r;
 }
 
 /* This thread is the one. */
-static int attempt(struct machines *m, uint32_t serial, struct row *row)
+static int attempt(struct volumes *m, uint32_t serial, struct row *row)
 {
 	AUTO_BUF struct buf why = BUF_INIT;
 	struct opened *o = calloc(1, sizeof(*o));
@@ -172,7 +172,7 @@ static int attempt(struct machines *m, uint32_t serial, struct row *row)
  * an attempt that ended while this thread waited for it, or 1: this thread has
  * to make one.
  */
-static int await_row(struct machines *m, struct row *row)
+static int await_row(struct volumes *m, struct row *row)
 {
 	unsigned int seen = row->attempts;
 
@@ -190,14 +190,14 @@ static int await_row(struct machines *m, struct row *row)
 	return 0;
 }
 
-int machines_enter(struct machines *m, uint32_t serial, struct lent *out)
+int volumes_enter(struct volumes *m, uint32_t serial, struct lent *out)
 {
 	struct row *row;
 	int r;
 
 	memset(out, 0, sizeof(*out));
 	pthread_mutex_lock(&m->lock);
-	row = machines_row(m, serial);
+	row = volumes_row(m, serial);
 	r = row ? await_row(m, row) : -ESTALE;
 	while (r == 1) {
 		pthread_mutex_unlock(&m->lock);
@@ -209,7 +209,7 @@ int machines_enter(struct machines *m, uint32_t serial, struct lent *out)
 	if (r == 0) {
 		row->opened->refs++;
 		row->opened->used = ++m->clock;
-		out->machines = m;
+		out->volumes = m;
 		out->opened = row->opened;
 		out->guest = row->opened->guest;
 	}
@@ -217,29 +217,29 @@ int machines_enter(struct machines *m, uint32_t serial, struct lent *out)
 	return r;
 }
 
-void machines_leave(struct lent *l)
+void volumes_leave(struct lent *l)
 {
-	struct machines *m = l->machines;
+	struct volumes *m = l->volumes;
 	bool over;
 
 	if (!l->opened)
 		return;
 	pthread_mutex_lock(&m->lock);
 	l->opened->refs--;
-	over = machines_over(m);
+	over = volumes_over(m);
 	pthread_mutex_unlock(&m->lock);
 	l->opened = NULL;
 	if (over)
-		machines_trim(m, false);
+		volumes_trim(m, false);
 }
 
-int machines_why(struct machines *m, uint32_t serial, struct buf *out)
+int volumes_why(struct volumes *m, uint32_t serial, struct buf *out)
 {
 	struct row *row;
 	int r = -ENOENT;
 
 	SCOPED_LOCK(&m->lock);
-	row = machines_row(m, serial);
+	row = volumes_row(m, serial);
 	if (!row)
 		return -ESTALE;
 	if (row->why) {

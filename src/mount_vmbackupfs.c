@@ -143,7 +143,7 @@ static int mount_vault(struct args *a, int argc, char **argv)
 				     "mount.vmbackupfs -h");
 	ctx.repository = argv[0];
 	m.dir = argv[1];
-	r = mounting_run(&m);
+	r = daemon_run(&m);
 	free(ctx.url);
 	free(ctx.cache);
 	return r;

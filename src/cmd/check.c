@@ -95,7 +95,7 @@ static void place_name(const struct check_result *res,
 {
 	char name[512];
 
-	points_name(res->points_list, p->point, name, sizeof(name));
+	filter_name(res->points_list, p->point, name, sizeof(name));
 	buf_printf(out, "%s%s%s", name, *p->path ? ":" : "", p->path);
 	buf_put_u8(out, 0);
 }
@@ -161,7 +161,7 @@ static int finding_json(const struct check_result *res,
 		json_t *one = json_object();
 		char name[512];
 
-		points_name(res->points_list, p->point, name, sizeof(name));
+		filter_name(res->points_list, p->point, name, sizeof(name));
 		output_set_string(one, "point", name);
 		output_set_string(one, "point_id",
 				  res->points_list->points[p->point]->id);

@@ -235,8 +235,8 @@ static int compare(struct diff *d, struct vault *v, struct view *w, char **argv,
 		r = point_find(l, argv[1], &j);
 	if (r < 0)
 		goto out;
-	points_name(l, i, d->a_name, sizeof(d->a_name));
-	points_name(l, j, d->b_name, sizeof(d->b_name));
+	filter_name(l, i, d->a_name, sizeof(d->a_name));
+	filter_name(l, j, d->b_name, sizeof(d->b_name));
 	r = compare_at(d, v, w, l->points[i], l->points[j], path);
 	if (r == 0)
 		r = print_summary(d, d->a_name, d->b_name);

@@ -26,7 +26,7 @@
 
 /* A directory on one of the sides, or on both (node 0: not there). */
 struct pair {
-	struct view_dir a, b;
+	struct view_sorted a, b;
 	size_t i, j; /* the next names */
 	size_t path_len;
 };
@@ -227,8 +227,8 @@ static int report(struct walk *w, char modifier, const struct view_attr *a,
 
 /* ---- directories ---- */
 
-static int read_side(struct walk *w, struct view_dir *d, struct node_set *seen,
-		     uint64_t node)
+static int read_side(struct walk *w, struct view_sorted *d,
+		     struct node_set *seen, uint64_t node)
 {
 	int r = node_set_add(seen, node);
 
@@ -237,7 +237,7 @@ static int read_side(struct walk *w, struct view_dir *d, struct node_set *seen,
 		return 0;
 	}
 	if (r == 1)
-		r = view_dir_read(d, w->view, node, (char *)w->path.data);
+		r = view_sorted_read(d, w->view, node, (char *)w->path.data);
 	if (r == 0 && d->lost)
 		w->d->failures++;
 	if (r < 0 && r != -ENOMEM) {
@@ -281,8 +281,8 @@ static void pop(struct walk *w)
 {
 	struct pair *p = &w->pairs[--w->n];
 
-	view_dir_release(&p->a);
-	view_dir_release(&p->b);
+	view_sorted_release(&p->a);
+	view_sorted_release(&p->b);
 }
 
 /* w->path is theirs; one of them may be NULL. */
@@ -333,12 +333,13 @@ static int step(struct walk *w)
 	}
 	c = !x	 ? 1
 	    : !y ? -1
-		 : strcmp(view_dir_name(&p->a, x), view_dir_name(&p->b, y));
+		 : strcmp(view_sorted_name(&p->a, x),
+			  view_sorted_name(&p->b, y));
 	p->i += c <= 0;
 	p->j += c >= 0;
 	r = set_path(w, p->path_len,
-		     c <= 0 ? view_dir_name(&p->a, x)
-			    : view_dir_name(&p->b, y));
+		     c <= 0 ? view_sorted_name(&p->a, x)
+			    : view_sorted_name(&p->b, y));
 	if (r == 0)
 		r = c <= 0 ? look(w, x, &a) : 1;
 	if (r == 1)

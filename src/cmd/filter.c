@@ -44,7 +44,7 @@ static bool has_tags(const struct point *p, const char *tags)
 	}
 }
 
-static bool tags_match(const struct points_filter *f, const struct point *p)
+static bool tags_match(const struct point_filter *f, const struct point *p)
 {
 	size_t i;
 
@@ -54,8 +54,8 @@ static bool tags_match(const struct points_filter *f, const struct point *p)
 	return f->tags.n == 0;
 }
 
-int points_filter_apply(const struct points_filter *f,
-			const struct point_list *l, bool **out)
+int point_filter_apply(const struct point_filter *f, const struct point_list *l,
+		       bool **out)
 {
 	bool *wanted = calloc(l->n + 1, sizeof(*wanted));
 	size_t i, n = 0;
@@ -78,12 +78,12 @@ int points_filter_apply(const struct points_filter *f,
 	return 0;
 }
 
-void points_name(const struct point_list *l, size_t i, char *out, size_t size)
+void filter_name(const struct point_list *l, size_t i, char *out, size_t size)
 {
 	snprintf(out, size, "%s/%s", l->points[i]->vm, l->names[i]);
 }
 
-void points_root_hex(const struct point *p, char *out)
+void filter_root_hex(const struct point *p, char *out)
 {
 	hex_encode(p->root.b, ID_LEN, out);
 }

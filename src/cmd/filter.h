@@ -12,7 +12,7 @@ struct context;
 struct point;
 struct point_list;
 
-struct points_filter {
+struct point_filter {
 	struct string_list vms, tags, hosts;
 	unsigned int latest; /* of each machine; 0: all */
 };
@@ -30,14 +30,14 @@ struct points_filter {
 /* clang-format on */
 
 /* One flag for each point of @l; the caller frees *out. Return 0, -ENOMEM. */
-MUST_CHECK int points_filter_apply(const struct points_filter *f,
-				   const struct point_list *l, bool **out);
+MUST_CHECK int point_filter_apply(const struct point_filter *f,
+				  const struct point_list *l, bool **out);
 /* "<vm>/<time>" of point @i. */
-void points_name(const struct point_list *l, size_t i, char *out, size_t size);
+void filter_name(const struct point_list *l, size_t i, char *out, size_t size);
 /* The id of its tree; 65 bytes. */
-void points_root_hex(const struct point *p, char *out);
+void filter_root_hex(const struct point *p, char *out);
 /* Open the vault and print its points: what "points" does, and "ls" without
  * operands. */
-MUST_CHECK int points_print(struct context *ctx, const struct points_filter *f);
+MUST_CHECK int filter_print(struct context *ctx, const struct point_filter *f);
 
 #endif

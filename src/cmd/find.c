@@ -20,7 +20,7 @@
 #include "store/vault.h"
 
 struct args {
-	struct points_filter filter;
+	struct point_filter filter;
 	struct string_list names, points;
 	const char *type, *newer, *older, *size;
 	bool ignore_case, is_long;
@@ -186,7 +186,7 @@ static int find_in(struct find *f, const struct point_list *l, size_t i)
 	size_t k;
 	int r = 0;
 
-	points_name(l, i, name, sizeof(name));
+	filter_name(l, i, name, sizeof(name));
 	f->point = name;
 	f->point_id = l->points[i]->id;
 	for (k = 0; k < ARRAY_SIZE(folders) && r == 0; k++)
@@ -202,7 +202,7 @@ static int find_all(struct find *f, struct point_list *l)
 	size_t i, n;
 	int r;
 
-	r = points_filter_apply(&f->args->filter, l, &wanted);
+	r = point_filter_apply(&f->args->filter, l, &wanted);
 	if (r < 0)
 		return r;
 	named = calloc(l->n + 1, sizeof(*named));

@@ -100,12 +100,12 @@ static int list(struct listing *l, const char *spec)
 static int run(struct context *ctx, void *args, int argc, char **argv)
 {
 	struct listing l = { .ctx = ctx, .args = args };
-	struct points_filter all = { .latest = 0 };
+	struct point_filter all = { .latest = 0 };
 	struct vault *v;
 	int r, i;
 
 	if (argc == 0)
-		return points_print(ctx, &all);
+		return filter_print(ctx, &all);
 	r = context_open_view(ctx, &v, &l.view);
 	if (r < 0)
 		return r;

@@ -72,7 +72,7 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	m.dir = argv[0];
 	ready.dir = argv[0];
 	if (r == 0)
-		r = mounting_run(&m);
+		r = daemon_run(&m);
 	mount_options_release(&options);
 	return r;
 }

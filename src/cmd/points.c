@@ -15,7 +15,7 @@
 #include "store/vault.h"
 
 struct args {
-	struct points_filter filter;
+	struct point_filter filter;
 };
 
 static const struct option_row rows[] = {
@@ -79,13 +79,13 @@ static json_t *point_json(const struct point_list *l, size_t i)
 	json_t *o = json_object(), *summary = json_object();
 	char root[2 * ID_LEN + 1], short_id[9], name[512];
 
-	points_name(l, i, name, sizeof(name));
+	filter_name(l, i, name, sizeof(name));
 	snprintf(short_id, sizeof(short_id), "%.8s", p->id);
 	output_set_time(o, "time", p->time_ns);
 	if (p->parent[0])
 		output_set_string(o, "parent", p->parent);
 	if (p->has_tree) {
-		points_root_hex(p, root);
+		filter_root_hex(p, root);
 		output_set_string(o, "tree", root);
 	}
 	json_object_set_new(o, "paths", strings(p->sources, p->nsources));
@@ -132,7 +132,7 @@ static void add_row(struct table *t, const struct point_list *l, size_t i)
 	uint64_t used = p->bytes;
 	size_t n;
 
-	points_name(l, i, name, sizeof(name));
+	filter_name(l, i, name, sizeof(name));
 	table_cell(t, "%.8s", p->id);
 	table_cell(t, "%s%s", name, p->incomplete ? " (incomplete)" : "");
 	table_cell(t, "%s", p->host);
@@ -179,7 +179,7 @@ static int print_table(const struct point_list *l, const bool *wanted)
 	return r;
 }
 
-int points_print(struct context *ctx, const struct points_filter *f)
+int filter_print(struct context *ctx, const struct point_filter *f)
 {
 	struct point_list *l = NULL;
 	struct vault *v = NULL;
@@ -191,7 +191,7 @@ int points_print(struct context *ctx, const struct points_filter *f)
 	if (r == 0)
 		r = context_read_error(v, vault_points(v, &l));
 	if (r == 0)
-		r = points_filter_apply(f, l, &wanted);
+		r = point_filter_apply(f, l, &wanted);
 	if (r == 0)
 		r = ctx->json ? print_json(l, wanted) : print_table(l, wanted);
 	for (i = 0; r >= 0 && i < l->ndamaged; i++)
@@ -211,7 +211,7 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 
 	if (argc > 0)
 		return context_usage(ctx, "\"%s\" is too much", argv[0]);
-	return points_print(ctx, &a->filter);
+	return filter_print(ctx, &a->filter);
 }
 
 const struct command cmd_points = {

@@ -156,7 +156,7 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 
 	if (argc != 1)
 		return context_usage(ctx, "umount takes a directory");
-	r = mounting_path(argv[0], &dir);
+	r = daemon_path(argv[0], &dir);
 	if (r == 0)
 		r = mounted_type(dir, type, sizeof(type));
 	if (r < 0)

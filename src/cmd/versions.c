@@ -162,7 +162,7 @@ static json_t *version_json(struct history *h, const struct version *v)
 		json_t *one = json_object();
 		size_t n = v->points[i];
 
-		points_name(h->list, n, name, sizeof(name));
+		filter_name(h->list, n, name, sizeof(name));
 		output_set_string(one, "point", name);
 		output_set_string(one, "point_id", h->list->points[n]->id);
 		output_set_time(one, "time", h->list->points[n]->time_ns);
@@ -206,7 +206,7 @@ static int print_table(struct history *h)
 	for (i = 0; i < h->n; i++) {
 		const struct stat *st = &h->versions[i].attr.st;
 
-		points_name(h->list, h->versions[i].points[0], name,
+		filter_name(h->list, h->versions[i].points[0], name,
 			    sizeof(name));
 		table_cell(t, "%s",
 			   output_short_time(st->st_mtim.tv_sec, time));

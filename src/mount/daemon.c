@@ -37,7 +37,7 @@
 
 /* ---- paths ---- */
 
-int mounting_path(const char *dir, char **out)
+int daemon_path(const char *dir, char **out)
 {
 	AUTO_FREE char *copy = NULL;
 	AUTO_FREE char *parent = NULL;
@@ -429,7 +429,7 @@ static int settle_cache(struct context *ctx)
 	return 0;
 }
 
-int mounting_run(const struct mounting *m)
+int daemon_run(const struct mounting *m)
 {
 	AUTO_FREE char *dir = NULL;
 	int r;
@@ -440,7 +440,7 @@ int mounting_run(const struct mounting *m)
 		m->ctx->password_file = m->options->passwordfile;
 	if (m->options->cachedir)
 		m->ctx->cache_dir = m->options->cachedir;
-	r = mounting_path(m->dir, &dir);
+	r = daemon_path(m->dir, &dir);
 	if (r == 0)
 		r = settle_url(m->ctx, dir);
 	if (r == 0)

@@ -27,10 +27,10 @@ struct mounting {
  * Return 0 or a negative errno said in words, as context_open_vault() and
  * mount_start(); -EINVAL also where vault and mountpoint contain one another.
  */
-MUST_CHECK int mounting_run(const struct mounting *m);
+MUST_CHECK int daemon_run(const struct mounting *m);
 
 /* The absolute path of a mountpoint, even where a dead mount is on it.
  * malloc'd. Return 0 or a negative errno, said in words. */
-MUST_CHECK int mounting_path(const char *dir, char **out);
+MUST_CHECK int daemon_path(const char *dir, char **out);
 
 #endif

@@ -22,7 +22,7 @@
 void view_walk_release(struct view_walk *w)
 {
 	while (w->n > 0)
-		view_dir_release(&w->spots[--w->n].dir);
+		view_sorted_release(&w->spots[--w->n].dir);
 	free(w->spots);
 	node_set_release(&w->seen);
 	free(w->piece);
@@ -80,7 +80,7 @@ static void set_bit(struct restore *run, uint64_t rank)
 
 /* Is this the list of volumes, and one of them cannot be shown? Its directory
  * is then not among the names. */
-static bool hides_volume(const struct restore *run, const struct view_dir *d)
+static bool hides_volume(const struct restore *run, const struct view_sorted *d)
 {
 	static const char suffix[] = ".unreadable";
 	size_t i;
@@ -88,7 +88,7 @@ static bool hides_volume(const struct restore *run, const struct view_dir *d)
 	if (strcmp(dir_path(run), "/volumes") != 0)
 		return false;
 	for (i = 0; i < d->n; i++) {
-		const char *name = view_dir_name(d, &d->names[i]);
+		const char *name = view_sorted_name(d, &d->names[i]);
 
 		if (d->names[i].len >= sizeof(suffix) &&
 		    strcmp(name + d->names[i].len + 1 - sizeof(suffix),
@@ -117,7 +117,7 @@ int view_walk_push(struct view_walk *w, uint64_t node)
 	memset(s, 0, sizeof(*s));
 	s->key_len = run->key.len;
 	s->path_len = run->path.len;
-	r = view_dir_read(&s->dir, run->o->view, node, dir_path(run));
+	r = view_sorted_read(&s->dir, run->o->view, node, dir_path(run));
 	if (r == 0 && s->dir.lost)
 		restore_error(run, -EIO);
 	if (r < 0 || s->dir.lost || hides_volume(run, &s->dir))
@@ -179,7 +179,7 @@ static int lost_entry(struct restore *run, const char *path, int r)
 /* One that is no directory; of those what is to be done is only noted. */
 static int meet(struct view_walk *w, struct view_name *n, uint64_t rank)
 {
-	const char *name = view_dir_name(&w->spots[w->n - 1].dir, n);
+	const char *name = view_sorted_name(&w->spots[w->n - 1].dir, n);
 	struct restore *run = w->run;
 	struct level *lev = &run->levels[run->nlevels - 1];
 	AUTO_BUF struct buf path = BUF_INIT;
@@ -238,7 +238,7 @@ static int meet_all(struct view_walk *w)
 static int go_below(struct view_walk *w, struct view_name *n, uint64_t rank)
 {
 	struct restore *run = w->run;
-	const char *name = view_dir_name(&w->spots[w->n - 1].dir, n);
+	const char *name = view_sorted_name(&w->spots[w->n - 1].dir, n);
 	AUTO_BUF struct buf path = BUF_INIT;
 	struct ref ref = { .leaf = NULL };
 	int r = view_walk_path(run, name, &path), error = 0;
@@ -285,7 +285,7 @@ static int walk(struct view_walk *w)
 			run->levels[run->nlevels - 1].there.n = 0;
 		e = level_leave(run);
 		r = r ? r : e;
-		view_dir_release(&s->dir);
+		view_sorted_release(&s->dir);
 		w->n--;
 	}
 	return r;

@@ -8,7 +8,7 @@
 
 /* A directory on the way down. */
 struct view_spot {
-	struct view_dir dir;
+	struct view_sorted dir;
 	size_t next; /* subdirectory */
 	uint64_t rank; /* of its first entry */
 	size_t key_len, path_len; /* second pass: of the run's */

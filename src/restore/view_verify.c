@@ -74,7 +74,7 @@ static int verify_files(struct view_walk *w)
 
 	for (i = 0; i < s->dir.n && r == 0; i++) {
 		const struct view_name *n = &s->dir.names[i];
-		const char *name = view_dir_name(&s->dir, n);
+		const char *name = view_sorted_name(&s->dir, n);
 
 		if (!S_ISREG(n->mode) || !has_bit(run, s->rank + i))
 			continue;
@@ -90,7 +90,7 @@ static int verify_files(struct view_walk *w)
 
 static int verify_below(struct view_walk *w, const struct view_name *n)
 {
-	const char *name = view_dir_name(&w->spots[w->n - 1].dir, n);
+	const char *name = view_sorted_name(&w->spots[w->n - 1].dir, n);
 	struct restore *run = w->run;
 	int r;
 
@@ -120,7 +120,7 @@ static int verify_walk(struct view_walk *w)
 			!has_bit(run, s->rank + s->next)))
 			s->next++;
 		if (s->next == s->dir.n) {
-			view_dir_release(&s->dir);
+			view_sorted_release(&s->dir);
 			w->n--;
 			continue;
 		}

@@ -39,7 +39,7 @@ static struct secret *read_key(const char *path)
 	return s;
 }
 
-static int add_disk(const char *arg, struct volumes_disk *out)
+static int add_disk(const char *arg, struct discover_disk *out)
 {
 	const char *is = strchr(arg, '=');
 	int fd;
@@ -101,7 +101,7 @@ int main(int argc, char **argv)
 		{ "raw", required_argument, NULL, 'r' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct volumes_disk disks[DISKS_MAX];
+	struct discover_disk disks[DISKS_MAX];
 	struct secret *keys[KEYS_MAX];
 	struct luks_keys all = { (const struct secret *const *)keys, 0, NULL };
 	struct volume_set *set = NULL;
@@ -119,14 +119,14 @@ int main(int argc, char **argv)
 	while (r == 0 && optind < argc && n < DISKS_MAX)
 		r = add_disk(argv[optind++], &disks[n++]);
 	if (r == 0)
-		r = volumes_find(disks, n, &all, &set);
+		r = discover_volumes(disks, n, &all, &set);
 	for (i = 0; i < n && r == 0; i++) {
 		blocks_put(disks[i].blocks);
 		free((char *)(uintptr_t)disks[i].name);
 	}
 	if (r == 0)
 		r = print(set, raw);
-	volumes_free(set);
+	volume_set_free(set);
 	for (i = 0; i < all.n; i++)
 		secret_free(keys[i]);
 	return r < 0 ? 1 : 0;

@@ -39,8 +39,8 @@ static int fill(struct volume *v, struct blocks *disk, size_t i)
 	return r;
 }
 
-int volumes_find(const struct volumes_disk *disks, size_t n,
-		 const struct luks_keys *keys, struct volume_set **out)
+int discover_volumes(const struct discover_disk *disks, size_t n,
+		     const struct luks_keys *keys, struct volume_set **out)
 {
 	struct volume_set *s;
 	size_t i;
@@ -63,13 +63,13 @@ int volumes_find(const struct volumes_disk *disks, size_t n,
 	for (i = 0; i < s->n && r == 0; i++)
 		r = fill(&s->volumes[i], disks[0].blocks, i);
 	if (r < 0)
-		volumes_free(s);
+		volume_set_free(s);
 	else
 		*out = s;
 	return r;
 }
 
-void volumes_free(struct volume_set *s)
+void volume_set_free(struct volume_set *s)
 {
 	size_t i;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Volumes and a guest filesystem of no format at all, in the place of
- * volumes_find() and guest_*(): a program that is linked with this has not the
+ * discover_volumes() and guest_*(): a program that is linked with this has not the
  * real ones. The volumes are slices of a point's first disk:
  *
  *     vda1   good     vda2   marked     vda3   does not open, for ever

@@ -451,8 +451,8 @@ static void keeps_few_open(void **state)
 		look_at_point(i);
 	assert_int_equal(fake.finds, POINTS);
 	assert_int_equal(fake.opens, POINTS);
-	assert_int_equal(fake.open, MACHINES_GUESTS_MAX);
-	assert_int_equal(fake.most, MACHINES_GUESTS_MAX + 1);
+	assert_int_equal(fake.open, VOLUMES_GUESTS_MAX);
+	assert_int_equal(fake.most, VOLUMES_GUESTS_MAX + 1);
 	/* The node lives on, whatever was closed meanwhile. */
 	assert_ok(view_getattr(view, first.node, &again));
 	assert_int_equal(first.st.st_ino, again.st.st_ino);
@@ -469,13 +469,13 @@ static void keeps_fewer_open_with_logs(void **state)
 	int i;
 
 	(void)state;
-	fake.held = MACHINES_HELD_MAX / 4;
+	fake.held = VOLUMES_HELD_MAX / 4;
 	for (i = 0; i < POINTS; i++)
 		look_at_point(i);
 	assert_int_equal(fake.opens, POINTS);
 	assert_int_equal(fake.open, 4);
 	assert_int_equal(fake.most, 5);
-	fake.held = MACHINES_HELD_MAX + 1;
+	fake.held = VOLUMES_HELD_MAX + 1;
 	look_at_point(0);
 	assert_int_equal(fake.open, 1);
 	(void)in("vda1/file");
@@ -496,7 +496,7 @@ static void shows_many_volumes(void **state)
 		n++;
 	assert_int_equal(n, 400);
 	free(text);
-	assert_int_equal(fake.open, MACHINES_GUESTS_MAX);
+	assert_int_equal(fake.open, VOLUMES_GUESTS_MAX);
 }
 
 static void takes_keys(void **state)
@@ -610,8 +610,8 @@ static void many_look_everywhere(void **state)
 	for (i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
 	assert_int_equal(failures, 0);
-	assert_true(fake.open <= MACHINES_GUESTS_MAX);
-	assert_true(fake.most <= MACHINES_GUESTS_MAX + THREADS);
+	assert_true(fake.open <= VOLUMES_GUESTS_MAX);
+	assert_true(fake.most <= VOLUMES_GUESTS_MAX + THREADS);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -233,17 +233,17 @@ static void test_md(void **state)
 static void expect_whole(const uint8_t *disk, size_t len, const char *type,
 			 const char *words)
 {
-	struct volumes_disk d = { .name = "vda" };
+	struct discover_disk d = { .name = "vda" };
 	struct volume_set *set;
 
 	assert_int_equal(blocks_memory(disk, len, DISK_SIZE, &d.blocks), 0);
-	assert_int_equal(volumes_find(&d, 1, NULL, &set), 0);
+	assert_int_equal(discover_volumes(&d, 1, NULL, &set), 0);
 	assert_int_equal(set->n, 1);
 	assert_string_equal(set->volumes[0].name, "vda");
 	assert_string_equal(set->volumes[0].type, type);
 	assert_non_null(set->volumes[0].reason);
 	assert_non_null(strstr(set->volumes[0].reason, words));
-	volumes_free(set);
+	volume_set_free(set);
 	blocks_put(d.blocks);
 }
 
@@ -268,7 +268,7 @@ static void test_unreadable_disk(void **state)
 					       .free = free_nothing };
 	static uint8_t swap[8192];
 	struct blocks damaged;
-	struct volumes_disk d[2] = { { "vda", &damaged }, { "vdb", NULL } };
+	struct discover_disk d[2] = { { "vda", &damaged }, { "vdb", NULL } };
 	struct volume_set *set;
 
 	(void)state;
@@ -278,13 +278,13 @@ static void test_unreadable_disk(void **state)
 	blocks_init(&damaged, &ops, DISK_SIZE);
 	assert_int_equal(
 		blocks_memory(swap, sizeof(swap), DISK_SIZE, &d[1].blocks), 0);
-	assert_int_equal(volumes_find(d, 2, NULL, &set), 0);
+	assert_int_equal(discover_volumes(d, 2, NULL, &set), 0);
 	assert_int_equal(set->n, 2);
 	assert_string_equal(set->volumes[0].name, "vda");
 	assert_non_null(strstr(set->volumes[0].reason, "damaged in the vault"));
 	assert_string_equal(set->volumes[1].name, "vdb");
 	assert_string_equal(set->volumes[1].type, "swap");
-	volumes_free(set);
+	volume_set_free(set);
 	blocks_put(d[1].blocks);
 }
 
@@ -318,7 +318,7 @@ static void test_reasons(void **state)
 static void test_mirror(void **state)
 {
 	static uint8_t disk[1u << 20];
-	struct volumes_disk d = { .name = "vda" };
+	struct discover_disk d = { .name = "vda" };
 	struct volume_set *set;
 	uint64_t sum = 0;
 	size_t i;
@@ -335,14 +335,14 @@ static void test_mirror(void **state)
 	memcpy(disk + MD_DATA * 512 + 4086, "SWAPSPACE2", 10);
 	assert_int_equal(
 		blocks_memory(disk, sizeof(disk), DISK_SIZE, &d.blocks), 0);
-	assert_int_equal(volumes_find(&d, 1, NULL, &set), 0);
+	assert_int_equal(discover_volumes(&d, 1, NULL, &set), 0);
 	assert_int_equal(set->n, 2);
 	assert_string_equal(set->volumes[0].type, "linux_raid_member");
 	assert_non_null(strstr(set->volumes[0].reason, "vda_md beside it"));
 	assert_string_equal(set->volumes[1].name, "vda_md");
 	assert_string_equal(set->volumes[1].type, "swap");
 	assert_int_equal(set->volumes[1].blocks->size, 1000 * 512);
-	volumes_free(set);
+	volume_set_free(set);
 	blocks_put(d.blocks);
 }
 

@@ -32,7 +32,7 @@ struct finder {
 
 /* ---- the set ---- */
 
-void volumes_free(struct volume_set *s)
+void volume_set_free(struct volume_set *s)
 {
 	size_t i;
 
@@ -303,7 +303,7 @@ static int identify(struct finder *f, size_t i, int depth)
 
 /* ---- disks ---- */
 
-static int add_partition(struct finder *f, const struct volumes_disk *disk,
+static int add_partition(struct finder *f, const struct discover_disk *disk,
 			 const struct partition *p)
 {
 	uint64_t size = disk->blocks->size, off = MIN(p->off, size);
@@ -337,7 +337,7 @@ static int add_partition(struct finder *f, const struct volumes_disk *disk,
 	return r;
 }
 
-static int add_partitions(struct finder *f, const struct volumes_disk *disk,
+static int add_partitions(struct finder *f, const struct discover_disk *disk,
 			  const struct table *t)
 {
 	size_t i;
@@ -350,7 +350,7 @@ static int add_partitions(struct finder *f, const struct volumes_disk *disk,
 
 /* The whole of a disk as a volume; @reason where it is known already, @error
  * where it could not be read. */
-static int add_whole(struct finder *f, const struct volumes_disk *disk,
+static int add_whole(struct finder *f, const struct discover_disk *disk,
 		     const char *reason, int error)
 {
 	int i = add_volume(f, disk->name, disk->blocks);
@@ -368,7 +368,7 @@ static int add_whole(struct finder *f, const struct volumes_disk *disk,
  * A GPT is a GPT. Without one, what is known on the whole disk comes before an
  * MBR where its boot sector is a filesystem's own; else both are shown.
  */
-static int find_on_disk(struct finder *f, const struct volumes_disk *disk,
+static int find_on_disk(struct finder *f, const struct discover_disk *disk,
 			struct table *t)
 {
 	uint8_t first[512];
@@ -450,8 +450,8 @@ out:
 	return r;
 }
 
-int volumes_find(const struct volumes_disk *disks, size_t n,
-		 const struct luks_keys *keys, struct volume_set **out)
+int discover_volumes(const struct discover_disk *disks, size_t n,
+		     const struct luks_keys *keys, struct volume_set **out)
 {
 	struct finder f = { .keys = keys };
 	struct table *t = calloc(1, sizeof(*t));
@@ -474,7 +474,7 @@ int volumes_find(const struct volumes_disk *disks, size_t n,
 	lvm_free(f.lvm);
 	free(t);
 	if (r < 0) {
-		volumes_free(f.set);
+		volume_set_free(f.set);
 		return r;
 	}
 	*out = f.set;

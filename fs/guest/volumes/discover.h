@@ -20,7 +20,7 @@ struct secret;
 
 #define VOLUMES_MAX 1024 /* of one machine; more are not shown, and said */
 
-struct volumes_disk {
+struct discover_disk {
 	const char *name;
 	struct blocks *blocks; /* borrowed; held by what is found */
 };
@@ -55,9 +55,9 @@ struct volume_set {
  * reason on what it concerns, not an error. @keys may be NULL. Return 0 or
  * -ENOMEM.
  */
-MUST_CHECK int volumes_find(const struct volumes_disk *disks, size_t n,
-			    const struct luks_keys *keys,
-			    struct volume_set **out);
-void volumes_free(struct volume_set *s); /* NULL is fine */
+MUST_CHECK int discover_volumes(const struct discover_disk *disks, size_t n,
+				const struct luks_keys *keys,
+				struct volume_set **out);
+void volume_set_free(struct volume_set *s); /* NULL is fine */
 
 #endif
