@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Install what is needed (Debian), build in ./build, run every test.
+# Install what is needed (Debian), build in ./build, run every test. Where
+# ./configure was run in the tree itself, that build is used.
 # The mount tests need root; without it they are skipped.
 set -eu
 cd "$(dirname "$0")"
@@ -8,6 +9,7 @@ cd "$(dirname "$0")"
 . dist/setup.sh
 
 install_packages
-build_tree build
-trap 'give_back build' EXIT
-make -C build --no-print-directory -j"$(nproc)" check
+dir=$(build_dir)
+build_tree "$dir"
+trap 'give_back "$dir"' EXIT
+make -C "$dir" --no-print-directory -j"$(nproc)" check

@@ -19,9 +19,10 @@ if [ ! -d "$what" ]; then
 	exit 1
 fi
 install_packages
-echo "building in ./build ..."
-build_tree build
-export PATH=$PWD/build:$PATH
+dir=$(build_dir)
+echo "building in $dir ..."
+build_tree "$dir"
+export PATH=$PWD/$dir:$PATH
 
 tmp=$(mktemp -d)
 cleanup()
@@ -72,4 +73,4 @@ run "diff -r --no-dereference $(printf '%q %q' "$what" "$files") \
 && echo the whole tree is the same"
 run "umount mnt"
 run "vmbackup check"
-printf '\nDone; nothing is left behind but ./build.\n'
+printf '\nDone; nothing is left behind but the build.\n'

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Sourced by try.sh, test.sh and .ci/run from the top of the tree.
 # install_packages: what dist/packages lists, and its arguments, where missing.
+# build_dir: the folder to build in. It is ./build, or the tree itself where
+# somebody has run ./configure there: configure refuses any other folder then.
 # build_tree DIR [CONFIGURE-ARGUMENT]...: configure and make in DIR.
 
 as_root()
@@ -55,6 +57,15 @@ install_packages()
 	# shellcheck disable=SC2086 # a list of names
 	as_root env DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends $missing
+}
+
+build_dir()
+{
+	if [ -e config.status ]; then
+		echo .
+	else
+		echo build
+	fi
 }
 
 build_tree()
