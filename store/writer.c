@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "store/backend/backend.h"
 #include "store/base/hex.h"
@@ -81,11 +80,9 @@ static int create_session(struct writer *w)
 	return put_box(w, OBJECT_SESSION, name, &plain, NULL);
 }
 
-int writer_begin(struct vault *v, const struct writer_options *o,
+int writer_begin(struct vault *v, int level, struct pool *pool,
 		 struct writer **out)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned int threads;
 	struct writer *w;
 	int r;
 
@@ -93,13 +90,12 @@ int writer_begin(struct vault *v, const struct writer_options *o,
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
-	threads = o->threads ? o->threads : cores > 0 ? (unsigned int)cores : 1;
 	pthread_mutex_init(&w->lock, NULL);
 	w->vault = v;
-	w->level = o->level;
-	w->jobs = pool_new(threads, 4 * threads);
+	w->level = level;
+	w->pool = pool;
 	w->uploads = pool_new(1, WRITER_UPLOADS);
-	r = w->jobs && w->uploads ? 0 : -ENOMEM;
+	r = w->uploads ? 0 : -ENOMEM;
 	if (r == 0)
 		r = create_session(w);
 	if (r == 0)
@@ -114,13 +110,20 @@ int writer_begin(struct vault *v, const struct writer_options *o,
 	return 0;
 }
 
+/* Jobs of this session among the pool's hold a pointer to it. */
+static void wait_for_jobs(struct writer *w)
+{
+	if (w->pool)
+		pool_wait(w->pool);
+}
+
 void writer_free(struct writer *w)
 {
 	size_t i;
 
 	if (!w)
 		return;
-	pool_free(w->jobs);
+	wait_for_jobs(w);
 	pool_free(w->uploads);
 	for (i = 0; i < w->nzips; i++)
 		zip_free(w->zips[i]);
@@ -142,11 +145,6 @@ const char *writer_session(const struct writer *w)
 struct vault *writer_vault(struct writer *w)
 {
 	return w->vault;
-}
-
-struct pool *writer_pool(struct writer *w)
-{
-	return w->jobs;
 }
 
 void writer_stats(struct writer *w, struct writer_stats *out)
@@ -411,7 +409,7 @@ int writer_commit(struct writer *w, struct point *p)
 	struct writer_stats stats;
 	int r;
 
-	pool_wait(w->jobs);
+	wait_for_jobs(w);
 	r = writer_drain(w);
 	if (r == 0)
 		r = writer_flush_index(w, true);

@@ -28,11 +28,6 @@ struct vault;
 struct writer;
 struct pool;
 
-struct writer_options {
-	int level; /* zstd; 0 stores */
-	unsigned int threads; /* that compress; 0: one a core */
-};
-
 struct writer_stats {
 	uint64_t chunks_new, chunks_known;
 	uint64_t bytes_new; /* plaintext of new chunks */
@@ -41,14 +36,21 @@ struct writer_stats {
 	uint64_t packs_adopted; /* of dead sessions, reused */
 };
 
-MUST_CHECK int writer_begin(struct vault *v, const struct writer_options *o,
+/*
+ * Begin a session in @v, which must outlive it. New chunks are compressed with
+ * zstd at @level; 0 stores them as they are. What writer_chunk_take() is given
+ * is compressed on the threads of @pool where it has room: the caller lends it
+ * until writer_free(), and may run jobs of its own on it. NULL: everything is
+ * compressed on the thread that brings it.
+ * Return 0, or a negative errno said in words.
+ */
+MUST_CHECK int writer_begin(struct vault *v, int level, struct pool *pool,
 			    struct writer **out);
-/* Free; without a commit nothing becomes visible. NULL is fine. */
+/* End the session, once the pool is idle; without a commit nothing becomes
+ * visible. NULL is fine. */
 void writer_free(struct writer *w);
 const char *writer_session(const struct writer *w);
 struct vault *writer_vault(struct writer *w);
-/* Threads for the writer's callers to run their own jobs on. */
-struct pool *writer_pool(struct writer *w);
 void writer_stats(struct writer *w, struct writer_stats *out);
 
 /* Note in a local database that pack @name ("<sid>-<n>-<sha256>") is
@@ -56,8 +58,9 @@ void writer_stats(struct writer *w, struct writer_stats *out);
  * or a negative errno. */
 MUST_CHECK int writer_avoid_pack(struct catalog *c, const char *name);
 /*
- * Is the chunk in a pack that this session may refer to? 1, 0 or a negative
- * errno.
+ * Is the chunk stored in this session, or in a pack that it may refer to?
+ * @len 0: of whatever length, for a caller who does not know it. Return 1, 0
+ * or a negative errno.
  */
 MUST_CHECK int writer_has_chunk(struct writer *w, uint8_t type,
 				const struct id *id, uint64_t len);
@@ -92,7 +95,7 @@ MUST_CHECK int bundle_add(struct bundle *b, uint8_t type, const void *data,
 MUST_CHECK int bundle_flush(struct bundle *b);
 
 /*
- * Make everything durable and @p a point. Fills p->id, session, data_added and
+ * Wait until the pool is idle, then make everything durable and @p a point. Fills p->id, session, data_added and
  * data_added_packed.
  * Return 0 only when the register was read back as ours. -ECANCELED: fenced.
  */

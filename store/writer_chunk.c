@@ -61,7 +61,7 @@ static int in_database(struct writer *w, uint8_t type, const struct id *id,
 		r = catalog_find_chunk(w->vault->catalog, id, loc.pack, &loc);
 		if (r < 0)
 			return r == -ENOENT ? 0 : r;
-		if (loc.type == type && loc.len == len &&
+		if (loc.type == type && (len == 0 || loc.len == len) &&
 		    writer_pack_usable(w, loc.pack))
 			return 1;
 	}
@@ -222,7 +222,7 @@ int writer_chunk_take(struct writer *w, uint8_t type, uint8_t *data, size_t len,
 		return writer_fail(w, -ENOMEM);
 	}
 	*j = (struct job){ w, *out, data, len, type };
-	if (!pool_try(w->jobs, run_job, j))
+	if (!w->pool || !pool_try(w->pool, run_job, j))
 		run_job(j);
 	return 0;
 }

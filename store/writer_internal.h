@@ -25,7 +25,7 @@ struct writer {
 	struct vault *vault; /* borrowed */
 	char sid[33];
 	int level;
-	struct pool *jobs; /* compression, and the callers' jobs; owned */
+	struct pool *pool; /* compression; the caller's; NULL: none */
 	struct pool *uploads; /* owned */
 
 	pthread_mutex_t lock; /* protects everything below */

@@ -314,7 +314,7 @@ static void submit(struct run *r)
 {
 	if (!r->batch)
 		return;
-	pool_run(writer_pool(r->b.writer), backup_read_batch, r->batch);
+	pool_run(r->b.pool, backup_read_batch, r->batch);
 	r->batch = NULL;
 }
 
@@ -435,17 +435,8 @@ static int chunk_there(void *arg, uint8_t type, const struct id *id,
 		       uint64_t len)
 {
 	struct run *r = arg;
-	struct chunk_loc loc;
-	int found;
+	int found = writer_has_chunk(r->b.writer, type, id, len);
 
-	if (type == CHUNK_EXTENTS) {
-		found = catalog_find_chunk(vault_catalog(r->b.vault), id, 0,
-					   &loc);
-		if (found < 0)
-			return found;
-		len = loc.len;
-	}
-	found = writer_has_chunk(r->b.writer, type, id, len);
 	return found < 0 ? found : found ? 0 : -ENOENT;
 }
 
@@ -920,11 +911,24 @@ static int open_scan(struct run *r)
 	return scan_open(&so, &r->scan);
 }
 
+static int begin_session(struct run *r)
+{
+	const struct backup_options *o = r->b.options;
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int n = o->threads  ? o->threads
+			 : cores > 0 ? (unsigned int)cores
+				     : 1;
+
+	r->b.pool = pool_new(n, 4 * n);
+	if (!r->b.pool)
+		return -ENOMEM;
+	return writer_begin(r->b.vault, o->level, r->b.pool, &r->b.writer);
+}
+
 static int begin(struct run *r, const char *vm)
 {
 	struct rlimit files = { .rlim_cur = 1024 };
 	const struct backup_options *o = r->b.options;
-	struct writer_options wo = { .level = o->level, .threads = o->threads };
 	int err;
 
 	pthread_mutex_init(&r->b.lock, NULL);
@@ -937,7 +941,7 @@ static int begin(struct run *r, const char *vm)
 		return -ENOMEM;
 	err = open_scan(r);
 	if (err == 0 && !o->dry_run)
-		err = writer_begin(r->b.vault, &wo, &r->b.writer);
+		err = begin_session(r);
 	/* After the session began: a parent seen now is not being purged. */
 	if (err == 0)
 		err = vault_points(r->b.vault, &r->points);
@@ -975,7 +979,7 @@ static int end_readers(struct run *r)
 {
 	if (r->b.writer) {
 		submit(r);
-		pool_wait(writer_pool(r->b.writer));
+		pool_wait(r->b.pool);
 	}
 	return backup_end_readers(&r->b);
 }
@@ -986,6 +990,7 @@ static void release(struct run *r)
 	backup_disks_close(&r->disks);
 	tree_builder_free(r->tree);
 	writer_free(r->b.writer);
+	pool_free(r->b.pool);
 	cursor_release(&r->old);
 	point_list_put(r->points);
 	scan_close(r->scan);

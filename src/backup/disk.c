@@ -376,7 +376,7 @@ static void submit(struct disk_run *d)
 		return;
 	d->filling = NULL;
 	disk_prefetch(d->source, c->off, c->len);
-	pool_run(writer_pool(d->b->writer), run_cells, c);
+	pool_run(d->b->pool, run_cells, c);
 }
 
 static struct cells *new_cells(struct disk_run *d)
@@ -553,7 +553,7 @@ static int begin(struct disk_run *d, const struct backup_disk *o,
 	if (r < 0 || !d->b->writer)
 		return r;
 	d->max = MIN(ARRAY_SIZE(d->all),
-		     2 * (size_t)pool_threads(writer_pool(d->b->writer)) + 6);
+		     2 * (size_t)pool_threads(d->b->pool) + 6);
 	d->builder = content_builder_new(d->b->writer);
 	r = d->builder ? sha256_new(&d->digest) : -ENOMEM;
 	return r;
@@ -607,7 +607,7 @@ static void release(struct disk_run *d)
 	size_t i;
 
 	if (d->b->writer)
-		pool_wait(writer_pool(d->b->writer));
+		pool_wait(d->b->pool);
 	for (i = 0; i < d->nall; i++) {
 		free(d->all[i]->data);
 		free(d->all[i]);

@@ -15,6 +15,7 @@
 struct content_builder;
 struct bundle;
 struct links;
+struct pool;
 struct writer;
 
 /* A directory that slots stand in; counted. */
@@ -75,6 +76,7 @@ struct reading {
 struct backup {
 	const struct backup_options *options;
 	struct vault *vault;
+	struct pool *pool; /* readers and compression; NULL: dry run; owned */
 	struct writer *writer; /* NULL: dry run */
 	pthread_mutex_t
 		lock; /* protects idle and the wake-up of the main thread */

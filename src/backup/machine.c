@@ -47,9 +47,7 @@ int backup_disks_open(struct backup *b, struct backup_disks *d)
 			.name = o->disks[i].name,
 			.source = o->disks[i].source,
 			.bitmap = o->bitmap,
-			.threads =
-				b->writer ? pool_threads(writer_pool(b->writer))
-					  : 1,
+			.threads = b->pool ? pool_threads(b->pool) : 1,
 			.stop = b->stop,
 		};
 

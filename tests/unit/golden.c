@@ -230,9 +230,7 @@ static void add_many(struct golden *g)
 
 static void begin(struct golden *g)
 {
-	static const struct writer_options wo = { .level = 1, .threads = 1 };
-
-	assert_ok(writer_begin(g->vault, &wo, &g->writer));
+	assert_ok(writer_begin(g->vault, 1, NULL, &g->writer));
 	g->bundle = bundle_new(g->writer);
 	g->tree = tree_builder_new(g->writer);
 	g->content = content_builder_new(g->writer);

@@ -43,10 +43,9 @@ void plant_release(struct plant *p)
 
 void plant_begin(struct plant *p)
 {
-	struct writer_options o = { .level = 1, .threads = 1 };
 	struct entry top;
 
-	assert_ok(writer_begin(p->vault, &o, &p->writer));
+	assert_ok(writer_begin(p->vault, 1, NULL, &p->writer));
 	p->tree = tree_builder_new(p->writer);
 	p->point = point_new();
 	assert_non_null(p->tree);

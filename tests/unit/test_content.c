@@ -25,8 +25,6 @@ struct scene {
 	struct writer *writer;
 };
 
-static const struct writer_options quick = { .level = 1, .threads = 1 };
-
 static int setup(void **state)
 {
 	struct scene *s = calloc(1, sizeof(*s));
@@ -37,7 +35,7 @@ static int setup(void **state)
 	s->options = vaults_options(NULL, s->backend, NULL, NULL);
 	assert_ok(vault_create(&s->options, 0, id));
 	assert_ok(vault_open(&s->options, &s->vault));
-	assert_ok(writer_begin(s->vault, &quick, &s->writer));
+	assert_ok(writer_begin(s->vault, 1, NULL, &s->writer));
 	*state = s;
 	return 0;
 }
@@ -64,7 +62,7 @@ static void commit(struct scene *s)
 	assert_ok(writer_commit(s->writer, p));
 	point_free(p);
 	writer_free(s->writer);
-	assert_ok(writer_begin(s->vault, &quick, &s->writer));
+	assert_ok(writer_begin(s->vault, 1, NULL, &s->writer));
 }
 
 /* ---- the oracle ---- */

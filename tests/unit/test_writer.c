@@ -11,6 +11,7 @@
 
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
+#include "store/base/pool.h"
 #include "store/chunk.h"
 #include "store/format.h"
 #include "store/point.h"
@@ -22,10 +23,9 @@ struct scene {
 	struct backend *backend;
 	struct vault_options options;
 	struct vault *vault;
+	struct pool *pool;
 	struct writer *writer;
 };
-
-static const struct writer_options quick = { .level = 1, .threads = 2 };
 
 static int setup(void **state)
 {
@@ -34,11 +34,13 @@ static int setup(void **state)
 
 	support_log_capture();
 	support_log_clear();
+	s->pool = pool_new(2, 8);
+	assert_non_null(s->pool);
 	s->backend = backend_mem_new();
 	s->options = vaults_options(NULL, s->backend, NULL, NULL);
 	assert_ok(vault_create(&s->options, 0, id));
 	assert_ok(vault_open(&s->options, &s->vault));
-	assert_ok(writer_begin(s->vault, &quick, &s->writer));
+	assert_ok(writer_begin(s->vault, 1, s->pool, &s->writer));
 	*state = s;
 	return 0;
 }
@@ -48,6 +50,7 @@ static int teardown(void **state)
 	struct scene *s = *state;
 
 	writer_free(s->writer);
+	pool_free(s->pool);
 	vault_close(s->vault);
 	backend_close(s->backend);
 	free(s);
@@ -61,7 +64,7 @@ static void next_session(struct scene *s)
 	s->writer = NULL;
 	vault_close(s->vault);
 	assert_ok(vault_open(&s->options, &s->vault));
-	assert_ok(writer_begin(s->vault, &quick, &s->writer));
+	assert_ok(writer_begin(s->vault, 1, s->pool, &s->writer));
 }
 
 static struct id put(struct scene *s, uint64_t seed, size_t len)
@@ -308,7 +311,7 @@ static void order_of_objects(void **state)
 
 	writer_free(s->writer);
 	backend_mem_watch(s->backend, note_order, &o);
-	assert_ok(writer_begin(s->vault, &quick, &s->writer));
+	assert_ok(writer_begin(s->vault, 1, s->pool, &s->writer));
 	put(s, 1, 500);
 	assert_ok(commit(s));
 	backend_mem_watch(s->backend, NULL, NULL);
@@ -565,7 +568,8 @@ static void two_writers(void **state)
 
 	for (i = 0; i < 2; i++) {
 		p[i].scene = *s;
-		assert_ok(writer_begin(s->vault, &quick, &p[i].scene.writer));
+		assert_ok(
+			writer_begin(s->vault, 1, s->pool, &p[i].scene.writer));
 	}
 	for (i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&p[i].thread, NULL, write_many,

@@ -151,7 +151,6 @@ struct entry items_entry(const struct item *i)
 int trees_setup(void **state)
 {
 	struct trees *s = calloc(1, sizeof(*s));
-	struct writer_options wo = { .level = 1, .threads = 1 };
 	char id[33];
 
 	support_log_capture();
@@ -159,7 +158,7 @@ int trees_setup(void **state)
 	s->options = vaults_options(NULL, s->backend, NULL, NULL);
 	assert_ok(vault_create(&s->options, 0, id));
 	assert_ok(vault_open(&s->options, &s->vault));
-	assert_ok(writer_begin(s->vault, &wo, &s->writer));
+	assert_ok(writer_begin(s->vault, 1, NULL, &s->writer));
 	*state = s;
 	return 0;
 }
@@ -211,7 +210,6 @@ uint64_t trees_nodes_read(struct trees *s)
 
 void trees_reopen(struct trees *s)
 {
-	struct writer_options wo = { .level = 1, .threads = 1 };
 	struct point *p = point_new();
 
 	assert_non_null(p);
@@ -224,5 +222,5 @@ void trees_reopen(struct trees *s)
 	s->writer = NULL;
 	vault_close(s->vault);
 	assert_ok(vault_open(&s->options, &s->vault));
-	assert_ok(writer_begin(s->vault, &wo, &s->writer));
+	assert_ok(writer_begin(s->vault, 1, NULL, &s->writer));
 }
