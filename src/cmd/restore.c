@@ -17,6 +17,7 @@
 #include "src/restore/restore.h"
 #include "src/scan/exclude.h"
 #include "store/base/log.h"
+#include "store/base/task.h"
 #include "store/point.h"
 #include "store/vault.h"
 
@@ -70,7 +71,7 @@ static const struct option_row rows[] = {
 };
 
 /* What restore_run() reports to. */
-struct report {
+struct watch {
 	struct context *ctx;
 	struct progress *progress;
 };
@@ -181,9 +182,10 @@ static int find_place(struct view *w, const char *spec, struct point_list *l,
 	return *path ? 0 : -ENOMEM;
 }
 
-static void tick(void *arg, const struct restore_progress *p)
+static void tick(void *arg, const void *progress)
 {
-	const struct report *rep = arg;
+	const struct restore_progress *p = progress;
+	const struct watch *w = arg;
 	struct progress_state s = {
 		.bytes_done = p->bytes_done,
 		.bytes_total = p->total_bytes,
@@ -193,15 +195,15 @@ static void tick(void *arg, const struct restore_progress *p)
 		.current = p->current,
 	};
 
-	progress_update(rep->progress, &s);
+	progress_update(w->progress, &s);
 }
 
 static void note(void *arg, const char *action, const char *path, uint64_t size)
 {
-	const struct report *rep = arg;
+	const struct watch *w = arg;
 	json_t *o;
 
-	if (rep->ctx->json) {
+	if (w->ctx->json) {
 		o = output_message("verbose_status");
 		output_set_string(o, "action", action);
 		output_set_bytes(o, "item", path, strlen(path));
@@ -209,7 +211,7 @@ static void note(void *arg, const char *action, const char *path, uint64_t size)
 		(void)!output_json(o);
 		return;
 	}
-	progress_clear(rep->progress);
+	progress_clear(w->progress);
 	printf("%-9s ", action);
 	output_name(stdout, path, strlen(path));
 	putchar('\n');
@@ -260,8 +262,8 @@ static void report_text(const struct args *a, const struct restore_progress *p)
 		       output_size(p->verified_bytes, size));
 }
 
-static int report(struct context *ctx, const struct args *a,
-		  const struct restore_progress *p)
+static int report_result(struct context *ctx, const struct args *a,
+			 const struct restore_progress *p)
 {
 	if (p->owners)
 		log_warn("%" PRIu64 " owners were not restored, which only"
@@ -300,11 +302,16 @@ static size_t find_kept(struct context *ctx, struct vault *v,
 	return n;
 }
 
-static int restore(struct context *ctx, const struct args *a, const char *spec,
-		   struct restore_options *o)
+static int restore_files(struct context *ctx, const struct args *a,
+			 const char *spec, struct restore_options *o)
 {
 	struct restore_progress p = { .entries = 0 };
-	struct report rep = { .ctx = ctx };
+	struct watch watch = { .ctx = ctx };
+	struct task task = {
+		.stop = signals_stop(),
+		.tick = tick,
+		.arg = &watch,
+	};
 	struct point_list *l = NULL;
 	const struct point *point = NULL;
 	AUTO_FREE char *path = NULL;
@@ -323,13 +330,15 @@ static int restore(struct context *ctx, const struct args *a, const char *spec,
 	o->path = path;
 	o->keep = kept;
 	o->nkeep = find_kept(ctx, v, kept);
-	if (ctx->verbose)
+	if (ctx->verbose) {
 		o->note = note;
-	rep.progress = progress_new(ctx, "files");
-	r = restore_run(v, point, o, tick, &rep, signals_stop(), &p);
-	progress_free(rep.progress);
+		o->note_arg = &watch;
+	}
+	watch.progress = progress_new(ctx, "files");
+	r = restore_run(v, point, o, &task, &p);
+	progress_free(watch.progress);
 	if (r == 0)
-		r = report(ctx, a, &p);
+		r = report_result(ctx, a, &p);
 	if (r == 0 && p.errors)
 		r = p.damage ? EXIT_CODE_DAMAGE : EXIT_CODE_PARTIAL;
 	else if (r == 0 && p.kept)
@@ -377,7 +386,7 @@ static int run_disks(struct context *ctx, const struct args *a,
 	return cmd_restore_disks(ctx, &d, spec);
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int restore_verb(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
 	struct restore_options o = {
@@ -414,7 +423,7 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	o.include = include;
 	o.exclude = exclude;
 	if (r == 0)
-		r = restore(ctx, a, argv[0], &o);
+		r = restore_files(ctx, a, argv[0], &o);
 	exclude_free(include);
 	exclude_free(exclude);
 	return r;
@@ -435,6 +444,6 @@ const struct command cmd_restore = {
 		" 13: because the vault is damaged.\n",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = restore_verb,
 	.flags = COMMAND_STOPS,
 };

@@ -22,7 +22,7 @@
 #define PROC_LEN 40
 
 /* An object whose attributes are being set. */
-struct place {
+struct attr_place {
 	struct restore *run;
 	int fd;
 	bool opath;
@@ -32,7 +32,7 @@ struct place {
 };
 
 /* An ordinary user may not do everything; that is no error. */
-static void place_failed(struct place *p, int err, const char *what)
+static void place_failed(struct attr_place *p, int err, const char *what)
 {
 	if (!p->run->is_root && (err == -EPERM || err == -EACCES)) {
 		RESTORE_COUNT(p->run, attributes, 1);
@@ -43,7 +43,7 @@ static void place_failed(struct place *p, int err, const char *what)
 		p->error = err;
 }
 
-static void set_owner(struct place *p, const struct entry *e)
+static void set_owner(struct attr_place *p, const struct entry *e)
 {
 	struct restore *run = p->run;
 
@@ -62,7 +62,7 @@ static void set_owner(struct place *p, const struct entry *e)
 
 /* The kinds that we take away where the point has none; others (labels) the
  * system sets by itself. */
-static bool is_ours(const struct place *p, const char *name)
+static bool is_ours(const struct attr_place *p, const char *name)
 {
 	if (strncmp(name, "user.", 5) == 0 ||
 	    strcmp(name, "system.posix_acl_access") == 0 ||
@@ -90,7 +90,7 @@ static bool list_has(const uint8_t *list, size_t len, const char *name)
 	return false;
 }
 
-static void remove_others(struct place *p, const uint8_t *list, size_t len)
+static void remove_others(struct attr_place *p, const uint8_t *list, size_t len)
 {
 	AUTO_BUF struct buf all = BUF_INIT;
 	char few[1024], *names = few, *name;
@@ -117,7 +117,7 @@ static void remove_others(struct place *p, const uint8_t *list, size_t len)
 	}
 }
 
-static void set_list(struct place *p, const uint8_t *list, size_t len)
+static void set_list(struct attr_place *p, const uint8_t *list, size_t len)
 {
 	char name[ENTRY_NAME_MAX + 1];
 	struct reader r;
@@ -137,7 +137,7 @@ static void set_list(struct place *p, const uint8_t *list, size_t len)
 	}
 }
 
-static void set_xattrs(struct place *p, const struct entry *e)
+static void set_xattrs(struct attr_place *p, const struct entry *e)
 {
 	AUTO_BUF struct buf chunk = BUF_INIT;
 	const uint8_t *list = e->xattrs;
@@ -161,7 +161,7 @@ static void set_xattrs(struct place *p, const struct entry *e)
 		set_list(p, list, len);
 }
 
-static void set_mode(struct place *p, const struct entry *e)
+static void set_mode(struct attr_place *p, const struct entry *e)
 {
 	mode_t mode = e->mode & 07777;
 	int r;
@@ -179,7 +179,7 @@ static void set_mode(struct place *p, const struct entry *e)
 int restore_attrs(struct restore *run, int fd, bool opath,
 		  const struct entry *e)
 {
-	struct place p = { .run = run, .fd = fd, .opath = opath };
+	struct attr_place p = { .run = run, .fd = fd, .opath = opath };
 	const struct timespec times[2] = {
 		{ .tv_nsec = UTIME_OMIT },
 		{ .tv_sec = e->mtime.sec, .tv_nsec = e->mtime.nsec },

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the files of restore share.
+ * What the files of this room share.
  *
- *     restore.c         the walk over the tree, levels of directories
- *     dir.c             directories: made, opened, finished
- *     delete.c          what the point does not have
- *     levels.c          the directories that the walk is in
- *     ref.c             entries of both kinds
- *     skip.c            past what cannot be read of a tree
- *     file.c            entries that are no directories
- *     jobs.c            and who writes them
- *     attr.c            owner, extended attributes, mode, times
- *     link.c            files with several names
- *     verify.c          a second pass that reads what was written
- *     view.c            the walk over what is no tree: volumes, config files
- *     view_file.c          its entries and their content
- *     view_verify.c          its second pass
+ *     restore.c      restore_run(): the beginning and the end
+ *     run.c          reports: errors, progress, what was done
+ *     tree.c         the walk over a tree
+ *     skip.c         the way past what cannot be read of a tree
+ *     view.c         the walk over what is no tree: volumes, config files
+ *     view_file.c    its entries and their content
+ *     levels.c       the directories that the walk is in
+ *     dir.c          directories are made, opened and finished
+ *     delete.c       what the point does not have is removed
+ *     file.c         entries that are no directories are written
+ *     jobs.c         the pool that writes regular files
+ *     attr.c         owner, extended attributes, mode, times
+ *     link.c         files with several names
+ *     ref.c          an entry, of whichever walk
+ *     verify.c       the second pass: a tree's files are read again
+ *     view_verify.c  the second pass over what is no tree
  *
- * One thread walks the tree, in its order, and decides; it makes directories
- * and everything small. Regular files are written by a pool, in jobs of
- * neighbours. A directory is counted: by its level of the walk and by each
- * file that is still to be written into it. Whoever lets go of it last sets
- * its attributes.
+ * One thread walks, in order, and decides; it makes directories and everything
+ * small. Regular files are written by a pool, in jobs of neighbours. A
+ * directory is counted: by its level of the walk and by each file that is
+ * still to be written into it. Whoever lets go of it last sets its attributes.
  */
 #ifndef SRC_RESTORE_INTERNAL_H
 #define SRC_RESTORE_INTERNAL_H
@@ -30,6 +31,7 @@
 #include "src/scan/dir_list.h"
 #include "store/base/buf.h"
 #include "store/base/id.h"
+#include "store/base/task.h"
 #include "store/entry.h"
 #include "store/tree.h"
 
@@ -115,7 +117,7 @@ struct restore {
 	struct vault *vault; /* borrowed, as the next three */
 	const struct restore_options *o;
 	struct seam *seam;
-	const volatile bool *stop;
+	struct task *task;
 	struct id root;
 	struct buf key, path; /* of the directory being walked */
 	size_t base_len; /* of the key that the target stands for */
@@ -137,9 +139,7 @@ struct restore {
 	dev_t target_dev;
 	struct job *own; /* the walk's own, for what it writes itself */
 	struct job *job; /* being filled; NULL: none */
-	int64_t start_ns, tick_ns;
-	void (*tick)(void *arg, const struct restore_progress *p);
-	void *arg;
+	int64_t start_ns;
 	pthread_mutex_t lock; /* protects all below */
 	pthread_cond_t changed;
 	struct job *idle; /* owned */
@@ -147,30 +147,42 @@ struct restore {
 	struct restore_progress progress;
 };
 
-/* ---- reports (restore.c) ---- */
+/* ---- reports (run.c) ---- */
 
-/* One more error; @r -EBADMSG marks damage. A full disk and the like end the
- * run. Return @r. */
+/* Count one more error. @r -EBADMSG marks damage; a full disk and the like end
+ * the run. Return @r. */
 int restore_error(struct restore *run, int r);
-/* The path of an entry in the point, with a NUL, in @out's memory. */
-const char *restore_path(struct buf *out, const struct ref *ref);
-/* Show a path now and then. */
-void restore_walk_tick(struct restore *run);
-/* What the patterns say of an entry of the directory being walked. */
-enum sub_state restore_state(struct restore *run, const char *name,
-			     bool is_dir);
-void restore_tick(struct restore *run, bool force);
-/* Should the run end? 0, or the negative errno it ends with. */
+/* Should the run end? Return 0, or the negative errno that it ends with. */
 int restore_stopped(struct restore *run);
-/* Walk's thread only. @name may be NULL: the directory itself. */
+/* Seconds since the run began. */
+double restore_seconds(struct restore *run);
+/* Tell the caller how far the run is, if that is due. */
+void restore_tick(struct restore *run);
+/* The same from a walk, now and then, with the path where it is. */
+void restore_walk_tick(struct restore *run);
+/* Return the path of an entry in the point, with a NUL, in @out's memory. */
+const char *restore_path(struct buf *out, const struct ref *ref);
+/* The same of @name in the directory being walked; NULL: of the directory
+ * itself. For the walk's thread. */
+const char *restore_path_of(const struct restore *run, const char *name,
+			    struct buf *out);
+/* Tell the caller that @action was done with @name, in the directory being
+ * walked; NULL: with the directory itself. For the walk's thread. */
 void restore_note(struct restore *run, const char *action, const char *name,
 		  uint64_t size);
+/* Return what the patterns say of an entry of the directory being walked. */
+enum sub_state restore_state(struct restore *run, const char *name,
+			     bool is_dir);
 #define RESTORE_COUNT(run, field, n)                                           \
 	do {                                                                   \
 		pthread_mutex_lock(&(run)->lock);                              \
 		(run)->progress.field += (n);                                  \
 		pthread_mutex_unlock(&(run)->lock);                            \
 	} while (0)
+
+/* ---- the walk over a tree (tree.c) ---- */
+
+MUST_CHECK int restore_tree_walk(struct restore *run);
 
 /* ---- levels (levels.c) ---- */
 
@@ -317,7 +329,7 @@ MUST_CHECK int verify_zero_range(struct restore *run, int fd, uint8_t *piece,
 				 uint64_t off, uint64_t len);
 MUST_CHECK int verify_read(int fd, void *out, size_t len, uint64_t off);
 
-/* ---- what is no tree (restore_view*.c) ---- */
+/* ---- what is no tree (view*.c) ---- */
 
 MUST_CHECK int restore_view_walk(struct restore *run);
 MUST_CHECK int restore_view_verify(struct restore *run);

@@ -64,7 +64,7 @@ static void wait_change(struct restore *run)
 	}
 	if (pthread_cond_timedwait(&run->changed, &run->lock, &until) != 0) {
 		pthread_mutex_unlock(&run->lock);
-		restore_tick(run, false);
+		restore_tick(run);
 		pthread_mutex_lock(&run->lock);
 	}
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/restore/internal.h"
+#include "store/base/array.h"
 #include "store/base/log.h"
 
 struct level *level_top(struct restore *run)
@@ -28,12 +29,11 @@ int levels_init(struct restore *run)
 {
 	struct level *lev;
 
-	run->levels = calloc(32, sizeof(*run->levels));
-	if (!run->levels)
+	if (array_reserve(&run->levels, &run->cap, 32) < 0)
 		return -ENOMEM;
-	run->cap = 32;
 	run->nlevels = 1;
 	lev = &run->levels[0];
+	memset(lev, 0, sizeof(*lev));
 	lev->wanted = !run->o->include;
 	lev->key_len = run->key.len;
 	lev->path_len = run->path.len;
@@ -45,15 +45,8 @@ int level_enter(struct restore *run, const struct ref *ref, const char *name,
 {
 	struct level *lev;
 
-	if (run->nlevels == run->cap) {
-		size_t cap = run->cap ? run->cap * 2 : 32;
-
-		lev = reallocarray(run->levels, cap, sizeof(*lev));
-		if (!lev)
-			return -ENOMEM;
-		run->levels = lev;
-		run->cap = cap;
-	}
+	if (array_reserve(&run->levels, &run->cap, run->nlevels + 1) < 0)
+		return -ENOMEM;
 	tree_key_push(&run->key, name, len);
 	buf_put_u8(&run->path, '/');
 	buf_put(&run->path, name, len);
@@ -152,15 +145,8 @@ int level_add_sub(struct restore *run, const char *name, size_t len,
 	struct level *lev = level_top(run);
 	struct sub *sub;
 
-	if (lev->nsubs == lev->cap) {
-		size_t cap = lev->cap ? 2 * lev->cap : 8;
-
-		sub = reallocarray(lev->subs, cap, sizeof(*sub));
-		if (!sub)
-			return -ENOMEM;
-		lev->subs = sub;
-		lev->cap = cap;
-	}
+	if (array_reserve(&lev->subs, &lev->cap, lev->nsubs + 1) < 0)
+		return -ENOMEM;
 	sub = &lev->subs[lev->nsubs++];
 	sub->off = lev->names.len;
 	sub->len = (uint16_t)len;

@@ -60,15 +60,15 @@ void restore_links_free(struct restore_links *l)
 	free(l);
 }
 
-static struct first **bucket(struct first **buckets, size_t cap, uint64_t ino,
-			     uint32_t dev)
+static struct first **links_bucket(struct first **buckets, size_t cap,
+				   uint64_t ino, uint32_t dev)
 {
 	uint64_t h = (ino ^ (uint64_t)dev << 48) * 0x9e3779b97f4a7c15u;
 
 	return &buckets[(h >> 20) & (cap - 1)];
 }
 
-static void grow(struct restore_links *l)
+static void links_grow(struct restore_links *l)
 {
 	struct first **p, **to, *f;
 	size_t cap = l->cap * 4, i;
@@ -79,7 +79,7 @@ static void grow(struct restore_links *l)
 	for (i = 0; i < l->cap; i++) {
 		while ((f = l->buckets[i])) {
 			l->buckets[i] = f->next;
-			to = bucket(p, cap, f->ino, f->dev);
+			to = links_bucket(p, cap, f->ino, f->dev);
 			f->next = *to;
 			*to = f;
 		}
@@ -89,9 +89,9 @@ static void grow(struct restore_links *l)
 	l->cap = cap;
 }
 
-static struct first **find(struct restore_links *l, const struct entry *e)
+static struct first **first_find(struct restore_links *l, const struct entry *e)
 {
-	struct first **p = bucket(l->buckets, l->cap, e->ino, e->dev);
+	struct first **p = links_bucket(l->buckets, l->cap, e->ino, e->dev);
 
 	while (*p && ((*p)->ino != e->ino || (*p)->dev != e->dev))
 		p = &(*p)->next;
@@ -104,7 +104,7 @@ int link_remember(struct restore *run, const uint8_t *dirkey, size_t dirkey_len,
 	struct restore_links *l = run->links;
 	struct first *f, **p;
 
-	p = find(l, e);
+	p = first_find(l, e);
 	if (*p) {
 		/* The one before could not be linked to. */
 		f = *p;
@@ -124,8 +124,8 @@ int link_remember(struct restore *run, const uint8_t *dirkey, size_t dirkey_len,
 	memcpy(f->name, e->name, e->name_len);
 	f->name[e->name_len] = '\0';
 	if (++l->n > l->cap)
-		grow(l);
-	p = bucket(l->buckets, l->cap, f->ino, f->dev);
+		links_grow(l);
+	p = links_bucket(l->buckets, l->cap, f->ino, f->dev);
 	f->next = *p;
 	*p = f;
 	return 0;
@@ -165,7 +165,7 @@ static int link_over(struct restore *run, int from, const struct first *f,
 int link_try(struct restore *run, struct rdir *dir, const char *name,
 	     const struct entry *e, bool replace)
 {
-	struct first **p = find(run->links, e), *f = *p;
+	struct first **p = first_find(run->links, e), *f = *p;
 	int from, r;
 
 	if (!f)

@@ -20,6 +20,7 @@
 
 struct exclude;
 struct point;
+struct task;
 struct view;
 struct vault;
 
@@ -57,11 +58,13 @@ struct restore_options {
 	const struct stat *keep; /* never removed, by device and inode */
 	size_t nkeep;
 	unsigned int threads; /* 0: one a core */
-	/* Called from this thread for each thing done; may be NULL. @action:
+	/* Called with @note_arg from this thread for each thing done; may be
+	 * NULL. @action:
 	 * "restored", "updated", "unchanged", "skipped", "deleted", "kept"
 	 * (would have been deleted); @path is of the tree. */
 	void (*note)(void *arg, const char *action, const char *path,
 		     uint64_t size);
+	void *note_arg;
 };
 
 struct restore_progress {
@@ -82,16 +85,14 @@ struct restore_progress {
 };
 
 /*
- * Restore from point @p. @tick (may be NULL) is called from this thread a few
- * times a second. What could not be restored is said in words and counted in
+ * Restore from point @p. @task ticks with a struct restore_progress, from this
+ * thread. What could not be restored is said in words and counted in
  * out->errors. With 0, all that was written is on disk.
- * Return 0, -EINTR (@stop was set), -ENOENT (no such path), -ENOSPC or another
- * negative errno that ended it early, said in words.
+ * Return 0, -EINTR (@task was stopped), -ENOENT (no such path), -ENOSPC or
+ * another negative errno that ended it early, said in words.
  */
-MUST_CHECK int
-restore_run(struct vault *v, const struct point *p,
-	    const struct restore_options *o,
-	    void (*tick)(void *arg, const struct restore_progress *p),
-	    void *arg, const volatile bool *stop, struct restore_progress *out);
+MUST_CHECK int restore_run(struct vault *v, const struct point *p,
+			   const struct restore_options *o, struct task *task,
+			   struct restore_progress *out);
 
 #endif

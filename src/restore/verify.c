@@ -233,7 +233,7 @@ int restore_verify(struct restore *run)
 	while (r == 0 && is_below(run, &c)) {
 		if (run->written[c.rank / 8] & 1u << c.rank % 8)
 			r = verify_entry(&v, &c);
-		restore_tick(run, false);
+		restore_tick(run);
 		if (r == 0)
 			r = restore_stopped(run);
 		if (r == 0)

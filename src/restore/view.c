@@ -17,6 +17,7 @@
 
 #include "fs/view.h"
 #include "src/restore/view_internal.h"
+#include "store/base/array.h"
 #include "store/base/log.h"
 
 void view_walk_release(struct view_walk *w)
@@ -104,15 +105,8 @@ int view_walk_push(struct view_walk *w, uint64_t node)
 	struct view_spot *s;
 	int r;
 
-	if (w->n == w->cap) {
-		size_t cap = w->cap ? 2 * w->cap : 32;
-
-		s = reallocarray(w->spots, cap, sizeof(*s));
-		if (!s)
-			return -ENOMEM;
-		w->spots = s;
-		w->cap = cap;
-	}
+	if (array_reserve(&w->spots, &w->cap, w->n + 1) < 0)
+		return -ENOMEM;
 	s = &w->spots[w->n++];
 	memset(s, 0, sizeof(*s));
 	s->key_len = run->key.len;
@@ -259,7 +253,7 @@ static int go_below(struct view_walk *w, struct view_name *n, uint64_t rank)
 	return r < 0 ? r : meet_all(w);
 }
 
-static int walk(struct view_walk *w)
+static int meet_below(struct view_walk *w)
 {
 	struct restore *run = w->run;
 	int r = meet_all(w);
@@ -348,7 +342,7 @@ int restore_view_walk(struct restore *run)
 	if (r == 1)
 		r = view_walk_push(&w, run->o->node);
 	if (r == 0 && w.n > 0)
-		r = walk(&w);
+		r = meet_below(&w);
 	ref_put(&ref);
 	view_walk_release(&w);
 	return r;

@@ -83,7 +83,7 @@ static int verify_files(struct view_walk *w)
 		r = view_walk_path(run, name, &path);
 		if (r == 0)
 			r = verify_one(w, (char *)path.data, n->node, fd, name);
-		restore_tick(run, false);
+		restore_tick(run);
 	}
 	return r;
 }

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What every part of a restore reports to: errors are counted and may end the
+ * run, each thing done is told to the caller, and the progress is shown. All
+ * files of this room call these functions; the functions call none of them
+ * but ref.c, so that the room has no circle.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "src/restore/internal.h"
+#include "src/scan/exclude.h"
+#include "store/base/seam.h"
+
+int restore_error(struct restore *run, int r)
+{
+	int none = 0;
+
+	pthread_mutex_lock(&run->lock);
+	run->progress.errors++;
+	if (r == -EBADMSG)
+		run->progress.damage = true;
+	pthread_mutex_unlock(&run->lock);
+	if (r == -ENOSPC || r == -EDQUOT || r == -EROFS || r == -ENOMEM)
+		atomic_compare_exchange_strong(&run->fatal, &none, r);
+	return r;
+}
+
+int restore_stopped(struct restore *run)
+{
+	int fatal = atomic_load(&run->fatal);
+
+	if (fatal)
+		return fatal;
+	return task_stopped(run->task) ? -EINTR : 0;
+}
+
+/* ---- progress ---- */
+
+double restore_seconds(struct restore *run)
+{
+	int64_t now = run->seam->ops->monotonic_ns(run->seam);
+
+	return (double)(now - run->start_ns) / 1e9;
+}
+
+void restore_tick(struct restore *run)
+{
+	struct restore_progress p;
+
+	if (!run->task->tick)
+		return;
+	pthread_mutex_lock(&run->lock);
+	p = run->progress;
+	pthread_mutex_unlock(&run->lock);
+	p.seconds = restore_seconds(run);
+	task_tick(run->task, run->seam, &p);
+}
+
+void restore_walk_tick(struct restore *run)
+{
+	AUTO_BUF struct buf path = BUF_INIT;
+	const char *p;
+
+	if (run->progress.entries % 64 != 0 || !run->task->tick)
+		return;
+	p = restore_path_of(run, NULL, &path);
+	pthread_mutex_lock(&run->lock);
+	strncpy(run->progress.current, p, sizeof(run->progress.current) - 1);
+	pthread_mutex_unlock(&run->lock);
+	restore_tick(run);
+}
+
+/* ---- paths ---- */
+
+const char *restore_path(struct buf *out, const struct ref *ref)
+{
+	const uint8_t *key;
+	struct entry e;
+	size_t len;
+
+	if (ref->vent)
+		return vent_path(ref->vent);
+	ref_entry(ref, &e);
+	key = leaf_dirkey(ref->leaf, ref->slot, &len);
+	buf_clear(out);
+	tree_key_path(out, key, len);
+	if (len > 0)
+		buf_put_u8(out, '/');
+	buf_put(out, e.name, e.name_len);
+	buf_put_u8(out, '\0');
+	return buf_error(out) < 0 ? "(no memory)" : (const char *)out->data;
+}
+
+const char *restore_path_of(const struct restore *run, const char *name,
+			    struct buf *out)
+{
+	buf_clear(out);
+	buf_put(out, run->path.data, run->path.len);
+	if (name || run->path.len == 0)
+		buf_put_u8(out, '/');
+	if (name)
+		buf_put(out, name, strlen(name));
+	buf_put_u8(out, '\0');
+	return buf_error(out) < 0 ? "(no memory)" : (const char *)out->data;
+}
+
+void restore_note(struct restore *run, const char *action, const char *name,
+		  uint64_t size)
+{
+	AUTO_BUF struct buf path = BUF_INIT;
+
+	if (run->o->note)
+		run->o->note(run->o->note_arg, action,
+			     restore_path_of(run, name, &path), size);
+}
+
+enum sub_state restore_state(struct restore *run, const char *name, bool is_dir)
+{
+	const struct restore_options *o = run->o;
+	AUTO_BUF struct buf path = BUF_INIT;
+	const char *p;
+
+	if (!o->exclude && !o->include)
+		return SUB_WANTED;
+	p = restore_path_of(run, name, &path);
+	if (o->exclude && exclude_match(o->exclude, p, is_dir))
+		return SUB_LEFT_OUT;
+	if (!o->include || run->levels[run->nlevels - 1].wanted ||
+	    exclude_match(o->include, p, is_dir))
+		return SUB_WANTED;
+	return is_dir ? SUB_PASSED : SUB_LEFT_OUT;
+}
