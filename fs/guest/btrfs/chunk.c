@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "store/base/array.h"
 #include "store/base/log.h"
 
 /* 256 GiB of the largest chunks each; bounds the memory: 56 bytes each. */
@@ -71,24 +72,6 @@ static void take_stripes(const struct btrfs *fs, struct btrfs_chunks *c,
 		c->elsewhere += x->len;
 }
 
-static int grow(struct btrfs_chunks *c)
-{
-	size_t cap = c->cap ? c->cap * 2 : 16;
-	struct btrfs_chunk *list;
-
-	if (c->n < c->cap)
-		return 0;
-	if (c->n >= CHUNKS_MAX)
-		return fail(-EBADMSG, "btrfs: there are more than %u chunks",
-			    CHUNKS_MAX);
-	list = reallocarray(c->list, cap, sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	c->list = list;
-	c->cap = cap;
-	return 0;
-}
-
 /* The first chunk that ends behind @logical; n: none. */
 static size_t chunk_behind(const struct btrfs_chunks *c, uint64_t logical)
 {
@@ -109,7 +92,6 @@ int btrfs_chunks_add(const struct btrfs *fs, struct btrfs_chunks *c,
 {
 	struct btrfs_chunk x = { .start = start };
 	size_t at;
-	int r;
 
 	if (len >= CHUNK_STRIPES)
 		x.len = get_le64(item + CHUNK_LEN);
@@ -119,9 +101,11 @@ int btrfs_chunks_add(const struct btrfs *fs, struct btrfs_chunks *c,
 		return fail(-EBADMSG,
 			    "btrfs: the chunk at %" PRIu64 " is malformed",
 			    start);
-	r = grow(c);
-	if (r < 0)
-		return r;
+	if (c->n >= CHUNKS_MAX)
+		return fail(-EBADMSG, "btrfs: there are more than %u chunks",
+			    CHUNKS_MAX);
+	if (array_reserve(&c->list, &c->cap, c->n + 1) < 0)
+		return -ENOMEM;
 	/* The array in the superblock has no order. */
 	at = chunk_behind(c, start);
 	if (at < c->n && c->list[at].start < start + x.len)

@@ -16,25 +16,6 @@
 
 #include "store/base/log.h"
 
-int btrfs_name_next(struct reader *r, struct btrfs_name *out)
-{
-	const uint8_t *key;
-
-	if (reader_left(r) == 0)
-		return 0;
-	key = reader_get(r, BTRFS_KEY_LEN);
-	reader_le64(r); /* of which transaction */
-	out->value_len = reader_le16(r);
-	out->name_len = reader_le16(r);
-	out->type = reader_u8(r);
-	out->name = reader_get(r, out->name_len);
-	out->value = reader_get(r, out->value_len);
-	if (r->bad || out->name_len == 0 || out->name_len > GUEST_NAME_MAX)
-		return -EBADMSG;
-	btrfs_key_get(key, &out->location);
-	return 1;
-}
-
 /* Why was nothing found in @id? */
 static int none_or_no_dir(struct btrfs *fs, const struct btrfs_subvol *s,
 			  uint64_t id)

@@ -10,7 +10,8 @@
  *   tree.c          nodes, checked; a cursor over the items of a tree
  *   subvol.c        subvolumes and snapshots, and their nodes
  *   inode.c         attributes, targets, extended attributes
- *   dir.c           names
+ *   name.c          the names that items hold
+ *   dir.c           directories
  *   data.c          bytes of extents, verified by the checksum tree
  *   file.c          the extents of a file
  *
@@ -170,7 +171,7 @@ struct btrfs {
 	struct btrfs_chunks chunks;
 	struct btrfs_subvol
 		*subvols; /* owned; by id; the index is the serial */
-	size_t nsubvols;
+	size_t nsubvols, subvols_cap;
 	bool subvols_left_out; /* there were more than serials */
 	struct lru_part nodes, extents; /* of struct btrfs_block */
 	atomic_uint repairs; /* that were said in the log */
@@ -273,17 +274,20 @@ MUST_CHECK int btrfs_node_of(struct btrfs *fs, const struct btrfs_subvol *s,
 			     const uint8_t *name, size_t name_len,
 			     uint64_t *out);
 
-/* ---- dir.c ---- */
+/* ---- name.c ---- */
 
-/* One of what stands in DIR_ITEM, DIR_INDEX and XATTR_ITEM. */
+/* One name of an item of type DIR_ITEM, DIR_INDEX or XATTR_ITEM. */
 struct btrfs_name {
 	struct btrfs_key location;
 	uint8_t type;
 	const uint8_t *name, *value; /* borrowed from the item */
 	uint16_t name_len, value_len;
 };
-/* Take the next one. Return 1, 0 (no more) or -EBADMSG (silent). */
+/* Take the next name of the item that @r reads. Return 1, 0 (there are no
+ * more) or -EBADMSG (silent). */
 int btrfs_name_next(struct reader *r, struct btrfs_name *out);
+
+/* ---- dir.c ---- */
 
 int btrfs_lookup(struct guest *g, uint64_t dir, const char *name, size_t len,
 		 uint64_t *node_out);

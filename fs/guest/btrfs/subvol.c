@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "store/base/array.h"
 #include "store/base/log.h"
 
 enum root_offsets {
@@ -46,8 +47,6 @@ static int root_item_get(const struct btrfs_cursor *c, struct btrfs_subvol *out)
 
 static int add_subvol(struct btrfs *fs, const struct btrfs_subvol *s)
 {
-	struct btrfs_subvol *list;
-
 	/* Of several items for one tree the last one counts. */
 	if (fs->nsubvols > 0 &&
 	    fs->subvols[fs->nsubvols - 1].tree.id == s->tree.id) {
@@ -58,13 +57,8 @@ static int add_subvol(struct btrfs *fs, const struct btrfs_subvol *s)
 		fs->subvols_left_out = true;
 		return 0;
 	}
-	if (fs->nsubvols % 64 == 0) {
-		list = reallocarray(fs->subvols, fs->nsubvols + 64,
-				    sizeof(*list));
-		if (!list)
-			return -ENOMEM;
-		fs->subvols = list;
-	}
+	if (array_reserve(&fs->subvols, &fs->subvols_cap, fs->nsubvols + 1) < 0)
+		return -ENOMEM;
 	fs->subvols[fs->nsubvols++] = *s;
 	return 0;
 }

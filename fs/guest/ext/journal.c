@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "fs/guest/ext/internal.h"
+#include "store/base/array.h"
 #include "store/base/bytes.h"
 
 #define JOURNAL_MAGIC 0xc03b3998u
@@ -192,27 +193,10 @@ static bool commit_ok(const struct log *l, const uint8_t *p)
 
 /* ---- one block ---- */
 
-static int grow(void **list, size_t *cap, size_t n, size_t size)
-{
-	size_t to = *cap ? *cap * 2 : 256;
-	void *p;
-
-	if (n < *cap)
-		return 0;
-	p = realloc(*list, to * size);
-	if (!p)
-		return -ENOMEM;
-	*list = p;
-	*cap = to;
-	return 0;
-}
-
 static int add_tag(struct log *l, uint64_t block, uint64_t at, bool escaped)
 {
-	void *list = l->tags;
-	int r = grow(&list, &l->tags_cap, l->ntags, sizeof(*l->tags));
+	int r = array_reserve(&l->tags, &l->tags_cap, l->ntags + 1);
 
-	l->tags = list;
 	if (r < 0)
 		return r;
 	l->tags[l->ntags] = (struct tag){ .block = block,
@@ -226,10 +210,8 @@ static int add_tag(struct log *l, uint64_t block, uint64_t at, bool escaped)
 
 static int add_revoke(struct log *l, uint64_t block)
 {
-	void *list = l->revokes;
-	int r = grow(&list, &l->revokes_cap, l->nrevokes, sizeof(*l->revokes));
+	int r = array_reserve(&l->revokes, &l->revokes_cap, l->nrevokes + 1);
 
-	l->revokes = list;
 	if (r < 0)
 		return r;
 	l->revokes[l->nrevokes] = (struct revoke){
@@ -277,7 +259,7 @@ static int take_tag(struct log *l, const uint8_t *tag, uint32_t flags)
 	return r < 0 ? r : 1;
 }
 
-static int descriptor(struct log *l)
+static int take_tags(struct log *l)
 {
 	size_t len = tag_len(l), end = l->p->block_size, off = HEADER_LEN;
 	uint32_t flags;
@@ -310,7 +292,7 @@ static int descriptor(struct log *l)
 	return 1;
 }
 
-static int revoke(struct log *l)
+static int take_revokes(struct log *l)
 {
 	size_t each = l->incompat & INCOMPAT_64BIT ? 8 : 4;
 	size_t end = l->p->block_size, used = get_be32(l->block + 12), off;
@@ -379,10 +361,10 @@ static int transaction(struct log *l)
 		}
 		switch (get_be32(l->block + 4)) {
 		case TYPE_DESCRIPTOR:
-			r = descriptor(l);
+			r = take_tags(l);
 			break;
 		case TYPE_REVOKE:
-			r = revoke(l);
+			r = take_revokes(l);
 			break;
 		case TYPE_COMMIT:
 			return commit(l);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "fs/guest/ext/overlay.h"
+#include "store/base/array.h"
 #include "store/base/log.h"
 
 #define RUNS_MAX (1u << 20)
@@ -24,18 +25,12 @@ static int add_run(void *arg, uint64_t lblk, uint64_t pblk, uint64_t n,
 		   bool unwritten)
 {
 	struct runs *s = arg;
-	struct journal_run *list;
 
 	(void)unwritten; /* the kernel does not ask either */
-	if (s->n == s->cap) {
-		if (s->n >= RUNS_MAX)
-			return -EFBIG;
-		s->cap = s->cap ? s->cap * 2 : 64;
-		list = realloc(s->list, s->cap * sizeof(*list));
-		if (!list)
-			return -ENOMEM;
-		s->list = list;
-	}
+	if (s->n >= RUNS_MAX)
+		return -EFBIG;
+	if (array_reserve(&s->list, &s->cap, s->n + 1) < 0)
+		return -ENOMEM;
 	s->list[s->n++] = (struct journal_run){
 		.log = lblk, .n = n, .at = pblk * s->e->super.block_size
 	};

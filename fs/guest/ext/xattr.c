@@ -228,7 +228,7 @@ static int is_twin(void *arg, const struct ext_xattr *x)
 	       memcmp(x->name, t->name, x->name_len) == 0;
 }
 
-static int hand_over(void *arg, const struct ext_xattr *x)
+static int give_one(void *arg, const struct ext_xattr *x)
 {
 	struct buf value AUTO_BUF = BUF_INIT, acl AUTO_BUF = BUF_INIT;
 	const char *prefix = prefix_of(x);
@@ -268,11 +268,11 @@ int ext_xattr_walk(const struct ext *e, const struct ext_inode *i,
 	struct hand_over h = { .e = e, .i = i, .fn = fn, .arg = arg };
 	int r;
 
-	r = each_in_inode(i, hand_over, &h);
+	r = each_in_inode(i, give_one, &h);
 	if (r)
 		return r;
 	h.in_block = true;
-	return each_in_block(e, i, hand_over, &h);
+	return each_in_block(e, i, give_one, &h);
 }
 
 /* ---- inline data ---- */

@@ -65,23 +65,6 @@ static int iso_open(struct guest *g, struct buf *why)
 	return 0;
 }
 
-int iso_node_record(const struct iso *iso, uint64_t node,
-		    struct iso_record *out)
-{
-	int r = iso_record_read(iso, node * 2, out);
-
-	if (r == -EBADMSG || (r == 0 && !out->len))
-		return -ENOENT;
-	if (r < 0)
-		return r;
-	/* A directory is its "." record, and nothing else is. */
-	if (iso_record_is_dot(out) != !!(out->flags & ISO_DIRECTORY) ||
-	    (iso_record_is_dot(out) &&
-	     (out->raw[33] || ISO_NODE(out->at) != node)))
-		return -ENOENT;
-	return 0;
-}
-
 /* ---- attributes ---- */
 
 static void plain_attr(const struct iso_record *rec, struct guest_attr *out)

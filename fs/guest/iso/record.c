@@ -58,6 +58,23 @@ bool iso_record_is_dot(const struct iso_record *rec)
 	return rec->name_len == 1 && rec->raw[33] <= 1;
 }
 
+int iso_node_record(const struct iso *iso, uint64_t node,
+		    struct iso_record *out)
+{
+	int r = iso_record_read(iso, node * 2, out);
+
+	if (r == -EBADMSG || (r == 0 && !out->len))
+		return -ENOENT;
+	if (r < 0)
+		return r;
+	/* A directory is its "." record, and nothing else is. */
+	if (iso_record_is_dot(out) != !!(out->flags & ISO_DIRECTORY) ||
+	    (iso_record_is_dot(out) &&
+	     (out->raw[33] || ISO_NODE(out->at) != node)))
+		return -ENOENT;
+	return 0;
+}
+
 /* Is the end of the name, from @i on, ";" and digits? */
 static bool is_version(const uint16_t *units, size_t n, size_t i)
 {

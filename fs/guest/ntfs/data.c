@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "fs/guest/map.h"
+#include "store/base/array.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 
@@ -173,7 +174,7 @@ static int open_plain(struct ntfs *n, ntfs_attr *na, map_walk_fn *walk,
 static int open_compressed(struct ntfs *n, ntfs_attr *na,
 			   struct guest_file **out)
 {
-	struct ntfs_run run, *runs = NULL, *bigger;
+	struct ntfs_run run, *runs = NULL;
 	uint64_t end = 0, size = (uint64_t)na->data_size;
 	const runlist_element *rl;
 	size_t count = 0, cap = 0;
@@ -188,17 +189,10 @@ static int open_compressed(struct ntfs *n, ntfs_attr *na,
 		end = run.off + run.len;
 		if (run.at == UINT64_MAX)
 			continue;
-		if (count == cap) {
-			cap = cap ? 2 * cap : 16;
-			bigger = count < RUNS_MAX
-					 ? realloc(runs, cap * sizeof(*runs))
-					 : NULL;
-			if (!bigger) {
-				r = count < RUNS_MAX ? -ENOMEM : -EFBIG;
-				break;
-			}
-			runs = bigger;
-		}
+		r = count < RUNS_MAX ? array_reserve(&runs, &cap, count + 1)
+				     : -EFBIG;
+		if (r < 0)
+			break;
 		runs[count++] = run;
 	}
 	if (!r && end < size)

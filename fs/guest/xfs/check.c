@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * CRC-32C, eight bytes at a time; and the headers by which version 5 tells of
- * each block of metadata what it is, where and whose.
+ * Reading metadata and proving it: CRC-32C, eight bytes at a time, and the
+ * headers by which version 5 tells of each block of metadata what it is, where
+ * it lies and whose it is.
  */
 #include "config.h"
 
@@ -106,4 +107,17 @@ int xfs_check(struct xfs *x, const struct xfs_header *h, const uint8_t *p,
 			    " byte %" PRIu64 " is not its %s block",
 			    ino, at, h->name);
 	return 0;
+}
+
+int xfs_read(struct xfs *x, uint64_t at, void *out, size_t len,
+	     const char *what, uint64_t ino)
+{
+	int r = blocks_read(x->meta, at, out, len);
+
+	if (r == -ERANGE)
+		return fail(-EBADMSG,
+			    "xfs: inode %" PRIu64 ": %s at byte"
+			    " %" PRIu64 " is behind the end of the volume",
+			    ino, what, at);
+	return r;
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "fs/guest/xfs/internal.h"
+#include "store/base/array.h"
 #include "store/base/log.h"
 
 enum {
@@ -191,22 +192,13 @@ int xfs_fork_walk(struct xfs *x, const struct xfs_inode *i,
 static int extents_push(void *arg, const struct xfs_extent *e)
 {
 	struct xfs_extents *list = arg;
-	struct xfs_extent *p;
-	size_t cap;
 
-	if (list->n == list->cap) {
-		if (list->n >= EXTENTS_MAX)
-			return fail(-EFBIG,
-				    "xfs: a directory or attributes of"
-				    " over %u extents",
-				    EXTENTS_MAX);
-		cap = list->cap ? list->cap * 2 : 16;
-		p = realloc(list->list, cap * sizeof(*p));
-		if (!p)
-			return -ENOMEM;
-		list->list = p;
-		list->cap = cap;
-	}
+	if (list->n >= EXTENTS_MAX)
+		return fail(-EFBIG,
+			    "xfs: a directory or attributes of over %u extents",
+			    EXTENTS_MAX);
+	if (array_reserve(&list->list, &list->cap, list->n + 1) < 0)
+		return -ENOMEM;
 	list->list[list->n++] = *e;
 	return 0;
 }

@@ -127,11 +127,15 @@ bool xfs_block_ok(const struct xfs_super *sb, uint64_t block, uint64_t n);
 /* The byte that block @block begins at. */
 uint64_t xfs_block_at(const struct xfs_super *sb, uint64_t block);
 
-/* Log a read that failed as what it concerns. */
+/* ---- checking ---- */
+
+/*
+ * Read @len bytes of metadata at byte @at of the volume. @what and @ino name in
+ * the log what they are of. Return 0, -EBADMSG (they lie behind the end of the
+ * volume; said), or what the read returned.
+ */
 MUST_CHECK int xfs_read(struct xfs *x, uint64_t at, void *out, size_t len,
 			const char *what, uint64_t ino);
-
-/* ---- checking ---- */
 
 uint32_t xfs_crc_update(uint32_t crc, const void *data, size_t len);
 /* The checksum of @data, as though the 4 bytes at @hole were zeros. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "fs/guest/xfs/log_internal.h"
+#include "store/base/array.h"
 #include "store/base/bytes.h"
 
 enum {
@@ -57,18 +58,11 @@ void xfs_gather_release(struct xfs_gather *g)
 static struct xfs_item *item_current(struct xfs_trans *t)
 {
 	struct xfs_item *p;
-	size_t cap;
 
 	if (t->n && t->items[t->n - 1].n < t->items[t->n - 1].total)
 		return &t->items[t->n - 1];
-	if (t->n == t->cap) {
-		cap = t->cap ? t->cap * 2 : 32;
-		p = realloc(t->items, cap * sizeof(*p));
-		if (!p)
-			return NULL;
-		t->items = p;
-		t->cap = cap;
-	}
+	if (array_reserve(&t->items, &t->cap, t->n + 1) < 0)
+		return NULL;
 	p = &t->items[t->n];
 	memset(p, 0, sizeof(*p));
 	return p;

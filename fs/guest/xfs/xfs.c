@@ -21,19 +21,6 @@ enum {
 	LINK_BLOCKS_MAX = 4, /* of an extent */
 };
 
-int xfs_read(struct xfs *x, uint64_t at, void *out, size_t len,
-	     const char *what, uint64_t ino)
-{
-	int r = blocks_read(x->meta, at, out, len);
-
-	if (r == -ERANGE)
-		return fail(-EBADMSG,
-			    "xfs: inode %" PRIu64 ": %s at byte"
-			    " %" PRIu64 " is behind the end of the volume",
-			    ino, what, at);
-	return r;
-}
-
 /* ---- opening ---- */
 
 static int super_read(struct blocks *b, bool crc, struct xfs_super *out,
