@@ -331,15 +331,17 @@ int inside_hole(struct view *w, uint64_t node, uint64_t off, bool hole,
 
 /* ---- extended attributes ---- */
 
-/* What the top of a volume has besides its own. NULL: nothing. */
+/* Return the value of an attribute that the top of a volume has besides its
+ * own, or NULL: the state, and the note, which a whole filesystem may have
+ * too. */
 static const char *own_value(const struct place *p, uint64_t guest_node,
 			     const char *name)
 {
 	const struct guest *g = p->lent.guest;
 
-	if (guest_node != g->root || !g->info.state[0])
+	if (guest_node != g->root)
 		return NULL;
-	if (strcmp(name, STATE_NAME) == 0)
+	if (strcmp(name, STATE_NAME) == 0 && g->info.state[0])
 		return g->info.state;
 	if (strcmp(name, NOTE_NAME) == 0 && g->info.note[0])
 		return g->info.note;

@@ -66,12 +66,14 @@ struct guest_info {
 	char uuid[64];
 	uint32_t block_size;
 	/*
-	 * "" where all is as the guest would see it after mounting; else one
-	 * word for programs ("log-not-replayed", "log-partly-replayed") that
-	 * users see on the volume, and @note a sentence for them.
+	 * @state is "" where all is as the guest would see it after mounting;
+	 * else it is one word for programs ("log-not-replayed",
+	 * "log-partly-replayed") that users see on the volume, and @note is a
+	 * sentence for them. A note without a state tells what is worth knowing
+	 * of a filesystem that is whole.
 	 */
 	char state[32];
-	char note[256];
+	char note[512];
 };
 
 /* What a reader is. Every function may block on the blocks. */

@@ -123,6 +123,9 @@ int guest_open(const char *type, struct blocks *b, struct lru *memory,
 			sizeof(g->info.state) - 1);
 		strncpy(g->info.note, "as of its last checkpoint",
 			sizeof(g->info.note) - 1);
+	} else if (strcmp(type, "vda1") == 0) {
+		strncpy(g->info.note, "worth knowing",
+			sizeof(g->info.note) - 1);
 	}
 	now = ++fake.open;
 	for (most = fake.most; now > most && !atomic_compare_exchange_weak(

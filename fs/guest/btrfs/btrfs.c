@@ -5,7 +5,7 @@
  *
  * The root is that of the top-level tree (subvolume 5), whatever subvolume the
  * guest mounts by default: all others stand below it in their places, so
- * nothing is out of reach; which is the default one is told in the note.
+ * nothing is out of reach; the note tells which one is the default.
  */
 #include "config.h"
 
@@ -32,13 +32,16 @@ static void tell_default(struct btrfs *fs, struct guest_info *info)
 		 id, name.failed ? "" : (const char *)name.data);
 }
 
+/* This adds to the note, which may name the default subvolume already. */
 static void tell_log(struct guest_info *info)
 {
+	size_t len = strlen(info->note);
+
 	snprintf(info->state, sizeof(info->state), "log-not-replayed");
-	snprintf(info->note, sizeof(info->note),
-		 "the disk was in use: shown "
-		 "as of the last commit; what was written and synced (fsync) "
-		 "in the seconds after it is not");
+	snprintf(info->note + len, sizeof(info->note) - len,
+		 "%sthe disk was in use: shown as of the last commit; what was "
+		 "written and synced (fsync) in the seconds after it is not",
+		 len ? "; " : "");
 }
 
 static int open_trees(struct btrfs *fs, struct guest_info *info,

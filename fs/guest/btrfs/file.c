@@ -174,7 +174,9 @@ static int inline_read(const struct file *f, const struct extent *x,
 		memcpy(out, x->bytes + off, len);
 		return 0;
 	}
-	b = btrfs_block_new(0, 0, x->ram);
+	/* Newer kernels compress the whole sector that the bytes stand in, so
+	 * more than the extent's own length may come out. */
+	b = btrfs_block_new(0, 0, MAX(x->ram, f->fs->sector));
 	if (!b)
 		return -ENOMEM;
 	r = btrfs_inflate(f->fs, x->compression, x->bytes, x->nbytes, b);
