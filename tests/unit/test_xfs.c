@@ -45,6 +45,39 @@ static void test_extent(void **state)
 	assert_true(e.off == 3 && e.block == block && e.len == 7);
 }
 
+static int add_length(void *arg, const struct xfs_extent *e)
+{
+	uint64_t *blocks = arg;
+
+	*blocks += e->len;
+	return 0;
+}
+
+/* Two pieces of a file share 60 of the volume's 100 blocks (a reflink). */
+static void test_shared_blocks(void **state)
+{
+	struct xfs x = { .sb = { .blocks = 100,
+				 .ag_blocks = 100,
+				 .ag_count = 1,
+				 .agblk_log = 7 } };
+	struct xfs_inode i = { .ino = 99 };
+	uint64_t blocks = 0;
+	uint8_t p[32];
+
+	(void)state;
+	put_be64(p, 0);
+	put_be64(p + 8, UINT64_C(10) << 21 | 60);
+	put_be64(p + 16, UINT64_C(60) << 9);
+	put_be64(p + 24, UINT64_C(10) << 21 | 60);
+	i.fork = (struct xfs_fork){ .data = p,
+				    .len = sizeof(p),
+				    .format = XFS_FORMAT_EXTENTS,
+				    .nextents = 2 };
+	assert_int_equal(xfs_fork_walk(&x, &i, &i.fork, 0, add_length, &blocks),
+			 0);
+	assert_int_equal(blocks, 120);
+}
+
 static void test_acl(void **state)
 {
 	uint8_t p[4 + 24] = { 0 };
@@ -93,8 +126,11 @@ static void test_overlay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_crc),	cmocka_unit_test(test_hash),
-		cmocka_unit_test(test_extent),	cmocka_unit_test(test_acl),
+		cmocka_unit_test(test_crc),
+		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_extent),
+		cmocka_unit_test(test_acl),
+		cmocka_unit_test(test_shared_blocks),
 		cmocka_unit_test(test_overlay),
 	};
 
