@@ -8,7 +8,7 @@
 # shellcheck source=tests/guest/through.sh
 . "$(dirname "$0")/through.sh"
 
-requires root loop fuse python3 mkfs.ext4 dumpe2fs
+requires root loop fuse python3 mkfs.ext4 dumpe2fs debugfs
 dump=$(find_program tests/guest/dump)
 [ -n "$dump" ] || fail "tests/guest/dump is not built"
 small=--small size=200M
@@ -166,6 +166,38 @@ PY
 says 'log-partly-replayed'
 prints "^'./synced-1' "
 rm "$tmp/torn.img" "$tmp/crash.img"
+
+# ---- wrong checksums of descriptors: marked, and shown as the kernel does ----
+
+# suspect NAME FEATURES FIELD VALUE: a filesystem with a descriptor that does
+# not match its checksum.
+suspect() {
+	truncate -s 8M "$tmp/suspect.img"
+	mkfs.ext4 -q -F -O "$2" "$tmp/suspect.img" 2>"$tmp/err" ||
+		fail "$1: mkfs"
+	mounted "$tmp/suspect.img"
+	echo hello >"$tmp/mnt/hello"
+	unmounted
+	debugfs -w -R "set_bg 0 $3 $4" "$tmp/suspect.img" >"$tmp/out" 2>&1 ||
+		fail "$1: debugfs"
+	compare "$1" ext4 "$tmp/suspect.img" "$tmp/suspect.img"
+	says 'checksum-mismatch: .* 1 of 1 descriptors of block groups'
+	prints "^'./hello' "
+	rm "$tmp/suspect.img"
+}
+
+suspect "wrong checksum" metadata_csum,^has_journal checksum 0x1234
+suspect "wrong old checksum" ^metadata_csum,uninit_bg checksum 0x1234
+suspect "wrong bitmap checksum" metadata_csum block_bitmap_csum 0x12345678
+
+# What the library refuses is said in words, not in numbers of errors.
+truncate -s 8M "$tmp/suspect.img"
+mkfs.ext4 -q -F -O ^metadata_csum "$tmp/suspect.img" 2>"$tmp/err" || fail "mkfs"
+debugfs -w -R "set_super_value log_groups_per_flex 200" "$tmp/suspect.img" \
+	>"$tmp/out" 2>&1 || fail "debugfs"
+expect 1 "$dump" ext4 "$tmp/suspect.img"
+says 'its block groups cannot be read: The ext2 superblock is corrupt'
+rm "$tmp/suspect.img"
 
 # ---- fast commits, which are not read ----
 

@@ -241,6 +241,25 @@ static void test_wraps(void **state)
 	blocks_put(over);
 }
 
+/* A journal of 2 GiB, as Lustre's servers have them. */
+static void test_large(void **state)
+{
+	struct journal_log log;
+	struct blocks *over;
+
+	(void)state;
+	begin(V1, 1);
+	put32(log_block(0) + 16, 2u << 20);
+	data(10, 0xaa, false);
+	commit();
+	assert_int_equal(replay(&log, &over), 0);
+	assert_null(log.damage);
+	assert_int_equal(log.ntransactions, 1);
+	assert_int_equal(byte_of(over, 10, 0), 0xaa);
+	journal_release(&log);
+	blocks_put(over);
+}
+
 /* Without its commit block, or with a torn one, a transaction is none. */
 static void test_torn(void **state)
 {
@@ -443,6 +462,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_wraps),
+		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_torn),
 		cmocka_unit_test(test_revoke),
 		cmocka_unit_test(test_escape),

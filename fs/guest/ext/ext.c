@@ -40,8 +40,29 @@ static int load(struct guest *g, struct blocks *b, struct buf *why)
 	if (r == 0)
 		r = ext_super_read(e->meta, &e->super, &g->info, why);
 	if (r == 0)
-		r = ext_lib_tables(e->meta, &e->super, &e->tables, why);
+		r = ext_lib_tables(e->meta, &e->super, &e->tables, &e->suspects,
+				   why);
 	return r;
+}
+
+/*
+ * Tell that the checksums of group descriptors do not match. The kernel mounts
+ * such a filesystem for reading, and so do we. What the journal left to be told
+ * keeps its word, and this is added to its note.
+ */
+static void tell_suspects(const struct ext *e, struct guest_info *info)
+{
+	size_t len = strlen(info->note);
+
+	if (e->suspects == 0)
+		return;
+	if (!info->state[0])
+		snprintf(info->state, sizeof(info->state), "checksum-mismatch");
+	snprintf(info->note + len, sizeof(info->note) - len,
+		 "%sThe checksums of %" PRIu32 " of %" PRIu32 " descriptors of "
+		 "block groups do not match: files are shown where these "
+		 "descriptors say that they are.",
+		 len ? " " : "", e->suspects, e->super.ngroups);
 }
 
 static int ext_open(struct guest *g, struct buf *why)
@@ -56,14 +77,16 @@ static int ext_open(struct guest *g, struct buf *why)
 	g->state = e;
 	g->root = EXT_ROOT_INO;
 	r = load(g, g->blocks, why);
-	if (r < 0 || !e->super.dirty)
-		return r;
-	r = ext_log_replay(e, &g->info, &replayed, &g->held);
-	if (r == 0 && replayed)
-		r = load(g, replayed, why);
-	else if (r < 0)
-		buf_printf(why, "ext: the journal cannot be read");
-	blocks_put(replayed);
+	if (r == 0 && e->super.dirty) {
+		r = ext_log_replay(e, &g->info, &replayed, &g->held);
+		if (r == 0 && replayed)
+			r = load(g, replayed, why);
+		else if (r < 0)
+			buf_printf(why, "ext: the journal cannot be read");
+		blocks_put(replayed);
+	}
+	if (r == 0)
+		tell_suspects(e, &g->info);
 	return r;
 }
 

@@ -54,6 +54,7 @@ struct ext {
 	struct blocks *data; /* held; the journal laid over it */
 	struct blocks *meta; /* held; @data, cached */
 	uint64_t *tables; /* owned; block of each group's inodes, 0: damaged */
+	uint32_t suspects; /* groups whose descriptor has a wrong checksum */
 };
 
 struct ext_inode {
@@ -81,9 +82,15 @@ MUST_CHECK int ext_super_read(struct blocks *b, struct ext_super *out,
 
 uint32_t ext_crc32c(uint32_t crc, const void *data, size_t len);
 uint32_t ext_crc32_be(uint32_t crc, const void *data, size_t len);
-/* Where the inodes of each group are; free() it. */
+/*
+ * Find where the inodes of each group are: *out has s->ngroups blocks, and
+ * free() frees it. *suspects_out counts the groups whose descriptor does not
+ * match its checksum. Return 0; -EBADMSG with the reason in @why, -ENOMEM, or a
+ * read error.
+ */
 MUST_CHECK int ext_lib_tables(struct blocks *b, const struct ext_super *s,
-			      uint64_t **out, struct buf *why);
+			      uint64_t **out, uint32_t *suspects_out,
+			      struct buf *why);
 
 /* inode.c */
 

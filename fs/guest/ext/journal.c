@@ -105,6 +105,12 @@ static bool has_sums(const struct log *l)
 	return l->incompat & (INCOMPAT_CSUM_V2 | INCOMPAT_CSUM_V3);
 }
 
+static int unusable(struct log *l, int r, const char *what)
+{
+	l->damage = what;
+	return r;
+}
+
 /* Byte of journal block @n; -EBADMSG where it has none. */
 static int place_of(const struct journal_place *p, uint32_t n, uint64_t *out)
 {
@@ -195,8 +201,11 @@ static bool commit_ok(const struct log *l, const uint8_t *p)
 
 static int add_tag(struct log *l, uint64_t block, uint64_t at, bool escaped)
 {
-	int r = array_reserve(&l->tags, &l->tags_cap, l->ntags + 1);
+	int r;
 
+	if (l->ntags >= JOURNAL_TAGS_MAX)
+		return unusable(l, -EFBIG, "it holds over 4 million blocks");
+	r = array_reserve(&l->tags, &l->tags_cap, l->ntags + 1);
 	if (r < 0)
 		return r;
 	l->tags[l->ntags] = (struct tag){ .block = block,
@@ -210,8 +219,11 @@ static int add_tag(struct log *l, uint64_t block, uint64_t at, bool escaped)
 
 static int add_revoke(struct log *l, uint64_t block)
 {
-	int r = array_reserve(&l->revokes, &l->revokes_cap, l->nrevokes + 1);
+	int r;
 
+	if (l->nrevokes >= JOURNAL_REVOKES_MAX)
+		return unusable(l, -EFBIG, "it revokes over 4 million blocks");
+	r = array_reserve(&l->revokes, &l->revokes_cap, l->nrevokes + 1);
 	if (r < 0)
 		return r;
 	l->revokes[l->nrevokes] = (struct revoke){
@@ -453,12 +465,6 @@ static int find_fast_commits(struct log *l, bool *out)
 
 /* ---- the beginning ---- */
 
-static int unusable(struct log *l, int r, const char *what)
-{
-	l->damage = what;
-	return r;
-}
-
 static int features(struct log *l, const uint8_t *s)
 {
 	static const uint8_t zero[4];
@@ -516,8 +522,8 @@ static int begin(struct log *l)
 	l->end = l->max;
 	if (l->max > fast && l->max - fast >= LOG_BLOCKS_MIN)
 		l->end = l->max - fast;
-	if (l->max > JOURNAL_BYTES_MAX / l->p->block_size)
-		return unusable(l, -EFBIG, "it is larger than 1 GiB");
+	if (l->max > JOURNAL_BLOCKS_MAX)
+		return unusable(l, -EFBIG, "it has over 10240000 blocks");
 	if (l->first == 0 || l->first >= l->end)
 		return unusable(l, -EBADMSG, "its superblock is malformed");
 	if (start == 0)

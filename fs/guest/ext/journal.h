@@ -17,7 +17,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JOURNAL_BYTES_MAX (UINT64_C(1) << 30) /* a larger one is -EFBIG */
+/* Blocks of a journal, as many as mke2fs allows. A longer one is -EFBIG. */
+#define JOURNAL_BLOCKS_MAX 10240000u
+/* Blocks that a log may hold, and blocks that it may revoke: they stand in
+ * memory, 32 and 16 bytes each. More of them are -EFBIG. */
+#define JOURNAL_TAGS_MAX (4u << 20)
+#define JOURNAL_REVOKES_MAX (4u << 20)
 
 /* Blocks [@log, @log + @n) of the journal are at byte @at. */
 struct journal_run {

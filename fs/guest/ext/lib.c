@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include <ext2fs/ext2fs.h>
@@ -144,16 +145,23 @@ static io_manager manager(void)
 	return &m;
 }
 
-/* Block of the inodes of group @g, 0 where it cannot be right. */
-static uint64_t table_of(ext2_filsys fs, const struct ext_super *s, dgrp_t g)
+/*
+ * Return the block where the inodes of group @g begin, or 0 where it cannot be
+ * right. A checksum of the descriptor that does not match is counted in
+ * *suspects, and the descriptor is believed all the same, as the kernel does
+ * where it only reads: each inode has a checksum of its own.
+ */
+static uint64_t table_of(ext2_filsys fs, const struct ext_super *s, dgrp_t g,
+			 uint32_t *suspects)
 {
 	uint64_t at = ext2fs_inode_table_loc(fs, g);
 	uint64_t n = ((uint64_t)s->inodes_per_group * s->inode_size +
 		      s->block_size - 1) /
 		     s->block_size;
 
-	if (!ext2fs_group_desc_csum_verify(fs, g) ||
-	    at <= s->first_data_block || at >= s->blocks_count ||
+	if (!ext2fs_group_desc_csum_verify(fs, g))
+		++*suspects;
+	if (at <= s->first_data_block || at >= s->blocks_count ||
 	    n > s->blocks_count - at) {
 		log_warn("ext: the descriptor of block group %u is damaged: "
 			 "its inodes cannot be read",
@@ -163,9 +171,15 @@ static uint64_t table_of(ext2_filsys fs, const struct ext_super *s, dgrp_t g)
 	return at;
 }
 
-int ext_lib_tables(struct blocks *b, const struct ext_super *s, uint64_t **out,
-		   struct buf *why)
+static void library_init(void)
 {
+	initialize_ext2_error_table();
+}
+
+int ext_lib_tables(struct blocks *b, const struct ext_super *s, uint64_t **out,
+		   uint32_t *suspects_out, struct buf *why)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct source source = { b, 0 };
 	uint64_t *tables = NULL;
 	ext2_filsys fs = NULL;
@@ -175,6 +189,8 @@ int ext_lib_tables(struct blocks *b, const struct ext_super *s, uint64_t **out,
 	int r;
 
 	*out = NULL;
+	*suspects_out = 0;
+	pthread_once(&once, library_init);
 	snprintf(name, sizeof(name), "%" PRIxPTR, (uintptr_t)&source);
 	err = ext2fs_open2(name, NULL,
 			   EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES, 0, 0,
@@ -199,7 +215,7 @@ int ext_lib_tables(struct blocks *b, const struct ext_super *s, uint64_t **out,
 	if (!tables)
 		goto out;
 	for (g = 0; g < s->ngroups; g++)
-		tables[g] = table_of(fs, s, g);
+		tables[g] = table_of(fs, s, g, suspects_out);
 	*out = tables;
 	r = 0;
 out:
