@@ -121,24 +121,24 @@ static int need_named(struct table *t, const char *name, uint32_t *out)
 /* ---- update ---- */
 
 /* A point's name in ids/: 8 digits, or all where an older one has the same. */
-static void choose_link(const struct roster *r, struct place *x,
+static void choose_link(const struct roster *r, struct known_point *x,
 			const char *hex)
 {
 	size_t i;
 
 	memcpy(x->p.link, hex, 8);
 	for (i = 0; i + 1 < r->points.n; i++)
-		if (memcmp(((struct place *)r->points.items[i])->p.id, x->p.id,
-			   4) == 0)
+		if (memcmp(((struct known_point *)r->points.items[i])->p.id,
+			   x->p.id, 4) == 0)
 			memcpy(x->p.link, hex, POINT_ID_HEX);
 }
 
-static int add_place(struct roster *r, const struct point *p,
-		     struct place **out)
+static int add_known(struct roster *r, const struct point *p,
+		     struct known_point **out)
 {
 	uint32_t machine;
 	uint8_t id[16];
-	struct place *x;
+	struct known_point *x;
 	int e;
 
 	if (hex_decode(p->id, sizeof(id), id) < 0)
@@ -164,15 +164,16 @@ static int add_place(struct roster *r, const struct point *p,
 
 static int by_id(const void *a, const void *b)
 {
-	const struct place *const *x = a, *const *y = b;
+	const struct known_point *const *x = a, *const *y = b;
 
 	return memcmp((*x)->p.id, (*y)->p.id, sizeof((*x)->p.id));
 }
 
-/* All places so far, sorted by id. */
-static int sort_places(const struct roster *r, struct place ***out)
+/* All known points, sorted by id. */
+static int sort_known(const struct roster *r, struct known_point ***out)
 {
-	struct place **sorted = alloc_array(r->points.n + 1, sizeof(*sorted));
+	struct known_point **sorted =
+		alloc_array(r->points.n + 1, sizeof(*sorted));
 
 	if (!sorted)
 		return -ENOMEM;
@@ -183,25 +184,25 @@ static int sort_places(const struct roster *r, struct place ***out)
 	return 0;
 }
 
-/* The place of each point of @list, in its order; new ones are added. */
-static int match_places(struct roster *r, const struct point_list *list,
-			struct place **places)
+/* The known point for each of @list, in its order; new ones are added. */
+static int match_known(struct roster *r, const struct point_list *list,
+		       struct known_point **known)
 {
-	struct place key, *pkey = &key, **sorted = NULL;
+	struct known_point key, *pkey = &key, **sorted = NULL;
 	size_t i, nsorted = r->points.n;
-	int e = sort_places(r, &sorted);
+	int e = sort_known(r, &sorted);
 
 	for (i = 0; e == 0 && i < list->n; i++) {
-		struct place **hit = NULL;
+		struct known_point **hit = NULL;
 
 		if (hex_decode(list->points[i]->id, sizeof(key.p.id),
 			       key.p.id) == 0)
 			hit = bsearch(&pkey, sorted, nsorted, sizeof(*sorted),
 				      by_id);
 		if (hit)
-			places[i] = *hit;
+			known[i] = *hit;
 		else
-			e = add_place(r, list->points[i], &places[i]);
+			e = add_known(r, list->points[i], &known[i]);
 	}
 	free(sorted);
 	return e;
@@ -221,8 +222,10 @@ int roster_compare_marks(const void *a, const void *b)
 static int by_name(const void *a, const void *b, void *arg)
 {
 	const struct roster *r = arg;
-	const struct place *x = roster_get(&r->points, *(const uint32_t *)a);
-	const struct place *y = roster_get(&r->points, *(const uint32_t *)b);
+	const struct known_point *x =
+		roster_get(&r->points, *(const uint32_t *)a);
+	const struct known_point *y =
+		roster_get(&r->points, *(const uint32_t *)b);
 
 	if (x->p.machine != y->p.machine)
 		return x->p.machine < y->p.machine ? -1 : 1;
@@ -231,7 +234,7 @@ static int by_name(const void *a, const void *b, void *arg)
 
 /* Room for the index of @list; marks are filled, by_name is not sorted yet. */
 static int build_index(struct roster *r, const struct point_list *list,
-		       struct place *const *places, struct index *x)
+		       struct known_point *const *known, struct index *x)
 {
 	size_t i, j, n = list->n;
 
@@ -242,8 +245,8 @@ static int build_index(struct roster *r, const struct point_list *list,
 	if (!x->marks || !x->by_name)
 		return -ENOMEM;
 	for (i = 0; i < list->n; i++) {
-		struct mark m = { ROSTER_ALL, places[i]->p.machine,
-				  places[i]->p.serial };
+		struct mark m = { ROSTER_ALL, known[i]->p.machine,
+				  known[i]->p.serial };
 
 		x->by_name[i] = m.point;
 		x->marks[x->nmarks++] = m;
@@ -267,7 +270,7 @@ static void touch_machines(struct roster *r)
 	size_t i;
 
 	for (i = 0; i < r->points.n; i++) {
-		struct place *x = r->points.items[i];
+		struct known_point *x = r->points.items[i];
 		struct named *m = roster_get(&r->machines, x->p.machine);
 
 		if (x->p.live != (x->point != NULL))
@@ -277,21 +280,21 @@ static void touch_machines(struct roster *r)
 }
 
 static void swap_in(struct roster *r, struct point_list *list,
-		    struct place *const *places, struct index *x,
+		    struct known_point *const *known, struct index *x,
 		    int64_t now_ns)
 {
 	bool first = !r->list;
 	size_t i;
 
 	for (i = 0; i < r->points.n; i++)
-		((struct place *)r->points.items[i])->point = NULL;
+		((struct known_point *)r->points.items[i])->point = NULL;
 	if (first)
 		now_ns = 0;
 	for (i = 0; i < list->n; i++) {
-		places[i]->point = list->points[i];
-		memcpy(places[i]->p.name, list->names[i],
-		       sizeof(places[i]->p.name));
-		places[i]->p.name[sizeof(places[i]->p.name) - 1] = '\0';
+		known[i]->point = list->points[i];
+		memcpy(known[i]->p.name, list->names[i],
+		       sizeof(known[i]->p.name));
+		known[i]->p.name[sizeof(known[i]->p.name) - 1] = '\0';
 		if (first)
 			now_ns = MAX(now_ns, list->points[i]->time_ns);
 	}
@@ -314,7 +317,7 @@ static void swap_in(struct roster *r, struct point_list *list,
 
 int roster_update(struct roster *r, struct point_list *list, int64_t now_ns)
 {
-	struct place **places = NULL;
+	struct known_point **known = NULL;
 	struct index x = { 0 };
 	int e;
 
@@ -323,16 +326,16 @@ int roster_update(struct roster *r, struct point_list *list, int64_t now_ns)
 		point_list_put(list);
 		return 0;
 	}
-	places = alloc_array(list->n + 1, sizeof(*places));
-	e = places ? match_places(r, list, places) : -ENOMEM;
+	known = alloc_array(list->n + 1, sizeof(*known));
+	e = known ? match_known(r, list, known) : -ENOMEM;
 	if (e == 0)
-		e = build_index(r, list, places, &x);
+		e = build_index(r, list, known, &x);
 	if (e == 0)
-		swap_in(r, list, places, &x, now_ns);
+		swap_in(r, list, known, &x, now_ns);
 	else
 		point_list_put(list);
 	release_index(&x);
-	free(places);
+	free(known);
 	return e < 0 ? e : 1;
 }
 
@@ -352,7 +355,7 @@ int64_t roster_changed_ns(struct roster *r)
 
 int roster_point(struct roster *r, uint32_t serial, struct roster_point *out)
 {
-	const struct place *x;
+	const struct known_point *x;
 
 	ROSTER_HOLD(r, false);
 	x = roster_get(&r->points, serial);
@@ -391,7 +394,7 @@ int roster_tag(struct roster *r, uint32_t serial, char name[ROSTER_NAME_MAX])
 int roster_hold(struct roster *r, uint32_t serial, struct point_list **list_out,
 		const struct point **out)
 {
-	const struct place *x;
+	const struct known_point *x;
 
 	ROSTER_HOLD(r, false);
 	x = roster_get(&r->points, serial);
@@ -404,7 +407,7 @@ int roster_hold(struct roster *r, uint32_t serial, struct point_list **list_out,
 
 int roster_json(struct roster *r, uint32_t serial, struct buf *out)
 {
-	const struct place *x;
+	const struct known_point *x;
 
 	ROSTER_HOLD(r, false);
 	x = roster_get(&r->points, serial);

@@ -73,7 +73,7 @@ int roster_next_any(struct roster *r, uint32_t after, uint32_t *out)
 {
 	ROSTER_HOLD(r, false);
 	while (after < r->points.n) {
-		const struct place *x = roster_get(&r->points, ++after);
+		const struct known_point *x = roster_get(&r->points, ++after);
 
 		if (x->point) {
 			*out = after;
@@ -85,7 +85,7 @@ int roster_next_any(struct roster *r, uint32_t after, uint32_t *out)
 
 bool roster_has_tag(struct roster *r, uint32_t point, uint32_t tag)
 {
-	const struct place *x;
+	const struct known_point *x;
 	const struct mark *m;
 	struct mark want;
 
@@ -130,8 +130,8 @@ int roster_find_tag(struct roster *r, const char *name, uint32_t *out)
 	return 0;
 }
 
-/* The place of rank @i by machine and name. */
-static const struct place *ranked(const struct roster *r, size_t i)
+/* The point of rank @i by machine and name. */
+static const struct known_point *ranked(const struct roster *r, size_t i)
 {
 	return roster_get(&r->points, r->index.by_name[i]);
 }
@@ -144,7 +144,7 @@ static size_t rank_of(const struct roster *r, uint32_t machine,
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
-		const struct place *x = ranked(r, mid);
+		const struct known_point *x = ranked(r, mid);
 
 		if (x->p.machine < machine ||
 		    (x->p.machine == machine && strcmp(x->p.name, name) < 0))
@@ -159,7 +159,7 @@ int roster_find_point(struct roster *r, uint32_t machine, const char *name,
 		      uint32_t *out)
 {
 	size_t i, len = strlen(name);
-	const struct place *x;
+	const struct known_point *x;
 
 	ROSTER_HOLD(r, false);
 	i = rank_of(r, machine, name);
@@ -197,7 +197,7 @@ int roster_find_id(struct roster *r, const char *name, uint32_t *out)
 
 	ROSTER_HOLD(r, false);
 	for (i = 0; i < r->points.n; i++) {
-		const struct place *x = r->points.items[i];
+		const struct known_point *x = r->points.items[i];
 
 		if (!x->point)
 			continue;

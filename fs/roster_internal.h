@@ -19,7 +19,7 @@ struct mark {
 	uint32_t tag, machine, point;
 };
 
-struct place {
+struct known_point {
 	struct roster_point p;
 	const struct point *point; /* in list; NULL: gone */
 };

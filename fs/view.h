@@ -119,22 +119,14 @@ MUST_CHECK int view_listxattr(struct view *w, uint64_t node, struct buf *out);
  * appended. */
 void view_describe(struct view *w, uint64_t node, struct buf *out);
 
-/* ---- for the commands ---- */
+/* ---- for the commands; see also fs/place.h ---- */
 
-/*
- * The node that "POINT:path" or "POINT" names (point.h point_find(); path as in
- * the mount: "files/etc/passwd"). -ENOENT and others are said in words.
- */
-MUST_CHECK int view_resolve(struct view *w, const char *spec,
-			    struct view_attr *out);
-/* Where the POINT of such a text ends: at a colon that is in no time, or at the
- * end. */
-const char *view_spec_end(const char *spec);
-/* The node of @path ("a/b/c") below directory @from; no symbolic link is
- * followed. Silent -ENOENT. */
-MUST_CHECK int view_walk(struct view *w, uint64_t from, const char *path,
-			 struct view_attr *out);
-/* The node of a point's directory. @index into view_points(). */
+/* Look up @path ("a/b/c"; "" is @from itself) below directory @from. Symbolic
+ * links are not followed. Return as view_lookup(). */
+MUST_CHECK int view_lookup_path(struct view *w, uint64_t from, const char *path,
+				struct view_attr *out);
+/* The node of the directory of @p, which is a point of the view; 0 where the
+ * view has no such point. */
 uint64_t view_point_node(struct view *w, const struct point *p);
 /* For entries of trees, disks and config files: 16 bytes that are equal where
  * content is equal (chunk ids of the same file). -EINVAL for others. */

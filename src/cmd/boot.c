@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/place.h"
 #include "src/cli/credentials.h"
 #include "src/cmd/cmd.h"
 #include "store/base/buf.h"
@@ -61,6 +62,7 @@ struct boot {
 	const struct args *args;
 	const char *url;
 	const struct point *point;
+	size_t first, end; /* which of its disks */
 	const char *time; /* the point's name below its machine's */
 	char **extra; /* arguments for qemu; ends with NULL */
 	/* The script is run: where the vault's key is handed over, once. */
@@ -198,7 +200,7 @@ static void put_leave(const struct boot *b, struct buf *out)
 				"\t[ -z \"$mnt\" ] || rmdir \"$mnt\"\n");
 	if (!b->args->overlay) {
 		buf_printf(out, "\tif [ -n \"$dir\" ]; then\n");
-		for (i = 0; i < b->point->ndisks; i++)
+		for (i = b->first; i < b->end; i++)
 			buf_printf(out,
 				   "\t\trm -f \"$dir/disk%zu.qcow2\""
 				   " \"$dir/disk%zu.new\"\n",
@@ -223,14 +225,14 @@ static int put_dir(const struct boot *b, struct buf *out)
 	r = path_word(out, b->args->overlay);
 	buf_printf(out,
 		   "\nmkdir -p \"$dir\"\nwas=\n"
-		   "[ ! -e \"$dir/disk0.qcow2\" ] || was=unknown\n"
+		   "[ ! -e \"$dir/disk%zu.qcow2\" ] || was=unknown\n"
 		   "[ ! -e \"$dir/point\" ] ||"
 		   " read -r was <\"$dir/point\"\n"
 		   "[ -z \"$was\" ] || [ \"$was\" = %s ] ||\n"
 		   "\tdie \"$dir holds what was written on another point"
 		   " ($was): take another directory\"\n"
 		   "echo %s >\"$dir/point\"\n",
-		   b->point->id, b->point->id);
+		   b->first, b->point->id, b->point->id);
 	return r;
 }
 
@@ -278,7 +280,7 @@ static void put_overlays(const struct boot *b, struct buf *out)
 			" \"$dir/$1.new\"\n"
 			"\t\tmv \"$dir/$1.new\" \"$dir/$1.qcow2\"\n"
 			"\tfi\n}\n");
-	for (i = 0; i < b->point->ndisks; i++) {
+	for (i = b->first; i < b->end; i++) {
 		buf_printf(out, "overlay disk%zu \"$disks/\"", i);
 		word(out, b->point->disks[i].name);
 		buf_printf(out, ".raw\n");
@@ -329,7 +331,7 @@ static int put_qemu(const struct boot *b, struct buf *out)
 	buf_printf(out, " \\\n\t-nic %s", a->network ? a->network : "none");
 	if (!strcmp(bus, "scsi"))
 		buf_printf(out, " \\\n\t-device virtio-scsi-pci");
-	for (i = 0; i < b->point->ndisks; i++)
+	for (i = b->first; i < b->end; i++)
 		put_disk(b, i, bus, out);
 	if (a->firmware) {
 		buf_printf(out, " \\\n\t-bios ");
@@ -372,25 +374,44 @@ static int start(const char *script)
 	return fail(-errno, "/bin/sh: %s", strerror(errno));
 }
 
+/* All disks of a point, or the one that the place is. An overlay keeps the
+ * number of its disk in the point either way. */
+static int choose_disks(struct boot *b, const struct place *place,
+			const char *text)
+{
+	const struct point_disk *d;
+	int r;
+
+	b->point = place->point;
+	b->time = place->list->names[place->index];
+	b->end = b->point->ndisks;
+	if (b->end == 0)
+		return fail(-ENOENT, "%s: it has no disks to boot from", text);
+	if (place->kind == PLACE_POINT)
+		return 0;
+	r = place_disk(place, text, NULL, &d);
+	if (r < 0)
+		return r;
+	b->first = (size_t)(d - b->point->disks);
+	b->end = b->first + 1;
+	return 0;
+}
+
 static int make_script(struct boot *b, struct vault *v, const char *text,
 		       struct buf *out)
 {
 	struct point_list *l;
-	size_t i;
+	struct place place;
 	int r = vault_points(v, &l);
 
 	if (r < 0)
 		return r;
-	r = point_find(l, text, &i);
-	if (r == 0) {
-		b->point = l->points[i];
-		b->time = l->names[i];
-		if (b->point->ndisks == 0)
-			r = fail(-ENOENT, "%s: it has no disks to boot from",
-				 text);
-	}
+	r = place_parse(l, text, &place);
+	if (r == 0)
+		r = choose_disks(b, &place, text);
 	if (r == 0)
 		r = put_script(b, out);
+	place_release(&place);
 	point_list_put(l);
 	return r;
 }
@@ -452,13 +473,14 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 
 const struct command cmd_boot = {
 	.name = "boot",
-	.operands = "POINT [-- QEMU-ARGUMENT...]",
+	.operands = "POINT[:disks/NAME.raw] [-- QEMU-ARGUMENT...]",
 	.summary = "start a machine from a point, its disks untouched",
 	.help = "Prints a shell script that mounts the vault, makes a qcow2"
 		" overlay on each disk and runs qemu, with KVM where there is"
 		" KVM; with --run, runs it. What the machine writes goes to"
 		" the overlays, never to the point. The network is off: the"
-		" machine that was backed up may still be running."
+		" machine that was backed up may still be running. With"
+		" POINT:disks/NAME.raw the machine has that disk alone."
 		"\nWhat stands behind -- is for qemu, as in: vmbackup boot"
 		" --run web1/latest -- -nographic"
 		"\nNeeds qemu-system-x86_64 and qemu-img.\n",

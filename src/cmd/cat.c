@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/place.h"
 #include "fs/view.h"
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
@@ -36,8 +37,10 @@ static int copy_out(struct view *w, const char *spec,
 static int cat(struct view *w, const char *spec, void *buf)
 {
 	struct view_attr attr;
-	int r = view_resolve(w, spec, &attr);
+	struct place place;
+	int r = place_find(w, spec, &place, &attr);
 
+	place_release(&place);
 	if (r < 0)
 		return r;
 	if (S_ISDIR(attr.st.st_mode))

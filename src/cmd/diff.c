@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/place.h"
 #include "fs/view.h"
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
@@ -167,26 +168,18 @@ static int print_summary(const struct diff *d, const char *a, const char *b)
 }
 
 /* Restrict to "/..." in the trees. */
-static int set_place(struct diff *d, char *path)
+static int set_place(struct diff *d, const char *path)
 {
-	char *slash;
+	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *dir = NULL;
 
-	slash = strrchr(path, '/');
 	if (!slash)
 		return 0;
 	d->place_name = slash + 1;
 	if (tree_path_key(&d->place_key, path) < 0)
 		return context_usage(d->ctx, "\"%s\" cannot be a path", path);
-	*slash = 0;
-	return tree_path_key(&d->place_dir, path);
-}
-
-/* Does @path, which is not empty, begin with directory @dir? */
-static bool is_in(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-
-	return !strncmp(path, dir, n) && (path[n] == '/' || !path[n]);
+	dir = strndup(path, (size_t)(slash - path));
+	return dir ? tree_path_key(&d->place_dir, dir) : -ENOMEM;
 }
 
 static int compare_trees(struct diff *d, struct vault *v, const struct point *a,
@@ -200,66 +193,60 @@ static int compare_trees(struct diff *d, struct vault *v, const struct point *a,
 	return 0;
 }
 
-/* What is at @path of both; "" is all that points hold themselves. */
+/* What is at the path of @at in both points; of a whole point, all that points
+ * hold themselves. */
 static int compare_at(struct diff *d, struct vault *v, struct view *w,
-		      const struct point *a, const struct point *b, char *path)
+		      const struct point *a, const struct point *b,
+		      const struct place *at)
 {
 	int r;
 
-	if (is_in(path, "files")) {
-		r = set_place(d, path + 5);
+	switch (at->kind) {
+	case PLACE_FILES:
+		r = set_place(d, at->path + strlen("files"));
 		return r < 0 ? r : compare_trees(d, v, a, b, true);
-	}
-	if (is_in(path, "volumes"))
-		return diff_view(d, w, a, b, path);
-	if (is_in(path, "disks") || is_in(path, "config"))
-		return diff_disks(d, v, a, b, path);
-	if (*path)
+	case PLACE_VOLUMES:
+		return diff_view(d, w, a, b, at->path);
+	case PLACE_DISKS:
+	case PLACE_CONFIG:
+		return diff_disks(d, v, a, b, at->path);
+	case PLACE_POINT:
+		r = compare_trees(d, v, a, b, false);
+		return r < 0 ? r : diff_disks(d, v, a, b, "");
+	default:
 		return context_usage(d->ctx,
 				     "diff compares files, volumes, disks"
 				     " and config files: say POINT or"
 				     " POINT:files/PATH, not \"%s\"",
-				     path);
-	r = compare_trees(d, v, a, b, false);
-	return r < 0 ? r : diff_disks(d, v, a, b, path);
+				     at->path);
+	}
 }
 
-static int compare(struct diff *d, struct vault *v, struct view *w, char **argv,
-		   char *path)
+/* A path is said once, for both points, or twice and the same. */
+static int compare(struct diff *d, struct vault *v, struct view *w, char **argv)
 {
 	struct point_list *l = view_points(w);
-	size_t i, j;
-	int r = point_find(l, argv[0], &i);
+	struct place a = { 0 }, b = { 0 };
+	int r = place_parse(l, argv[0], &a);
 
 	if (r == 0)
-		r = point_find(l, argv[1], &j);
+		r = place_parse(l, argv[1], &b);
+	if (r == 0 && *a.path && *b.path && strcmp(a.path, b.path) != 0)
+		r = context_usage(d->ctx, "one path for both points");
 	if (r < 0)
 		goto out;
-	filter_name(l, i, d->a_name, sizeof(d->a_name));
-	filter_name(l, j, d->b_name, sizeof(d->b_name));
-	r = compare_at(d, v, w, l->points[i], l->points[j], path);
+	filter_name(l, a.index, d->a_name, sizeof(d->a_name));
+	filter_name(l, b.index, d->b_name, sizeof(d->b_name));
+	r = compare_at(d, v, w, a.point, b.point, *a.path ? &a : &b);
 	if (r == 0)
 		r = print_summary(d, d->a_name, d->b_name);
 	if (r == 0 && d->failures)
 		r = EXIT_CODE_PARTIAL;
 out:
+	place_release(&a);
+	place_release(&b);
 	point_list_put(l);
 	return r;
-}
-
-/* "etc/x" of ":etc//x/", "etc/x/"; NULL where there is no colon. */
-static char *take_path(char *spec)
-{
-	char *p = spec + (view_spec_end(spec) - spec);
-
-	if (!*p)
-		return NULL;
-	*p++ = 0;
-	while (*p == '/')
-		p++;
-	while (*p && p[strlen(p) - 1] == '/')
-		p[strlen(p) - 1] = 0;
-	return p;
 }
 
 static int run(struct context *ctx, void *args, int argc, char **argv)
@@ -268,21 +255,15 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	struct diff d = { .ctx = ctx,
 			  .metadata = a->metadata,
 			  .content = a->content };
-	char *paths[2] = { NULL, NULL }, *path, none[1] = "";
 	struct vault *v;
 	struct view *w;
-	int r, i;
+	int r;
 
 	if (argc != 2)
 		return context_usage(ctx, "diff takes two points");
-	for (i = 0; i < 2; i++)
-		paths[i] = take_path(argv[i]);
-	if (paths[0] && paths[1] && strcmp(paths[0], paths[1]) != 0)
-		return context_usage(ctx, "one path for both points");
-	path = paths[0] ? paths[0] : paths[1] ? paths[1] : none;
 	r = context_open_view(ctx, &v, &w);
 	if (r == 0) {
-		r = context_read_error(v, compare(&d, v, w, argv, path));
+		r = context_read_error(v, compare(&d, v, w, argv));
 		view_free(w);
 		vault_close(v);
 	}

@@ -371,7 +371,7 @@ static bool same_disks(const struct point *a, const struct point *b)
 static int find(struct view *w, const struct point *p, const char *path,
 		struct view_attr *out)
 {
-	int r = view_walk(w, view_point_node(w, p), path, out);
+	int r = view_lookup_path(w, view_point_node(w, p), path, out);
 
 	return r == 0 ? 1 : r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }

@@ -168,7 +168,8 @@ static int find_below(struct find *f, const struct point *p, const char *folder)
 {
 	struct view_attr attr;
 	char prefix[16];
-	int r = view_walk(f->view, view_point_node(f->view, p), folder, &attr);
+	int r = view_lookup_path(f->view, view_point_node(f->view, p), folder,
+				 &attr);
 
 	if (r == -ENOENT)
 		return 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/place.h"
 #include "fs/view.h"
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
@@ -31,8 +32,7 @@ struct listing {
 	struct context *ctx;
 	const struct args *args;
 	struct view *view;
-	const char *base; /* path of what was named, without a final '/' */
-	size_t base_len;
+	const char *base; /* the path of what was named, as in struct place */
 };
 
 static int print_one(void *arg, const char *path, size_t path_len,
@@ -45,8 +45,8 @@ static int print_one(void *arg, const char *path, size_t path_len,
 
 	if (l->ctx->json) {
 		/* The path is whole, as it goes behind "POINT:". */
-		buf_put(&full, l->base, l->base_len);
-		if (l->base_len && path_len)
+		buf_put(&full, l->base, strlen(l->base));
+		if (*l->base && path_len)
 			buf_put_u8(&full, '/');
 		buf_put(&full, path, path_len);
 		o = output_message("node");
@@ -70,30 +70,27 @@ static int print_one(void *arg, const char *path, size_t path_len,
 
 static int list(struct listing *l, const char *spec)
 {
-	const char *colon = strchr(spec, ':');
 	struct view_attr attr;
+	struct place place;
 	uint64_t failures = 0;
-	int r;
+	int r = place_find(l->view, spec, &place, &attr);
 
-	l->base = colon ? colon + 1 : "";
-	while (*l->base == '/')
-		l->base++;
-	l->base_len = strlen(l->base);
-	while (l->base_len && l->base[l->base_len - 1] == '/')
-		l->base_len--;
-	r = view_resolve(l->view, spec, &attr);
 	if (r < 0)
 		return r;
+	l->base = place.path;
 	if (!S_ISDIR(attr.st.st_mode) || l->args->directory) {
-		const char *path = l->base_len ? l->base : spec;
-		size_t len = l->base_len ? l->base_len : strcspn(spec, ":");
+		const char *path = *l->base ? l->base : spec;
+		size_t len = *l->base ? strlen(l->base) : place.point_len;
 
 		if (l->ctx->json)
 			len = 0;
 		r = print_one(l, path, len, &attr);
-		return r < 0 ? r : 0;
+		if (r == 1)
+			r = 0;
+	} else {
+		r = listing_walk(l->view, &attr, "", print_one, l, &failures);
 	}
-	r = listing_walk(l->view, &attr, "", print_one, l, &failures);
+	place_release(&place);
 	return r == 0 && failures ? -EIO : r;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/place.h"
 #include "src/cli/credentials.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/nbd_plugin.h"
@@ -26,7 +27,7 @@ struct args {
 
 static const struct option_row rows[] = {
 	OPT_STRING("disk", 0, "NAME", struct args, disk,
-		   "which disk of the point"),
+		   "the same as POINT:disks/NAME.raw"),
 	OPT_STRING("socket", 0, "PATH", struct args, socket,
 		   "the Unix socket to listen on; it must not exist, and is"
 		   " removed at the end"),
@@ -60,14 +61,22 @@ PRINTF(2, 3) static void add(struct argv *a, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* The disk to be served, and the id of its point, so that a "latest" goes on to
+ * mean what it means now. */
+struct disk_choice {
+	char id[POINT_ID_HEX + 1];
+	char *disk; /* owned */
+};
+
 /* What the plugin is told; the vault's key comes through a pipe. */
 static void add_parameters(struct argv *a, struct context *ctx,
 			   const struct vault_options *v, const char *key,
-			   const char *point, const struct args *o)
+			   const struct disk_choice *choice,
+			   const struct args *o)
 {
 	add(a, "vault=%s", v->url);
-	add(a, "point=%s", point);
-	add(a, "disk=%s", o->disk);
+	add(a, "point=%s", choice->id);
+	add(a, "disk=%s", choice->disk);
 	if (o->socket && *o->socket)
 		add(a, "remove=%s", o->socket);
 	add(a, "%s=%s", v->credential.keyfile ? "key-file" : "password-file",
@@ -79,7 +88,8 @@ static void add_parameters(struct argv *a, struct context *ctx,
 }
 
 static int become(struct context *ctx, const struct args *o,
-		  const struct vault_options *v, const char *point)
+		  const struct vault_options *v,
+		  const struct disk_choice *choice)
 {
 	char key[CREDENTIALS_PATH_LEN];
 	AUTO_FREE char *plugin = NULL;
@@ -107,7 +117,7 @@ static int become(struct context *ctx, const struct args *o,
 	if (ctx->verbose > 1)
 		add(&a, "--verbose");
 	add(&a, "%s", plugin);
-	add_parameters(&a, ctx, v, key, point, o);
+	add_parameters(&a, ctx, v, key, choice, o);
 	r = a.no_memory ? -ENOMEM : 0;
 	if (r == 0) {
 		signal(SIGPIPE, SIG_DFL);
@@ -121,37 +131,33 @@ static int become(struct context *ctx, const struct args *o,
 	return r;
 }
 
-/* Before a server is started: is there such a disk? Its point's id, so that a
- * "latest" means what it meant here. */
-static int find_disk(struct vault *v, const char *text, const char *disk,
-		     char id[POINT_ID_HEX + 1])
+/* Find it before a server is started. */
+static int choose_disk(struct vault *v, const char *text, const char *name,
+		       struct disk_choice *out)
 {
-	const struct point *p;
+	const struct point_disk *d;
 	struct point_list *l;
-	size_t i;
+	struct place place;
 	int r = vault_points(v, &l);
 
 	if (r < 0)
 		return r;
-	r = point_find(l, text, &i);
+	r = place_parse(l, text, &place);
+	if (r == 0)
+		r = place_disk(&place, text, name, &d);
 	if (r == 0) {
-		p = l->points[i];
-		memcpy(id, p->id, sizeof(p->id));
-		if (p->ndisks == 0)
-			r = fail(-ENOENT, "%s: the point has no disks", text);
-		else if (!point_disk(p, disk))
-			r = fail(-ENOENT,
-				 "%s: the point has no disk \"%s\";"
-				 " the first that it has is \"%s\"",
-				 text, disk, p->disks[0].name);
+		memcpy(out->id, place.point->id, sizeof(out->id));
+		out->disk = strdup(d->name);
+		r = out->disk ? 0 : -ENOMEM;
 	}
+	place_release(&place);
 	point_list_put(l);
 	return r;
 }
 
 static int serve(struct context *ctx, const struct args *o, const char *text)
 {
-	char id[POINT_ID_HEX + 1];
+	struct disk_choice choice = { .disk = NULL };
 	struct vault_options vo = { 0 };
 	struct vault *v = NULL;
 	int r = context_find_vault(ctx, &vo);
@@ -161,10 +167,12 @@ static int serve(struct context *ctx, const struct args *o, const char *text)
 	if (r == -ENOENT)
 		r = -ENOMEDIUM;
 	if (r == 0)
-		r = context_read_error(v, find_disk(v, text, o->disk, id));
+		r = context_read_error(v,
+				       choose_disk(v, text, o->disk, &choice));
 	vault_close(v);
 	if (r == 0)
-		r = become(ctx, o, &vo, id);
+		r = become(ctx, o, &vo, &choice);
+	free(choice.disk);
 	credentials_release(&vo.credential);
 	return r;
 }
@@ -174,9 +182,10 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	struct args *o = args;
 
 	if (argc != 1)
-		return context_usage(ctx, "nbd takes one POINT");
-	if (!o->disk || !*o->disk)
-		return context_usage(ctx, "which disk? say --disk NAME");
+		return context_usage(
+			ctx, "nbd takes one disk: POINT:disks/NAME.raw");
+	if (o->disk && !*o->disk)
+		return context_usage(ctx, "--disk: the name is empty");
 	if ((!o->socket || !*o->socket) && !o->run)
 		return context_usage(ctx,
 				     "where to? say --socket PATH, or --run"
@@ -186,15 +195,15 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 
 const struct command cmd_nbd = {
 	.name = "nbd",
-	.operands = "POINT",
+	.operands = "POINT[:disks/NAME.raw]",
 	.summary = "serve a disk of a point over NBD, read-only",
 	.help = "Runs nbdkit(1) in the foreground until it is stopped. Readers"
 		" see which parts are holes and zeros (base:allocation), and"
 		" as many as like may read at once."
-		"\nTo serve: vmbackup nbd web1/latest --disk vda --socket"
+		"\nTo serve: vmbackup nbd web1/latest:disks/vda.raw --socket"
 		" /run/vda.sock; the disk is then nbd+unix:///?socket="
 		"/run/vda.sock for qemu, qemu-img, nbdcopy and nbdfuse."
-		"\nFor one command: vmbackup nbd web1/latest --disk vda --run"
+		"\nFor one command: vmbackup nbd web1/latest:disks/vda.raw --run"
 		" 'nbdinfo \"$uri\"'; the exit code is the command's.\n",
 	.options = rows,
 	.args_size = sizeof(struct args),

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/place.h"
 #include "fs/view.h"
 #include "src/cli/output.h"
 #include "src/cli/progress.h"
@@ -18,7 +19,6 @@
 #include "src/scan/exclude.h"
 #include "store/base/log.h"
 #include "store/base/task.h"
-#include "store/point.h"
 #include "store/vault.h"
 
 struct args {
@@ -121,65 +121,32 @@ static int patterns(const struct string_list *plain,
 	return r;
 }
 
-/* "/volumes/vda1/etc" of "volumes//vda1/etc/". */
-static char *clean_path(const char *text)
-{
-	char *out = malloc(strlen(text) + 2), *p = out;
-
-	if (!out)
-		return NULL;
-	*p++ = '/';
-	for (; *text; text++)
-		if (*text != '/' || p[-1] != '/')
-			*p++ = *text;
-	while (p > out + 1 && p[-1] == '/')
-		p--;
-	*p = '\0';
-	return out;
-}
-
 /*
- * The point that @spec names, and what of it: @path is in its tree; or, with
- * o->view set, in the point. The view describes an entry of a tree as
- * "<vm>/<time>:files/<path>"; a machine's name has no '/', a time no ':'.
+ * What of the point is restored. A whole point stands for its tree, and so does
+ * what is below files/: @path_out is a path in the tree then. Everything else is
+ * read through the view: @path_out is a path in the point.
  */
-static int find_place(struct view *w, const char *spec, struct point_list *l,
-		      const struct point **point, char **path,
-		      struct restore_options *o)
+static int choose_source(struct view *w, const char *text, struct place *place,
+			 char **path_out, struct restore_options *o)
 {
-	const char *end = view_spec_end(spec), *files;
-	AUTO_BUF struct buf text = BUF_INIT;
-	AUTO_FREE char *name = NULL;
+	bool in_tree;
 	struct view_attr attr;
-	size_t i;
-	int r;
+	int r = place_find(w, text, place, &attr);
 
-	r = view_resolve(w, spec, &attr);
 	if (r < 0)
 		return r;
-	name = strndup(spec, (size_t)(end - spec));
-	if (!name)
-		return -ENOMEM;
-	r = point_find(l, name, &i);
-	if (r < 0)
-		return r;
-	*point = l->points[i];
-	view_describe(w, attr.node, &text);
-	buf_put_u8(&text, '\0');
-	if (buf_error(&text) < 0)
-		return -ENOMEM;
-	files = strchr((char *)text.data, ':');
-	if (view_point_node(w, *point) == attr.node) {
-		*path = strdup("/");
-	} else if (files && strncmp(files, ":files", 6) == 0 &&
-		   (files[6] == '/' || !files[6])) {
-		*path = strdup(files[6] ? files + 6 : "/");
-	} else {
-		*path = clean_path(*end ? end + 1 : end);
+	in_tree = place->kind == PLACE_POINT || place->kind == PLACE_FILES;
+	if (!in_tree) {
 		o->view = w;
 		o->node = attr.node;
 	}
-	return *path ? 0 : -ENOMEM;
+	if (asprintf(path_out, "/%s", in_tree ? place->inside : place->path) <
+	    0) {
+		*path_out = NULL;
+		return -ENOMEM;
+	}
+	o->path = *path_out;
+	return 0;
 }
 
 static void tick(void *arg, const void *progress)
@@ -312,8 +279,7 @@ static int restore_files(struct context *ctx, const struct args *a,
 		.tick = tick,
 		.arg = &watch,
 	};
-	struct point_list *l = NULL;
-	const struct point *point = NULL;
+	struct place place = { 0 };
 	AUTO_FREE char *path = NULL;
 	struct stat kept[2];
 	struct vault *v;
@@ -323,11 +289,9 @@ static int restore_files(struct context *ctx, const struct args *a,
 	r = context_open_view(ctx, &v, &w);
 	if (r < 0)
 		return r;
-	l = view_points(w);
-	r = find_place(w, spec, l, &point, &path, o);
+	r = choose_source(w, spec, &place, &path, o);
 	if (r < 0)
 		goto out;
-	o->path = path;
 	o->keep = kept;
 	o->nkeep = find_kept(ctx, v, kept);
 	if (ctx->verbose) {
@@ -335,7 +299,7 @@ static int restore_files(struct context *ctx, const struct args *a,
 		o->note_arg = &watch;
 	}
 	watch.progress = progress_new(ctx, "files");
-	r = restore_run(v, point, o, &task, &p);
+	r = restore_run(v, place.point, o, &task, &p);
 	progress_free(watch.progress);
 	if (r == 0)
 		r = report_result(ctx, a, &p);
@@ -345,7 +309,7 @@ static int restore_files(struct context *ctx, const struct args *a,
 		r = EXIT_CODE_PARTIAL;
 out:
 	r = context_read_error(v, r);
-	point_list_put(l);
+	place_release(&place);
 	view_free(w);
 	vault_close(v);
 	return r;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/place.h"
 #include "fs/view.h"
 #include "src/cli/output.h"
 #include "src/cli/progress.h"
@@ -211,51 +212,26 @@ static int all_disks(struct context *ctx, const struct restore_disk_args *a,
 	return r;
 }
 
-/* "vda" of "disks/vda.raw"; NULL: not of that form. */
-static char *disk_name(const char *path)
-{
-	size_t len = strlen(path);
-
-	if (strncmp(path, "disks/", 6) != 0 || len < 6 + 5 ||
-	    strcmp(path + len - 4, ".raw") != 0)
-		return NULL;
-	return strndup(path + 6, len - 6 - 4);
-}
-
-static int find(struct context *ctx, const struct restore_disk_args *a,
-		struct vault *v, const struct point_list *l, const char *spec)
+static int restore_place(struct context *ctx, const struct restore_disk_args *a,
+			 struct vault *v, const struct place *place,
+			 const char *spec)
 {
 	struct report rep = { .progress = NULL };
-	const char *end = view_spec_end(spec);
-	AUTO_FREE char *point = NULL;
-	AUTO_FREE char *name = NULL;
 	const struct point_disk *d;
-	size_t i;
 	int r;
 
-	point = strndup(spec, (size_t)(end - spec));
-	if (!point)
-		return -ENOMEM;
-	r = point_find(l, point, &i);
-	if (r < 0)
-		return r;
 	if (a->disks_to) {
-		if (*end)
+		if (place->kind != PLACE_POINT)
 			return context_usage(ctx,
 					     "--disks-to takes a POINT, not"
 					     " a place in it");
-		if (l->points[i]->ndisks == 0)
+		if (place->point->ndisks == 0)
 			return fail(-ENOENT, "%s: it has no disks", spec);
-		return all_disks(ctx, a, v, l->points[i]);
+		return all_disks(ctx, a, v, place->point);
 	}
-	name = *end ? disk_name(end + 1) : NULL;
-	if (!name)
-		return context_usage(ctx, "--to is for one disk: say"
-					  " POINT:disks/NAME.raw");
-	d = point_disk(l->points[i], name);
-	if (!d)
-		return fail(-ENOENT, "%s: the point has no disk of that name",
-			    spec);
+	r = place_disk(place, spec, NULL, &d);
+	if (r < 0)
+		return r;
 	rep.total = d->used * passes(a);
 	return one_disk(ctx, a, v, d, a->to, &rep);
 }
@@ -263,6 +239,7 @@ static int find(struct context *ctx, const struct restore_disk_args *a,
 int cmd_restore_disks(struct context *ctx, const struct restore_disk_args *a,
 		      const char *spec)
 {
+	struct place place;
 	struct point_list *l;
 	struct vault *v;
 	struct view *w;
@@ -272,8 +249,11 @@ int cmd_restore_disks(struct context *ctx, const struct restore_disk_args *a,
 	if (r < 0)
 		return r;
 	l = view_points(w);
-	r = find(ctx, a, v, l, spec);
+	r = place_parse(l, spec, &place);
+	if (r == 0)
+		r = restore_place(ctx, a, v, &place, spec);
 	r = context_read_error(v, r);
+	place_release(&place);
 	point_list_put(l);
 	view_free(w);
 	vault_close(v);

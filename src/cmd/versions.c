@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/place.h"
 #include "fs/view.h"
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
@@ -77,8 +78,9 @@ static int look_up(struct history *h, size_t i, struct version *out)
 	int r;
 
 	memset(out, 0, sizeof(*out));
-	r = view_walk(h->view, view_point_node(h->view, h->list->points[i]),
-		      h->path, &out->attr);
+	r = view_lookup_path(h->view,
+			     view_point_node(h->view, h->list->points[i]),
+			     h->path, &out->attr);
 	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;
 	out->timeless = strncmp(h->path, "files", 5) != 0 &&
@@ -220,30 +222,24 @@ static int print_table(struct history *h)
 	return r;
 }
 
-/* "VM:path" where VM is a machine of the vault, else "path" of all machines;
- * an absolute path is the source's. @text is cut. */
-static int parse(struct history *h, char *text, const char **vm, char **path)
+/* "VM:PATH", or "PATH" of all machines. A path with '/' in front is one of the
+ * machine itself, so it is below files/. */
+static int parse(struct history *h, const char *text, const char **vm,
+		 char **path)
 {
-	char *colon = strchr(text, ':');
-	size_t i;
+	AUTO_FREE char *whole = NULL;
+	const char *rest;
 
 	*vm = NULL;
-	for (i = 0; colon && i < h->list->n; i++) {
-		const char *name = h->list->points[i]->vm;
-
-		if (strlen(name) != (size_t)(colon - text) ||
-		    memcmp(name, text, strlen(name)) != 0)
-			continue;
-		*vm = name;
-		text = colon + 1;
-		break;
-	}
-	/* "files/etc" as in the mount, or "/etc" as it was. */
-	if (asprintf(path, "%s%s", text[0] == '/' ? "files" : "", text) < 0)
+	rest = place_machine(h->list, text, vm);
+	if (rest)
+		text = rest;
+	if (asprintf(&whole, "%s%s", text[0] == '/' ? "files" : "", text) < 0) {
+		whole = NULL;
 		return -ENOMEM;
-	while (**path && (*path)[strlen(*path) - 1] == '/')
-		(*path)[strlen(*path) - 1] = 0;
-	return 0;
+	}
+	*path = place_clean_path(whole);
+	return *path ? 0 : -ENOMEM;
 }
 
 static int run(struct context *ctx, void *args, int argc, char **argv)

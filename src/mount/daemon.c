@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "fs/fuse/mount.h"
+#include "fs/place.h"
 #include "fs/view.h"
 #include "src/cli/context.h"
 #include "src/cli/credentials.h"
@@ -228,6 +229,7 @@ static void serve(struct mount *m, const struct signals *s)
 static int choose_root(struct view *w, const struct mount_options *o,
 		       uint64_t *out)
 {
+	struct place place;
 	struct view_attr a;
 	int r;
 
@@ -236,7 +238,8 @@ static int choose_root(struct view *w, const struct mount_options *o,
 		return fail(-EINVAL, "mount options vm= and point= exclude "
 				     "each other");
 	if (o->point) {
-		r = view_resolve(w, o->point, &a);
+		r = place_find(w, o->point, &place, &a);
+		place_release(&place);
 	} else if (o->vm) {
 		r = view_lookup(w, VIEW_ROOT, "vms", &a);
 		if (r == 0)

@@ -192,8 +192,8 @@ note "--run"
 
 # ---- what cannot be served ----
 
-expect 2 vmb nbd web1
-says 'which disk'
+expect 2 vmb nbd web1 --socket "$sock"
+says "say POINT:disks/NAME.raw"
 expect 2 vmb nbd web1 --disk vda
 says 'where to'
 expect 2 vmb nbd --disk vda --socket "$sock"

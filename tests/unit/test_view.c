@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 
 #include "fs/ino.h"
+#include "fs/place.h"
 #include "fs/view.h"
 #include "store/backend/mem.h"
 #include "store/content.h"
@@ -145,7 +146,7 @@ static struct view_attr at(const char *path)
 {
 	struct view_attr a;
 
-	assert_ok(view_walk(view, VIEW_ROOT, path, &a));
+	assert_ok(view_lookup_path(view, VIEW_ROOT, path, &a));
 	return a;
 }
 
@@ -154,8 +155,8 @@ static struct view_attr in(const char *point, const char *path)
 {
 	struct view_attr a = at(point);
 
-	assert_ok(view_walk(view, a.node, "files", &a));
-	assert_ok(view_walk(view, a.node, path, &a));
+	assert_ok(view_lookup_path(view, a.node, "files", &a));
+	assert_ok(view_lookup_path(view, a.node, path, &a));
 	return a;
 }
 
@@ -238,11 +239,14 @@ static void shows_the_layout(void **state)
 	assert_list(".vmbackupfs", "status.json stats version ");
 	assert_target("vms/web1/latest", T2);
 	assert_target("tags/nightly/web1/" T1, "../../../vms/web1/" T1);
-	assert_result(view_walk(view, VIEW_ROOT, "tags/nightly/web1/" T2, &a),
+	assert_result(view_lookup_path(view, VIEW_ROOT, "tags/nightly/web1/" T2,
+				       &a),
 		      -ENOENT);
-	assert_result(view_walk(view, VIEW_ROOT, "vms/web2", &a), -ENOENT);
-	assert_result(view_walk(view, VIEW_ROOT, W1 "/disks", &a), -ENOENT);
-	assert_result(view_walk(view, VIEW_ROOT, W1 "/point.json/x", &a),
+	assert_result(view_lookup_path(view, VIEW_ROOT, "vms/web2", &a),
+		      -ENOENT);
+	assert_result(view_lookup_path(view, VIEW_ROOT, W1 "/disks", &a),
+		      -ENOENT);
+	assert_result(view_lookup_path(view, VIEW_ROOT, W1 "/point.json/x", &a),
 		      -ENOTDIR);
 	assert_int_equal(at("").st.st_mode, S_IFDIR | 0555);
 	assert_int_equal(at(W1).st.st_mtim.tv_sec, 1795342500);
@@ -647,11 +651,20 @@ static void has_own_xattrs_by_name(void **state)
 
 /* ---- words ---- */
 
+static int resolve(const char *text, struct view_attr *out)
+{
+	struct place place;
+	int r = place_find(view, text, &place, out);
+
+	place_release(&place);
+	return r;
+}
+
 static void assert_resolves(const char *spec, uint64_t node)
 {
 	struct view_attr a;
 
-	assert_ok(view_resolve(view, spec, &a));
+	assert_ok(resolve(spec, &a));
 	assert_int_equal(a.node, node);
 }
 
@@ -672,14 +685,11 @@ static void resolves_what_people_type(void **state)
 			in(W1, "plain").node);
 	assert_resolves("web1/2026-11-22T10:15:00Z", at(W1).node);
 	support_log_clear();
-	assert_result(view_resolve(view, "web1/latest:files/none", &a),
-		      -ENOENT);
+	assert_result(resolve("web1/latest:files/none", &a), -ENOENT);
 	assert_said("web1/" T2 " has no files/none");
-	assert_result(view_resolve(view, "web1/latest:files/plain/x", &a),
-		      -ENOENT);
-	assert_result(view_resolve(view, "web9/latest", &a), -ENOENT);
-	assert_result(view_resolve(view, "web1/latest:files/many/../plain", &a),
-		      -ENOENT);
+	assert_result(resolve("web1/latest:files/plain/x", &a), -ENOENT);
+	assert_result(resolve("web9/latest", &a), -ENOENT);
+	assert_result(resolve("web1/latest:files/many/../plain", &a), -ENOENT);
 }
 
 static void assert_described(uint64_t node, const char *want)
@@ -789,9 +799,9 @@ static void names_of_one_second_stay_usable(void **state)
 	plant_begin(&plant);
 	plant_commit(&plant, "web1", T2, NULL);
 	assert_result(view_refresh(view), 1);
-	assert_ok(view_walk(view, VIEW_ROOT, W2, &a));
+	assert_ok(view_lookup_path(view, VIEW_ROOT, W2, &a));
 	assert_ok(view_getattr(view, old, &a));
-	assert_result(view_walk(view, VIEW_ROOT, W2 "-", &a), -ENOENT);
+	assert_result(view_lookup_path(view, VIEW_ROOT, W2 "-", &a), -ENOENT);
 }
 
 static uint64_t count_lists(void)
@@ -809,12 +819,14 @@ static void looks_for_unknown_names_now_and_then(void **state)
 	int i;
 
 	(void)state;
-	assert_result(view_walk(view, VIEW_ROOT, "vms/none", &a), -ENOENT);
+	assert_result(view_lookup_path(view, VIEW_ROOT, "vms/none", &a),
+		      -ENOENT);
 	before = count_lists();
 	for (i = 0; i < 100; i++) {
-		assert_result(view_walk(view, VIEW_ROOT, "vms/none", &a),
+		assert_result(view_lookup_path(view, VIEW_ROOT, "vms/none", &a),
 			      -ENOENT);
-		assert_result(view_walk(view, VIEW_ROOT, W1 "/files/none", &a),
+		assert_result(view_lookup_path(view, VIEW_ROOT,
+					       W1 "/files/none", &a),
 			      -ENOENT);
 	}
 	/* A second may have passed, not more. */
@@ -835,7 +847,7 @@ static void forgotten_points_are_gone(void **state)
 	assert_result(view_refresh(view), 1);
 	assert_list("vms", "web1 ");
 	assert_list("tags/nightly", "web1 ");
-	assert_result(view_walk(view, VIEW_ROOT, "vms/db", &a), -ENOENT);
+	assert_result(view_lookup_path(view, VIEW_ROOT, "vms/db", &a), -ENOENT);
 	assert_list("vms/web1", "latest " T1 " " T2 " ");
 }
 
@@ -854,7 +866,7 @@ static void shows_an_empty_vault(void **state)
 	assert_list("vms", "");
 	assert_list("ids", "");
 	assert_list("tags", "");
-	assert_result(view_resolve(view, "latest", &a), -ENOENT);
+	assert_result(resolve("latest", &a), -ENOENT);
 	view_free(view);
 	view = old;
 	plant_release(&none);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "fs/disk_blocks.h"
+#include "fs/place.h"
 #include "fs/view.h"
 #include "store/backend/mem.h"
 #include "store/point.h"
@@ -78,7 +79,7 @@ static struct view_attr at(const char *path)
 {
 	struct view_attr a;
 
-	assert_ok(view_walk(view, VIEW_ROOT, path, &a));
+	assert_ok(view_lookup_path(view, VIEW_ROOT, path, &a));
 	return a;
 }
 
@@ -114,12 +115,16 @@ static void shows_what_is_there(void **state)
 	lists(W2, "point.json files ");
 	lists(W1 "/disks", "none.raw vda.raw vdb.raw ");
 	lists(W1 "/config", "domain.xml empty ");
-	assert_result(view_walk(view, VIEW_ROOT, W2 "/disks", &a), -ENOENT);
-	assert_result(view_walk(view, VIEW_ROOT, W2 "/volumes", &a), -ENOENT);
-	assert_result(view_walk(view, VIEW_ROOT, W1 "/disks/vda", &a), -ENOENT);
-	assert_result(view_walk(view, VIEW_ROOT, W1 "/disks/.raw", &a),
+	assert_result(view_lookup_path(view, VIEW_ROOT, W2 "/disks", &a),
 		      -ENOENT);
-	assert_result(view_walk(view, VIEW_ROOT, W1 "/config/vda.raw", &a),
+	assert_result(view_lookup_path(view, VIEW_ROOT, W2 "/volumes", &a),
+		      -ENOENT);
+	assert_result(view_lookup_path(view, VIEW_ROOT, W1 "/disks/vda", &a),
+		      -ENOENT);
+	assert_result(view_lookup_path(view, VIEW_ROOT, W1 "/disks/.raw", &a),
+		      -ENOENT);
+	assert_result(view_lookup_path(view, VIEW_ROOT, W1 "/config/vda.raw",
+				       &a),
 		      -ENOENT);
 	assert_true(view_is_fixed(at(W1 "/disks").node));
 	assert_true(view_is_fixed(at(W1 "/volumes").node));
@@ -232,15 +237,23 @@ static void names_its_point(void **state)
 	assert_string_equal((char *)text.data, W1 "/config/domain.xml");
 }
 
+static int resolve(const char *text, struct view_attr *out)
+{
+	struct place place;
+	int r = place_find(view, text, &place, out);
+
+	place_release(&place);
+	return r;
+}
+
 static void resolves_what_people_type(void **state)
 {
 	struct view_attr a;
 
 	(void)state;
-	assert_ok(view_resolve(view, "web1/" T1 ":disks/vda.raw", &a));
+	assert_ok(resolve("web1/" T1 ":disks/vda.raw", &a));
 	assert_int_equal(a.node, at(W1 "/disks/vda.raw").node);
-	assert_result(view_resolve(view, "web1/latest:disks/vda.raw", &a),
-		      -ENOENT);
+	assert_result(resolve("web1/latest:disks/vda.raw", &a), -ENOENT);
 	assert_said("has no disks/vda.raw");
 }
 

@@ -77,7 +77,7 @@ static struct view_attr at(const char *path)
 {
 	struct view_attr a;
 
-	assert_ok(view_walk(view, VIEW_ROOT, path, &a));
+	assert_ok(view_lookup_path(view, VIEW_ROOT, path, &a));
 	return a;
 }
 
@@ -85,7 +85,7 @@ static struct view_attr in(const char *path)
 {
 	struct view_attr a = at(VOLUMES);
 
-	assert_ok(view_walk(view, a.node, path, &a));
+	assert_ok(view_lookup_path(view, a.node, path, &a));
 	return a;
 }
 
@@ -93,7 +93,7 @@ static int look(const char *path)
 {
 	struct view_attr a = at(VOLUMES);
 
-	return view_walk(view, a.node, path, &a);
+	return view_lookup_path(view, a.node, path, &a);
 }
 
 /* ---- listing ---- */
@@ -531,7 +531,8 @@ static void *open_one(void *arg)
 	(void)arg;
 	arrived++;
 	if (look("vda1/file") != 0 ||
-	    view_walk(view, VIEW_ROOT, VOLUMES "/vda1/dir/00007", &a) != 0)
+	    view_lookup_path(view, VIEW_ROOT, VOLUMES "/vda1/dir/00007", &a) !=
+		    0)
 		failures++;
 	return NULL;
 }
@@ -586,9 +587,9 @@ static void *roam(void *arg)
 		snprintf(path, sizeof(path),
 			 "vms/web1/2026-11-%02uT%02u0000Z/volumes/%s",
 			 1 + k % POINTS / 24, k % POINTS % 24, volume);
-		if (view_walk(view, VIEW_ROOT, path, &a) != 0 ||
+		if (view_lookup_path(view, VIEW_ROOT, path, &a) != 0 ||
 		    view_readdir(view, a.node, 0, count_name, &n) != 0 ||
-		    n != 9 || view_walk(view, a.node, "file", &a) != 0 ||
+		    n != 9 || view_lookup_path(view, a.node, "file", &a) != 0 ||
 		    view_read(view, a.node, off, got, sizeof(got), &n) != 0 ||
 		    memcmp(got,
 			   image + off + (k % 3 == 2 ? 4 : k % 3) * FAKE_VOLUME,
