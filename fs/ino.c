@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "store/base/bytes.h"
-#include "store/crypt.h"
+#include "store/crypt/siphash.h"
 #include "store/entry.h"
 
 #define INO_NO_MEMORY 2

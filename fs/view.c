@@ -20,7 +20,8 @@
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
+#include "store/crypt/keyring.h"
 #include "store/point.h"
 #include "store/vault.h"
 

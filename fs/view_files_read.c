@@ -11,7 +11,8 @@
 #include "store/base/log.h"
 #include "store/chunk.h"
 #include "store/content.h"
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
+#include "store/crypt/keyring.h"
 #include "store/format.h"
 #include "store/vault.h"
 

@@ -22,6 +22,7 @@
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/catalog/catalog.h"
+#include "store/crypt/keyring.h"
 #include "store/vault_internal.h"
 
 /* Compressed bytes fetched at once. */

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
 #include "store/point.h"
 
 struct commit {

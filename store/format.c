@@ -12,6 +12,7 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
+#include "store/crypt/keyring.h"
 #include "store/zip.h"
 
 _Static_assert(8 + 2 + 1 + 1 + 4 + VAULT_ID_LEN + CRYPT_SALT_LEN +

@@ -52,9 +52,12 @@
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
 #include "store/base/id.h"
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
 
 #include <stdbool.h>
+
+struct keyring;
+struct seam;
 
 #define FORMAT_MAGIC "vmbackup"
 #define FORMAT_VERSION 1

@@ -19,6 +19,7 @@
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/catalog/catalog.h"
+#include "store/crypt/keyring.h"
 #include "store/vault_internal.h"
 
 void index_put_pack(struct buf *out, const char *name, uint64_t size,

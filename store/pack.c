@@ -16,6 +16,7 @@
 
 #include "store/base/hex.h"
 #include "store/base/seam.h"
+#include "store/crypt/keyring.h"
 #include "store/zip.h"
 
 struct pack *pack_new(uint8_t kind)

@@ -8,6 +8,9 @@
 #include "store/base/buf.h"
 #include "store/format.h"
 
+struct keyring;
+struct seam;
+
 struct pack {
 	uint8_t kind; /* OBJECT_DATA_PACK or OBJECT_TREE_PACK */
 	struct buf bytes; /* the object as it grows */

@@ -19,7 +19,7 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
 
 /* Those at the top; all others are extra. */
 static const char *const known[] = {

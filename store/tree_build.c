@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "store/base/log.h"
-#include "store/crypt.h"
+#include "store/crypt/keyring.h"
+#include "store/crypt/siphash.h"
 #include "store/format.h"
 #include "store/tree.h"
 #include "store/vault.h"

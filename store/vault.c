@@ -17,6 +17,7 @@
 #include "store/base/seam.h"
 #include "store/base/secret.h"
 #include "store/catalog/catalog.h"
+#include "store/crypt/keyring.h"
 #include "store/key.h"
 #include "store/point.h"
 #include "store/vault_internal.h"

@@ -12,7 +12,7 @@
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
 #include "store/base/id.h"
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
 
 #include <stdbool.h>
 

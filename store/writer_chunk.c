@@ -14,6 +14,7 @@
 #include "store/base/log.h"
 #include "store/base/pool.h"
 #include "store/catalog/catalog.h"
+#include "store/crypt/keyring.h"
 #include "store/vault_internal.h"
 #include "store/writer_internal.h"
 #include "store/zip.h"

@@ -14,7 +14,7 @@ judge_lines()
 	BEGIN {
 		# A room is a folder, and what it may include besides itself.
 		# Everything may reach store/base; what may reach store may
-		# reach its backends and its database.
+		# reach its backends, its database and its cryptography.
 		reach["src"] = "src/cmd src/cli src/mount store"
 		reach["src/cmd"] = "src/cli src/mount src/backup" \
 			" src/restore src/scan src/disk fs fs/fuse store" \
@@ -32,22 +32,25 @@ judge_lines()
 			reach["fs/guest/" readers[i]] = "fs/guest store"
 		reach["store/check"] = reach["store"] = "store"
 		reach["store/catalog"] = "store-alone"
-		reach["store/backend"] = reach["store/base"] = ""
+		reach["store/backend"] = reach["store/crypt"] = ""
+		reach["store/base"] = ""
 		for (r in reach) {
 			may[r, r] = may[r, "store/base"] = 1
 			n = split(reach[r], list)
 			for (i = 1; i <= n; i++) {
-				if (list[i] == "store-alone")
+				if (list[i] == "store-alone") {
 					list[i] = "store"
-				else if (list[i] == "store")
+					may[r, "store/crypt"] = 1
+				} else if (list[i] == "store")
 					may[r, "store/backend"] = \
-					may[r, "store/catalog"] = 1
+					may[r, "store/catalog"] = \
+					may[r, "store/crypt"] = 1
 				may[r, list[i]] = 1
 			}
 		}
 
 		# The files that may include a foreign header.
-		homes = "openssl/ ^store/crypt[a-z_]*[.]c$\n" \
+		homes = "openssl/ ^store/crypt/.*[.]c$\n" \
 			"zstd ^store/zip[.]c$\n" \
 			"zdict ^store/zip[.]c$\n" \
 			"sqlite3 ^store/catalog/\n" \
@@ -169,6 +172,9 @@ self_test()
 	bad src/new/a.c "store/base/buf.h"
 	bad store/a.h "config.h"
 	bad store/a.c <openssl/evp.h>
+	bad store/crypt/crypt.h <openssl/evp.h>
+	bad store/crypt/a.c "store/vault.h"
+	bad store/a.c "store/crypt/internal.h"
 	bad fs/a.c <zstd.h>
 	bad src/cmd/a.c <sqlite3.h>
 	bad fs/view.c <fuse_lowlevel.h>
@@ -194,7 +200,10 @@ self_test()
 	ok src/backup/a.c "src/scan/scan.h"
 	ok src/restore/a.c "src/restore/internal.h"
 	ok src/a.c "config.h"
-	ok store/crypt.c <openssl/evp.h>
+	ok store/crypt/crypt.c <openssl/evp.h>
+	ok store/a.c "store/crypt/crypt.h"
+	ok store/catalog/a.c "store/crypt/crypt.h"
+	ok fs/guest/volumes/a.c "store/crypt/xts.h"
 	ok store/zip.c <zstd.h>
 	ok store/catalog/catalog.c <sqlite3.h>
 	ok fs/fuse/ops.c <fuse_lowlevel.h>

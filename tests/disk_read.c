@@ -17,7 +17,7 @@
 #include "store/base/bytes.h"
 #include "store/base/secret.h"
 #include "store/content.h"
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
 #include "store/format.h"
 #include "store/point.h"
 #include "store/vault.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "fs/guest/guest_internal.h"
-#include "store/crypt.h"
+#include "store/crypt/siphash.h"
 
 struct slot {
 	uint64_t node; /* 0: free */

@@ -24,7 +24,7 @@
 #include "store/base/pool.h"
 #include "store/catalog/catalog.h"
 #include "store/content.h"
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
 #include "store/format.h"
 #include "store/point.h"
 #include "store/vault.h"

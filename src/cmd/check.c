@@ -17,6 +17,7 @@
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
 #include "store/check/check.h"
+#include "store/crypt/keyring.h"
 #include "store/point.h"
 #include "store/vault.h"
 #include "store/writer.h"

@@ -17,7 +17,8 @@
 #include "store/base/bytes.h"
 #include "store/base/log.h"
 #include "store/content.h"
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
+#include "store/crypt/keyring.h"
 #include "store/format.h"
 #include "store/vault.h"
 

@@ -16,7 +16,7 @@
 #include "store/base/bytes.h"
 #include "store/chunk.h"
 #include "store/content.h"
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
 #include "store/point.h"
 #include "store/vault.h"
 

@@ -16,6 +16,7 @@
 #include "store/base/pool.h"
 #include "store/base/seam.h"
 #include "store/catalog/catalog.h"
+#include "store/crypt/keyring.h"
 #include "store/vault.h"
 
 /* A pack in memory, being checked. */

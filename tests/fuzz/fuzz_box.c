@@ -11,6 +11,7 @@
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/base/secret.h"
+#include "store/crypt/keyring.h"
 #include "store/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -26,7 +26,7 @@
 
 #include "fs/guest/guest.h"
 #include "fs/guest/lru.h"
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
 
 #define PIECE ((size_t)128 << 10)
 #define MEMORY ((size_t)24 << 20) /* as a mount has it */

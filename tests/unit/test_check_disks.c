@@ -8,7 +8,7 @@
 
 #include "store/base/bytes.h"
 #include "store/base/seam.h"
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
 #include "store/vault.h"
 #include "tests/unit/plant_disk.h"
 #include "tests/unit/support.h"

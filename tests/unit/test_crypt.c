@@ -19,7 +19,8 @@
 #include "store/base/hex.h"
 #include "store/base/seam.h"
 #include "store/base/secret.h"
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
+#include "store/crypt/keyring.h"
 
 static struct keyring *ring;
 

@@ -10,6 +10,7 @@
 #include "store/base/bytes.h"
 #include "store/base/seam.h"
 #include "store/base/secret.h"
+#include "store/crypt/keyring.h"
 #include "store/format.h"
 
 static struct keyring *ring, *other_ring;

@@ -11,7 +11,7 @@
 
 #include "store/base/bytes.h"
 #include "store/base/hex.h"
-#include "store/crypt.h"
+#include "store/crypt/siphash.h"
 
 /* The reference vectors of the paper's authors (vectors_sip64): key
  * 00 01 .. 0f, data 00 01 .. of each length from 0 to 63. */

@@ -6,7 +6,7 @@
 
 #include "tests/unit/support.h"
 
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
 #include "store/vault.h"
 
 struct point;

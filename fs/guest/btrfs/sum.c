@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-#include "store/crypt.h"
+#include "store/crypt/crypt.h"
 
 bool btrfs_sum_ignored;
 

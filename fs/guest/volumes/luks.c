@@ -20,7 +20,7 @@
 
 #include "fs/guest/volumes/internal.h"
 #include "store/base/secret.h"
-#include "store/crypt.h"
+#include "store/crypt/xts.h"
 
 /* Both copies of LUKS2's; what the slots keep is read when one is tried. */
 #define HEADER_BYTES ((uint64_t)8 << 20)

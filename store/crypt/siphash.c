@@ -7,7 +7,7 @@
  */
 #include "config.h"
 
-#include "store/crypt.h"
+#include "store/crypt/siphash.h"
 
 #include <string.h>
 

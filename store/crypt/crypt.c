@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Hashing and sealing. Chunks are named and sealed by the hundred thousand, and
+ * most are small. A call of OpenSSL's that allocates, or that looks an
+ * algorithm up by name, costs more than hashing a kilobyte. So algorithms are
+ * fetched once for the process, and each thread keeps one context of each kind
+ * until it ends: no lock is needed, and no call but the first one allocates.
+ *
+ * The key of an object is made from a base key that is the vault's or a key
+ * slot's:
+ *
+ *     HKDF-Expand(base key, "vmbackupfs/1/object" || type || vault id ||
+ *                           salt || name, 76)
+ *         = AES key (32) || nonce base (12) || commitment (32)
+ *
+ * The commitment is stored in clear. AES-GCM alone would let one ciphertext
+ * open under two keys; with the commitment compared first, an object opens
+ * under the one key it was sealed with, and a wrong key is told from damage.
+ */
+#include "config.h"
+
+#include "store/crypt/crypt.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+#include "store/base/secret.h"
+#include "store/crypt/internal.h"
+
+#define GCM_NONCE_LEN 12
+#define INFO_OBJECT "vmbackupfs/1/object"
+
+/* ---- algorithms, and contexts of the thread ---- */
+
+static struct {
+	pthread_once_t once;
+	EVP_MD *sha256;
+	EVP_CIPHER *gcm;
+	pthread_key_t key; /* struct thread_ctx */
+	int error;
+} algo = { PTHREAD_ONCE_INIT, NULL, NULL, 0, 0 };
+
+struct thread_ctx {
+	EVP_MD_CTX *md;
+	EVP_CIPHER_CTX *gcm;
+};
+
+static void thread_ctx_free(void *arg)
+{
+	struct thread_ctx *t = arg;
+
+	EVP_MD_CTX_free(t->md);
+	EVP_CIPHER_CTX_free(t->gcm);
+	free(t);
+}
+
+static void fetch_algorithms(void)
+{
+	algo.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	algo.gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+	if (!algo.sha256 || !algo.gcm ||
+	    pthread_key_create(&algo.key, thread_ctx_free) != 0)
+		algo.error = -EIO;
+}
+
+/* The calling thread's contexts; NULL when OpenSSL or memory fails. */
+static struct thread_ctx *thread_ctx(void)
+{
+	struct thread_ctx *t;
+
+	pthread_once(&algo.once, fetch_algorithms);
+	if (algo.error)
+		return NULL;
+	t = pthread_getspecific(algo.key);
+	if (t)
+		return t;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->md = EVP_MD_CTX_new();
+	t->gcm = EVP_CIPHER_CTX_new();
+	if (t->md && t->gcm &&
+	    EVP_CipherInit_ex(t->gcm, algo.gcm, NULL, NULL, NULL, 1) == 1 &&
+	    pthread_setspecific(algo.key, t) == 0)
+		return t;
+	thread_ctx_free(t);
+	return NULL;
+}
+
+/* OpenSSL queues its complaints for each thread; nobody here reads them. */
+int crypt_failed(void)
+{
+	ERR_clear_error();
+	return -EIO;
+}
+
+/* ---- SHA-256 ---- */
+
+int crypt_sha256(const void *data, size_t len, uint8_t *out)
+{
+	struct thread_ctx *t = thread_ctx();
+
+	if (t && EVP_DigestInit_ex(t->md, algo.sha256, NULL) == 1 &&
+	    EVP_DigestUpdate(t->md, data, len) == 1 &&
+	    EVP_DigestFinal_ex(t->md, out, NULL) == 1)
+		return 0;
+	return crypt_failed();
+}
+
+struct sha256 {
+	EVP_MD_CTX *md; /* owned */
+};
+
+int sha256_new(struct sha256 **out)
+{
+	struct sha256 *h;
+
+	*out = NULL;
+	if (!thread_ctx())
+		return crypt_failed();
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return -ENOMEM;
+	h->md = EVP_MD_CTX_new();
+	if (h->md && EVP_DigestInit_ex(h->md, algo.sha256, NULL) == 1) {
+		*out = h;
+		return 0;
+	}
+	sha256_free(h);
+	return crypt_failed();
+}
+
+int sha256_update(struct sha256 *h, const void *data, size_t len)
+{
+	return EVP_DigestUpdate(h->md, data, len) == 1 ? 0 : crypt_failed();
+}
+
+int sha256_finish(struct sha256 *h, uint8_t *out)
+{
+	return EVP_DigestFinal_ex(h->md, out, NULL) == 1 ? 0 : crypt_failed();
+}
+
+void sha256_free(struct sha256 *h)
+{
+	if (!h)
+		return;
+	EVP_MD_CTX_free(h->md);
+	free(h);
+}
+
+int crypt_equal(const void *a, const void *b, size_t len)
+{
+	return CRYPTO_memcmp(a, b, len) == 0;
+}
+
+int crypt_sha256_parts(const struct crypt_part *parts, size_t n, uint8_t *out)
+{
+	struct thread_ctx *t = thread_ctx();
+	bool ok = t && EVP_DigestInit_ex(t->md, algo.sha256, NULL) == 1;
+	size_t i;
+
+	for (i = 0; ok && i < n; i++)
+		ok = EVP_DigestUpdate(t->md, parts[i].data, parts[i].len) == 1;
+	ok = ok && EVP_DigestFinal_ex(t->md, out, NULL) == 1;
+	return ok ? 0 : crypt_failed();
+}
+
+/* ---- sealing ---- */
+
+int crypt_seal_key(const uint8_t *base, const uint8_t *vault_id, uint8_t type,
+		   const char *name, const uint8_t *salt, struct seal_key *out)
+{
+	uint8_t info[sizeof(INFO_OBJECT) + VAULT_ID_LEN + CRYPT_SALT_LEN +
+		     CRYPT_NAME_MAX];
+	uint8_t okm[CRYPT_KEY_LEN + GCM_NONCE_LEN + CRYPT_COMMIT_LEN];
+	size_t name_len = strlen(name);
+	uint8_t *p = info;
+	int r;
+
+	if (name_len > CRYPT_NAME_MAX)
+		return -EINVAL;
+	p = mempcpy(p, INFO_OBJECT, sizeof(INFO_OBJECT) - 1);
+	*p++ = type;
+	p = mempcpy(p, vault_id, VAULT_ID_LEN);
+	p = mempcpy(p, salt, CRYPT_SALT_LEN);
+	p = mempcpy(p, name, name_len);
+	r = crypt_hkdf_expand(base, info, (size_t)(p - info), okm, sizeof(okm));
+	if (r == 0) {
+		memcpy(out->key, okm, CRYPT_KEY_LEN);
+		memcpy(out->nonce, okm + CRYPT_KEY_LEN, GCM_NONCE_LEN);
+		memcpy(out->commit, okm + CRYPT_KEY_LEN + GCM_NONCE_LEN,
+		       CRYPT_COMMIT_LEN);
+	}
+	secret_wipe(okm, sizeof(okm));
+	return r;
+}
+
+/* Begin frame @frame, up to and with the associated data. */
+static EVP_CIPHER_CTX *begin_frame(const struct seal_key *k, uint32_t frame,
+				   int encrypt, const void *aad, size_t aad_len,
+				   size_t len)
+{
+	struct thread_ctx *t = thread_ctx();
+	uint8_t nonce[GCM_NONCE_LEN];
+	int i, n;
+
+	if (!t || aad_len > INT_MAX || len > INT_MAX)
+		return NULL;
+	memcpy(nonce, k->nonce, sizeof(nonce));
+	for (i = 0; i < 4; i++)
+		nonce[8 + i] ^= (uint8_t)(frame >> (24 - 8 * i));
+	if (EVP_CipherInit_ex(t->gcm, NULL, NULL, k->key, nonce, encrypt) != 1)
+		return NULL;
+	if (aad_len > 0 &&
+	    EVP_CipherUpdate(t->gcm, NULL, &n, aad, (int)aad_len) != 1)
+		return NULL;
+	return t->gcm;
+}
+
+int crypt_seal(const struct seal_key *k, uint32_t frame, const void *aad,
+	       size_t aad_len, void *data, size_t len)
+{
+	EVP_CIPHER_CTX *c = begin_frame(k, frame, 1, aad, aad_len, len);
+	uint8_t *tag = (uint8_t *)data + len;
+	int n;
+
+	if (c &&
+	    (len == 0 || EVP_CipherUpdate(c, data, &n, data, (int)len) == 1) &&
+	    EVP_CipherFinal_ex(c, tag, &n) == 1 &&
+	    EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, CRYPT_TAG_LEN, tag) ==
+		    1)
+		return 0;
+	return crypt_failed();
+}
+
+int crypt_open(const struct seal_key *k, uint32_t frame, const void *aad,
+	       size_t aad_len, const void *in, size_t len, void *out)
+{
+	EVP_CIPHER_CTX *c = begin_frame(k, frame, 0, aad, aad_len, len);
+	uint8_t tag[CRYPT_TAG_LEN], none[CRYPT_TAG_LEN];
+	int n;
+
+	if (!c)
+		return crypt_failed();
+	memcpy(tag, (const uint8_t *)in + len, sizeof(tag));
+	if (EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) !=
+	    1)
+		return crypt_failed();
+	if (len > 0 && EVP_CipherUpdate(c, out, &n, in, (int)len) != 1)
+		return crypt_failed();
+	if (EVP_CipherFinal_ex(c, none, &n) == 1)
+		return 0;
+	ERR_clear_error();
+	if (len > 0)
+		memset(out, 0, len); /* whoever forgets to look gets nothing */
+	return -EBADMSG;
+}

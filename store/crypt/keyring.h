@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A vault's keys: what names its chunks, hedges its salts, cuts its files and
+ * seals its objects. Immutable after creation, so threads may share it.
+ */
+#ifndef STORE_CRYPT_KEYRING_H
+#define STORE_CRYPT_KEYRING_H
+
+#include "store/base/attrs.h"
+#include "store/base/id.h"
+#include "store/crypt/crypt.h"
+
+#include <stdint.h>
+
+struct secret;
+struct seam;
+struct keyring;
+
+/*
+ * @master: CRYPT_KEY_LEN bytes, borrowed. @vault_id: VAULT_ID_LEN bytes.
+ * Return 0, -EINVAL (a master key of another length), -ENOMEM or -EIO
+ * (OpenSSL failed).
+ */
+MUST_CHECK int keyring_new(const struct secret *master, const uint8_t *vault_id,
+			   struct keyring **out);
+void keyring_free(struct keyring *k);
+const uint8_t *keyring_vault_id(const struct keyring *k);
+/* The master key, borrowed: for writing another key slot. */
+const struct secret *keyring_master(const struct keyring *k);
+/* The table of the content-defined chunker, derived from the key; borrowed. */
+const uint64_t *keyring_gear(const struct keyring *k); /* 256 */
+/* The 16-byte SipHash key of tree node boundaries and inode numbers;
+ * borrowed. */
+const uint8_t *keyring_sipkey(const struct keyring *k);
+
+/* HMAC-SHA256(K_id, type(1) || len(8 LE) || data). Thread-safe. Return 0 or
+ * -EIO. */
+MUST_CHECK int keyring_id(const struct keyring *k, uint8_t type,
+			  const void *data, size_t len, struct id *out);
+
+/* A fresh salt: HMAC(K_salt, 32 random bytes || name || digest): distinct
+ * for distinct content even where the random generator repeats itself.
+ * @digest: 32 bytes. */
+MUST_CHECK int keyring_salt(const struct keyring *k, struct seam *seam,
+			    const char *name, const uint8_t *digest,
+			    uint8_t *salt_out);
+
+/* Derive from the vault's key for objects of @type (1..8) named @name.
+ * Return 0, -EIO, or -EINVAL (type, or a name over CRYPT_NAME_MAX). */
+MUST_CHECK int keyring_seal_key(const struct keyring *k, uint8_t type,
+				const char *name, const uint8_t *salt,
+				struct seal_key *out);
+
+#endif
