@@ -47,9 +47,11 @@ void attr_from_entry(const struct entry *e, struct stat *st)
 	st->st_ctim.tv_nsec = e->ctime.nsec;
 	st->st_atim = st->st_mtim;
 	if (S_ISREG(e->mode)) {
+		struct content_ref content = entry_content(e);
+
 		st->st_blksize = ATTR_FILE_BLOCK;
-		st->st_blocks = (blkcnt_t)attr_sectors(
-			content_allocated(e->content, e->content_len));
+		st->st_blocks =
+			(blkcnt_t)attr_sectors(content_allocated(&content));
 	} else if (S_ISDIR(e->mode)) {
 		st->st_blksize = (blksize_t)attr_dir_block(e->size);
 		st->st_blocks = (blkcnt_t)attr_sectors(e->size);

@@ -14,8 +14,8 @@
 struct disk_blocks {
 	struct blocks b;
 	struct vault *vault; /* borrowed */
-	size_t len;
-	uint8_t content[];
+	struct content_ref content; /* of bytes */
+	uint8_t bytes[]; /* encoded content */
 };
 
 static int damage(int r)
@@ -27,16 +27,14 @@ static int read_disk(struct blocks *b, uint64_t off, void *out, size_t len)
 {
 	struct disk_blocks *d = container_of(b, struct disk_blocks, b);
 
-	return damage(content_read(d->vault, CHUNK_DISK, d->content, d->len,
-				   b->size, off, out, len));
+	return damage(content_read(d->vault, &d->content, off, out, len));
 }
 
 static int seek_disk(struct blocks *b, uint64_t off, bool hole, uint64_t *out)
 {
 	struct disk_blocks *d = container_of(b, struct disk_blocks, b);
 
-	return damage(content_seek(d->vault, d->content, d->len, b->size, off,
-				   hole, out));
+	return damage(content_seek(d->vault, &d->content, off, hole, out));
 }
 
 static void free_disk(struct blocks *b)
@@ -60,9 +58,10 @@ int disk_blocks_new(struct vault *v, const struct point_disk *d,
 		return -ENOMEM;
 	blocks_init(&x->b, &disk_ops, d->size);
 	x->vault = v;
-	x->len = d->content_len;
-	if (x->len > 0)
-		memcpy(x->content, d->content, x->len);
+	x->content = point_disk_content(d);
+	x->content.data = x->bytes;
+	if (d->content_len > 0)
+		memcpy(x->bytes, d->content, d->content_len);
 	*out = &x->b;
 	return 0;
 }

@@ -44,6 +44,7 @@ int files_read(struct view *w, uint64_t node, uint64_t off, void *out,
 	       size_t len, size_t *out_len)
 {
 	AUTO_SPOT struct spot s = { 0 };
+	struct content_ref content;
 	int r = load_file(w, node, &s);
 
 	if (r < 0)
@@ -52,9 +53,9 @@ int files_read(struct view *w, uint64_t node, uint64_t off, void *out,
 		len = 0;
 	else
 		len = (size_t)MIN((uint64_t)len, s.e.size - off);
+	content = entry_content(&s.e);
 	if (len > 0)
-		r = content_read(w->vault, CHUNK_DATA, s.e.content,
-				 s.e.content_len, s.e.size, off, out, len);
+		r = content_read(w->vault, &content, off, out, len);
 	if (r == 0)
 		*out_len = len;
 	return r;
@@ -64,14 +65,15 @@ int files_hole(struct view *w, uint64_t node, uint64_t off, bool hole,
 	       uint64_t *out)
 {
 	AUTO_SPOT struct spot s = { 0 };
+	struct content_ref content;
 	int r = load_file(w, node, &s);
 
 	if (r < 0)
 		return r;
 	if (off >= s.e.size)
 		return -ENXIO;
-	return content_seek(w->vault, s.e.content, s.e.content_len, s.e.size,
-			    off, hole, out);
+	content = entry_content(&s.e);
+	return content_seek(w->vault, &content, off, hole, out);
 }
 
 /* ---- extended attributes ---- */

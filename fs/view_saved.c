@@ -18,10 +18,8 @@
 struct saved {
 	struct point_list *list; /* held */
 	const char *name;
-	const uint8_t *content;
-	size_t content_len;
-	uint64_t size, used;
-	uint8_t type; /* of its chunks */
+	struct content_ref content;
+	uint64_t used;
 };
 
 static void saved_release(struct saved *s)
@@ -35,21 +33,15 @@ static void saved_release(struct saved *s)
 static void take_disk(struct saved *s, const struct point_disk *d)
 {
 	s->name = d->name;
-	s->content = d->content;
-	s->content_len = d->content_len;
-	s->size = d->size;
+	s->content = point_disk_content(d);
 	s->used = d->used;
-	s->type = CHUNK_DISK;
 }
 
 static void take_config(struct saved *s, const struct point_config *c)
 {
 	s->name = c->name;
-	s->content = c->content;
-	s->content_len = c->content_len;
-	s->size = c->size;
-	s->used = content_allocated(c->content, c->content_len);
-	s->type = CHUNK_DATA;
+	s->content = point_config_content(c);
+	s->used = content_allocated(&s->content);
 }
 
 static int saved_load(struct view *w, uint64_t node, struct saved *out)
@@ -78,7 +70,8 @@ int saved_name(struct view *w, uint64_t node, struct buf *out)
 
 	if (r < 0)
 		return r;
-	buf_printf(out, "%s%s", s.name, s.type == CHUNK_DISK ? RAW : "");
+	buf_printf(out, "%s%s", s.name,
+		   s.content.type == CHUNK_DISK ? RAW : "");
 	return buf_error(out);
 }
 
@@ -89,7 +82,7 @@ int saved_size(struct view *w, uint64_t node, struct stat *st)
 
 	if (r < 0)
 		return r;
-	st->st_size = (off_t)s.size;
+	st->st_size = (off_t)s.content.size;
 	st->st_blocks = (blkcnt_t)attr_sectors(s.used);
 	st->st_blksize = ATTR_FILE_BLOCK;
 	return 0;
@@ -103,13 +96,12 @@ int saved_read(struct view *w, uint64_t node, uint64_t off, void *out,
 
 	if (r < 0)
 		return r;
-	if (off >= s.size)
+	if (off >= s.content.size)
 		len = 0;
 	else
-		len = (size_t)MIN((uint64_t)len, s.size - off);
+		len = (size_t)MIN((uint64_t)len, s.content.size - off);
 	if (len > 0)
-		r = content_read(w->vault, s.type, s.content, s.content_len,
-				 s.size, off, out, len);
+		r = content_read(w->vault, &s.content, off, out, len);
 	if (r == 0)
 		*out_len = len;
 	return r;
@@ -122,7 +114,7 @@ int saved_content(struct view *w, uint64_t node, struct buf *out)
 
 	if (r < 0)
 		return r;
-	buf_put(out, s.content, s.content_len);
+	buf_put(out, s.content.data, s.content.len);
 	return buf_error(out);
 }
 
@@ -134,10 +126,9 @@ int saved_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 
 	if (r < 0)
 		return r;
-	if (off >= s.size)
+	if (off >= s.content.size)
 		return -ENXIO;
-	return content_seek(w->vault, s.content, s.content_len, s.size, off,
-			    hole, out);
+	return content_seek(w->vault, &s.content, off, hole, out);
 }
 
 /* ---- names ---- */

@@ -182,12 +182,12 @@ static int plugin_block_size(void *handle, uint32_t *minimum,
 static int plugin_pread(void *handle, void *out, uint32_t len, uint64_t off,
 			uint32_t flags)
 {
+	struct content_ref content = point_disk_content(served.d);
 	int r;
 
 	(void)handle;
 	(void)flags;
-	r = content_read(served.vault, CHUNK_DISK, served.d->content,
-			 served.d->content_len, served.d->size, off, out, len);
+	r = content_read(served.vault, &content, off, out, len);
 	if (r == 0)
 		return 0;
 	nbdkit_set_error(r == -ENOMEM ? ENOMEM : EIO);
@@ -208,15 +208,14 @@ static int plugin_extents(void *handle, uint32_t len, uint64_t off,
 		[EXTENT_HOLE] = NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO,
 		[EXTENT_ZERO] = NBDKIT_EXTENT_ZERO,
 	};
-	const struct point_disk *d = served.d;
+	struct content_ref content = point_disk_content(served.d);
 	uint64_t begin = off, end = off + len;
 	struct extent e;
 	int first = -1;
 
 	(void)handle;
 	for (; off < end; off = e.off + e.len) {
-		if (content_find(served.vault, d->content, d->content_len,
-				 d->size, off, &e) < 0) {
+		if (content_find(served.vault, &content, off, &e) < 0) {
 			nbdkit_set_error(EIO);
 			return -1;
 		}

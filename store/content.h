@@ -34,6 +34,21 @@ struct writer;
 #define CONTENT_LEVEL_MAX 6
 #define CONTENT_SIZE_MAX (UINT64_C(1) << 62)
 
+/* The first byte of encoded content. */
+enum content_kind { CONTENT_EMPTY = 0, CONTENT_INLINE = 1, CONTENT_MAP = 2 };
+
+/*
+ * What one file holds: its encoded content, and what is needed to read it. It
+ * borrows the bytes; entry_content(), point_disk_content() and
+ * point_config_content() make one.
+ */
+struct content_ref {
+	const uint8_t *data; /* encoded; borrowed */
+	size_t len; /* of that */
+	uint64_t size; /* the file's */
+	uint8_t type; /* of its chunks: CHUNK_DATA or, of a disk, CHUNK_DISK */
+};
+
 enum extent_type { EXTENT_DATA = 0, EXTENT_HOLE = 1, EXTENT_ZERO = 2 };
 
 struct extent {
@@ -43,55 +58,61 @@ struct extent {
 	struct id id; /* data */
 };
 
-/* Check the form of encoded content of a file of @size bytes (map chunks are
- * not fetched). Return 0 or -EBADMSG (silent). */
-MUST_CHECK int content_check(const uint8_t *content, size_t len, uint64_t size);
-/* Bytes in data extents (what st_blocks counts); 0 where malformed. */
-uint64_t content_allocated(const uint8_t *content, size_t len);
+/* Check the form of encoded content against the size (nodes of an extent map
+ * are not fetched). Return 0 or -EBADMSG (silent). */
+MUST_CHECK int content_check(const struct content_ref *ref);
+/* Return the bytes in data extents, which st_blocks counts, as the content
+ * says; 0 where it is malformed. */
+uint64_t content_allocated(const struct content_ref *ref);
 
 /*
- * The extent at @off < @size. Fetches nodes of the map through the vault's
- * cache.
- Return 0, -EBADMSG or -EIO, said in words.
+ * Find the extent at @off, which is below the size. Nodes of the map are
+ * fetched through the vault's cache. Return 0, -EBADMSG or -EIO, said in words.
  */
-MUST_CHECK int content_find(struct vault *v, const uint8_t *content, size_t len,
-			    uint64_t size, uint64_t off, struct extent *out);
+MUST_CHECK int content_find(struct vault *v, const struct content_ref *ref,
+			    uint64_t off, struct extent *out);
 /*
- * Read @len bytes at @off, all below @size; holes and zeros read as zeros.
- * @data_type: CHUNK_DATA, or CHUNK_DISK for a disk.
- * Return 0, or -EBADMSG/-EIO (said in words; @out then holds nothing to be
- * used).
+ * Read @len bytes at @off, all below the size; holes and zeros read as zeros.
+ * Return 0, or -EBADMSG or -EIO, said in words; nothing in @out may be used
+ * then.
  */
-MUST_CHECK int content_read(struct vault *v, uint8_t data_type,
-			    const uint8_t *content, size_t len, uint64_t size,
-			    uint64_t off, void *out, size_t count);
-/* As lseek(2) SEEK_DATA / SEEK_HOLE. Return 0, -ENXIO, -EBADMSG or -EIO. */
-MUST_CHECK int content_seek(struct vault *v, const uint8_t *content, size_t len,
-			    uint64_t size, uint64_t off, bool hole,
-			    uint64_t *out);
-/* Call @fn for every extent in order, until it returns other than 0. */
-MUST_CHECK int content_walk(struct vault *v, const uint8_t *content, size_t len,
-			    uint64_t size,
+MUST_CHECK int content_read(struct vault *v, const struct content_ref *ref,
+			    uint64_t off, void *out, size_t len);
+/* Find data or a hole as lseek(2) SEEK_DATA and SEEK_HOLE do. Return 0, -ENXIO,
+ * -EBADMSG or -EIO. */
+MUST_CHECK int content_seek(struct vault *v, const struct content_ref *ref,
+			    uint64_t off, bool hole, uint64_t *out);
+/* Call @fn for every extent in order, until it returns other than 0. Return
+ * that, 0, -EBADMSG or -EIO. */
+MUST_CHECK int content_walk(struct vault *v, const struct content_ref *ref,
 			    int (*fn)(void *arg, const struct extent *e),
 			    void *arg);
-/* Call @fn for every chunk: map nodes (CHUNK_EXTENTS) and data chunks
- * (@data_type). */
-MUST_CHECK int content_chunks(struct vault *v, uint8_t data_type,
-			      const uint8_t *content, size_t len,
+/*
+ * Call @fn for every chunk: nodes of the map (CHUNK_EXTENTS, with @len 0, for
+ * nobody says how long they are) and data. @fn returning 1 for a node passes
+ * over what is below it; negative ends the walk. Return 0, what @fn returned,
+ * -EBADMSG or -EIO.
+ */
+MUST_CHECK int content_chunks(struct vault *v, const struct content_ref *ref,
 			      int (*fn)(void *arg, uint8_t type,
 					const struct id *id, uint64_t len),
 			      void *arg);
 
-/* Builds content from extents in order; map nodes go to the writer. One
- * thread. */
+/*
+ * A builder encodes content from extents that come in order; the nodes of a map
+ * go to the writer. For one thread.
+ */
 struct content_builder;
+/* Return a builder for content_builder_free(), or NULL (no memory). It borrows
+ * @w. */
 MUST_CHECK struct content_builder *content_builder_new(struct writer *w);
 void content_builder_free(struct content_builder *b);
-/* Neighbouring holes (and zeros) are joined. e->off is ignored. Return 0 or
- * a negative errno. */
+/* Add the next extent; its @off is ignored, and neighbouring holes (or zeros)
+ * are joined. Return 0 or a negative errno. */
 MUST_CHECK int content_builder_add(struct content_builder *b,
 				   const struct extent *e);
-/* Append the encoded content to @out and begin anew. */
+/* Append the encoded content to @out and begin anew. Return 0 or a negative
+ * errno. */
 MUST_CHECK int content_builder_finish(struct content_builder *b,
 				      struct buf *out);
 

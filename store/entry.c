@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "store/content.h"
+#include "store/format.h"
 
 #define NSEC_MAX 999999999
 
@@ -126,6 +127,7 @@ int entry_get(struct reader *outer, struct entry *e)
 {
 	struct reader inner, *r = &inner;
 	const uint8_t *body, *start = outer->p;
+	struct content_ref content;
 	size_t len;
 
 	memset(e, 0, sizeof(*e));
@@ -165,10 +167,19 @@ int entry_get(struct reader *outer, struct entry *e)
 	if (!r->bad && S_ISREG(e->mode)) {
 		e->content_len = (uint32_t)reader_left(r);
 		e->content = reader_get(r, e->content_len);
-		if (content_check(e->content, e->content_len, e->size) < 0)
+		content = entry_content(e);
+		if (content_check(&content) < 0)
 			return -EBADMSG;
 	}
 	return reader_done(r) ? 0 : -EBADMSG;
+}
+
+struct content_ref entry_content(const struct entry *e)
+{
+	return (struct content_ref){ .data = e->content,
+				     .len = e->content_len,
+				     .size = e->size,
+				     .type = CHUNK_DATA };
 }
 
 uint64_t xattrs_begin(struct reader *r, const uint8_t *list, size_t len)

@@ -30,6 +30,8 @@
 
 #include <stdbool.h>
 
+struct content_ref;
+
 #define ENTRY_NAME_MAX 255
 #define ENTRY_TARGET_MAX 4095
 #define ENTRY_XATTR_INLINE_MAX 2048 /* a longer list goes to a chunk */
@@ -77,6 +79,8 @@ void entry_put(struct buf *out, const struct entry *e);
  * content's form is checked. Return 0 or -EBADMSG (silent). @e borrows from
  * the input. */
 MUST_CHECK int entry_get(struct reader *r, struct entry *e);
+/* Return what a regular file holds, as content.h reads it; borrows from @e. */
+struct content_ref entry_content(const struct entry *e);
 /* Is this a name that may stand in a directory? */
 bool entry_name_ok(const void *name, size_t len);
 

@@ -29,6 +29,7 @@
 #include "store/base/log.h"
 #include "store/base/text.h"
 #include "store/content.h"
+#include "store/format.h"
 
 #define NS_PER_S INT64_C(1000000000)
 #define ID_PREFIX_MIN 4
@@ -154,13 +155,28 @@ const struct point_disk *point_disk(const struct point *p, const char *name)
 	return NULL;
 }
 
-static bool member_ok(const char *name, const uint8_t *content, size_t len,
-		      uint64_t size)
+struct content_ref point_disk_content(const struct point_disk *d)
+{
+	return (struct content_ref){ .data = d->content,
+				     .len = d->content_len,
+				     .size = d->size,
+				     .type = CHUNK_DISK };
+}
+
+struct content_ref point_config_content(const struct point_config *c)
+{
+	return (struct content_ref){ .data = c->content,
+				     .len = c->content_len,
+				     .size = c->size,
+				     .type = CHUNK_DATA };
+}
+
+static bool member_ok(const char *name, const struct content_ref *content)
 {
 	return name && point_name_ok(name) && name[0] != '.' &&
 	       strlen(name) <= POINT_MEMBER_NAME_MAX &&
-	       len <= POINT_CONTENT_MAX && size <= CONTENT_SIZE_MAX &&
-	       content_check(content, len, size) == 0;
+	       content->len <= POINT_CONTENT_MAX &&
+	       content->size <= CONTENT_SIZE_MAX && content_check(content) == 0;
 }
 
 static const char *check_disks(const struct point *p)
@@ -171,8 +187,9 @@ static const char *check_disks(const struct point *p)
 		return "it has over 1024 disks";
 	for (i = 0; i < p->ndisks; i++) {
 		const struct point_disk *d = &p->disks[i];
+		struct content_ref content = point_disk_content(d);
 
-		if (!member_ok(d->name, d->content, d->content_len, d->size))
+		if (!member_ok(d->name, &content))
 			return "a disk's name or content is malformed";
 		if (i > 0 && compare_disks(d - 1, d) >= 0)
 			return "its disks are not in order";
@@ -196,8 +213,9 @@ static const char *check_configs(const struct point *p)
 		return "it has over 1024 config files";
 	for (i = 0; i < p->nconfigs; i++) {
 		const struct point_config *f = &p->configs[i];
+		struct content_ref content = point_config_content(f);
 
-		if (!member_ok(f->name, f->content, f->content_len, f->size))
+		if (!member_ok(f->name, &content))
 			return "a config file's name or content is malformed";
 		if (i > 0 && compare_configs(f - 1, f) >= 0)
 			return "its config files are not in order";

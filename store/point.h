@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+struct content_ref;
 struct vault;
 
 #define POINT_ID_HEX 32
@@ -93,6 +94,10 @@ void point_free(struct point *p);
 bool point_name_ok(const char *name);
 /* The disk of that name, or NULL. */
 const struct point_disk *point_disk(const struct point *p, const char *name);
+/* Return what a disk or a config file holds, as content.h reads it; borrows
+ * from it. */
+struct content_ref point_disk_content(const struct point_disk *d);
+struct content_ref point_config_content(const struct point_config *c);
 /* Sort disks and configs by name, as readers expect them. */
 void point_sort(struct point *p);
 /* Append the point as a JSON document (indented when @pretty, with a final

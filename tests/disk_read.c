@@ -56,7 +56,7 @@ static int end_cell(struct reading *r)
 static int take(void *arg, const struct extent *e)
 {
 	struct reading *r = arg;
-	const struct point_disk *d = r->disk;
+	struct content_ref content = point_disk_content(r->disk);
 	uint64_t cell = e->off / CELL + 1;
 	uint8_t *p = r->bytes + e->off % CELL;
 	int err = 0;
@@ -73,8 +73,7 @@ static int take(void *arg, const struct extent *e)
 	r->cell = cell;
 	r->used += e->len;
 	if (err == 0)
-		err = content_read(r->vault, CHUNK_DISK, d->content,
-				   d->content_len, d->size, e->off, p, e->len);
+		err = content_read(r->vault, &content, e->off, p, e->len);
 	if (err == 0 &&
 	    pwrite(r->fd, p, e->len, (off_t)e->off) != (ssize_t)e->len)
 		err = -1;
@@ -84,12 +83,12 @@ static int take(void *arg, const struct extent *e)
 static int read_disk(struct reading *r)
 {
 	const struct point_disk *d = r->disk;
+	struct content_ref content = point_disk_content(d);
 	uint8_t digest[CRYPT_SHA256_LEN];
 
 	if (sha256_new(&r->digest) < 0 ||
-	    content_walk(r->vault, d->content, d->content_len, d->size, take,
-			 r) != 0 ||
-	    end_cell(r) < 0 || sha256_finish(r->digest, digest) < 0)
+	    content_walk(r->vault, &content, take, r) != 0 || end_cell(r) < 0 ||
+	    sha256_finish(r->digest, digest) < 0)
 		return 1;
 	if (r->used != d->used) {
 		fprintf(stderr, "used %" PRIu64 ", not %" PRIu64 "\n", r->used,

@@ -443,14 +443,15 @@ static int chunk_there(void *arg, uint8_t type, const struct id *id,
 /* Is all that the parent's entry refers to still in the vault? */
 static bool content_there(struct run *r, const struct entry *e)
 {
+	struct content_ref content = entry_content(e);
+
 	if (r->b.trust_parent || !r->b.writer)
 		return true;
 	if ((e->flags & ENTRY_XATTRS_CHUNK) &&
 	    chunk_there(r, CHUNK_XATTRS, &e->xattrs_id, e->xattrs_len) < 0)
 		return false;
 	return !S_ISREG(e->mode) ||
-	       content_chunks(r->b.vault, CHUNK_DATA, e->content,
-			      e->content_len, chunk_there, r) == 0;
+	       content_chunks(r->b.vault, &content, chunk_there, r) == 0;
 }
 
 /* By all that stat says. */

@@ -231,15 +231,14 @@ typedef int parent_fn(struct disk_run *d, const struct extent *e);
 static int walk_parent(struct disk_run *d, uint64_t off, uint64_t len,
 		       parent_fn *fn)
 {
-	const struct point_disk *p = d->hints.parent;
+	struct content_ref content = point_disk_content(d->hints.parent);
 	uint64_t end = off + len;
 	int r = 0;
 
 	while (off < end && r == 0) {
 		struct extent e;
 
-		r = content_find(d->b->vault, p->content, p->content_len,
-				 p->size, off, &e);
+		r = content_find(d->b->vault, &content, off, &e);
 		if (r < 0)
 			return r;
 		if (e.type == EXTENT_DATA &&

@@ -144,7 +144,7 @@ static int differs(const struct disk_hints *h, uint64_t off)
 
 int disk_hints_try_same(struct disk_hints *h, uint64_t off, uint64_t len)
 {
-	const struct point_disk *p = h->parent;
+	struct content_ref content = point_disk_content(h->parent);
 	int r;
 
 	if (!is_turn(h, len))
@@ -153,8 +153,7 @@ int disk_hints_try_same(struct disk_hints *h, uint64_t off, uint64_t len)
 	if (r == 0)
 		r = disk_read(h->source, off, h->data, len);
 	if (r == 0)
-		r = content_read(h->backup->vault, CHUNK_DISK, p->content,
-				 p->content_len, p->size, off,
+		r = content_read(h->backup->vault, &content, off,
 				 h->data + GRID_CELL, len);
 	if (r < 0)
 		return r;

@@ -82,9 +82,7 @@ int diff_change(struct diff *d, const struct diff_change *c)
 
 struct saved {
 	const char *name;
-	const uint8_t *content;
-	size_t content_len;
-	uint64_t size;
+	struct content_ref content;
 };
 
 static struct saved take(const struct point *p, bool disks, size_t i)
@@ -92,25 +90,23 @@ static struct saved take(const struct point *p, bool disks, size_t i)
 	const struct point_disk *d = disks ? &p->disks[i] : NULL;
 	const struct point_config *c = disks ? NULL : &p->configs[i];
 
-	return disks ? (struct saved){ d->name, d->content, d->content_len,
-				       d->size }
-		     : (struct saved){ c->name, c->content, c->content_len,
-				       c->size };
+	return disks ? (struct saved){ d->name, point_disk_content(d) }
+		     : (struct saved){ c->name, point_config_content(c) };
 }
 
-static bool same_content(const struct saved *a, const struct saved *b)
+static bool same_content(const struct content_ref *a,
+			 const struct content_ref *b)
 {
-	return a->size == b->size && a->content_len == b->content_len &&
-	       memcmp(a->content, b->content, a->content_len) == 0;
+	return a->size == b->size && a->len == b->len &&
+	       memcmp(a->data, b->data, a->len) == 0;
 }
 
 /* What is there at @off; behind the end there is a hole. */
 static int extent_at(struct vault *v, const struct saved *s, uint64_t off,
 		     uint64_t end, struct extent *out)
 {
-	if (off < s->size)
-		return content_find(v, s->content, s->content_len, s->size, off,
-				    out);
+	if (off < s->content.size)
+		return content_find(v, &s->content, off, out);
 	*out = (struct extent){ .off = off,
 				.len = end - off,
 				.type = EXTENT_HOLE };
@@ -128,7 +124,7 @@ static bool same_extent(const struct extent *a, const struct extent *b)
 static int count_changed(struct vault *v, const struct saved *a,
 			 const struct saved *b, uint64_t *out)
 {
-	uint64_t end = MAX(a->size, b->size), off = 0, next;
+	uint64_t end = MAX(a->content.size, b->content.size), off = 0, next;
 	struct extent x, y;
 	int r = 0;
 
@@ -157,18 +153,18 @@ static int compare(struct diff *d, struct vault *v, const struct saved *a,
 	uint64_t changed = 0;
 	int r;
 
-	if (a && b && same_content(a, b))
+	if (a && b && same_content(&a->content, &b->content))
 		return 0;
 	c.modifier = !a ? '+' : !b ? '-' : 'M';
-	c.before = a ? &a->size : NULL;
-	c.after = b ? &b->size : NULL;
+	c.before = a ? &a->content.size : NULL;
+	c.after = b ? &b->content.size : NULL;
 	if (a && b && disks) {
 		r = count_changed(v, a, b, &changed);
 		if (r < 0)
 			return r;
 		c.changed = &changed;
 		/* Chunks and holes may be laid out otherwise. */
-		if (changed == 0 && a->size == b->size)
+		if (changed == 0 && a->content.size == b->content.size)
 			return 0;
 	}
 	buf_printf(&path, "%s/%s%s", disks ? "disks" : "config",

@@ -130,6 +130,7 @@ static int one_disk(struct context *ctx, const struct restore_disk_args *a,
 static int one_config(struct vault *v, const struct restore_disk_args *a,
 		      int dir, const struct point_config *f)
 {
+	struct content_ref content = point_config_content(f);
 	struct seam *s = vault_seam(v);
 	AUTO_FREE uint8_t *data = NULL;
 	int fd, r, c;
@@ -142,8 +143,7 @@ static int one_config(struct vault *v, const struct restore_disk_args *a,
 	data = malloc(f->size ? (size_t)f->size : 1);
 	if (!data)
 		return -ENOMEM;
-	r = content_read(v, CHUNK_DATA, f->content, f->content_len, f->size, 0,
-			 data, (size_t)f->size);
+	r = content_read(v, &content, 0, data, (size_t)f->size);
 	if (r < 0 || a->dry_run)
 		return r;
 	fd = s->ops->openat(s, dir, f->name,

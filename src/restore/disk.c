@@ -300,9 +300,8 @@ static int on_extent(void *arg, const struct extent *e)
 
 static int pass(struct disk_restore *run)
 {
-	const struct point_disk *d = run->disk;
-	int r = content_walk(run->vault, d->content, d->content_len, d->size,
-			     on_extent, run);
+	struct content_ref content = point_disk_content(run->disk);
+	int r = content_walk(run->vault, &content, on_extent, run);
 
 	submit(run);
 	pool_wait(run->pool);

@@ -132,6 +132,7 @@ static int write_vent(void *arg, uint64_t off, size_t len)
 static int file_fill(struct out_file *f, const struct ref *ref,
 		     const struct entry *e)
 {
+	struct content_ref content = entry_content(e);
 	struct seam *s = f->run->seam;
 	int r;
 
@@ -140,8 +141,7 @@ static int file_fill(struct out_file *f, const struct ref *ref,
 	if (r == 0 && ref->vent)
 		r = vent_pieces(f->run, ref->vent, f->piece, write_vent, f);
 	else if (r == 0)
-		r = content_walk(f->run->vault, e->content, e->content_len,
-				 e->size, write_extent, f);
+		r = content_walk(f->run->vault, &content, write_extent, f);
 	RESTORE_COUNT(f->run, bytes_written, f->written);
 	return r;
 }

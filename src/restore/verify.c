@@ -99,6 +99,7 @@ static int verify_extent(void *arg, const struct extent *e)
 
 static int verify_file(struct verify *v, const struct entry *e)
 {
+	struct content_ref content = entry_content(e);
 	char name[ENTRY_NAME_MAX + 1];
 	struct stat st;
 	int r;
@@ -119,8 +120,7 @@ static int verify_file(struct verify *v, const struct entry *e)
 	if (r == 0)
 		(void)posix_fadvise(v->fd, 0, 0, POSIX_FADV_DONTNEED);
 	if (r == 0)
-		r = content_walk(v->run->vault, e->content, e->content_len,
-				 e->size, verify_extent, v);
+		r = content_walk(v->run->vault, &content, verify_extent, v);
 	close(v->fd);
 	return r;
 }

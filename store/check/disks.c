@@ -79,6 +79,7 @@ static int on_extent(void *arg, const struct extent *e)
 /* Return 1 where the digest is another one, 0 where not. */
 static int differs(struct check *c, const struct point_disk *p)
 {
+	struct content_ref content = point_disk_content(p);
 	struct digest d = { .check = c, .size = p->size };
 	uint8_t got[CRYPT_SHA256_LEN];
 	int r;
@@ -86,8 +87,7 @@ static int differs(struct check *c, const struct point_disk *p)
 	d.bytes = calloc(1, CELL);
 	r = d.bytes ? sha256_new(&d.sha) : -ENOMEM;
 	if (r == 0)
-		r = content_walk(c->vault, p->content, p->content_len, p->size,
-				 on_extent, &d);
+		r = content_walk(c->vault, &content, on_extent, &d);
 	if (r == 0)
 		r = end_cell(&d, 0);
 	if (r == 0)

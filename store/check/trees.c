@@ -98,14 +98,13 @@ static int on_chunk(void *arg, uint8_t type, const struct id *id, uint64_t len)
 	return want_chunk(f->check, type, id, len);
 }
 
-static int check_content(struct check *c, uint8_t data_type,
-			 const uint8_t *content, size_t len)
+static int check_content(struct check *c, struct content_ref content)
 {
 	struct file_check f = { .check = c };
 	int r;
 
 	c->out->files++;
-	r = content_chunks(c->vault, data_type, content, len, on_chunk, &f);
+	r = content_chunks(c->vault, &content, on_chunk, &f);
 	if ((r == -EBADMSG || r == -EIO) && f.has_map)
 		return blame(c, &f.map,
 			     "holds an extent map's node that cannot"
@@ -121,7 +120,7 @@ static int check_entry(struct check *c, const struct entry *e)
 		r = want_chunk(c, CHUNK_XATTRS, &e->xattrs_id, e->xattrs_len);
 	if (r < 0 || !S_ISREG(e->mode))
 		return r;
-	return check_content(c, CHUNK_DATA, e->content, e->content_len);
+	return check_content(c, entry_content(e));
 }
 
 /* Disks and config files. */
@@ -131,11 +130,9 @@ static int check_machine(struct check *c, const struct point *p)
 	int r = 0;
 
 	for (i = 0; i < p->ndisks && r == 0; i++)
-		r = check_content(c, CHUNK_DISK, p->disks[i].content,
-				  p->disks[i].content_len);
+		r = check_content(c, point_disk_content(&p->disks[i]));
 	for (i = 0; i < p->nconfigs && r == 0; i++)
-		r = check_content(c, CHUNK_DATA, p->configs[i].content,
-				  p->configs[i].content_len);
+		r = check_content(c, point_config_content(&p->configs[i]));
 	return r;
 }
 

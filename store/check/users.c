@@ -96,6 +96,7 @@ static int find_in_entry(struct users *u, const struct leaf *leaf, size_t slot)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
 	struct file_users fu = { .users = u, .path = &path };
+	struct content_ref content;
 	const uint8_t *key;
 	struct entry e;
 	size_t len;
@@ -115,9 +116,9 @@ static int find_in_entry(struct users *u, const struct leaf *leaf, size_t slot)
 		return -ENOMEM;
 	if (e.flags & ENTRY_XATTRS_CHUNK)
 		r = on_chunk(&fu, CHUNK_XATTRS, &e.xattrs_id, e.xattrs_len);
+	content = entry_content(&e);
 	if (r >= 0 && S_ISREG(e.mode))
-		r = content_chunks(u->check->vault, CHUNK_DATA, e.content,
-				   e.content_len, on_chunk, &fu);
+		r = content_chunks(u->check->vault, &content, on_chunk, &fu);
 	return r == -EBADMSG || r == -EIO || r > 0 ? 0 : r;
 }
 
@@ -205,8 +206,7 @@ static int settle(struct check *c)
 
 /* A disk or a config file. */
 static int find_in_member(struct users *u, const char *dir, const char *name,
-			  const char *suffix, uint8_t data_type,
-			  const uint8_t *content, size_t len)
+			  const char *suffix, struct content_ref content)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
 	struct file_users fu = { .users = u, .path = &path };
@@ -216,8 +216,7 @@ static int find_in_member(struct users *u, const char *dir, const char *name,
 	buf_put_u8(&path, 0);
 	if (buf_error(&path) < 0)
 		return -ENOMEM;
-	r = content_chunks(u->check->vault, data_type, content, len, on_chunk,
-			   &fu);
+	r = content_chunks(u->check->vault, &content, on_chunk, &fu);
 	return r == -EBADMSG || r == -EIO || r > 0 ? 0 : r;
 }
 
@@ -228,12 +227,10 @@ static int find_in_machine(struct users *u, const struct point *p)
 
 	for (i = 0; i < p->ndisks && r == 0; i++)
 		r = find_in_member(u, "disks", p->disks[i].name, ".raw",
-				   CHUNK_DISK, p->disks[i].content,
-				   p->disks[i].content_len);
+				   point_disk_content(&p->disks[i]));
 	for (i = 0; i < p->nconfigs && r == 0; i++)
 		r = find_in_member(u, "config", p->configs[i].name, "",
-				   CHUNK_DATA, p->configs[i].content,
-				   p->configs[i].content_len);
+				   point_config_content(&p->configs[i]));
 	return r;
 }
 

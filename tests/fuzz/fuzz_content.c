@@ -9,9 +9,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	struct content_ref c;
+
 	if (len < 8)
 		return 0;
-	(void)content_allocated(data + 8, len - 8);
-	(void)!content_check(data + 8, len - 8, get_le64(data));
+	c = (struct content_ref){ .data = data + 8,
+				  .len = len - 8,
+				  .size = get_le64(data) };
+	(void)content_allocated(&c);
+	(void)!content_check(&c);
 	return 0;
 }

@@ -15,13 +15,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct buf again = BUF_INIT;
 	struct reader r;
+	struct content_ref content;
 	struct entry e;
 
 	(void)!xattrs_check(data, len);
 	reader_init(&r, data, len);
 	if (entry_get(&r, &e) < 0)
 		return 0;
-	(void)content_allocated(e.content, e.content_len);
+	content = entry_content(&e);
+	(void)content_allocated(&content);
 	entry_put(&again, &e);
 	if (buf_error(&again) == 0 &&
 	    (again.len != e.raw_len ||

@@ -18,6 +18,13 @@
 #include "store/writer.h"
 #include "tests/unit/vaults.h"
 
+/* Content of a file of @n bytes. */
+#define REF(bytes, nbytes, n)                                                  \
+	(&(struct content_ref){ .data = (bytes),                               \
+				.len = (nbytes),                               \
+				.size = (n),                                   \
+				.type = CHUNK_DATA })
+
 struct scene {
 	struct backend *backend;
 	struct vault_options options;
@@ -212,12 +219,14 @@ static void assert_found(struct scene *s, const struct extents *x,
 	struct extent e;
 	int hole, r;
 
-	assert_ok(content_find(s->vault, c->data, c->len, x->size, off, &e));
+	assert_ok(
+		content_find(s->vault, REF(c->data, c->len, x->size), off, &e));
 	assert_extent(&e, &x->list[oracle_find(x, off)]);
 	for (hole = 0; hole < 2; hole++) {
 		r = oracle_seek(x, off, hole, &want);
-		assert_result(content_seek(s->vault, c->data, c->len, x->size,
-					   off, hole, &got),
+		assert_result(content_seek(s->vault,
+					   REF(c->data, c->len, x->size), off,
+					   hole, &got),
 			      r);
 		if (r == 0)
 			assert_int_equal(got, want);
@@ -231,14 +240,15 @@ static void assert_reads(struct scene *s, const struct extents *x,
 	uint64_t at;
 	size_t i;
 
-	assert_ok(content_check(c->data, c->len, x->size));
-	assert_result(content_check(c->data, c->len, x->size + 1),
+	assert_ok(content_check(REF(c->data, c->len, x->size)));
+	assert_result(content_check(REF(c->data, c->len, x->size + 1)),
 		      c->data[0] == 2 ? 0 : -EBADMSG);
-	assert_int_equal(content_allocated(c->data, c->len), x->allocated);
-	assert_ok(content_walk(s->vault, c->data, c->len, x->size, on_extent,
-			       &w));
+	assert_int_equal(content_allocated(REF(c->data, c->len, 0)),
+			 x->allocated);
+	assert_ok(content_walk(s->vault, REF(c->data, c->len, x->size),
+			       on_extent, &w));
 	assert_int_equal(w.i, x->n);
-	assert_ok(content_chunks(s->vault, CHUNK_DATA, c->data, c->len,
+	assert_ok(content_chunks(s->vault, REF(c->data, c->len, x->size),
 				 on_chunk, &w));
 	assert_int_equal(w.chunks, x->ndata);
 	assert_true((w.nodes > 0) == (x->n > CONTENT_INLINE_MAX));
@@ -249,10 +259,10 @@ static void assert_reads(struct scene *s, const struct extents *x,
 		assert_found(s, x, c, e->off + e->len - 1);
 		assert_found(s, x, c, dice(x->size));
 	}
-	assert_result(content_seek(s->vault, c->data, c->len, x->size, x->size,
-				   true, &at),
+	assert_result(content_seek(s->vault, REF(c->data, c->len, x->size),
+				   x->size, true, &at),
 		      -ENXIO);
-	assert_result(content_seek(s->vault, c->data, c->len, x->size,
+	assert_result(content_seek(s->vault, REF(c->data, c->len, x->size),
 				   UINT64_MAX, false, &at),
 		      -ENXIO);
 }
@@ -280,9 +290,9 @@ static void built_and_found(void **state)
 			uint8_t *copy = malloc(len + 1);
 
 			memcpy(copy, c.data, len);
-			assert_result(content_check(copy, len, x.size),
+			assert_result(content_check(REF(copy, len, x.size)),
 				      -EBADMSG);
-			(void)content_allocated(copy, len);
+			(void)content_allocated(REF(copy, len, 0));
 			free(copy);
 		}
 		free(x.list);
@@ -311,7 +321,8 @@ static void levels(void **state)
 	vault_stats(s->vault, &before);
 	for (i = 0; i < n; i += n / 7) {
 		support_fill(i, e.id.b, sizeof(e.id.b));
-		assert_ok(content_find(s->vault, c.data, c.len, n, i, &got));
+		assert_ok(
+			content_find(s->vault, REF(c.data, c.len, n), i, &got));
 		assert_int_equal(got.off, i);
 		assert_true(id_equal(&got.id, &e.id));
 	}
@@ -319,7 +330,8 @@ static void levels(void **state)
 	assert_true(after.nodes_decoded - before.nodes_decoded <= 8 * 3);
 	/* A map that covers less than the entry says. */
 	support_log_clear();
-	assert_result(content_find(s->vault, c.data, c.len, n + 1, 0, &got),
+	assert_result(content_find(s->vault, REF(c.data, c.len, n + 1), 0,
+				   &got),
 		      -EBADMSG);
 	assert_said("does not cover");
 }
@@ -365,15 +377,15 @@ static void sparse_without_end(void **state)
 	build(s, &x, &c);
 	assert_int_equal(x.size, 64 * tib);
 	assert_reads(s, &x, &c);
-	assert_int_equal(content_allocated(c.data, c.len), 4096);
+	assert_int_equal(content_allocated(REF(c.data, c.len, 0)), 4096);
 	memset(zeros, 1, sizeof(zeros));
-	assert_ok(content_read(s->vault, CHUNK_DATA, c.data, c.len, x.size,
+	assert_ok(content_read(s->vault, REF(c.data, c.len, x.size),
 			       64 * tib - sizeof(zeros), zeros, sizeof(zeros)));
 	assert_int_equal(zeros[0] | zeros[99], 0);
-	assert_result(content_read(s->vault, CHUNK_DATA, c.data, c.len, x.size,
+	assert_result(content_read(s->vault, REF(c.data, c.len, x.size),
 				   64 * tib - 50, zeros, 100),
 		      -EBADMSG);
-	assert_result(content_read(s->vault, CHUNK_DATA, c.data, c.len, x.size,
+	assert_result(content_read(s->vault, REF(c.data, c.len, x.size),
 				   UINT64_MAX, zeros, 100),
 		      -EBADMSG);
 	free(x.list);
@@ -405,8 +417,8 @@ static void bytes(void **state)
 	assert_ok(content_builder_finish(b, &c));
 	content_builder_free(b);
 	commit(s);
-	assert_ok(content_read(s->vault, CHUNK_DATA, c.data, c.len, size, 0,
-			       got, size));
+	assert_ok(
+		content_read(s->vault, REF(c.data, c.len, size), 0, got, size));
 	assert_memory_equal(got, want, size);
 	for (i = 0; i < 500; i++) {
 		uint64_t off = dice(size), len = dice(size - off + 1);
@@ -414,8 +426,8 @@ static void bytes(void **state)
 		if (i % 2)
 			len = MIN(len, (uint64_t)5000);
 		memset(got, 0x55, len);
-		assert_ok(content_read(s->vault, CHUNK_DATA, c.data, c.len,
-				       size, off, got, len));
+		assert_ok(content_read(s->vault, REF(c.data, c.len, size), off,
+				       got, len));
 		assert_memory_equal(got, want + off, len);
 	}
 	free(want);
@@ -458,7 +470,7 @@ static void malformed(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(t); i++)
-		if (content_check(t[i].b, t[i].len, t[i].size) != -EBADMSG)
+		if (content_check(REF(t[i].b, t[i].len, t[i].size)) != -EBADMSG)
 			fail_msg("%s: accepted", t[i].what);
 }
 
@@ -478,22 +490,22 @@ static void maps_that_do_not_fit(void **state)
 	assert_ok(writer_chunk(s->writer, CHUNK_EXTENTS, above, sizeof(above),
 			       &id));
 	commit(s);
-	assert_ok(content_find(s->vault, map, sizeof(map), 5, 4, &e));
+	assert_ok(content_find(s->vault, REF(map, sizeof(map), 5), 4, &e));
 	assert_int_equal(e.len, 5);
 	/* Another size, another level, a level that is not there. */
-	assert_result(content_find(s->vault, map, sizeof(map), 6, 4, &e),
+	assert_result(content_find(s->vault, REF(map, sizeof(map), 6), 4, &e),
 		      -EBADMSG);
 	map[1] = 1;
-	assert_result(content_find(s->vault, map, sizeof(map), 5, 4, &e),
+	assert_result(content_find(s->vault, REF(map, sizeof(map), 5), 4, &e),
 		      -EBADMSG);
 	memcpy(map + 3, id.b, ID_LEN);
-	assert_ok(content_find(s->vault, map, sizeof(map), 5, 4, &e));
+	assert_ok(content_find(s->vault, REF(map, sizeof(map), 5), 4, &e));
 	map[1] = 2;
-	assert_result(content_find(s->vault, map, sizeof(map), 5, 4, &e),
+	assert_result(content_find(s->vault, REF(map, sizeof(map), 5), 4, &e),
 		      -EBADMSG);
 	/* A chunk that nobody has. */
 	map[10] ^= 1;
-	assert_result(content_find(s->vault, map, sizeof(map), 5, 4, &e),
+	assert_result(content_find(s->vault, REF(map, sizeof(map), 5), 4, &e),
 		      -EBADMSG);
 }
 

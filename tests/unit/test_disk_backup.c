@@ -287,6 +287,7 @@ static void assert_holds(const char *path, bool digest)
 	struct vault *v;
 	size_t len;
 	AUTO_FREE uint8_t *image = support_read(path, &len);
+	struct content_ref content;
 	AUTO_FREE uint8_t *got = NULL;
 
 	assert_non_null(image);
@@ -295,13 +296,12 @@ static void assert_holds(const char *path, bool digest)
 	d = point_disk(l->points[l->n - 1], "vda");
 	assert_non_null(d);
 	assert_int_equal(d->size, len);
+	content = point_disk_content(d);
 	got = malloc(len);
 	assert_non_null(got);
-	assert_ok(content_read(v, CHUNK_DISK, d->content, d->content_len,
-			       d->size, 0, got, len));
+	assert_ok(content_read(v, &content, 0, got, len));
 	assert_memory_equal(got, image, len);
-	assert_int_equal(content_allocated(d->content, d->content_len),
-			 d->used);
+	assert_int_equal(content_allocated(&content), d->used);
 	assert_int_equal(d->has_sha256, digest);
 	if (digest) {
 		digest_of(image, len, want);

@@ -69,6 +69,7 @@ static void assert_text(struct vault *v, const struct point *p)
 	AUTO_FREE uint8_t *want = malloc(GOLDEN_TEXT_LEN);
 	AUTO_FREE uint8_t *got = malloc(GOLDEN_TEXT_LEN);
 	AUTO_BUF struct buf dir = BUF_INIT;
+	struct content_ref content;
 	struct cursor c = { 0 };
 	struct entry e;
 
@@ -79,8 +80,8 @@ static void assert_text(struct vault *v, const struct point *p)
 	assert_int_equal(e.size, GOLDEN_TEXT_LEN);
 	assert_int_equal(e.mtime.sec, -86401);
 	assert_int_equal(e.gid, 100000);
-	assert_ok(content_read(v, CHUNK_DATA, e.content, e.content_len, e.size,
-			       0, got, GOLDEN_TEXT_LEN));
+	content = entry_content(&e);
+	assert_ok(content_read(v, &content, 0, got, GOLDEN_TEXT_LEN));
 	assert_memory_equal(want, got, GOLDEN_TEXT_LEN);
 	cursor_release(&c);
 }

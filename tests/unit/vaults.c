@@ -181,17 +181,16 @@ int vaults_open_and_backup(const struct vault_options *o, const char *dir,
 
 /* ---- reading everything ---- */
 
-static int hash_content(struct vault *v, uint8_t type, const uint8_t *content,
-			size_t len, uint64_t size, struct sha256 *h)
+static int hash_content(struct vault *v, struct content_ref c, struct sha256 *h)
 {
 	static uint8_t piece[256 << 10];
 	uint64_t off;
 	int r = 0;
 
-	for (off = 0; off < size && r == 0; off += sizeof(piece)) {
-		size_t n = (size_t)MIN(size - off, sizeof(piece));
+	for (off = 0; off < c.size && r == 0; off += sizeof(piece)) {
+		size_t n = (size_t)MIN(c.size - off, sizeof(piece));
 
-		r = content_read(v, type, content, len, size, off, piece, n);
+		r = content_read(v, &c, off, piece, n);
 		if (r == 0)
 			r = sha256_update(h, piece, n);
 	}
@@ -208,8 +207,7 @@ static int hash_disks(struct vault *v, const struct point *p, struct sha256 *h)
 
 		r = sha256_update(h, d->name, strlen(d->name));
 		if (r == 0)
-			r = hash_content(v, CHUNK_DISK, d->content,
-					 d->content_len, d->size, h);
+			r = hash_content(v, point_disk_content(d), h);
 		if (r == 0 && d->has_sha256)
 			r = sha256_update(h, d->sha256, sizeof(d->sha256));
 	}
@@ -237,8 +235,7 @@ static int hash_entry(struct vault *v, const struct cursor *c,
 			r = sha256_update(h, xattrs.data, xattrs.len);
 	}
 	if (r == 0 && S_ISREG(e.mode))
-		r = hash_content(v, CHUNK_DATA, e.content, e.content_len,
-				 e.size, h);
+		r = hash_content(v, entry_content(&e), h);
 	return r;
 }
 
