@@ -231,8 +231,18 @@ judge_rooms()
 	done
 }
 
+# Every path that ARCHITECTURE names is there (NAME stands for any name).
+judge_architecture()
+{
+	grep -oE '\<(src|fs|store|tests|man)/[A-Za-z0-9_./-]+' ARCHITECTURE |
+	sed 's/[.]$//' | grep -v NAME | sort -u |
+	while read -r path; do
+		[ -e "$path" ] || echo "ARCHITECTURE: there is no $path"
+	done
+}
+
 self_test
-found=$(judge; judge_rooms)
+found=$(judge; judge_rooms; judge_architecture)
 if [ -n "$found" ]; then
 	printf '%s\n' "$found"
 	exit 1
