@@ -35,7 +35,7 @@ struct attr_policy {
 	struct attr_range *ranges; /* owned by whoever filled it; where there
 				    * are any for users (or groups), an id in
 				    * none of them is shown as ATTR_NOBODY */
-	size_t nranges;
+	size_t nranges, ranges_cap;
 };
 
 #define ATTR_NOBODY 65534

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "src/cli/context.h"
+#include "src/cli/options.h"
 #include "src/cli/output.h"
 #include "src/cli/signals.h"
 #include "src/mount/daemon.h"
@@ -27,19 +28,6 @@ enum mount_code {
 	MOUNT_USER = 8, /* interrupted */
 	MOUNT_FAIL = 32,
 };
-
-static const char usage[] =
-	"usage: mount.vmbackupfs VAULT DIR [-o OPTION[,OPTION]...] [-f]\n"
-	"Mount all recovery points of a vault, read-only.\n"
-	"  -o OPTIONS   keyfile=, passwordfile=, cachedir=, cachesize=, vm=,\n"
-	"               point=, uid=, gid=, umask=, idmap=, allow_other,\n"
-	"               allow_root, threads=, readahead=, refresh=,\n"
-	"               io_timeout=, lukskey=, verify,\n"
-	"               fsname=; see mount.vmbackupfs(8)\n"
-	"  -f           stay in the foreground\n"
-	"  -v           say more\n"
-	"  -n -s        accepted and ignored, as -t TYPE, -N NAMESPACE and -r\n"
-	"  -h           print this; -V the version\n";
 
 static int exit_code(int r)
 {
@@ -79,71 +67,79 @@ static bool run_by_mount(void)
 }
 
 struct args {
-	bool foreground, help, version;
+	struct string_list texts; /* of -o, in their order */
+	const char *type, *namespace;
+	bool foreground, version, write, ignored;
 	unsigned int verbose;
-	struct mount_options options;
 };
 
-/* Options may stand anywhere. Return 0 or -EINVAL, said in words. */
-static int parse(struct args *a, int argc, char **argv)
-{
-	bool from_mount = run_by_mount();
-	int c, r;
+#define IGNORED "accepted and ignored"
 
-	opterr = 0;
-	while ((c = getopt(argc, argv, "o:fnsvrt:N:hVw")) != -1) {
-		switch (c) {
-		case 'o':
-			r = mount_options_parse(&a->options, optarg,
-						from_mount);
-			if (r < 0)
-				return r;
-			break;
-		case 'f':
-			a->foreground = true;
-			break;
-		case 'v':
-			a->verbose++;
-			break;
-		case 'h':
-			a->help = true;
-			break;
-		case 'V':
-			a->version = true;
-			break;
-		case 'n': /* no mtab */
-		case 's': /* sloppy: mount(8) means it for others' options */
-		case 'r':
-		case 't':
-		case 'N':
-			break;
-		case 'w':
-			return fail(-EINVAL, "-w: a vault's points are "
-					     "read-only, always");
-		default:
-			return fail(-EINVAL,
-				    "-%c: not known, or its value "
-				    "is missing; see mount.vmbackupfs -h",
-				    optopt);
-		}
-	}
-	return 0;
+static const struct option_row rows[] = {
+	OPT_LIST("options", 'o', "OPTION,...", struct args, texts,
+		 "mount options; see below"),
+	OPT_FLAG("foreground", 'f', struct args, foreground,
+		 "stay in the foreground"),
+	OPT_COUNT("verbose", 'v', struct args, verbose, "say more"),
+	OPT_FLAG("version", 'V', struct args, version, "print the version"),
+	OPT_FLAG("no-mtab", 'n', struct args, ignored, IGNORED),
+	OPT_FLAG("sloppy", 's', struct args, ignored, IGNORED),
+	OPT_FLAG("read-only", 'r', struct args, ignored, IGNORED),
+	OPT_STRING("types", 't', "TYPE", struct args, type, IGNORED),
+	OPT_STRING("namespace", 'N', "NAMESPACE", struct args, namespace,
+		   IGNORED),
+	OPT_FLAG("read-write", 'w', struct args, write,
+		 "refused: a vault's points are read-only"),
+	OPT_END
+};
+
+static void print_usage(void)
+{
+	printf("usage: mount.vmbackupfs VAULT DIR [-o OPTION,...] [-f]\n\n"
+	       "Mount all recovery points of a vault, read-only.\n\n"
+	       "Options:\n");
+	options_usage(stdout, rows);
+	printf("  -h, --help                print this\n\n"
+	       "Mount options:\n");
+	mount_options_usage(stdout);
+	printf("\nSee mount.vmbackupfs(8).\n");
 }
 
-static int mount_vault(struct args *a, int argc, char **argv)
+/* Return 0 or a negative errno, said in words. */
+static int parse_texts(const struct args *a, struct mount_options *o)
+{
+	bool from_mount = run_by_mount();
+	size_t i;
+	int r = 0;
+
+	if (a->write)
+		return fail(-EINVAL, "-w: a vault's points are "
+				     "read-only, always");
+	for (i = 0; i < a->texts.n && r == 0; i++)
+		r = mount_options_parse(o, a->texts.items[i], from_mount);
+	return r;
+}
+
+static int mount_vault(const struct args *a, int argc, char **argv)
 {
 	struct context ctx = { .seam = seam_system() };
+	struct mount_options o;
 	struct mounting m = { .ctx = &ctx,
-			      .options = &a->options,
+			      .options = &o,
 			      .foreground = a->foreground };
 	int r;
 
-	if (argc != 2)
-		return fail(-EINVAL, "a vault and a directory are needed; see "
-				     "mount.vmbackupfs -h");
-	ctx.repository = argv[0];
-	m.dir = argv[1];
-	r = daemon_run(&m);
+	mount_options_init(&o);
+	r = parse_texts(a, &o);
+	if (r == 0 && argc != 2)
+		r = fail(-EINVAL, "a vault and a directory are needed; see "
+				  "mount.vmbackupfs --help");
+	if (r == 0) {
+		ctx.repository = argv[0];
+		m.dir = argv[1];
+		r = daemon_run(&m);
+	}
+	mount_options_release(&o);
 	free(ctx.url);
 	free(ctx.cache);
 	return r;
@@ -163,21 +159,24 @@ static void bound_heap(void)
 
 int main(int argc, char **argv)
 {
-	struct args a = { 0 };
-	int r;
+	struct args a = { .verbose = 0 };
+	struct option_set set = { rows, &a };
+	int r, first = 0;
 
 	bound_heap();
 	output_init("mount.vmbackupfs", false, 0, 0);
 	signals_init();
 	signals_watch(true);
-	mount_options_init(&a.options);
-	r = parse(&a, argc, argv);
-	if (r == 0 && (a.help || a.version)) {
-		fputs(a.help ? usage : PACKAGE_STRING "\n", stdout);
+	r = options_parse(&set, 1, argc, argv, false, &first);
+	if (r > 0) {
+		print_usage();
+		r = 0;
+	} else if (r == 0 && a.version) {
+		printf("%s\n", PACKAGE_STRING);
 	} else if (r == 0) {
 		output_init("mount.vmbackupfs", false, 0, a.verbose);
-		r = mount_vault(&a, argc - optind, argv + optind);
+		r = mount_vault(&a, argc - first, argv + first);
 	}
-	mount_options_release(&a.options);
+	options_release(&set);
 	return exit_code(r);
 }

@@ -8,8 +8,9 @@
 # In vmbackup(1) a verb is a subsection (.Ss backup ...) of COMMANDS, and the
 # global options are those of the section OPTIONS. An option is a list item:
 # .It Fl x , Fl -long Ar ARG. In mount.vmbackupfs(8) a mount option is an
-# .It Cm name Ns = Ns Ar VALUE in MOUNT OPTIONS; the helper lists them behind
-# -o OPTIONS of its -h.
+# .It Cm name Ns = Ns Ar VALUE in MOUNT OPTIONS; the helper lists them below
+# "Mount options:" of its --help. The helper's own options are those of the
+# section DESCRIPTION.
 set -eu
 : "${VMBACKUP_BUILD:?the build directory}"
 man=${srcdir:-.}/man
@@ -97,6 +98,8 @@ judge_mount()
 	page_words "$1" Cm | sed -n 's/^MOUNT_OPTIONS //p' | sort -u \
 		>"$tmp/page-mount"
 	differ 'mount option' "$tmp/mount" "$tmp/page-mount"
+	page_words "$1" Fl | grep '^DESCRIPTION ' >"$tmp/page-helper" || true
+	differ 'option of the helper' "$tmp/helper" "$tmp/page-helper"
 }
 
 vmbackup=$VMBACKUP_BUILD/vmbackup
@@ -111,19 +114,30 @@ test -s "$tmp/verbs"
 		"$vmbackup" "$verb" --help | help_options "$verb"
 	done <"$tmp/verbs"
 } | sort -u >"$tmp/options"
-"$VMBACKUP_BUILD/mount.vmbackupfs" -h |
-	awk '/^  -/ { options = $1 == "-o"; sub(/-o OPTIONS/, "") }
-	     options { sub(/;.*/, ""); gsub(/=|,/, " "); print }' |
-	tr -s ' \t' '\n' | grep . | sort -u >"$tmp/mount"
+"$VMBACKUP_BUILD/mount.vmbackupfs" --help >"$tmp/help-mount"
+awk '/^[A-Z].*:$/ { which = $0 }
+     which == "Mount options:" && /^  [a-z]/ { sub(/=.*/, "", $1); print $1 }' \
+	"$tmp/help-mount" | sort -u >"$tmp/mount"
+help_options DESCRIPTION <"$tmp/help-mount" | sort -u >"$tmp/helper"
+test -s "$tmp/helper"
 test -s "$tmp/mount"
 
 # What is planted must be found.
 sed '0,/^\.It Fl/s/^\.It Fl .*/.It Fl -planted/' "$man/vmbackup.1" \
 	>"$tmp/planted.1"
 judge "$tmp/planted.1" >"$tmp/found"
+sed '0,/^\.It Fl/s/^\.It Fl .*/.It Fl -planted/
+     0,/^\.It Cm/s/^\.It Cm .*/.It Cm planted/' \
+	"$man/mount.vmbackupfs.8" >"$tmp/planted.8"
+judge_mount "$tmp/planted.8" >"$tmp/found-mount"
 if ! grep -q 'in the manual only: .*--planted' "$tmp/found" ||
    ! grep -q 'not in the manual' "$tmp/found"; then
 	echo "self-test: an option planted in the manual was not found"
+	exit 1
+fi
+if [ "$(grep -c 'in the manual only: .*planted' "$tmp/found-mount")" != 2 ] ||
+   [ "$(grep -c 'not in the manual' "$tmp/found-mount")" -lt 2 ]; then
+	echo "self-test: what was planted in the helper's manual was not found"
 	exit 1
 fi
 

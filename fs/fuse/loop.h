@@ -26,8 +26,11 @@ struct fuse_req;
 struct fuse_session;
 struct loop;
 
+#define LOOP_THREADS_MAX 64
+
 struct loop_options {
-	unsigned int threads; /* that serve at once; 0: one a core, 2 to 4 */
+	unsigned int threads; /* that serve at once, at most LOOP_THREADS_MAX;
+			       * 0: one a core, 2 to 4 */
 	int64_t deadline_ns; /* then a request is answered EIO; 0: never */
 	bool stay; /* do not follow the client from core to core */
 };

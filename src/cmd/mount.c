@@ -81,10 +81,8 @@ const struct command cmd_mount = {
 	.name = "mount",
 	.operands = "[VAULT] DIR",
 	.summary = "show all points as a read-only directory tree",
-	.help = "The mount options are those of mount.vmbackupfs(8):\n"
-		"allow_other, uid=, gid=, umask=, idmap=, cachesize=,\n"
-		"readahead=, threads=, verify, keyfile=, passwordfile=,\n"
-		"lukskey=, vm=, point= and others.",
+	.help = "The mount options are those of mount.vmbackupfs(8);\n"
+		"mount.vmbackupfs --help lists them.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run,

@@ -263,14 +263,14 @@ static int give_luks_keys(const struct mounting *m, struct view *w)
 	const struct string_list *more = &m->ctx->luks_key_files;
 	const struct mount_options *o = m->options;
 	const char **paths =
-		alloc_array(o->nluks_keys + more->n + 1, sizeof(*paths));
+		alloc_array(o->luks_keys.n + more->n + 1, sizeof(*paths));
 	size_t i, n = 0;
 	int r;
 
 	if (!paths)
 		return -ENOMEM;
-	for (i = 0; i < o->nluks_keys; i++)
-		paths[n++] = o->luks_keys[i];
+	for (i = 0; i < o->luks_keys.n; i++)
+		paths[n++] = o->luks_keys.paths[i];
 	for (i = 0; i < more->n; i++)
 		paths[n++] = more->items[i];
 	r = luks_keys_give(w, paths, n);

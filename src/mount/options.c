@@ -9,60 +9,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/fuse/loop.h"
 #include "src/cli/options.h"
+#include "store/base/array.h"
 #include "store/base/log.h"
 
 #define SECOND INT64_C(1000000000)
-#define THREADS_MAX 64
 
-enum kind {
-	FLAG, /* bool */
-	TEXT, /* char *, owned */
-	SIZE, /* uint64_t, bytes */
-	SECONDS, /* int64_t ns: "10", "1.5" is not; or a duration "5m" */
-	THREADS,
-	USER,
-	GROUP,
-	UMASK,
-	IDMAP,
-	LUKS_KEY,
-	TZ,
-};
-
+/*
+ * One row a mount option: the parser's, the help text's, and the manual's (a
+ * test compares the two). @set puts @value into @field, which is the member of
+ * struct mount_options at @off; it returns 0, -ENOMEM, or -EINVAL where the
+ * value makes no sense, for the reason in @wrong.
+ */
 struct row {
 	const char *name;
-	enum kind kind;
+	const char *arg; /* what stands behind "="; NULL: nothing does */
+	const char *help;
+	int (*set)(void *field, const char *value);
 	size_t off;
-};
-
-#define ROW(name, kind, field)                                                 \
-	{                                                                      \
-		name, kind, offsetof(struct mount_options, field)              \
-	}
-
-static const struct row rows[] = {
-	ROW("allow_other", FLAG, allow_other),
-	ROW("allow_root", FLAG, allow_root),
-	ROW("noexec", FLAG, noexec),
-	ROW("verify", FLAG, verify),
-	ROW("nofollow_cpu", FLAG, stay),
-	ROW("keyfile", TEXT, keyfile),
-	ROW("passwordfile", TEXT, passwordfile),
-	ROW("cachedir", TEXT, cachedir),
-	ROW("fsname", TEXT, fsname),
-	ROW("vm", TEXT, vm),
-	ROW("point", TEXT, point),
-	ROW("cachesize", SIZE, cache_size),
-	ROW("readahead", SIZE, readahead),
-	ROW("refresh", SECONDS, refresh_ns),
-	ROW("io_timeout", SECONDS, deadline_ns),
-	{ "threads", THREADS, 0 },
-	{ "uid", USER, 0 },
-	{ "gid", GROUP, 0 },
-	{ "umask", UMASK, 0 },
-	{ "idmap", IDMAP, 0 },
-	{ "lukskey", LUKS_KEY, 0 },
-	{ "tz", TZ, 0 },
+	const char *wrong; /* NULL: "not a value it can have" */
 };
 
 /* Of fstab(5), mount(8) and FUSE; true here anyway, or without a meaning for
@@ -77,7 +43,7 @@ static const char *const passed_over[] = {
 	"lazytime",    "nolazytime", "async",	    "sync",
 	"dirsync",     "silent",     "loud",	    "mand",
 	"nomand",      "iversion",   "noiversion",  "default_permissions",
-	"nosymfollow", "symfollow",
+	"nosymfollow", "symfollow",  "comment",
 };
 
 void mount_options_init(struct mount_options *o)
@@ -90,9 +56,9 @@ void mount_options_init(struct mount_options *o)
 void mount_options_release(struct mount_options *o)
 {
 	free(o->policy.ranges);
-	while (o->nluks_keys > 0)
-		free(o->luks_keys[--o->nluks_keys]);
-	free(o->luks_keys);
+	while (o->luks_keys.n > 0)
+		free(o->luks_keys.paths[--o->luks_keys.n]);
+	free(o->luks_keys.paths);
 	free(o->keyfile);
 	free(o->passwordfile);
 	free(o->cachedir);
@@ -114,10 +80,22 @@ static bool is_passed_over(const char *name)
 	return false;
 }
 
-static int set_text(char **at, const char *value)
-{
-	char *copy = strdup(value);
+/* ---- what a value becomes ---- */
 
+static int set_flag(void *field, const char *value)
+{
+	(void)value;
+	*(bool *)field = true;
+	return 0;
+}
+
+static int set_text(void *field, const char *value)
+{
+	char **at = field, *copy;
+
+	if (!*value)
+		return -EINVAL;
+	copy = strdup(value);
 	if (!copy)
 		return -ENOMEM;
 	free(*at);
@@ -125,8 +103,13 @@ static int set_text(char **at, const char *value)
 	return 0;
 }
 
-static int set_number(const char *value, int base, unsigned long max,
-		      unsigned long *out)
+static int set_size(void *field, const char *value)
+{
+	return options_size(value, field);
+}
+
+static int parse_number(const char *value, int base, unsigned long max,
+			unsigned long *out)
 {
 	char *end;
 
@@ -137,162 +120,234 @@ static int set_number(const char *value, int base, unsigned long max,
 	return errno || *end || *out > max ? -EINVAL : 0;
 }
 
-static int set_seconds(int64_t *at, const char *value)
+/* Nanoseconds: a number of seconds, or a duration such as "5m". */
+static int set_seconds(void *field, const char *value)
 {
 	unsigned long n;
 
-	if (set_number(value, 10, 1000000000, &n) == 0) {
-		*at = (int64_t)n * SECOND;
-		return 0;
-	}
-	return options_duration(value, at);
+	if (parse_number(value, 10, 1000000000, &n) < 0)
+		return options_duration(value, field);
+	*(int64_t *)field = (int64_t)n * SECOND;
+	return 0;
 }
 
-static int set_user(struct attr_policy *p, const char *value)
+static int set_threads(void *field, const char *value)
 {
+	unsigned long n;
+	int r = parse_number(value, 10, LOOP_THREADS_MAX, &n);
+
+	if (r == 0)
+		*(unsigned int *)field = (unsigned int)n;
+	return r;
+}
+
+static int set_user(void *field, const char *value)
+{
+	struct attr_policy *p = field;
 	unsigned long n;
 	struct passwd *pw;
 
-	p->set_uid = true;
-	if (set_number(value, 10, UINT32_MAX - 1, &n) == 0) {
-		p->uid = (uid_t)n;
-		return 0;
+	if (parse_number(value, 10, UINT32_MAX - 1, &n) < 0) {
+		pw = getpwnam(value);
+		if (!pw)
+			return -EINVAL;
+		n = pw->pw_uid;
 	}
-	pw = getpwnam(value);
-	if (!pw)
-		return fail(-EINVAL, "mount option uid=%s: no such user",
-			    value);
-	p->uid = pw->pw_uid;
+	p->set_uid = true;
+	p->uid = (uid_t)n;
 	return 0;
 }
 
-static int set_group(struct attr_policy *p, const char *value)
+static int set_group(void *field, const char *value)
 {
+	struct attr_policy *p = field;
 	unsigned long n;
 	struct group *gr;
 
-	p->set_gid = true;
-	if (set_number(value, 10, UINT32_MAX - 1, &n) == 0) {
-		p->gid = (gid_t)n;
-		return 0;
+	if (parse_number(value, 10, UINT32_MAX - 1, &n) < 0) {
+		gr = getgrnam(value);
+		if (!gr)
+			return -EINVAL;
+		n = gr->gr_gid;
 	}
-	gr = getgrnam(value);
-	if (!gr)
-		return fail(-EINVAL, "mount option gid=%s: no such group",
-			    value);
-	p->gid = gr->gr_gid;
+	p->set_gid = true;
+	p->gid = (gid_t)n;
 	return 0;
 }
 
-/* Ranges, with '+' between them. */
-static int add_ranges(struct attr_policy *p, char *value)
+static int set_umask(void *field, const char *value)
 {
-	char *text;
+	unsigned long n;
+	int r = parse_number(value, 8, 0777, &n);
 
-	while ((text = strsep(&value, "+"))) {
-		struct attr_range *ranges, range;
+	if (r == 0)
+		((struct attr_policy *)field)->umask = (mode_t)n;
+	return r;
+}
+
+/* Ranges with '+' between them, added to those there are. */
+static int add_ranges(void *field, const char *value)
+{
+	struct attr_policy *p = field;
+	AUTO_FREE char *copy = strdup(value);
+	char *at = copy, *text;
+
+	if (!copy)
+		return -ENOMEM;
+	while ((text = strsep(&at, "+"))) {
+		struct attr_range range;
 		int r = attr_parse_range(text, &range);
 
+		if (r == 0)
+			r = array_reserve(&p->ranges, &p->ranges_cap,
+					  p->nranges + 1);
 		if (r < 0)
 			return r;
-		ranges = reallocarray(p->ranges, p->nranges + 1,
-				      sizeof(*ranges));
-		if (!ranges)
-			return -ENOMEM;
-		p->ranges = ranges;
 		p->ranges[p->nranges++] = range;
 	}
 	return 0;
 }
 
-static int add_luks_key(struct mount_options *o, const char *value)
+static int add_luks_key(void *field, const char *value)
 {
-	char **keys =
-		reallocarray(o->luks_keys, o->nluks_keys + 1, sizeof(*keys));
+	struct mount_luks_keys *keys = field;
+	char *copy;
 
-	if (!keys)
+	if (!*value)
+		return -EINVAL;
+	if (array_reserve(&keys->paths, &keys->cap, keys->n + 1) < 0)
 		return -ENOMEM;
-	o->luks_keys = keys;
-	keys[o->nluks_keys] = strdup(value);
-	if (!keys[o->nluks_keys])
+	copy = strdup(value);
+	if (!copy)
 		return -ENOMEM;
-	o->nluks_keys++;
+	keys->paths[keys->n++] = copy;
 	return 0;
 }
 
-static int set_row(struct mount_options *o, const struct row *row, char *value)
+/* There is only one time zone that names of points are in. */
+static int check_time_zone(void *field, const char *value)
 {
-	void *at = (char *)o + row->off;
-	unsigned long n = 0;
-	int r = 0;
+	(void)field;
+	return strcmp(value, "UTC") == 0 ? 0 : -EINVAL;
+}
 
-	switch (row->kind) {
-	case FLAG:
-		*(bool *)at = true;
-		break;
-	case TEXT:
-		return *value ? set_text(at, value) : -EINVAL;
-	case SIZE:
-		return options_size(value, at);
-	case SECONDS:
-		return set_seconds(at, value);
-	case THREADS:
-		r = set_number(value, 10, THREADS_MAX, &n);
-		o->threads = (unsigned int)n;
-		break;
-	case USER:
-		return set_user(&o->policy, value);
-	case GROUP:
-		return set_group(&o->policy, value);
-	case UMASK:
-		r = set_number(value, 8, 0777, &n);
-		o->policy.umask = (mode_t)n;
-		break;
-	case IDMAP:
-		return add_ranges(&o->policy, value);
-	case LUKS_KEY:
-		return *value ? add_luks_key(o, value) : -EINVAL;
-	case TZ:
-		if (strcmp(value, "UTC") != 0)
-			return fail(-EINVAL,
-				    "mount option tz=%s: names of "
-				    "points are in UTC",
-				    value);
-		break;
+/* ---- the table ---- */
+
+#define FIELD(f) offsetof(struct mount_options, f)
+#define FLAG(name, field, help)                                                \
+	{                                                                      \
+		name, NULL, help, set_flag, FIELD(field), NULL                 \
 	}
-	return r;
+#define VALUE(name, arg, set, field, help)                                     \
+	{                                                                      \
+		name, arg, help, set, FIELD(field), NULL                       \
+	}
+
+static const struct row rows[] = {
+	VALUE("keyfile", "FILE", set_text, keyfile,
+	      "a key file that opens the vault"),
+	VALUE("passwordfile", "FILE", set_text, passwordfile,
+	      "a file whose first line is the password"),
+	VALUE("lukskey", "FILE", add_luks_key, luks_keys,
+	      "opens encrypted volumes; may be repeated"),
+	VALUE("cachedir", "DIR", set_text, cachedir,
+	      "where local databases are kept"),
+	VALUE("cachesize", "SIZE", set_size, cache_size,
+	      "memory for what was decoded (64M)"),
+	VALUE("vm", "VM", set_text, vm, "show the points of one machine only"),
+	VALUE("point", "POINT", set_text, point, "show one point only"),
+	FLAG("allow_other", allow_other,
+	     "others may look, as the permissions let them"),
+	FLAG("allow_root", allow_root, "root may look, too"),
+	{ "uid", "USER", "show stored files as that user's", set_user,
+	  FIELD(policy), "no such user" },
+	{ "gid", "GROUP", "show stored files as that group's", set_group,
+	  FIELD(policy), "no such group" },
+	VALUE("umask", "MODE", set_umask, policy,
+	      "permissions (octal) to take away from everything"),
+	VALUE("idmap", "RANGE[+RANGE]...", add_ranges, policy,
+	      "show stored ids FROM:TO[:COUNT] as others"),
+	FLAG("verify", verify, "compare each chunk with its name, too"),
+	VALUE("readahead", "SIZE", set_size, readahead,
+	      "how far the kernel reads ahead (1M)"),
+	VALUE("refresh", "TIME", set_seconds, refresh_ns,
+	      "how old the list of points may be (1 s)"),
+	VALUE("io_timeout", "TIME", set_seconds, deadline_ns,
+	      "then a request fails (300 s; 0: never)"),
+	VALUE("threads", "N", set_threads, threads,
+	      "threads that serve, at most 64"),
+	VALUE("fsname", "NAME", set_text, fsname,
+	      "what /proc/mounts shows as the source"),
+	FLAG("noexec", noexec, "nothing on the mount can be run"),
+	FLAG("nofollow_cpu", stay,
+	     "do not serve a lone client on its own core"),
+	{ "tz", "UTC", "names of points are in UTC, always", check_time_zone, 0,
+	  "names of points are in UTC" },
+};
+
+void mount_options_usage(FILE *f)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		int at = fprintf(f, "  %s%s%s", rows[i].name,
+				 rows[i].arg ? "=" : "",
+				 rows[i].arg ? rows[i].arg : "");
+
+		fprintf(f, "%*s%s\n", MAX(26 - at, 2), "", rows[i].help);
+	}
+}
+
+static const struct row *find_row(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return &rows[i];
+	return NULL;
+}
+
+/* ---- words ---- */
+
+/* What is no row: return 0 where it may stand here all the same. */
+static int take_foreign(const char *name)
+{
+	if (is_passed_over(name))
+		return 0;
+	if (strcmp(name, "rw") == 0)
+		return fail(-EINVAL, "mount option rw: a vault's "
+				     "points are read-only, always");
+	if (strcmp(name, "remount") == 0)
+		return fail(-EINVAL,
+			    "mount option remount: the options of a mounted "
+			    "vault cannot be changed; unmount it, and mount "
+			    "it anew");
+	return fail(-EINVAL,
+		    "mount option %s: not known; see "
+		    "mount.vmbackupfs --help",
+		    name);
 }
 
 static int take_word(struct mount_options *o, char *word)
 {
 	char *value = strchr(word, '=');
-	size_t i;
+	const struct row *row;
 	int r;
 
 	if (value)
 		*value++ = '\0';
-	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		if (strcmp(rows[i].name, word) == 0)
-			break;
-	if (i == ARRAY_SIZE(rows)) {
-		if (is_passed_over(word) || strcmp(word, "comment") == 0)
-			return 0;
-		if (strcmp(word, "rw") == 0)
-			return fail(-EINVAL, "mount option rw: a vault's "
-					     "points are read-only, always");
-		return fail(-EINVAL,
-			    "mount option %s: not known; see "
-			    "mount.vmbackupfs(8)",
-			    word);
-	}
-	if ((rows[i].kind == FLAG) != !value)
+	row = find_row(word);
+	if (!row)
+		return take_foreign(word);
+	if (!row->arg != !value)
 		return fail(-EINVAL, "mount option %s: %s", word,
 			    value ? "takes no value" : "needs a value");
-	r = set_row(o, &rows[i], value);
-	if (r == -EINVAL && rows[i].kind != USER && rows[i].kind != GROUP &&
-	    rows[i].kind != TZ)
-		return fail(r, "mount option %s=%s: not a value it can have",
-			    word, value);
+	r = row->set((char *)o + row->off, value);
+	if (r == -EINVAL)
+		return fail(r, "mount option %s=%s: %s", word, value,
+			    row->wrong ? row->wrong
+				       : "not a value it can have");
 	return r;
 }
 

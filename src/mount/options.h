@@ -12,6 +12,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+
+/* Files that hold a key or a passphrase of LUKS volumes. */
+struct mount_luks_keys {
+	char **paths; /* owned, each too */
+	size_t n, cap;
+};
 
 struct mount_options {
 	bool allow_other, allow_root, noexec, verify;
@@ -22,8 +29,7 @@ struct mount_options {
 	unsigned int threads; /* 0: the default */
 	int64_t refresh_ns;
 	int64_t deadline_ns; /* 0: none */
-	char **luks_keys; /* files; owned, each too */
-	size_t nluks_keys;
+	struct mount_luks_keys luks_keys;
 	/* All owned, NULL where not given. */
 	char *keyfile, *passwordfile, *cachedir, *fsname, *vm, *point;
 };
@@ -32,12 +38,14 @@ struct mount_options {
 void mount_options_init(struct mount_options *o);
 void mount_options_release(struct mount_options *o);
 /*
- * Take in one -o. Where a word comes twice the last one counts, but for idmap
- * and lukskey, which add. @from_mount: mount(8) wrote it, which begins with "rw" where
- * the user said nothing. Return 0, -EINVAL (said in words with the option) or
- * -ENOMEM.
+ * Take in the text behind one -o. Where a word comes twice the last one counts,
+ * but for idmap and lukskey, which add. @from_mount says that mount(8) wrote the
+ * text: it begins with "rw" where the user said nothing. Return 0, -EINVAL (said
+ * in words with the option) or -ENOMEM.
  */
 MUST_CHECK int mount_options_parse(struct mount_options *o, const char *text,
 				   bool from_mount);
+/* Print a line for each option: its name, its value, what it does. */
+void mount_options_usage(FILE *f);
 
 #endif

@@ -121,3 +121,24 @@ complete_bash vmbackup key re
 prints '^remove$'
 complete_bash vmbackup -r v check --read-data-
 prints '^--read-data-subset$'
+
+# The mount helper's, from its own tables; what it refuses leads there.
+expect 0 "$mounter" --help
+prints '^  io_timeout=TIME  '
+prints '^  -f, --foreground  '
+cp "$tmp/out" "$tmp/help"
+expect 0 "$mounter" -h
+cmp "$tmp/out" "$tmp/help" || fail "mount.vmbackupfs -h is not --help"
+expect 0 "$mounter" --version
+prints '^vmbackupfs [0-9]'
+cp "$tmp/out" "$tmp/help"
+expect 0 "$mounter" -V
+cmp "$tmp/out" "$tmp/help" || fail "mount.vmbackupfs -V is not --version"
+expect 1 "$mounter" --no-such
+says 'no-such'
+expect 1 "$mounter" /nowhere "$tmp" -o remount,allow_other
+says 'mount it anew'
+expect 1 "$mounter" /nowhere "$tmp" -w
+says 'read-only'
+expect 1 "$mounter" /nowhere
+says 'a vault and a directory'

@@ -97,6 +97,7 @@ static void refuses_what_it_does_not_know(void **state)
 	refuse("ro,frob=1,uid=2", "frob");
 	refuse("Verify", "Verify");
 	refuse("xattr", "xattr");
+	refuse("remount", "unmount it, and mount it anew");
 }
 
 static void refuses_values_that_make_no_sense(void **state)
@@ -210,10 +211,10 @@ static void gathers_luks_keys(void **state)
 	(void)state;
 	parse("lukskey=/a,lukskey=/b\\,c");
 	parse("lukskey=/d");
-	assert_int_equal(o.nluks_keys, 3);
-	assert_string_equal(o.luks_keys[0], "/a");
-	assert_string_equal(o.luks_keys[1], "/b,c");
-	assert_string_equal(o.luks_keys[2], "/d");
+	assert_int_equal(o.luks_keys.n, 3);
+	assert_string_equal(o.luks_keys.paths[0], "/a");
+	assert_string_equal(o.luks_keys.paths[1], "/b,c");
+	assert_string_equal(o.luks_keys.paths[2], "/d");
 	refuse("lukskey=", "lukskey");
 	refuse("lukskey", "needs a value");
 }
