@@ -10,6 +10,19 @@
 # Nothing stays mounted, looped or running, whatever ends the test.
 
 set -eu -o pipefail
+
+# As root each test has a mount namespace of its own. A new namespace is a copy
+# of the one that it is made in, and holds on to all that is mounted there: were
+# tests to mount in a common one, a test that makes a namespace would keep the
+# mounts of those that run beside it alive, and their daemons too.
+if [ -z "${VMBACKUP_TEST_NS:-}" ] && [ "$(id -u)" = 0 ] &&
+	unshare -m true 2>/dev/null; then
+	VMBACKUP_TEST_NS=1 exec unshare -m --propagation private "$0" "$@"
+fi
+# A test that starts another one gives it a namespace, too.
+own_namespace=${VMBACKUP_TEST_NS:-}
+unset VMBACKUP_TEST_NS
+
 export LC_ALL=C.UTF-8 TZ=UTC
 unset VMBACKUP_LUKS_KEY_FILE VMBACKUP_REPOSITORY \
 	VMBACKUP_PASSWORD VMBACKUP_PASSWORD_FILE \
@@ -89,25 +102,13 @@ requires() {
 			"$tests/opens.py" --probe 2>/dev/null ||
 				skip "nobody may watch files being opened" ;;
 		namespaces)
-			if ! unshare -m true 2>/dev/null; then
-				skip "no mount namespace may be made"
-			fi ;;
+			[ -n "$own_namespace" ] ||
+				skip "no mount namespace may be made" ;;
 		*)
 			command -v "$name" >/dev/null ||
 				skip "$name is not installed" ;;
 		esac
 	done
-}
-
-# Start the test again in a mount namespace of its own.
-own_namespace() {
-	if [ -z "${VMBACKUP_TEST_NS:-}" ]; then
-		requires namespaces
-		rm -rf "$tmp"
-		VMBACKUP_TEST_NS=1 VMBACKUP_BUILD=$(dirname "$vmbackup") \
-			TMPDIR=$outer_tmpdir \
-			exec unshare -m --propagation private "$0" "$@"
-	fi
 }
 
 # ---- undoing ----
@@ -341,6 +342,10 @@ start_mount() {
 	expect 0 "$mounter" "$1" "$dir" -o \
 		"keyfile=$keyfile,cachedir=$cache${3:+,$3}"
 	is_mounted "$dir" || fail "$dir is not mounted"
+	if [ -n "$own_namespace" ] &&
+		grep -qF " $dir " "/proc/$PPID/mountinfo"; then
+		fail "the mount is seen outside of this test's namespace"
+	fi
 	pid=$(mount_pid "$dir") || fail "no process serves $dir"
 	daemons+=("$pid")
 }

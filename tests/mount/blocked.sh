@@ -4,8 +4,7 @@
 # rest of the mount goes on, and unmounting works. The vault lies on a
 # filesystem whose own daemon is stopped.
 . "$(dirname "$0")/../lib.sh"
-requires fuse root mksquashfs squashfuse_ll
-own_namespace
+requires fuse root namespaces mksquashfs squashfuse_ll
 
 mkdir "$tmp/source" "$tmp/ro"
 head -c 9000000 /dev/urandom >"$tmp/source/large"

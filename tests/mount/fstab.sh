@@ -3,8 +3,7 @@
 # mount -t vmbackupfs, and a line of fstab. mount(8) looks for helpers in
 # /sbin alone: in a mount namespace of our own, /sbin gets one more entry.
 . "$(dirname "$0")/../lib.sh"
-requires fuse root findmnt
-own_namespace
+requires fuse root namespaces findmnt
 
 mkdir "$tmp/sbin" "$tmp/newsbin"
 sbin=$(readlink -f /sbin)

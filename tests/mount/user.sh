@@ -6,8 +6,7 @@
 requires fuse python3 rsync
 
 if [ "$(id -u)" = 0 ]; then
-	requires nobody
-	own_namespace
+	requires nobody namespaces
 	if ! as_nobody sh -c ': <>/dev/fuse' 2>/dev/null; then
 		# udev would have made it mode 0666.
 		mknod -m 0666 "$tmp/fuse" c 10 229

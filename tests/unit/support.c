@@ -9,8 +9,10 @@
 #include <ftw.h>
 #include <grp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -214,6 +216,13 @@ int support_fork(int (*fn)(void *arg), void *arg)
 int support_fork_nobody(int (*fn)(void *arg), void *arg)
 {
 	return run_child(fn, arg, true);
+}
+
+void support_own_namespace(void)
+{
+	if (unshare(CLONE_NEWNS) == 0 &&
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		abort();
 }
 
 /* ---- what is said ---- */

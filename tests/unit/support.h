@@ -71,6 +71,13 @@ int support_fork(int (*fn)(void *arg), void *arg);
 /* The same as user nobody where this is root; else as who this is. */
 int support_fork_nobody(int (*fn)(void *arg), void *arg);
 
+/*
+ * Put this process into a mount namespace of its own, where it may: before it
+ * mounts anything and starts threads. A test that makes a namespace meanwhile
+ * would otherwise copy the mount and keep it alive.
+ */
+void support_own_namespace(void);
+
 /* ---- what is said ---- */
 
 /* From now on log lines are kept, not printed. */

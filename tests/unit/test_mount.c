@@ -486,5 +486,6 @@ int main(void)
 		T(refuses_what_is_no_mountpoint),
 	};
 
+	support_own_namespace();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
