@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fs/view.h"
+#include "store/base/array.h"
 #include "store/base/log.h"
 #include "store/entry.h"
 
@@ -23,16 +24,8 @@ static int keep(void *arg, const char *name, size_t len,
 	}
 	if (d->n == VIEW_DIR_MAX)
 		return -EFBIG;
-	if (d->n == d->cap) {
-		size_t cap = d->cap ? 2 * d->cap : 64;
-		struct view_name *names =
-			reallocarray(d->names, cap, sizeof(*names));
-
-		if (!names)
-			return -ENOMEM;
-		d->names = names;
-		d->cap = cap;
-	}
+	if (array_reserve(&d->names, &d->cap, d->n + 1) < 0)
+		return -ENOMEM;
 	d->names[d->n++] = (struct view_name){
 		.node = a->node,
 		.off = d->text.len,
@@ -53,7 +46,7 @@ static int by_name(const void *a, const void *b, void *text)
 	return c ? c : (x->off > y->off) - (x->off < y->off);
 }
 
-/* Of two of one name the first that was listed stays. */
+/* Where a directory lists a name twice, keep the first of them. */
 static void drop_doubles(struct view_sorted *d)
 {
 	size_t i, n = d->n ? 1 : 0;
@@ -98,45 +91,4 @@ void view_sorted_release(struct view_sorted *d)
 	free(d->names);
 	buf_release(&d->text);
 	memset(d, 0, sizeof(*d));
-}
-
-/* ---- nodes met; no node is 0 ---- */
-
-static bool put(uint64_t *slots, size_t cap, uint64_t node)
-{
-	size_t i = (size_t)(node * 0x9e3779b97f4a7c15u >> 20) & (cap - 1);
-
-	for (; slots[i]; i = (i + 1) & (cap - 1))
-		if (slots[i] == node)
-			return false;
-	slots[i] = node;
-	return true;
-}
-
-int node_set_add(struct node_set *s, uint64_t node)
-{
-	size_t cap = s->cap ? 2 * s->cap : 256, i;
-	uint64_t *slots;
-
-	if (2 * s->n >= s->cap) {
-		slots = alloc_array(cap, sizeof(*slots));
-		if (!slots)
-			return -ENOMEM;
-		for (i = 0; i < s->cap; i++)
-			if (s->slots[i])
-				(void)put(slots, cap, s->slots[i]);
-		free(s->slots);
-		s->slots = slots;
-		s->cap = cap;
-	}
-	if (!put(s->slots, s->cap, node))
-		return 0;
-	s->n++;
-	return 1;
-}
-
-void node_set_release(struct node_set *s)
-{
-	free(s->slots);
-	memset(s, 0, sizeof(*s));
 }

@@ -18,45 +18,35 @@
 #include <sys/stat.h>
 
 #include "fs/view.h"
-#include "fs/view_sorted.h"
+#include "fs/walk.h"
 #include "store/base/log.h"
 #include "store/point.h"
 
 #define PIECE (1u << 20)
 
-/* A directory on one of the sides, or on both (node 0: not there). */
 struct pair {
-	struct view_sorted a, b;
-	size_t i, j; /* the next names */
-	size_t path_len;
-};
-
-struct walk {
 	struct diff *d;
 	struct view *view;
-	struct buf path; /* with a NUL, not counted */
-	struct pair *pairs; /* owned */
-	size_t n, cap;
-	struct node_set seen_a, seen_b;
+	struct buf path; /* of what is compared; a NUL behind it */
+	struct walk a, b;
+	bool more_a, more_b; /* a.entry, b.entry are to be compared */
 	uint8_t *piece; /* owned, two of PIECE */
 };
 
-static void failed(struct walk *w, const char *what, int r)
+static void failed(struct pair *p, const char *what, int r)
 {
-	log_warn("%s: %s: %s", (char *)w->path.data, what, strerror(-r));
-	w->d->failures++;
+	log_warn("%s: %s: %s", (char *)p->path.data, what, strerror(-r));
+	p->d->failures++;
 }
 
-static int set_path(struct walk *w, size_t dir_len, const char *name)
+static int set_path(struct pair *p, const char *path)
 {
-	w->path.len = dir_len;
-	if (dir_len && *name)
-		buf_put_u8(&w->path, '/');
-	buf_put(&w->path, name, strlen(name));
-	buf_put_u8(&w->path, 0);
-	if (buf_error(&w->path) < 0)
+	buf_clear(&p->path);
+	buf_put(&p->path, path, strlen(path));
+	buf_put_u8(&p->path, 0);
+	if (buf_error(&p->path) < 0)
 		return -ENOMEM;
-	w->path.len--;
+	p->path.len--;
 	return 0;
 }
 
@@ -94,7 +84,7 @@ static int next_data(struct view *w, const struct view_attr *x, uint64_t off,
 }
 
 /* Of one size. Return 1 (they differ), 0 or a negative errno. */
-static int bytes_differ(struct walk *w, const struct view_attr *a,
+static int bytes_differ(struct pair *p, const struct view_attr *a,
 			const struct view_attr *b)
 {
 	uint64_t size = (uint64_t)a->st.st_size, off = 0, x = 0, y = 0;
@@ -104,18 +94,18 @@ static int bytes_differ(struct walk *w, const struct view_attr *a,
 		size_t n;
 
 		/* Holes of both are passed over. */
-		r = next_data(w->view, a, off, &x);
+		r = next_data(p->view, a, off, &x);
 		if (r == 0)
-			r = next_data(w->view, b, off, &y);
+			r = next_data(p->view, b, off, &y);
 		off = MAX(off, MIN(x, y));
 		if (r < 0 || off >= size)
 			break;
 		n = (size_t)MIN(size - off, (uint64_t)PIECE);
-		r = read_whole(w->view, a->node, off, w->piece, n);
+		r = read_whole(p->view, a->node, off, p->piece, n);
 		if (r == 0)
-			r = read_whole(w->view, b->node, off, w->piece + PIECE,
+			r = read_whole(p->view, b->node, off, p->piece + PIECE,
 				       n);
-		if (r == 0 && memcmp(w->piece, w->piece + PIECE, n) != 0)
+		if (r == 0 && memcmp(p->piece, p->piece + PIECE, n) != 0)
 			return 1;
 		if (r < 0)
 			break;
@@ -124,14 +114,14 @@ static int bytes_differ(struct walk *w, const struct view_attr *a,
 	return r;
 }
 
-static int links_differ(struct walk *w, const struct view_attr *a,
+static int links_differ(struct pair *p, const struct view_attr *a,
 			const struct view_attr *b)
 {
 	AUTO_BUF struct buf x = BUF_INIT, y = BUF_INIT;
-	int r = view_readlink(w->view, a->node, &x);
+	int r = view_readlink(p->view, a->node, &x);
 
 	if (r == 0)
-		r = view_readlink(w->view, b->node, &y);
+		r = view_readlink(p->view, b->node, &y);
 	return r < 0 ? r
 		     : x.len != y.len ||
 			       (x.len && memcmp(x.data, y.data, x.len) != 0);
@@ -157,21 +147,21 @@ static int all_xattrs(struct view *v, uint64_t node, struct buf *out)
 	return r < 0 ? r : buf_error(out);
 }
 
-static int xattrs_differ(struct walk *w, const struct view_attr *a,
+static int xattrs_differ(struct pair *p, const struct view_attr *a,
 			 const struct view_attr *b)
 {
 	AUTO_BUF struct buf x = BUF_INIT, y = BUF_INIT;
-	int r = all_xattrs(w->view, a->node, &x);
+	int r = all_xattrs(p->view, a->node, &x);
 
 	if (r == 0)
-		r = all_xattrs(w->view, b->node, &y);
+		r = all_xattrs(p->view, b->node, &y);
 	return r < 0 ? r
 		     : x.len != y.len ||
 			       (x.len && memcmp(x.data, y.data, x.len) != 0);
 }
 
 /* A modifier, 0, or a negative errno. */
-static int compare(struct walk *w, const struct view_attr *a,
+static int compare(struct pair *p, const struct view_attr *a,
 		   const struct view_attr *b)
 {
 	const struct stat *s = &a->st, *t = &b->st;
@@ -188,163 +178,148 @@ static int compare(struct walk *w, const struct view_attr *a,
 		return 'M';
 	if (s->st_rdev != t->st_rdev)
 		return 'M';
-	if (S_ISREG(s->st_mode) && (touched || w->d->content))
-		r = bytes_differ(w, a, b);
+	if (S_ISREG(s->st_mode) && (touched || p->d->content))
+		r = bytes_differ(p, a, b);
 	else if (S_ISLNK(s->st_mode))
-		r = links_differ(w, a, b);
+		r = links_differ(p, a, b);
 	if (r != 0)
 		return r < 0 ? r : 'M';
 	if (s->st_mode != t->st_mode || s->st_uid != t->st_uid ||
 	    s->st_gid != t->st_gid || !same_time(s->st_mtim, t->st_mtim) ||
 	    (!S_ISDIR(s->st_mode) && s->st_nlink != t->st_nlink))
 		return 'U';
-	if (touched || w->d->content)
-		r = xattrs_differ(w, a, b);
+	if (touched || p->d->content)
+		r = xattrs_differ(p, a, b);
 	return r <= 0 ? r : 'U';
 }
 
-static int report(struct walk *w, char modifier, const struct view_attr *a,
+static int report(struct pair *p, char modifier, const struct view_attr *a,
 		  const struct view_attr *b)
 {
 	uint64_t before = a ? (uint64_t)a->st.st_size : 0;
 	uint64_t after = b ? (uint64_t)b->st.st_size : 0;
 	struct diff_change c = {
 		.modifier = modifier,
-		.path = &w->path,
+		.path = &p->path,
 		.before = a ? &before : NULL,
 		.after = b ? &after : NULL,
 		.mode = b ? b->st.st_mode : a->st.st_mode,
 	};
-	size_t len = w->path.len;
+	size_t len = p->path.len;
 	int r;
 
 	if (S_ISDIR(c.mode))
-		buf_put_u8(&w->path, '/');
-	r = buf_error(&w->path) < 0 ? -ENOMEM : diff_change(w->d, &c);
-	w->path.len = len;
+		buf_put_u8(&p->path, '/');
+	r = buf_error(&p->path) < 0 ? -ENOMEM : diff_change(p->d, &c);
+	p->path.len = len;
 	return r;
 }
 
-/* ---- directories ---- */
+/* ---- two walks ---- */
 
-static int read_side(struct walk *w, struct view_sorted *d,
-		     struct node_set *seen, uint64_t node)
+/* Go on to the next entry of one side. */
+static int advance(struct walk *w, bool *more_out)
 {
-	int r = node_set_add(seen, node);
+	int r;
 
-	if (r == 0) {
-		failed(w, "a directory that stands elsewhere too", -ELOOP);
-		return 0;
-	}
-	if (r == 1)
-		r = view_sorted_read(d, w->view, node, (char *)w->path.data);
-	if (r == 0 && d->lost)
-		w->d->failures++;
-	if (r < 0 && r != -ENOMEM) {
-		failed(w, "this directory cannot be read", r);
-		r = 0;
-	}
-	return r;
+	do
+		r = walk_next(w);
+	while (r > 0 && r != WALK_ENTRY);
+	*more_out = r == WALK_ENTRY;
+	return r < 0 ? r : 0;
 }
 
-/* Go into a directory of one or both sides. */
-static int push(struct walk *w, const struct view_attr *a,
-		const struct view_attr *b)
+/*
+ * Which side is to be looked at: below 0: a, above 0: b, 0: both, of one name.
+ * Both walk in the order of names, and a directory of one side alone is walked
+ * while the other side waits above it. So the deeper entry comes first, and
+ * entries of one depth are in the same directory.
+ */
+static int which(const struct pair *p)
 {
-	struct pair *p;
-	int r = 0;
+	const struct walk_entry *x = &p->a.entry, *y = &p->b.entry;
 
-	if (w->n >= VIEW_DEPTH_MAX) {
-		failed(w, "not entered", -ELOOP);
-		return 0;
-	}
-	if (w->n == w->cap) {
-		size_t cap = w->cap ? 2 * w->cap : 32;
-
-		p = reallocarray(w->pairs, cap, sizeof(*p));
-		if (!p)
-			return -ENOMEM;
-		w->pairs = p;
-		w->cap = cap;
-	}
-	p = &w->pairs[w->n++];
-	memset(p, 0, sizeof(*p));
-	p->path_len = w->path.len;
-	if (a && S_ISDIR(a->st.st_mode))
-		r = read_side(w, &p->a, &w->seen_a, a->node);
-	if (r == 0 && b && S_ISDIR(b->st.st_mode))
-		r = read_side(w, &p->b, &w->seen_b, b->node);
-	return r;
+	if (!p->more_a || !p->more_b)
+		return p->more_a ? -1 : 1;
+	if (x->depth != y->depth)
+		return x->depth > y->depth ? -1 : 1;
+	return strcmp(x->name, y->name);
 }
 
-static void pop(struct walk *w)
-{
-	struct pair *p = &w->pairs[--w->n];
-
-	view_sorted_release(&p->a);
-	view_sorted_release(&p->b);
-}
-
-/* w->path is theirs; one of them may be NULL. */
-static int visit(struct walk *w, const struct view_attr *a,
+/* p->path is theirs; one of them may be NULL. */
+static int visit(struct pair *p, const struct view_attr *a,
 		 const struct view_attr *b)
 {
-	int m = !a ? '+' : !b ? '-' : compare(w, a, b), r = 0;
+	int m = !a ? '+' : !b ? '-' : compare(p, a, b);
 
 	if (m == -ENOMEM)
 		return m;
 	if (m < 0)
-		failed(w, "cannot be compared", m);
-	else if (m > 0)
-		r = report(w, (char)m, a, b);
-	if (r == 0 &&
-	    ((a && S_ISDIR(a->st.st_mode)) || (b && S_ISDIR(b->st.st_mode))))
-		r = push(w, a, b);
-	return r;
+		failed(p, "cannot be compared", m);
+	return m > 0 ? report(p, (char)m, a, b) : 0;
 }
 
 /* Return 1 with its attributes, 0 where it is left out, or -ENOMEM. */
-static int look(struct walk *w, const struct view_name *n,
+static int look(struct pair *p, const struct walk_entry *e,
 		struct view_attr *out)
 {
-	int r = n->damaged ? -EIO : view_getattr(w->view, n->node, out);
+	int r = e->damaged ? -EIO : view_getattr(p->view, e->node, out);
 
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0) {
-		failed(w, "cannot be read", r);
+		failed(p, "cannot be read", r);
 		return 0;
 	}
-	return view_in_volume(n->node) || S_ISDIR(n->mode);
+	return view_in_volume(e->node) || S_ISDIR(e->mode);
 }
 
-/* The next name of the directory on top. */
-static int step(struct walk *w)
+static int step(struct pair *p)
 {
-	struct pair *p = &w->pairs[w->n - 1];
-	const struct view_name *x = p->i < p->a.n ? &p->a.names[p->i] : NULL;
-	const struct view_name *y = p->j < p->b.n ? &p->b.names[p->j] : NULL;
+	int c = which(p), r;
+	const struct walk_entry *x = c <= 0 ? &p->a.entry : NULL;
+	const struct walk_entry *y = c >= 0 ? &p->b.entry : NULL;
 	struct view_attr a, b;
-	int c, r;
 
-	if (!x && !y) {
-		pop(w);
-		return 0;
-	}
-	c = !x	 ? 1
-	    : !y ? -1
-		 : strcmp(view_sorted_name(&p->a, x),
-			  view_sorted_name(&p->b, y));
-	p->i += c <= 0;
-	p->j += c >= 0;
-	r = set_path(w, p->path_len,
-		     c <= 0 ? view_sorted_name(&p->a, x)
-			    : view_sorted_name(&p->b, y));
+	r = set_path(p, x ? x->path : y->path);
 	if (r == 0)
-		r = c <= 0 ? look(w, x, &a) : 1;
+		r = x ? look(p, x, &a) : 1;
 	if (r == 1)
-		r = c >= 0 ? look(w, y, &b) : 1;
-	return r == 1 ? visit(w, c <= 0 ? &a : NULL, c >= 0 ? &b : NULL) : r;
+		r = y ? look(p, y, &b) : 1;
+	if (r == 1) {
+		r = visit(p, x ? &a : NULL, y ? &b : NULL);
+	} else {
+		if (x)
+			walk_skip(&p->a);
+		if (y)
+			walk_skip(&p->b);
+	}
+	if (r == 0 && x)
+		r = advance(&p->a, &p->more_a);
+	if (r == 0 && y)
+		r = advance(&p->b, &p->more_b);
+	return r;
+}
+
+/* What is below the two, which have been compared themselves. */
+static int compare_below(struct pair *p, const char *path,
+			 const struct view_attr *a, const struct view_attr *b)
+{
+	int r = 0;
+
+	if (a && S_ISDIR(a->st.st_mode)) {
+		r = walk_begin(&p->a, p->view, WALK_BY_NAME, path, a->node);
+		if (r == 0)
+			r = advance(&p->a, &p->more_a);
+	}
+	if (r == 0 && b && S_ISDIR(b->st.st_mode)) {
+		r = walk_begin(&p->b, p->view, WALK_BY_NAME, path, b->node);
+		if (r == 0)
+			r = advance(&p->b, &p->more_b);
+	}
+	while (r == 0 && (p->more_a || p->more_b))
+		r = step(p);
+	return r;
 }
 
 /* ---- begin ---- */
@@ -376,43 +351,41 @@ static int find(struct view *w, const struct point *p, const char *path,
 	return r == 0 ? 1 : r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }
 
-static int compare_from(struct walk *w, const struct point *a,
+static int compare_from(struct pair *p, const struct point *a,
 			const struct point *b, const char *path)
 {
 	struct view_attr x, y;
-	int in_a = find(w->view, a, path, &x), in_b, r;
+	int in_a = find(p->view, a, path, &x), in_b, r;
 
 	if (in_a < 0)
 		return in_a;
-	in_b = find(w->view, b, path, &y);
+	in_b = find(p->view, b, path, &y);
 	if (in_b < 0)
 		return in_b;
 	if (!in_a && !in_b)
 		return fail(-ENOENT, "neither point has %s", path);
 	if (same_disks(a, b))
 		return 0;
-	r = set_path(w, 0, path);
+	r = set_path(p, path);
 	if (r == 0)
-		r = visit(w, in_a ? &x : NULL, in_b ? &y : NULL);
-	while (r == 0 && w->n > 0)
-		r = step(w);
+		r = visit(p, in_a ? &x : NULL, in_b ? &y : NULL);
+	if (r == 0)
+		r = compare_below(p, path, in_a ? &x : NULL, in_b ? &y : NULL);
 	return r;
 }
 
 int diff_view(struct diff *d, struct view *v, const struct point *a,
 	      const struct point *b, const char *path)
 {
-	struct walk w = { .d = d, .view = v };
+	struct pair w = { .d = d, .view = v };
 	int r;
 
 	w.piece = malloc(2 * (size_t)PIECE);
 	r = w.piece ? compare_from(&w, a, b, path) : -ENOMEM;
-	while (w.n > 0)
-		pop(&w);
-	free(w.pairs);
+	d->failures += w.a.failures + w.b.failures;
+	walk_release(&w.a);
+	walk_release(&w.b);
 	free(w.piece);
 	buf_release(&w.path);
-	node_set_release(&w.seen_a);
-	node_set_release(&w.seen_b);
 	return r;
 }

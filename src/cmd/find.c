@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "fs/view.h"
+#include "fs/walk.h"
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
@@ -153,30 +154,33 @@ static int print_match(struct find *f, const char *path, size_t len,
 	return output_error();
 }
 
-static int look(void *arg, const char *path, size_t len,
-		const struct view_attr *attr)
+static int look(struct find *f, const struct walk_entry *e)
 {
-	struct find *f = arg;
-
-	if (!attr_matches(f, &attr->st) || !name_matches(f, path, len))
+	f->failures += e->damaged;
+	if (!attr_matches(f, &e->attr->st) ||
+	    !name_matches(f, e->path, e->path_len))
 		return 0;
 	f->matches++;
-	return print_match(f, path, len, attr);
+	return print_match(f, e->path, e->path_len, e->attr);
 }
 
 static int find_below(struct find *f, const struct point *p, const char *folder)
 {
 	struct view_attr attr;
-	char prefix[16];
+	struct walk w;
 	int r = view_lookup_path(f->view, view_point_node(f->view, p), folder,
 				 &attr);
 
 	if (r == -ENOENT)
 		return 0;
-	snprintf(prefix, sizeof(prefix), "%s/", folder);
-	return r < 0 ? r
-		     : listing_walk(f->view, &attr, prefix, look, f,
-				    &f->failures);
+	if (r < 0)
+		return r;
+	r = walk_begin(&w, f->view, WALK_AS_LISTED, folder, attr.node);
+	while (r == 0 && (r = walk_next(&w)) > 0)
+		r = r == WALK_ENTRY ? look(f, &w.entry) : 0;
+	f->failures += w.failures;
+	walk_release(&w);
+	return r;
 }
 
 static int find_in(struct find *f, const struct point_list *l, size_t i)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Nodes of the namespace as ls and find show them, and a walk over them. */
+/* How ls, find and versions show nodes of the namespace. */
 #ifndef SRC_CMD_LISTING_H
 #define SRC_CMD_LISTING_H
 
@@ -24,19 +24,5 @@ MUST_CHECK int listing_json(json_t *o, struct view *w, const char *path,
 /* Print one line with mode, owner, size, time and @path (and " -> target"). */
 MUST_CHECK int listing_long(struct view *w, const char *path, size_t path_len,
 			    const struct view_attr *attr);
-
-/*
- * Call @fn for everything below directory @attr, a directory before what it
- * holds. @prefix is put before the paths ("" or one that ends in '/').
- * @fn returns 0, 1 (do not go below this directory), or what ends the walk.
- * Memory grows with depth only. Directories that cannot be read have been said
- * in words; the walk goes on and *failures counts them, as it does entries
- * whose inode is damaged (attr->damaged).
- */
-typedef int listing_fn(void *arg, const char *path, size_t path_len,
-		       const struct view_attr *attr);
-MUST_CHECK int listing_walk(struct view *w, const struct view_attr *attr,
-			    const char *prefix, listing_fn *fn, void *arg,
-			    uint64_t *failures);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "fs/place.h"
 #include "fs/view.h"
+#include "fs/walk.h"
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
@@ -35,10 +36,9 @@ struct listing {
 	const char *base; /* the path of what was named, as in struct place */
 };
 
-static int print_one(void *arg, const char *path, size_t path_len,
+static int print_one(struct listing *l, const char *path, size_t path_len,
 		     const struct view_attr *attr)
 {
-	struct listing *l = arg;
 	struct buf full AUTO_BUF = BUF_INIT;
 	json_t *o;
 	int r;
@@ -63,16 +63,36 @@ static int print_one(void *arg, const char *path, size_t path_len,
 		fputc('\n', stdout);
 		r = output_error();
 	}
-	if (r < 0)
-		return r;
-	return l->args->recursive ? 0 : 1; /* 1: not below this one */
+	return r;
+}
+
+static int print_below(struct listing *l, uint64_t node)
+{
+	uint64_t failures = 0;
+	struct walk w;
+	int r = walk_begin(&w, l->view, WALK_AS_LISTED, "", node);
+
+	while (r == 0 && (r = walk_next(&w)) > 0) {
+		const struct walk_entry *e = &w.entry;
+
+		if (r == WALK_ENTRY) {
+			failures += e->damaged;
+			r = print_one(l, e->path, e->path_len, e->attr);
+			if (!l->args->recursive)
+				walk_skip(&w);
+		} else {
+			r = 0;
+		}
+	}
+	failures += w.failures;
+	walk_release(&w);
+	return r == 0 && failures ? -EIO : r;
 }
 
 static int list(struct listing *l, const char *spec)
 {
 	struct view_attr attr;
 	struct place place;
-	uint64_t failures = 0;
 	int r = place_find(l->view, spec, &place, &attr);
 
 	if (r < 0)
@@ -85,13 +105,11 @@ static int list(struct listing *l, const char *spec)
 		if (l->ctx->json)
 			len = 0;
 		r = print_one(l, path, len, &attr);
-		if (r == 1)
-			r = 0;
 	} else {
-		r = listing_walk(l->view, &attr, "", print_one, l, &failures);
+		r = print_below(l, attr.node);
 	}
 	place_release(&place);
-	return r == 0 && failures ? -EIO : r;
+	return r;
 }
 
 static int run(struct context *ctx, void *args, int argc, char **argv)

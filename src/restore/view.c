@@ -4,10 +4,9 @@
  * files, disks.
  *
  * A directory is read whole and sorted, so that --delete can go along; its
- * entries come first, then its subdirectories, as in a tree. A guest's
- * filesystem is hostile: a directory is entered once only, and not too deep.
- * Entries are numbered as they are met; the second pass of --verify meets them
- * in the same order, since it enters the very directories that the first did.
+ * entries come first, then its subdirectories, as in a tree. Entries are
+ * numbered as they are met; the second pass of --verify gives them the same
+ * numbers, since it enters the very directories that the first one did.
  */
 #include "config.h"
 
@@ -17,31 +16,7 @@
 
 #include "fs/view.h"
 #include "src/restore/view_internal.h"
-#include "store/base/array.h"
 #include "store/base/log.h"
-
-void view_walk_release(struct view_walk *w)
-{
-	while (w->n > 0)
-		view_sorted_release(&w->spots[--w->n].dir);
-	free(w->spots);
-	node_set_release(&w->seen);
-	free(w->piece);
-}
-
-static const char *dir_path(const struct restore *run)
-{
-	return run->path.len ? (const char *)run->path.data : "/";
-}
-
-int view_walk_path(const struct restore *run, const char *name, struct buf *out)
-{
-	buf_clear(out);
-	buf_put(out, run->path.data, run->path.len);
-	buf_put_u8(out, '/');
-	buf_put(out, name, strlen(name) + 1);
-	return buf_error(out);
-}
 
 /* ---- which entries were written ---- */
 
@@ -81,12 +56,13 @@ static void set_bit(struct restore *run, uint64_t rank)
 
 /* Is this the list of volumes, and one of them cannot be shown? Its directory
  * is then not among the names. */
-static bool hides_volume(const struct restore *run, const struct view_sorted *d)
+static bool hides_volume(const struct walk_entry *e)
 {
 	static const char suffix[] = ".unreadable";
+	const struct view_sorted *d = e->dir;
 	size_t i;
 
-	if (strcmp(dir_path(run), "/volumes") != 0)
+	if (strcmp(e->path, "/volumes") != 0)
 		return false;
 	for (i = 0; i < d->n; i++) {
 		const char *name = view_sorted_name(d, &d->names[i]);
@@ -99,58 +75,8 @@ static bool hides_volume(const struct restore *run, const struct view_sorted *d)
 	return false;
 }
 
-int view_walk_push(struct view_walk *w, uint64_t node)
-{
-	struct restore *run = w->run;
-	struct view_spot *s;
-	int r;
-
-	if (array_reserve(&w->spots, &w->cap, w->n + 1) < 0)
-		return -ENOMEM;
-	s = &w->spots[w->n++];
-	memset(s, 0, sizeof(*s));
-	s->key_len = run->key.len;
-	s->path_len = run->path.len;
-	r = view_sorted_read(&s->dir, run->o->view, node, dir_path(run));
-	if (r == 0 && s->dir.lost)
-		restore_error(run, -EIO);
-	if (r < 0 || s->dir.lost || hides_volume(run, &s->dir))
-		restore_keep(run, RESTORE_KEEP_LOST);
-	if (r < 0 && r != -ENOMEM) {
-		log_warn("%s: this directory cannot be read: %s", dir_path(run),
-			 strerror(-r));
-		restore_error(run, r);
-		r = 0;
-	}
-	s->rank = w->rank;
-	w->rank += s->dir.n;
-	return r < 0 ? r : need_bits(run, w->rank);
-}
-
-/* May it be entered? Said and counted where not. */
-static bool may_enter(struct view_walk *w, const char *path, uint64_t node,
-		      int *error)
-{
-	int r = w->n >= VIEW_DEPTH_MAX ? -ELOOP : node_set_add(&w->seen, node);
-
-	if (r == 1)
-		return true;
-	*error = r == -ENOMEM ? r : 0;
-	log_warn(
-		"%s: not restored: %s", path,
-		r == -ENOMEM ? "no memory"
-		: r < 0	     ? "too many directories in one another"
-			: "a directory that stands elsewhere too: its filesystem is"
-			  " damaged");
-	restore_error(w->run, r < 0 ? r : -EIO);
-	restore_keep(w->run, RESTORE_KEEP_LOST);
-	return false;
-}
-
-/* ---- the first pass ---- */
-
-int view_walk_ref(struct restore *run, const char *path, uint64_t node,
-		  struct ref *out)
+int view_ref(struct restore *run, const char *path, uint64_t node,
+	     struct ref *out)
 {
 	struct view_attr a;
 	int r = view_getattr(run->o->view, node, &a);
@@ -170,117 +96,114 @@ static int lost_entry(struct restore *run, const char *path, int r)
 	return 0;
 }
 
-/* One that is no directory; of those what is to be done is only noted. */
-static int meet(struct view_walk *w, struct view_name *n, uint64_t rank)
+/* Restore an entry that is no directory, or decide whether a directory is to be
+ * entered. */
+static int meet(struct restore *run, struct walk *w)
 {
-	const char *name = view_sorted_name(&w->spots[w->n - 1].dir, n);
-	struct restore *run = w->run;
-	struct level *lev = &run->levels[run->nlevels - 1];
-	AUTO_BUF struct buf path = BUF_INIT;
+	const struct walk_entry *e = &w->entry;
+	struct level *lev = level_top(run);
 	struct ref ref = { .leaf = NULL };
 	enum sub_state state;
 	int r;
 
+	if (lev->failed) {
+		walk_skip(w);
+		return 0;
+	}
 	RESTORE_COUNT(run, entries, 1);
 	if (lev->listed) {
-		if (level_need(run, run->nlevels - 1) < 0)
+		if (level_need(run, run->nlevels - 1) < 0) {
+			walk_skip(w);
 			return 0;
-		extras_before(run, lev, name);
+		}
+		extras_before(run, lev, e->name);
 	}
-	state = restore_state(run, name, S_ISDIR(n->mode));
-	n->mark = (uint8_t)state;
-	if (state == SUB_LEFT_OUT)
+	state = restore_state(run, e->name, S_ISDIR(e->mode));
+	*e->mark = (uint8_t)state;
+	if (state == SUB_LEFT_OUT) {
+		walk_skip(w);
 		return 0;
-	r = view_walk_path(run, name, &path);
-	if (r < 0)
-		return r;
-	if (n->damaged) {
-		n->mark = SUB_LEFT_OUT;
-		return lost_entry(run, (char *)path.data, -EIO);
 	}
-	if (S_ISDIR(n->mode) || level_need(run, run->nlevels - 1) < 0)
+	if (e->damaged)
+		return lost_entry(run, e->path, -EIO);
+	if (S_ISDIR(e->mode) || level_need(run, run->nlevels - 1) < 0)
 		return 0;
-	r = view_walk_ref(run, (char *)path.data, n->node, &ref);
+	r = view_ref(run, e->path, e->node, &ref);
 	if (r < 0)
-		return lost_entry(run, (char *)path.data, r);
-	entry_restore(run, lev->dir, &ref, rank, name);
+		return lost_entry(run, e->path, r);
+	entry_restore(run, lev->dir, &ref, e->rank, e->name);
 	ref_put(&ref);
 	return 0;
 }
 
-/* All that the directory on top holds. */
-static int meet_all(struct view_walk *w)
+/* The top directory has its level already. */
+static int go_below(struct restore *run, struct walk *w)
 {
-	struct restore *run = w->run;
-	struct view_spot *s = &w->spots[w->n - 1];
-	size_t i;
+	const struct walk_entry *e = &w->entry;
+	struct ref ref = { .leaf = NULL };
 	int r = 0;
 
-	for (i = 0; i < s->dir.n && r == 0; i++) {
-		if (run->levels[run->nlevels - 1].failed) {
-			s->dir.n = 0;
-			break;
-		}
-		r = meet(w, &s->dir.names[i], s->rank + i);
-		restore_walk_tick(run);
-		if (r == 0)
-			r = restore_stopped(run);
+	if (level_top(run)->failed) {
+		walk_skip(w);
+		return 0;
 	}
-	return r;
-}
-
-static int go_below(struct view_walk *w, struct view_name *n, uint64_t rank)
-{
-	struct restore *run = w->run;
-	const char *name = view_sorted_name(&w->spots[w->n - 1].dir, n);
-	AUTO_BUF struct buf path = BUF_INIT;
-	struct ref ref = { .leaf = NULL };
-	int r = view_walk_path(run, name, &path), error = 0;
-
-	if (r < 0)
-		return r;
-	if (!may_enter(w, (char *)path.data, n->node, &error))
-		return error;
-	r = view_walk_ref(run, (char *)path.data, n->node, &ref);
-	if (r < 0)
-		return lost_entry(run, (char *)path.data, r);
-	r = level_enter(run, &ref, name, n->len, (enum sub_state)n->mark);
-	ref_put(&ref);
-	if (r < 0)
-		return r;
-	set_bit(run, rank);
-	r = view_walk_push(w, n->node);
-	return r < 0 ? r : meet_all(w);
-}
-
-static int meet_below(struct view_walk *w)
-{
-	struct restore *run = w->run;
-	int r = meet_all(w);
-
-	while (w->n > 0) {
-		struct view_spot *s = &w->spots[w->n - 1];
-		int e;
-
-		if (r < 0)
-			s->next = s->dir.n;
-		while (s->next < s->dir.n &&
-		       (!S_ISDIR(s->dir.names[s->next].mode) ||
-			s->dir.names[s->next].mark == SUB_LEFT_OUT))
-			s->next++;
-		if (s->next < s->dir.n) {
-			s->next++;
-			r = go_below(w, &s->dir.names[s->next - 1],
-				     s->rank + s->next - 1);
-			continue;
+	if (e->depth > 0) {
+		r = view_ref(run, e->path, e->node, &ref);
+		if (r < 0) {
+			walk_skip(w);
+			return lost_entry(run, e->path, r);
 		}
-		/* What was not met is not known to be superfluous. */
-		if (r < 0)
-			run->levels[run->nlevels - 1].there.n = 0;
-		e = level_leave(run);
-		r = r ? r : e;
-		view_sorted_release(&s->dir);
-		w->n--;
+		r = level_enter(run, &ref, e->name, e->name_len,
+				(enum sub_state) * e->mark);
+		ref_put(&ref);
+		if (r == 0)
+			set_bit(run, e->rank);
+	}
+	if (e->error < 0)
+		restore_error(run, e->error);
+	if (e->error < 0 || hides_volume(e))
+		restore_keep(run, RESTORE_KEEP_LOST);
+	return r < 0 ? r : need_bits(run, w->nranks);
+}
+
+/* Do what one event of the walk asks for. */
+static int take_event(struct restore *run, struct walk *w,
+		      enum walk_event event)
+{
+	int r;
+
+	switch (event) {
+	case WALK_ENTRY:
+		r = meet(run, w);
+		restore_walk_tick(run);
+		return r < 0 ? r : restore_stopped(run);
+	case WALK_ENTER:
+		return go_below(run, w);
+	case WALK_LEAVE:
+		return level_leave(run);
+	case WALK_REFUSED:
+		restore_error(run, w->entry.error);
+		restore_keep(run, RESTORE_KEEP_LOST);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int walk_dir(struct restore *run)
+{
+	struct walk w;
+	int r = walk_begin(&w, run->o->view, WALK_ENTRIES_FIRST, run->o->path,
+			   run->o->node);
+
+	while (r == 0 && (r = walk_next(&w)) > 0)
+		r = take_event(run, &w, (enum walk_event)r);
+	walk_release(&w);
+	/* After an error, finish what was begun. What was not met is not known
+	 * to be superfluous. */
+	while (r < 0 && run->nlevels > 0) {
+		level_top(run)->there.n = 0;
+		(void)!level_leave(run);
 	}
 	return r;
 }
@@ -323,10 +246,9 @@ static int begin(struct restore *run, bool is_dir)
 
 int restore_view_walk(struct restore *run)
 {
-	struct view_walk w = { .run = run };
 	struct ref ref = { .leaf = NULL };
 	struct entry e;
-	int r = view_walk_ref(run, run->o->path, run->o->node, &ref);
+	int r = view_ref(run, run->o->path, run->o->node, &ref);
 
 	if (r < 0)
 		return fail(r, "%s: cannot be read: %s", run->o->path,
@@ -335,15 +257,8 @@ int restore_view_walk(struct restore *run)
 	r = begin(run, S_ISDIR(e.mode));
 	if (r == 0)
 		r = level_open_target(run, &ref, false);
-	if (r == 0 && !S_ISDIR(e.mode))
-		r = walk_file(run, &ref);
-	else if (r == 0)
-		r = node_set_add(&w.seen, run->o->node);
-	if (r == 1)
-		r = view_walk_push(&w, run->o->node);
-	if (r == 0 && w.n > 0)
-		r = meet_below(&w);
+	if (r == 0)
+		r = S_ISDIR(e.mode) ? walk_dir(run) : walk_file(run, &ref);
 	ref_put(&ref);
-	view_walk_release(&w);
 	return r;
 }

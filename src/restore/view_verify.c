@@ -41,15 +41,16 @@ static int verify_at(struct restore *run, const struct vent *x, int dirfd,
 	return vent_verify(run, x, fd, piece);
 }
 
-static int verify_one(struct view_walk *w, const char *path, uint64_t node,
-		      int dirfd, const char *name)
+static int verify_one(struct restore *run, const char *path, uint64_t node,
+		      int dirfd, uint8_t *piece)
 {
-	struct restore *run = w->run;
+	const char *slash = strrchr(path, '/');
 	struct ref ref = { .leaf = NULL };
-	int r = dirfd < 0 ? dirfd : view_walk_ref(run, path, node, &ref);
+	int r = dirfd < 0 ? dirfd : view_ref(run, path, node, &ref);
 
 	if (r == 0)
-		r = verify_at(run, ref.vent, dirfd, name, w->piece);
+		r = verify_at(run, ref.vent, dirfd, slash ? slash + 1 : path,
+			      piece);
 	ref_put(&ref);
 	if (r == -ENOMEM || restore_stopped(run) < 0)
 		return r == -ENOMEM ? r : restore_stopped(run);
@@ -63,93 +64,93 @@ static int verify_one(struct view_walk *w, const char *path, uint64_t node,
 	return 0;
 }
 
-static int verify_files(struct view_walk *w)
+/* The directory that is being compared. It is opened when something in it was
+ * written, once. */
+struct verify_dir {
+	int fd; /* owned; negative: not opened, or why it cannot be */
+	bool tried;
+};
+
+static void close_dir(struct verify_dir *d)
 {
-	struct view_spot *s = &w->spots[w->n - 1];
-	AUTO_BUF struct buf path = BUF_INIT;
-	struct restore *run = w->run;
-	AUTO_CLOSE int fd = -1;
-	size_t i;
+	if (d->fd >= 0)
+		close(d->fd);
+	*d = (struct verify_dir){ .fd = -1 };
+}
+
+static int open_dir(struct restore *run, struct verify_dir *d)
+{
+	if (!d->tried)
+		d->fd = rdir_find(run, run->key.data, run->key.len);
+	d->tried = true;
+	return d->fd;
+}
+
+static int verify_entry(struct restore *run, struct walk *w,
+			struct verify_dir *d, uint8_t *piece)
+{
+	const struct walk_entry *e = &w->entry;
 	int r = 0;
 
-	for (i = 0; i < s->dir.n && r == 0; i++) {
-		const struct view_name *n = &s->dir.names[i];
-		const char *name = view_sorted_name(&s->dir, n);
-
-		if (!S_ISREG(n->mode) || !has_bit(run, s->rank + i))
-			continue;
-		if (fd < 0)
-			fd = rdir_find(run, run->key.data, run->key.len);
-		r = view_walk_path(run, name, &path);
-		if (r == 0)
-			r = verify_one(w, (char *)path.data, n->node, fd, name);
-		restore_tick(run);
-	}
+	if (!has_bit(run, e->rank))
+		walk_skip(w);
+	else if (S_ISREG(e->mode))
+		r = verify_one(run, e->path, e->node, open_dir(run, d), piece);
+	restore_tick(run);
 	return r;
 }
 
-static int verify_below(struct view_walk *w, const struct view_name *n)
+/* The run's key is that of the directory whose entries come. */
+static int take_event(struct restore *run, struct walk *w,
+		      enum walk_event event, struct verify_dir *d,
+		      uint8_t *piece)
 {
-	const char *name = view_sorted_name(&w->spots[w->n - 1].dir, n);
-	struct restore *run = w->run;
-	int r;
+	const struct walk_entry *e = &w->entry;
 
-	tree_key_push(&run->key, name, n->len);
-	buf_put_u8(&run->path, '/');
-	buf_put(&run->path, name, (size_t)n->len + 1);
-	if (buf_error(&run->path) < 0 || buf_error(&run->key) < 0)
-		return -ENOMEM;
-	run->path.len--;
-	r = view_walk_push(w, n->node);
-	return r < 0 ? r : verify_files(w);
+	if (event == WALK_ENTRY)
+		return verify_entry(run, w, d, piece);
+	if (event != WALK_ENTER && event != WALK_LEAVE)
+		return 0;
+	close_dir(d);
+	if (e->depth == 0)
+		return 0;
+	if (event == WALK_ENTER)
+		tree_key_push(&run->key, e->name, e->name_len);
+	else
+		tree_key_pop(&run->key);
+	return buf_error(&run->key);
 }
 
-static int verify_walk(struct view_walk *w)
+static int verify_walk(struct restore *run, uint8_t *piece)
 {
-	struct restore *run = w->run;
-	int r = verify_files(w);
+	struct verify_dir d = { .fd = -1 };
+	struct walk w;
+	int r = walk_begin(&w, run->o->view, WALK_ENTRIES_FIRST, run->o->path,
+			   run->o->node);
 
-	while (r == 0 && w->n > 0) {
-		struct view_spot *s = &w->spots[w->n - 1];
-
-		run->key.len = s->key_len;
-		run->path.len = s->path_len;
-		run->path.data[run->path.len] = '\0';
-		while (s->next < s->dir.n &&
-		       (!S_ISDIR(s->dir.names[s->next].mode) ||
-			!has_bit(run, s->rank + s->next)))
-			s->next++;
-		if (s->next == s->dir.n) {
-			view_sorted_release(&s->dir);
-			w->n--;
-			continue;
-		}
-		s->next++;
-		r = verify_below(w, &s->dir.names[s->next - 1]);
-	}
+	while (r == 0 && (r = walk_next(&w)) > 0)
+		r = take_event(run, &w, (enum walk_event)r, &d, piece);
+	close_dir(&d);
+	walk_release(&w);
 	return r;
 }
 
 int restore_view_verify(struct restore *run)
 {
-	struct view_walk w = { .run = run };
+	AUTO_FREE uint8_t *piece = NULL;
 	struct view_attr a;
 	int r;
 
 	if (!run->written)
 		return 0;
-	w.piece = malloc(2 * (size_t)RESTORE_PIECE);
-	r = w.piece ? view_getattr(run->o->view, run->o->node, &a) : -ENOMEM;
-	if (r == 0 && S_ISDIR(a.st.st_mode)) {
-		r = view_walk_push(&w, run->o->node);
-		if (r == 0)
-			r = verify_walk(&w);
-	} else if (r == 0 && S_ISREG(a.st.st_mode) && has_bit(run, 0)) {
-		const char *slash = strrchr(run->o->path, '/');
-
-		r = verify_one(&w, run->o->path, run->o->node, run->target,
-			       slash ? slash + 1 : run->o->path);
-	}
-	view_walk_release(&w);
-	return r;
+	piece = malloc(2 * (size_t)RESTORE_PIECE);
+	r = piece ? view_getattr(run->o->view, run->o->node, &a) : -ENOMEM;
+	if (r < 0)
+		return r;
+	if (S_ISDIR(a.st.st_mode))
+		return verify_walk(run, piece);
+	if (S_ISREG(a.st.st_mode) && has_bit(run, 0))
+		return verify_one(run, run->o->path, run->o->node, run->target,
+				  piece);
+	return 0;
 }

@@ -172,9 +172,16 @@ expect 0 vmb backup --vm bad --disk vda="$tmp/vda" -q
 expect 3 timeout 60 "$vmbackup" -r "$vault" --key-file "$keyfile" \
 	--cache-dir "$cache" restore bad/latest:volumes/vda --target "$tmp/bad" \
 	--verify
-says 'circle: not restored'
+says 'circle: not entered'
 [ -e "$tmp/bad/deep/a/b/c/d/e/f/file" ] || fail "the rest of it"
 cmp "$tmp/bad/bin/tool" "$src/bin/tool"
+for verb in "ls -R bad/latest:volumes/vda" "find --point bad/latest file"; do
+	# shellcheck disable=SC2086
+	expect 1 timeout 60 "$vmbackup" -r "$vault" --key-file "$keyfile" \
+		--cache-dir "$cache" $verb
+	says 'circle: not entered'
+	prints 'deep/a/b/c/d/e/f/file$'
+done
 printf x | dd of="$tmp/vda" bs=1 seek=$((63 << 20)) conv=notrunc status=none
 expect 0 vmb backup --vm bad --disk vda="$tmp/vda" -q
 expect 3 timeout 60 "$vmbackup" -r "$vault" --key-file "$keyfile" \

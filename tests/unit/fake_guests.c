@@ -159,12 +159,14 @@ int guest_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 
 	if (node == 5)
 		return fail(-EBADMSG, "fake: inode 5 is damaged");
-	if (node < 2 || node == 6 || node >= 1000 + FAKE_MANY ||
-	    (node > 10 && node < 1000))
+	if (node < 2 || node == 6 || (node > 10 && node < 1000) ||
+	    (node >= 1000 + FAKE_MANY && node < FAKE_CHAIN))
 		return -ENOENT;
 	*out = (struct guest_attr){
 		.node = node,
-		.mode = node >= 1000 ? S_IFREG | 0600 : modes[node],
+		.mode = node >= FAKE_CHAIN ? S_IFDIR | 0755
+			: node >= 1000	   ? S_IFREG | 0600
+					   : modes[node],
 		.uid = 70000,
 		.gid = 70001,
 		.nlink = node == 3 ? 2 : 1,
@@ -179,16 +181,25 @@ int guest_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 	return 0;
 }
 
-static const struct {
+struct name {
 	const char *name;
 	uint64_t node;
 	unsigned int type;
-} top[] = {
+};
+
+static const struct name top[] = {
 	{ "attrs", 8, DT_REG },	      { "bad", 5, DT_REG },
 	{ "dangling", 6, DT_REG },    { "dir", 4, DT_DIR },
 	{ "dev", 9, DT_BLK },	      { "file", 3, DT_REG },
 	{ "hard", 3, DT_REG },	      { "link", 7, DT_LNK },
 	{ "notype", 10, DT_UNKNOWN },
+};
+
+static const struct name hostile[] = {
+	{ "again", 4, DT_DIR },
+	{ "chain", FAKE_CHAIN, DT_DIR },
+	{ "top", 2, DT_DIR },
+	{ "twin", FAKE_CHAIN, DT_DIR },
 };
 
 int guest_lookup(struct guest *g, uint64_t dir, const char *name,
@@ -224,19 +235,30 @@ static uint64_t cookie_of(uint64_t i)
 int guest_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 		  guest_dir_fn *fn, void *arg)
 {
-	uint64_t i, n = dir == 2 ? ARRAY_SIZE(top) : FAKE_MANY;
+	const struct name below = { "d", dir + 1, DT_DIR }, *few = NULL;
+	uint64_t i, n = FAKE_MANY;
 	char name[16];
 	int r = 0;
 
 	(void)g;
-	if (dir != 2 && dir != 4)
+	if (dir != 2 && dir != 4 && dir < FAKE_CHAIN)
 		return -ENOTDIR;
+	if (dir >= FAKE_CHAIN) {
+		few = &below;
+		n = 1;
+	} else if (dir == 2) {
+		few = top;
+		n = ARRAY_SIZE(top);
+	} else if (fake.hostile) {
+		few = hostile;
+		n = ARRAY_SIZE(hostile);
+	}
 	for (i = 0; i < n && r == 0; i++) {
 		if (cookie_of(i) <= cookie)
 			continue;
-		if (dir == 2) {
-			r = fn(arg, top[i].name, strlen(top[i].name),
-			       top[i].node, top[i].type, cookie_of(i));
+		if (few) {
+			r = fn(arg, few[i].name, strlen(few[i].name),
+			       few[i].node, few[i].type, cookie_of(i));
 			continue;
 		}
 		snprintf(name, sizeof(name), "%05u", (unsigned int)i);

@@ -13,6 +13,11 @@
  *     2 /: attrs(8) bad(5) dangling(6) dir(4) dev(9) file(3) hard(3)
  *          link(7) notype(10)
  *     4 dir: 00000 ... 02999, inodes 1000...
+ *
+ * With fake.hostile, 4 dir holds these directories instead:
+ *
+ *     again(4): itself    chain(FAKE_CHAIN): holds "d", which holds "d", ...
+ *     top(2): the one above    twin(FAKE_CHAIN): the same once more
  */
 #ifndef TESTS_UNIT_FAKE_GUESTS_H
 #define TESTS_UNIT_FAKE_GUESTS_H
@@ -23,6 +28,7 @@
 
 #define FAKE_VOLUME (1u << 20) /* bytes of each */
 #define FAKE_MANY 3000
+#define FAKE_CHAIN (1u << 20) /* inode */
 
 struct fake {
 	atomic_uint finds, opens, closes;
@@ -31,6 +37,7 @@ struct fake {
 	atomic_uint extra; /* further volumes: x0, x1... */
 	atomic_size_t held; /* by each that is opened from then on */
 	atomic_bool hold; /* opens wait until it is false */
+	atomic_bool hostile;
 	atomic_size_t keys; /* that came with the last find */
 };
 extern struct fake fake;
