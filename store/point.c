@@ -49,6 +49,10 @@ void point_free(struct point *p)
 		free(p->tags[i]);
 	for (i = 0; i < p->nsources; i++)
 		free(p->sources[i]);
+	for (i = 0; i < p->left_out.npatterns; i++)
+		free(p->left_out.patterns[i].text);
+	for (i = 0; i < p->left_out.nmounts; i++)
+		free(p->left_out.mounts[i]);
 	for (i = 0; i < p->ndisks; i++) {
 		free(p->disks[i].name);
 		free(p->disks[i].format);
@@ -60,6 +64,8 @@ void point_free(struct point *p)
 		free(p->configs[i].name);
 		free(p->configs[i].content);
 	}
+	free(p->left_out.patterns);
+	free(p->left_out.mounts);
 	free(p->disks);
 	free(p->configs);
 	free(p->tags);
@@ -223,6 +229,32 @@ static const char *check_configs(const struct point *p)
 	return NULL;
 }
 
+static bool path_ok(const char *path)
+{
+	return path[0] == '/' &&
+	       strnlen(path, POINT_PATH_MAX + 1) <= POINT_PATH_MAX;
+}
+
+static const char *check_left_out(const struct point_left_out *l)
+{
+	size_t i, len;
+
+	if (l->npatterns > POINT_LEFT_OUT_MAX ||
+	    l->nmounts > POINT_LEFT_OUT_MAX)
+		return "it lists over 100000 things that were left out";
+	for (i = 0; i < l->npatterns; i++) {
+		len = strnlen(l->patterns[i].text, POINT_PATH_MAX + 1);
+		if (len == 0 || len > POINT_PATH_MAX)
+			return "a pattern is empty or over 65535 bytes";
+	}
+	for (i = 0; i < l->nmounts; i++)
+		if (!path_ok(l->mounts[i]) ||
+		    (i > 0 && strcmp(l->mounts[i - 1], l->mounts[i]) >= 0))
+			return "what was not entered is not a sorted list of "
+			       "absolute paths";
+	return NULL;
+}
+
 const char *point_check(const struct point *p)
 {
 	const char *why;
@@ -250,14 +282,15 @@ const char *point_check(const struct point *p)
 	if (p->nsources > POINT_SOURCES_MAX)
 		return "it has over 100000 sources";
 	for (i = 0; i < p->nsources; i++)
-		if (p->sources[i][0] != '/' ||
-		    strnlen(p->sources[i], POINT_PATH_MAX + 1) > POINT_PATH_MAX)
+		if (!path_ok(p->sources[i]))
 			return "a source is not an absolute path";
 	if (p->entries > INT64_MAX || p->files > INT64_MAX ||
 	    p->bytes > INT64_MAX || p->errors > INT64_MAX ||
 	    p->data_added > INT64_MAX || p->data_added_packed > INT64_MAX)
 		return "a count is over 2^63";
-	why = check_disks(p);
+	why = check_left_out(&p->left_out);
+	if (!why)
+		why = check_disks(p);
 	return why ? why : check_configs(p);
 }
 

@@ -53,6 +53,34 @@ struct point_config {
 	size_t content_len;
 };
 
+/* A pattern as it was given to the backup; src/scan/exclude.h says what it
+ * matches. */
+struct point_pattern {
+	char *text; /* owned */
+	bool ignore_case;
+};
+
+/*
+ * What a backup left out although it lies below the sources. What is left out
+ * is not known to be gone: whoever makes a tree be as the point says has to
+ * spare it.
+ */
+struct point_left_out {
+	/* False in points that were written before this was noted. */
+	bool known;
+	struct point_pattern *patterns; /* owned; in order, the last decides */
+	size_t npatterns;
+	bool one_file_system; /* mount points were not entered */
+	/* Of directories with a CACHEDIR.TAG only that file was taken. */
+	bool caches;
+	/* Directories that the backup did not enter or not wholly, for they
+	 * are on another filesystem than their source or hold the vault or its
+	 * cache; absolute, sorted, each once; owned. A source stands here
+	 * itself where there were too many to list. */
+	char **mounts;
+	size_t nmounts;
+};
+
 struct point {
 	char id[POINT_ID_HEX + 1];
 	char session[POINT_ID_HEX + 1];
@@ -66,6 +94,7 @@ struct point {
 	size_t ntags;
 	char **sources; /* owned: paths as given, absolute */
 	size_t nsources;
+	struct point_left_out left_out; /* below the sources */
 	char parent[POINT_ID_HEX + 1]; /* "" where none */
 	bool has_tree;
 	struct id root; /* of the tree */

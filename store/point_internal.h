@@ -10,6 +10,8 @@
 #define POINT_DEPTH_MAX 32
 #define POINT_TAGS_MAX 1000
 #define POINT_SOURCES_MAX 100000
+/* Of patterns, and of directories that were not entered. */
+#define POINT_LEFT_OUT_MAX 100000
 #define POINT_PATH_MAX 65535
 #define POINT_TEXT_MAX 1024 /* of host, user, program */
 /* Of a disk or config file: the mount puts ".raw" or a partition behind it. */

@@ -23,25 +23,16 @@
 
 /* Those at the top; all others are extra. */
 static const char *const known[] = {
-	"format",
-	"id",
-	"session",
-	"vm",
-	"host",
-	"user",
-	"time",
-	"tags",
-	"sources",
-	"parent",
-	"tree",
-	"disks",
-	"config",
-	"incomplete",
-	"errors",
-	"has_acl",
-	"scan_start_ns",
-	"data_added",
-	"data_added_packed",
+	"format",     "id",
+	"session",    "vm",
+	"host",	      "user",
+	"time",	      "tags",
+	"sources",    "left_out",
+	"parent",     "tree",
+	"disks",      "config",
+	"incomplete", "errors",
+	"has_acl",    "scan_start_ns",
+	"data_added", "data_added_packed",
 	"program",
 };
 
@@ -97,6 +88,48 @@ static json_t *encode_list(char *const *list, size_t n, bool paths)
 		}
 	}
 	return j;
+}
+
+/* A pattern is a string where that says all, as a path is. */
+static json_t *encode_pattern(const struct point_pattern *p)
+{
+	json_t *text = encode_path(p->text), *j = text;
+
+	if (!p->ignore_case)
+		return text;
+	if (json_is_string(text)) {
+		j = json_object();
+		if (json_object_set_new(j, "path", text) < 0)
+			goto err;
+	}
+	if (json_object_set_new(j, "ignore_case", json_true()) < 0)
+		goto err;
+	return j;
+err:
+	json_decref(j);
+	return NULL;
+}
+
+static json_t *encode_left_out(const struct point_left_out *l)
+{
+	json_t *o = json_object(), *patterns = json_array();
+	int bad = 0;
+	size_t i;
+
+	for (i = 0; i < l->npatterns; i++)
+		bad |= json_array_append_new(patterns,
+					     encode_pattern(&l->patterns[i]));
+	bad |= json_object_set_new(o, "patterns", patterns);
+	bad |= json_object_set_new(o, "one_file_system",
+				   json_boolean(l->one_file_system));
+	bad |= json_object_set_new(o, "caches", json_boolean(l->caches));
+	bad |= json_object_set_new(o, "mounts",
+				   encode_list(l->mounts, l->nmounts, true));
+	if (bad) {
+		json_decref(o);
+		return NULL;
+	}
+	return o;
 }
 
 static json_t *encode_tree(const struct point *p)
@@ -207,6 +240,9 @@ static int encode_members(const struct point *p, json_t *o)
 				   encode_list(p->tags, p->ntags, false));
 	bad |= json_object_set_new(o, "sources",
 				   encode_list(p->sources, p->nsources, true));
+	if (p->left_out.known)
+		bad |= json_object_set_new(o, "left_out",
+					   encode_left_out(&p->left_out));
 	if (p->parent[0])
 		bad |= json_object_set_new(o, "parent", json_string(p->parent));
 	if (p->has_tree)
@@ -362,9 +398,9 @@ static uint64_t get_count(struct decoder *d, const json_t *o, const char *key)
 	return (uint64_t)v;
 }
 
-static bool get_bool(struct decoder *d, const char *key)
+static bool get_bool(struct decoder *d, const json_t *o, const char *key)
 {
-	json_t *j = json_object_get(d->o, key);
+	json_t *j = json_object_get(o, key);
 
 	if (j && !json_is_boolean(j))
 		wrong(d, "a member that should be true or false is not");
@@ -409,17 +445,18 @@ static char *decode_path(struct decoder *d, const json_t *j)
 		}
 	}
 	if (r == -EINVAL)
-		wrong(d, "a source is not a path");
+		wrong(d, "what should be a path is not");
 	else if (r < 0)
 		d->no_memory = true;
 	return s;
 }
 
-static char **get_list(struct decoder *d, const char *key, size_t max,
+static char **get_list(struct decoder *d, const json_t *o, const char *key,
+		       size_t max,
 		       char *(*decode)(struct decoder *d, const json_t *j),
 		       size_t *n_out)
 {
-	const json_t *j = json_object_get(d->o, key);
+	const json_t *j = json_object_get(o, key);
 	char **list;
 	size_t i, n;
 
@@ -522,12 +559,13 @@ static void get_config(struct decoder *d, const json_t *o,
 }
 
 /* An array of that member's; NULL and 0 where it is empty or missing. */
-static void *get_array(struct decoder *d, const char *key, size_t max,
-		       size_t size, const json_t **out, size_t *n_out)
+static void *get_array(struct decoder *d, const json_t *o, const char *key,
+		       size_t max, size_t size, const json_t **out,
+		       size_t *n_out)
 {
 	void *list;
 
-	*out = json_object_get(d->o, key);
+	*out = json_object_get(o, key);
 	if (!*out)
 		return NULL;
 	if (!json_is_array(*out) || json_array_size(*out) > max) {
@@ -549,14 +587,48 @@ static void get_machine(struct decoder *d, struct point *p)
 	const json_t *list;
 	size_t i;
 
-	p->disks = get_array(d, "disks", POINT_DISKS_MAX, sizeof(*p->disks),
-			     &list, &p->ndisks);
+	p->disks = get_array(d, d->o, "disks", POINT_DISKS_MAX,
+			     sizeof(*p->disks), &list, &p->ndisks);
 	for (i = 0; i < p->ndisks; i++)
 		get_disk(d, json_array_get(list, i), &p->disks[i]);
-	p->configs = get_array(d, "config", POINT_CONFIGS_MAX,
+	p->configs = get_array(d, d->o, "config", POINT_CONFIGS_MAX,
 			       sizeof(*p->configs), &list, &p->nconfigs);
 	for (i = 0; i < p->nconfigs; i++)
 		get_config(d, json_array_get(list, i), &p->configs[i]);
+}
+
+static void get_pattern(struct decoder *d, const json_t *j,
+			struct point_pattern *out)
+{
+	const json_t *text = json_object_get(j, "path");
+
+	if (!json_is_object(j) || json_object_get(j, "path_b64"))
+		text = j;
+	out->text = decode_path(d, text);
+	out->ignore_case = get_bool(d, j, "ignore_case");
+}
+
+static void get_left_out(struct decoder *d, struct point_left_out *out)
+{
+	const json_t *o = json_object_get(d->o, "left_out"), *list;
+	size_t i;
+
+	if (!o)
+		return;
+	if (!json_is_object(o)) {
+		wrong(d, "what was left out is not an object");
+		return;
+	}
+	out->known = true;
+	out->one_file_system = get_bool(d, o, "one_file_system");
+	out->caches = get_bool(d, o, "caches");
+	out->patterns =
+		get_array(d, o, "patterns", POINT_LEFT_OUT_MAX,
+			  sizeof(*out->patterns), &list, &out->npatterns);
+	for (i = 0; i < out->npatterns; i++)
+		get_pattern(d, json_array_get(list, i), &out->patterns[i]);
+	out->mounts = get_list(d, o, "mounts", POINT_LEFT_OUT_MAX, decode_path,
+			       &out->nmounts);
 }
 
 static void get_time(struct decoder *d, struct point *p)
@@ -596,14 +668,16 @@ static void decode_members(struct decoder *d, struct point *p)
 	p->user = get_line(d, d->o, "user");
 	p->program = get_line(d, d->o, "program");
 	get_time(d, p);
-	p->tags = get_list(d, "tags", POINT_TAGS_MAX, decode_tag, &p->ntags);
-	p->sources = get_list(d, "sources", POINT_SOURCES_MAX, decode_path,
-			      &p->nsources);
+	p->tags = get_list(d, d->o, "tags", POINT_TAGS_MAX, decode_tag,
+			   &p->ntags);
+	p->sources = get_list(d, d->o, "sources", POINT_SOURCES_MAX,
+			      decode_path, &p->nsources);
+	get_left_out(d, &p->left_out);
 	get_tree(d, p);
 	get_machine(d, p);
-	p->incomplete = get_bool(d, "incomplete");
+	p->incomplete = get_bool(d, d->o, "incomplete");
 	p->errors = get_count(d, d->o, "errors");
-	p->has_acl = get_bool(d, "has_acl");
+	p->has_acl = get_bool(d, d->o, "has_acl");
 	p->scan_start_ns = get_integer(d, d->o, "scan_start_ns");
 	p->data_added = get_count(d, d->o, "data_added");
 	p->data_added_packed = get_count(d, d->o, "data_added_packed");

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "src/backup/disk.h"
+#include "src/backup/left_out.h"
 #include "src/backup/links.h"
 #include "src/scan/scan.h"
 #include "store/backend/backend.h"
@@ -862,6 +863,9 @@ static int commit(struct run *r, struct point *p, struct backup_result *out)
 
 	if (r->tree) {
 		err = tree_builder_finish(r->tree, &p->root, &p->entries);
+		if (err == 0)
+			err = left_out_note(r->b.options, r->scan,
+					    &p->left_out);
 		if (err < 0)
 			return err;
 		p->has_tree = true;

@@ -15,6 +15,7 @@
 #include "src/cli/signals.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/restore_disk.h"
+#include "src/restore/guard.h"
 #include "src/restore/restore.h"
 #include "src/scan/exclude.h"
 #include "store/base/log.h"
@@ -42,13 +43,15 @@ static const struct option_row rows[] = {
 	OPT_FLAG("delta", 0, struct args, delta,
 		 "bring the disk that is there to the point's state: write"
 		 " only what differs"),
-	OPT_STRING("overwrite", 0, "always|if-changed|if-newer|never",
-		   struct args, overwrite,
-		   "what to do with files that are there (default: always)"),
+	OPT_STRING(
+		"overwrite", 0, "always|if-changed|if-newer|never", struct args,
+		overwrite,
+		"what to do with files that are there (default: always; disks:"
+		" never)"),
 	OPT_FLAG("delete", 0, struct args, delete_extra,
-		 "remove what the restored directories did not hold"),
+		 "remove what the restored directories surely did not hold"),
 	OPT_FLAG("delete-incomplete", 0, struct args, delete_incomplete,
-		 "the same, even of a point that lacks what could not be read"),
+		 "the same, even of a point that may lack what was there"),
 	OPT_FLAG("dry-run", 'n', struct args, dry_run,
 		 "change nothing; with -v say what would be done"),
 	OPT_FLAG("verify", 0, struct args, verify,
@@ -254,19 +257,59 @@ static int report_result(struct context *ctx, const struct args *a,
 	return output_error();
 }
 
-/* The vault and its cache, lest --delete takes them. */
-static size_t find_kept(struct context *ctx, struct vault *v,
-			struct stat kept[2])
+static int guard_file(struct guard *g, const char *path, const char *variable)
 {
-	const char *cache;
-	size_t n = 0;
+	if (!path)
+		path = getenv(variable);
+	return path ? guard_add(g, path,
+				"a file with a key or password that "
+				"is in use")
+		    : 0;
+}
 
-	if (stat(vault_url(v), &kept[n]) == 0)
-		n++;
-	if (context_cache_dir(ctx, &cache) == 0 && cache &&
-	    stat(cache, &kept[n]) == 0)
-		n++;
-	return n;
+/* Keys that systemd handed over. */
+static int guard_credentials(struct guard *g)
+{
+	static const char *const names[] = { "key", "password" };
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	AUTO_FREE char *path = NULL;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; dir && i < ARRAY_SIZE(names) && r == 0; i++) {
+		free(path);
+		if (asprintf(&path, "%s/vmbackup.%s", dir, names[i]) < 0) {
+			path = NULL;
+			return -ENOMEM;
+		}
+		r = guard_file(g, path, "");
+	}
+	return r;
+}
+
+/* What a restore must not touch, since without it there is no other one. */
+static int find_guarded(struct context *ctx, struct vault *v, struct guard *g)
+{
+	const char *cache = NULL;
+	size_t i;
+	int r;
+
+	r = guard_add(g, vault_url(v), "the vault");
+	if (r == 0)
+		r = context_cache_dir(ctx, &cache);
+	if (r == 0 && cache)
+		r = guard_add(g, cache, "the cache");
+	if (r == 0)
+		r = guard_file(g, ctx->key_file, "VMBACKUP_KEY_FILE");
+	if (r == 0)
+		r = guard_file(g, ctx->password_file, "VMBACKUP_PASSWORD_FILE");
+	if (r == 0)
+		r = guard_file(g, NULL, "VMBACKUP_LUKS_KEY_FILE");
+	if (r == 0)
+		r = guard_credentials(g);
+	for (i = 0; i < ctx->luks_key_files.n && r == 0; i++)
+		r = guard_file(g, ctx->luks_key_files.items[i], "");
+	return r;
 }
 
 static int restore_files(struct context *ctx, const struct args *a,
@@ -281,7 +324,7 @@ static int restore_files(struct context *ctx, const struct args *a,
 	};
 	struct place place = { 0 };
 	AUTO_FREE char *path = NULL;
-	struct stat kept[2];
+	struct guard *guard = NULL;
 	struct vault *v;
 	struct view *w;
 	int r;
@@ -289,11 +332,13 @@ static int restore_files(struct context *ctx, const struct args *a,
 	r = context_open_view(ctx, &v, &w);
 	if (r < 0)
 		return r;
-	r = choose_source(w, spec, &place, &path, o);
+	guard = guard_new();
+	r = guard ? choose_source(w, spec, &place, &path, o) : -ENOMEM;
+	if (r == 0)
+		r = find_guarded(ctx, v, guard);
 	if (r < 0)
 		goto out;
-	o->keep = kept;
-	o->nkeep = find_kept(ctx, v, kept);
+	o->guard = guard;
 	if (ctx->verbose) {
 		o->note = note;
 		o->note_arg = &watch;
@@ -310,6 +355,7 @@ static int restore_files(struct context *ctx, const struct args *a,
 out:
 	r = context_read_error(v, r);
 	place_release(&place);
+	guard_free(guard);
 	view_free(w);
 	vault_close(v);
 	return r;

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -104,7 +105,9 @@ static void remove_others(struct attr_place *p, const uint8_t *list, size_t len)
 		n = p->opath ? listxattr(p->proc, names, 65536)
 			     : flistxattr(p->fd, names, 65536);
 	}
-	if (n < 0 && errno != EOPNOTSUPP)
+	/* Without /proc an O_PATH descriptor has no name; it is of what was
+	 * just made, and that has no attributes of its own. */
+	if (n < 0 && errno != EOPNOTSUPP && !(p->opath && errno == ENOENT))
 		place_failed(p, -errno, "listing attributes");
 	for (name = names; n > 0 && name < names + n;
 	     name += strlen(name) + 1) {
@@ -161,6 +164,18 @@ static void set_xattrs(struct attr_place *p, const struct entry *e)
 		set_list(p, list, len);
 }
 
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452 /* Linux 6.6, on all architectures */
+#endif
+
+/* chmod() of what an O_PATH descriptor is of. */
+static int chmod_opath(struct attr_place *p, mode_t mode)
+{
+	if (syscall(SYS_fchmodat2, p->fd, "", mode, AT_EMPTY_PATH) == 0)
+		return 0;
+	return errno == ENOSYS ? chmod(p->proc, mode) : -1;
+}
+
 static void set_mode(struct attr_place *p, const struct entry *e)
 {
 	mode_t mode = e->mode & 07777;
@@ -171,7 +186,7 @@ static void set_mode(struct attr_place *p, const struct entry *e)
 		mode &= ~(mode_t)S_ISUID;
 	if (!p->gid_ok)
 		mode &= ~(mode_t)S_ISGID;
-	r = p->opath ? chmod(p->proc, mode) : fchmod(p->fd, mode);
+	r = p->opath ? chmod_opath(p, mode) : fchmod(p->fd, mode);
 	if (r < 0)
 		place_failed(p, -errno, "setting the mode");
 }

@@ -6,110 +6,308 @@
  * two entries that were read one behind the other is not in the point. When the
  * walk must pass over something, all that is left stays.
  *
- * Mount points and what the caller wants kept (the vault itself may lie there)
- * are never removed, nor is anything above them.
+ * That the point lacks a thing proves little by itself. It is removed only from
+ * a directory of which the point has seen all (seen.c), and only where it would
+ * have been taken, had it been there: what the backup's patterns, or this
+ * restore's own, leave out is spared wherever it stands, and so is a cache
+ * where the backup left caches out. A mount point in the target is never
+ * crossed: what is mounted there now need not be what was. A vault is never
+ * touched, nor is what the caller guards. A directory stays while anything in
+ * it does.
+ *
+ * A dry run goes the same way and only does not unlink, so that it tells what a
+ * real one does.
  */
 #include "config.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "src/restore/guard.h"
 #include "src/restore/internal.h"
 #include "src/scan/exclude.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
+#include "store/point.h"
 
 #define REMOVE_DEPTH_MAX 400 /* a descriptor each */
+#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
 
-static bool is_kept(const struct restore *run, const struct stat *st)
+/* Something that is being removed. */
+struct removal {
+	struct restore *run;
+	struct buf path; /* in the point; with a NUL that is not counted */
+	unsigned int depth;
+};
+
+static int path_push(struct removal *m, const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < run->o->nkeep; i++)
-		if (run->o->keep[i].st_ino == st->st_ino &&
-		    run->o->keep[i].st_dev == st->st_dev)
-			return true;
-	return false;
+	buf_put_u8(&m->path, '/');
+	buf_put(&m->path, name, strlen(name) + 1);
+	if (buf_error(&m->path) < 0)
+		return -ENOMEM;
+	m->path.len--;
+	return 0;
 }
 
-static bool is_mount(int fd)
+static void path_pop(struct removal *m, size_t len)
 {
+	m->path.len = len;
+	m->path.data[len] = '\0';
+}
+
+static const char *removal_path(const struct removal *m)
+{
+	return (const char *)m->path.data;
+}
+
+static void tell(struct removal *m, const char *action)
+{
+	const struct restore_options *o = m->run->o;
+
+	if (o->note)
+		o->note(o->note_arg, action, removal_path(m), 0);
+}
+
+/* It stays, though nobody's pattern spares it. */
+static int stays(struct removal *m, const char *what)
+{
+	log_warn("%s: not deleted: %s is there", removal_path(m), what);
+	RESTORE_COUNT(m->run, kept, 1);
+	tell(m, "kept");
+	return 1;
+}
+
+/* ---- what is spared ---- */
+
+static bool is_spared(const struct restore *run, const char *path, bool is_dir)
+{
+	return (run->o->exclude &&
+		exclude_match(run->o->exclude, path, is_dir)) ||
+	       seen_left_out(run, path, is_dir);
+}
+
+bool is_mount_point(int dirfd, const char *name)
+{
+	const int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
 	struct statx sx;
 
-	return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &sx) == 0 &&
+	return statx(dirfd, name, flags, STATX_TYPE, &sx) == 0 &&
 	       (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
-static int remove_at(struct restore *run, int dirfd, const char *name,
-		     unsigned int depth);
+/* Whether a directory is a vault, of whomever: no vault is ever the leftover of
+ * something else. */
+static bool is_vault(int fd)
+{
+	static const char *const parts[] = { "config", "pack", "point",
+					     "commit" };
+	struct stat st;
+	size_t i;
 
-/* All that a directory holds. */
-static int remove_below(struct restore *run, int fd, unsigned int depth)
+	for (i = 0; i < ARRAY_SIZE(parts); i++)
+		if (fstatat(fd, parts[i], &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    S_ISDIR(st.st_mode) != (i > 0))
+			return false;
+	return true;
+}
+
+/* Whether the backup would have taken no more than the tag of a directory. */
+static bool is_left_cache(const struct restore *run, int fd)
+{
+	return run->point->left_out.caches && !run->o->view &&
+	       dir_has_cache_tag(fd);
+}
+
+/* The same of what the point holds for @lev. */
+static bool has_left_cache(struct restore *run, const struct level *lev)
+{
+	static const char tag[] = "CACHEDIR.TAG";
+	struct cursor c = { .leaf = NULL };
+	int r;
+
+	if (!run->point->left_out.caches || run->o->view)
+		return false;
+	r = tree_lookup(run->vault, &run->root, run->key.data, lev->key_len,
+			tag, sizeof(tag) - 1, &c);
+	cursor_release(&c);
+	return r != -ENOENT; /* what cannot be read may be a tag */
+}
+
+bool delete_is_barred(struct restore *run, const struct level *lev)
+{
+	const char *path = lev->path_len ? (char *)run->path.data : "";
+	const char *why = NULL;
+	int fd = lev->dir->fd;
+
+	if (!run->o->delete_extra || lev->dir->made || lev->dir->absent)
+		return false;
+	/* The target itself may well be one. */
+	if (lev != run->levels && is_mount_point(fd, ""))
+		why = "the target has a mount point there";
+	else if (is_vault(fd))
+		why = "a vault stands there";
+	if (why && lev->wanted && lev->seen.whole && !run->keeps)
+		log_warn("%.*s/: %s: nothing is deleted in it",
+			 (int)lev->path_len, path, why);
+	return why || is_left_cache(run, fd);
+}
+
+bool delete_applies(struct restore *run, const struct level *lev)
+{
+	const struct rdir *dir = lev->dir;
+
+	return run->o->delete_extra && lev->wanted && lev->seen.whole &&
+	       !dir->made && !dir->absent && !dir->guarded && !dir->barred &&
+	       !has_left_cache(run, lev);
+}
+
+/* ---- removing ---- */
+
+static int remove_at(struct removal *m, int dirfd, const char *name);
+
+/* Open a directory, but do not pass a mount point or set off an automount.
+ * Return a descriptor, -EXDEV or another negative errno. */
+static int open_same_mount(int dirfd, const char *name)
+{
+	struct open_how how = {
+		.flags = DIR_FLAGS,
+		.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS,
+	};
+	struct stat here, there;
+	long fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+
+	if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
+		return fd < 0 ? -errno : (int)fd;
+	/* Linux before 5.6, or a filter of system calls. */
+	fd = openat(dirfd, name, DIR_FLAGS);
+	if (fd < 0)
+		return -errno;
+	if (is_mount_point((int)fd, "") || fstat(dirfd, &here) < 0 ||
+	    fstat((int)fd, &there) < 0 || here.st_dev != there.st_dev) {
+		close((int)fd);
+		return -EXDEV;
+	}
+	return (int)fd;
+}
+
+/* Remove all that a directory holds. As remove_at(). */
+static int remove_below(struct removal *m, int fd)
 {
 	struct dir_list list = { .n = 0 };
+	bool some = false;
 	size_t i;
 	int r, e;
 
 	r = dir_list_read(&list, fd);
-	for (i = 0; i < list.n; i++) {
-		e = remove_at(run, fd, list.text + list.names[i].off, depth);
-		r = r ? r : e;
+	for (i = 0; i < list.n && r != -ENOMEM; i++) {
+		if (restore_stopped(m->run) < 0) {
+			r = -ECANCELED;
+			break;
+		}
+		e = remove_at(m, fd, list.text + list.names[i].off);
+		some |= e == 1;
+		r = r < 0 || e > 0 ? r : e;
 	}
 	dir_list_release(&list);
-	return r;
+	return r < 0 ? r : some;
 }
 
-static int remove_dir(struct restore *run, int dirfd, const char *name,
-		      unsigned int depth)
+static int remove_dir(struct removal *m, int dirfd, const char *name)
 {
+	struct restore *run = m->run;
 	AUTO_CLOSE int fd = -1;
+	const char *guarded;
 	struct stat st;
 	int r;
 
-	fd = openat(dirfd, name,
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK |
-			    O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	fd = open_same_mount(dirfd, name);
+	if (fd == -EXDEV)
+		return stays(m, "a mount point");
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (is_kept(run, &st) || is_mount(fd))
-		return -EBUSY;
-	if (depth >= REMOVE_DEPTH_MAX)
+	guarded = guard_find(run->o->guard, &st);
+	if (guarded || is_vault(fd))
+		return stays(m, guarded ? guarded : "a vault");
+	if (is_left_cache(run, fd))
+		return 1;
+	if (m->depth >= REMOVE_DEPTH_MAX)
 		return -ELOOP;
-	r = remove_below(run, fd, depth + 1);
-	if (r == 0)
+	m->depth++;
+	r = remove_below(m, fd);
+	m->depth--;
+	if (r == 0 && !run->o->dry_run)
 		r = run->seam->ops->unlinkat(run->seam, dirfd, name,
 					     AT_REMOVEDIR);
 	return r;
 }
 
-static int remove_at(struct restore *run, int dirfd, const char *name,
-		     unsigned int depth)
+static int remove_other(struct removal *m, int dirfd, const char *name,
+			const struct stat *st)
 {
+	struct restore *run = m->run;
+	const char *guarded = guard_find(run->o->guard, st);
+	int r = 0;
+
+	if (guarded || is_mount_point(dirfd, name))
+		return stays(m, guarded ? guarded : "a mount point");
+	if (!run->o->dry_run)
+		r = run->seam->ops->unlinkat(run->seam, dirfd, name, 0);
+	return r;
+}
+
+/* Return 0 when it is gone, 1 where it stays, or a negative errno, said. */
+static int remove_at(struct removal *m, int dirfd, const char *name)
+{
+	size_t len = m->path.len;
 	struct stat st;
+	int r;
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (S_ISDIR(st.st_mode))
-		return remove_dir(run, dirfd, name, depth);
-	if (is_kept(run, &st))
-		return -EBUSY;
-	return run->seam->ops->unlinkat(run->seam, dirfd, name, 0);
+	r = path_push(m, name);
+	if (r < 0)
+		return r;
+	if (is_spared(m->run, removal_path(m), S_ISDIR(st.st_mode)))
+		r = 1;
+	else if (S_ISDIR(st.st_mode))
+		r = remove_dir(m, dirfd, name);
+	else
+		r = remove_other(m, dirfd, name, &st);
+	if (r == 0) {
+		RESTORE_COUNT(m->run, deleted, 1);
+		tell(m, "deleted");
+	} else if (r < 0 && r != -ECANCELED) {
+		log_warn("%s: not removed: %s", removal_path(m), strerror(-r));
+		restore_error(m->run, r);
+		r = -ECANCELED; /* the directories above stay, and all is said */
+	}
+	path_pop(m, len);
+	return r;
 }
 
-int restore_remove(struct restore *run, int dirfd, const char *name)
+int restore_remove(struct restore *run, const struct rdir *dir,
+		   const char *name)
 {
-	int r = remove_at(run, dirfd, name, 0);
+	struct removal m = { .run = run, .path = BUF_INIT };
+	int r;
 
-	if (r < 0)
-		log_warn("%s/%s: not removed: %s",
-			 run->path.len ? (const char *)run->path.data : "",
-			 name,
-			 r == -EBUSY ? "a mount point or the vault is in it"
-				     : strerror(-r));
+	buf_put(&m.path, run->path.data, run->path.len);
+	buf_put_u8(&m.path, '\0');
+	r = buf_error(&m.path);
+	if (r == 0) {
+		m.path.len--;
+		r = remove_at(&m, dir->fd, name);
+	}
+	buf_release(&m.path);
 	return r;
 }
 
@@ -122,52 +320,43 @@ void restore_keep(struct restore *run, const char *why)
 		 run->progress.deleted ? "more " : "", why);
 }
 
-int extras_begin(struct restore *run, struct level *lev)
+/* ---- along with the walk ---- */
+
+int extras_begin(struct level *lev)
 {
-	if (!run->o->delete_extra || !lev->wanted || lev->listed || !lev->dir ||
-	    lev->dir->made || lev->dir->absent)
+	if (!lev->wanted || lev->listed || !lev->dir || !lev->dir->deletes)
 		return 0;
 	lev->listed = true;
 	return dir_list_read(&lev->there, lev->dir->fd);
 }
 
-/* Would it have been restored, had it been in the point? */
-static bool is_chosen(struct restore *run, const char *name, bool is_dir)
+/* Whether an entry that the directory being walked has is a directory. */
+static bool extra_is_dir(const struct level *lev, const struct dir_name *n)
 {
-	size_t len = run->path.len;
-	bool yes;
+	struct stat st;
 
-	if (!run->o->exclude || exclude_empty(run->o->exclude))
-		return true;
-	buf_put_u8(&run->path, '/');
-	buf_put(&run->path, name, strlen(name) + 1);
-	yes = buf_error(&run->path) == 0 &&
-	      !exclude_match(run->o->exclude, (char *)run->path.data, is_dir);
-	run->path.len = len;
-	return yes;
+	if (n->type != DT_UNKNOWN)
+		return n->type == DT_DIR;
+	return fstatat(lev->dir->fd, lev->there.text + n->off, &st,
+		       AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode);
 }
 
 static void extra_remove(struct restore *run, struct level *lev,
 			 const struct dir_name *n)
 {
 	const char *name = lev->there.text + n->off;
-	int r = 0;
+	AUTO_BUF struct buf path = BUF_INIT;
 
-	if (!is_chosen(run, name, n->type == DT_DIR))
-		return;
-	if (run->keeps) {
-		RESTORE_COUNT(run, kept, 1);
-		restore_note(run, "kept", name, 0);
+	if (!run->keeps) {
+		(void)!restore_remove(run, lev->dir, name);
 		return;
 	}
-	if (!run->o->dry_run)
-		r = restore_remove(run, lev->dir->fd, name);
-	if (r < 0) {
-		restore_error(run, r);
+	if (is_spared(run, restore_path_of(run, name, &path),
+		      extra_is_dir(lev, n)))
 		return;
-	}
-	RESTORE_COUNT(run, deleted, 1);
-	restore_note(run, "deleted", name, 0);
+	RESTORE_COUNT(run, kept, 1);
+	restore_note(run, "kept", name, 0);
 }
 
 void extras_before(struct restore *run, struct level *lev, const char *name)

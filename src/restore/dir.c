@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/restore/guard.h"
 #include "src/restore/internal.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
@@ -73,8 +74,12 @@ static int rdir_examine(struct rdir *d)
 		return -errno;
 	d->dev = st.st_dev;
 	d->ino = st.st_ino;
-	if (st.st_dev != run->target_dev)
-		run->other_fs = true;
+	if (!run->o->dry_run)
+		sync_note(run, d->fd, st.st_dev);
+	if (!d->guarded)
+		d->guarded = guard_find(run->o->guard, &st);
+	if (d->guarded)
+		d->finish = false;
 	if (d->finish && !run->is_root && (st.st_mode & 0700) != 0700 &&
 	    st.st_uid == run->euid)
 		(void)!fchmod(d->fd, (st.st_mode | 0700) & 07777);
@@ -137,24 +142,46 @@ static int rdir_open_target(struct restore *run, struct rdir **out)
 
 /* ---- below ---- */
 
+int guarded_refuse(struct restore *run, struct rdir *dir)
+{
+	AUTO_BUF struct buf path = BUF_INIT;
+
+	if (dir->told)
+		return -ECANCELED;
+	dir->told = true;
+	log_warn("%s: nothing of the point is written there: in the target it "
+		 "is %s",
+		 restore_path(&path, &dir->ref), dir->guarded);
+	restore_error(run, -EBUSY);
+	return -ECANCELED;
+}
+
 /* What stands at @name is no directory. May it go? */
 static int make_way(struct restore *run, int dirfd, const char *name,
-		    const struct stat *st, const struct entry *e)
+		    const struct stat *st, const struct ref *ref)
 {
+	struct entry e;
+
+	ref_entry(ref, &e);
 	if (run->o->overwrite == RESTORE_NEVER)
 		return -EEXIST;
+	if (guard_find(run->o->guard, st) || is_mount_point(dirfd, name))
+		return -EBUSY;
 	if (run->o->overwrite == RESTORE_IF_NEWER &&
-	    (st->st_mtim.tv_sec > e->mtime.sec ||
-	     (st->st_mtim.tv_sec == e->mtime.sec &&
-	      st->st_mtim.tv_nsec >= (long)e->mtime.nsec)))
+	    (st->st_mtim.tv_sec > e.mtime.sec ||
+	     (st->st_mtim.tv_sec == e.mtime.sec &&
+	      st->st_mtim.tv_nsec >= (long)e.mtime.nsec)))
 		return -EEXIST;
 	if (run->o->dry_run)
 		return 0;
 	return run->seam->ops->unlinkat(run->seam, dirfd, name, 0);
 }
 
+/* Only a directory that was itself asked for takes the place of something: on
+ * the way to others (@lev says which) a symbolic link may be how the machine is
+ * laid out now. */
 static int open_or_make(struct restore *run, struct rdir *d, int dirfd,
-			const char *name, const struct entry *e)
+			const char *name, const struct level *lev)
 {
 	struct stat st;
 	int r;
@@ -168,7 +195,9 @@ static int open_or_make(struct restore *run, struct rdir *d, int dirfd,
 	if (!d->made && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return run->o->dry_run && errno == ENOENT ? 1 : -errno;
 	if (!d->made && !S_ISDIR(st.st_mode)) {
-		r = make_way(run, dirfd, name, &st, e);
+		if (!lev->wanted || !lev->seen.taken)
+			return -EEXIST;
+		r = make_way(run, dirfd, name, &st, &lev->ref);
 		if (r < 0)
 			return r;
 		if (run->o->dry_run)
@@ -185,23 +214,33 @@ static int open_or_make(struct restore *run, struct rdir *d, int dirfd,
 	return d->fd < 0 ? -errno : 0;
 }
 
-static int rdir_open(struct restore *run, struct rdir *parent, const char *name,
-		     const struct ref *ref, bool wanted, struct rdir **out)
+/* In what is guarded a directory may be there already, but none is made. */
+static int open_guarded(struct restore *run, struct rdir *d,
+			struct rdir *parent, const char *name)
 {
-	struct entry e;
+	d->fd = openat(parent->fd, name, DIR_FLAGS);
+	return d->fd < 0 ? guarded_refuse(run, parent) : 0;
+}
+
+/* Open or make @name, the directory of @lev, in @parent. */
+static int rdir_open(struct restore *run, struct rdir *parent, const char *name,
+		     struct level *lev)
+{
 	struct rdir *d;
 	int r = 1;
 
-	*out = NULL;
-	d = rdir_new(run, ref);
+	d = rdir_new(run, &lev->ref);
 	if (!d)
 		return -ENOMEM;
-	ref_entry(ref, &e);
-	if (!parent->absent)
-		r = open_or_make(run, d, parent->fd, name, &e);
+	if (parent->guarded)
+		r = open_guarded(run, d, parent, name);
+	else if (!parent->absent)
+		r = open_or_make(run, d, parent->fd, name, lev);
 	d->absent = r == 1;
 	d->finish = !run->o->dry_run &&
-		    (d->made || (wanted && run->o->overwrite != RESTORE_NEVER));
+		    (d->made || (lev->wanted && lev->seen.taken &&
+				 run->o->overwrite != RESTORE_NEVER));
+	d->guarded = parent->guarded;
 	if (r == 0)
 		r = rdir_examine(d);
 	if (r < 0) {
@@ -209,7 +248,9 @@ static int rdir_open(struct restore *run, struct rdir *parent, const char *name,
 		rdir_put(d);
 		return r;
 	}
-	*out = d;
+	lev->dir = d;
+	d->barred = parent->barred || delete_is_barred(run, lev);
+	d->deletes = delete_applies(run, lev);
 	return 0;
 }
 
@@ -274,10 +315,16 @@ static int level_lost(struct restore *run, size_t i, int r)
 	AUTO_BUF struct buf path = BUF_INIT;
 
 	lev->failed = true;
+	if (r == -ECANCELED)
+		return r; /* said */
 	log_warn("%s: not restored, nor what is below: %s",
 		 restore_path(&path, &lev->ref),
-		 r == -EEXIST ? "something that is no directory stands there"
-			      : strerror(-r));
+		 r == -EEXIST && !lev->seen.taken
+			 ? "something that is no directory stands there in the "
+			   "target; restore what is below by its own path, to "
+			   "where it belongs"
+		 : r == -EEXIST ? "something that is no directory stands there"
+				: strerror(-r));
 	return restore_error(run, r);
 }
 
@@ -303,11 +350,10 @@ int level_need(struct restore *run, size_t i)
 		if (lev->dir) {
 			r = rdir_reopen(lev->dir, lev[-1].dir->fd, name);
 		} else {
-			r = rdir_open(run, lev[-1].dir, name, &lev->ref,
-				      lev->wanted, &lev->dir);
+			r = rdir_open(run, lev[-1].dir, name, lev);
 			if (r == 0) {
 				RESTORE_COUNT(run, dirs, 1);
-				r = extras_begin(run, lev);
+				r = extras_begin(lev);
 			}
 		}
 		if (r < 0)
@@ -334,12 +380,18 @@ void level_relax(struct restore *run)
 
 int level_open_target(struct restore *run, const struct ref *ref, bool whole)
 {
+	const char *target = run->o->target, *guarded;
 	struct level *lev = &run->levels[0];
 	struct entry e;
 	struct rdir *d;
-	struct stat st;
 	int r;
 
+	guarded = guard_find_above(run->o->guard, target);
+	if (guarded)
+		return fail(-EBUSY,
+			    "target %s: it lies in %s; restore to another "
+			    "directory",
+			    target, guarded);
 	ref_entry(ref, &e);
 	r = rdir_open_target(run, &lev->dir);
 	if (r < 0)
@@ -347,16 +399,19 @@ int level_open_target(struct restore *run, const struct ref *ref, bool whole)
 	d = lev->dir;
 	if (d->absent)
 		return 0;
+	r = rdir_examine(d);
 	run->target = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
-	if (run->target < 0 || fstat(d->fd, &st) < 0)
-		return fail(-errno, "target %s: %s", run->o->target,
-			    strerror(errno));
-	run->target_dev = st.st_dev;
+	if (run->target < 0 || r < 0)
+		return fail(r < 0 ? r : -errno, "target %s: %s", target,
+			    strerror(r < 0 ? -r : errno));
+	d->barred = delete_is_barred(run, lev);
+	d->deletes = delete_applies(run, lev);
 	/* Whose directory is it? See restore_options.path. */
 	if (S_ISDIR(e.mode) && lev->wanted && !run->o->dry_run &&
-	    (d->made || (!whole && run->o->overwrite != RESTORE_NEVER))) {
+	    (d->made || (!whole && lev->seen.taken &&
+			 run->o->overwrite != RESTORE_NEVER))) {
 		d->ref = ref_get(ref);
 		d->finish = true;
 	}
-	return S_ISDIR(e.mode) ? extras_begin(run, lev) : 0;
+	return S_ISDIR(e.mode) ? extras_begin(lev) : 0;
 }

@@ -19,6 +19,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "src/restore/guard.h"
 #include "src/restore/internal.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
@@ -50,8 +51,42 @@ static bool is_same(const struct entry *e, const struct stat *st)
 	       st->st_mtim.tv_nsec == (long)e->mtime.nsec;
 }
 
-int place_decide(struct restore *run, struct rdir *dir, const char *name,
-		 const struct entry *e)
+enum placing { PLACE_NEW, PLACE_OVER, PLACE_ATTRS, PLACE_KEEP };
+
+/* A directory stands where something else is to be. An empty one goes; one that
+ * is not goes with all below where the point has seen that it was not there. */
+static int make_room(struct restore *run, struct rdir *dir, const char *name)
+{
+	struct dir_list list = { .n = 0 };
+	bool empty;
+	int fd, r;
+
+	if (dir->deletes && !run->keeps) {
+		r = restore_remove(run, dir, name);
+		return r == 1 ? -EISDIR : r;
+	}
+	if (!run->o->dry_run) {
+		r = run->seam->ops->unlinkat(run->seam, dir->fd, name,
+					     AT_REMOVEDIR);
+		return r == -ENOTEMPTY || r == -EEXIST ? -EISDIR : r;
+	}
+	if (is_mount_point(dir->fd, name))
+		return -EBUSY;
+	fd = openat(dir->fd, name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = dir_list_read(&list, fd);
+	empty = list.n == 0;
+	dir_list_release(&list);
+	close(fd);
+	return r == 0 && !empty ? -EISDIR : r;
+}
+
+/* What is to be done with @name. Return an enum placing or a negative errno
+ * (silent). */
+static int place_decide(struct restore *run, struct rdir *dir, const char *name,
+			const struct entry *e)
 {
 	struct stat st;
 	int r;
@@ -63,19 +98,13 @@ int place_decide(struct restore *run, struct rdir *dir, const char *name,
 	if (run->o->overwrite == RESTORE_NEVER ||
 	    (run->o->overwrite == RESTORE_IF_NEWER && !is_newer(e, &st)))
 		return PLACE_KEEP;
+	if (guard_find(run->o->guard, &st))
+		return is_same(e, &st) ? PLACE_KEEP : -EBUSY;
 	if (run->o->overwrite == RESTORE_IF_CHANGED && is_same(e, &st))
 		return PLACE_ATTRS;
 	if (!S_ISDIR(st.st_mode))
-		return PLACE_OVER;
-	if (run->o->dry_run)
-		return PLACE_NEW;
-	if (run->o->delete_extra && !run->keeps)
-		r = restore_remove(run, dir->fd, name);
-	else
-		r = run->seam->ops->unlinkat(run->seam, dir->fd, name,
-					     AT_REMOVEDIR);
-	if (r == -ENOTEMPTY || r == -EEXIST)
-		return -EISDIR;
+		return is_mount_point(dir->fd, name) ? -EBUSY : PLACE_OVER;
+	r = make_room(run, dir, name);
 	return r < 0 ? r : PLACE_NEW;
 }
 
@@ -168,21 +197,38 @@ static int temp_open(struct restore *run, int dirfd, char temp[TEMP_NAME_LEN])
 		O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
-static int temp_place(struct restore *run, int fd, int dirfd,
-		      char temp[TEMP_NAME_LEN], const char *name, bool replace)
+/*
+ * Give an unnamed file a name. The descriptor itself says which file, to root;
+ * to others /proc does, which a rescue system may not have mounted. Return
+ * -ENOENT where neither can be had.
+ */
+static int temp_link(struct restore *run, int fd, int dirfd, const char *name)
 {
 	struct seam *s = run->seam;
 	char proc[40];
 	int r;
 
+	if (run->is_root) {
+		r = s->ops->linkat(s, fd, "", dirfd, name, AT_EMPTY_PATH);
+		if (r != -ENOENT && r != -EPERM)
+			return r;
+	}
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	return s->ops->linkat(s, AT_FDCWD, proc, dirfd, name,
+			      AT_SYMLINK_FOLLOW);
+}
+
+static int temp_place(struct restore *run, int fd, int dirfd,
+		      char temp[TEMP_NAME_LEN], const char *name, bool replace)
+{
+	struct seam *s = run->seam;
+	int r;
+
 	if (!temp[0] && !replace)
-		return s->ops->linkat(s, AT_FDCWD, proc, dirfd, name,
-				      AT_SYMLINK_FOLLOW);
+		return temp_link(run, fd, dirfd, name);
 	if (!temp[0]) {
 		temp_name(run, temp);
-		r = s->ops->linkat(s, AT_FDCWD, proc, dirfd, temp,
-				   AT_SYMLINK_FOLLOW);
+		r = temp_link(run, fd, dirfd, temp);
 		if (r < 0) {
 			temp[0] = '\0';
 			return r;
@@ -195,17 +241,19 @@ static int temp_place(struct restore *run, int fd, int dirfd,
 }
 
 /* Return 0 when it stands there; *late is then what its attributes met. */
-static int file_write(struct restore *run, const struct item *it,
-		      const char *name, const struct entry *e, uint8_t *piece,
-		      int *late)
+static int file_write_once(struct restore *run, const struct item *it,
+			   const char *name, const struct entry *e,
+			   uint8_t *piece, int *late)
 {
 	struct out_file f = { .run = run, .fd = -1, .piece = piece };
 	char temp[TEMP_NAME_LEN];
 	int dirfd = it->dir->fd, r, c;
+	bool unnamed;
 
 	f.fd = temp_open(run, dirfd, temp);
 	if (f.fd < 0)
 		return f.fd;
+	unnamed = !temp[0];
 	r = file_fill(&f, &it->ref, e);
 	if (r == 0)
 		*late = restore_attrs(run, f.fd, false, e);
@@ -214,7 +262,23 @@ static int file_write(struct restore *run, const struct item *it,
 	if (temp[0])
 		(void)!run->seam->ops->unlinkat(run->seam, dirfd, temp, 0);
 	c = run->seam->ops->close(run->seam, f.fd);
+	if (r == -ENOENT && unnamed) {
+		run->no_tmpfile = true;
+		return -EAGAIN;
+	}
 	return r < 0 ? r : c;
+}
+
+static int file_write(struct restore *run, const struct item *it,
+		      const char *name, const struct entry *e, uint8_t *piece,
+		      int *late)
+{
+	int r = file_write_once(run, it, name, e, piece, late);
+
+	/* No unnamed file can get a name here: now it has one from the start.
+	 */
+	return r == -EAGAIN ? file_write_once(run, it, name, e, piece, late)
+			    : r;
 }
 
 /* Attributes of what stands at @name, a link or device itself. As
@@ -222,15 +286,24 @@ static int file_write(struct restore *run, const struct item *it,
 static int attrs_of(struct restore *run, struct rdir *dir, const char *name,
 		    const struct entry *e, int *late)
 {
-	AUTO_CLOSE int fd = -1;
-	struct stat st;
+	AUTO_CLOSE int path = -1, file = -1;
+	struct stat st, again;
 
-	fd = openat(dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	path = openat(dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (path < 0 || fstat(path, &st) < 0)
 		return -errno;
 	if ((st.st_mode & S_IFMT) != (e->mode & S_IFMT))
 		return -ESTALE;
-	*late = restore_attrs(run, fd, true, e);
+	/* What a regular file's own descriptor can do needs no /proc. */
+	if (S_ISREG(st.st_mode))
+		file = openat(dir->fd, name,
+			      O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
+				      O_CLOEXEC);
+	if (file >= 0 &&
+	    (fstat(file, &again) < 0 || again.st_dev != st.st_dev ||
+	     again.st_ino != st.st_ino))
+		return -ESTALE;
+	*late = restore_attrs(run, file < 0 ? path : file, file < 0, e);
 	return 0;
 }
 
@@ -290,6 +363,8 @@ static void failed(struct restore *run, const struct ref *ref, int r)
 
 	if (r == -EINTR || restore_stopped(run) < 0)
 		return;
+	if (r == -ECANCELED)
+		return; /* said */
 	if (r == -EISDIR && run->o->delete_extra)
 		why = "a directory that is not empty stands there";
 	else if (r == -EISDIR)
@@ -299,6 +374,9 @@ static void failed(struct restore *run, const struct ref *ref, int r)
 		why = "the vault is damaged there";
 	else if (r == -EPERM && !run->is_root)
 		why = "only root may make this";
+	else if (r == -EBUSY)
+		why = "a mount point stands there, or what this restore needs: "
+		      "the vault, a key, the cache";
 	log_warn("%s: not restored: %s", restore_path(&path, ref), why);
 	restore_error(run, r);
 }
@@ -366,7 +444,10 @@ static void linked_restore(struct restore *run, struct item *it,
 
 	r = link_try(run, it->dir, name, e, it->replace || it->attrs_only);
 	if (r == 1) {
-		RESTORE_COUNT(run, others, 1);
+		if (S_ISREG(e->mode))
+			RESTORE_COUNT(run, files, 1);
+		else
+			RESTORE_COUNT(run, others, 1);
 		return;
 	}
 	if (r < 0)
@@ -389,7 +470,8 @@ void entry_restore(struct restore *run, struct rdir *dir, const struct ref *ref,
 	int place;
 
 	ref_entry(ref, &e);
-	place = place_decide(run, dir, name, &e);
+	place = dir->guarded ? guarded_refuse(run, dir)
+			     : place_decide(run, dir, name, &e);
 	if (place < 0) {
 		failed(run, ref, place);
 		return;

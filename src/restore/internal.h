@@ -10,12 +10,15 @@
  *     view_file.c    its entries and their content
  *     levels.c       the directories that the walk is in
  *     dir.c          directories are made, opened and finished
+ *     seen.c         what the point has seen of a directory
+ *     guard.c        what is never touched: the vault, keys, the cache
  *     delete.c       what the point does not have is removed
  *     file.c         entries that are no directories are written
  *     jobs.c         the pool that writes regular files
  *     attr.c         owner, extended attributes, mode, times
  *     link.c         files with several names
  *     ref.c          an entry, of whichever walk
+ *     sync.c         what was written is put on disk
  *     verify.c       the second pass: a tree's files are read again
  *     view_verify.c  the second pass over what is no tree
  *
@@ -44,6 +47,7 @@
 #define RESTORE_THREADS_MAX 16
 #define RESTORE_OPEN_LEVELS 64
 
+struct exclude;
 struct restore_links;
 struct vent;
 struct view_attr;
@@ -55,6 +59,12 @@ struct ref {
 	struct vent *vent;
 };
 
+/* What the point has seen of a directory (seen.c). */
+struct seen {
+	bool taken; /* it is not only on the way to a source */
+	bool whole; /* all that it held is in the point */
+};
+
 struct rdir {
 	struct restore *run; /* borrowed */
 	atomic_int refs;
@@ -62,6 +72,10 @@ struct rdir {
 	bool absent; /* dry run: it would be made */
 	bool made; /* by us: it holds nothing that we did not write */
 	bool finish; /* set its attributes at the end */
+	bool barred; /* it is, or is below, where nothing is ever deleted */
+	bool deletes; /* what the point lacks is removed from it */
+	const char *guarded; /* what it belongs to, which is left alone; NULL */
+	bool told; /* that something of the point is not written into it */
 	dev_t dev;
 	ino_t ino;
 	struct ref ref; /* held; its entry; empty: it has none */
@@ -102,6 +116,7 @@ struct sub {
 struct level {
 	struct rdir *dir; /* referenced; NULL: not made yet */
 	bool wanted; /* itself, not only something below */
+	struct seen seen;
 	bool failed; /* said already; nothing below is tried */
 	struct ref ref; /* held; its entry */
 	size_t key_len, path_len; /* of the run's key and path */
@@ -113,9 +128,22 @@ struct level {
 	bool listed;
 };
 
+#define RESTORE_SYNC_MAX 16
+
+/* The filesystems that were written to, which are synced at the end. */
+struct restore_sync {
+	struct {
+		dev_t dev;
+		int fd; /* owned */
+	} items[RESTORE_SYNC_MAX];
+	size_t n;
+	bool more; /* than there is room for */
+};
+
 struct restore {
-	struct vault *vault; /* borrowed, as the next three */
+	struct vault *vault; /* borrowed, as are the next four */
 	const struct restore_options *o;
+	const struct point *point;
 	struct seam *seam;
 	struct task *task;
 	struct id root;
@@ -127,6 +155,7 @@ struct restore {
 	uid_t euid;
 	bool is_root;
 	bool keeps; /* nothing more is deleted; the walk's */
+	struct exclude *left_out; /* owned; the point's patterns, or NULL */
 	struct restore_links *links; /* owned */
 	uint8_t *written; /* owned; a bit for each rank; NULL: no verify */
 	uint64_t nwritten; /* ranks that it has room for */
@@ -135,8 +164,7 @@ struct restore {
 	atomic_uint temp_no;
 	atomic_bool no_tmpfile;
 	atomic_int fatal; /* what ends it all */
-	atomic_bool other_fs; /* something was written off the target's */
-	dev_t target_dev;
+	struct restore_sync sync; /* the walk's */
 	struct job *own; /* the walk's own, for what it writes itself */
 	struct job *job; /* being filled; NULL: none */
 	int64_t start_ns;
@@ -239,25 +267,61 @@ MUST_CHECK int level_open_target(struct restore *run, const struct ref *ref,
 MUST_CHECK int level_need(struct restore *run, size_t i);
 /* Far above, only what is being written to stays open. */
 void level_relax(struct restore *run);
+/* @dir belongs to what is guarded: count an error and say it, once for each
+ * directory. Return -ECANCELED. */
+int guarded_refuse(struct restore *run, struct rdir *dir);
 struct rdir *rdir_get(struct rdir *d);
 void rdir_put(struct rdir *d);
 /* Open the directory of @key below the target. Return it or a negative
  * errno. */
 MUST_CHECK int rdir_find(struct restore *run, const uint8_t *key, size_t len);
 
+/* ---- what the point has seen (seen.c) ---- */
+
+/* Prepare the patterns that the point has. Return 0 or -ENOMEM. */
+MUST_CHECK int seen_init(struct restore *run);
+/* Return what the point has seen of directory @path, whose parent is @above. */
+struct seen seen_below(const struct restore *run, struct seen above,
+		       const char *path);
+/* The same, from the top. */
+struct seen seen_at(const struct restore *run, const char *path);
+/* Whether the backup would have left @path out by its patterns. */
+bool seen_left_out(const struct restore *run, const char *path, bool is_dir);
+
 /* ---- removing (delete.c) ---- */
 
-/* Remove @name and all below. Return 0 or a negative errno, said in words. */
-MUST_CHECK int restore_remove(struct restore *run, int dirfd, const char *name);
+/*
+ * Remove @name from @dir, the directory being walked, with all below that may
+ * go; in a dry run, find out whether it would. What goes is told and counted.
+ * Return 0 when it is gone, 1 where something of it must stay (said where it
+ * is not the patterns that spare it), or a negative errno, said in words.
+ */
+MUST_CHECK int restore_remove(struct restore *run, const struct rdir *dir,
+			      const char *name);
+/* Whether nothing is to be deleted in the open directory of @lev, nor below,
+ * whatever the point has seen. Says why, where that may surprise. */
+bool delete_is_barred(struct restore *run, const struct level *lev);
+/* Whether what the point lacks is to be removed from it. */
+bool delete_applies(struct restore *run, const struct level *lev);
+/* Whether @name in @dirfd ("": @dirfd itself) is where something is mounted. */
+bool is_mount_point(int dirfd, const char *name);
 /* From here on nothing is deleted; say so with @why, if anything was to be. */
 void restore_keep(struct restore *run, const char *why);
 #define RESTORE_KEEP_LOST "not all of the point can be read"
 /* Read what stands in the directory of @lev. */
-MUST_CHECK int extras_begin(struct restore *run, struct level *lev);
+MUST_CHECK int extras_begin(struct level *lev);
 /* Remove what stands there and sorts before @name (NULL: all that is left);
  * @name itself is passed. What is between two names that were read one behind
  * the other is surely not in the point. */
 void extras_before(struct restore *run, struct level *lev, const char *name);
+
+/* ---- the end (sync.c) ---- */
+
+/* Remember that the filesystem of @fd, whose device is @dev, is written to. */
+void sync_note(struct restore *run, int fd, dev_t dev);
+/* Put all that was written on disk. Return 0 or a negative errno, said. */
+MUST_CHECK int sync_all(struct restore *run);
+void sync_release(struct restore *run);
 
 /* ---- damage of a tree (skip.c) ---- */
 
@@ -270,12 +334,6 @@ MUST_CHECK int restore_skip(struct restore *run, uint64_t rank, uint64_t total,
 
 /* ---- entries (file.c) ---- */
 
-enum placing { PLACE_NEW, PLACE_OVER, PLACE_ATTRS, PLACE_KEEP };
-/* What is to be done with @name; removes a directory that stands in the way,
- * with --delete one that is not empty.
- * Return an enum placing or a negative errno (silent). */
-MUST_CHECK int place_decide(struct restore *run, struct rdir *dir,
-			    const char *name, const struct entry *e);
 /* Temporary names are of this length. */
 #define TEMP_NAME_LEN 48
 void temp_name(struct restore *run, char out[TEMP_NAME_LEN]);

@@ -35,6 +35,7 @@ int levels_init(struct restore *run)
 	lev = &run->levels[0];
 	memset(lev, 0, sizeof(*lev));
 	lev->wanted = !run->o->include;
+	lev->seen = seen_at(run, (const char *)run->path.data);
 	lev->key_len = run->key.len;
 	lev->path_len = run->path.len;
 	return 0;
@@ -58,13 +59,18 @@ int level_enter(struct restore *run, const struct ref *ref, const char *name,
 	memset(lev, 0, sizeof(*lev));
 	lev->ref = ref_get(ref);
 	lev->wanted = state == SUB_WANTED;
+	lev->seen = seen_below(run, lev[-1].seen, (char *)run->path.data);
 	lev->failed = lev[-1].failed;
 	lev->key_len = run->key.len;
 	lev->path_len = run->path.len;
 	level_relax(run);
-	if (lev->wanted && !lev->failed &&
-	    level_need(run, run->nlevels - 1) == 0)
-		restore_note(run, "restored", NULL, 0);
+	if (!lev->wanted || lev->failed ||
+	    level_need(run, run->nlevels - 1) < 0)
+		return 0;
+	lev = level_top(run);
+	if (lev->dir->guarded)
+		RESTORE_COUNT(run, skipped, 1);
+	restore_note(run, lev->dir->guarded ? "skipped" : "restored", NULL, 0);
 	return 0;
 }
 
@@ -217,7 +223,7 @@ int level_step_to(struct restore *run, struct cursor *c)
 		    memcmp(lev->names.data + lev->subs[lev->next].off, name,
 			   n) == 0) {
 			state = lev->subs[lev->next++].state;
-		} else {
+		} else if (!lev->failed) {
 			log_warn("%s/%s: the tree has entries below it, but "
 				 "it is no directory",
 				 run->path.len ? (char *)run->path.data : "",

@@ -15,22 +15,11 @@
 #include <unistd.h>
 
 #include "src/restore/internal.h"
+#include "src/scan/exclude.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/point.h"
 #include "store/vault.h"
-
-static int flush_target(struct restore *run)
-{
-	if (run->o->dry_run || run->target < 0)
-		return 0;
-	if (run->other_fs)
-		sync();
-	if (syncfs(run->target) < 0)
-		return fail(-errno, "target %s: not all is on disk: %s",
-			    run->o->target, strerror(errno));
-	return 0;
-}
 
 static void run_release(struct restore *run)
 {
@@ -39,6 +28,8 @@ static void run_release(struct restore *run)
 	jobs_release(run);
 	free(run->levels);
 	restore_links_free(run->links);
+	exclude_free(run->left_out);
+	sync_release(run);
 	free(run->written);
 	buf_release(&run->key);
 	buf_release(&run->path);
@@ -72,8 +63,10 @@ static int run_init(struct restore *run, const struct point *p)
 }
 
 /* What the backup could not read is not in the point, but it was there. */
-static void tell_incomplete(struct restore *run, const struct point *p)
+static void tell_incomplete(struct restore *run)
 {
+	const struct point *p = run->point;
+
 	if (!p->incomplete)
 		return;
 	log_warn("the point is incomplete: %" PRIu64 " things could not be"
@@ -84,14 +77,28 @@ static void tell_incomplete(struct restore *run, const struct point *p)
 				  " point; --delete-incomplete deletes it");
 }
 
-static int run_passes(struct restore *run, const struct point *p)
+/* Nor is what it was told to leave out. */
+static void tell_unknown(struct restore *run)
+{
+	if (!run->o->view && !run->point->left_out.known &&
+	    !run->o->delete_incomplete)
+		restore_keep(run,
+			     "the point was made by a version that did not "
+			     "note what it left out; --delete-incomplete "
+			     "deletes that, too");
+}
+
+static int run_passes(struct restore *run)
 {
 	const struct restore_options *o = run->o;
 	struct vault_stats stats;
 	int r;
 
-	tell_incomplete(run, p);
-	r = o->view ? restore_view_walk(run) : restore_tree_walk(run);
+	tell_incomplete(run);
+	tell_unknown(run);
+	r = seen_init(run);
+	if (r == 0)
+		r = o->view ? restore_view_walk(run) : restore_tree_walk(run);
 	jobs_wait(run);
 	/* Levels hold directories that are to be finished before the sync. */
 	while (run->nlevels > 0)
@@ -99,7 +106,7 @@ static int run_passes(struct restore *run, const struct point *p)
 	if (r == 0)
 		r = restore_stopped(run);
 	if (r == 0)
-		r = flush_target(run);
+		r = sync_all(run);
 	if (r == 0 && run->written)
 		r = o->view ? restore_view_verify(run) : restore_verify(run);
 	if (r < 0 && r == atomic_load(&run->fatal))
@@ -129,11 +136,12 @@ int restore_run(struct vault *v, const struct point *p,
 		return -ENOMEM;
 	run->vault = v;
 	run->o = o;
+	run->point = p;
 	run->seam = vault_seam(v);
 	run->task = task;
 	r = run_init(run, p);
 	if (r == 0)
-		r = run_passes(run, p);
+		r = run_passes(run);
 	run->progress.seconds = restore_seconds(run);
 	task_tick_now(task, &run->progress);
 	*out = run->progress;

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 
 struct exclude;
+struct guard;
 struct point;
 struct task;
 struct view;
@@ -36,8 +37,9 @@ enum restore_overwrite {
 
 struct restore_options {
 	/* In the tree: "/" for all of it. A directory's entries go into the
-	 * target, which gets the directory's attributes (those of "/" only
-	 * where it did not exist); anything else goes there under its name. */
+	 * target, which gets the directory's attributes; anything else goes
+	 * there under its name. "/" and directories that are only on the way to
+	 * a source give a directory that exists no attributes. */
 	const char *path;
 	/* NULL: a tree's. Else what is restored is @node of the namespace, at
 	 * @path in the point ("/volumes/vda1/etc"). */
@@ -45,18 +47,20 @@ struct restore_options {
 	uint64_t node;
 	const char *target; /* made with its parents where it is not there */
 	enum restore_overwrite overwrite;
-	/* Remove what a restored directory has not. Once something of the point
-	 * could not be read, nothing more: who knows what it was. */
+	/* Remove what a restored directory did not hold, where the point has
+	 * seen that it did not (delete.c says where that is). Once something
+	 * of the point could not be read, nothing more: who knows what it was.
+	 */
 	bool delete_extra;
-	/* Even where the point is incomplete, and has not what the backup could
-	 * not read. */
+	/* Even where the point is incomplete and lacks what the backup could
+	 * not read, or was made by a version that did not note what it left
+	 * out. */
 	bool delete_incomplete;
 	bool dry_run;
 	bool verify; /* afterwards read all that was written and compare */
 	const struct exclude *exclude; /* NULL: none; by paths in the tree */
 	const struct exclude *include; /* NULL: all; what matches, and below */
-	const struct stat *keep; /* never removed, by device and inode */
-	size_t nkeep;
+	const struct guard *guard; /* what is never touched; may be NULL */
 	unsigned int threads; /* 0: one a core */
 	/* Called with @note_arg from this thread for each thing done; may be
 	 * NULL. @action:

@@ -197,7 +197,6 @@ int restore_tree_walk(struct restore *run)
 	if (r == 0 && S_ISDIR(e.mode)) {
 		r = walk_dir(run);
 	} else if (r == 0) {
-		run->levels[0].wanted = true;
 		r = walk_entry(run, &c);
 	}
 out:

@@ -220,7 +220,6 @@ static int walk_file(struct restore *run, const struct ref *ref)
 	memcpy(name, e.name, e.name_len);
 	name[e.name_len] = '\0';
 	RESTORE_COUNT(run, entries, 1);
-	run->levels[0].wanted = true;
 	if (restore_state(run, name, false) == SUB_WANTED)
 		entry_restore(run, run->levels[0].dir, ref, 0, name);
 	return 0;

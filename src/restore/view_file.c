@@ -113,20 +113,29 @@ static size_t pick_names(const struct buf *all, const char **names)
 	return kept;
 }
 
+/* Append the list of those that can be read. Return 0, or the negative errno
+ * of the last that cannot. */
 static int put_xattrs(struct view *w, uint64_t node, const char **names,
 		      size_t n, struct buf *out)
 {
 	AUTO_BUF struct buf value = BUF_INIT;
-	size_t i;
-	int r = 0;
+	AUTO_BUF struct buf list = BUF_INIT;
+	size_t i, kept = 0;
+	int r = 0, e;
 
-	buf_put_varint(out, n);
-	for (i = 0; i < n && r == 0; i++) {
+	for (i = 0; i < n && r != -ENOMEM; i++) {
 		buf_clear(&value);
-		r = view_getxattr(w, node, names[i], &value);
-		xattrs_put(out, names[i], value.data, value.len);
+		e = view_getxattr(w, node, names[i], &value);
+		if (e < 0) {
+			r = e;
+			continue;
+		}
+		xattrs_put(&list, names[i], value.data, value.len);
+		kept++;
 	}
-	return r < 0 ? r : buf_error(out);
+	buf_put_varint(out, kept);
+	buf_put(out, list.data, list.len);
+	return buf_error(&list) < 0 || buf_error(out) < 0 ? -ENOMEM : r;
 }
 
 static int load_xattrs(struct view *w, const struct vent *x, struct buf *mem,
@@ -148,12 +157,12 @@ static int load_xattrs(struct view *w, const struct vent *x, struct buf *mem,
 	if (n == 0)
 		return 0;
 	r = put_xattrs(w, x->node, names, n, mem);
-	if (r < 0)
+	if (r == -ENOMEM)
 		return r;
 	e->flags |= ENTRY_XATTRS;
 	e->xattrs = mem->data;
 	e->xattrs_len = (uint32_t)mem->len;
-	return 0;
+	return r;
 }
 
 int vent_load(struct restore *run, const struct vent *x, struct buf *mem,
@@ -178,8 +187,9 @@ int vent_load(struct restore *run, const struct vent *x, struct buf *mem,
 	}
 	r = load_xattrs(w, x, mem, e);
 	if (r < 0)
-		log_warn("%s: its extended attributes cannot be read: %s",
-			 x->path, strerror(-r));
+		log_warn(
+			"%s: not all of its extended attributes can be read: %s",
+			x->path, strerror(-r));
 	/* Behind the list: the one buffer keeps both. */
 	if (target.len > 0) {
 		size_t len = mem->len;

@@ -8,6 +8,7 @@
 
 #include "store/base/attrs.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,5 +39,9 @@ MUST_CHECK int dir_list_add(struct dir_list *l, const char *name, size_t len,
  * the reading early; the list then holds what came before.
  */
 MUST_CHECK int dir_list_read(struct dir_list *l, int fd);
+
+/* Whether the directory open at @fd is a cache: it holds a CACHEDIR.TAG that
+ * begins as https://bford.info/cachedir/ says. */
+bool dir_has_cache_tag(int fd);
 
 #endif

@@ -20,9 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/array.h"
 #include "store/base/log.h"
 
 struct pattern {
+	char *given; /* owned; as the user wrote it */
 	char *text; /* owned; components, each with its NUL */
 	const char **parts; /* owned; into text, NULL for "**" */
 	size_t nparts;
@@ -249,6 +251,7 @@ struct exclude *exclude_new(void)
 
 static void pattern_release(struct pattern *p)
 {
+	free(p->given);
 	free(p->text);
 	free(p->parts);
 }
@@ -268,6 +271,15 @@ void exclude_free(struct exclude *x)
 bool exclude_empty(const struct exclude *x)
 {
 	return x->n == 0;
+}
+
+const char *exclude_pattern(const struct exclude *x, size_t i,
+			    bool *fold_case_out)
+{
+	if (i >= x->n)
+		return NULL;
+	*fold_case_out = x->patterns[i].fold_case;
+	return x->patterns[i].given;
 }
 
 static int part_check(const char *part, const char *pattern)
@@ -326,7 +338,7 @@ static int pattern_cut(struct pattern *p, const char *pattern)
 
 int exclude_add(struct exclude *x, const char *pattern, bool fold_case)
 {
-	struct pattern p = { .fold_case = fold_case }, *v;
+	struct pattern p = { .fold_case = fold_case };
 	const char *text = pattern;
 	size_t len;
 	int r;
@@ -340,22 +352,16 @@ int exclude_add(struct exclude *x, const char *pattern, bool fold_case)
 		return fail(-EINVAL, "an exclude pattern is empty");
 	p.rooted = text[0] == '/';
 	p.dirs_only = len > 1 && text[len - 1] == '/';
+	p.given = strdup(pattern);
 	p.text = strdup(text);
-	r = p.text ? pattern_cut(&p, pattern) : -ENOMEM;
+	r = p.given && p.text ? pattern_cut(&p, pattern) : -ENOMEM;
 	if (r == 0 && p.nparts == 0 && !p.rooted)
 		r = fail(-EINVAL, "pattern %s: names nothing", pattern);
 	if (r < 0)
 		goto err;
-	if (x->n == x->cap) {
-		size_t cap = x->cap ? 2 * x->cap : 8;
-
-		r = -ENOMEM;
-		v = reallocarray(x->patterns, cap, sizeof(*v));
-		if (!v)
-			goto err;
-		x->patterns = v;
-		x->cap = cap;
-	}
+	r = array_reserve(&x->patterns, &x->cap, x->n + 1);
+	if (r < 0)
+		goto err;
 	x->patterns[x->n++] = p;
 	return 0;
 err:

@@ -13,6 +13,7 @@
 #include "store/base/attrs.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct exclude;
 
@@ -24,6 +25,10 @@ MUST_CHECK int exclude_add(struct exclude *x, const char *pattern,
 MUST_CHECK int exclude_add_file(struct exclude *x, const char *file,
 				bool fold_case);
 bool exclude_empty(const struct exclude *x);
+/* Return pattern number @i as it was given, or NULL past the last one. It is
+ * borrowed from @x. */
+const char *exclude_pattern(const struct exclude *x, size_t i,
+			    bool *fold_case_out);
 /* @path is absolute, without a final '/'. */
 bool exclude_match(const struct exclude *x, const char *path, bool is_dir);
 

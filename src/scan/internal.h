@@ -57,8 +57,6 @@ void source_set_release(struct source_set *set);
 /* Open a directory for reading, without a trace in its access time where that
  * is allowed. Return it, or -1 with errno. */
 MUST_CHECK int dir_open_quiet(int at, const char *name, int flags);
-/* Is the directory's CACHEDIR.TAG one? */
-bool dir_has_cache_tag(int fd);
 
 /* ---- batches ---- */
 
@@ -134,6 +132,8 @@ struct scan {
 MUST_CHECK int walk_new(struct scan *s, const struct scan_options *o,
 			struct walk **out);
 void walk_free(struct walk *w);
+/* Return what scan_left_out() says. Once the thread has ended the queue. */
+const char *const *walk_left_out(const struct walk *w, size_t *n_out);
 /* The thread. @arg is the struct walk. */
 void *walk_run(void *arg);
 

@@ -133,3 +133,8 @@ const char *const *scan_sources(const struct scan *s, size_t *n_out)
 	*n_out = s->sources.npaths;
 	return (const char *const *)s->sources.paths;
 }
+
+const char *const *scan_left_out(const struct scan *s, size_t *n_out)
+{
+	return walk_left_out(s->walk, n_out);
+}

@@ -76,6 +76,13 @@ MUST_CHECK int scan_open(const struct scan_options *o, struct scan **out);
 MUST_CHECK int scan_next(struct scan *s, struct scan_item *out);
 /* The absolute, cleaned sources, sorted, each once; borrowed. */
 const char *const *scan_sources(const struct scan *s, size_t *n_out);
+/*
+ * Return the paths of the directories that were handed out but not entered, or
+ * entered only on the way to another source: they are on another filesystem
+ * than their source, or are to be skipped. Call it once scan_next() has
+ * returned 0. They are borrowed, and not sorted.
+ */
+const char *const *scan_left_out(const struct scan *s, size_t *n_out);
 void scan_close(struct scan *s);
 
 /*

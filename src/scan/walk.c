@@ -17,12 +17,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "src/scan/exclude.h"
+#include "store/base/array.h"
 #include "store/base/log.h"
 #include "store/tree.h"
 
@@ -69,6 +71,8 @@ struct walk {
 	size_t nlevels, cap;
 	struct buf key, path; /* of the directory being walked */
 	struct dir_list list;
+	char **left; /* owned; directories that were not entered */
+	size_t nleft, left_cap;
 };
 
 /* ---- handing out ---- */
@@ -171,23 +175,43 @@ static bool is_skipped(const struct walk *w, const struct stat *st)
 	return false;
 }
 
-/* What is wanted below directory @st, an entry of @lev. */
+/*
+ * What is wanted below directory @st, an entry of @lev. Set *left_out where
+ * less is wanted than all of a source for a reason that is not a pattern's.
+ */
 static enum walk_want want_below(const struct walk *w,
 				 const struct walk_level *lev,
 				 const struct stat *st,
-				 const struct source_node *node, bool excluded)
+				 const struct source_node *node, bool excluded,
+				 bool *left_out)
 {
 	enum walk_want some = node ? WANT_SOURCES : WANT_NONE;
 
-	if (is_skipped(w, st))
+	*left_out = is_skipped(w, st);
+	if (*left_out)
 		return WANT_NONE;
 	if (node && node->source)
 		return WANT_ALL;
 	if (lev->want != WANT_ALL || excluded)
 		return some;
-	if (w->one_file_system && st->st_dev != lev->fs)
-		return some;
-	return WANT_ALL;
+	*left_out = w->one_file_system && st->st_dev != lev->fs;
+	return *left_out ? some : WANT_ALL;
+}
+
+/* Remember that the directory @name of the one being walked ("": that one) is
+ * not entered. */
+static int left_add(struct walk *w, const char *name)
+{
+	char *path;
+
+	if (array_reserve(&w->left, &w->left_cap, w->nleft + 1) < 0)
+		return -ENOMEM;
+	if (asprintf(&path, "%.*s%s%s", (int)w->path.len,
+		     w->path.len ? (char *)w->path.data : "",
+		     *name || !w->path.len ? "/" : "", name) < 0)
+		return -ENOMEM;
+	w->left[w->nleft++] = path;
+	return 0;
 }
 
 static int sub_add(struct walk_level *lev, const char *name, size_t len,
@@ -196,15 +220,8 @@ static int sub_add(struct walk_level *lev, const char *name, size_t len,
 {
 	struct walk_sub *sub;
 
-	if (lev->nsubs == lev->cap) {
-		size_t cap = lev->cap ? lev->cap + lev->cap / 2 + 1 : 8;
-
-		sub = reallocarray(lev->subs, cap, sizeof(*sub));
-		if (!sub)
-			return -ENOMEM;
-		lev->subs = sub;
-		lev->cap = cap;
-	}
+	if (array_reserve(&lev->subs, &lev->cap, lev->nsubs + 1) < 0)
+		return -ENOMEM;
 	sub = &lev->subs[lev->nsubs++];
 	sub->off = (uint32_t)lev->names.len;
 	sub->len = (uint16_t)len;
@@ -219,7 +236,7 @@ static int put_entry(struct walk *w, struct walk_level *lev, const char *name,
 		     size_t len, uint8_t type, const struct source_node *node)
 {
 	bool follow = lev->want != WANT_ALL && !node->source;
-	bool excluded = false, asked = lev->want != WANT_ALL;
+	bool excluded = false, left_out, asked = lev->want != WANT_ALL;
 	enum walk_want want;
 	struct scan_rec *rec;
 	int r;
@@ -260,9 +277,12 @@ static int put_entry(struct walk *w, struct walk_level *lev, const char *name,
 	}
 	if (!S_ISDIR(rec->st.st_mode))
 		return 0;
-	want = want_below(w, lev, &rec->st, node, excluded || lev->cache);
-	if (want == WANT_NONE)
-		return 0;
+	want = want_below(w, lev, &rec->st, node, excluded || lev->cache,
+			  &left_out);
+	if (left_out)
+		r = left_add(w, name);
+	if (r < 0 || want == WANT_NONE)
+		return r;
 	return sub_add(lev, name, len, node, want, follow);
 }
 
@@ -335,19 +355,9 @@ static int level_push(struct walk *w, struct walk_level *lev)
 {
 	int r;
 
-	if (w->nlevels == w->cap) {
-		size_t cap = w->cap ? w->cap * 2 : 64;
-		struct walk_level *p;
-
-		p = reallocarray(w->levels, cap, sizeof(*p));
-		if (!p) {
-			level_release(lev);
-			return -ENOMEM;
-		}
-		w->levels = p;
-		w->cap = cap;
-	}
-	r = put_entries(w, lev);
+	r = array_reserve(&w->levels, &w->cap, w->nlevels + 1);
+	if (r == 0)
+		r = put_entries(w, lev);
 	if (r < 0 || lev->nsubs == 0) {
 		level_release(lev);
 		return r;
@@ -421,7 +431,7 @@ static int level_open(struct walk *w, const struct walk_level *parent,
 	int at = parent ? parent->dir->fd : AT_FDCWD;
 	int flags = lev->follow ? 0 : O_NOFOLLOW;
 	struct stat st;
-	int fd;
+	int fd, r;
 
 	if (lev->want == WANT_ALL)
 		fd = dir_open_quiet(at, name, flags);
@@ -430,8 +440,7 @@ static int level_open(struct walk *w, const struct walk_level *parent,
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) < 0) {
-		int r = -errno;
-
+		r = -errno;
 		close(fd);
 		return r;
 	}
@@ -446,7 +455,8 @@ static int level_open(struct walk *w, const struct walk_level *parent,
 	    (w->one_file_system && lev->want == WANT_ALL &&
 	     lev->fs != st.st_dev)) {
 		close(fd);
-		return 1;
+		r = left_add(w, "");
+		return r < 0 ? r : 1;
 	}
 	lev->dir = scan_dir_new(fd, w->key.data, w->key.len, w->path.data,
 				w->path.len);
@@ -528,7 +538,7 @@ static int walk_top(struct walk *w)
 	}
 	rec->st = st;
 	if (is_skipped(w, &st))
-		return 0;
+		return left_add(w, "");
 	r = level_open(w, NULL, "/", &lev);
 	if (r == 0 && lev.want == WANT_ALL)
 		r = dir_list_read(&w->list, lev.dir->fd);
@@ -616,10 +626,19 @@ int walk_new(struct scan *s, const struct scan_options *o, struct walk **out)
 	return 0;
 }
 
+const char *const *walk_left_out(const struct walk *w, size_t *n_out)
+{
+	*n_out = w->nleft;
+	return (const char *const *)w->left;
+}
+
 void walk_free(struct walk *w)
 {
 	if (!w)
 		return;
+	while (w->nleft > 0)
+		free(w->left[--w->nleft]);
+	free(w->left);
 	while (w->nlevels > 0)
 		level_release(&w->levels[--w->nlevels]);
 	free(w->levels);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What a backup is told to leave out, in each of the ways to tell it.
 . "$(dirname "$0")/../lib.sh"
+requires python3
 
 s=$tmp/source
 mkdir -p "$s/Cache/below" "$s/build/keep" "$s/docs" "$s/other"
@@ -37,11 +38,28 @@ leaves() {
 		fail "${args[*]}: $(cat "$tmp/differences")"
 }
 
+# The last point says itself what it left out, as JSON.
+notes() {
+	expect 0 vmb cat web1/latest:point.json
+	python3 - "$tmp/out" "$1" <<'PY'
+import json, sys
+with open(sys.argv[1]) as f:
+    got = json.load(f)["left_out"]
+want = {"patterns": [], "one_file_system": False, "caches": False,
+        "mounts": []}
+want.update(json.loads(sys.argv[2]))
+if got != want:
+    sys.exit("left out: %s, not %s" % (got, want))
+PY
+}
+
 leaves --
+notes '{}'
 leaves --exclude '*.o' -- a.o build/b.o build/keep/c.o
 leaves --iexclude '*.o' -- a.o A.O build/b.o build/keep/c.o
 leaves --iexclude '*.tmp' -e docs/text -- docs/draft.tmp docs/Draft.TMP \
 	docs/text
+notes '{"patterns": ["docs/text", {"path": "*.tmp", "ignore_case": true}]}'
 leaves -e build -- build build/b.o build/keep build/keep/c.o build/keep/c.c
 leaves -e "$s/build/*.o" -- build/b.o
 leaves -e '/build' -- # the absolute path is another
@@ -63,11 +81,14 @@ leaves --exclude-file "$tmp/patterns" -- a.o build/b.o docs/draft.tmp '#odd'
 # Those of files come behind the others.
 leaves --exclude-file "$tmp/patterns" -e '!a.o' -e keep/c.o --iexclude TEXT -- \
 	a.o build/b.o docs/draft.tmp docs/text '#odd'
+notes '{"patterns": ["!a.o", "keep/c.o", {"path": "TEXT", "ignore_case": true},
+	"*.o", "!keep/*.o", "docs/d*", "\\#odd"]}'
 expect 1 vmb backup --vm web1 --exclude-file "$tmp/no-such-file" "$s"
 says 'no-such-file'
 
 # Of a cache its mark is kept, of what only looks like one everything.
 leaves --exclude-caches -- Cache/data Cache/below Cache/below/data
+notes '{"caches": true}'
 
 # What was excluded once is in again, and --skip-if-unchanged sees it.
 expect 0 vmb backup --vm web1 -e docs "$s"
@@ -76,12 +97,17 @@ prints '^nothing changed'
 expect 0 vmb backup --vm web1 --skip-if-unchanged "$s"
 prints '^point .* made'
 
+# A backup of what holds its vault leaves that out.
+expect 0 vmb backup --vm web1 "$tmp"
+notes '{"mounts": ["'"$cache"'", "'"$vault"'"]}'
+
 # Other filesystems: the directory itself is kept.
 if [ "$(id -u)" = 0 ]; then
 	tmpfs_at "$s/other"
 	mkdir "$s/other/dir"
 	echo x >"$s/other/dir/file"
 	leaves -x -- other/dir other/dir/file
+	notes '{"one_file_system": true, "mounts": ["'"$s/other"'"]}'
 	leaves --
 	# A source on one is not another one.
 	expect 0 vmb backup --vm two --one-file-system "$s/other" "$s"

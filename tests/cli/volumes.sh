@@ -100,7 +100,7 @@ says 'deep: not restored, .* no directory stands there'
 [ "$(cat "$tmp/a/etc/passwd")" = mine ] || fail "--overwrite never wrote"
 expect 0 vmb restore web1/latest:volumes/vda --target "$tmp/a" --delete \
 	--overwrite if-changed --json
-[ "$(field files_deleted)" = 2 ] || fail "deleted $(field files_deleted)"
+[ "$(field files_deleted)" = 3 ] || fail "deleted $(field files_deleted)"
 manifest "$tmp/a" >"$tmp/got"
 diff "$tmp/want" "$tmp/got" >"$tmp/err" || fail "it differs after --delete"
 [ "$(ls "$tmp/outside")" = kept ] || fail "a link was followed out"

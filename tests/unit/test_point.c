@@ -95,6 +95,26 @@ static void add_machine(struct point *p)
 	point_sort(p);
 }
 
+static void add_left_out(struct point *p)
+{
+	static const char *const mounts[] = { "/home", "/home/\xff" };
+	static const char *const patterns[] = { "*.o", "!\xfe", "*.TMP",
+						"\xfd*" };
+	struct point_left_out *l = &p->left_out;
+	size_t i;
+
+	l->known = l->one_file_system = l->caches = true;
+	l->mounts = copies(mounts, 2);
+	l->nmounts = 2;
+	l->patterns = calloc(4, sizeof(*l->patterns));
+	assert_non_null(l->patterns);
+	l->npatterns = 4;
+	for (i = 0; i < 4; i++) {
+		l->patterns[i].text = copy(patterns[i]);
+		l->patterns[i].ignore_case = i >= 2;
+	}
+}
+
 /* A point with something in every member. */
 static struct point *full_point(void)
 {
@@ -129,6 +149,7 @@ static struct point *full_point(void)
 	p->data_added = 77;
 	p->data_added_packed = 44;
 	p->extra = copy("{\"nics\":[{\"name\":\"eth0\"}],\"x\":1.5}");
+	add_left_out(p);
 	add_machine(p);
 	return p;
 }
@@ -151,6 +172,21 @@ static void assert_same(const struct point *a, const struct point *b)
 	assert_int_equal(a->nsources, b->nsources);
 	for (i = 0; i < a->nsources; i++)
 		assert_string_equal(a->sources[i], b->sources[i]);
+	assert_int_equal(a->left_out.known, b->left_out.known);
+	assert_int_equal(a->left_out.one_file_system,
+			 b->left_out.one_file_system);
+	assert_int_equal(a->left_out.caches, b->left_out.caches);
+	assert_int_equal(a->left_out.nmounts, b->left_out.nmounts);
+	for (i = 0; i < a->left_out.nmounts; i++)
+		assert_string_equal(a->left_out.mounts[i],
+				    b->left_out.mounts[i]);
+	assert_int_equal(a->left_out.npatterns, b->left_out.npatterns);
+	for (i = 0; i < a->left_out.npatterns; i++) {
+		assert_string_equal(a->left_out.patterns[i].text,
+				    b->left_out.patterns[i].text);
+		assert_int_equal(a->left_out.patterns[i].ignore_case,
+				 b->left_out.patterns[i].ignore_case);
+	}
 	assert_int_equal(a->has_tree, b->has_tree);
 	assert_true(id_equal(&a->root, &b->root));
 	assert_true(a->entries == b->entries && a->files == b->files &&
@@ -245,7 +281,7 @@ static void test_member_names(void **state)
 	assert_true(start == S(1795342400) + 5);
 	assert_string_equal(json_string_value(json_object_get(o, "time")),
 			    "2026-11-22T10:15:00Z");
-	assert_int_equal(json_object_size(o), 20 + 2);
+	assert_int_equal(json_object_size(o), 21 + 2);
 	json_decref(o);
 	point_free(p);
 }
@@ -263,6 +299,7 @@ static void test_minimal(void **state)
 	assert_null(p->user);
 	assert_null(p->extra);
 	assert_false(p->has_tree);
+	assert_false(p->left_out.known);
 	assert_int_equal(p->ntags + p->nsources, 0);
 	assert_string_equal(p->parent, "");
 	assert_ok(point_encode(p, false, &b));
@@ -350,6 +387,45 @@ static void test_every_truncation(void **state)
 	point_free(p);
 }
 
+static void test_left_out(void **state)
+{
+	static const char *const bad[] = {
+		"\"patterns\":{}",
+		"\"patterns\":[1]",
+		"\"patterns\":[\"\"]",
+		"\"patterns\":[{}]",
+		"\"patterns\":[{\"path\":1}]",
+		"\"patterns\":[{\"path\":\"x\",\"path_b64\":\"?\"}]",
+		"\"patterns\":[{\"path\":\"x\",\"ignore_case\":1}]",
+		"\"mounts\":\"/a\"",
+		"\"mounts\":[\"a\"]",
+		"\"mounts\":[\"/a\",\"/a\"]",
+		"\"mounts\":[\"/b\",\"/a\"]",
+		"\"one_file_system\":1",
+		"\"caches\":\"yes\"",
+	};
+	static const char good[] =
+		"{" MINIMAL ",\"left_out\":{\"mounts\":[\"/a\"],"
+		"\"patterns\":[\"x\",{\"path\":\"y\"}]}}";
+	struct point *p;
+	char doc[1000];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(doc, sizeof(doc), "{%s,\"left_out\":{%s}}", MINIMAL,
+			 bad[i]);
+		assert_refused(doc, strlen(doc));
+	}
+	assert_ok(point_decode(good, strlen(good), "point/1", &p));
+	assert_true(p->left_out.known);
+	assert_false(p->left_out.one_file_system);
+	assert_string_equal(p->left_out.patterns[1].text, "y");
+	assert_false(p->left_out.patterns[1].ignore_case);
+	assert_string_equal(p->left_out.mounts[0], "/a");
+	point_free(p);
+}
+
 static void test_every_member_of_another_type(void **state)
 {
 	static const char *const others[] = {
@@ -374,6 +450,7 @@ static void test_every_member_of_another_type(void **state)
 		"program=\"\"",
 		"program=\"x\"",
 		"vm=\"x\"",
+		"left_out={\"a\":1}",
 	};
 	struct point *p = full_point();
 	AUTO_BUF struct buf b = BUF_INIT;
@@ -416,7 +493,7 @@ static void test_every_member_of_another_type(void **state)
 			json_decref(bad);
 		}
 	}
-	assert_int_equal(n, 20 * ARRAY_SIZE(others));
+	assert_int_equal(n, 21 * ARRAY_SIZE(others));
 	json_decref(o);
 	point_free(p);
 }
@@ -819,6 +896,7 @@ int main(void)
 		cmocka_unit_test_setup(test_odd_host, setup),
 		cmocka_unit_test_setup(test_encode_refuses, setup),
 		cmocka_unit_test_setup(test_every_truncation, setup),
+		cmocka_unit_test_setup(test_left_out, setup),
 		cmocka_unit_test_setup(test_every_member_of_another_type,
 				       setup),
 		cmocka_unit_test_setup(test_refused_documents, setup),

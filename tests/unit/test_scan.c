@@ -78,6 +78,7 @@ struct found {
 	int *errors;
 	mode_t *modes;
 	size_t n, nerrors;
+	char *left_out; /* paths, each with a newline */
 	int max_fds;
 };
 
@@ -137,6 +138,21 @@ static void take(struct found *f, const struct scan_item *it)
 	}
 }
 
+static void take_left_out(struct found *f, const struct scan *s)
+{
+	const char *const *paths;
+	size_t i, n, len = 0;
+
+	paths = scan_left_out(s, &n);
+	for (i = 0; i < n; i++)
+		len += strlen(paths[i]) + 1;
+	f->left_out = calloc(1, len + 1);
+	for (i = 0, len = 0; i < n; i++)
+		len += (size_t)(stpcpy(stpcpy(f->left_out + len, paths[i]),
+				       "\n") -
+				(f->left_out + len));
+}
+
 static void walk_with(const struct scan_options *o, struct found *f)
 {
 	struct scan_item it;
@@ -149,6 +165,7 @@ static void walk_with(const struct scan_options *o, struct found *f)
 		take(f, &it);
 	assert_int_equal(r, 0);
 	assert_int_equal(scan_next(s, &it), 0);
+	take_left_out(f, s);
 	scan_close(s);
 }
 
@@ -163,6 +180,7 @@ static void found_free(struct found *f)
 {
 	while (f->n > 0)
 		free(f->paths[--f->n]);
+	free(f->left_out);
 	free(f->paths);
 	free(f->errors);
 	free(f->modes);
@@ -178,6 +196,16 @@ static int count(const struct found *f, const char *name)
 	for (i = 0; i < f->n; i++)
 		n += f->errors[i] == 0 && strcmp(f->paths[i], path) == 0;
 	return n;
+}
+
+/* Is this all that was not entered? NULL: nothing. */
+static bool left_out_is(const struct found *f, const char *a, const char *b)
+{
+	char want[10100];
+
+	snprintf(want, sizeof(want), "%s%s%s%s", a ? in(a) : "", a ? "\n" : "",
+		 b ? in(b) : "", b ? "\n" : "");
+	return strcmp(f->left_out, want) == 0;
 }
 
 static int error_of(const struct found *f, const char *name)
@@ -509,6 +537,7 @@ static void skipped(void **state)
 	assert_int_equal(count(&f, "a/vault"), 1);
 	assert_int_equal(count(&f, "a/vault/x"), 0);
 	assert_int_equal(count(&f, "a/y"), 1);
+	assert_true(left_out_is(&f, "a/vault", NULL));
 	found_free(&f);
 }
 
@@ -572,16 +601,17 @@ static int mounts_child(void)
 	make_file("mnt2/in/y", "");
 	make_file("mnt2/z", "");
 	walk_with(&o, &f);
-	bad = count(&f, "mnt") != 1 || count(&f, "mnt/x") != 0;
+	bad = count(&f, "mnt") != 1 || count(&f, "mnt/x") != 0 ||
+	      !left_out_is(&f, "mnt", "mnt2");
 	found_free(&f);
 	o.nsources = 2;
 	walk_with(&o, &f);
 	bad = bad || count(&f, "mnt/x") != 0 || count(&f, "mnt2/z") != 0 ||
-	      count(&f, "mnt2/in/y") != 1;
+	      count(&f, "mnt2/in/y") != 1 || !left_out_is(&f, "mnt", "mnt2");
 	found_free(&f);
 	o.one_file_system = false;
 	walk_with(&o, &f);
-	bad = bad || count(&f, "mnt/x") != 1;
+	bad = bad || count(&f, "mnt/x") != 1 || !left_out_is(&f, NULL, NULL);
 	found_free(&f);
 	return bad;
 }

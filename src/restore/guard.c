@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "src/restore/guard.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/scan/dir_list.h"
+#include "store/base/array.h"
+#include "store/base/log.h"
+
+/* A vault's own directories are two deep. */
+#define GUARD_DEPTH_MAX 8
+#define GUARD_UP_MAX 4096
+
+struct guarded {
+	dev_t dev;
+	ino_t ino;
+	const char *what; /* borrowed */
+};
+
+struct guard {
+	struct guarded *items; /* owned; some hundreds, by no order */
+	size_t n, cap;
+};
+
+struct guard *guard_new(void)
+{
+	return calloc(1, sizeof(struct guard));
+}
+
+void guard_free(struct guard *g)
+{
+	if (!g)
+		return;
+	free(g->items);
+	free(g);
+}
+
+static int guard_put(struct guard *g, const struct stat *st, const char *what)
+{
+	if (array_reserve(&g->items, &g->cap, g->n + 1) < 0)
+		return -ENOMEM;
+	g->items[g->n++] = (struct guarded){ .dev = st->st_dev,
+					     .ino = st->st_ino,
+					     .what = what };
+	return 0;
+}
+
+static int put_below(struct guard *g, int fd, const char *what, int depth);
+
+/* The entry @name of the directory open at @at, if it is a directory. */
+static int put_dir(struct guard *g, int at, const char *name, const char *what,
+		   int depth)
+{
+	AUTO_CLOSE int fd = -1;
+	struct stat st;
+	int r;
+
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISDIR(st.st_mode))
+		return 0;
+	r = guard_put(g, &st, what);
+	if (r < 0 || depth == 0)
+		return r;
+	fd = openat(at, name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK |
+			    O_CLOEXEC);
+	/* A "lost+found" that only root reads holds nothing of a vault. */
+	if (fd < 0)
+		return errno == ENOENT || errno == EACCES ? 0 : -errno;
+	return put_below(g, fd, what, depth - 1);
+}
+
+static int put_below(struct guard *g, int fd, const char *what, int depth)
+{
+	struct dir_list list = { .n = 0 };
+	size_t i;
+	int r = dir_list_read(&list, fd);
+
+	for (i = 0; i < list.n && r == 0; i++)
+		if (list.names[i].type == DT_DIR ||
+		    list.names[i].type == DT_UNKNOWN)
+			r = put_dir(g, fd, list.text + list.names[i].off, what,
+				    depth);
+	dir_list_release(&list);
+	return r;
+}
+
+int guard_add(struct guard *g, const char *path, const char *what)
+{
+	AUTO_CLOSE int fd = -1;
+	struct stat st;
+	int r;
+
+	if (stat(path, &st) < 0)
+		return 0;
+	r = guard_put(g, &st, what);
+	if (r < 0 || !S_ISDIR(st.st_mode))
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = fd < 0 ? -errno : put_below(g, fd, what, GUARD_DEPTH_MAX);
+	if (r < 0 && r != -ENOMEM)
+		return fail(r,
+			    "%s %s: its directories cannot be listed, so "
+			    "nothing protects them from the restore: %s",
+			    what, path, strerror(-r));
+	return r;
+}
+
+const char *guard_find(const struct guard *g, const struct stat *st)
+{
+	size_t i;
+
+	for (i = 0; g && i < g->n; i++)
+		if (g->items[i].ino == st->st_ino &&
+		    g->items[i].dev == st->st_dev)
+			return g->items[i].what;
+	return NULL;
+}
+
+/* Open the nearest directory at or above @path. */
+static int open_nearest(const char *path)
+{
+	AUTO_FREE char *copy = strdup(path);
+	char *slash;
+	int fd = -1;
+
+	while (copy) {
+		fd = open(*copy		   ? copy
+			  : path[0] == '/' ? "/"
+					   : ".",
+			  O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0 || !*copy)
+			return fd;
+		slash = strrchr(copy, '/');
+		*(slash ? slash : copy) = '\0';
+	}
+	return -1;
+}
+
+const char *guard_find_above(const struct guard *g, const char *path)
+{
+	int fd = open_nearest(path), up, i;
+	const char *what = NULL;
+	struct stat st, above;
+
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		what = guard_find(g, &st);
+	for (i = 0; fd >= 0 && !what && i < GUARD_UP_MAX; i++) {
+		up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		close(fd);
+		fd = up;
+		if (fd < 0 || fstat(fd, &above) < 0)
+			break;
+		what = guard_find(g, &above);
+		if (above.st_ino == st.st_ino && above.st_dev == st.st_dev)
+			break;
+		st = above;
+	}
+	if (fd >= 0)
+		close(fd);
+	return what;
+}
