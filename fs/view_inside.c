@@ -78,6 +78,7 @@ static int guest_error(int r)
 	case -ENXIO:
 	case -ENOMEM:
 	case -ESTALE:
+	case -ECANCELED:
 		return r;
 	default:
 		return r < 0 ? -EIO : r;
@@ -255,7 +256,7 @@ static int put_row(const struct place *p, const struct batch *b,
 	struct view_attr a;
 	int r = named_attr(p, row->node, name, &a);
 
-	if (r == -ENOMEM)
+	if (r == -ENOMEM || r == -ECANCELED)
 		return r;
 	if (r < 0) {
 		memset(&a, 0, sizeof(a));

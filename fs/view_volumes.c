@@ -98,7 +98,7 @@ int volume_raw_read(struct view *w, uint64_t node, uint64_t off, void *out,
 		r = blocks_read(b, off, out, len);
 	if (r == 0)
 		*out_len = len;
-	return r == 0 || r == -ENOMEM ? r : -EIO;
+	return r == 0 || r == -ENOMEM || r == -ECANCELED ? r : -EIO;
 }
 
 int volume_raw_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
@@ -109,7 +109,8 @@ int volume_raw_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 
 	if (r == 0)
 		r = blocks_seek(b, off, hole, out);
-	return r == 0 || r == -ENXIO || r == -ENOMEM ? r : -EIO;
+	return r == 0 || r == -ENXIO || r == -ENOMEM || r == -ECANCELED ? r
+									: -EIO;
 }
 
 /* ---- <name>.unreadable ---- */
@@ -170,6 +171,8 @@ static int find_why(struct view *w, uint32_t volume, struct view_attr *out)
 
 	if (r == 0)
 		return -ENOENT;
+	if (r == -ECANCELED)
+		return r;
 	if (r == -ENODATA)
 		return why_attr(w, volume, true, out);
 	/* Reading failed: it says so, for now. */
@@ -232,7 +235,7 @@ static int put_inside(struct view *w, const struct point_volumes *x,
 	int r = inside_top(w, volume, &a);
 	const char *suffix = r == 0 ? "" : WHY;
 
-	if (r == -ENOMEM)
+	if (r == -ENOMEM || r == -ECANCELED)
 		return r;
 	if (r < 0)
 		r = why_attr(w, volume, r == -ENODATA, &a);

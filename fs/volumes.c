@@ -14,6 +14,7 @@
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/secret.h"
+#include "store/base/stop.h"
 #include "store/entry.h"
 #include "store/point.h"
 
@@ -214,8 +215,11 @@ static int find_in(struct volumes *m, const struct point *p,
 	return r < 0 ? r : discover_volumes(disks, p->ndisks, &keys, out);
 }
 
+/* What is found serves all who look, so the end of one request, who happens to
+ * be the first, does not end it. The bounds of discover.c do. */
 static int load(struct volumes *m, struct point_volumes *x)
 {
+	STOP_SHIELD;
 	struct discover_disk *disks;
 	const struct point *p;
 	struct point_list *l;

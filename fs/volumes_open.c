@@ -11,6 +11,7 @@
 #include "fs/volumes_internal.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
+#include "store/base/stop.h"
 
 /* ---- closing ---- */
 
@@ -137,9 +138,13 @@ static int settle(struct volumes *m, struct row *row, struct opened *o,
 	return r;
 }
 
-/* This thread is the one. */
+/*
+ * This thread is the one. Others wait for the filesystem that it opens, so the
+ * end of its own request does not end that: the bounds of the readers do.
+ */
 static int attempt(struct volumes *m, uint32_t serial, struct row *row)
 {
+	STOP_SHIELD;
 	AUTO_BUF struct buf why = BUF_INIT;
 	struct opened *o = calloc(1, sizeof(*o));
 	struct guest_info info;
@@ -196,6 +201,8 @@ int volumes_enter(struct volumes *m, uint32_t serial, struct lent *out)
 	int r;
 
 	memset(out, 0, sizeof(*out));
+	if (stop_asked()) /* a listing goes from volume to volume */
+		return -ECANCELED;
 	pthread_mutex_lock(&m->lock);
 	row = volumes_row(m, serial);
 	r = row ? await_row(m, row) : -ESTALE;

@@ -117,6 +117,8 @@ bool loop_take_away(struct worker *w, uint64_t unique, int error)
 		}
 	}
 	pthread_mutex_unlock(&w->lock);
+	if (found)
+		w->stop.asked = unique; /* nobody waits for the rest of it */
 	if (req)
 		fuse_reply_err(req, error);
 	return found;
@@ -242,6 +244,7 @@ static void begin_work(struct worker *w, const struct fuse_in_header *h)
 	}
 	w->since_ns = loop_now_ns();
 	w->turn++;
+	w->stop.serving = h->unique;
 	w->unique = h->unique;
 	w->state = WORKER_BUSY;
 	kick_monitor(l);
@@ -366,6 +369,7 @@ static void *worker_main(void *arg)
 	bool parked = false;
 
 	self = w;
+	(void)stop_obey(&w->stop);
 	w->tid = gettid();
 	while (!l->ending) {
 		if (!parked && l->nreading > 0 && !more_waits(l)) {

@@ -9,8 +9,8 @@
  *
  * A request can be taken away from the thread that serves it: by an interrupt
  * (Ctrl-C at the client; the kernel waits for our answer), or when its time is
- * over. It is then answered at once, and what the thread comes up with later
- * is dropped. There is always a thread left to hear of interrupts: when all
+ * over. It is then answered at once, the thread is asked to end the work
+ * (store/base/stop.h), and what it comes up with later is dropped. There is always a thread left to hear of interrupts: when all
  * the others are held up, it puts requests aside and serves none.
  */
 #ifndef FS_FUSE_LOOP_H

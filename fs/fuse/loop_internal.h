@@ -9,6 +9,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "store/base/stop.h"
+
 #define TICK_NS 4000000
 #define IDLE_TICKS 25 /* then the monitor sleeps */
 #define THREADS_MAX 16 /* with those that replace the held up */
@@ -28,6 +30,8 @@ struct worker {
 	atomic_uint_fast64_t turn; /* requests taken so far */
 	atomic_uint_fast64_t unique; /* of the request in hand; 0: none */
 	atomic_int_fast64_t since_ns; /* when it was taken */
+	/* Asks the thread to end what was taken away from it. */
+	struct stop stop;
 	pthread_mutex_t lock; /* protects the three below */
 	struct fuse_req *req; /* to be answered by whoever takes it */
 	uint64_t taken; /* the unique that was taken away unanswered */

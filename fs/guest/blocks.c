@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "store/base/log.h"
+#include "store/base/stop.h"
 
 void blocks_init(struct blocks *b, const struct blocks_ops *ops, uint64_t size)
 {
@@ -37,6 +38,8 @@ int blocks_read(struct blocks *b, uint64_t off, void *out, size_t len)
 {
 	if (off > b->size || len > b->size - off)
 		return -ERANGE;
+	if (stop_asked())
+		return -ECANCELED;
 	return len ? b->ops->read(b, off, out, len) : 0;
 }
 
@@ -47,6 +50,8 @@ int blocks_seek(struct blocks *b, uint64_t off, bool hole, uint64_t *out)
 
 	if (off >= b->size)
 		return -ENXIO;
+	if (stop_asked())
+		return -ECANCELED;
 	if (!b->ops->seek) {
 		*out = hole ? b->size : off;
 		return 0;

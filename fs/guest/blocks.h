@@ -41,7 +41,9 @@ struct blocks *blocks_get(struct blocks *b);
 void blocks_put(struct blocks *b); /* NULL is fine */
 
 /* Return 0; -ERANGE (not all of it lies below size; silent); or what the
- * kind's read returned. */
+ * kind's read returned; or -ECANCELED (silent) where this thread has been asked
+ * to end its request (store/base/stop.h): so every loop that reads can be
+ * ended, and needs to do nothing for it but pass the error up. */
 MUST_CHECK int blocks_read(struct blocks *b, uint64_t off, void *out,
 			   size_t len);
 /* As in struct blocks_ops; -ENXIO too where @off is not below size. The end

@@ -20,6 +20,7 @@
 #include "fs/guest/map.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
+#include "store/base/stop.h"
 
 static const struct guest_ops *reader_of(const char *type)
 {
@@ -352,6 +353,8 @@ static int guard_entry(void *arg, const char *name, size_t len, uint64_t node,
 {
 	struct guard *guard = arg;
 
+	if (stop_asked())
+		return -ECANCELED;
 	if (!entry_name_ok(name, len) || node == 0 || node >= GUEST_NODE_MAX ||
 	    cookie == 0 || cookie > INT64_MAX) {
 		say_bad_name(guard);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fs/guest/guest_internal.h"
+#include "store/base/stop.h"
 #include "store/crypt/siphash.h"
 
 struct slot {
@@ -131,6 +132,9 @@ static int load_dir(struct guest *g, uint64_t dir, struct guest_dir **out)
 		return r;
 	atomic_init(&d->refs, 1);
 	r = guest_readdir(g, dir, 0, load_entry, &l);
+	/* A reader may have taken the end of the request for damage. */
+	if (r == -EBADMSG && stop_asked())
+		r = -ECANCELED;
 	if (r == 0 || r == -EBADMSG) {
 		d->missing = r == 0 ? -ENOENT : r;
 		d->names = l.names;

@@ -3,6 +3,7 @@
 
 #include "store/base/log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -50,6 +51,8 @@ int fail(int err, const char *fmt, ...)
 {
 	va_list ap;
 
+	if (err == -ECANCELED)
+		return err; /* nobody waits for it any more */
 	va_start(ap, fmt);
 	say(LOG_LEVEL_ERROR, fmt, ap);
 	va_end(ap);

@@ -14,6 +14,7 @@
 
 #include "fs/guest/blocks.h"
 #include "fs/guest/lru.h"
+#include "store/base/stop.h"
 
 #define LEN 300000
 
@@ -61,6 +62,31 @@ static void test_bounds(void **state)
 	assert_int_equal(blocks_seek(b, 2000, true, &at), -ENXIO);
 	blocks_put(b);
 	blocks_put(NULL);
+}
+
+/* A request that was asked to end reads no more; the one behind it does. */
+static void test_stop(void **state)
+{
+	struct blocks *b = memory(1000, 2000);
+	struct stop stop = { .serving = 1 };
+	uint8_t out[4];
+	uint64_t at;
+
+	(void)state;
+	assert_null(stop_obey(&stop));
+	assert_int_equal(blocks_read(b, 0, out, 4), 0);
+	stop.asked = 1;
+	assert_int_equal(blocks_read(b, 0, out, 4), -ECANCELED);
+	assert_int_equal(blocks_seek(b, 0, true, &at), -ECANCELED);
+	{
+		STOP_SHIELD;
+		assert_int_equal(blocks_read(b, 0, out, 4), 0);
+	}
+	assert_int_equal(blocks_read(b, 0, out, 4), -ECANCELED);
+	stop.serving = 2;
+	assert_int_equal(blocks_read(b, 0, out, 4), 0);
+	assert_ptr_equal(stop_obey(NULL), &stop);
+	blocks_put(b);
 }
 
 static void test_slice(void **state)
@@ -254,9 +280,10 @@ static void test_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bounds), cmocka_unit_test(test_slice),
-		cmocka_unit_test(test_join),   cmocka_unit_test(test_join_seek),
-		cmocka_unit_test(test_cached), cmocka_unit_test(test_file),
+		cmocka_unit_test(test_bounds),	  cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_slice),	  cmocka_unit_test(test_join),
+		cmocka_unit_test(test_join_seek), cmocka_unit_test(test_cached),
+		cmocka_unit_test(test_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

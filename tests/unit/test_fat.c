@@ -11,6 +11,7 @@
 
 #include "fs/guest/guest.h"
 #include "store/base/bytes.h"
+#include "store/base/stop.h"
 
 static struct lru *memory;
 
@@ -343,6 +344,160 @@ static void test_boot(void **state)
 	buf_release(&why);
 }
 
+/* ---- FAT32 of 16 million clusters, made up as it is read ---- */
+
+#define GIANT_CLUSTERS (16u << 20)
+#define GIANT_TABLE (32u * SECTOR)
+#define GIANT_HEAP (GIANT_TABLE + (GIANT_CLUSTERS + 2) * UINT64_C(4) + 504)
+#define GIANT_DIRS 14 /* the root's first cluster is full of them */
+
+static struct giant {
+	struct blocks b;
+	struct stop stop;
+	unsigned int reads;
+	unsigned int stop_at; /* the read that asks for an end; 0: none */
+} giant;
+
+static void put_giant_boot(uint8_t *boot)
+{
+	memcpy(boot, "\xeb\x3c\x90mkfs.fat", 11);
+	put_le16(boot + 11, SECTOR);
+	boot[13] = 1;
+	put_le16(boot + 14, GIANT_TABLE / SECTOR);
+	boot[16] = 1;
+	put_le32(boot + 32, (uint32_t)(GIANT_HEAP / SECTOR + GIANT_CLUSTERS));
+	put_le32(boot + 36, (uint32_t)((GIANT_HEAP - GIANT_TABLE) / SECTOR));
+	put_le32(boot + 44, 2);
+}
+
+/* Directories that all share one chain, and a file of 4 GiB - 1 along it. */
+static void put_giant_root(uint8_t *dir)
+{
+	unsigned int i;
+
+	for (i = 0; i <= GIANT_DIRS; i++) {
+		uint8_t *slot = dir + 32 * i;
+
+		memcpy(slot, "DIR-?      ", 11);
+		slot[4] = (uint8_t)('A' + i);
+		slot[11] = i < GIANT_DIRS ? 0x10 : 0x20;
+		put_le16(slot + 26, 3);
+		if (i == GIANT_DIRS)
+			put_le32(slot + 28, UINT32_MAX);
+	}
+	dir[15 * 32] = 0xe5; /* the directory goes on */
+}
+
+static uint8_t giant_byte(uint64_t at, const uint8_t *boot, const uint8_t *root)
+{
+	uint32_t next;
+
+	if (at < SECTOR)
+		return boot[at];
+	if (at >= GIANT_HEAP) /* behind the root: deleted entries */
+		return at < GIANT_HEAP + SECTOR ? root[at - GIANT_HEAP] : 0xe5;
+	if (at < GIANT_TABLE)
+		return 0;
+	next = (uint32_t)((at - GIANT_TABLE) / 4 + 1);
+	return (uint8_t)(next >> 8 * (at % 4));
+}
+
+static int giant_read(struct blocks *b, uint64_t off, void *out, size_t len)
+{
+	static uint8_t boot[SECTOR], root[SECTOR];
+	uint8_t *to = out;
+	size_t i;
+
+	(void)b;
+	put_giant_boot(boot);
+	put_giant_root(root);
+	for (i = 0; i < len; i++)
+		to[i] = giant_byte(off + i, boot, root);
+	if (++giant.reads == giant.stop_at)
+		giant.stop.asked = 7;
+	return 0;
+}
+
+static void giant_free(struct blocks *b)
+{
+	(void)b;
+}
+
+static void open_giant(unsigned int stop_at)
+{
+	static const struct blocks_ops ops = { .read = giant_read,
+					       .free = giant_free };
+	struct buf why = BUF_INIT;
+
+	blocks_init(&giant.b, &ops,
+		    GIANT_HEAP + UINT64_C(512) * GIANT_CLUSTERS);
+	assert_ok(guest_open("vfat", &giant.b, memory, &why, &guest));
+	buf_release(&why);
+	giant.reads = 0;
+	giant.stop_at = stop_at;
+	giant.stop.asked = 0;
+	giant.stop.serving = 7;
+}
+
+/*
+ * A hostile image: to look at a directory costs what a directory may at most
+ * be long, not what its chain is, for the chain of all clusters is 64 MiB of
+ * table for each of them.
+ */
+static void test_giant(void **state)
+{
+	struct guest_attr a;
+	char name[] = "DIR-A";
+	uint64_t node;
+
+	(void)state;
+	open_giant(0);
+	for (; name[4] < 'A' + GIANT_DIRS; name[4]++) {
+		node = node_of(name);
+		giant.reads = 0;
+		assert_ok(guest_getattr(guest, node, &a));
+		assert_int_equal(a.mode, S_IFDIR | 0755);
+		assert_int_equal(a.size, 16 << 20);
+		assert_true(giant.reads < 20);
+	}
+}
+
+/* Whatever is at it when the request is asked to end, ends with that read. */
+static void test_stop(void **state)
+{
+	struct guest_attr a;
+	unsigned int n = 0;
+	uint64_t dir, file;
+	uint8_t out[10];
+	size_t len;
+	int what, r;
+
+	(void)state;
+	for (what = 0; what < 3; what++) {
+		open_giant(0);
+		dir = node_of("DIR-A");
+		file = node_of("DIR-O");
+		giant.reads = 0;
+		giant.stop_at = 3;
+		assert_null(stop_obey(&giant.stop));
+		if (what == 0)
+			r = guest_getattr(guest, dir, &a);
+		else if (what == 1)
+			r = guest_readdir(guest, dir, 0, count_entry, &n);
+		else
+			r = guest_read(guest, file, 0, out, 1, &len);
+		(void)stop_obey(NULL);
+		assert_int_equal(r, -ECANCELED);
+		assert_int_equal(giant.reads, 3);
+		assert_int_equal(n, 0);
+		/* It is nobody's fault: the next one who asks gets it. */
+		giant.stop_at = 0;
+		assert_ok(guest_getattr(guest, dir, &a));
+		guest_close(guest);
+		guest = NULL;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,6 +510,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_circular_directory, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_boot, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_giant, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
 	};
 	int r;
 

@@ -118,16 +118,22 @@ int chain_next(struct chain *ch)
 	return 1;
 }
 
-uint64_t chain_count(const struct clusters *c, uint32_t first)
+int chain_bytes(const struct clusters *c, uint32_t first, uint64_t max,
+		uint64_t *out)
 {
 	struct chain ch;
-	uint64_t n = 1;
+	uint64_t bytes = c->size;
+	int r = 1;
 
+	*out = 0;
 	if (chain_begin(&ch, c, first, false) < 0)
 		return 0;
-	while (chain_next(&ch) > 0)
-		n++;
-	return n;
+	while (bytes < max && (r = chain_next(&ch)) > 0)
+		bytes += c->size;
+	if (r == -ECANCELED)
+		return r;
+	*out = MIN(bytes, max);
+	return 0;
 }
 
 /* ---- files ---- */

@@ -51,8 +51,14 @@ MUST_CHECK int chain_begin(struct chain *ch, const struct clusters *c,
 			   uint32_t first, bool contiguous);
 /* Go on. Return 1, 0 at the end, -EBADMSG (said) or what reading returned. */
 MUST_CHECK int chain_next(struct chain *ch);
-/* How many clusters the chain has until its end or its first fault. */
-uint64_t chain_count(const struct clusters *c, uint32_t first);
+/*
+ * How many bytes a directory takes whose chain begins at @first, up to its end
+ * or to its first fault, but no more than @max. The walk ends at @max too:
+ * every directory of an image may lead into one chain of all its clusters.
+ * Return 0, or -ECANCELED (the request was asked to end).
+ */
+MUST_CHECK int chain_bytes(const struct clusters *c, uint32_t first,
+			   uint64_t max, uint64_t *out);
 
 /* A file: what its entry says. */
 struct clusters_file {

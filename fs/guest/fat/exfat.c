@@ -172,10 +172,10 @@ static int exfat_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 	out->nlink = 1;
 	out->mode = S_IFDIR | 0755;
 	if (node == EXFAT_ROOT) {
-		out->size = chain_count(&e->c, e->root_cluster) * e->c.size;
-		out->size = MIN(out->size, EXFAT_DIR_MAX);
+		r = chain_bytes(&e->c, e->root_cluster, EXFAT_DIR_MAX,
+				&out->size);
 		out->allocated = out->size;
-		return 0;
+		return r;
 	}
 	r = exfat_set(e, node, &set);
 	if (r < 0)

@@ -162,11 +162,13 @@ static struct timestamp slot_time(uint16_t date, uint16_t time)
 	return t;
 }
 
-static uint64_t fat_dir_size(const struct fat *f, uint32_t first)
+static int fat_dir_size(const struct fat *f, uint32_t first,
+			struct guest_attr *out)
 {
-	uint64_t size = chain_count(&f->c, first) * f->c.size;
+	int r = chain_bytes(&f->c, first, FAT_DIR_MAX, &out->size);
 
-	return MIN(size, FAT_DIR_MAX);
+	out->allocated = out->size;
+	return r;
 }
 
 static int fat_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
@@ -180,9 +182,9 @@ static int fat_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 	out->nlink = 1;
 	out->mode = S_IFDIR | 0755;
 	if (node == FAT_ROOT) {
-		out->size = f->root_cluster ? fat_dir_size(f, f->root_cluster)
-					    : f->root_len;
-		out->allocated = out->size;
+		if (f->root_cluster)
+			return fat_dir_size(f, f->root_cluster, out);
+		out->size = out->allocated = f->root_len;
 		return 0;
 	}
 	r = fat_slot(f, node, slot);
@@ -191,11 +193,8 @@ static int fat_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 	out->mtime = slot_time(get_le16(slot + 24), get_le16(slot + 22));
 	out->ctime = out->mtime;
 	out->atime = slot_time(get_le16(slot + 18), 0);
-	if (slot[11] & FAT_DIRECTORY) {
-		out->size = fat_dir_size(f, slot_cluster(f, slot));
-		out->allocated = out->size;
-		return 0;
-	}
+	if (slot[11] & FAT_DIRECTORY)
+		return fat_dir_size(f, slot_cluster(f, slot), out);
 	out->mode = S_IFREG | (slot[11] & FAT_READ_ONLY ? 0555 : 0755);
 	out->size = get_le32(slot + 28);
 	out->allocated = (out->size + f->c.size - 1) / f->c.size * f->c.size;
