@@ -210,6 +210,7 @@ static int find_in(struct volumes *m, const struct point *p,
 
 	for (i = 0; i < p->ndisks && r == 0; i++) {
 		disks[i].name = p->disks[i].name;
+		disks[i].sector = p->disks[i].sector;
 		r = disk_blocks_new(m->vault, &p->disks[i], &disks[i].blocks);
 	}
 	return r < 0 ? r : discover_volumes(disks, p->ndisks, &keys, out);

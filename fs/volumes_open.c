@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "fs/guest/guest.h"
 #include "fs/roster.h"
@@ -65,9 +66,77 @@ static bool is_final(int r)
 	       r == -ERANGE || r == -EFBIG || r == -ENOKEY;
 }
 
+static int ignore_entry(void *arg, const char *name, size_t len, uint64_t node,
+			unsigned int type, uint64_t cookie)
+{
+	(void)arg, (void)name, (void)len, (void)node, (void)type, (void)cookie;
+	return 0;
+}
+
+/*
+ * Open the filesystem that one of the volume's signatures speaks for. Where two
+ * formats have left theirs, only one of them is whole: it opens, and its top
+ * directory can be read.
+ */
+static int open_type(struct volumes *m, const struct volume *v,
+		     const char *type, struct buf *why, struct guest **out)
+{
+	struct guest_attr attr;
+	int r = guest_open(type, v->blocks, m->memory, why, out);
+
+	if (r < 0 || !v->others[0][0])
+		return r;
+	r = guest_getattr(*out, (*out)->root, &attr);
+	if (r == 0 && !S_ISDIR(attr.mode))
+		r = -EBADMSG;
+	if (r == 0)
+		r = guest_readdir(*out, (*out)->root, 0, ignore_entry, NULL);
+	if (r < 0) {
+		buf_printf(why, "its top directory cannot be read");
+		guest_close(*out);
+		*out = NULL;
+	}
+	return r;
+}
+
+/* What is wrong with the volume itself goes before what its filesystem says
+ * of itself. */
+static void add_mark(const struct volume *v, struct guest_info *info)
+{
+	char note[sizeof(info->note)];
+
+	if (!v->state[0])
+		return;
+	snprintf(note, sizeof(note), "%s", info->note);
+	snprintf(info->state, sizeof(info->state), "%s", v->state);
+	snprintf(info->note, sizeof(info->note), "%.180s%s%.60s", v->note,
+		 note[0] ? "; " : "", note);
+}
+
+/* Try the volume's types until one opens. The reason why not is the first
+ * one's. */
+static int open_found(struct volumes *m, const struct volume *v,
+		      struct buf *why, struct guest **out)
+{
+	size_t i;
+	int r = open_type(m, v, v->type, why, out);
+
+	for (i = 0;
+	     i < VOLUME_OTHERS && r < 0 && is_final(r) && v->others[i][0];
+	     i++) {
+		AUTO_BUF struct buf other = BUF_INIT;
+
+		if (open_type(m, v, v->others[i], &other, out) == 0)
+			r = 0;
+	}
+	if (r == 0)
+		add_mark(v, &(*out)->info);
+	return r;
+}
+
 /* Find the volume in its point, and open what is in it. */
 static int open_volume(struct volumes *m, uint32_t serial, uint32_t point,
-		       const char *name, struct buf *why, struct guest **out)
+		       struct buf *why, struct guest **out)
 {
 	AUTO_POINT_VOLUMES struct point_volumes *x = NULL;
 	size_t i;
@@ -79,13 +148,12 @@ static int open_volume(struct volumes *m, uint32_t serial, uint32_t point,
 		if (x->serials[i] == serial)
 			break;
 	if (i == x->set->n)
-		return fail(-EIO, "volume %s is not found any more", name);
+		return -ESTALE;
 	if (!x->set->volumes[i].type[0]) {
 		buf_printf(why, "no filesystem that is known was found in it");
 		return -EOPNOTSUPP;
 	}
-	return guest_open(x->set->volumes[i].type, x->set->volumes[i].blocks,
-			  m->memory, why, out);
+	return open_found(m, &x->set->volumes[i], why, out);
 }
 
 static char *reason(struct buf *why, int r)
@@ -153,8 +221,7 @@ static int attempt(struct volumes *m, uint32_t serial, struct row *row)
 	int r = -ENOMEM;
 
 	if (o)
-		r = open_volume(m, serial, row->point, row->name, &why,
-				&o->guest);
+		r = open_volume(m, serial, row->point, &why, &o->guest);
 	if (r < 0) {
 		text = reason(&why, r);
 		free(o);

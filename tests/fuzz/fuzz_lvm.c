@@ -21,19 +21,20 @@ static void quiet(void *arg, enum log_level level, const char *text)
 	(void)text;
 }
 
-static int each(void *arg, const char *vg, const char *lv,
-		struct blocks *blocks, const char *why)
+static int each(void *arg, const struct lvm_volume *v)
 {
 	uint8_t out[512];
 
 	(void)arg;
-	if (strlen(vg) + strlen(lv) > LVM_TEXT_MAX || !blocks == !why)
+	if (strlen(v->vg) + strlen(v->lv) > LVM_TEXT_MAX ||
+	    !v->blocks == !v->why || !v->note)
 		abort();
-	if (blocks) {
-		(void)!blocks_read(blocks, 0, out, sizeof(out));
-		if (blocks->size > sizeof(out))
-			(void)!blocks_read(blocks, blocks->size - sizeof(out),
-					   out, sizeof(out));
+	if (v->blocks) {
+		(void)!blocks_read(v->blocks, 0, out, sizeof(out));
+		if (v->blocks->size > sizeof(out))
+			(void)!blocks_read(v->blocks,
+					   v->blocks->size - sizeof(out), out,
+					   sizeof(out));
 	}
 	return 0;
 }

@@ -101,7 +101,7 @@ int main(int argc, char **argv)
 		{ "raw", required_argument, NULL, 'r' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct discover_disk disks[DISKS_MAX];
+	struct discover_disk disks[DISKS_MAX] = { { NULL, NULL, 0 } };
 	struct secret *keys[KEYS_MAX];
 	struct luks_keys all = { (const struct secret *const *)keys, 0, NULL };
 	struct volume_set *set = NULL;

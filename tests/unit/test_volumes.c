@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "fs/guest/crc32.h"
-#include "fs/guest/volumes/lvm_group_internal.h"
+#include "fs/guest/volumes/finder_internal.h"
 #include "store/base/bytes.h"
 
 #define SIZE 65536
@@ -58,7 +58,7 @@ static void test_gpt(void **state)
 	put_gpt(disk, 512, 1, 2);
 	for (len = 0; len <= 1536; len++) {
 		b = image(disk, len);
-		r = gpt_read(b, &t);
+		r = gpt_read(b, 0, &t);
 		assert_true(r == 0 || r == -ENOENT || r == -EBADMSG);
 		/* What follows the used entry is zeros, cut or not. */
 		if (len < 1024 + 128 + 41)
@@ -68,7 +68,7 @@ static void test_gpt(void **state)
 	put_gpt(disk, 512, 127, 100);
 	for (len = 0; len < 3; len++) {
 		b = image(disk, SIZE);
-		assert_int_equal(gpt_read(b, &t), 0);
+		assert_int_equal(gpt_read(b, 0, &t), 0);
 		assert_int_equal(t.n, 1);
 		assert_int_equal(t.parts[0].number, 2);
 		assert_int_equal(t.parts[0].off, 40 * 512);
@@ -78,7 +78,7 @@ static void test_gpt(void **state)
 	}
 	disk[127 * 512 + 30] ^= 1;
 	b = image(disk, SIZE);
-	assert_int_equal(gpt_read(b, &t), -EBADMSG);
+	assert_int_equal(gpt_read(b, 0, &t), -EBADMSG);
 	blocks_put(b);
 }
 
@@ -95,7 +95,7 @@ static void test_gpt_4096(void **state)
 	put_gpt(disk, 4096, SIZE / 4096 - 1, SIZE / 4096 - 2);
 	for (i = 0; i < 2; i++) {
 		b = image(disk, SIZE);
-		assert_int_equal(gpt_read(b, &t), 0);
+		assert_int_equal(gpt_read(b, 0, &t), 0);
 		assert_int_equal(t.n, 1);
 		assert_int_equal(t.parts[0].number, 2);
 		assert_int_equal(t.parts[0].off, 40 * 4096);
@@ -105,7 +105,7 @@ static void test_gpt_4096(void **state)
 	}
 	memset(disk + SIZE - 4096, 0, 4096);
 	b = image(disk, SIZE);
-	assert_int_equal(gpt_read(b, &t), -ENOENT);
+	assert_int_equal(gpt_read(b, 0, &t), -ENOENT);
 	blocks_put(b);
 }
 
@@ -136,11 +136,11 @@ static void test_mbr(void **state)
 	put_entry(disk + 30 * 512, 0, 0x83, 1, 3);
 	for (len = 0; len <= 31 * 512; len += 7) {
 		b = image(disk, len);
-		assert_int_equal(mbr_read(b, &t), len < 512 ? -ENOENT : 0);
+		assert_int_equal(mbr_read(b, 0, &t), len < 512 ? -ENOENT : 0);
 		blocks_put(b);
 	}
 	b = image(disk, SIZE);
-	assert_int_equal(mbr_read(b, &t), 0);
+	assert_int_equal(mbr_read(b, 0, &t), 0);
 	assert_int_equal(t.n, 3);
 	assert_int_equal(t.parts[2].number, 6);
 	assert_int_equal(t.parts[2].off, 31 * 512);
@@ -148,81 +148,13 @@ static void test_mbr(void **state)
 	/* A chain that comes back ends, and keeps what came before. */
 	put_entry(disk + 30 * 512, 1, 0x05, 0, 6);
 	b = image(disk, SIZE);
-	assert_int_equal(mbr_read(b, &t), 0);
+	assert_int_equal(mbr_read(b, 0, &t), 0);
 	assert_int_equal(t.n, 3);
 	blocks_put(b);
 	disk[446] = 0x12; /* code, not a table */
 	b = image(disk, SIZE);
-	assert_int_equal(mbr_read(b, &t), -ENOENT);
+	assert_int_equal(mbr_read(b, 0, &t), -ENOENT);
 	blocks_put(b);
-}
-
-/* ---- members of MD RAID ---- */
-
-#define MD_DATA 16 /* sectors */
-
-/* The superblock at @place; a filesystem's bytes are behind it. */
-static void put_md(uint8_t *disk, uint64_t place, uint32_t level)
-{
-	uint8_t *s = disk + place;
-
-	put_le32(s, 0xa92b4efc);
-	put_le32(s + 4, 1);
-	put_le32(s + 72, level);
-	put_le64(s + 80, 100); /* of the array: less than there is */
-	put_le64(s + 128, MD_DATA);
-	put_le64(s + 136, SIZE / 512 - MD_DATA);
-	put_le64(s + 144, place / 512);
-	memcpy(disk + MD_DATA * 512, "the data", 8);
-}
-
-static void test_md(void **state)
-{
-	static const uint64_t places[] = { 0, 4096, SIZE - 16 * 512 };
-	static uint8_t disk[SIZE];
-	struct blocks *b, *data;
-	struct buf why = BUF_INIT;
-	char text[8];
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < ARRAY_SIZE(places); i++) {
-		memset(disk, 0, SIZE);
-		put_md(disk, places[i], 1);
-		b = image(disk, SIZE);
-		assert_int_equal(md_open(b, &why, &data), 0);
-		assert_int_equal(data->size, 100 * 512);
-		assert_int_equal(blocks_read(data, 0, text, 8), 0);
-		assert_memory_equal(text, "the data", 8);
-		blocks_put(data);
-		blocks_put(b);
-		/* It says that it lies elsewhere. */
-		disk[places[i] + 144] ^= 1;
-		b = image(disk, SIZE);
-		assert_int_equal(md_open(b, &why, &data), -EOPNOTSUPP);
-		blocks_put(b);
-	}
-	assert_int_equal(why.failed, 0);
-	buf_clear(&why);
-	memset(disk, 0, SIZE);
-	put_md(disk, 4096, 5);
-	b = image(disk, SIZE);
-	assert_int_equal(md_open(b, &why, &data), -EOPNOTSUPP);
-	buf_put_u8(&why, 0);
-	assert_non_null(strstr((char *)why.data, "level 5"));
-	put_md(disk, 4096, 1);
-	put_le64(disk + 4096 + 80, SIZE / 512);
-	put_le64(disk + 4096 + 136, SIZE / 512); /* behind the end */
-	blocks_put(b);
-	b = image(disk, SIZE);
-	assert_int_equal(md_open(b, &why, &data), -EBADMSG);
-	blocks_put(b);
-	for (i = 0; i < 4096 + 256; i += 13) { /* cut */
-		b = image(disk, i);
-		assert_true(md_open(b, &why, &data) < 0);
-		blocks_put(b);
-	}
-	buf_release(&why);
 }
 
 /* ---- what is found, and why it cannot be read ---- */
@@ -268,7 +200,8 @@ static void test_unreadable_disk(void **state)
 					       .free = free_nothing };
 	static uint8_t swap[8192];
 	struct blocks damaged;
-	struct discover_disk d[2] = { { "vda", &damaged }, { "vdb", NULL } };
+	struct discover_disk d[2] = { { "vda", &damaged, 512 },
+				      { "vdb", NULL, 512 } };
 	struct volume_set *set;
 
 	(void)state;
@@ -314,109 +247,239 @@ static void test_reasons(void **state)
 	expect_whole(disk, sizeof(disk), "swap", "holds no files");
 }
 
-/* A mirror's member: what it holds is a volume beside it. */
-static void test_mirror(void **state)
+/* ---- members of a mirror ---- */
+
+#define MD_DATA 16 /* sectors */
+
+/* A member of a mirror of two, with swap space in it. */
+static void put_mirror(uint8_t *disk, unsigned int number, uint64_t events)
 {
-	static uint8_t disk[1u << 20];
-	struct discover_disk d = { .name = "vda" };
-	struct volume_set *set;
+	uint8_t *s = disk + 4096;
 	uint64_t sum = 0;
 	size_t i;
 
-	(void)state;
-	put_md(disk, 4096, 1);
-	put_le64(disk + 4096 + 80, 1000);
-	put_le64(disk + 4096 + 136, 1000);
-	for (i = 0; i < 256; i += 4)
-		sum += get_le32(disk + 4096 + i);
-	put_le32(disk + 4096 + 216, (uint32_t)sum + (uint32_t)(sum >> 32));
+	memset(disk, 0, 1u << 20);
+	put_le32(s, 0xa92b4efc);
+	put_le32(s + 4, 1);
+	put_le32(s + 72, 1);
+	put_le64(s + 80, 1000);
+	put_le32(s + 92, 2);
+	put_le64(s + 128, MD_DATA);
+	put_le64(s + 136, 1000);
+	put_le64(s + 144, 8);
+	put_le32(s + 160, number);
+	put_le64(s + 200, events);
+	put_le32(s + 220, 2);
+	put_le16(s + 258, 1);
+	for (i = 0; i < 260; i += 4)
+		sum += get_le32(s + i);
+	put_le32(s + 216, (uint32_t)sum + (uint32_t)(sum >> 32));
 	put_le32(disk + MD_DATA * 512 + 1024, 1);
 	put_le32(disk + MD_DATA * 512 + 1028, 100);
 	memcpy(disk + MD_DATA * 512 + 4086, "SWAPSPACE2", 10);
-	assert_int_equal(
-		blocks_memory(disk, sizeof(disk), DISK_SIZE, &d.blocks), 0);
-	assert_int_equal(discover_volumes(&d, 1, NULL, &set), 0);
-	assert_int_equal(set->n, 2);
-	assert_string_equal(set->volumes[0].type, "linux_raid_member");
-	assert_non_null(strstr(set->volumes[0].reason, "vda_md beside it"));
-	assert_string_equal(set->volumes[1].name, "vda_md");
-	assert_string_equal(set->volumes[1].type, "swap");
-	assert_int_equal(set->volumes[1].blocks->size, 1000 * 512);
-	volume_set_free(set);
-	blocks_put(d.blocks);
 }
 
-#define ID "aaaaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aaaaaa"
-static const char text[] =
-	"vg { id = \"" ID "\" seqno = 3 # a remark\n"
-	"extent_size = 8 physical_volumes { pv0 { id = \"" ID "\"\n"
-	"pe_start = 16 pe_count = 10 } }\n"
-	"logical_volumes { lv { status = [\"READ\", \"VISIBLE\"]\n"
-	"segment_count = 1 segment1 { start_extent = 0 extent_count = 2\n"
-	"type = \"striped\" stripe_count = 1 stripes = [ \"pv0\", 1 ] } } } }";
-
-static int take_lv(void *arg, const char *vg, const char *lv,
-		   struct blocks *blocks, const char *why)
+/* Find the volumes of one or two disks of which two MiB are given. */
+static struct volume_set *discover(const uint8_t *a, const uint8_t *b,
+				   size_t len)
 {
-	unsigned int *n = arg;
+	struct discover_disk d[2] = { { .name = "vda" }, { .name = "vdb" } };
+	struct volume_set *set;
 
-	assert_string_equal(vg, "vg");
-	assert_string_equal(lv, "lv");
-	assert_null(why);
-	assert_int_equal(blocks->size, 8192);
-	++*n;
-	return 0;
+	assert_int_equal(blocks_memory(a, len, DISK_SIZE, &d[0].blocks), 0);
+	if (b)
+		assert_int_equal(blocks_memory(b, len, DISK_SIZE, &d[1].blocks),
+				 0);
+	assert_int_equal(discover_volumes(d, b ? 2 : 1, NULL, &set), 0);
+	blocks_put(d[0].blocks);
+	blocks_put(d[1].blocks);
+	return set;
 }
 
-static int take_any(void *arg, const char *vg, const char *lv,
-		    struct blocks *blocks, const char *why)
+static const struct volume *find(const struct volume_set *set, const char *name)
 {
-	(void)arg, (void)vg, (void)lv;
-	assert_true(!blocks != !why);
-	return 0;
+	size_t i;
+
+	for (i = 0; i < set->n; i++)
+		if (strcmp(set->volumes[i].name, name) == 0)
+			return &set->volumes[i];
+	return NULL;
 }
 
-/* Run a text as a group's. Return what parsing returned. */
-static int run_text(const char *s, size_t len, lvm_fn *fn, void *arg)
+/* A mirror is one volume, whatever its members; an old one is none. */
+static void test_mirror(void **state)
 {
-	struct lvm_set *set;
-	struct blocks *b = image((const uint8_t *)"", 0);
-	char *copy = malloc(len + 1);
-	int r;
-
-	memcpy(copy, s, len);
-	assert_int_equal(lvm_new(&set), 0);
-	set->groups = calloc(1, sizeof(*set->groups));
-	set->pvs = calloc(1, sizeof(*set->pvs));
-	set->npvs = 1;
-	set->pvs[0].b = b;
-	memset(set->pvs[0].id, 'a', LVM_ID_LEN);
-	set->ngroups = 1;
-	r = lvm_text_parse(copy, len, &set->groups[0].text);
-	if (r == 0)
-		r = lvm_group_init(&set->groups[0]);
-	if (r == 0)
-		assert_int_equal(lvm_each(set, fn, arg), 0);
-	lvm_free(set);
-	return r;
-}
-
-static void test_lvm_text(void **state)
-{
-	size_t len = sizeof(text) - 1, i;
-	char copy[sizeof(text)];
-	unsigned int n = 0;
+	static uint8_t disks[2][1u << 20];
+	struct volume_set *set;
+	const struct volume *v;
 
 	(void)state;
-	assert_int_equal(run_text(text, len, take_lv, &n), 0);
-	assert_int_equal(n, 1);
-	for (i = 0; i < len; i++)
-		assert_int_equal(run_text(text, i, take_any, NULL), -EBADMSG);
-	for (i = 0; i < len; i++) {
-		memcpy(copy, text, sizeof(text));
-		copy[i] ^= 0x13;
-		(void)!run_text(copy, len, take_any, NULL);
+	put_mirror(disks[0], 0, 7);
+	put_mirror(disks[1], 1, 7);
+	set = discover(disks[0], disks[1], 1u << 20);
+	assert_int_equal(set->n, 3);
+	v = find(set, "vda_md");
+	assert_non_null(v);
+	assert_string_equal(v->type, "swap");
+	assert_string_equal(v->state, "");
+	assert_int_equal(v->blocks->size, 1000 * 512);
+	assert_string_equal(set->volumes[0].type, "linux_raid_member");
+	assert_non_null(strstr(set->volumes[0].reason, "vda_md beside it"));
+	assert_non_null(strstr(set->volumes[1].reason, "vda_md beside it"));
+	volume_set_free(set);
+	put_mirror(disks[0], 0, 3);
+	set = discover(disks[0], disks[1], 1u << 20);
+	assert_int_equal(set->n, 3);
+	assert_non_null(find(set, "vdb_md"));
+	assert_non_null(strstr(set->volumes[0].reason, "left behind"));
+	assert_non_null(strstr(set->volumes[0].reason, "vdb_md"));
+	volume_set_free(set);
+	set = discover(disks[0], NULL, 1u << 20);
+	v = find(set, "vda_md");
+	assert_non_null(v);
+	assert_string_equal(v->state, "raid-members-missing");
+	volume_set_free(set);
+}
+
+/* ---- devices of a btrfs ---- */
+
+static void put_btrfs(struct volume *v, uint8_t device, uint64_t generation)
+{
+	static uint8_t bytes[65536 + 4096];
+	uint8_t *s = bytes + 65536;
+
+	memset(s + 32, 7, 16);
+	put_le64(s + 72, generation);
+	put_le64(s + 136, 2);
+	memset(s + 267, device, 16);
+	blocks_put(v->blocks);
+	assert_int_equal(
+		blocks_memory(bytes, sizeof(bytes), 1 << 20, &v->blocks), 0);
+	snprintf(v->type, sizeof(v->type), "btrfs");
+	v->state[0] = v->note[0] = '\0';
+}
+
+/* The kernel takes the newest; what is older than it is told of. */
+static void test_btrfs_devices(void **state)
+{
+	struct volume volumes[2] = { { .name = (char *)"vda" },
+				     { .name = (char *)"vdb" } };
+	struct volume_set set = { .volumes = volumes, .n = 2 };
+
+	(void)state;
+	put_btrfs(&volumes[0], 1, 10);
+	put_btrfs(&volumes[1], 2, 10);
+	assert_int_equal(btrfs_mark_stale(&set), 0);
+	assert_string_equal(volumes[0].state, "");
+	assert_string_equal(volumes[1].state, "");
+	put_btrfs(&volumes[0], 1, 8);
+	assert_int_equal(btrfs_mark_stale(&set), 0);
+	assert_string_equal(volumes[0].state, "stale");
+	assert_non_null(strstr(volumes[0].note, "vdb is of 10"));
+	assert_string_equal(volumes[1].state, "");
+	/* A copy of the device is a filesystem of its own. */
+	put_btrfs(&volumes[0], 2, 8);
+	assert_int_equal(btrfs_mark_stale(&set), 0);
+	assert_string_equal(volumes[0].state, "devices-missing");
+	assert_string_equal(volumes[1].state, "devices-missing");
+	set.n = 1;
+	put_btrfs(&volumes[0], 1, 8);
+	assert_int_equal(btrfs_mark_stale(&set), 0);
+	assert_string_equal(volumes[0].state, "devices-missing");
+	blocks_put(volumes[0].blocks);
+	blocks_put(volumes[1].blocks);
+}
+
+/* ---- what tells a format and lies further inside ---- */
+
+static void test_far(void **state)
+{
+	const size_t far = 20u << 20;
+	uint8_t *disk = calloc(1, far + 8192);
+	struct volume_set *set;
+	size_t i;
+
+	(void)state;
+	assert_non_null(disk);
+	/* NTFS whose MFT lies 20 MiB inside. */
+	memcpy(disk, "\xeb\x52\x90NTFS    ", 11);
+	put_le16(disk + 11, 512);
+	disk[13] = 8;
+	disk[21] = 0xf8;
+	put_le64(disk + 40, DISK_SIZE / 512 - 1);
+	put_le64(disk + 48, far / 4096);
+	put_le64(disk + 56, 2);
+	disk[64] = 0xf6; /* records of 1 KiB */
+	disk[68] = 1;
+	put_le16(disk + 510, 0xaa55);
+	for (i = 0; i < 4; i++) {
+		uint8_t *record = disk + far + 1024 * i;
+
+		memcpy(record, "FILE", 4);
+		put_le16(record + 20, 56);
+		put_le32(record + 56, UINT32_MAX);
 	}
+	set = discover(disk, NULL, far + 8192);
+	assert_int_equal(set->n, 1);
+	assert_string_equal(set->volumes[0].type, "ntfs");
+	assert_null(set->volumes[0].reason);
+	volume_set_free(set);
+	put_le64(disk + 48, UINT64_MAX / 4);
+	set = discover(disk, NULL, far + 8192);
+	assert_string_equal(set->volumes[0].type, "");
+	volume_set_free(set);
+	/* BitLocker, whose metadata do. */
+	memset(disk, 0, 512);
+	memcpy(disk, "\xeb\x58\x90-FVE-FS-", 11);
+	put_le16(disk + 11, 512);
+	put_le64(disk + 176, far);
+	memcpy(disk + far, "-FVE-FS-", 8);
+	put_le16(disk + far + 10, 2);
+	set = discover(disk, NULL, far + 8192);
+	assert_string_equal(set->volumes[0].type, "BitLocker");
+	assert_non_null(strstr(set->volumes[0].reason, "BitLocker"));
+	volume_set_free(set);
+	free(disk);
+}
+
+/* What the type of a partition tells where nothing is found in it. */
+static void test_words(void **state)
+{
+	static uint8_t disk[1u << 20];
+	struct volume_set *set;
+
+	(void)state;
+	put_entry(disk, 0, 0x42, 100, 100);
+	put_entry(disk, 1, 0x83, 300, 100);
+	put_entry(disk, 2, 0x83, 500, 1000);
+	put_le32(disk + 501 * 512, 0x82564557);
+	set = discover(disk, NULL, sizeof(disk));
+	assert_int_equal(set->n, 3);
+	assert_non_null(strstr(set->volumes[0].reason, "dynamic disk"));
+	assert_non_null(strstr(set->volumes[1].reason, "no filesystem"));
+	assert_non_null(strstr(set->volumes[2].reason, "BSD disklabel"));
+	volume_set_free(set);
+}
+
+/* An MBR counts in the disk's sectors. */
+static void test_mbr_4096(void **state)
+{
+	static uint8_t disk[SIZE];
+	static struct table t;
+	struct blocks *b;
+
+	(void)state;
+	put_entry(disk, 0, 0x83, 2, 1);
+	put_entry(disk, 1, 0x05, 4, 10);
+	put_entry(disk + 4 * 4096, 0, 0x83, 1, 2);
+	b = image(disk, SIZE);
+	assert_int_equal(mbr_read(b, 4096, &t), 0);
+	assert_int_equal(t.n, 2);
+	assert_int_equal(t.parts[0].off, 2 * 4096);
+	assert_int_equal(t.parts[0].len, 4096);
+	assert_int_equal(t.parts[1].off, 5 * 4096);
+	assert_int_equal(t.parts[1].len, 2 * 4096);
+	blocks_put(b);
 }
 
 int main(void)
@@ -425,11 +488,13 @@ int main(void)
 		cmocka_unit_test(test_gpt),
 		cmocka_unit_test(test_gpt_4096),
 		cmocka_unit_test(test_mbr),
-		cmocka_unit_test(test_md),
 		cmocka_unit_test(test_unreadable_disk),
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_mirror),
-		cmocka_unit_test(test_lvm_text),
+		cmocka_unit_test(test_btrfs_devices),
+		cmocka_unit_test(test_far),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_mbr_4096),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * GUID partition tables (UEFI specification 2.10, chapter 5). The table at the
- * disk's begin counts; where it is damaged, the one at its end. A disk does
- * not say how large its sectors are: 512 and 4096 are tried.
+ * disk's begin counts; where it is damaged, the one at its end. The bytes of a
+ * disk do not say how large its sectors are: what the caller knows is tried
+ * first, then 512 and 4096.
  */
 #include "config.h"
 
@@ -62,6 +63,40 @@ static int read_header(struct blocks *b, uint64_t lba, size_t sector,
 	return 0;
 }
 
+/* What a partition of a type is, where no filesystem is found in it. */
+static const struct {
+	uint8_t type[16];
+	const char *words;
+} kinds[] = {
+	{ { 0xa0, 0x60, 0x9b, 0xaf, 0x31, 0x14, 0x62, 0x4f, 0xbc, 0x68, 0x33,
+	    0x11, 0x71, 0x4a, 0x69, 0xad },
+	  "a part of a Windows dynamic disk: vmbackupfs does not put it "
+	  "together: use the .raw file of the disk" },
+	{ { 0xaa, 0xc8, 0x08, 0x58, 0x8f, 0x7e, 0xe0, 0x42, 0x85, 0xd2, 0xe1,
+	    0xe9, 0x04, 0x34, 0xcf, 0xb3 },
+	  "the database of Windows dynamic disks: it holds no files" },
+	{ { 0x8f, 0xaf, 0x5c, 0xe7, 0x80, 0xf6, 0xee, 0x4c, 0xaf, 0xa3, 0xb0,
+	    0x01, 0xe5, 0x6e, 0xfc, 0x2d },
+	  "a part of Windows Storage Spaces: vmbackupfs does not put it "
+	  "together: use the .raw file of the disk" },
+	{ { 0x16, 0xe3, 0xc9, 0xe3, 0x5c, 0x0b, 0xb8, 0x4d, 0x81, 0x7d, 0xf9,
+	    0x2d, 0xf0, 0x02, 0x15, 0xae },
+	  "space that Windows reserves: it holds no files" },
+	{ { 0x48, 0x61, 0x68, 0x21, 0x49, 0x64, 0x6f, 0x6e, 0x74, 0x4e, 0x65,
+	    0x65, 0x64, 0x45, 0x46, 0x49 },
+	  "the boot loader's space: it holds no files" },
+};
+
+static const char *words_of(const uint8_t *type)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (memcmp(kinds[i].type, type, 16) == 0)
+			return kinds[i].words;
+	return NULL;
+}
+
 static void add_entry(struct table *out, const uint8_t *e, unsigned int number,
 		      size_t sector)
 {
@@ -82,6 +117,7 @@ static void add_entry(struct table *out, const uint8_t *e, unsigned int number,
 	p->number = number;
 	p->off = first * sector;
 	p->len = (last - first + 1) * sector;
+	p->what = words_of(e);
 }
 
 static int read_table(struct blocks *b, uint64_t lba, size_t sector,
@@ -115,9 +151,10 @@ static int read_table(struct blocks *b, uint64_t lba, size_t sector,
 	return r;
 }
 
-int gpt_read(struct blocks *b, struct table *out)
+int gpt_read(struct blocks *b, uint32_t sector, struct table *out)
 {
-	static const size_t sectors[] = { 512, 4096 };
+	const size_t sectors[] = { sector == 4096 ? 4096 : 512,
+				   sector == 4096 ? 512 : 4096 };
 	int worst = -ENOENT;
 	size_t i;
 	int r;

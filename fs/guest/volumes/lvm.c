@@ -13,6 +13,7 @@
 
 #include "fs/guest/crc32.h"
 #include "fs/guest/volumes/lvm_group_internal.h"
+#include "store/base/array.h"
 #include "store/base/bytes.h"
 
 #define SECTOR 512u
@@ -33,7 +34,8 @@ struct label {
 	size_t nmdas;
 };
 
-/* Pairs up to one of zeros. Return how many, or -1. */
+/* Read the pairs of places and lengths up to one of zeros. Return how many
+ * there are, or -1 where they do not end. */
 static int get_areas(struct reader *r, struct area *out)
 {
 	int n;
@@ -97,7 +99,8 @@ static int read_label(struct blocks *b, struct label *out)
 	return -EBADMSG;
 }
 
-/* The text, out of its ring. Return 0, -ENOENT (none), -EBADMSG, ... */
+/* Read the text of a metadata area out of its ring. Return 0, -ENOENT (it holds
+ * none), -EBADMSG or another negative errno. */
 static int read_text(struct blocks *b, const struct area *a, char **out,
 		     size_t *len_out)
 {
@@ -164,35 +167,21 @@ void lvm_free(struct lvm_set *s)
 	free(s);
 }
 
-struct blocks *lvm_pv(const struct lvm_set *s, const char *id)
-{
-	size_t i;
-
-	for (i = 0; i < s->npvs; i++)
-		if (strcmp(s->pvs[i].id, id) == 0)
-			return s->pvs[i].b;
-	return NULL;
-}
-
 static int add_pv(struct lvm_set *s, const char *id, struct blocks *b)
 {
-	struct lvm_pv *grown;
-
-	if (lvm_pv(s, id))
-		return 0; /* a copy: the first counts */
-	grown = realloc(s->pvs, (s->npvs + 1) * sizeof(*grown));
-	if (!grown)
+	if (lvm_find_pv(s, id))
+		return -EEXIST;
+	if (array_reserve(&s->pvs, &s->pvs_cap, s->npvs + 1) < 0)
 		return -ENOMEM;
-	s->pvs = grown;
-	memcpy(grown[s->npvs].id, id, LVM_ID_LEN + 1);
-	grown[s->npvs++].b = blocks_get(b);
+	memcpy(s->pvs[s->npvs].id, id, LVM_ID_LEN + 1);
+	s->pvs[s->npvs++].b = blocks_get(b);
 	return 0;
 }
 
-/* Keep a description unless there is one as new. It is taken over. */
+/* Keep a group's description, which is taken over, unless there is one that is
+ * as new. */
 static int add_group(struct lvm_set *s, struct lvm_group *g)
 {
-	struct lvm_group *grown;
 	size_t i;
 
 	for (i = 0; i < s->ngroups; i++) {
@@ -208,17 +197,15 @@ static int add_group(struct lvm_set *s, struct lvm_group *g)
 		}
 		return 0;
 	}
-	grown = realloc(s->groups, (s->ngroups + 1) * sizeof(*grown));
-	if (!grown) {
+	if (array_reserve(&s->groups, &s->groups_cap, s->ngroups + 1) < 0) {
 		lvm_text_release(&g->text);
 		return -ENOMEM;
 	}
-	s->groups = grown;
 	s->groups[s->ngroups++] = *g;
 	return 0;
 }
 
-/* One metadata area. Return 0, -ENOENT (it holds nothing) or an error. */
+/* Read one metadata area. Return 0, -ENOENT (it holds nothing) or an error. */
 static int add_area(struct lvm_set *s, struct blocks *b, const struct area *a,
 		    struct buf *vg_out)
 {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "fs/guest/volumes/lvm_group_internal.h"
+#include "store/base/array.h"
 
 #define SECTOR 512u
 #define EXTENT_MAX (UINT64_C(1) << 31) /* sectors */
@@ -19,7 +20,18 @@
 #define STRIPES_MAX 128
 #define PVS_MAX 1024 /* of a group */
 
-/* "AbCd-..." without its dashes. False where it is none. */
+struct blocks *lvm_find_pv(const struct lvm_set *s, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < s->npvs; i++)
+		if (strcmp(s->pvs[i].id, id) == 0)
+			return s->pvs[i].b;
+	return NULL;
+}
+
+/* Take the dashes out of an id such as "AbCd-...". Return false where it is no
+ * id. */
 static bool plain_id(const char *text, char *out)
 {
 	size_t n = 0;
@@ -61,7 +73,7 @@ int lvm_group_init(struct lvm_group *g)
 }
 
 /* Parts under construction; the ranges of all lie in one array. */
-struct build {
+struct assembly {
 	struct blocks_part parts[SEGMENTS_MAX];
 	uint64_t starts[SEGMENTS_MAX]; /* extents */
 	size_t n;
@@ -70,7 +82,7 @@ struct build {
 	struct buf why; /* why it cannot be had */
 };
 
-/* Where a physical volume's extent @extent lies. */
+/* Find out where a physical volume's extent @extent lies. */
 static int find_extent(const struct lvm_set *s, const struct lvm_group *g,
 		       const char *pv, uint64_t extent,
 		       struct blocks_stripe *out, struct buf *why)
@@ -93,7 +105,7 @@ static int find_extent(const struct lvm_set *s, const struct lvm_group *g,
 	    !lvm_text_number(t, node, "pe_start", 0, INT64_MAX / SECTOR,
 			     &start))
 		return -EBADMSG;
-	out->b = lvm_pv(s, id);
+	out->b = lvm_find_pv(s, id);
 	if (!out->b) {
 		buf_printf(why,
 			   "a logical volume whose physical volume %.100s "
@@ -108,9 +120,9 @@ static int find_extent(const struct lvm_set *s, const struct lvm_group *g,
 	return 0;
 }
 
-/* The pairs of "stripes". */
+/* Add the ranges that the pairs of "stripes" name. */
 static int add_stripes(const struct lvm_set *s, const struct lvm_group *g,
-		       uint32_t segment, struct build *b, uint64_t count)
+		       uint32_t segment, struct assembly *b, uint64_t count)
 {
 	const struct lvm_text *t = &g->text;
 	uint32_t i = lvm_text_find(t, segment, "stripes", LVM_ARRAY);
@@ -125,16 +137,8 @@ static int add_stripes(const struct lvm_set *s, const struct lvm_group *g,
 		    t->nodes[extent].kind != LVM_NUMBER ||
 		    t->nodes[extent].number < 0)
 			return -EBADMSG;
-		if (b->nranges == b->cap) {
-			size_t cap = b->cap ? b->cap * 2 : 16;
-			struct blocks_stripe *grown =
-				realloc(b->ranges, cap * sizeof(*grown));
-
-			if (!grown)
-				return -ENOMEM;
-			b->ranges = grown;
-			b->cap = cap;
-		}
+		if (array_reserve(&b->ranges, &b->cap, b->nranges + 1) < 0)
+			return -ENOMEM;
 		r = find_extent(s, g, t->nodes[i].text,
 				(uint64_t)t->nodes[extent].number,
 				&b->ranges[b->nranges], &b->why);
@@ -147,7 +151,7 @@ static int add_stripes(const struct lvm_set *s, const struct lvm_group *g,
 }
 
 static int add_segment(const struct lvm_set *s, const struct lvm_group *g,
-		       uint32_t segment, struct build *b)
+		       uint32_t segment, struct assembly *b)
 {
 	const struct lvm_text *t = &g->text;
 	const char *type = lvm_text_string(t, segment, "type");
@@ -182,8 +186,9 @@ static int add_segment(const struct lvm_set *s, const struct lvm_group *g,
 	return add_stripes(s, g, segment, b, stripes);
 }
 
-/* The segments are in order, and nothing lies between them. */
-static int join(const struct lvm_group *g, struct build *b, struct blocks **out)
+/* Join the segments, which must be in order with nothing between them. */
+static int join(const struct lvm_group *g, struct assembly *b,
+		struct blocks **out)
 {
 	uint64_t extents = 0;
 	size_t i, range = 0;
@@ -200,9 +205,10 @@ static int join(const struct lvm_group *g, struct build *b, struct blocks **out)
 	return blocks_join(b->parts, b->n, out);
 }
 
-/* Return 0, -ENOMEM, or another error and the reason in b->why. */
-static int build(const struct lvm_set *s, const struct lvm_group *g,
-		 uint32_t lv, struct build *b, struct blocks **out)
+/* Put together one logical volume. Return 0, -ENOMEM, or another error and the
+ * reason in b->why. */
+static int assemble(const struct lvm_set *s, const struct lvm_group *g,
+		    uint32_t lv, struct assembly *b, struct blocks **out)
 {
 	const struct lvm_text *t = &g->text;
 	uint64_t count = 0, i;
@@ -229,37 +235,80 @@ static int build(const struct lvm_set *s, const struct lvm_group *g,
 	return r;
 }
 
-static int each_of_group(const struct lvm_set *s, const struct lvm_group *g,
-			 struct build *b, lvm_fn *fn, void *arg)
+/*
+ * Is a snapshot being merged into @origin? Then the group has a hidden volume
+ * of type "snapshot" that names a "merging_store" instead of its "cow_store",
+ * and the machine sees the origin with the snapshot's blocks laid over it.
+ */
+static bool is_merging(const struct lvm_text *t, uint32_t volumes,
+		       const char *origin)
+{
+	uint32_t i, segment;
+
+	for (i = t->nodes[volumes].child; i; i = t->nodes[i].next) {
+		if (t->nodes[i].kind != LVM_SECTION)
+			continue;
+		segment = lvm_text_find(t, i, "segment1", LVM_SECTION);
+		if (segment &&
+		    strcmp(lvm_text_string(t, segment, "type"), "snapshot") ==
+			    0 &&
+		    lvm_text_string(t, segment, "merging_store")[0] &&
+		    strcmp(lvm_text_string(t, segment, "origin"), origin) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Tell of the volume at @node, which is one of @volumes. */
+static int tell(const struct lvm_set *s, const struct lvm_group *g,
+		uint32_t volumes, uint32_t node, struct assembly *b, lvm_fn *fn,
+		void *arg)
 {
 	const struct lvm_text *t = &g->text;
-	uint32_t i = lvm_text_find(t, g->node, "logical_volumes", LVM_SECTION);
-	struct blocks *blocks;
-	int r = 0;
+	struct lvm_volume v = { .vg = g->name,
+				.lv = t->nodes[node].key,
+				.note = "" };
+	int r;
 
-	for (i = i ? t->nodes[i].child : 0; i && r == 0; i = t->nodes[i].next) {
-		if (t->nodes[i].kind != LVM_SECTION ||
-		    !lvm_text_has(t, i, "status", "VISIBLE"))
-			continue; /* parts of others are not shown */
-		b->n = b->nranges = 0;
-		buf_clear(&b->why);
-		blocks = NULL;
-		r = build(s, g, i, b, &blocks);
-		buf_put_u8(&b->why, 0);
-		if (r == -ENOMEM || buf_error(&b->why) < 0) {
-			blocks_put(blocks);
-			return -ENOMEM;
-		}
-		r = fn(arg, g->name, t->nodes[i].key, blocks,
-		       r < 0 ? (const char *)b->why.data : NULL);
-		blocks_put(blocks);
+	b->n = b->nranges = 0;
+	buf_clear(&b->why);
+	r = assemble(s, g, node, b, &v.blocks);
+	buf_put_u8(&b->why, 0);
+	if (r == -ENOMEM || buf_error(&b->why) < 0) {
+		blocks_put(v.blocks);
+		return -ENOMEM;
 	}
+	if (r < 0)
+		v.why = (const char *)b->why.data;
+	else if (is_merging(t, volumes, v.lv))
+		v.note = "a snapshot was being merged into this logical "
+			 "volume: what is shown is without the blocks that "
+			 "were not merged yet";
+	r = fn(arg, &v);
+	blocks_put(v.blocks);
 	return r;
 }
 
-int lvm_each(struct lvm_set *s, lvm_fn *fn, void *arg)
+static int each_of_group(const struct lvm_set *s, const struct lvm_group *g,
+			 struct assembly *b, lvm_fn *fn, void *arg)
 {
-	struct build *b = calloc(1, sizeof(*b));
+	const struct lvm_text *t = &g->text;
+	uint32_t volumes =
+		lvm_text_find(t, g->node, "logical_volumes", LVM_SECTION);
+	uint32_t i = volumes ? t->nodes[volumes].child : 0;
+	int r = 0;
+
+	/* Those that are not visible are parts of others. */
+	for (; i && r == 0; i = t->nodes[i].next)
+		if (t->nodes[i].kind == LVM_SECTION &&
+		    lvm_text_has(t, i, "status", "VISIBLE"))
+			r = tell(s, g, volumes, i, b, fn, arg);
+	return r;
+}
+
+int lvm_each(const struct lvm_set *s, lvm_fn *fn, void *arg)
+{
+	struct assembly *b = calloc(1, sizeof(*b));
 	size_t i;
 	int r = 0;
 

@@ -25,14 +25,15 @@ struct lvm_group {
 
 struct lvm_set {
 	struct lvm_pv *pvs; /* owned */
-	size_t npvs;
+	size_t npvs, pvs_cap;
 	struct lvm_group *groups; /* owned */
-	size_t ngroups;
+	size_t ngroups, groups_cap;
 };
 
-/* The physical volume of that id, borrowed; NULL where it is missing. */
-struct blocks *lvm_pv(const struct lvm_set *s, const char *id);
-/* Fill the rest from the text. Return 0 or -EBADMSG. */
+/* Find the physical volume of that id, which is borrowed. NULL: it is
+ * missing. */
+struct blocks *lvm_find_pv(const struct lvm_set *s, const char *id);
+/* Fill in the rest of @g from its text. Return 0 or -EBADMSG. */
 MUST_CHECK int lvm_group_init(struct lvm_group *g);
 
 #endif

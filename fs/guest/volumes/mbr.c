@@ -13,7 +13,7 @@
 #include "store/base/bytes.h"
 #include "store/base/log.h"
 
-#define SECTOR 512u
+#define SECTOR 512u /* what of one holds a table, however long it is */
 #define LOGICAL_MAX 256
 
 struct entry {
@@ -26,12 +26,18 @@ static bool is_extended(uint8_t type)
 	return type == 0x05 || type == 0x0f || type == 0x85;
 }
 
+/* A table's numbers count sectors of @sector bytes. */
+struct disk {
+	struct blocks *b;
+	uint32_t sector;
+};
+
 /* Return 0, -ENOENT (no table here) or a read's error. */
-static int read_sector(struct blocks *b, uint64_t lba, struct entry out[4])
+static int read_sector(const struct disk *d, uint64_t lba, struct entry out[4])
 {
 	uint8_t s[SECTOR];
 	size_t i;
-	int r = blocks_read(b, lba * SECTOR, s, SECTOR);
+	int r = blocks_read(d->b, lba * d->sector, s, SECTOR);
 
 	if (r == -ERANGE)
 		return -ENOENT;
@@ -50,8 +56,30 @@ static int read_sector(struct blocks *b, uint64_t lba, struct entry out[4])
 	return 0;
 }
 
-static void add(struct table *out, unsigned int number, uint64_t start,
-		uint64_t count)
+/* What a partition of that type is, where no filesystem is found in it. */
+static const char *words_of(uint8_t type)
+{
+	switch (type) {
+	case 0x42:
+		return "a part of a Windows dynamic disk: vmbackupfs does not "
+		       "put it together: use the .raw file of the disk";
+	case 0xa5:
+	case 0xa6:
+	case 0xa9:
+		return "a partition with a BSD disklabel: its slices are not "
+		       "read: use the .raw file beside it";
+	case 0xbf:
+		return "a Solaris partition: its slices are not read: use the "
+		       ".raw file beside it";
+	case 0x41:
+		return "a PReP boot partition: it holds no files";
+	default:
+		return NULL;
+	}
+}
+
+static void add(const struct disk *d, struct table *out, unsigned int number,
+		const struct entry *e, uint64_t from)
 {
 	struct partition *p;
 
@@ -60,8 +88,9 @@ static void add(struct table *out, unsigned int number, uint64_t start,
 	p = &out->parts[out->n++];
 	memset(p, 0, sizeof(*p));
 	p->number = number;
-	p->off = start * SECTOR;
-	p->len = count * SECTOR;
+	p->off = (from + e->start) * d->sector;
+	p->len = e->count * d->sector;
+	p->what = words_of(e->type);
 }
 
 /* Was this link met before? */
@@ -74,8 +103,8 @@ static bool met(const uint64_t *links, size_t n, uint64_t lba)
 }
 
 /* A chain that breaks ends there: what came before stands. */
-static void read_logical(struct blocks *b, uint64_t base, unsigned int *number,
-			 struct table *out)
+static void read_logical(const struct disk *d, uint64_t base,
+			 unsigned int *number, struct table *out)
 {
 	uint64_t links[LOGICAL_MAX], lba = base;
 	struct entry e[4];
@@ -83,7 +112,7 @@ static void read_logical(struct blocks *b, uint64_t base, unsigned int *number,
 
 	for (;;) {
 		if (n == LOGICAL_MAX || met(links, n, lba) ||
-		    read_sector(b, lba, e) < 0) {
+		    read_sector(d, lba, e) < 0) {
 			log_warn("MBR: the chain of logical partitions is "
 				 "damaged behind partition %u",
 				 *number - 1);
@@ -92,8 +121,7 @@ static void read_logical(struct blocks *b, uint64_t base, unsigned int *number,
 		links[n++] = lba;
 		for (i = 0; i < 4; i++)
 			if (e[i].type && e[i].count && !is_extended(e[i].type))
-				add(out, (*number)++, lba + e[i].start,
-				    e[i].count);
+				add(d, out, (*number)++, &e[i], lba);
 		for (i = 0; i < 4; i++)
 			if (is_extended(e[i].type) && e[i].count)
 				break;
@@ -103,8 +131,9 @@ static void read_logical(struct blocks *b, uint64_t base, unsigned int *number,
 	}
 }
 
-int mbr_read(struct blocks *b, struct table *out)
+int mbr_read(struct blocks *b, uint32_t sector, struct table *out)
 {
+	const struct disk d = { b, sector ? sector : SECTOR };
 	unsigned int number = 5;
 	struct entry e[4];
 	size_t i;
@@ -112,14 +141,14 @@ int mbr_read(struct blocks *b, struct table *out)
 
 	out->n = 0;
 	out->protective = false;
-	r = read_sector(b, 0, e);
+	r = read_sector(&d, 0, e);
 	if (r < 0)
 		return r;
 	/* The boot sector of a filesystem has code where entries would be. */
 	for (i = 0; i < 4; i++)
 		if ((e[i].status & 0x7f) ||
 		    (e[i].type && e[i].count &&
-		     (e[i].start == 0 || e[i].start >= b->size / SECTOR) &&
+		     (e[i].start == 0 || e[i].start >= b->size / d.sector) &&
 		     e[i].type != 0xee))
 			return -ENOENT;
 	for (i = 0; i < 4; i++) {
@@ -128,10 +157,10 @@ int mbr_read(struct blocks *b, struct table *out)
 		if (e[i].type == 0xee)
 			out->protective = true;
 		else if (!is_extended(e[i].type))
-			add(out, (unsigned int)i + 1, e[i].start, e[i].count);
+			add(&d, out, (unsigned int)i + 1, &e[i], 0);
 	}
 	for (i = 0; i < 4; i++)
 		if (is_extended(e[i].type) && e[i].count)
-			read_logical(b, e[i].start, &number, out);
+			read_logical(&d, e[i].start, &number, out);
 	return out->n || out->protective ? 0 : -ENOENT;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What is on it: libblkid, which reads descriptors only, gets a sparse file in
- * memory with the first and last bytes, where all superblocks are.
+ * memory with the first and last bytes, where superblocks are. Some formats
+ * keep what tells them from others further inside, at a place that their first
+ * sector names: these bytes are in the file too.
  */
 #include "config.h"
 
@@ -15,9 +17,12 @@
 
 #include "fs/guest/guest.h"
 #include "fs/guest/volumes/internal.h"
+#include "store/base/bytes.h"
 #include "store/base/log.h"
 
-#define ENDS ((uint64_t)2 << 20)
+/* VMFS has its superblock 2 MiB behind the begin. */
+#define HEAD (((uint64_t)2 << 20) + ((uint64_t)64 << 10))
+#define TAIL ((uint64_t)2 << 20)
 #define PIECE ((size_t)64 << 10)
 
 static bool all_zero(const uint8_t *p, size_t len)
@@ -25,7 +30,6 @@ static bool all_zero(const uint8_t *p, size_t len)
 	return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
 }
 
-/* (But what is zero.) */
 int probe_copy(struct blocks *b, int fd, uint64_t off, uint64_t end)
 {
 	uint8_t *piece = malloc(PIECE);
@@ -97,20 +101,47 @@ static void take_all(blkid_probe pr, struct probe *out)
 	take(pr, "VERSION", out->version, sizeof(out->version));
 }
 
-/* Two signatures: the first that there is a reader for. */
-static void take_first(blkid_probe pr, struct probe *out)
+/* Note a further type that a reader may try. */
+static void add_other(struct probe *out, const char *type)
 {
-	struct probe one;
+	size_t i;
+
+	if (strcmp(out->type, type) == 0)
+		return;
+	for (i = 0; i < PROBE_OTHERS; i++) {
+		if (strcmp(out->others[i], type) == 0)
+			return;
+		if (!out->others[i][0]) {
+			snprintf(out->others[i], sizeof(out->others[i]), "%s",
+				 type);
+			return;
+		}
+	}
+}
+
+/*
+ * Two signatures: something is left of a filesystem that was there before.
+ * Which of the two that is the signatures do not tell. The first that there is
+ * a reader for is tried first.
+ */
+static void take_several(blkid_probe pr, struct probe *out)
+{
+	struct probe one, found = { .type = "" };
 
 	blkid_reset_probe(pr);
 	while (blkid_do_probe(pr) == 0) {
 		take_all(pr, &one);
-		if (!one.type[0] || (out->type[0] && !guest_knows(one.type)))
+		if (!one.type[0])
 			continue;
-		*out = one;
+		if (!found.type[0] ||
+		    (!guest_knows(found.type) && guest_knows(one.type))) {
+			found = one;
+			continue;
+		}
 		if (guest_knows(one.type))
-			return;
+			add_other(&found, one.type);
 	}
+	*out = found;
 }
 
 /* A disc with both UDF and ISO 9660 is read as the latter. */
@@ -126,22 +157,83 @@ static void try_iso(blkid_probe pr, struct probe *out)
 		take_all(pr, out);
 }
 
-int probe_blocks(struct blocks *b, struct probe *out)
-{
-	blkid_probe pr = NULL;
-	int fd, r, found;
+/* ---- what lies further inside ---- */
 
-	memset(out, 0, sizeof(*out));
-	if (b->size < 512)
+#define FAR_LEN 8192u /* four records of the MFT, or a header of BitLocker */
+
+/* The byte behind @clusters of the boot sector @s of NTFS, or of Vista. */
+static uint64_t cluster_place(const uint8_t *s, uint64_t clusters)
+{
+	uint32_t per = s[13], sector = get_le16(s + 11);
+
+	/* Over 128 it is a negative power of two. */
+	if (per > 128)
+		per = 1u << MIN(256 - per, 31u);
+	if (per && clusters > UINT64_MAX / per / MAX(sector, 1u))
 		return 0;
-	r = probe_memfd(b, ENDS, ENDS, &fd);
+	return clusters * per * sector;
+}
+
+/*
+ * Where else a boot sector says that there is something by which libblkid knows
+ * the format: the MFT of NTFS, which Windows puts at 3 GiB, and the metadata of
+ * BitLocker (util-linux, libblkid/src/superblocks/{ntfs,bitlocker}.c). 0:
+ * nowhere.
+ */
+static uint64_t far_place(const uint8_t *s)
+{
+	static const uint8_t to_go[] = { 0x3b, 0xd6, 0x67, 0x49, 0x29, 0x2e,
+					 0xd8, 0x4a, 0x83, 0x99, 0xf6, 0xa3,
+					 0x39, 0xe3, 0xd0, 0x01 };
+
+	if (memcmp(s + 3, "NTFS    ", 8) == 0)
+		return cluster_place(s, get_le64(s + 48));
+	if (memcmp(s, "\xeb\x52\x90-FVE-FS-", 11) == 0)
+		return cluster_place(s, get_le64(s + 56));
+	if (memcmp(s + 3, "-FVE-FS-", 8) == 0)
+		return get_le64(s + 176);
+	if (memcmp(s + 3, "MSWIN4.1", 8) == 0 &&
+	    memcmp(s + 424, to_go, sizeof(to_go)) == 0)
+		return get_le64(s + 440);
+	return 0;
+}
+
+static int copy_far(struct blocks *b, int fd)
+{
+	uint8_t s[512];
+	uint64_t at;
+	int r = blocks_read(b, 0, s, sizeof(s));
+
 	if (r < 0)
 		return r;
-	pr = blkid_new_probe();
-	r = -ENOMEM;
+	at = far_place(s);
+	if (at == 0 || at >= b->size)
+		return 0;
+	return probe_copy(b, fd, at, at + MIN((uint64_t)FAR_LEN, b->size - at));
+}
+
+/* Why nothing was found, as far as can be told. */
+static const char *words_of(struct blocks *b)
+{
+	static const uint64_t places[] = { 0, 64, 512 };
+	uint8_t s[4];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		if (blocks_read(b, places[i], s, sizeof(s)) == 0 &&
+		    get_le32(s) == 0x82564557)
+			return "a BSD disklabel: its slices are not read: use "
+			       "the .raw file beside it";
+	return "no filesystem that is known was found";
+}
+
+static int probe_fd(int fd, struct probe *out)
+{
+	blkid_probe pr = blkid_new_probe();
+	int found, r = -EIO;
+
 	if (!pr)
-		goto out;
-	r = -EIO;
+		return -ENOMEM;
 	if (blkid_probe_set_device(pr, fd, 0, 0) < 0 ||
 	    blkid_probe_enable_superblocks(pr, 1) < 0 ||
 	    blkid_probe_set_superblocks_flags(
@@ -152,12 +244,31 @@ int probe_blocks(struct blocks *b, struct probe *out)
 	if (found == 0)
 		take_all(pr, out);
 	else if (found == -2)
-		take_first(pr, out);
+		take_several(pr, out);
 	if (strcmp(out->type, "udf") == 0)
 		try_iso(pr, out);
 	r = 0;
 out:
 	blkid_free_probe(pr);
+	return r;
+}
+
+int probe_blocks(struct blocks *b, struct probe *out)
+{
+	int fd, r;
+
+	memset(out, 0, sizeof(*out));
+	out->words = "no filesystem that is known was found";
+	if (b->size < 512)
+		return 0;
+	r = probe_memfd(b, HEAD, TAIL, &fd);
+	if (r < 0)
+		return r;
+	r = copy_far(b, fd);
+	if (r == 0)
+		r = probe_fd(fd, out);
 	close(fd);
+	if (r == 0 && !out->type[0])
+		out->words = words_of(b);
 	return r;
 }
