@@ -219,7 +219,7 @@ int place_disk(const struct place *p, const char *text, const char *name,
 	}
 	if (p->point->ndisks == 0)
 		return fail(-ENOENT, "%s: the point has no disks", text);
-	*out = point_disk(p->point, name);
+	*out = point_find_disk(p->point, name);
 	if (*out)
 		return 0;
 	return fail(-ENOENT,

@@ -143,7 +143,7 @@ static int plugin_after_fork(void)
 		r = point_find(served.points, served.point, &i);
 	if (r < 0)
 		return -1;
-	served.d = point_disk(served.points->points[i], served.disk);
+	served.d = point_find_disk(served.points->points[i], served.disk);
 	if (served.d)
 		return 0;
 	nbdkit_error("%s: the point has no disk \"%s\"", served.point,

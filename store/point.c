@@ -151,7 +151,8 @@ void point_sort(struct point *p)
 		      compare_configs);
 }
 
-const struct point_disk *point_disk(const struct point *p, const char *name)
+const struct point_disk *point_find_disk(const struct point *p,
+					 const char *name)
 {
 	size_t i;
 

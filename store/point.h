@@ -122,7 +122,8 @@ MUST_CHECK struct point *point_new(void);
 void point_free(struct point *p);
 bool point_name_ok(const char *name);
 /* The disk of that name, or NULL. */
-const struct point_disk *point_disk(const struct point *p, const char *name);
+const struct point_disk *point_find_disk(const struct point *p,
+					 const char *name);
 /* Return what a disk or a config file holds, as content.h reads it; borrows
  * from it. */
 struct content_ref point_disk_content(const struct point_disk *d);

@@ -131,7 +131,7 @@ int main(int argc, char **argv)
 	if (!key || vault_open(&o, &r.vault) < 0)
 		return 2;
 	if (vault_points(r.vault, &l) == 0 && point_find(l, argv[3], &i) == 0)
-		r.disk = point_disk(l->points[i], argv[4]);
+		r.disk = point_find_disk(l->points[i], argv[4]);
 	r.fd = open(argv[5], O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
 	if (r.disk && r.fd >= 0 && ftruncate(r.fd, (off_t)r.disk->size) == 0)
 		status = read_disk(&r);

@@ -961,7 +961,7 @@ static int begin(struct run *r, const char *vm)
 		err = r->tree ? 0 : -ENOMEM;
 	}
 	if (err == 0 && o->ndisks)
-		err = backup_disks_open(&r->b, &r->disks);
+		err = backup_disks_open(&r->b, r->machine, &r->disks);
 	return err;
 }
 

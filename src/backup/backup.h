@@ -17,6 +17,7 @@ struct backup_disk {
 		*name; /* a point's name for it, see backup_member_name_ok() */
 	const char *source; /* src/disk/source.h */
 	const char *map; /* disk_map.h; NULL: none */
+	const char *image_key; /* src/disk/source.h; NULL: none */
 };
 
 struct backup_disk_result {
@@ -41,6 +42,8 @@ struct backup_options {
 	int ntags;
 	const struct backup_disk *disks; /* no name twice */
 	size_t ndisks;
+	const char *const *backing; /* where images may refer to */
+	size_t nbacking;
 	struct backup_disk_result
 		*disk_results; /* one a disk; NULL: not wanted */
 	const char *

@@ -104,15 +104,16 @@ static int read_cells(struct cells *c)
 				continue;
 			}
 			if (len > 0)
-				r = disk_read(c->run->source, off,
-					      c->data + (off - c->off), len);
+				r = disk_source_read(c->run->source, off,
+						     c->data + (off - c->off),
+						     len);
 			off = at;
 			len = run->len;
 		}
 	}
 	if (r == 0 && len > 0)
-		r = disk_read(c->run->source, off, c->data + (off - c->off),
-			      len);
+		r = disk_source_read(c->run->source, off,
+				     c->data + (off - c->off), len);
 	return r;
 }
 
@@ -374,7 +375,7 @@ static void submit(struct disk_run *d)
 	if (!c)
 		return;
 	d->filling = NULL;
-	disk_prefetch(d->source, c->off, c->len);
+	disk_source_prefetch(d->source, c->off, c->len);
 	pool_run(d->b->pool, run_cells, c);
 }
 
@@ -641,7 +642,7 @@ static int read_once(struct backup *b, const struct backup_disk *o,
 	if (r == 0)
 		r = walk(d);
 	if (r == 0 && b->writer) {
-		changed = disk_finish(s);
+		changed = disk_source_finish(s);
 		if (changed > 0)
 			atomic_fetch_add(&b->errors, 1);
 		r = changed < 0 ? changed : 0;

@@ -17,8 +17,11 @@ struct backup_disks {
 	size_t n;
 };
 
-/* Open all, that what cannot be opened is known before anything is read. */
-MUST_CHECK int backup_disks_open(struct backup *b, struct backup_disks *d);
+/* Open all of them, so that what cannot be opened is known before anything is
+ * read. @machine, the machine's last point, may be NULL: it knows as what the
+ * disks were read. Return 0 or a negative errno, said in words; close @d then. */
+MUST_CHECK int backup_disks_open(struct backup *b, const struct point *machine,
+				 struct backup_disks *d);
 void backup_disks_close(struct backup_disks *d);
 /* Read all into @p; @parent (may be NULL): the point to take over from what hints
  * call unchanged. Return 0 or a negative errno, said in words. */

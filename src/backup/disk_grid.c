@@ -24,7 +24,7 @@ static int look(struct grid *g, uint64_t off, struct disk_extent *out)
 	int r = 0;
 
 	if (off - g->now.off >= g->now.len)
-		r = disk_extent(g->source, off, &g->now);
+		r = disk_source_extent(g->source, off, &g->now);
 	if (r < 0)
 		return r;
 	*out = g->now;

@@ -74,7 +74,7 @@ int disk_hints_init(struct disk_hints *out, struct backup *b,
 		    const struct point *machine)
 {
 	const struct point_disk *old =
-		machine ? point_disk(machine, disk->name) : NULL;
+		machine ? point_find_disk(machine, disk->name) : NULL;
 	const char *why;
 	int r = 0;
 
@@ -151,7 +151,7 @@ int disk_hints_try_same(struct disk_hints *h, uint64_t off, uint64_t len)
 		return 0;
 	r = have_buffer(h);
 	if (r == 0)
-		r = disk_read(h->source, off, h->data, len);
+		r = disk_source_read(h->source, off, h->data, len);
 	if (r == 0)
 		r = content_read(h->backup->vault, &content, off,
 				 h->data + GRID_CELL, len);
@@ -174,7 +174,7 @@ static int try_zeros(struct disk_hints *h, uint64_t off, uint64_t end)
 		len -= len % unit;
 	if (len == 0)
 		return 0;
-	r = disk_read(h->source, off, h->data, len);
+	r = disk_source_read(h->source, off, h->data, len);
 	if (r < 0)
 		return r;
 	return bytes_are_zero(h->data, len) ? 0 : differs(h, off);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/backup/disk_format.h"
 #include "src/disk/source.h"
 #include "store/base/log.h"
 #include "store/base/pool.h"
@@ -34,7 +35,8 @@ bool backup_member_name_ok(const char *name)
 
 /* ---- disks ---- */
 
-int backup_disks_open(struct backup *b, struct backup_disks *d)
+int backup_disks_open(struct backup *b, const struct point *machine,
+		      struct backup_disks *d)
 {
 	const struct backup_options *o = b->options;
 	size_t i;
@@ -44,18 +46,22 @@ int backup_disks_open(struct backup *b, struct backup_disks *d)
 	if (!d->sources)
 		return -ENOMEM;
 	for (i = 0; i < o->ndisks && r == 0; i++) {
-		struct disk_open open = {
+		struct disk_source_options open = {
 			.name = o->disks[i].name,
 			.source = o->disks[i].source,
 			.bitmap = o->bitmap,
+			.image_key = o->disks[i].image_key,
+			.backing = o->backing,
+			.nbacking = o->nbacking,
 			.threads = b->pool ? pool_threads(b->pool) : 1,
 			.stop = b->stop,
 		};
 
-		r = disk_open(&open, &d->sources[i]);
+		r = disk_source_open(&open, &d->sources[i]);
 		if (r < 0)
 			break;
 		d->n++;
+		r = disk_format_check(machine, &o->disks[i], d->sources[i]);
 		b->progress->total_bytes += d->sources[i]->size;
 	}
 	return r;
@@ -66,7 +72,7 @@ void backup_disks_close(struct backup_disks *d)
 	size_t i;
 
 	for (i = 0; i < d->n; i++)
-		disk_close(d->sources[i]);
+		disk_source_close(d->sources[i]);
 	free(d->sources);
 	d->sources = NULL;
 	d->n = 0;

@@ -343,6 +343,8 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	o.disk_results = disks.results;
 	o.bitmap = a->disks.bitmap;
 	o.next_bitmap = a->disks.next_bitmap;
+	o.backing = a->disks.backing.items;
+	o.nbacking = a->disks.backing.n;
 	o.configs = disks.configs;
 	o.nconfigs = disks.nconfigs;
 	r = -ENOMEM;
@@ -379,9 +381,10 @@ const struct command cmd_backup = {
 		" interrupted leaves what it uploaded for the next one. Exit"
 		" code 3: the point was made, but something could not be read."
 		"\nA disk's SOURCE is a raw file, a block device, an image"
-		" (qcow2, vhd, vhdx, vmdk; qemu-nbd reads it) or an NBD URI."
-		" Put raw:, qcow2:, vhd:, vhdx: or vmdk: in front to say what"
-		" a file is.",
+		" that qemu-nbd reads, or an NBD URI. Put raw:, qcow2:, vhd:,"
+		" vhdx:, vmdk: and so on in front to say what a file is: only"
+		" a qcow2 that needs no other file is recognised, since a"
+		" guest can make its own raw disk look like any image.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run,

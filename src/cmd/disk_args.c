@@ -61,30 +61,55 @@ static int add_disk(struct context *ctx, struct disk_set *s, const char *text)
 	return 0;
 }
 
-/* "NAME=FILE", or FILE alone where there is one disk. */
-static int add_map(struct context *ctx, struct disk_set *s, const char *text)
+/* Put @file where @option wants it, a member of the disk. */
+static int set_file(struct context *ctx, const char *option, const char *text,
+		    const struct backup_disk *d, const char *file,
+		    const char **slot)
 {
-	const char *eq = strchr(text, '='), *file = text;
-	struct backup_disk *d = NULL;
-
-	if (eq) {
-		d = find(s, text, (size_t)(eq - text));
-		file = d ? eq + 1 : text;
-	}
-	if (!d && s->ndisks == 1)
-		d = &s->disks[0];
-	if (!d)
-		return context_usage(ctx,
-				     "--map \"%s\": for which disk? say"
-				     " NAME=FILE",
-				     text);
-	if (d->map)
-		return context_usage(ctx, "--map: disk \"%s\" has two",
+	if (*slot)
+		return context_usage(ctx, "%s: disk \"%s\" has two", option,
 				     d->name);
 	if (!*file)
-		return context_usage(ctx, "--map \"%s\": no file", text);
-	d->map = file;
+		return context_usage(ctx, "%s \"%s\": no file", option, text);
+	*slot = file;
 	return 0;
+}
+
+/* "NAME=FILE", or FILE alone where there is one disk. */
+static int find_disk(struct context *ctx, struct disk_set *s,
+		     const char *option, const char *text,
+		     struct backup_disk **out, const char **file_out)
+{
+	const char *eq = strchr(text, '=');
+
+	*out = eq ? find(s, text, (size_t)(eq - text)) : NULL;
+	*file_out = *out ? eq + 1 : text;
+	if (!*out && s->ndisks == 1)
+		*out = &s->disks[0];
+	return *out ? 0
+		    : context_usage(ctx,
+				    "%s \"%s\": for which disk? say NAME=FILE",
+				    option, text);
+}
+
+static int add_map(struct context *ctx, struct disk_set *s, const char *text)
+{
+	struct backup_disk *d;
+	const char *file;
+	int r = find_disk(ctx, s, "--map", text, &d, &file);
+
+	return r < 0 ? r : set_file(ctx, "--map", text, d, file, &d->map);
+}
+
+static int add_key(struct context *ctx, struct disk_set *s, const char *text)
+{
+	struct backup_disk *d;
+	const char *file;
+	int r = find_disk(ctx, s, "--image-key", text, &d, &file);
+
+	return r < 0 ? r
+		     : set_file(ctx, "--image-key", text, d, file,
+				&d->image_key);
 }
 
 static int add_config(struct context *ctx, struct disk_set *s, const char *path)
@@ -155,6 +180,8 @@ int disk_args_parse(struct context *ctx, const struct disk_args *a,
 		r = add_disk(ctx, out, a->disks.items[i]);
 	for (i = 0; i < a->maps.n && r == 0; i++)
 		r = add_map(ctx, out, a->maps.items[i]);
+	for (i = 0; i < a->keys.n && r == 0; i++)
+		r = add_key(ctx, out, a->keys.items[i]);
 	for (i = 0; i < a->configs.n && r == 0; i++)
 		r = add_config(ctx, out, a->configs.items[i]);
 	if (r < 0)

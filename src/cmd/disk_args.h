@@ -11,6 +11,7 @@ struct context;
 
 struct disk_args {
 	struct string_list disks, configs, maps, includes, excludes;
+	struct string_list keys, backing;
 	const char *bitmap, *next_bitmap;
 };
 
@@ -26,6 +27,11 @@ struct disk_args {
 		   "the dirty bitmap that begins with this point"),         \
 	OPT_LIST("map", 0, "[NAME=]FILE", s, field.maps,                    \
 		 "read only what a map of the disk says has changed"),      \
+	OPT_LIST("allow-backing", 0, "PATH", s, field.backing,              \
+		 "images may refer to this file, or to files in this"       \
+		 " directory; may be repeated"),                            \
+	OPT_LIST("image-key", 0, "[NAME=]FILE", s, field.keys,              \
+		 "the file with an encrypted image's password"),            \
 	OPT_LIST("include-disk", 0, "PATTERN", s, field.includes,           \
 		 "of the disks save only those; may be repeated"),          \
 	OPT_LIST("exclude-disk", 0, "PATTERN", s, field.excludes,           \

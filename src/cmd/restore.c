@@ -27,7 +27,7 @@ struct args {
 	const char *to, *disks_to, *format;
 	struct string_list excludes, iexcludes, exclude_files;
 	struct string_list includes, iincludes, include_files;
-	bool delete_extra, delete_incomplete, dry_run, verify, delta;
+	bool delete_extra, delete_incomplete, dry_run, verify, delta, keep_end;
 	unsigned int threads;
 };
 
@@ -43,6 +43,9 @@ static const struct option_row rows[] = {
 	OPT_FLAG("delta", 0, struct args, delta,
 		 "bring the disk that is there to the point's state: write"
 		 " only what differs"),
+	OPT_FLAG("keep-end", 0, struct args, keep_end,
+		 "of a device that is larger than the disk: leave its end as"
+		 " it is"),
 	OPT_STRING(
 		"overwrite", 0, "always|if-changed|if-newer|never", struct args,
 		overwrite,
@@ -369,6 +372,7 @@ static int run_disks(struct context *ctx, const struct args *a,
 		.disks_to = a->disks_to,
 		.format = a->format,
 		.delta = a->delta,
+		.keep_end = a->keep_end,
 		.dry_run = a->dry_run,
 		.verify = a->verify,
 		.threads = a->threads,
@@ -417,9 +421,10 @@ static int restore_verb(struct context *ctx, void *args, int argc, char **argv)
 				     : "restore takes one POINT or POINT:PATH");
 	if ((a->to && *a->to) || (a->disks_to && *a->disks_to))
 		return run_disks(ctx, a, argv[0]);
-	if (a->delta || a->format)
+	if (a->delta || a->format || a->keep_end)
 		return context_usage(ctx,
-				     "--delta and --format are for disks: say"
+				     "--delta, --format and --keep-end are for"
+				     " disks: say"
 				     " --to or --disks-to");
 	if (!a->target || !*a->target)
 		return context_usage(ctx, "restore where to? say --target DIR");

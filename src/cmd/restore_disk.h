@@ -13,7 +13,7 @@ struct restore_disk_args {
 	const char *to; /* a file or a device, for one disk */
 	const char *disks_to; /* a directory, for all and the config files */
 	const char *format;
-	bool delta, dry_run, verify, force;
+	bool delta, dry_run, verify, force, keep_end;
 	unsigned int threads;
 };
 

@@ -1,110 +1,118 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* New image files, which qemu-img makes. */
+/*
+ * New image files: the file is made here, qemu-img makes an image of it. It gets
+ * its name when it is one, so that what has the name can be gone on with.
+ */
 #include "config.h"
 
-#include "src/disk/source.h"
+#include "src/disk/target.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/base/buf.h"
+#include "src/disk/format.h"
+#include "src/disk/qemu.h"
 #include "store/base/log.h"
-#include "store/base/text.h"
+#include "store/base/seam.h"
 
-#define SAID_MAX 500
-
-static int spawn(char *const argv[], int said, pid_t *pid)
+static int run(int fd, const struct image_format *format, uint64_t size,
+	       struct buf *words)
 {
-	posix_spawn_file_actions_t actions;
-	int r = posix_spawn_file_actions_init(&actions);
-
-	if (r != 0)
-		return -r;
-	r = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY,
-					     0);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, said, 1);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, said, 2);
-	if (r == 0)
-		r = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
-	(void)posix_spawn_file_actions_destroy(&actions);
-	return -r;
-}
-
-static int run(char *const argv[], struct buf *words)
-{
-	AUTO_CLOSE int said = memfd_create("qemu-img", MFD_CLOEXEC);
-	char text[SAID_MAX];
-	int status, r;
-	ssize_t n;
-	pid_t pid;
-
-	if (said < 0)
-		return -errno;
-	r = spawn(argv, said, &pid);
-	if (r < 0)
-		return r;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	n = pread(said, text, sizeof(text), 0);
-	while (n > 0 && text[n - 1] == '\n')
-		n--;
-	if (n > 0)
-		text_put_plain(words, text, (size_t)n);
-	return -EIO;
-}
-
-int disk_image_create(const char *path, const char *format, uint64_t size)
-{
-	/* As it is, not as the geometry of a VHD would have it. */
-	char *opts = strcmp(format, "vpc") == 0
-			     ? (char *)"subformat=dynamic,force_size=on"
-			     : (char *)"compat=1.1";
-	AUTO_BUF struct buf words = BUF_INIT;
-	AUTO_FREE char *name = NULL;
-	char bytes[24];
-	char *argv[] = { (char *)"qemu-img",
-			 (char *)"create",
-			 (char *)"-q",
-			 (char *)"-f",
-			 (char *)format,
-			 (char *)"-o",
-			 opts,
-			 (char *)"--",
-			 NULL,
-			 bytes,
-			 NULL };
+	/* The size as it is, not as the geometry of a VHD would have it. */
+	const char *opts = strcmp(format->driver, "vpc") == 0
+				   ? "subformat=dynamic,force_size=on"
+				   : "compat=1.1";
+	char bytes[24], name[32];
+	const char *argv[] = { "qemu-img",     "create", "-q", "-f",
+			       format->driver, "-o",	 opts, "--",
+			       name,	       bytes,	 NULL };
+	struct confine_file file = { .fd = fd, .writable = true };
+	struct qemu_options o = {
+		.program = "qemu-img",
+		.argv = (char *const *)argv,
+		.files = &file,
+		.nfiles = 1,
+		.listener = -1,
+	};
+	struct qemu *q;
 	int r;
 
-	/* A name with a colon is no protocol. */
-	if (asprintf(&name, "%s%s", path[0] == '/' ? "" : "./", path) < 0) {
-		name = NULL;
+	snprintf(bytes, sizeof(bytes), "%" PRIu64, size);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	r = qemu_start(&o, &q);
+	if (r < 0)
+		return r;
+	r = qemu_wait(q);
+	if (r < 0)
+		(void)qemu_explain(q, words);
+	qemu_end(q, false);
+	return r;
+}
+
+/* A file for qemu-img to work in. What a run that was killed has left of one is
+ * used again, unless that run still goes on. */
+static int open_draft(struct seam *s, const char *draft, int *out)
+{
+	struct stat st;
+	int r, fd = s->ops->openat(s, AT_FDCWD, draft,
+				   O_CREAT | O_RDWR | O_NOFOLLOW | O_NONBLOCK |
+					   O_CLOEXEC,
+				   0600);
+
+	if (fd < 0)
+		return fail(fd, "%s: cannot be made: %s", draft, strerror(-fd));
+	*out = fd;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return fail(-EEXIST, "%s: it is no file: remove it", draft);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return fail(-EBUSY, "%s: another restore is writing it", draft);
+	r = s->ops->ftruncate(s, fd, 0);
+	return r < 0 ? fail(r, "%s: %s", draft, strerror(-r)) : 0;
+}
+
+static int create(struct seam *s, const char *draft, const char *path,
+		  const struct image_format *format, uint64_t size)
+{
+	AUTO_BUF struct buf words = BUF_INIT;
+	int fd = -1, r = open_draft(s, draft, &fd);
+
+	if (r < 0)
+		goto out;
+	r = run(fd, format, size, &words);
+	if (r == -ENOENT)
+		r = fail(r,
+			 "%s: images need qemu-img and qemu-nbd, which are not"
+			 " installed (Debian's package is qemu-utils)",
+			 path);
+	else if (r < 0)
+		r = fail(r, "%s: the image cannot be made: %s%.*s", path,
+			 words.len ? "" : strerror(-r), (int)words.len,
+			 (const char *)words.data);
+	if (r == 0)
+		r = s->ops->renameat(s, AT_FDCWD, draft, AT_FDCWD, path);
+	if (r < 0)
+		(void)s->ops->unlinkat(s, AT_FDCWD, draft, 0);
+out:
+	if (fd >= 0)
+		(void)s->ops->close(s, fd);
+	return r;
+}
+
+int disk_image_create(struct seam *s, const char *path,
+		      const struct image_format *format, uint64_t size)
+{
+	AUTO_FREE char *draft = NULL;
+
+	if (asprintf(&draft, "%s.new", path) < 0) {
+		draft = NULL;
 		return -ENOMEM;
 	}
-	argv[8] = name;
-	snprintf(bytes, sizeof(bytes), "%" PRIu64, size);
-	r = run(argv, &words);
-	if (r == -ENOENT)
-		return fail(r,
-			    "%s: images need qemu-img and qemu-nbd, which"
-			    " are not installed (Debian's package is"
-			    " qemu-utils)",
-			    path);
-	if (r < 0)
-		return fail(r, "%s: the image cannot be made: %s%.*s", path,
-			    words.len ? "" : strerror(-r), (int)words.len,
-			    (const char *)words.data);
-	return 0;
+	return create(s, draft, path, format, size);
 }

@@ -2,10 +2,11 @@
 /*
  * NBD exports: with nbd_write.c the only user of libnbd.
  *
- * A connection serves one thread at a time; a read is cut into requests that are
- * all in flight at once. Where the server says that several connections see the same,
- * there is one for each reading thread. What a failed connection had in flight
- * may still be written to by its handle, so it is closed before anything else.
+ * A connection serves one thread at a time; a read is cut into requests that
+ * are all in flight at once. Where the server says that several connections see
+ * the same, there is one for each reading thread. What a failed connection had
+ * in flight may still be written to by its handle, so it is closed before
+ * anything else.
  */
 #include "config.h"
 
@@ -16,9 +17,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <libnbd.h>
 
+#include "src/disk/qemu.h"
 #include "store/base/buf.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
@@ -38,8 +41,14 @@ struct nbd_handle *nbd_conn_get(struct nbd *n)
 	return n->idle[--n->nidle];
 }
 
-void nbd_conn_put(struct nbd *n, struct nbd_handle *h)
+void nbd_conn_put(struct nbd *n, struct nbd_handle *h, int r)
 {
+	if (r < 0) {
+		nbd_close(h);
+		h = NULL;
+		if (r != -EINTR)
+			atomic_store(&n->failed, true);
+	}
 	SCOPED_LOCK(&n->lock);
 	n->idle[n->nidle++] = h;
 	pthread_cond_signal(&n->freed);
@@ -64,7 +73,7 @@ static int wait_connected(struct nbd *n, struct nbd_handle *h,
 	return 0;
 }
 
-static int start(struct nbd *n, struct nbd_handle *h)
+static int begin_connect(struct nbd *n, struct nbd_handle *h)
 {
 	int r = nbd_add_meta_context(h, ALLOCATION);
 
@@ -74,7 +83,7 @@ static int start(struct nbd *n, struct nbd_handle *h)
 		r = nbd_set_pread_initialize(h, false);
 	if (r == 0)
 		r = n->path ? nbd_aio_connect_unix(h, n->path)
-			    : nbd_aio_connect_uri(h, n->s.source);
+			    : nbd_aio_connect_uri(h, n->d.source);
 	return r < 0 ? -EIO : 0;
 }
 
@@ -83,7 +92,7 @@ static int connect_one(struct nbd *n, unsigned int polls,
 		       struct nbd_handle **out)
 {
 	struct nbd_handle *h = nbd_create();
-	int r = h ? start(n, h) : -ENOMEM;
+	int r = h ? begin_connect(n, h) : -ENOMEM;
 
 	if (r == 0)
 		r = wait_connected(n, h, polls);
@@ -156,15 +165,15 @@ static int read_flight(struct nbd *n, struct nbd_handle *h, uint64_t off,
 	return r;
 }
 
-static int nbd_disk_read(struct disk_source *s, uint64_t off, void *out,
-			 size_t len)
+int disk_device_read(struct disk_device *d, uint64_t off, void *out, size_t len)
 {
-	struct nbd *n = nbd_of(s);
+	struct nbd *n = nbd_of(d);
 	struct nbd_handle *h = nbd_conn_get(n);
 	uint8_t *p = out;
 	uint64_t bad = off;
 	int r = h ? 0 : -EIO;
 
+	nbd_check_range(d, off, len);
 	while (len > 0 && r == 0) {
 		size_t part = MIN(len, (size_t)REQUEST * REQUESTS_MAX);
 
@@ -176,13 +185,9 @@ static int nbd_disk_read(struct disk_source *s, uint64_t off, void *out,
 	if (r < 0 && r != -EINTR)
 		r = fail(-EIO,
 			 "disk %s: cannot read %s at byte %" PRIu64 ": %s",
-			 s->name, s->source, bad,
+			 d->name, d->source, bad,
 			 h ? nbd_reason(r) : "the connection is lost");
-	if (r < 0) {
-		nbd_close(h);
-		h = NULL;
-	}
-	nbd_conn_put(n, h);
+	nbd_conn_put(n, h, r);
 	return r;
 }
 
@@ -246,13 +251,9 @@ int nbd_ask_status(struct nbd *n, uint64_t off, uint64_t len)
 		r = fail(-EIO,
 			 "disk %s: %s does not tell what is allocated "
 			 "at byte %" PRIu64 ": %s",
-			 n->s.name, n->s.source, off,
+			 n->d.name, n->d.source, off,
 			 h ? nbd_reason(r) : "the connection is lost");
-	if (r < 0) {
-		nbd_close(h);
-		h = NULL;
-	}
-	nbd_conn_put(n, h);
+	nbd_conn_put(n, h, r);
 	return r;
 }
 
@@ -296,53 +297,65 @@ bool nbd_next_extent(struct nbd *n, struct disk_extent *out)
 	return true;
 }
 
-static int nbd_disk_extent(struct disk_source *s, uint64_t off,
-			   struct disk_extent *out)
+int disk_device_extent(struct disk_device *d, uint64_t off,
+		       struct disk_extent *out)
 {
-	struct nbd *n = nbd_of(s);
+	struct nbd *n = nbd_of(d);
 	int r = 0;
 
-	*out = (struct disk_extent){ .off = off, .len = s->size - off };
+	nbd_check_range(d, off, 1);
+	*out = (struct disk_extent){ .off = off, .len = d->size - off };
 	if (!n->alloc.context && !n->dirty.context)
 		return 0;
 	if (off == n->status_off && nbd_next_extent(n, out))
 		return 0;
-	r = nbd_ask_status(n, off, s->size - off);
+	r = nbd_ask_status(n, off, d->size - off);
 	/* No context answered: it is data then. */
 	if (r == 0 && !nbd_next_extent(n, out))
 		out->len = MIN(out->len, (uint64_t)REQUEST);
 	return r;
 }
 
-static void nbd_disk_close(struct disk_source *s)
+/* Stop the server of an image; where it ended by itself, say so. */
+static void end_server(struct nbd *n)
 {
-	struct nbd *n = nbd_of(s);
+	AUTO_BUF struct buf words = BUF_INIT;
+
+	/* If it is well, the image is not, which was said. */
+	if (atomic_load(&n->failed) && qemu_explain(n->server, &words))
+		(void)fail(-EIO, "disk %s: %.*s", n->d.name, (int)words.len,
+			   (const char *)words.data);
+	/* What has an image open for reading has nothing to finish. */
+	qemu_end(n->server, n->d.writable);
+}
+
+void disk_device_close(struct disk_device *d)
+{
+	struct nbd *n = d ? nbd_of(d) : NULL;
 	size_t i;
 
+	if (!n)
+		return;
 	for (i = 0; i < n->nidle; i++)
 		nbd_close(n->idle[i]);
+	if (n->server)
+		end_server(n);
+	if (n->dir[0]) {
+		(void)unlink(n->socket);
+		(void)rmdir(n->dir);
+	}
 	status_clear(&n->alloc);
 	status_clear(&n->dirty);
 	pthread_cond_destroy(&n->freed);
 	pthread_mutex_destroy(&n->lock);
 	free(n->bitmap);
-	free(s->source);
+	free(d->source);
 	free(n);
 }
 
-static const struct disk_ops nbd_ops = {
-	.extent = nbd_disk_extent,
-	.read = nbd_disk_read,
-	.close = nbd_disk_close,
-	.data = disk_nbd_data,
-	.write = disk_nbd_write,
-	.zero = disk_nbd_zero,
-	.flush = disk_nbd_flush,
-};
-
 /* ---- opening ---- */
 
-static int examine(struct nbd *n, const struct disk_open *o)
+static int examine(struct nbd *n, const struct disk_device_options *o)
 {
 	struct nbd_handle *h = n->idle[0];
 	int64_t size = nbd_get_size(h);
@@ -350,26 +363,26 @@ static int examine(struct nbd *n, const struct disk_open *o)
 
 	if (size < 0)
 		return fail(-EIO, "disk %s: %s does not tell its size: %s",
-			    o->name, n->s.source, nbd_reason(-EIO));
-	n->s.size = (uint64_t)size;
+			    o->name, n->d.source, nbd_reason(-EIO));
+	n->d.size = (uint64_t)size;
 	if (block > GRANULE_MAX || (block > 0 && (block & (block - 1))))
 		return fail(-EIO,
 			    "disk %s: %s wants reads of %" PRId64
 			    " bytes, which are not offered",
-			    o->name, n->s.source, block);
+			    o->name, n->d.source, block);
 	if (block > SECTOR)
-		n->s.granule = (uint32_t)block;
+		n->d.granule = (uint32_t)block;
 	if (block > SECTOR && block <= 65536)
-		n->s.sector = (uint32_t)block;
+		n->d.sector = (uint32_t)block;
 	if (nbd_can_meta_context(h, ALLOCATION) > 0)
 		n->alloc.context = ALLOCATION;
 	if (n->bitmap && nbd_can_meta_context(h, n->bitmap) > 0) {
 		n->dirty.context = n->bitmap;
-		n->s.has_bitmap = true;
+		n->d.has_bitmap = true;
 	} else if (n->bitmap) {
 		log_warn("disk %s: %s has no usable bitmap \"%s\": all of it "
 			 "is read",
-			 o->name, n->s.source, o->bitmap);
+			 o->name, n->d.source, o->bitmap);
 	}
 	return 0;
 }
@@ -384,7 +397,7 @@ static void connect_more(struct nbd *n, unsigned int threads)
 	while (n->nidle < MIN((size_t)threads + 1, (size_t)CONNS_MAX)) {
 		if (connect_one(n, EXTRA_POLLS, &h) < 0)
 			break;
-		if (nbd_get_size(h) != (int64_t)n->s.size) {
+		if (nbd_get_size(h) != (int64_t)n->d.size) {
 			nbd_close(h);
 			break;
 		}
@@ -392,28 +405,50 @@ static void connect_more(struct nbd *n, unsigned int threads)
 	}
 }
 
-static int open_export(struct nbd *n, const struct disk_open *o)
+static int name_bitmap(struct nbd *n, const char *bitmap)
 {
 	AUTO_BUF struct buf context = BUF_INIT;
-	int r;
 
-	if (!n->s.source)
+	buf_printf(&context, "%s%s%c", BITMAP, bitmap, 0);
+	if (buf_error(&context) < 0)
 		return -ENOMEM;
-	if (o->bitmap) {
-		buf_printf(&context, "%s%s%c", BITMAP, o->bitmap, 0);
-		if (buf_error(&context) < 0)
-			return -ENOMEM;
-		n->bitmap = (char *)context.data;
-		context = (struct buf)BUF_INIT;
-	}
-	r = connect_one(n, CONNECT_POLLS, &n->idle[0]);
+	n->bitmap = (char *)context.data;
+	context = (struct buf)BUF_INIT;
+	return 0;
+}
+
+struct nbd *nbd_new(const struct disk_device_options *o)
+{
+	struct nbd *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	pthread_mutex_init(&n->lock, NULL);
+	pthread_cond_init(&n->freed, NULL);
+	n->d = (struct disk_device){
+		.name = o->name,
+		.source = strdup(o->source),
+		.sector = SECTOR,
+		.granule = SECTOR,
+	};
+	n->stop = o->stop;
+	if (n->d.source && (!o->bitmap || name_bitmap(n, o->bitmap) == 0))
+		return n;
+	disk_device_close(&n->d);
+	return NULL;
+}
+
+int nbd_connect(struct nbd *n, const struct disk_device_options *o)
+{
+	int r = connect_one(n, CONNECT_POLLS, &n->idle[0]);
+
 	if (r == -EINTR)
 		return r;
 	if (r < 0 && n->path)
 		return -ECONNREFUSED;
 	if (r < 0)
 		return fail(-EIO, "disk %s: cannot connect to %s: %s", o->name,
-			    n->s.source, nbd_reason(r));
+			    n->d.source, nbd_reason(r));
 	n->nidle = 1;
 	r = examine(n, o);
 	if (r == 0)
@@ -421,42 +456,16 @@ static int open_export(struct nbd *n, const struct disk_open *o)
 	return r;
 }
 
-static int open_nbd(const struct disk_open *o, const char *path,
-		    const char *format, struct disk_source **out)
+int disk_device_open_uri(const struct disk_device_options *o,
+			 struct disk_device **out)
 {
-	struct nbd *n = calloc(1, sizeof(*n));
-	int r;
+	struct nbd *n = nbd_new(o);
+	int r = n ? nbd_connect(n, o) : -ENOMEM;
 
 	*out = NULL;
-	if (!n)
-		return -ENOMEM;
-	pthread_mutex_init(&n->lock, NULL);
-	pthread_cond_init(&n->freed, NULL);
-	n->s = (struct disk_source){
-		.ops = &nbd_ops,
-		.name = o->name,
-		.source = strdup(o->source),
-		.format = format,
-		.sector = SECTOR,
-		.granule = SECTOR,
-	};
-	n->path = path;
-	n->stop = o->stop;
-	r = open_export(n, o);
-	if (r < 0)
-		nbd_disk_close(&n->s);
-	else
-		*out = &n->s;
+	if (r == 0)
+		*out = &n->d;
+	else if (n)
+		disk_device_close(&n->d);
 	return r;
-}
-
-int disk_nbd_open(const struct disk_open *o, struct disk_source **out)
-{
-	return open_nbd(o, NULL, "nbd", out);
-}
-
-int disk_nbd_open_unix(const struct disk_open *o, const char *path,
-		       const char *format, struct disk_source **out)
-{
-	return open_nbd(o, path, format, out);
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* An NBD export that is open; for nbd.c and nbd_write.c alone. */
+/* An NBD export that is open; for nbd.c, nbd_write.c and image.c alone. */
 #ifndef SRC_DISK_NBD_INTERNAL_H
 #define SRC_DISK_NBD_INTERNAL_H
 
+#include "src/disk/device.h"
 #include "src/disk/source.h"
 
+#include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct nbd_handle;
+struct qemu;
 
 #define CONNS_MAX 17
 #define REQUEST (256u << 10)
@@ -32,8 +36,9 @@ struct status {
 };
 
 struct nbd {
-	struct disk_source s; /* must come first */
-	const char *path; /* of the socket; NULL: s.source is an URI */
+	struct disk_device d; /* must come first */
+	const char
+		*path; /* of the socket; borrowed; NULL: d.source is an URI */
 	const volatile bool *stop; /* may be NULL */
 	char *bitmap; /* the context's whole name; owned; NULL: none */
 	pthread_mutex_t lock; /* protects idle, nidle */
@@ -42,33 +47,41 @@ struct nbd {
 	size_t nidle;
 	struct status alloc, dirty; /* of the last request */
 	uint64_t status_off; /* where they stand */
+	/* Of an image: */
+	struct qemu *server; /* owned; NULL: the server is somebody else's */
+	char dir[96]; /* private, with the socket; "": none */
+	char socket[104];
+	atomic_bool failed; /* a request did */
 };
 
-static inline struct nbd *nbd_of(struct disk_source *s)
+static inline struct nbd *nbd_of(struct disk_device *d)
 {
-	return container_of(s, struct nbd, s);
+	return container_of(d, struct nbd, d);
 }
 
-/* NULL when the one that came failed. */
+/* The caller's ranges are its own business, and never a server's. */
+static inline void nbd_check_range(const struct disk_device *d, uint64_t off,
+				   uint64_t len)
+{
+	assert(off <= d->size && len <= d->size - off);
+}
+
+/* An object that is not connected. NULL: no memory. */
+struct nbd *nbd_new(const struct disk_device_options *o);
+/* Connect it. Return 0, -EINTR, -ECONNREFUSED (to a socket of ours; silent) or
+ * another negative errno, said in words. */
+MUST_CHECK int nbd_connect(struct nbd *n, const struct disk_device_options *o);
+/* Take a connection; waits for one. NULL where the one that came had failed. */
 struct nbd_handle *nbd_conn_get(struct nbd *n);
-/* Give it back, or NULL where it failed and was closed. */
-void nbd_conn_put(struct nbd *n, struct nbd_handle *h);
-/* Until the request is answered. Return 0, -EINTR, -ETIMEDOUT or -EIO. */
+/* Give it back; where @r, what became of its use, is an error, it is closed. */
+void nbd_conn_put(struct nbd *n, struct nbd_handle *h, int r);
+/* Wait until the request is answered. Return 0, -EINTR, -ETIMEDOUT or -EIO. */
 MUST_CHECK int nbd_await(struct nbd *n, struct nbd_handle *h, int64_t cookie);
-/* Of the failure @r, for people. */
+/* Words for the failure @r, the last of this thread. */
 const char *nbd_reason(int r);
 /* Ask what is allocated there. Return 0 or a negative errno, said in words. */
 MUST_CHECK int nbd_ask_status(struct nbd *n, uint64_t off, uint64_t len);
 /* The next of what the last answers say, both of them together. */
 bool nbd_next_extent(struct nbd *n, struct disk_extent *out);
-
-/* ---- nbd_write.c: struct disk_ops ---- */
-
-MUST_CHECK int disk_nbd_data(struct disk_source *s, uint64_t off, uint64_t end,
-			     uint64_t *start_out, uint64_t *end_out);
-MUST_CHECK int disk_nbd_write(struct disk_source *s, uint64_t off,
-			      const void *data, size_t len);
-MUST_CHECK int disk_nbd_zero(struct disk_source *s, uint64_t off, uint64_t len);
-MUST_CHECK int disk_nbd_flush(struct disk_source *s);
 
 #endif

@@ -24,7 +24,7 @@ static int write_error(struct nbd *n, struct nbd_handle *h, const char *what,
 		return r;
 	return fail(h && nbd_get_errno() == ENOSPC ? -ENOSPC : -EIO,
 		    "disk %s: %s cannot be %s at byte %" PRIu64 ": %s",
-		    n->s.name, n->s.source, what, off,
+		    n->d.name, n->d.source, what, off,
 		    h ? nbd_reason(r) : "the connection is lost");
 }
 
@@ -51,14 +51,16 @@ static int write_part(struct nbd *n, struct nbd_handle *h, uint64_t off,
 	return r;
 }
 
-int disk_nbd_write(struct disk_source *s, uint64_t off, const void *data,
-		   size_t len)
+int disk_device_write(struct disk_device *d, uint64_t off, const void *data,
+		      size_t len)
 {
-	struct nbd *n = nbd_of(s);
+	struct nbd *n = nbd_of(d);
 	struct nbd_handle *h = nbd_conn_get(n);
 	const uint8_t *p = data;
 	int r = h ? 0 : -EIO;
 
+	assert(d->writable);
+	nbd_check_range(d, off, len);
 	while (r == 0 && len > 0) {
 		size_t part = MIN(len, (size_t)REQUEST * REQUESTS_MAX);
 
@@ -67,12 +69,9 @@ int disk_nbd_write(struct disk_source *s, uint64_t off, const void *data,
 		p += part;
 		len -= part;
 	}
-	if (r < 0) {
+	if (r < 0)
 		r = write_error(n, h, "written", off, r);
-		nbd_close(h);
-		h = NULL;
-	}
-	nbd_conn_put(n, h);
+	nbd_conn_put(n, h, r);
 	return r;
 }
 
@@ -88,13 +87,15 @@ static int zero_part(struct nbd *n, struct nbd_handle *h, uint64_t off,
 	return cookie < 0 ? -EIO : nbd_await(n, h, cookie);
 }
 
-int disk_nbd_zero(struct disk_source *s, uint64_t off, uint64_t len)
+int disk_device_zero(struct disk_device *d, uint64_t off, uint64_t len)
 {
-	struct nbd *n = nbd_of(s);
+	struct nbd *n = nbd_of(d);
 	struct nbd_handle *h = nbd_conn_get(n);
 	uint64_t max = h && nbd_can_zero(h) > 0 ? ZERO_MAX : REQUEST;
 	int r = h ? 0 : -EIO;
 
+	assert(d->writable);
+	nbd_check_range(d, off, len);
 	while (r == 0 && len > 0) {
 		uint64_t part = MIN(len, max);
 
@@ -102,18 +103,15 @@ int disk_nbd_zero(struct disk_source *s, uint64_t off, uint64_t len)
 		off += part;
 		len -= part;
 	}
-	if (r < 0) {
+	if (r < 0)
 		r = write_error(n, h, "zeroed", off, r);
-		nbd_close(h);
-		h = NULL;
-	}
-	nbd_conn_put(n, h);
+	nbd_conn_put(n, h, r);
 	return r;
 }
 
-int disk_nbd_flush(struct disk_source *s)
+int disk_device_flush(struct disk_device *d)
 {
-	struct nbd *n = nbd_of(s);
+	struct nbd *n = nbd_of(d);
 	struct nbd_handle *h = nbd_conn_get(n);
 	int64_t cookie = -1;
 	int r = h ? 0 : -EIO;
@@ -122,22 +120,20 @@ int disk_nbd_flush(struct disk_source *s)
 		cookie = nbd_aio_flush(h, NBD_NULL_COMPLETION, 0);
 		r = cookie < 0 ? -EIO : nbd_await(n, h, cookie);
 	}
-	if (r < 0) {
+	if (r < 0)
 		r = write_error(n, h, "flushed", 0, r);
-		nbd_close(h);
-		h = NULL;
-	}
-	nbd_conn_put(n, h);
+	nbd_conn_put(n, h, r);
 	return r;
 }
 
-int disk_nbd_data(struct disk_source *s, uint64_t off, uint64_t end,
-		  uint64_t *start_out, uint64_t *end_out)
+int disk_device_data(struct disk_device *d, uint64_t off, uint64_t end,
+		     uint64_t *start_out, uint64_t *end_out)
 {
-	struct nbd *n = nbd_of(s);
+	struct nbd *n = nbd_of(d);
 	struct disk_extent e;
 	int r;
 
+	assert(end <= d->size);
 	*start_out = off;
 	*end_out = end;
 	while (n->alloc.context && off < end) {

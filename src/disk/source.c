@@ -4,6 +4,7 @@
 
 #include "src/disk/source.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,34 +12,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/disk/chain.h"
+#include "src/disk/format.h"
 #include "store/base/log.h"
 #include "store/content.h"
 
-/* What stands in front of a path, and qemu's name for it. */
-static const struct {
-	const char *word, *format;
-} formats[] = {
-	{ "raw", "raw" },   { "qcow2", "qcow2" }, { "vhd", "vpc" },
-	{ "vpc", "vpc" },   { "vhdx", "vhdx" },	  { "vmdk", "vmdk" },
-	{ "qcow", "qcow" }, { "vdi", "vdi" },	  { "qed", "qed" },
-};
-
-/* "qcow2:PATH": the format, and where the path begins. */
-static const char *split_format(const char *source, const char **path)
+/* "qcow2:PATH": the format, and where the path begins; NULL where none is said. */
+static const struct image_format *split_format(const char *source,
+					       const char **path)
 {
-	size_t i;
+	size_t len = strcspn(source, ":/");
+	const struct image_format *f = NULL;
 
-	*path = source;
-	for (i = 0; i < ARRAY_SIZE(formats); i++) {
-		size_t n = strlen(formats[i].word);
-
-		if (strncmp(source, formats[i].word, n) == 0 &&
-		    source[n] == ':') {
-			*path = source + n + 1;
-			return formats[i].format;
-		}
-	}
-	return NULL;
+	if (source[len] == ':')
+		f = image_format_find(source, len);
+	*path = f ? source + len + 1 : source;
+	return f;
 }
 
 /* "nbd://", "nbd+unix://", "nbds://", "nbds+vsock://", ... */
@@ -50,36 +39,110 @@ static bool is_nbd(const char *source)
 	       !memchr(source, '/', (size_t)(colon - source));
 }
 
-static int probe(const struct disk_open *o, const char *path,
-		 const char **format)
+const char *disk_source_path(const char *source)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	bool chained = false;
-	struct stat st;
-	int r = 0;
+	const char *path;
 
-	*format = "raw";
-	if (fd < 0 || fstat(fd, &st) < 0)
+	(void)split_format(source, &path);
+	return path;
+}
+
+/* A name that says raw is its owner's word, as a guest's bytes are not. */
+static bool is_named_raw(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 4 && strcmp(path + len - 4, ".raw") == 0;
+}
+
+static int ask(const struct disk_source_options *o, const char *path,
+	       const struct image_format *seen, const struct image_bytes *b)
+{
+	bool chained = strcmp(seen->driver, "qcow2") == 0 &&
+		       !image_format_is_plain(seen, b);
+
+	return fail(-EPERM,
+		    "disk %s: %s looks like %s%s; a guest can write that into"
+		    " its own disk. Where it is one, say --disk %s=%s:%s,"
+		    " where it is a raw disk, --disk %s=raw:%s",
+		    o->name, path, seen->title,
+		    chained ? " that refers to other files" : "", o->name,
+		    seen->word, path, o->name, path);
+}
+
+/* Nobody said what the regular file is. */
+static int recognise(const struct disk_source_options *o, int fd,
+		     const char *path, const struct image_format **out)
+{
+	AUTO_FREE uint8_t *buffer = malloc(IMAGE_HEAD_LEN + IMAGE_TAIL_LEN);
+	const struct image_format *seen;
+	struct image_bytes b;
+	int r = buffer ? image_bytes_read(fd, buffer, &b) : -ENOMEM;
+
+	if (r < 0)
+		return fail(r, "disk %s: cannot read %s: %s", o->name, path,
+			    strerror(-r));
+	seen = image_format_recognise(&b);
+	*out = seen ? seen : image_format_raw();
+	if (!seen || (image_format_is_plain(seen, &b) && !is_named_raw(path)))
+		return 0;
+	return ask(o, path, seen, &b);
+}
+
+/* O_NONBLOCK: a FIFO shall be refused, not waited for. */
+static int open_path(const struct disk_source_options *o, const char *path,
+		     struct stat *st, int *out)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOATIME);
+
+	if (fd < 0 && errno == EPERM)
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
 		return fail(-errno, "disk %s: cannot open %s: %s", o->name,
 			    path, strerror(errno));
-	if (S_ISREG(st.st_mode))
-		r = disk_image_probe(fd, format, &chained);
-	if (r < 0)
-		return fail(-EIO, "disk %s: cannot read %s: %s", o->name, path,
-			    strerror(-r));
-	if (chained)
-		return fail(-EPERM,
-			    "disk %s: %s looks like a %s image that "
-			    "refers to other files; a guest can write that "
-			    "into its own disk. Where it is one, say "
-			    "--disk %s=%s:%s, where it is a raw disk, "
-			    "--disk %s=raw:%s",
-			    o->name, path, *format, o->name, *format, path,
+	*out = fd;
+	if (fstat(fd, st) < 0)
+		return fail(-errno, "disk %s: cannot examine %s: %s", o->name,
+			    path, strerror(errno));
+	if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
+		return fail(-ENOTBLK,
+			    "disk %s: %s is neither a file nor a block device",
 			    o->name, path);
 	return 0;
 }
 
-static int check(const struct disk_open *o, const struct disk_source *s)
+/* What is looked at is what is read: the path is opened once. */
+static int open_file(const struct disk_source_options *o,
+		     struct disk_source **out)
+{
+	const char *path;
+	const struct image_format *said = split_format(o->source, &path);
+	const struct image_format *format = said ? said : image_format_raw();
+	AUTO_CLOSE int fd = -1;
+	struct stat st;
+	int r, taken;
+
+	if (!*path)
+		return fail(-EINVAL, "disk %s: no source", o->name);
+	r = open_path(o, path, &st, &fd);
+	if (r == 0 && !said && S_ISREG(st.st_mode))
+		r = recognise(o, fd, path, &format);
+	if (r < 0)
+		return r;
+	if (format == image_format_raw()) {
+		taken = fd;
+		fd = -1;
+		r = disk_source_file(o, taken, path, out);
+	} else {
+		r = disk_source_image(o, fd, path, format, out);
+	}
+	if (r == 0)
+		(*out)->recognised = !said && S_ISREG(st.st_mode);
+	return r;
+}
+
+static int check(const struct disk_source_options *o,
+		 const struct disk_source *s)
 {
 	if (s->size == 0)
 		return fail(-EIO, "disk %s: %s is empty", o->name, o->source);
@@ -89,68 +152,60 @@ static int check(const struct disk_open *o, const struct disk_source *s)
 	return 0;
 }
 
-int disk_open(const struct disk_open *o, struct disk_source **out)
+int disk_source_open(const struct disk_source_options *o,
+		     struct disk_source **out)
 {
-	const char *path, *format = split_format(o->source, &path);
-	int r = 0;
+	int r;
 
 	*out = NULL;
-	if (is_nbd(o->source)) {
-		r = disk_nbd_open(o, out);
-	} else {
-		if (!*path)
-			return fail(-EINVAL, "disk %s: no source", o->name);
-		if (!format)
-			r = probe(o, path, &format);
-		if (r == 0)
-			r = strcmp(format, "raw") == 0
-				    ? disk_file_open(o, path, out)
-				    : disk_image_open(o, path, format, out);
-	}
+	r = is_nbd(o->source) ? disk_source_nbd(o, out) : open_file(o, out);
 	if (r == 0)
 		r = check(o, *out);
 	if (r < 0) {
-		disk_close(*out);
+		disk_source_close(*out);
 		*out = NULL;
 	}
 	return r;
 }
 
-void disk_close(struct disk_source *s)
+void disk_source_close(struct disk_source *s)
 {
 	if (s)
 		s->ops->close(s);
 }
 
-int disk_extent(struct disk_source *s, uint64_t off, struct disk_extent *out)
+int disk_source_extent(struct disk_source *s, uint64_t off,
+		       struct disk_extent *out)
 {
-	int r = s->ops->extent(s, off, out);
+	int r;
 
+	assert(off < s->size);
+	r = s->ops->extent(s, off, out);
 	if (r < 0)
 		return r;
 	/* What a server answers is not to be trusted with our loops. */
 	if (out->len == 0)
 		return fail(-EIO,
-			    "disk %s: its source tells nothing about "
-			    "byte %llu",
+			    "disk %s: its source tells nothing about byte %llu",
 			    s->name, (unsigned long long)off);
 	out->off = off;
 	out->len = MIN(out->len, s->size - off);
 	return 0;
 }
 
-int disk_read(struct disk_source *s, uint64_t off, void *out, size_t len)
+int disk_source_read(struct disk_source *s, uint64_t off, void *out, size_t len)
 {
+	assert(off <= s->size && len <= s->size - off);
 	return s->ops->read(s, off, out, len);
 }
 
-void disk_prefetch(struct disk_source *s, uint64_t off, size_t len)
+void disk_source_prefetch(struct disk_source *s, uint64_t off, size_t len)
 {
 	if (s->ops->prefetch)
 		s->ops->prefetch(s, off, len);
 }
 
-int disk_finish(struct disk_source *s)
+int disk_source_finish(struct disk_source *s)
 {
 	return s->ops->finish ? s->ops->finish(s) : 0;
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct disk_target;
+struct image_format;
 struct seam;
 
 struct disk_target_ops {
@@ -43,9 +44,10 @@ struct disk_target_options {
 	const char *to;
 	uint64_t size; /* that is to be written */
 	bool delta, force, dry_run;
+	bool keep_end; /* of a device that is larger */
 	struct seam *seam;
+	const char *format; /* "raw", "qcow2" or "vhd"; NULL: nobody said */
 	/* Of images alone: */
-	const char *format; /* "qcow2" or "vhd" */
 	const char *disk; /* its name, for messages; outlives the target */
 	unsigned int threads;
 	const volatile bool *stop;
@@ -63,6 +65,12 @@ MUST_CHECK int disk_target_image(const struct disk_target_options *o,
 				 bool *resumed_out, struct disk_target **out);
 
 /* ---- for the kinds ---- */
+
+/* Make a new image at @path, where nothing is yet, for its owner alone. Return 0
+ * or a negative errno, said in words: then there is no file. */
+MUST_CHECK int disk_image_create(struct seam *s, const char *path,
+				 const struct image_format *format,
+				 uint64_t size);
 
 /* May a file be written, seeing that it is there or not? Return 0 or a
  * negative errno, said in words. */

@@ -8,6 +8,7 @@
 
 #include "src/disk/target.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -17,7 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/disk/source.h"
+#include "src/disk/chain.h"
+#include "src/disk/device.h"
+#include "src/disk/format.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
@@ -25,7 +28,8 @@
 struct image_target {
 	struct disk_target target;
 	struct seam *seam;
-	struct disk_source *image; /* owned */
+	const struct image_format *format;
+	struct disk_device *image; /* owned */
 	pthread_mutex_t lock; /* one asks about allocation at a time */
 	uint64_t size; /* of the image */
 	bool replace;
@@ -41,22 +45,18 @@ static struct image_target *target_of(struct disk_target *t)
 static int image_read(struct disk_target *t, uint64_t off, void *out,
 		      size_t len)
 {
-	return disk_read(target_of(t)->image, off, out, len);
+	return disk_device_read(target_of(t)->image, off, out, len);
 }
 
 static int image_write(struct disk_target *t, uint64_t off, const void *data,
 		       size_t len)
 {
-	struct disk_source *s = target_of(t)->image;
-
-	return s->ops->write(s, off, data, len);
+	return disk_device_write(target_of(t)->image, off, data, len);
 }
 
 static int image_zero(struct disk_target *t, uint64_t off, uint64_t len)
 {
-	struct disk_source *s = target_of(t)->image;
-
-	return s->ops->zero(s, off, len);
+	return disk_device_zero(target_of(t)->image, off, len);
 }
 
 static int image_data(struct disk_target *t, uint64_t off, uint64_t end,
@@ -65,14 +65,12 @@ static int image_data(struct disk_target *t, uint64_t off, uint64_t end,
 	struct image_target *f = target_of(t);
 
 	SCOPED_LOCK(&f->lock);
-	return f->image->ops->data(f->image, off, end, start_out, end_out);
+	return disk_device_data(f->image, off, end, start_out, end_out);
 }
 
 static int image_settle(struct disk_target *t)
 {
-	struct disk_source *s = target_of(t)->image;
-
-	return s->ops->flush(s);
+	return disk_device_flush(target_of(t)->image);
 }
 
 static int sync_file(struct seam *s, const char *path)
@@ -94,7 +92,7 @@ static int image_finish(struct disk_target *t)
 	int r = image_settle(t);
 
 	/* Closed by who wrote it, before it gets its name. */
-	disk_close(f->image);
+	disk_device_close(f->image);
 	f->image = NULL;
 	if (r == 0)
 		r = sync_file(f->seam, f->partial ? f->partial : t->name);
@@ -109,7 +107,7 @@ static void image_free(struct disk_target *t)
 
 	if (!f)
 		return;
-	disk_close(f->image);
+	disk_device_close(f->image);
 	pthread_mutex_destroy(&f->lock);
 	free(f->to);
 	free(f->partial);
@@ -128,19 +126,25 @@ static const struct disk_target_ops image_ops = {
 
 /* ---- opening ---- */
 
+/* What is there may refer to files beside it, which are only read. */
 static int open_image(struct image_target *f,
-		      const struct disk_target_options *o, const char *path,
-		      const char *driver)
+		      const struct disk_target_options *o, const char *path)
 {
-	struct disk_open open = {
+	struct disk_device_options device = {
 		.name = o->disk,
 		.source = path,
 		.threads = o->threads,
 		.stop = o->stop,
-		.writable = !o->dry_run,
 	};
-	int r = disk_image_open(&open, path, driver, &f->image);
+	struct image_policy policy = { .disk = o->disk };
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int r;
 
+	if (fd < 0)
+		return fail(-errno, "%s: cannot be opened: %s", path,
+			    strerror(errno));
+	r = disk_device_open_image(&device, fd, f->format, &policy, !o->dry_run,
+				   &f->image);
 	if (r < 0)
 		return r;
 	if (f->image->size < o->size)
@@ -159,7 +163,7 @@ static int open_image(struct image_target *f,
 }
 
 static int open_new(struct image_target *f, const struct disk_target_options *o,
-		    const char *driver, bool *resumed_out)
+		    bool *resumed_out)
 {
 	struct stat st;
 	int r;
@@ -175,15 +179,12 @@ static int open_new(struct image_target *f, const struct disk_target_options *o,
 		return fail(-EEXIST, "%s: it is no file: remove it",
 			    f->partial);
 	if (!*resumed_out) {
-		r = disk_image_create(f->partial, driver, o->size);
+		r = disk_image_create(f->seam, f->partial, f->format, o->size);
 		if (r < 0)
 			return r;
 		f->target.fresh = true;
-		if (chmod(f->partial, 0600) < 0)
-			return fail(-errno, "%s: %s", f->partial,
-				    strerror(errno));
 	}
-	r = open_image(f, o, f->partial, driver);
+	r = open_image(f, o, f->partial);
 	if (r < 0 && f->target.fresh)
 		(void)unlink(f->partial);
 	else if (r < 0 && r != -EINTR)
@@ -194,7 +195,6 @@ static int open_new(struct image_target *f, const struct disk_target_options *o,
 static int open_target(struct image_target *f,
 		       const struct disk_target_options *o, bool *resumed_out)
 {
-	const char *driver = strcmp(o->format, "vhd") == 0 ? "vpc" : o->format;
 	struct stat st;
 	bool there = stat(o->to, &st) == 0;
 	int r;
@@ -210,9 +210,9 @@ static int open_target(struct image_target *f,
 	if (r < 0)
 		return r;
 	if (there && o->delta)
-		return open_image(f, o, o->to, driver);
+		return open_image(f, o, o->to);
 	f->replace = there;
-	return open_new(f, o, driver, resumed_out);
+	return open_new(f, o, resumed_out);
 }
 
 int disk_target_image(const struct disk_target_options *o, bool *resumed_out,
@@ -229,6 +229,8 @@ int disk_target_image(const struct disk_target_options *o, bool *resumed_out,
 	f->target.ops = &image_ops;
 	f->target.name = o->to;
 	f->seam = o->seam;
+	f->format = image_format_find(o->format, strlen(o->format));
+	assert(f->format);
 	r = open_target(f, o, resumed_out);
 	if (r < 0) {
 		image_free(&f->target);

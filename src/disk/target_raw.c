@@ -3,6 +3,10 @@
  * Raw files and block devices. A new file is written under another name, which
  * says that it is not whole; a device is held exclusively, which the kernel
  * refuses while it is mounted or part of something.
+ *
+ * What is there is written over only where it is a disk: a device, which is
+ * given to be that, or a file that has the disk's size and does not look like an
+ * image. A text file that was named by mistake stays as it is.
  */
 #include "config.h"
 
@@ -20,16 +24,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/disk/chain.h"
+#include "src/disk/format.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 
 #define ZEROS (256u << 10)
+#define END_LEN (UINT64_C(1) << 20) /* where signatures at a device's end lie */
 
 struct raw {
 	struct disk_target target;
 	struct seam *seam;
 	int fd;
 	bool is_device;
+	/* Of a device that is larger: what is to be cleared at its end. */
+	uint64_t end_off, end_len;
 	bool replace; /* a file of that name goes */
 	bool dry_run; /* a file that is too short stays so */
 	char *to; /* owned; NULL: written in place */
@@ -38,7 +47,7 @@ struct raw {
 
 static struct raw *raw_of(struct disk_target *t)
 {
-	return (struct raw *)t;
+	return container_of(t, struct raw, target);
 }
 
 static int raw_read(struct disk_target *t, uint64_t off, void *out, size_t len)
@@ -129,8 +138,10 @@ static int raw_settle(struct disk_target *t)
 static int raw_finish(struct disk_target *t)
 {
 	struct raw *f = raw_of(t);
-	int r = f->seam->ops->fsync(f->seam, f->fd);
+	int r = f->end_len ? raw_zero(t, f->end_off, f->end_len) : 0;
 
+	if (r == 0)
+		r = f->seam->ops->fsync(f->seam, f->fd);
 	if (r == 0 && f->partial)
 		r = disk_target_place(f->seam, f->partial, f->to, f->replace);
 	return r;
@@ -159,6 +170,30 @@ static const struct disk_target_ops raw_ops = {
 	.free = raw_free,
 };
 
+/*
+ * A device that is larger than the disk. RAID, ZFS and GPT keep what tells of
+ * them at a device's end: what an earlier use left there would be found beside
+ * the disk's own, so it goes.
+ */
+static void plan_end(struct raw *f, const struct disk_target_options *o,
+		     uint64_t size)
+{
+	bool clears = !o->keep_end;
+
+	if (clears) {
+		f->end_off = MAX(o->size, size - MIN(size, END_LEN));
+		f->end_len = size - f->end_off;
+	}
+	log_warn("%s: it is %llu bytes larger than the disk: a GPT's backup"
+		 " will not be at its end (sgdisk -e moves it there)%s%s",
+		 o->to, (unsigned long long)(size - o->size),
+		 clears ? "; the last MiB of the device "
+			  "behind the disk is cleared, where stale signatures"
+			  " lie"
+			: "",
+		 clears ? " (--keep-end leaves it)" : "");
+}
+
 static int open_device(struct raw *f, const struct disk_target_options *o)
 {
 	uint64_t size = 0;
@@ -184,7 +219,37 @@ static int open_device(struct raw *f, const struct disk_target_options *o)
 			    " %llu: choose a device that is not smaller",
 			    o->to, (unsigned long long)size,
 			    (unsigned long long)o->size);
+	if (size > o->size)
+		plan_end(f, o, size);
 	return 0;
+}
+
+/* An image is not the disk that is in it, and most files are no disk at all. */
+static int check_is_disk(const struct raw *f,
+			 const struct disk_target_options *o, uint64_t size)
+{
+	AUTO_FREE uint8_t *buffer = malloc(IMAGE_HEAD_LEN + IMAGE_TAIL_LEN);
+	const struct image_format *seen = NULL;
+	struct image_bytes b;
+	int r = buffer ? image_bytes_read(f->fd, buffer, &b) : -ENOMEM;
+
+	if (r < 0)
+		return fail(r, "%s: cannot be read: %s", o->to, strerror(-r));
+	if (!o->format)
+		seen = image_format_recognise(&b);
+	if (seen)
+		return fail(-EINVAL,
+			    "%s: it looks like %s: say --format, raw where it"
+			    " is a raw disk all the same",
+			    o->to, seen->title);
+	if (size == o->size || o->force)
+		return 0;
+	return fail(-EINVAL,
+		    "%s: it has %llu bytes, and the disk %llu: only a disk of"
+		    " that size is written onto; say --overwrite=always where"
+		    " it is to become the disk all the same",
+		    o->to, (unsigned long long)size,
+		    (unsigned long long)o->size);
 }
 
 /* Onto a file that is there. */
@@ -201,6 +266,9 @@ static int open_there(struct raw *f, const struct disk_target_options *o)
 			    strerror(-f->fd));
 	if (fstat(f->fd, &st) < 0)
 		return fail(-errno, "%s: %s", o->to, strerror(errno));
+	r = check_is_disk(f, o, (uint64_t)st.st_size);
+	if (r < 0)
+		return r;
 	if ((uint64_t)st.st_size == o->size || o->dry_run)
 		return 0;
 	r = f->seam->ops->ftruncate(f->seam, f->fd, (off_t)o->size);

@@ -9,15 +9,12 @@
 #include "src/restore/disk.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/disk/source.h"
 #include "src/disk/target.h"
 #include "store/base/bytes.h"
 #include "store/base/lock.h"
@@ -309,29 +306,13 @@ static int pass(struct disk_restore *run)
 	return atomic_load(&run->failed) ? atomic_load(&run->failed) : r;
 }
 
-/* An image file is not to be overwritten as if it were the disk. */
-static int is_raw(const char *path)
-{
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	const char *format = "raw";
-	struct stat st;
-	bool chained;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-	    disk_image_probe(fd, &format, &chained) < 0 ||
-	    strcmp(format, "raw") == 0)
-		return 0;
-	return fail(-EINVAL,
-		    "%s: it looks like a %s image: say --format, raw"
-		    " where it is a raw disk all the same",
-		    path, format);
-}
-
 static int open_target(struct disk_restore *run)
 {
 	struct disk_target_options to = {
 		.to = run->o->to,
 		.size = run->disk->size,
+		.format = run->o->format,
+		.keep_end = run->o->keep_end,
 		.delta = run->o->delta,
 		.force = run->o->force,
 		.dry_run = run->o->dry_run,
@@ -344,12 +325,9 @@ static int open_target(struct disk_restore *run)
 	int r;
 
 	if (run->o->format && strcmp(run->o->format, "raw") != 0) {
-		to.format = run->o->format;
 		r = disk_target_image(&to, &resumed, &run->target);
 	} else {
-		r = run->o->delta && !run->o->format ? is_raw(run->o->to) : 0;
-		if (r == 0)
-			r = disk_target_raw(&to, &resumed, &run->target);
+		r = disk_target_raw(&to, &resumed, &run->target);
 	}
 	run->progress.resumed = resumed;
 	run->compare = run->o->delta || resumed;

@@ -21,9 +21,10 @@ struct vault;
 
 struct restore_disk_options {
 	const char *to; /* a file that is made, or a block device */
-	const char *format; /* of a file: "raw", "qcow2" or "vhd" */
+	const char *format; /* of a file: "raw", "qcow2" or "vhd"; NULL: raw */
 	bool delta; /* onto what is there */
 	bool force; /* replace a file that is there */
+	bool keep_end; /* leave what a larger device has behind the disk */
 	bool dry_run; /* with delta: only compare */
 	bool verify; /* afterwards read all of it again and compare */
 	unsigned int threads; /* 0: one a core, at most 16 */

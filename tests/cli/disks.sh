@@ -155,15 +155,15 @@ for format in qcow2 vpc vhdx vmdk; do
 	[ $format != vmdk ] || options=subformat=streamOptimized
 	qemu-img convert -O $format ${options:+-o "$options"} "$raw" \
 		"$tmp/i,$format=x"
-	expect 0 vmb backup --vm image --disk a="$tmp/i,$format=x" \
-		--disk b=$format:"$tmp/i,$format=x" --json
-	[ "$(disk_field a format)" = $format ] || fail "not seen: $format"
+	expect 0 vmb backup --vm image --disk a=$format:"$tmp/i,$format=x" --json
+	[ "$(disk_field a format)" = $format ] || fail "not read: $format"
 	is image/latest a "$raw"
-	is image/latest b "$raw"
 done
+expect 0 vmb backup --vm image --disk a="$tmp/i,qcow2=x" --json
+[ "$(disk_field a format)" = qcow2 ] || fail "not seen: qcow2"
+is image/latest a "$raw"
 qemu-img convert -O vpc -o force_size=on,subformat=fixed "$raw" "$tmp/fixed"
-expect 0 vmb backup --vm image --disk a="$tmp/fixed" --json
-[ "$(disk_field a format)" = vpc ] || fail "not seen: a fixed vhd"
+expect 0 vmb backup --vm image --disk a=vhd:"$tmp/fixed"
 is image/latest a "$raw"
 note "qcow2, vhd, vhdx, vmdk"
 
@@ -186,7 +186,7 @@ no_point 1 env PATH="$tmp/bin" "$vmbackup" -r "$vault" --key-file "$keyfile" \
 says 'qemu-utils'
 note "images that are not opened"
 
-# A qemu-nbd that dies: at once, and in the middle of reading.
+# A qemu-nbd that dies at once.
 fake_nbd() {
 	cat >"$tmp/bin/qemu-nbd"
 	chmod +x "$tmp/bin/qemu-nbd"
@@ -201,25 +201,6 @@ exit 1
 SH
 no_point 1 with_fake backup --vm image --disk a="$tmp/i,qcow2=x"
 says 'qemu-nbd gave up: nothing will come of this'
-if command -v nbdkit >/dev/null; then
-	# It serves the socket that it was given until a byte is read.
-	truncate -s 64M "$tmp/plain"
-	head -c 30000000 /dev/urandom >"$tmp/plain.data"
-	dd if="$tmp/plain.data" of="$tmp/plain" conv=notrunc status=none
-	fake_nbd <<SH
-#!/bin/sh
-me=\$\$
-exec nbdkit -f --exit-with-parent eval \
-	get_size='echo 67108864' can_multi_conn='exit 0' \
-	pread='[ \$4 -lt 20000000 ] || kill -KILL '\$me'
-		dd if="$tmp/plain" iflag=skip_bytes,count_bytes skip=\$4 count=\$3 status=none'
-SH
-	no_point 1 with_fake backup --vm image --disk a=qcow2:"$tmp/plain"
-	says 'disk a: cannot read .* at byte [0-9]+'
-	says 'qemu-nbd was killed by signal 9'
-	note "a killed qemu-nbd"
-fi
-
 # ---- NBD ----
 
 # serve NAME ARG...: qemu-nbd on a socket of that name.
@@ -400,12 +381,39 @@ if command -v nbdkit >/dev/null; then
 	note "a source that shrinks"
 fi
 
-# The qemu-nbd that reads our image.
+# A qemu-nbd that dies while it is needed: the server of the first disk kills
+# that of the second, which is open by then.
+if command -v nbdkit >/dev/null; then
+	cp "$tmp/vm.qcow2" "$tmp/victim"
+	cat >"$tmp/kill" <<SH
+#!/bin/sh
+for f in /proc/[0-9]*/fd/*; do
+	[ "\$(readlink "\$f")" = "$tmp/victim" ] || continue
+	pid=\${f#/proc/}
+	pid=\${pid%%/*}
+	[ "\$(cat /proc/\$pid/comm)" != qemu-nbd ] || kill -KILL "\$pid"
+done
+SH
+	chmod +x "$tmp/kill"
+	nbdkit -f -U "$tmp/kills.sock" eval get_size='echo 4096' \
+		pread="$tmp/kill"'
+			dd if=/dev/zero count=$3 iflag=count_bytes status=none' \
+		2>"$tmp/nbd.err" &
+	cleanup_fn end_process $!
+	await 20 test -S "$tmp/kills.sock" || fail "nbdkit"
+	no_point 1 vmb backup --vm bad --disk a="$(uri kills)" \
+		--disk b="$tmp/victim"
+	says 'disk b: .* at byte [0-9]+'
+	says 'disk b: qemu-nbd was killed by signal 9'
+	note "a killed qemu-nbd"
+fi
+
+# find_child PID: the qemu-nbd that it started.
 find_child() {
 	local p
 	for p in /proc/[0-9]*; do
-		if grep -aq "file.filename=$tmp/vm.qcow2" \
-			"$p/cmdline" 2>/dev/null; then
+		if grep -qx "PPid:	$1" "$p/status" 2>/dev/null &&
+			grep -qx qemu-nbd "$p/comm"; then
 			echo "${p#/proc/}"
 			return
 		fi
@@ -442,8 +450,8 @@ if command -v nbdkit >/dev/null; then
 		>"$tmp/out" 2>"$tmp/err" &
 	pid=$!
 	await 20 compgen -G "$TMPDIR/vmbackup-*/nbd" || fail "no socket"
-	await 20 find_child || fail "no qemu-nbd"
-	child=$(find_child)
+	await 20 find_child "$pid" || fail "no qemu-nbd"
+	child=$(find_child "$pid")
 	kill -KILL "$pid"
 	wait "$pid" || true
 	await_end "$child" 20 || fail "qemu-nbd outlives us"

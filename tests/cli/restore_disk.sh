@@ -92,15 +92,28 @@ expect 0 vmb restore "$place" --to "$tmp/a" --delta --json --verify
 same "$tmp/a"
 expect 0 vmb restore "$place" --to "$tmp/a" --delta --json
 [ "$(field bytes_written)$(field bytes_zeroed)" = 00 ] || fail "again"
+# Of another size it may be anything: it becomes the disk when that is said.
+echo '/dev/vda1 / ext4 defaults 0 1' >"$tmp/fstab"
+cp -p "$tmp/fstab" "$tmp/fstab.was"
+for more in '' --dry-run --verify '--format raw'; do
+	expect 2 vmb restore "$place" --to "$tmp/fstab" --delta $more
+	says 'only a disk of that size is written onto'
+	cmp "$tmp/fstab" "$tmp/fstab.was" || fail "a text file was written to"
+done
+expect 1 vmb restore "$place" --to "$tmp/fstab" --delta --format qcow2
+says 'it is no such image'
+cmp "$tmp/fstab" "$tmp/fstab.was" || fail "a text file was written to"
 truncate -s 1000000 "$tmp/a"
-expect 0 vmb restore "$place" --to "$tmp/a" --delta --dry-run --json
+expect 2 vmb restore "$place" --to "$tmp/a" --delta
+expect 0 vmb restore "$place" --to "$tmp/a" --delta --overwrite always \
+	--dry-run --json
 would=$(field bytes_written)
 [ "$(stat -c %s "$tmp/a")" = 1000000 ] || fail "a dry run made it longer"
-expect 0 vmb restore "$place" --to "$tmp/a" --delta --json
+expect 0 vmb restore "$place" --to "$tmp/a" --delta --overwrite always --json
 [ "$(field bytes_written)" = "$would" ] || fail "the dry run said $would"
 same "$tmp/a"
 truncate -s 200M "$tmp/a"
-expect 0 vmb restore "$place" --to "$tmp/a" --delta
+expect 0 vmb restore "$place" --to "$tmp/a" --delta --overwrite always
 same "$tmp/a"
 head -c $size /dev/zero | tr '\0' x >"$tmp/full"
 expect 0 vmb restore "$place" --to "$tmp/full" --delta
@@ -127,7 +140,7 @@ import glob, os, signal, subprocess, sys
 sig = getattr(signal, sys.argv[2])
 p = subprocess.Popen(sys.argv[3:], stdout=subprocess.DEVNULL)
 def written():
-    for path in glob.glob(sys.argv[1] + ".*"):
+    for path in glob.glob(sys.argv[1] + ".vmbackup-partial"):
         try:
             if os.stat(path).st_blocks > 0:
                 return True
@@ -214,9 +227,13 @@ note "all disks and config files"
 if command -v qemu-img >/dev/null && command -v qemu-nbd >/dev/null; then
 	for format in qcow2 vhd; do
 		driver=${format/vhd/vpc}
+		# One that was killed before its image was one.
+		echo half >"$tmp/i.$format.vmbackup-partial.new"
 		expect 0 vmb restore "$place" --to "$tmp/i.$format" \
 			--format $format --verify --json
 		[ "$(field bytes_written)" = "$used" ] || fail "written"
+		! compgen -G "$tmp/i.$format.*" >/dev/null ||
+			fail "something is left beside the image"
 		qemu-img info -f $driver --output json "$tmp/i.$format" \
 			>"$tmp/info"
 		grep -q "\"virtual-size\": $size," "$tmp/info" ||
@@ -252,16 +269,33 @@ if [ "$(id -u)" = 0 ] && losetup -f >/dev/null 2>&1; then
 	head -c 120M /dev/zero | tr '\0' y >"$tmp/device"
 	loop=$(losetup -f --show -b 512 "$tmp/device")
 	cleanup_fn losetup -d "$loop"
-	expect 0 vmb restore "$place" --to "$loop" --verify
+	expect 0 vmb restore "$place" --to "$loop" --verify --keep-end
+	says "will not be at its end"
 	cmp -n $size "$loop" "$disk" || fail "the device differs"
 	[ "$(tail -c +$((size + 1)) "$loop" | tr -d y | wc -c)" = 0 ] ||
 		fail "behind the disk something was written"
 	printf 1 | dd of="$loop" bs=1 seek=5000000 conv=notrunc,fsync \
 		status=none
-	expect 0 vmb restore "$place" --to "$loop" --delta --json
+	expect 0 vmb restore "$place" --to "$loop" --delta --keep-end --json
 	[ "$(field bytes_written)" -le 262144 ] || fail "--delta on a device"
 	cmp -n $size "$loop" "$disk" || fail "the device differs"
 	expect 2 vmb restore "$place" --to "$loop" --format qcow2
+	expect 0 vmb restore "$place" --to "$loop" --delta --dry-run
+	says 'last MiB'
+	[ "$(tail -c 1M "$loop" | tr -d y | wc -c)" = 0 ] ||
+		fail "a dry run cleared the end"
+	expect 0 vmb restore "$place" --to "$loop" --delta
+	[ "$(tail -c 1M "$loop" | tr -d '\0' | wc -c)" = 0 ] ||
+		fail "stale signatures may stay at the end"
+	[ "$(tail -c +$((size + 1)) "$loop" | head -c -1M | tr -d y | wc -c)" = 0 ] ||
+		fail "more than the last MiB was cleared"
+	cmp -n $size "$loop" "$disk" || fail "the device differs"
+	# Less than a MiB behind the disk: nothing of the disk is cleared.
+	truncate -s $((size + 5120)) "$tmp/tight"
+	tight=$(losetup -f --show -b 512 "$tmp/tight")
+	cleanup_fn losetup -d "$tight"
+	expect 0 vmb restore "$place" --to "$tight" --verify
+	cmp -n $size "$tight" "$disk" || fail "the end of the disk was cleared"
 
 	truncate -s 90M "$tmp/small"
 	small=$(losetup -f --show "$tmp/small")

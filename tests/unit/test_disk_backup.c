@@ -55,7 +55,7 @@ static int fake_extent(struct disk_source *s, uint64_t off,
 	return -EIO;
 }
 
-static const struct disk_ops fake_ops = { .extent = fake_extent };
+static const struct disk_source_ops fake_ops = { .extent = fake_extent };
 
 static void begin(struct grid *g, struct fake *f,
 		  const struct disk_extent *list, size_t n)
@@ -234,7 +234,9 @@ static void resize(uint64_t size)
 static struct backup_disk_result back_up(const char *map, bool force)
 {
 	const char *path = file("map");
-	struct backup_disk disk = { "vda", disk_path(), map ? path : NULL };
+	struct backup_disk disk = { .name = "vda",
+				    .source = disk_path(),
+				    .map = map ? path : NULL };
 	struct backup_disk_result result = { .size = 0 };
 	struct backup_options o = { .vm = "m",
 				    .disks = &disk,
@@ -293,7 +295,7 @@ static void assert_holds(const char *path, bool digest)
 	assert_non_null(image);
 	assert_ok(vault_open(&options, &v));
 	assert_ok(vault_points(v, &l));
-	d = point_disk(l->points[l->n - 1], "vda");
+	d = point_find_disk(l->points[l->n - 1], "vda");
 	assert_non_null(d);
 	assert_int_equal(d->size, len);
 	content = point_disk_content(d);
@@ -427,7 +429,9 @@ static void zeros_of_a_map(void **state)
 
 static void stops(void **state)
 {
-	struct backup_disk disk = { "vda", disk_path(), NULL };
+	struct backup_disk disk = { .name = "vda",
+				    .source = disk_path(),
+				    .map = NULL };
 	struct backup_options o = { .vm = "m", .disks = &disk, .ndisks = 1 };
 	static const volatile bool stop = true;
 	struct backup_result r;

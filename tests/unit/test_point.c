@@ -239,8 +239,8 @@ static void test_round_trip(void **state)
 	assert_string_equal(q->tags[1], "nightly");
 	assert_int_equal(q->ndisks, 2);
 	assert_string_equal(q->disks[0].name, "vda");
-	assert_ptr_equal(point_disk(q, "vdb"), &q->disks[1]);
-	assert_null(point_disk(q, "vdc"));
+	assert_ptr_equal(point_find_disk(q, "vdb"), &q->disks[1]);
+	assert_null(point_find_disk(q, "vdc"));
 	free(p->tags[0]);
 	p->tags[0] = p->tags[1];
 	p->tags[1] = p->tags[2];

@@ -281,8 +281,8 @@ static void reads_as_blocks(void **state)
 	uint64_t to;
 
 	(void)state;
-	assert_ok(disk_blocks_new(plant.vault, point_disk(l->points[0], "vda"),
-				  &b));
+	assert_ok(disk_blocks_new(plant.vault,
+				  point_find_disk(l->points[0], "vda"), &b));
 	point_list_put(l); /* it has what it needs */
 	assert_int_equal(b->size, SIZE);
 	assert_ok(blocks_read(b, 0, got, SIZE));

@@ -148,7 +148,7 @@ static void file_close(struct disk_source *s)
 	free(f);
 }
 
-static const struct disk_ops file_ops = {
+static const struct disk_source_ops file_ops = {
 	.extent = file_extent,
 	.read = file_read,
 	.prefetch = file_prefetch,
@@ -156,7 +156,8 @@ static const struct disk_ops file_ops = {
 	.close = file_close,
 };
 
-static int examine(struct file *f, const struct disk_open *o, const char *path)
+static int examine(struct file *f, const struct disk_source_options *o,
+		   const char *path)
 {
 	int sector = 0;
 
@@ -168,11 +169,6 @@ static int examine(struct file *f, const struct disk_open *o, const char *path)
 		f->seekable = lseek(f->fd, 0, SEEK_HOLE) >= 0;
 		return 0;
 	}
-	if (!S_ISBLK(f->st.st_mode))
-		return fail(-ENOTBLK,
-			    "disk %s: %s is neither a file nor a "
-			    "block device",
-			    o->name, path);
 	f->device = true;
 	if (device_size(f->fd, &f->s.size) < 0)
 		return fail(-EIO, "disk %s: cannot ask for the size of %s: %s",
@@ -183,15 +179,18 @@ static int examine(struct file *f, const struct disk_open *o, const char *path)
 	return 0;
 }
 
-int disk_file_open(const struct disk_open *o, const char *path,
-		   struct disk_source **out)
+int disk_source_file(const struct disk_source_options *o, int fd,
+		     const char *path, struct disk_source **out)
 {
 	struct file *f = calloc(1, sizeof(*f));
 	int r;
 
 	*out = NULL;
-	if (!f)
+	if (!f) {
+		close(fd);
 		return -ENOMEM;
+	}
+	f->fd = fd;
 	f->s = (struct disk_source){
 		.ops = &file_ops,
 		.name = o->name,
@@ -200,15 +199,7 @@ int disk_file_open(const struct disk_open *o, const char *path,
 		.sector = SECTOR,
 		.granule = SECTOR,
 	};
-	/* O_NONBLOCK: a FIFO shall be refused, not waited for. */
-	f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOATIME);
-	if (f->fd < 0 && errno == EPERM)
-		f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (f->fd < 0)
-		r = fail(-errno, "disk %s: cannot open %s: %s", o->name, path,
-			 strerror(errno));
-	else
-		r = f->s.source ? examine(f, o, path) : -ENOMEM;
+	r = f->s.source ? examine(f, o, path) : -ENOMEM;
 	if (r < 0) {
 		file_close(&f->s);
 		return r;
