@@ -23,6 +23,7 @@
 #include "store/base/seam.h"
 #include "store/catalog/catalog.h"
 #include "store/crypt/keyring.h"
+#include "store/pack_read.h"
 #include "store/vault_internal.h"
 
 /* Compressed bytes fetched at once. */
@@ -81,89 +82,14 @@ static struct window *window_thread(void)
 	return w;
 }
 
-/* ---- packs ---- */
+/* ---- frames ---- */
 
-void pack_info_free(void *object)
-{
-	struct pack_info *p = object;
-
-	if (!p)
-		return;
-	explicit_bzero(&p->key, sizeof(p->key));
-	free(p->frames);
-	free(p);
-}
-
-static int pack_load(void *arg, const struct cache_key *key, void **object_out,
-		     size_t *bytes_out)
-{
-	struct vault *v = arg;
-	struct pack_info *p = calloc(1, sizeof(*p));
-	AUTO_BUF struct buf dir = BUF_INIT;
-	struct pack_dir frames = { 0 };
-	char name[OBJECT_NAME_MAX];
-	struct pack_row row;
-	int r;
-
-	if (!p)
-		return -ENOMEM;
-	r = catalog_get_pack(v->catalog, (int64_t)get_le64(key->b), &row, &dir);
-	if (r < 0)
-		goto out;
-	p->no = row.no;
-	p->size = row.size;
-	p->kind = row.kind;
-	memcpy(p->name, row.name, sizeof(p->name));
-	r = format_pack_object_name(row.name, p->object);
-	if (r == 0)
-		r = format_pack_key_name(row.name, name);
-	if (r == 0)
-		r = keyring_seal_key(v->keyring, row.kind, name, row.salt,
-				     &p->key);
-	if (r == 0)
-		r = format_get_dir(dir.data, dir.len, row.name, true, &frames);
-	p->frames = frames.frames;
-	p->nframes = frames.nframes;
-out:
-	if (r < 0) {
-		pack_info_free(p);
-		return r;
-	}
-	*object_out = p;
-	*bytes_out = sizeof(*p) + p->nframes * sizeof(*p->frames);
-	return 0;
-}
-
-static void pack_key(struct cache_key *key, int64_t no, uint32_t frame)
+static void frame_key(struct cache_key *key, int64_t no, uint32_t frame)
 {
 	memset(key, 0, sizeof(*key));
 	put_le64(key->b, (uint64_t)no);
 	put_le32(key->b + 8, frame);
 }
-
-int pack_get(struct vault *v, int64_t no, struct pack_info **out)
-{
-	struct cache_key key;
-	void *object;
-	int r;
-
-	pack_key(&key, no, 0);
-	r = cache_get(v->packs, &key, pack_load, v, &object);
-	*out = object;
-	return r;
-}
-
-void pack_put(struct vault *v, struct pack_info *p)
-{
-	struct cache_key key;
-
-	if (!p)
-		return;
-	pack_key(&key, p->no, 0);
-	cache_put(v->packs, &key);
-}
-
-/* ---- frames ---- */
 
 /* A run of frames being read. */
 struct run {
@@ -261,7 +187,7 @@ static int read_frame(struct run *r, uint32_t number, uint32_t off,
 	void *object;
 	int err;
 
-	pack_key(&key, r->pack->no, number);
+	frame_key(&key, r->pack->no, number);
 	if (off == 0 && len == r->pack->frames[number].plen) {
 		object = cache_peek(r->vault->frames, &key);
 		if (!object)
@@ -494,7 +420,7 @@ void chunk_prefetch(struct vault *v, const struct id *id, uint32_t off,
 		void *object;
 
 		if (from < plen && run.window) {
-			pack_key(&key, p->no, i);
+			frame_key(&key, p->no, i);
 			if (cache_get(v->frames, &key, frame_load, &run,
 				      &object) < 0)
 				break;

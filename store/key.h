@@ -34,4 +34,12 @@ MUST_CHECK int key_open(const void *data, size_t len, const char *slot,
 MUST_CHECK int key_describe(const void *data, size_t len, const char *slot,
 			    struct key_info *out);
 
+/* Seal @master into a new slot and put it to the backend, under the name
+ * key/<@slot>, which is chosen at random. @log_n 0: the default. Return 0 or a
+ * negative errno said in words. */
+MUST_CHECK int key_put_slot(struct backend *b, const struct secret *master,
+			    const uint8_t *vault_id, struct seam *seam,
+			    const struct credential *c, unsigned int log_n,
+			    const char *label, char slot[33]);
+
 #endif

@@ -27,34 +27,6 @@ void node_free(void *object)
 	free(n);
 }
 
-/* Escapes whole, components not empty, at most 255 bytes, and none "." or
- * "..": so that a key is always a path below the top. */
-static bool dirkey_ok(const uint8_t *key, size_t len)
-{
-	uint8_t name[ENTRY_NAME_MAX];
-	size_t i, n = 0;
-
-	for (i = 0; i < len; i++) {
-		uint8_t c = key[i];
-
-		if (c == 1) {
-			if (!entry_name_ok(name, n))
-				return false;
-			n = 0;
-			continue;
-		}
-		if (c == 2) {
-			if (++i == len || (key[i] != 2 && key[i] != 3))
-				return false;
-			c = key[i] - 1;
-		}
-		if (n == sizeof(name))
-			return false;
-		name[n++] = c;
-	}
-	return n == 0;
-}
-
 static int decode_run(struct node *n, struct reader *r, size_t *cap,
 		      struct node_run *run, const struct node_run *before)
 {
@@ -66,7 +38,7 @@ static int decode_run(struct node *n, struct reader *r, size_t *cap,
 	run->key_len = (uint32_t)len;
 	run->first = (uint32_t)n->n;
 	count = reader_varint_max(r, reader_left(r));
-	if (r->bad || count == 0 || !dirkey_ok(run->key, len))
+	if (r->bad || count == 0 || !tree_key_ok(run->key, len))
 		return -EBADMSG;
 	if (before && tree_compare(before->key, before->key_len, NULL, 0,
 				   run->key, run->key_len, NULL, 0) >= 0)
@@ -133,7 +105,7 @@ static int decode_child(struct node_child *c, struct reader *r,
 		c->key_len = (uint32_t)(zero - c->key);
 		c->name = zero + 1;
 		c->name_len = (uint32_t)(len - c->key_len - 1);
-		if (!dirkey_ok(c->key, c->key_len) ||
+		if (!tree_key_ok(c->key, c->key_len) ||
 		    (c->name_len ? !entry_name_ok(c->name, c->name_len)
 				 : c->key_len != 0))
 			return -EBADMSG;

@@ -53,5 +53,7 @@ MUST_CHECK int node_decode(enum node_kind kind, uint8_t *raw, size_t len,
 MUST_CHECK int node_load(struct vault *v, uint8_t type, const struct id *id,
 			 struct node **out);
 void node_put(struct node *n);
+/* Free a node, for the vault's cache. */
+void node_free(void *object);
 
 #endif

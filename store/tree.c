@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Keys, and reading trees. Building is in tree_build.c, comparing in
- * tree_diff.c. */
+/*
+ * Reading trees: leaves, cursors, and the descent to a place.
+ *
+ * A leaf is a node of the vault's cache, decoded and checked once and counted
+ * there. So an entry can be handed out without a copy as long as its leaf is
+ * held, and a cursor holds one leaf, whatever the size of the tree.
+ *
+ * A place is a key or a rank. Inner nodes carry the last key and the number of
+ * entries of each child, so both find their way down the same path.
+ */
 #include "config.h"
 
 #include "store/tree.h"
@@ -14,88 +22,6 @@
 #include "store/base/log.h"
 #include "store/node.h"
 #include "store/vault_internal.h"
-
-void tree_key_push(struct buf *key, const void *name, size_t len)
-{
-	const uint8_t *p = name;
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		if (p[i] == 1 || p[i] == 2) {
-			buf_put_u8(key, 2);
-			buf_put_u8(key, p[i] + 1);
-		} else {
-			buf_put_u8(key, p[i]);
-		}
-	}
-	buf_put_u8(key, 1);
-}
-
-void tree_key_pop(struct buf *key)
-{
-	if (key->len > 0)
-		key->len--;
-	while (key->len > 0 && key->data[key->len - 1] != 1)
-		key->len--;
-}
-
-void tree_key_path(struct buf *out, const uint8_t *key, size_t len)
-{
-	size_t i;
-
-	buf_put_u8(out, '/');
-	for (i = 0; i < len; i++) {
-		if (key[i] == 1 && i + 1 < len)
-			buf_put_u8(out, '/');
-		else if (key[i] == 2 && i + 1 < len)
-			buf_put_u8(out, key[++i] - 1);
-		else if (key[i] != 1)
-			buf_put_u8(out, key[i]);
-	}
-	buf_put_u8(out, 0);
-	if (out->len > 0)
-		out->len--;
-}
-
-int tree_path_key(struct buf *key, const char *path)
-{
-	while (*path) {
-		size_t n = strcspn(path, "/");
-
-		if (n == 2 && path[0] == '.' && path[1] == '.')
-			return -EINVAL;
-		if (n > ENTRY_NAME_MAX)
-			return -EINVAL;
-		if (n > 0 && !(n == 1 && path[0] == '.'))
-			tree_key_push(key, path, n);
-		path += n;
-		path += *path == '/';
-	}
-	return buf_error(key);
-}
-
-static int compare(const uint8_t *a, size_t a_len, const uint8_t *b,
-		   size_t b_len)
-{
-	size_t n = MIN(a_len, b_len);
-	int c = n ? memcmp(a, b, n) : 0;
-
-	return c ? c : a_len < b_len ? -1 : a_len > b_len;
-}
-
-/*
- * Directory keys compare as bytes: where one is the beginning of the other,
- * the shorter is the directory above, and its entries (a byte 0 and a name)
- * come before all that is below it.
- */
-int tree_compare(const uint8_t *key_a, size_t key_a_len, const uint8_t *name_a,
-		 size_t name_a_len, const uint8_t *key_b, size_t key_b_len,
-		 const uint8_t *name_b, size_t name_b_len)
-{
-	int c = compare(key_a, key_a_len, key_b, key_b_len);
-
-	return c ? c : compare(name_a, name_a_len, name_b, name_b_len);
-}
 
 /* ---- leaves ---- */
 
@@ -251,8 +177,8 @@ static size_t pick_slot(const struct node *n, const struct place *p,
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (compare(n->runs[mid].key, n->runs[mid].key_len, p->dirkey,
-			    p->dirkey_len) < 0)
+		if (tree_compare(n->runs[mid].key, n->runs[mid].key_len, NULL,
+				 0, p->dirkey, p->dirkey_len, NULL, 0) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -261,8 +187,8 @@ static size_t pick_slot(const struct node *n, const struct place *p,
 	if (run == n->nruns)
 		return n->n;
 	lo = n->runs[run].first;
-	if (compare(n->runs[run].key, n->runs[run].key_len, p->dirkey,
-		    p->dirkey_len) > 0)
+	if (tree_compare(n->runs[run].key, n->runs[run].key_len, NULL, 0,
+			 p->dirkey, p->dirkey_len, NULL, 0) > 0)
 		return lo;
 	hi = run_end(n, run);
 	while (lo < hi) {
@@ -275,7 +201,8 @@ static size_t pick_slot(const struct node *n, const struct place *p,
 			    n->offs[mid + 1] - n->offs[mid]);
 		(void)reader_varint(&r);
 		name = reader_bytes(&r, ENTRY_NAME_MAX, &len);
-		if (compare(name, len, p->name, p->name_len) < 0)
+		if (tree_compare(NULL, 0, name, len, NULL, 0, p->name,
+				 p->name_len) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;

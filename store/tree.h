@@ -46,6 +46,9 @@ struct writer;
 /* ---- keys ---- */
 
 #define TREE_KEY_MAX (64u << 10)
+/* Is that the key of some path below the top: escapes whole, each component a
+ * name that may stand in a directory? */
+bool tree_key_ok(const uint8_t *key, size_t len);
 /* Append component @name to directory key @key. */
 void tree_key_push(struct buf *key, const void *name, size_t len);
 /* Remove the last component; the empty key stays. */
@@ -58,7 +61,7 @@ void tree_key_path(struct buf *out, const uint8_t *key, size_t len);
  * are dropped.
  * Return 0, -EINVAL ("..", a name too long) or -ENOMEM. */
 MUST_CHECK int tree_path_key(struct buf *key, const char *path);
-/* Order of two places; <0, 0, >0. */
+/* Compare two places in the order of the tree. Return <0, 0 or >0. */
 int tree_compare(const uint8_t *key_a, size_t key_a_len, const uint8_t *name_a,
 		 size_t name_a_len, const uint8_t *key_b, size_t key_b_len,
 		 const uint8_t *name_b, size_t name_b_len);

@@ -35,25 +35,4 @@ struct vault {
 	atomic_int_fast64_t refresh_ns; /* when that was; monotonic */
 };
 
-/* A pack that is being read. */
-struct pack_info {
-	int64_t no;
-	char name[PACK_NAME_MAX];
-	char object[OBJECT_NAME_MAX];
-	uint64_t size;
-	uint8_t kind;
-	struct seal_key key;
-	struct frame *frames; /* owned */
-	size_t nframes;
-};
-
-/* Borrow a pack by number; give back with pack_put(). Return 0, -ENOENT,
- * -EBADMSG or -EIO. */
-MUST_CHECK int pack_get(struct vault *v, int64_t no, struct pack_info **out);
-void pack_put(struct vault *v, struct pack_info *p);
-void pack_info_free(void *object);
-
-void node_free(void *object);
-void frame_free(void *object);
-
 #endif

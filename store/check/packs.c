@@ -17,6 +17,7 @@
 #include "store/base/seam.h"
 #include "store/catalog/catalog.h"
 #include "store/crypt/keyring.h"
+#include "store/pack_read.h"
 #include "store/vault.h"
 
 /* A pack in memory, being checked. */
@@ -67,33 +68,21 @@ static int lose_chunks(struct reading *rd)
 /* The pack's own directory, in plain. Return 0, or -EBADMSG or -ENOMEM. */
 static int own_directory(struct reading *rd, struct buf *out)
 {
-	const struct keyring *k = vault_keyring(rd->check->vault);
-	char key_name[OBJECT_NAME_MAX];
-	struct object_header h;
-	struct pack_trailer t;
+	struct pack_ends ends;
 	struct frame f;
 	uint8_t *in;
 	int r;
 
 	if (rd->len < FORMAT_HEADER_LEN + CRYPT_TAG_LEN + FORMAT_TRAILER_LEN)
 		return -EBADMSG;
-	r = format_get_header(rd->bytes, FORMAT_HEADER_LEN, rd->object, &h);
-	if (r == 0)
-		r = format_get_trailer(rd->bytes + rd->len - FORMAT_TRAILER_LEN,
-				       rd->len, rd->object, &t);
-	if (r == 0)
-		r = format_pack_key_name(rd->pack->name, key_name);
+	r = pack_open_ends(vault_keyring(rd->check->vault), rd->pack->name,
+			   rd->bytes, rd->bytes + rd->len - FORMAT_TRAILER_LEN,
+			   rd->len, &ends);
 	if (r < 0)
 		return r;
-	if ((h.type != OBJECT_DATA_PACK && h.type != OBJECT_TREE_PACK) ||
-	    memcmp(h.vault_id, keyring_vault_id(k), VAULT_ID_LEN) != 0)
-		return -EBADMSG;
-	r = keyring_seal_key(k, h.type, key_name, h.salt, &rd->key);
-	if (r < 0)
-		return r;
-	if (!crypt_equal(rd->key.commit, h.commit, CRYPT_COMMIT_LEN))
-		return -EBADMSG;
-	f = (struct frame){ t.dir_off, t.dir_clen, t.dir_plen, t.codec };
+	rd->key = ends.key;
+	explicit_bzero(&ends.key, sizeof(ends.key));
+	f = ends.dir;
 	in = malloc((size_t)f.clen + CRYPT_TAG_LEN);
 	if (!in || buf_reserve(out, MAX(f.plen, 1u)) < 0) {
 		free(in);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Packs as readers see them. For store/ and its checks. */
+#ifndef STORE_PACK_READ_H
+#define STORE_PACK_READ_H
+
+#include "store/base/attrs.h"
+#include "store/format.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct keyring;
+struct vault;
+
+/* A pack of a vault; shared and counted in its cache. */
+struct pack_info {
+	int64_t no;
+	char name[PACK_NAME_MAX];
+	char object[OBJECT_NAME_MAX];
+	uint64_t size;
+	uint8_t kind;
+	struct seal_key key;
+	struct frame *frames; /* owned */
+	size_t nframes;
+};
+
+/* Borrow a pack by its number in the database, until pack_put(). Return 0,
+ * -ENOENT, -EBADMSG or -EIO. */
+MUST_CHECK int pack_get(struct vault *v, int64_t no, struct pack_info **out);
+void pack_put(struct vault *v, struct pack_info *p);
+/* Free a pack, for the cache. */
+void pack_info_free(void *object);
+
+/* The two ends of a pack, which say how its directory is opened. */
+struct pack_ends {
+	uint8_t kind; /* OBJECT_DATA_PACK or OBJECT_TREE_PACK */
+	uint8_t salt[CRYPT_SALT_LEN];
+	struct seal_key key; /* wipe it */
+	struct frame dir; /* lies within the pack */
+};
+/*
+ * Read the first FORMAT_HEADER_LEN bytes of pack @name and its last
+ * FORMAT_TRAILER_LEN; it is @size bytes long, and the two do not overlap.
+ * Return 0 or -EBADMSG, said in words.
+ */
+MUST_CHECK int pack_open_ends(const struct keyring *k, const char *name,
+			      const uint8_t *head, const uint8_t *tail,
+			      uint64_t size, struct pack_ends *out);
+
+#endif

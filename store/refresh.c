@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Bringing the local database up to the vault's index.
+ *
+ * The database is a copy that can be made again at any time. Index objects
+ * never change, so those that were imported need not be read again: the names
+ * say what is new, and what is gone. One that cannot be read hides no more than
+ * its own packs, for the chunks that it alone knows are then missing, and a
+ * read that wants one says so.
+ */
+#include "config.h"
+
+#include "store/vault_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/base/array.h"
+#include "store/base/log.h"
+#include "store/base/seam.h"
+#include "store/catalog/catalog.h"
+#include "store/index.h"
+
+/* The packs of one index object, on their way into the database. */
+struct import {
+	struct catalog_pack *packs; /* owned */
+	struct pack_dir *dirs; /* owned; of each */
+	size_t n, packs_cap, dirs_cap;
+};
+
+static int import_pack(void *arg, const struct index_pack *p)
+{
+	struct import *im = arg;
+	struct catalog_pack *c;
+	int r;
+
+	if (array_reserve(&im->packs, &im->packs_cap, im->n + 1) < 0 ||
+	    array_reserve(&im->dirs, &im->dirs_cap, im->n + 1) < 0)
+		return -ENOMEM;
+	r = format_get_dir(p->dir, p->dir_len, p->name, false,
+			   &im->dirs[im->n]);
+	if (r < 0)
+		return r;
+	c = &im->packs[im->n++];
+	memset(c, 0, sizeof(*c));
+	memcpy(c->row.name, p->name, sizeof(c->row.name));
+	memcpy(c->row.salt, p->salt, CRYPT_SALT_LEN);
+	c->row.size = p->size;
+	c->row.kind = p->kind;
+	c->dir = p->dir;
+	c->dir_len = p->dir_len;
+	return 0;
+}
+
+static int import_all(struct vault *v, const char *source, struct import *im)
+{
+	size_t i;
+
+	/* The array of directories may have moved while it grew. */
+	for (i = 0; i < im->n; i++)
+		im->packs[i].decoded = &im->dirs[i];
+	return catalog_import(v->catalog, source, im->packs, im->n);
+}
+
+static void import_release(struct import *im)
+{
+	size_t i;
+
+	for (i = 0; i < im->n; i++)
+		format_release_dir(&im->dirs[i]);
+	free(im->packs);
+	free(im->dirs);
+}
+
+static int import_object(struct vault *v, const char *name)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	struct import im = { 0 };
+	uint8_t *raw = NULL;
+	size_t len = 0;
+	int r = vault_get_all(v, name, FORMAT_BOX_MAX, &raw, &len);
+
+	if (r == 0)
+		r = format_read_box(v->keyring, raw, len, OBJECT_INDEX, name,
+				    &plain);
+	if (r == 0)
+		r = index_decode(plain.data, plain.len, name, import_pack, &im);
+	if (r == 0)
+		r = import_all(v, name, &im);
+	import_release(&im);
+	free(raw);
+	return r;
+}
+
+struct names {
+	char **list;
+	size_t n, cap;
+};
+
+static int names_add(struct names *names, const char *name)
+{
+	if (array_reserve(&names->list, &names->cap, names->n + 1) < 0)
+		return -ENOMEM;
+	names->list[names->n] = strdup(name);
+	return names->list[names->n++] ? 0 : -ENOMEM;
+}
+
+static void names_release(struct names *names)
+{
+	while (names->n > 0)
+		free(names->list[--names->n]);
+	free(names->list);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool names_has(const struct names *names, const char *name)
+{
+	return names->n && bsearch(&name, names->list, names->n,
+				   sizeof(*names->list), by_text);
+}
+
+static int on_listed(void *arg, const char *name, uint64_t size)
+{
+	(void)size;
+	return names_add(arg, name);
+}
+
+static int on_source(void *arg, const char *source)
+{
+	return names_add(arg, source);
+}
+
+/* Index objects that are gone take what only they knew with them. */
+static int drop_gone(struct vault *v, const struct names *listed)
+{
+	struct names known = { 0 };
+	size_t i;
+	int r = catalog_sources(v->catalog, on_source, &known);
+
+	for (i = 0; i < known.n && r == 0; i++)
+		if (strncmp(known.list[i], "index/", 6) == 0 &&
+		    !names_has(listed, known.list[i]))
+			r = catalog_drop_source(v->catalog, known.list[i]);
+	names_release(&known);
+	return r;
+}
+
+int vault_refresh(struct vault *v)
+{
+	struct names listed = { 0 };
+	uint64_t lists = atomic_load(&v->lists);
+	int r, bad = 0;
+	size_t i;
+
+	r = backend_list(v->backend, "index/", on_listed, &listed);
+	if (r == 0 && listed.n)
+		qsort(listed.list, listed.n, sizeof(*listed.list), by_text);
+	if (r == 0)
+		r = drop_gone(v, &listed);
+	for (i = 0; i < listed.n && r == 0; i++) {
+		r = catalog_has_source(v->catalog, listed.list[i]);
+		if (r == 0)
+			r = import_object(v, listed.list[i]);
+		/* An index object that is damaged (a flipped bit can make
+		 * its version a later one, too) or lies on a bad sector
+		 * hides its own packs alone. */
+		if (r == -EBADMSG || r == -ENOENT || r == -EOPNOTSUPP ||
+		    r == -EIO) {
+			bad++;
+			r = 0;
+		}
+		if (r > 0)
+			r = 0;
+	}
+	if (bad)
+		log_warn("%d index object%s could not be read; chunks only "
+			 "they know of are missing",
+			 bad, bad > 1 ? "s" : "");
+	names_release(&listed);
+	if (r == 0) {
+		atomic_store(&v->refresh_lists, lists);
+		atomic_store(&v->refresh_ns,
+			     v->seam->ops->monotonic_ns(v->seam));
+	}
+	return r;
+}
