@@ -27,10 +27,8 @@
 #include <stdbool.h>
 
 struct vault;
-struct writer;
 
 #define CONTENT_INLINE_MAX 16
-#define CONTENT_FANOUT 1024 /* what we write; up to 4096 is read */
 #define CONTENT_LEVEL_MAX 6
 #define CONTENT_SIZE_MAX (UINT64_C(1) << 62)
 
@@ -97,23 +95,5 @@ MUST_CHECK int content_chunks(struct vault *v, const struct content_ref *ref,
 			      int (*fn)(void *arg, uint8_t type,
 					const struct id *id, uint64_t len),
 			      void *arg);
-
-/*
- * A builder encodes content from extents that come in order; the nodes of a map
- * go to the writer. For one thread.
- */
-struct content_builder;
-/* Return a builder for content_builder_free(), or NULL (no memory). It borrows
- * @w. */
-MUST_CHECK struct content_builder *content_builder_new(struct writer *w);
-void content_builder_free(struct content_builder *b);
-/* Add the next extent; its @off is ignored, and neighbouring holes (or zeros)
- * are joined. Return 0 or a negative errno. */
-MUST_CHECK int content_builder_add(struct content_builder *b,
-				   const struct extent *e);
-/* Append the encoded content to @out and begin anew. Return 0 or a negative
- * errno. */
-MUST_CHECK int content_builder_finish(struct content_builder *b,
-				      struct buf *out);
 
 #endif

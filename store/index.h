@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Index objects: which packs a session wrote, and what is in them. They are
- * imported into the local database (vault_refresh()), and a pack that no index
- * object speaks of is imported from its own directory.
+ * Index objects: which packs a session wrote, and what is in them.
+ * vault_refresh() imports them into the local database.
  */
 #ifndef STORE_INDEX_H
 #define STORE_INDEX_H
@@ -14,18 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct vault;
-
-/* Import the directory of a pack that no index speaks of, from the pack itself.
- * Return 0, -EBADMSG (said in words) or another negative errno. */
-MUST_CHECK int index_adopt_pack(struct vault *v, const char *name,
-				uint64_t size);
-/* One pack of an index object under construction. */
+/* Append one pack to an index object under construction. Ask buf_error(). */
 void index_put_pack(struct buf *out, const char *name, uint64_t size,
 		    uint8_t kind, const uint8_t *salt, const uint8_t *dir,
 		    size_t dir_len);
-/* Decode an index object's plaintext; @fn gets each pack. Return 0, -EBADMSG
- * or @fn's answer. */
+/* A pack as an index object names it. */
 struct index_pack {
 	char name[PACK_NAME_MAX];
 	uint64_t size;
@@ -34,6 +26,8 @@ struct index_pack {
 	const uint8_t *dir; /* borrowed */
 	size_t dir_len;
 };
+/* Decode an index object's plaintext, and call @fn for each pack until it
+ * returns other than 0. Return that, 0, or -EBADMSG (said in words). */
 MUST_CHECK int index_decode(const void *data, size_t len, const char *name,
 			    int (*fn)(void *arg, const struct index_pack *p),
 			    void *arg);

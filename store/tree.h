@@ -41,7 +41,6 @@
 #include <stdbool.h>
 
 struct vault;
-struct writer;
 
 /* ---- keys ---- */
 
@@ -136,19 +135,5 @@ typedef int tree_node_fn(void *arg, const struct id *id, struct leaf *leaf,
 			 int error);
 MUST_CHECK int tree_nodes(struct vault *v, const struct id *root,
 			  tree_node_fn *fn, void *arg);
-
-/* ---- writing ---- */
-
-/* Builds a tree from entries in key order; bounded memory. One thread. */
-struct tree_builder;
-MUST_CHECK struct tree_builder *tree_builder_new(struct writer *w);
-void tree_builder_free(struct tree_builder *b);
-/* The next entry. -EINVAL where it is not behind the last one. */
-MUST_CHECK int tree_builder_add(struct tree_builder *b, const uint8_t *dirkey,
-				size_t dirkey_len, const struct entry *e);
-/* End: the root's id and the number of entries. An empty tree is a leaf
- * without runs. */
-MUST_CHECK int tree_builder_finish(struct tree_builder *b, struct id *root_out,
-				   uint64_t *entries_out);
 
 #endif

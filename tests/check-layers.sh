@@ -18,9 +18,9 @@ judge_lines()
 		reach["src"] = "src/cmd src/cli src/mount store"
 		reach["src/cmd"] = "src/cli src/mount src/backup" \
 			" src/restore src/scan src/disk fs fs/fuse store" \
-			" store/check"
+			" store/check store/writer"
 		reach["src/mount"] = "src/cli fs fs/fuse store"
-		reach["src/backup"] = "src/scan src/disk store"
+		reach["src/backup"] = "src/scan src/disk store store/writer"
 		reach["src/restore"] = "src/scan src/disk fs store"
 		reach["src/scan"] = reach["src/disk"] = "store"
 		reach["src/cli"] = "fs store"
@@ -30,7 +30,8 @@ judge_lines()
 		n = split("volumes btrfs ext fat iso ntfs xfs", readers)
 		for (i = 1; i <= n; i++)
 			reach["fs/guest/" readers[i]] = "fs/guest store"
-		reach["store/check"] = reach["store"] = "store"
+		reach["store/check"] = reach["store/writer"] = "store"
+		reach["store"] = "store"
 		reach["store/catalog"] = "store-alone"
 		reach["store/backend"] = reach["store/crypt"] = ""
 		reach["store/base"] = ""
@@ -144,6 +145,9 @@ self_test()
 	bad store/a.c "fs/view.h"
 	bad store/a.h "src/cmd/cmd.h"
 	bad store/a.c "store/check/check.h"
+	bad store/a.c "store/writer/writer.h"
+	bad store/check/a.c "store/writer/writer.h"
+	bad fs/a.c "store/writer/writer.h"
 	bad store/base/a.c "store/vault.h"
 	bad store/backend/a.c "store/vault.h"
 	bad store/catalog/a.c "store/backend/backend.h"
@@ -202,6 +206,8 @@ self_test()
 	ok src/a.c "config.h"
 	ok store/crypt/crypt.c <openssl/evp.h>
 	ok store/a.c "store/crypt/crypt.h"
+	ok store/writer/a.c "store/vault.h"
+	ok src/backup/a.c "store/writer/bundle.h"
 	ok store/catalog/a.c "store/crypt/crypt.h"
 	ok fs/guest/volumes/a.c "store/crypt/xts.h"
 	ok store/zip.c <zstd.h>

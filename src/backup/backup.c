@@ -34,7 +34,8 @@
 #include "store/point.h"
 #include "store/tree.h"
 #include "store/vault.h"
-#include "store/writer.h"
+#include "store/writer/tree_build.h"
+#include "store/writer/writer.h"
 
 #define TICK_NS 200000000
 /* A file whose time of change is this close before the parent's scan may have

@@ -28,7 +28,8 @@
 #include "store/format.h"
 #include "store/point.h"
 #include "store/vault.h"
-#include "store/writer.h"
+#include "store/writer/content_build.h"
+#include "store/writer/writer.h"
 
 #define BATCH_CELLS 4
 #define PIECES 256 /* in the queue */

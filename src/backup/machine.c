@@ -22,7 +22,8 @@
 #include "store/format.h"
 #include "store/point.h"
 #include "store/vault.h"
-#include "store/writer.h"
+#include "store/writer/content_build.h"
+#include "store/writer/writer.h"
 
 #define NAME_MAX_LEN 200
 #define CONFIG_MAX (64u << 20)

@@ -17,7 +17,9 @@
 #include "store/crypt/keyring.h"
 #include "store/format.h"
 #include "store/vault.h"
-#include "store/writer.h"
+#include "store/writer/bundle.h"
+#include "store/writer/content_build.h"
+#include "store/writer/writer.h"
 
 /* How often a file that changes is read anew before it is taken as it is. */
 #define ATTEMPTS 3

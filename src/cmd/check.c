@@ -20,7 +20,7 @@
 #include "store/crypt/keyring.h"
 #include "store/point.h"
 #include "store/vault.h"
-#include "store/writer.h"
+#include "store/writer/writer.h"
 
 struct args {
 	bool read_data, scrub;

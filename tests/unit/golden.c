@@ -16,7 +16,10 @@
 #include "store/point.h"
 #include "store/tree.h"
 #include "store/vault.h"
-#include "store/writer.h"
+#include "store/writer/bundle.h"
+#include "store/writer/content_build.h"
+#include "store/writer/tree_build.h"
+#include "store/writer/writer.h"
 #include "tests/unit/seam_fault.h"
 #include "tests/unit/vaults.h"
 

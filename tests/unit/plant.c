@@ -13,7 +13,9 @@
 #include "store/format.h"
 #include "store/tree.h"
 #include "store/vault.h"
-#include "store/writer.h"
+#include "store/writer/content_build.h"
+#include "store/writer/tree_build.h"
+#include "store/writer/writer.h"
 
 #define TIME_2020 1577836800
 #define SCRYPT_LOG_N 14 /* the least that is allowed */

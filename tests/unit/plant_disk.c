@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "store/format.h"
-#include "store/writer.h"
+#include "store/writer/content_build.h"
+#include "store/writer/writer.h"
 
 static void put_data(struct plant *p, struct content_builder *b,
 		     const uint8_t *data, uint64_t len)

@@ -15,7 +15,8 @@
 #include "store/format.h"
 #include "store/point.h"
 #include "store/vault.h"
-#include "store/writer.h"
+#include "store/writer/content_build.h"
+#include "store/writer/writer.h"
 #include "tests/unit/vaults.h"
 
 /* Content of a file of @n bytes. */

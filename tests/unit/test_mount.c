@@ -27,7 +27,7 @@
 #include "store/backend/mem.h"
 #include "store/format.h"
 #include "store/vault.h"
-#include "store/writer.h"
+#include "store/writer/writer.h"
 #include "tests/unit/plant.h"
 
 #define TIME "2026-11-22T101500Z"

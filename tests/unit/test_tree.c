@@ -21,7 +21,8 @@
 #include "store/tree.h"
 #include "store/vault.h"
 #include "store/vault_internal.h"
-#include "store/writer.h"
+#include "store/writer/tree_build.h"
+#include "store/writer/writer.h"
 
 /* ---- keys ---- */
 

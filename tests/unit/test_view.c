@@ -17,7 +17,8 @@
 #include "store/content.h"
 #include "store/format.h"
 #include "store/vault.h"
-#include "store/writer.h"
+#include "store/writer/content_build.h"
+#include "store/writer/writer.h"
 #include "tests/unit/plant.h"
 
 #define T1 "2026-11-22T101500Z"

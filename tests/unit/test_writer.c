@@ -16,7 +16,8 @@
 #include "store/format.h"
 #include "store/point.h"
 #include "store/vault.h"
-#include "store/writer.h"
+#include "store/writer/bundle.h"
+#include "store/writer/writer.h"
 #include "tests/unit/vaults.h"
 
 struct scene {

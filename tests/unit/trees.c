@@ -11,7 +11,8 @@
 #include "store/backend/mem.h"
 #include "store/point.h"
 #include "store/tree.h"
-#include "store/writer.h"
+#include "store/writer/tree_build.h"
+#include "store/writer/writer.h"
 #include "tests/unit/vaults.h"
 
 /* ---- the oracle ---- */

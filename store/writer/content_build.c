@@ -18,7 +18,8 @@
 
 #include "store/base/log.h"
 #include "store/format.h"
-#include "store/writer.h"
+#include "store/writer/content_build.h"
+#include "store/writer/writer.h"
 
 /* One level of the map under construction: refs not yet in a node. */
 struct level {

@@ -13,14 +13,15 @@
 #include <string.h>
 
 #include "store/backend/backend.h"
+#include "store/base/array.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
 #include "store/format.h"
 #include "store/index.h"
 #include "store/point.h"
-#include "store/vault_internal.h"
-#include "store/writer_internal.h"
+#include "store/vault.h"
+#include "store/writer/internal.h"
 
 bool writer_pack_usable(struct writer *w, int64_t no)
 {
@@ -31,19 +32,13 @@ bool writer_pack_usable(struct writer *w, int64_t no)
 
 int writer_mark_usable(struct writer *w, int64_t no)
 {
-	size_t want = (size_t)no / 8 + 1;
+	size_t want = (size_t)no / 8 + 1, len;
 
 	SCOPED_LOCK(&w->lock);
-	if (want > w->usable_len) {
-		size_t len = MAX(2 * w->usable_len, MAX(want, (size_t)4096));
-		uint8_t *p = realloc(w->usable, len);
-
-		if (!p)
-			return -ENOMEM;
-		memset(p + w->usable_len, 0, len - w->usable_len);
-		w->usable = p;
-		w->usable_len = len;
-	}
+	len = w->usable_len;
+	if (array_reserve(&w->usable, &w->usable_len, want) < 0)
+		return -ENOMEM;
+	memset(w->usable + len, 0, w->usable_len - len);
 	w->usable[no / 8] |= (uint8_t)(1 << (no % 8));
 	return 0;
 }
@@ -78,15 +73,8 @@ static int on_tomb(void *arg, const char *name, uint64_t size)
 
 static int note_unknown(struct listing *l, const char *name, uint64_t size)
 {
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? 2 * l->cap : 64;
-		void *p = reallocarray(l->unknown, cap, sizeof(*l->unknown));
-
-		if (!p)
-			return -ENOMEM;
-		l->unknown = p;
-		l->cap = cap;
-	}
+	if (array_reserve(&l->unknown, &l->cap, l->n + 1) < 0)
+		return -ENOMEM;
 	memcpy(l->unknown[l->n].name, name, strlen(name) + 1);
 	l->unknown[l->n++].size = size;
 	return 0;
@@ -129,11 +117,12 @@ static int on_pack(void *arg, const char *object, uint64_t size)
 		log_warn("%s: not a pack's name: left alone", object);
 		return 0;
 	}
-	r = catalog_pack_no(l->writer->vault->catalog, name, &no);
+	r = catalog_pack_no(vault_catalog(l->writer->vault), name, &no);
 	if (r == -ENOENT)
 		return note_unknown(l, name, size);
 	if (r == 0)
-		r = catalog_get_pack(l->writer->vault->catalog, no, &row, NULL);
+		r = catalog_get_pack(vault_catalog(l->writer->vault), no, &row,
+				     NULL);
 	if (r < 0)
 		return r;
 	if (row.size != size) {
@@ -143,7 +132,7 @@ static int on_pack(void *arg, const char *object, uint64_t size)
 			 (unsigned long long)row.size);
 		return 0;
 	}
-	if (is_avoided(l->writer->vault->catalog, name))
+	if (is_avoided(vault_catalog(l->writer->vault), name))
 		return 0;
 	return writer_mark_usable(l->writer, no);
 }
@@ -189,7 +178,7 @@ static int settle(struct writer *w, const char *name, uint64_t size)
 			 "finished: left alone",
 			 object);
 	if (r == 0)
-		r = backend_put(w->vault->backend, object, data, len);
+		r = backend_put(vault_backend(w->vault), object, data, len);
 	free(data);
 	return r == -EEXIST ? 0 : r;
 }
@@ -221,22 +210,15 @@ static int on_source(void *arg, const char *source)
 	snprintf(sid, sizeof(sid), "%s", source + 6);
 	if (s->n && bsearch(&key, s->ids, s->n, sizeof(*s->ids), by_id))
 		return 0;
-	if (s->nindexes == s->cap) {
-		size_t cap = s->cap ? 2 * s->cap : 16;
-		void *p = reallocarray(s->indexes, cap, sizeof(*s->indexes));
-
-		if (!p)
-			return -ENOMEM;
-		s->indexes = p;
-		s->cap = cap;
-	}
+	if (array_reserve(&s->indexes, &s->cap, s->nindexes + 1) < 0)
+		return -ENOMEM;
 	strncpy(s->indexes[s->nindexes++], source, OBJECT_NAME_MAX);
 	return 0;
 }
 
 static int settle_index(struct writer *w, const char *name)
 {
-	struct catalog *c = w->vault->catalog;
+	struct catalog *c = vault_catalog(w->vault);
 	AUTO_BUF struct buf none = BUF_INIT;
 	char note[OBJECT_NAME_MAX + 8];
 	uint8_t *data = NULL;
@@ -251,7 +233,7 @@ static int settle_index(struct writer *w, const char *name)
 			  FORMAT_BOX_MAX + FORMAT_CLEAR_MAX + 4096, &data,
 			  &len);
 	if (r == 0)
-		r = backend_put(w->vault->backend, name, data, len);
+		r = backend_put(vault_backend(w->vault), name, data, len);
 	free(data);
 	/* Gone meanwhile: then so is what it says. */
 	if (r == -ENOENT)
@@ -280,7 +262,7 @@ static int settle_indexes(struct writer *w)
 		s.ids[s.n++] = l->points[i]->session;
 	if (r == 0) {
 		qsort(s.ids, s.n, sizeof(*s.ids), by_id);
-		r = catalog_sources(w->vault->catalog, on_source, &s);
+		r = catalog_sources(vault_catalog(w->vault), on_source, &s);
 	}
 	for (i = 0; i < s.nindexes && r == 0; i++)
 		r = settle_index(w, s.indexes[i]);
@@ -297,13 +279,13 @@ static int adopt(struct writer *w, const char *name, uint64_t size)
 	int r = settle(w, name, size);
 
 	if (r == 0)
-		r = index_adopt_pack(w->vault, name, size);
+		r = writer_adopt_pack(w, name, size);
 
 	/* Its session may have died while a disk filled: not ours to judge. */
 	if (r == -EBADMSG || r == -ENOENT || r == -EOPNOTSUPP)
 		return 0;
 	if (r == 0)
-		r = catalog_pack_no(w->vault->catalog, name, &no);
+		r = catalog_pack_no(vault_catalog(w->vault), name, &no);
 	if (r == 0)
 		r = writer_mark_usable(w, no);
 	if (r == 0)
@@ -325,16 +307,18 @@ static int index_adopted(struct writer *w)
 {
 	struct listing l = { .writer = w };
 	size_t i;
-	int r = catalog_sources(w->vault->catalog, index_source, &l);
+	int r = catalog_sources(vault_catalog(w->vault), index_source, &l);
 
 	for (i = 0; i < l.n && r == 0; i++) {
 		AUTO_BUF struct buf dir = BUF_INIT;
 		struct pack_row row;
 		int64_t no;
 
-		r = catalog_pack_no(w->vault->catalog, l.unknown[i].name, &no);
+		r = catalog_pack_no(vault_catalog(w->vault), l.unknown[i].name,
+				    &no);
 		if (r == 0 && writer_pack_usable(w, no)) {
-			r = catalog_get_pack(w->vault->catalog, no, &row, &dir);
+			r = catalog_get_pack(vault_catalog(w->vault), no, &row,
+					     &dir);
 			if (r == 0)
 				r = writer_index_pack(w, row.name, row.size,
 						      row.kind, row.salt, &dir);
@@ -353,14 +337,14 @@ int writer_list(struct writer *w)
 	int r = settle_indexes(w);
 
 	if (r == 0)
-		r = backend_list(w->vault->backend, "tomb/", on_tomb, &l);
+		r = backend_list(vault_backend(w->vault), "tomb/", on_tomb, &l);
 	/* While something is being collected, refer to nothing old: it
 	 * costs space, never safety. */
 	if (r == 0 && l.tombs == 0)
-		r = backend_list(w->vault->backend, "pack/", on_pack, &l);
+		r = backend_list(vault_backend(w->vault), "pack/", on_pack, &l);
 	w->intact = r == 0 && l.tombs == 0;
 	if (r == 0 && l.tombs == 0)
-		r = catalog_packs(w->vault->catalog, check_intact, w);
+		r = catalog_packs(vault_catalog(w->vault), check_intact, w);
 	for (i = 0; i < l.n && r == 0; i++)
 		r = adopt(w, l.unknown[i].name, l.unknown[i].size);
 	if (r == 0)

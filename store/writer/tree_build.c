@@ -11,7 +11,8 @@
 #include "store/format.h"
 #include "store/tree.h"
 #include "store/vault.h"
-#include "store/writer.h"
+#include "store/writer/tree_build.h"
+#include "store/writer/writer.h"
 
 #define LEVELS 16
 #define KEYS_MAX (256u << 10)

@@ -7,17 +7,38 @@
  */
 #include "config.h"
 
-#include "store/pack.h"
+#include "store/writer/pack.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/array.h"
 #include "store/base/hex.h"
 #include "store/base/seam.h"
 #include "store/crypt/keyring.h"
 #include "store/zip.h"
+
+int packed_frame_make(struct zip *z, const uint8_t *data, size_t len,
+		      struct buf *out, struct packed_frame *f)
+{
+	ssize_t n;
+
+	if (buf_reserve(out, zip_bound(len)) < 0)
+		return -ENOMEM;
+	n = zip_compress(z, data, len, out->data + out->len,
+			 out->cap - out->len);
+	if (n < 0)
+		return (int)n;
+	f->plen = (uint32_t)len;
+	f->codec = n ? CODEC_ZSTD : CODEC_RAW;
+	f->clen = n ? (uint32_t)n : f->plen;
+	if (n == 0)
+		memcpy(out->data + out->len, data, len);
+	out->len += f->clen;
+	return 0;
+}
 
 struct pack *pack_new(uint8_t kind)
 {
@@ -45,24 +66,6 @@ void pack_free(struct pack *p)
 	free(p);
 }
 
-static int grow(void *array, size_t *cap, size_t want, size_t size)
-{
-	void **slot = array;
-	size_t n = *cap ? *cap : 256;
-	void *p;
-
-	if (want <= *cap)
-		return 0;
-	while (n < want)
-		n *= 2;
-	p = reallocarray(*slot, n, size);
-	if (!p)
-		return -ENOMEM;
-	*slot = p;
-	*cap = n;
-	return 0;
-}
-
 int pack_append(struct pack *p, const struct packed_frame *frames,
 		size_t nframes, const struct chunk_ref *chunks, size_t nchunks)
 {
@@ -72,10 +75,10 @@ int pack_append(struct pack *p, const struct packed_frame *frames,
 
 	for (i = 0; i < nframes; i++)
 		bytes += frames[i].clen + sizeof(tag);
-	if (grow(&d->frames, &p->frames_cap, d->nframes + nframes,
-		 sizeof(*d->frames)) < 0 ||
-	    grow(&d->chunks, &p->chunks_cap, d->nchunks + nchunks,
-		 sizeof(*d->chunks)) < 0 ||
+	if (array_reserve(&d->frames, &p->frames_cap, d->nframes + nframes) <
+		    0 ||
+	    array_reserve(&d->chunks, &p->chunks_cap, d->nchunks + nchunks) <
+		    0 ||
 	    buf_reserve(&p->bytes, bytes) < 0)
 		return -ENOMEM;
 	for (i = 0; i < nchunks; i++) {

@@ -10,16 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/array.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/pool.h"
 #include "store/catalog/catalog.h"
 #include "store/crypt/keyring.h"
-#include "store/vault_internal.h"
-#include "store/writer_internal.h"
+#include "store/vault.h"
+#include "store/writer/internal.h"
 #include "store/zip.h"
 
-static struct zip *zip_borrow(struct writer *w)
+struct zip *writer_get_zip(struct writer *w)
 {
 	struct zip *z = NULL;
 
@@ -30,20 +31,15 @@ static struct zip *zip_borrow(struct writer *w)
 	return z ? z : zip_new(w->level);
 }
 
-static void zip_return(struct writer *w, struct zip *z)
+void writer_put_zip(struct writer *w, struct zip *z)
 {
-	struct zip **zips;
-
 	if (!z)
 		return;
 	SCOPED_LOCK(&w->lock);
-	zips = reallocarray(w->zips, w->nzips + 1, sizeof(*zips));
-	if (!zips) {
+	if (array_reserve(&w->zips, &w->zips_cap, w->nzips + 1) < 0)
 		zip_free(z);
-		return;
-	}
-	w->zips = zips;
-	w->zips[w->nzips++] = z;
+	else
+		w->zips[w->nzips++] = z;
 }
 
 static int in_database(struct writer *w, uint8_t type, const struct id *id,
@@ -59,7 +55,8 @@ static int in_database(struct writer *w, uint8_t type, const struct id *id,
 	if (none)
 		return 0; /* the first backup: spare it the queries */
 	for (;;) {
-		r = catalog_find_chunk(w->vault->catalog, id, loc.pack, &loc);
+		r = catalog_find_chunk(vault_catalog(w->vault), id, loc.pack,
+				       &loc);
 		if (r < 0)
 			return r == -ENOENT ? 0 : r;
 		if (loc.type == type && (len == 0 || loc.len == len) &&
@@ -79,8 +76,7 @@ int writer_has_chunk(struct writer *w, uint8_t type, const struct id *id,
 	return claimed ? 1 : in_database(w, type, id, len);
 }
 
-/* Return 1 when the caller is to store the chunk, 0 when it is there. */
-static int claim(struct writer *w, uint8_t type, const struct id *id,
+int writer_claim(struct writer *w, uint8_t type, const struct id *id,
 		 size_t len)
 {
 	int r = writer_error(w);
@@ -112,27 +108,6 @@ static int claim(struct writer *w, uint8_t type, const struct id *id,
 	return 0;
 }
 
-/* Compress @len bytes as one frame to the end of @out. */
-static int pack_frame(struct zip *z, const uint8_t *data, size_t len,
-		      struct buf *out, struct packed_frame *f)
-{
-	ssize_t n;
-
-	if (buf_reserve(out, zip_bound(len)) < 0)
-		return -ENOMEM;
-	n = zip_compress(z, data, len, out->data + out->len,
-			 out->cap - out->len);
-	if (n < 0)
-		return (int)n;
-	f->plen = (uint32_t)len;
-	f->codec = n ? CODEC_ZSTD : CODEC_RAW;
-	f->clen = n ? (uint32_t)n : f->plen;
-	if (n == 0)
-		memcpy(out->data + out->len, data, len);
-	out->len += f->clen;
-	return 0;
-}
-
 /* Half of what a frame may hold where a read may want little of much: a 4 KiB
  * read in a large file or disk costs one frame. */
 static size_t frame_size(uint8_t type, size_t len)
@@ -143,22 +118,22 @@ static size_t frame_size(uint8_t type, size_t len)
 		       : FORMAT_FRAME_MAX;
 }
 
-/* Cut a claimed chunk into frames and append them. */
-static int store_chunk(struct writer *w, uint8_t type, const struct id *id,
-		       const uint8_t *data, size_t len)
+int writer_store(struct writer *w, uint8_t type, const struct id *id,
+		 const uint8_t *data, size_t len)
 {
 	size_t max = frame_size(type, len);
 	size_t nframes = (len + max - 1) / max, i, off;
 	struct packed_frame *frames = alloc_array(nframes, sizeof(*frames));
 	struct chunk_ref ref = { *id, (uint32_t)len, 0, 0, type };
 	AUTO_BUF struct buf packed = BUF_INIT;
-	struct zip *z = zip_borrow(w);
+	struct zip *z = writer_get_zip(w);
 	int r = frames && z ? 0 : -ENOMEM;
 
 	for (i = 0; i < nframes && r == 0; i++)
-		r = pack_frame(z, data + i * max, MIN(max, len - i * max),
-			       &packed, &frames[i]);
-	zip_return(w, z);
+		r = packed_frame_make(z, data + i * max,
+				      MIN(max, len - i * max), &packed,
+				      &frames[i]);
+	writer_put_zip(w, z);
 	for (i = 0, off = 0; i < nframes && r == 0; i++) {
 		frames[i].data = packed.data + off;
 		off += frames[i].clen;
@@ -169,22 +144,22 @@ static int store_chunk(struct writer *w, uint8_t type, const struct id *id,
 	return r < 0 ? writer_fail(w, r) : 0;
 }
 
-static int name_chunk(struct writer *w, uint8_t type, const void *data,
+int writer_name_chunk(struct writer *w, uint8_t type, const void *data,
 		      size_t len, struct id *out)
 {
 	if (len == 0 || len > FORMAT_CHUNK_MAX)
 		return fail(-EMSGSIZE, "a chunk of %zu bytes", len);
-	return keyring_id(w->vault->keyring, type, data, len, out);
+	return keyring_id(vault_keyring(w->vault), type, data, len, out);
 }
 
 int writer_chunk(struct writer *w, uint8_t type, const void *data, size_t len,
 		 struct id *out)
 {
-	int r = name_chunk(w, type, data, len, out);
+	int r = writer_name_chunk(w, type, data, len, out);
 
 	if (r == 0)
-		r = claim(w, type, out, len);
-	return r > 0 ? store_chunk(w, type, out, data, len) : r;
+		r = writer_claim(w, type, out, len);
+	return r > 0 ? writer_store(w, type, out, data, len) : r;
 }
 
 struct job {
@@ -200,7 +175,7 @@ static void run_job(void *arg)
 	struct job *j = arg;
 
 	/* The error, if any, is the session's: the next call meets it. */
-	(void)!store_chunk(j->writer, j->type, &j->id, j->data, j->len);
+	(void)!writer_store(j->writer, j->type, &j->id, j->data, j->len);
 	free(j->data);
 	free(j);
 }
@@ -209,10 +184,10 @@ int writer_chunk_take(struct writer *w, uint8_t type, uint8_t *data, size_t len,
 		      struct id *out)
 {
 	struct job *j;
-	int r = name_chunk(w, type, data, len, out);
+	int r = writer_name_chunk(w, type, data, len, out);
 
 	if (r == 0)
-		r = claim(w, type, out, len);
+		r = writer_claim(w, type, out, len);
 	if (r <= 0) {
 		free(data);
 		return r;
@@ -225,87 +200,5 @@ int writer_chunk_take(struct writer *w, uint8_t type, uint8_t *data, size_t len,
 	*j = (struct job){ w, *out, data, len, type };
 	if (!w->pool || !pool_try(w->pool, run_job, j))
 		run_job(j);
-	return 0;
-}
-
-/* ---- bundles ---- */
-
-struct bundle {
-	struct writer *writer; /* borrowed */
-	size_t len;
-	struct chunk_ref *refs; /* owned */
-	size_t n, cap;
-	uint8_t plain[FORMAT_FRAME_MAX];
-};
-
-struct bundle *bundle_new(struct writer *w)
-{
-	struct bundle *b = malloc(sizeof(*b));
-
-	if (b) {
-		b->writer = w;
-		b->len = b->n = b->cap = 0;
-		b->refs = NULL;
-	}
-	return b;
-}
-
-void bundle_free(struct bundle *b)
-{
-	if (b)
-		free(b->refs);
-	free(b);
-}
-
-int bundle_flush(struct bundle *b)
-{
-	AUTO_BUF struct buf packed = BUF_INIT;
-	struct packed_frame f;
-	struct zip *z;
-	int r;
-
-	if (b->n == 0)
-		return 0;
-	z = zip_borrow(b->writer);
-	r = z ? pack_frame(z, b->plain, b->len, &packed, &f) : -ENOMEM;
-	zip_return(b->writer, z);
-	if (r == 0) {
-		f.data = packed.data;
-		r = writer_append(b->writer, b->refs[0].type, &f, 1, b->refs,
-				  b->n);
-	}
-	b->len = b->n = 0;
-	return r < 0 ? writer_fail(b->writer, r) : 0;
-}
-
-int bundle_add(struct bundle *b, uint8_t type, const void *data, size_t len,
-	       struct id *out)
-{
-	int r = name_chunk(b->writer, type, data, len, out);
-
-	if (r == 0)
-		r = claim(b->writer, type, out, len);
-	if (r <= 0)
-		return r;
-	if (len > FORMAT_SMALL_CHUNK)
-		return store_chunk(b->writer, type, out, data, len);
-	if (b->len + len > sizeof(b->plain)) {
-		r = bundle_flush(b);
-		if (r < 0)
-			return r;
-	}
-	if (b->n == b->cap) {
-		size_t cap = b->cap ? 2 * b->cap : 64;
-		void *p = reallocarray(b->refs, cap, sizeof(*b->refs));
-
-		if (!p)
-			return writer_fail(b->writer, -ENOMEM);
-		b->refs = p;
-		b->cap = cap;
-	}
-	b->refs[b->n++] = (struct chunk_ref){ *out, (uint32_t)len, 0,
-					      (uint32_t)b->len, type };
-	memcpy(b->plain + b->len, data, len);
-	b->len += len;
 	return 0;
 }

@@ -12,11 +12,10 @@
  * Whoever creates commit/<sid> first decides; a writer that finds itself fenced
  * fails with -ECANCELED and what it uploaded serves the next run.
  */
-#ifndef STORE_WRITER_H
-#define STORE_WRITER_H
+#ifndef STORE_WRITER_WRITER_H
+#define STORE_WRITER_WRITER_H
 
 #include "store/base/attrs.h"
-#include "store/base/buf.h"
 #include "store/base/id.h"
 
 #include <stdbool.h>
@@ -83,20 +82,8 @@ MUST_CHECK int writer_chunk_take(struct writer *w, uint8_t type, uint8_t *data,
 				 size_t len, struct id *out);
 
 /*
- * A bundle gathers small chunks (up to FORMAT_SMALL_CHUNK) that are read
- * together, in order, into shared frames. One thread at a time. Chunks of a
- * bundle that is not flushed are not stored: flush before commit.
- */
-struct bundle;
-MUST_CHECK struct bundle *bundle_new(struct writer *w);
-void bundle_free(struct bundle *b);
-MUST_CHECK int bundle_add(struct bundle *b, uint8_t type, const void *data,
-			  size_t len, struct id *out);
-MUST_CHECK int bundle_flush(struct bundle *b);
-
-/*
- * Wait until the pool is idle, then make everything durable and @p a point. Fills p->id, session, data_added and
- * data_added_packed.
+ * Wait until the pool is idle, then make everything durable and @p a point. Its
+ * id, session, data_added and data_added_packed are filled in.
  * Return 0 only when the register was read back as ours. -ECANCELED: fenced.
  */
 MUST_CHECK int writer_commit(struct writer *w, struct point *p);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A pack under construction, in memory, until it is sealed and named. For
- * store/ alone. */
-#ifndef STORE_PACK_H
-#define STORE_PACK_H
+/* A pack under construction, in memory, until it is sealed and named. */
+#ifndef STORE_WRITER_PACK_H
+#define STORE_WRITER_PACK_H
 
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
@@ -10,6 +9,7 @@
 
 struct keyring;
 struct seam;
+struct zip;
 
 struct pack {
 	uint8_t kind; /* OBJECT_DATA_PACK or OBJECT_TREE_PACK */
@@ -29,6 +29,12 @@ struct packed_frame {
 	uint8_t codec;
 };
 
+/* Compress @len bytes as one frame to the end of @out; f->data is the caller's
+ * to set. Return 0, -ENOMEM or -EIO. */
+MUST_CHECK int packed_frame_make(struct zip *z, const uint8_t *data, size_t len,
+				 struct buf *out, struct packed_frame *f);
+
+/* Return an empty pack of @kind for pack_free(), or NULL (no memory). */
 MUST_CHECK struct pack *pack_new(uint8_t kind);
 void pack_free(struct pack *p);
 /* Append frames and the chunks in them (whose frame numbers count from the

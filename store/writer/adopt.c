@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "store/index.h"
+#include "store/writer/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
 #include "store/pack_read.h"
-#include "store/vault_internal.h"
+#include "store/vault.h"
 
 /* Fetch the two ends of a pack. */
 static int read_ends(struct vault *v, const char *name, const char *object,
@@ -33,7 +33,8 @@ static int read_ends(struct vault *v, const char *name, const char *object,
 		r = vault_get(v, object, size - sizeof(tail), tail,
 			      sizeof(tail));
 	if (r == 0)
-		r = pack_open_ends(v->keyring, name, head, tail, size, out);
+		r = pack_open_ends(vault_keyring(v), name, head, tail, size,
+				   out);
 	return r;
 }
 
@@ -79,13 +80,14 @@ static int import(struct vault *v, const char *name, const char *object,
 	memcpy(c.row.salt, ends->salt, CRYPT_SALT_LEN);
 	c.row.size = size;
 	c.row.kind = ends->kind;
-	r = catalog_import(v->catalog, object, &c, 1);
+	r = catalog_import(vault_catalog(v), object, &c, 1);
 	format_release_dir(&dir);
 	return r;
 }
 
-int index_adopt_pack(struct vault *v, const char *name, uint64_t size)
+int writer_adopt_pack(struct writer *w, const char *name, uint64_t size)
 {
+	struct vault *v = w->vault;
 	AUTO_BUF struct buf plain = BUF_INIT;
 	char object[OBJECT_NAME_MAX];
 	struct pack_ends ends;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 
-#include "store/writer.h"
+#include "store/writer/writer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,8 +18,8 @@
 #include "store/commit.h"
 #include "store/index.h"
 #include "store/point.h"
-#include "store/vault_internal.h"
-#include "store/writer_internal.h"
+#include "store/vault.h"
+#include "store/writer/internal.h"
 #include "store/zip.h"
 
 #define COMMIT_MAX (64u << 10)
@@ -47,12 +47,13 @@ static int put_box(struct writer *w, uint8_t type, const char *name,
 	int r = buf_error(plain);
 
 	if (r == 0)
-		r = format_seal_box(v->keyring, NULL, NULL, v->seam, type, name,
-				    NULL, 0, plain->data, plain->len, &box);
+		r = format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				    type, name, NULL, 0, plain->data,
+				    plain->len, &box);
 	if (r == 0 && hash)
 		r = crypt_sha256(box.data, box.len, hash);
 	if (r == 0)
-		r = backend_put(v->backend, name, box.data, box.len);
+		r = backend_put(vault_backend(v), name, box.data, box.len);
 	if (r == 0) {
 		SCOPED_LOCK(&w->lock);
 		w->stats.bytes_packed += box.len;
@@ -62,7 +63,7 @@ static int put_box(struct writer *w, uint8_t type, const char *name,
 
 static int create_session(struct writer *w)
 {
-	struct seam *seam = w->vault->seam;
+	struct seam *seam = vault_seam(w->vault);
 	AUTO_BUF struct buf plain = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
 	uint8_t raw[16];
@@ -181,11 +182,11 @@ static int upload(struct writer *w, struct pack *p)
 	r = w->error;
 	pthread_mutex_unlock(&w->lock);
 	if (r == 0)
-		r = pack_seal(p, v->keyring, v->seam, w->sid, n);
+		r = pack_seal(p, vault_keyring(v), vault_seam(v), w->sid, n);
 	if (r == 0)
 		r = format_pack_object_name(p->name, object);
 	if (r == 0)
-		r = backend_put(v->backend, object, p->bytes.data,
+		r = backend_put(vault_backend(v), object, p->bytes.data,
 				p->bytes.len);
 	if (r == 0)
 		r = writer_index_pack(w, p->name, p->bytes.len, p->kind,
@@ -292,7 +293,7 @@ static int own_pack(void *arg, const struct index_pack *p)
 	struct writer *w = arg;
 	char source[OBJECT_NAME_MAX];
 	int64_t no;
-	int r = catalog_pack_no(w->vault->catalog, p->name, &no);
+	int r = catalog_pack_no(vault_catalog(w->vault), p->name, &no);
 
 	if (r == 0)
 		r = writer_mark_usable(w, no);
@@ -301,7 +302,7 @@ static int own_pack(void *arg, const struct index_pack *p)
 	if (r == 0)
 		r = forget_chunks(w, p);
 	if (r == 0)
-		r = catalog_drop_source(w->vault->catalog, source);
+		r = catalog_drop_source(vault_catalog(w->vault), source);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -323,7 +324,7 @@ static int flush(struct writer *w, const struct buf *packs, size_t n)
 	if (r == 0)
 		r = vault_refresh(w->vault);
 	if (r == 0) {
-		r = catalog_has_source(w->vault->catalog, name);
+		r = catalog_has_source(vault_catalog(w->vault), name);
 		r = r < 0 ? r
 		    : r	  ? 0
 			  : fail(-EIO, "%s: written, but cannot be read back",
@@ -367,8 +368,8 @@ static int read_register(struct writer *w, const char *name,
 	int r = vault_get_all(w->vault, name, COMMIT_MAX, &raw, &len);
 
 	if (r == 0)
-		r = format_read_box(w->vault->keyring, raw, len, OBJECT_COMMIT,
-				    name, &plain);
+		r = format_read_box(vault_keyring(w->vault), raw, len,
+				    OBJECT_COMMIT, name, &plain);
 	free(raw);
 	if (r == 0 && (plain.len != mine->len ||
 		       memcmp(plain.data, mine->data, mine->len) != 0))
@@ -402,7 +403,7 @@ static int commit_register(struct writer *w, const struct point *p,
 
 int writer_commit(struct writer *w, struct point *p)
 {
-	struct seam *seam = w->vault->seam;
+	struct seam *seam = vault_seam(w->vault);
 	AUTO_BUF struct buf plain = BUF_INIT;
 	uint8_t raw[16], hash[CRYPT_SHA256_LEN];
 	char name[OBJECT_NAME_MAX];

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The inside of a writing session; shared by writer.c, writer_chunk.c and
- * writer_begin.c. */
+/* The inside of a writing session; private to store/writer. */
 #ifndef STORE_WRITER_INTERNAL_H
 #define STORE_WRITER_INTERNAL_H
 
-#include "store/writer.h"
+#include "store/writer/writer.h"
 
 #include <pthread.h>
 
 #include "store/base/idset.h"
 #include "store/format.h"
-
-#include "store/pack.h"
+#include "store/writer/pack.h"
 
 struct zip;
 
@@ -42,18 +40,24 @@ struct writer {
 	int error; /* the first that hit any thread: the session is lost */
 	struct writer_stats stats;
 	struct zip **zips; /* idle compressors; owned */
-	size_t nzips;
+	size_t nzips, zips_cap;
 };
 
-/* Remember the first error. Returns @err. */
+/* Remember the first error that hit any thread. Return @err. */
 int writer_fail(struct writer *w, int err);
 int writer_error(struct writer *w);
 bool writer_pack_usable(struct writer *w, int64_t no);
 MUST_CHECK int writer_mark_usable(struct writer *w, int64_t no);
+/*
+ * Import the directory of a pack that no index speaks of, from the pack itself.
+ * Return 0, -EBADMSG (said in words) or another negative errno.
+ */
+MUST_CHECK int writer_adopt_pack(struct writer *w, const char *name,
+				 uint64_t size);
 /* Create the session object, list tombs and packs, adopt what no index
  * names. */
 MUST_CHECK int writer_list(struct writer *w);
-/* Name a pack in the next index object. */
+/* Name a pack in the next index object. Return 0 or -ENOMEM. */
 MUST_CHECK int writer_index_pack(struct writer *w, const char *name,
 				 uint64_t size, uint8_t kind,
 				 const uint8_t *salt, const struct buf *dir);
@@ -66,5 +70,22 @@ MUST_CHECK int writer_append(struct writer *w, uint8_t type,
 			     const struct chunk_ref *chunks, size_t nchunks);
 /* Upload the open packs and wait for all uploads. */
 MUST_CHECK int writer_drain(struct writer *w);
+
+/* The way of a chunk, in its steps; each returns the session's error. */
+
+/* Give a chunk its name. Return 0, -EMSGSIZE or -EIO. */
+MUST_CHECK int writer_name_chunk(struct writer *w, uint8_t type,
+				 const void *data, size_t len, struct id *out);
+/* Claim a chunk for the caller to store. Return 1, 0 (it is there, or somebody
+ * else stores it) or a negative errno. */
+MUST_CHECK int writer_claim(struct writer *w, uint8_t type, const struct id *id,
+			    size_t len);
+/* Cut a claimed chunk into frames and append them to a pack. */
+MUST_CHECK int writer_store(struct writer *w, uint8_t type, const struct id *id,
+			    const uint8_t *data, size_t len);
+/* Borrow an idle compressor, or a new one; NULL without memory. Give it back
+ * with writer_put_zip(), which takes NULL. */
+MUST_CHECK struct zip *writer_get_zip(struct writer *w);
+void writer_put_zip(struct writer *w, struct zip *z);
 
 #endif
