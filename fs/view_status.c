@@ -62,7 +62,7 @@ int status_json(struct view *w, struct buf *out)
 	char *text;
 
 	volumes_stats(w->volumes, &m);
-	vault_stats(w->vault, &s);
+	vault_get_stats(w->vault, &s);
 	newest_name(l, &newest);
 	/* The URL is cut where it would not leave room for the rest. */
 	j = json_pack(
@@ -114,7 +114,7 @@ int status_stats(struct view *w, struct buf *out)
 	struct vault_stats s;
 
 	volumes_stats(w->volumes, &m);
-	vault_stats(w->vault, &s);
+	vault_get_stats(w->vault, &s);
 	buf_printf(out,
 		   "vault            %.1024s\n"
 		   "up               %.0f s\n"

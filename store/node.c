@@ -216,7 +216,7 @@ int node_decode(enum node_kind kind, uint8_t *raw, size_t len,
 	return 0;
 }
 
-struct load {
+struct node_source {
 	struct vault *vault;
 	uint8_t type;
 };
@@ -235,7 +235,7 @@ static size_t node_bytes(const struct node *n)
 static int load(void *arg, const struct cache_key *key, void **object_out,
 		size_t *bytes_out)
 {
-	struct load *l = arg;
+	struct node_source *l = arg;
 	struct buf raw = BUF_INIT;
 	struct node *n = NULL;
 	struct id id;
@@ -270,7 +270,7 @@ static int load(void *arg, const struct cache_key *key, void **object_out,
 int node_load(struct vault *v, uint8_t type, const struct id *id,
 	      struct node **out)
 {
-	struct load l = { v, type };
+	struct node_source l = { v, type };
 	struct cache_key key;
 	void *object;
 	int r;

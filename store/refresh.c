@@ -24,7 +24,7 @@
 #include "store/index.h"
 
 /* The packs of one index object, on their way into the database. */
-struct import {
+struct index_import {
 	struct catalog_pack *packs; /* owned */
 	struct pack_dir *dirs; /* owned; of each */
 	size_t n, packs_cap, dirs_cap;
@@ -32,7 +32,7 @@ struct import {
 
 static int import_pack(void *arg, const struct index_pack *p)
 {
-	struct import *im = arg;
+	struct index_import *im = arg;
 	struct catalog_pack *c;
 	int r;
 
@@ -54,7 +54,8 @@ static int import_pack(void *arg, const struct index_pack *p)
 	return 0;
 }
 
-static int import_all(struct vault *v, const char *source, struct import *im)
+static int import_all(struct vault *v, const char *source,
+		      struct index_import *im)
 {
 	size_t i;
 
@@ -64,7 +65,7 @@ static int import_all(struct vault *v, const char *source, struct import *im)
 	return catalog_import(v->catalog, source, im->packs, im->n);
 }
 
-static void import_release(struct import *im)
+static void import_release(struct index_import *im)
 {
 	size_t i;
 
@@ -77,7 +78,7 @@ static void import_release(struct import *im)
 static int import_object(struct vault *v, const char *name)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
-	struct import im = { 0 };
+	struct index_import im = { 0 };
 	uint8_t *raw = NULL;
 	size_t len = 0;
 	int r = vault_get_all(v, name, FORMAT_BOX_MAX, &raw, &len);
@@ -94,12 +95,12 @@ static int import_object(struct vault *v, const char *name)
 	return r;
 }
 
-struct names {
+struct object_names {
 	char **list;
 	size_t n, cap;
 };
 
-static int names_add(struct names *names, const char *name)
+static int names_add(struct object_names *names, const char *name)
 {
 	if (array_reserve(&names->list, &names->cap, names->n + 1) < 0)
 		return -ENOMEM;
@@ -107,7 +108,7 @@ static int names_add(struct names *names, const char *name)
 	return names->list[names->n++] ? 0 : -ENOMEM;
 }
 
-static void names_release(struct names *names)
+static void names_release(struct object_names *names)
 {
 	while (names->n > 0)
 		free(names->list[--names->n]);
@@ -119,7 +120,7 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool names_has(const struct names *names, const char *name)
+static bool names_has(const struct object_names *names, const char *name)
 {
 	return names->n && bsearch(&name, names->list, names->n,
 				   sizeof(*names->list), by_text);
@@ -137,9 +138,9 @@ static int on_source(void *arg, const char *source)
 }
 
 /* Index objects that are gone take what only they knew with them. */
-static int drop_gone(struct vault *v, const struct names *listed)
+static int drop_gone(struct vault *v, const struct object_names *listed)
 {
-	struct names known = { 0 };
+	struct object_names known = { 0 };
 	size_t i;
 	int r = catalog_sources(v->catalog, on_source, &known);
 
@@ -153,7 +154,7 @@ static int drop_gone(struct vault *v, const struct names *listed)
 
 int vault_refresh(struct vault *v)
 {
-	struct names listed = { 0 };
+	struct object_names listed = { 0 };
 	uint64_t lists = atomic_load(&v->lists);
 	int r, bad = 0;
 	size_t i;

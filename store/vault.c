@@ -65,13 +65,13 @@ struct seam *vault_seam(struct vault *v)
 	return v->seam;
 }
 
-void vault_stats(struct vault *v, struct vault_stats *out)
+void vault_get_stats(struct vault *v, struct vault_stats *out)
 {
 	struct cache_stats frames, nodes, packs;
 
-	cache_stats(v->frames, &frames);
-	cache_stats(v->nodes, &nodes);
-	cache_stats(v->packs, &packs);
+	cache_get_stats(v->frames, &frames);
+	cache_get_stats(v->nodes, &nodes);
+	cache_get_stats(v->packs, &packs);
 	out->gets = atomic_load(&v->gets);
 	out->get_bytes = atomic_load(&v->get_bytes);
 	out->frames_decoded = frames.loads;

@@ -74,7 +74,7 @@ struct vault_stats {
 	uint64_t cache_bytes, cache_limit;
 	uint64_t damage; /* reads that failed on damage */
 };
-void vault_stats(struct vault *v, struct vault_stats *out);
+void vault_get_stats(struct vault *v, struct vault_stats *out);
 
 /* Counted backend reads. */
 MUST_CHECK int vault_get(struct vault *v, const char *name, uint64_t off,

@@ -105,7 +105,7 @@ out:
 
 /* ---- opening ---- */
 
-struct unlock {
+struct slot_search {
 	struct vault *vault;
 	const struct credential *credential;
 	struct secret *master;
@@ -115,7 +115,7 @@ struct unlock {
 
 static int try_slot(void *arg, const char *name, uint64_t size)
 {
-	struct unlock *u = arg;
+	struct slot_search *u = arg;
 	uint8_t id[VAULT_ID_LEN];
 	uint8_t *raw = NULL;
 	size_t len;
@@ -170,7 +170,7 @@ static int read_config(struct vault *v, uint8_t **raw, size_t *len,
 
 static int unlock(struct vault *v, const struct credential *c)
 {
-	struct unlock u = { .vault = v, .credential = c };
+	struct slot_search u = { .vault = v, .credential = c };
 	AUTO_BUF struct buf plain = BUF_INIT;
 	uint8_t *raw = NULL;
 	size_t len;

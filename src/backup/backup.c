@@ -331,7 +331,7 @@ static void tick(struct run *r, bool force)
 		return;
 	r->next_tick = now + TICK_NS;
 	if (r->b.writer)
-		writer_stats(r->b.writer, &stats);
+		writer_get_stats(r->b.writer, &stats);
 	r->p.bytes_new = stats.bytes_new;
 	r->p.bytes_packed = stats.bytes_packed;
 	r->p.bytes_read = atomic_load(&r->b.bytes_read);
@@ -1056,7 +1056,7 @@ int backup_run(struct vault *v, const struct backup_options *o,
 		err = commit(r, p, out);
 	tick(r, true);
 	if (r->b.writer)
-		writer_stats(r->b.writer, &stats);
+		writer_get_stats(r->b.writer, &stats);
 	out->packs_adopted = stats.packs_adopted;
 	out->progress = r->p;
 	release(r);

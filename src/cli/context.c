@@ -263,6 +263,6 @@ int context_read_error(struct vault *v, int r)
 
 	if (r != -EIO)
 		return r;
-	vault_stats(v, &stats);
+	vault_get_stats(v, &stats);
 	return stats.damage ? -EBADMSG : r;
 }

@@ -113,7 +113,7 @@ static int run_passes(struct restore *run)
 		r = fail(r, "the restore into %s ended early: %s", o->target,
 			 strerror(-r));
 	if (o->view && run->progress.errors) {
-		vault_stats(run->vault, &stats);
+		vault_get_stats(run->vault, &stats);
 		run->progress.damage |= stats.damage > 0;
 	}
 	return r;

@@ -181,7 +181,7 @@ int backend_head(struct backend *b, const char *name, uint64_t *size_out)
 	return r;
 }
 
-struct listing {
+struct checked_listing {
 	struct backend *b;
 	const char *prefix;
 	backend_list_fn *fn;
@@ -191,7 +191,7 @@ struct listing {
 /* What a store answers is checked before anybody builds a name from it. */
 static int list_one(void *arg, const char *name, uint64_t size)
 {
-	struct listing *l = arg;
+	struct checked_listing *l = arg;
 
 	if (strncmp(name, l->prefix, strlen(l->prefix)) != 0 ||
 	    !backend_name_valid(name))
@@ -205,7 +205,7 @@ static int list_one(void *arg, const char *name, uint64_t size)
 int backend_list(struct backend *b, const char *prefix, backend_list_fn *fn,
 		 void *arg)
 {
-	struct listing l = { b, prefix, fn, arg };
+	struct checked_listing l = { b, prefix, fn, arg };
 	size_t len = strlen(prefix);
 	char name[BACKEND_NAME_MAX + 1];
 
@@ -240,7 +240,7 @@ int backend_probe(struct backend *b)
 
 /* ---- the probe ---- */
 
-struct find {
+struct name_search {
 	const char *name;
 	uint64_t size;
 	bool found;
@@ -248,7 +248,7 @@ struct find {
 
 static int find_one(void *arg, const char *name, uint64_t size)
 {
-	struct find *f = arg;
+	struct name_search *f = arg;
 
 	if (strcmp(name, f->name) == 0) {
 		f->found = true;
@@ -268,7 +268,7 @@ static int probe_failed(const struct backend *b, const char *what)
 static int probe_list(struct backend *b, const char *name, bool there,
 		      uint64_t size)
 {
-	struct find f = { name, 0, false };
+	struct name_search f = { name, 0, false };
 	int r = backend_list(b, "probe/", find_one, &f);
 
 	if (r < 0)

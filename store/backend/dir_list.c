@@ -19,17 +19,18 @@
 const char *const dir_folders[] = { "commit", "index",	 "key", "pack",
 				    "point",  "session", NULL };
 
-struct listing {
+struct dir_listing {
 	struct backend_dir *d;
 	backend_list_fn *fn;
 	void *arg;
 	char name[BACKEND_NAME_MAX + 2];
 };
 
-static int list_folder(struct listing *l, int fd, size_t len);
+static int list_folder(struct dir_listing *l, int fd, size_t len);
 
 /* One entry of @fd; its name in the vault is l->name, @len long. */
-static int list_entry(struct listing *l, int fd, const char *leaf, size_t len)
+static int list_entry(struct dir_listing *l, int fd, const char *leaf,
+		      size_t len)
 {
 	struct stat st;
 	int r, child;
@@ -53,7 +54,7 @@ static int list_entry(struct listing *l, int fd, const char *leaf, size_t len)
 }
 
 /* List @fd, which this closes; its name is the first @len of l->name. */
-static int list_folder(struct listing *l, int fd, size_t len)
+static int list_folder(struct dir_listing *l, int fd, size_t len)
 {
 	DIR *dir = fdopendir(fd);
 	struct dirent *e;
@@ -91,7 +92,7 @@ int dir_list(struct backend *b, const char *prefix, backend_list_fn *fn,
 	     void *arg)
 {
 	struct backend_dir *d = dir_of(b);
-	struct listing l = { .d = d, .fn = fn, .arg = arg };
+	struct dir_listing l = { .d = d, .fn = fn, .arg = arg };
 	size_t len = strlen(prefix);
 	const char *leaf = NULL;
 	AUTO_CLOSE int folder = dir_open_folder(d, prefix, &leaf);

@@ -83,12 +83,12 @@ static void note_durable(struct backend_dir *d, const char *path, size_t len)
 	free(copy);
 }
 
-struct names {
+struct folder_names {
 	char **name; /* owned, and so is each */
 	size_t n;
 };
 
-static void names_release(struct names *names)
+static void folder_names_release(struct folder_names *names)
 {
 	size_t i;
 
@@ -97,8 +97,8 @@ static void names_release(struct names *names)
 	free(names->name);
 }
 
-static void names_add(struct names *names, const char *prefix, size_t len,
-		      const char *part)
+static void folder_names_add(struct folder_names *names, const char *prefix,
+			     size_t len, const char *part)
 {
 	char **p = realloc(names->name, (names->n + 1) * sizeof(*p));
 
@@ -117,7 +117,7 @@ static void names_add(struct names *names, const char *prefix, size_t len,
  */
 static int settle(struct backend_dir *d, int fd, const char *path, size_t len)
 {
-	CLEANUP(names_release) struct names names = { NULL, 0 };
+	CLEANUP(folder_names_release) struct folder_names names = { NULL, 0 };
 	int copy = openat(fd, ".", O_RDONLY | DIR_FOLDER);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *e;
@@ -128,7 +128,7 @@ static int settle(struct backend_dir *d, int fd, const char *path, size_t len)
 		close(copy);
 	while (dir && (e = readdir(dir)))
 		if (e->d_type == DT_DIR && e->d_name[0] != '.')
-			names_add(&names, path, len, e->d_name);
+			folder_names_add(&names, path, len, e->d_name);
 	if (dir)
 		closedir(dir);
 	r = dir_sync_folder(d, fd);

@@ -256,8 +256,8 @@ void backend_mem_watch(struct backend *b, backend_mem_watch_fn *fn, void *arg)
 	m->watch_arg = arg;
 }
 
-void backend_mem_counts(struct backend *b, const char *kind,
-			struct backend_mem_counts *out)
+void backend_mem_get_counts(struct backend *b, const char *kind,
+			    struct backend_mem_counts *out)
 {
 	struct backend_mem *m = mem_of(b);
 	size_t i, op;

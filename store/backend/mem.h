@@ -67,8 +67,8 @@ struct backend_mem_counts {
 };
 
 /* @kind: what names begin with up to the first '/' ("pack"); NULL: all. */
-void backend_mem_counts(struct backend *b, const char *kind,
-			struct backend_mem_counts *out);
+void backend_mem_get_counts(struct backend *b, const char *kind,
+			    struct backend_mem_counts *out);
 void backend_mem_reset_counts(struct backend *b);
 
 /* ---- behind everybody's back: no faults, no counts ---- */

@@ -249,7 +249,7 @@ void cache_put(struct cache *c, const struct cache_key *key)
 	free_chain(c, gone);
 }
 
-void cache_stats(struct cache *c, struct cache_stats *out)
+void cache_get_stats(struct cache *c, struct cache_stats *out)
 {
 	SCOPED_LOCK(&c->lock);
 	*out = c->stats;

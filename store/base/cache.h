@@ -43,6 +43,6 @@ void cache_clear(struct cache *c);
 struct cache_stats {
 	uint64_t hits, loads, bytes, limit;
 };
-void cache_stats(struct cache *c, struct cache_stats *out);
+void cache_get_stats(struct cache *c, struct cache_stats *out);
 
 #endif

@@ -13,7 +13,7 @@
 
 #include "store/base/lock.h"
 
-struct job {
+struct pool_job {
 	pool_fn *fn;
 	void *arg;
 };
@@ -23,7 +23,7 @@ struct pool {
 	pthread_cond_t work; /* there is a job, or the end */
 	pthread_cond_t room; /* there is room in the ring */
 	pthread_cond_t idle; /* nothing is queued or running */
-	struct job *ring; /* owned */
+	struct pool_job *ring; /* owned */
 	unsigned int cap, head, queued; /* of the ring */
 	unsigned int running;
 	bool ending;
@@ -37,7 +37,7 @@ static void *pool_main(void *arg)
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		struct job job;
+		struct pool_job job;
 
 		while (p->queued == 0 && !p->ending)
 			pthread_cond_wait(&p->work, &p->lock);
@@ -120,7 +120,7 @@ void pool_free(struct pool *p)
 /* With the lock held and room in the ring. */
 static void add_job(struct pool *p, pool_fn *fn, void *arg)
 {
-	struct job *job = &p->ring[(p->head + p->queued) % p->cap];
+	struct pool_job *job = &p->ring[(p->head + p->queued) % p->cap];
 
 	job->fn = fn;
 	job->arg = arg;

@@ -118,7 +118,7 @@ int check_list_packs(struct check *c)
 
 /* ---- the listing ---- */
 
-struct listing {
+struct object_listing {
 	struct check *check;
 	char (*names)[BACKEND_NAME_MAX + 1]; /* to open; owned */
 	size_t n, cap;
@@ -127,7 +127,7 @@ struct listing {
 static int on_object(void *arg, const char *name, uint64_t size)
 {
 	const struct kind *k = kind_of(name);
-	struct listing *l = arg;
+	struct object_listing *l = arg;
 	int n;
 
 	l->check->out->objects++;
@@ -320,7 +320,7 @@ static bool in_list(const struct point_list *l, const char *id)
 }
 
 /* Points that were stored, but not committed. */
-static int report_uncommitted(struct check *c, const struct listing *l)
+static int report_uncommitted(struct check *c, const struct object_listing *l)
 {
 	size_t i;
 	int n;
@@ -395,7 +395,7 @@ static int report_unreferenced(struct check *c)
 
 int check_objects(struct check *c)
 {
-	struct listing l = { .check = c };
+	struct object_listing l = { .check = c };
 	size_t i;
 	int r;
 

@@ -71,7 +71,7 @@ static void fetch_algorithms(void)
 }
 
 /* The calling thread's contexts; NULL when OpenSSL or memory fails. */
-static struct thread_ctx *thread_ctx(void)
+static struct thread_ctx *thread_contexts(void)
 {
 	struct thread_ctx *t;
 
@@ -105,7 +105,7 @@ int crypt_failed(void)
 
 int crypt_sha256(const void *data, size_t len, uint8_t *out)
 {
-	struct thread_ctx *t = thread_ctx();
+	struct thread_ctx *t = thread_contexts();
 
 	if (t && EVP_DigestInit_ex(t->md, algo.sha256, NULL) == 1 &&
 	    EVP_DigestUpdate(t->md, data, len) == 1 &&
@@ -123,7 +123,7 @@ int sha256_new(struct sha256 **out)
 	struct sha256 *h;
 
 	*out = NULL;
-	if (!thread_ctx())
+	if (!thread_contexts())
 		return crypt_failed();
 	h = calloc(1, sizeof(*h));
 	if (!h)
@@ -162,7 +162,7 @@ int crypt_equal(const void *a, const void *b, size_t len)
 
 int crypt_sha256_parts(const struct crypt_part *parts, size_t n, uint8_t *out)
 {
-	struct thread_ctx *t = thread_ctx();
+	struct thread_ctx *t = thread_contexts();
 	bool ok = t && EVP_DigestInit_ex(t->md, algo.sha256, NULL) == 1;
 	size_t i;
 
@@ -207,7 +207,7 @@ static EVP_CIPHER_CTX *begin_frame(const struct seal_key *k, uint32_t frame,
 				   int encrypt, const void *aad, size_t aad_len,
 				   size_t len)
 {
-	struct thread_ctx *t = thread_ctx();
+	struct thread_ctx *t = thread_contexts();
 	uint8_t nonce[GCM_NONCE_LEN];
 	int i, n;
 

@@ -54,7 +54,7 @@ struct unknown {
 	uint64_t size;
 };
 
-struct listing {
+struct pack_listing {
 	struct writer *writer;
 	struct unknown *unknown; /* owned */
 	size_t n, cap;
@@ -63,7 +63,7 @@ struct listing {
 
 static int on_tomb(void *arg, const char *name, uint64_t size)
 {
-	struct listing *l = arg;
+	struct pack_listing *l = arg;
 
 	(void)name;
 	(void)size;
@@ -71,7 +71,7 @@ static int on_tomb(void *arg, const char *name, uint64_t size)
 	return 0;
 }
 
-static int note_unknown(struct listing *l, const char *name, uint64_t size)
+static int note_unknown(struct pack_listing *l, const char *name, uint64_t size)
 {
 	if (array_reserve(&l->unknown, &l->cap, l->n + 1) < 0)
 		return -ENOMEM;
@@ -104,7 +104,7 @@ static bool is_avoided(struct catalog *c, const char *name)
 
 static int on_pack(void *arg, const char *object, uint64_t size)
 {
-	struct listing *l = arg;
+	struct pack_listing *l = arg;
 	const char *name = strrchr(object, '/') + 1;
 	char expected[OBJECT_NAME_MAX];
 	struct pack_row row;
@@ -296,7 +296,7 @@ static int adopt(struct writer *w, const char *name, uint64_t size)
 /* Packs known from their own directories alone must be named by our index. */
 static int index_source(void *arg, const char *source)
 {
-	struct listing *l = arg;
+	struct pack_listing *l = arg;
 
 	if (strncmp(source, "pack/", 5) != 0)
 		return 0;
@@ -305,7 +305,7 @@ static int index_source(void *arg, const char *source)
 
 static int index_adopted(struct writer *w)
 {
-	struct listing l = { .writer = w };
+	struct pack_listing l = { .writer = w };
 	size_t i;
 	int r = catalog_sources(vault_catalog(w->vault), index_source, &l);
 
@@ -332,7 +332,7 @@ static int index_adopted(struct writer *w)
 
 int writer_list(struct writer *w)
 {
-	struct listing l = { .writer = w };
+	struct pack_listing l = { .writer = w };
 	size_t i;
 	int r = settle_indexes(w);
 

@@ -162,7 +162,7 @@ int writer_chunk(struct writer *w, uint8_t type, const void *data, size_t len,
 	return r > 0 ? writer_store(w, type, out, data, len) : r;
 }
 
-struct job {
+struct chunk_job {
 	struct writer *writer;
 	struct id id;
 	uint8_t *data;
@@ -172,7 +172,7 @@ struct job {
 
 static void run_job(void *arg)
 {
-	struct job *j = arg;
+	struct chunk_job *j = arg;
 
 	/* The error, if any, is the session's: the next call meets it. */
 	(void)!writer_store(j->writer, j->type, &j->id, j->data, j->len);
@@ -183,7 +183,7 @@ static void run_job(void *arg)
 int writer_chunk_take(struct writer *w, uint8_t type, uint8_t *data, size_t len,
 		      struct id *out)
 {
-	struct job *j;
+	struct chunk_job *j;
 	int r = writer_name_chunk(w, type, data, len, out);
 
 	if (r == 0)
@@ -197,7 +197,7 @@ int writer_chunk_take(struct writer *w, uint8_t type, uint8_t *data, size_t len,
 		free(data);
 		return writer_fail(w, -ENOMEM);
 	}
-	*j = (struct job){ w, *out, data, len, type };
+	*j = (struct chunk_job){ w, *out, data, len, type };
 	if (!w->pool || !pool_try(w->pool, run_job, j))
 		run_job(j);
 	return 0;

@@ -22,7 +22,7 @@
 #include "store/writer/writer.h"
 
 /* One level of the map under construction: refs not yet in a node. */
-struct level {
+struct map_level {
 	struct buf refs;
 	size_t n;
 	uint64_t bytes, allocated;
@@ -34,7 +34,7 @@ struct content_builder {
 	size_t n; /* extents so far */
 	struct extent last; /* held back: holes grow */
 	bool has_last;
-	struct level levels[CONTENT_LEVEL_MAX + 1];
+	struct map_level levels[CONTENT_LEVEL_MAX + 1];
 	unsigned int nlevels;
 };
 
@@ -65,7 +65,7 @@ static int add_ref(struct content_builder *b, unsigned int level,
 static int close_level(struct content_builder *b, unsigned int level)
 {
 	AUTO_BUF struct buf node = BUF_INIT;
-	struct level *l = &b->levels[level];
+	struct map_level *l = &b->levels[level];
 	struct extent up = { .len = l->bytes };
 	uint64_t allocated = l->allocated;
 	int r;
@@ -90,7 +90,7 @@ static int close_level(struct content_builder *b, unsigned int level)
  * the level), so that a change in the middle of a large file does not shift
  * the nodes behind it; or when it is full.
  */
-static bool ends_node(const struct level *l, unsigned int level,
+static bool ends_node(const struct map_level *l, unsigned int level,
 		      const struct extent *e)
 {
 	uint64_t h = id_hash(&e->id) >> (10 * level);
@@ -103,7 +103,7 @@ static bool ends_node(const struct level *l, unsigned int level,
 static int add_ref(struct content_builder *b, unsigned int level,
 		   const struct extent *e, uint64_t allocated)
 {
-	struct level *l;
+	struct map_level *l;
 	int r;
 
 	if (level > CONTENT_LEVEL_MAX)
@@ -177,7 +177,7 @@ static int finish_map(struct content_builder *b, struct buf *out)
 	/* Close from below until one node stands alone at the top. */
 	for (level = 0; level + 1 < b->nlevels || b->levels[level].n > 0;
 	     level++) {
-		struct level *l = &b->levels[level];
+		struct map_level *l = &b->levels[level];
 
 		if (level > 0 && level + 1 == b->nlevels && l->n == 1)
 			break;

@@ -18,7 +18,7 @@
 #define KEYS_MAX (256u << 10)
 
 /* One level under construction. */
-struct level {
+struct tree_level {
 	struct buf body; /* what stands in the open node */
 	size_t n; /* entries or children in it */
 	size_t key_bytes;
@@ -31,7 +31,7 @@ struct level {
 struct tree_builder {
 	struct writer *writer; /* borrowed */
 	const uint8_t *sipkey; /* borrowed */
-	struct level levels[LEVELS];
+	struct tree_level levels[LEVELS];
 	unsigned int nlevels;
 	struct buf dirkey; /* of the open run */
 	size_t dirkey_len;
@@ -86,7 +86,7 @@ static int close_run(struct tree_builder *b)
 /* Does the open node of @level end behind the key in l->last? */
 static bool ends_node(const struct tree_builder *b, unsigned int level)
 {
-	const struct level *l = &b->levels[level];
+	const struct tree_level *l = &b->levels[level];
 	size_t soft = level ? 128 : 256;
 	uint64_t h;
 
@@ -105,7 +105,7 @@ static int add_child(struct tree_builder *b, unsigned int level,
 		     const struct buf *last, uint64_t entries,
 		     const struct id *id)
 {
-	struct level *l;
+	struct tree_level *l;
 
 	if (level >= LEVELS)
 		return fail(-EFBIG, "a tree of too many levels");
@@ -129,7 +129,7 @@ static int add_child(struct tree_builder *b, unsigned int level,
 static int close_node(struct tree_builder *b, unsigned int level)
 {
 	AUTO_BUF struct buf node = BUF_INIT;
-	struct level *l = &b->levels[level];
+	struct tree_level *l = &b->levels[level];
 	uint64_t entries = l->entries;
 	struct id id;
 	int r = level == 0 ? close_run(b) : 0;
@@ -158,7 +158,7 @@ static int close_node(struct tree_builder *b, unsigned int level)
 int tree_builder_add(struct tree_builder *b, const uint8_t *dirkey,
 		     size_t dirkey_len, const struct entry *e)
 {
-	struct level *l = &b->levels[0];
+	struct tree_level *l = &b->levels[0];
 	const uint8_t *last = l->last.data;
 	int r = 0;
 
@@ -212,7 +212,7 @@ int tree_builder_finish(struct tree_builder *b, struct id *root_out,
 				    root_out);
 	}
 	for (level = 0;; level++) {
-		struct level *l = &b->levels[level];
+		struct tree_level *l = &b->levels[level];
 
 		/* A single child needs no node above it: it is the root. */
 		if (level > 0 && level + 1 == b->nlevels && l->n == 1 &&

@@ -148,7 +148,7 @@ struct vault *writer_vault(struct writer *w)
 	return w->vault;
 }
 
-void writer_stats(struct writer *w, struct writer_stats *out)
+void writer_get_stats(struct writer *w, struct writer_stats *out)
 {
 	SCOPED_LOCK(&w->lock);
 	*out = w->stats;
@@ -156,7 +156,7 @@ void writer_stats(struct writer *w, struct writer_stats *out)
 
 /* ---- packs ---- */
 
-struct upload {
+struct upload_job {
 	struct writer *writer;
 	struct pack *pack;
 };
@@ -203,7 +203,7 @@ static int upload(struct writer *w, struct pack *p)
 
 static void run_upload(void *arg)
 {
-	struct upload *u = arg;
+	struct upload_job *u = arg;
 	int r = upload(u->writer, u->pack);
 
 	if (r < 0)
@@ -214,13 +214,13 @@ static void run_upload(void *arg)
 
 static int start_upload(struct writer *w, struct pack *p)
 {
-	struct upload *u = malloc(sizeof(*u));
+	struct upload_job *u = malloc(sizeof(*u));
 
 	if (!u) {
 		pack_free(p);
 		return -ENOMEM;
 	}
-	*u = (struct upload){ w, p };
+	*u = (struct upload_job){ w, p };
 	pool_run(w->uploads, run_upload, u);
 	return 0;
 }
@@ -420,7 +420,7 @@ int writer_commit(struct writer *w, struct point *p)
 		return writer_fail(w, r);
 	hex_encode(raw, sizeof(raw), p->id);
 	memcpy(p->session, w->sid, sizeof(p->session));
-	writer_stats(w, &stats);
+	writer_get_stats(w, &stats);
 	p->data_added = stats.bytes_new;
 	p->data_added_packed = stats.bytes_packed;
 	r = point_encode(p, false, &plain);

@@ -50,7 +50,7 @@ MUST_CHECK int writer_begin(struct vault *v, int level, struct pool *pool,
 void writer_free(struct writer *w);
 const char *writer_session(const struct writer *w);
 struct vault *writer_vault(struct writer *w);
-void writer_stats(struct writer *w, struct writer_stats *out);
+void writer_get_stats(struct writer *w, struct writer_stats *out);
 
 /* Note in a local database that pack @name ("<sid>-<n>-<sha256>") is
  * damaged: no session that uses the database refers to it any more. Return 0

@@ -561,19 +561,19 @@ static void mem_counts(void **state)
 	assert_result(backend_put(b, "index/1", "12", 2), -EEXIST);
 	assert_ok(backend_get(b, "pack/00/1", 1, got, 3));
 	assert_int_equal(count_objects(b, "pack/"), 1);
-	backend_mem_counts(b, "pack", &n);
+	backend_mem_get_counts(b, "pack", &n);
 	assert_int_equal(n.calls[BACKEND_MEM_PUT], 1);
 	assert_int_equal(n.calls[BACKEND_MEM_GET], 1);
 	assert_int_equal(n.calls[BACKEND_MEM_LIST], 1);
 	assert_int_equal(n.bytes_put, 5);
 	assert_int_equal(n.bytes_got, 3);
-	backend_mem_counts(b, NULL, &n);
+	backend_mem_get_counts(b, NULL, &n);
 	assert_int_equal(n.calls[BACKEND_MEM_PUT], 3);
 	assert_int_equal(n.bytes_put, 7);
-	backend_mem_counts(b, "point", &n);
+	backend_mem_get_counts(b, "point", &n);
 	assert_int_equal(n.calls[BACKEND_MEM_PUT], 0);
 	backend_mem_reset_counts(b);
-	backend_mem_counts(b, NULL, &n);
+	backend_mem_get_counts(b, NULL, &n);
 	assert_int_equal(n.calls[BACKEND_MEM_PUT], 0);
 	backend_close(b);
 }

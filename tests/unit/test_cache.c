@@ -106,7 +106,7 @@ static void loaded_once(void **state)
 	put(c, 1);
 	assert_ptr_equal(get(c, 1), a);
 	put(c, 1);
-	cache_stats(c, &st);
+	cache_get_stats(c, &st);
 	assert_int_equal(st.loads, 1);
 	assert_int_equal(st.hits, 2);
 	assert_int_equal(st.bytes, SIZE);
@@ -157,7 +157,7 @@ static void held_ones_stay(void **state)
 	assert_int_equal(atomic_load(&alive), 1);
 	put(c, 0);
 	cache_clear(c);
-	cache_stats(c, &st);
+	cache_get_stats(c, &st);
 	assert_int_equal(st.bytes, 0);
 }
 
@@ -301,7 +301,7 @@ static void many_threads(void **state)
 		pthread_join(t[i], &bad);
 		assert_null(bad);
 	}
-	cache_stats(c, &st);
+	cache_get_stats(c, &st);
 	assert_true(st.bytes <= st.limit);
 	assert_int_equal(st.bytes, (uint64_t)atomic_load(&alive) * SIZE);
 	assert_int_equal(st.hits + st.loads, 4 * 20000 * 2);

@@ -319,7 +319,7 @@ static void levels(void **state)
 	content_builder_free(b);
 	commit(s);
 	assert_true(c.data[1] >= 1);
-	vault_stats(s->vault, &before);
+	vault_get_stats(s->vault, &before);
 	for (i = 0; i < n; i += n / 7) {
 		support_fill(i, e.id.b, sizeof(e.id.b));
 		assert_ok(
@@ -327,7 +327,7 @@ static void levels(void **state)
 		assert_int_equal(got.off, i);
 		assert_true(id_equal(&got.id, &e.id));
 	}
-	vault_stats(s->vault, &after);
+	vault_get_stats(s->vault, &after);
 	assert_true(after.nodes_decoded - before.nodes_decoded <= 8 * 3);
 	/* A map that covers less than the entry says. */
 	support_log_clear();
@@ -353,13 +353,13 @@ static void a_change_in_the_middle(void **state)
 	x.n++;
 	x.list[20000].type = x.list[20001].type = EXTENT_DATA;
 	support_fill(123, x.list[20000].id.b, ID_LEN);
-	writer_stats(s->writer, &before);
+	writer_get_stats(s->writer, &before);
 	for (i = 0; i < x.n; i++)
 		if (x.list[i].type == EXTENT_DATA)
 			x.list[i].len =
 				MIN(x.list[i].len, (uint64_t)FORMAT_CHUNK_MAX);
 	build(s, &x, &c);
-	writer_stats(s->writer, &after);
+	writer_get_stats(s->writer, &after);
 	assert_true(after.chunks_new - before.chunks_new <= 8);
 	free(x.list);
 }

@@ -426,7 +426,7 @@ static void large_trees_are_read_lazily(void **state)
 	for (i = 0; i < 10; i++)
 		assert_ok(cursor_next(&c));
 	assert_true(trees_nodes_read(s) - before <= height);
-	vault_stats(s->vault, &stats);
+	vault_get_stats(s->vault, &stats);
 	assert_true(stats.gets <= 2 * height + 10);
 	/* One file, far away: its path's nodes. */
 	before = trees_nodes_read(s);

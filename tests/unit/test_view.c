@@ -736,7 +736,7 @@ static void damages_are_eio_and_named(void **state)
 	assert_result(view_read(view, node, 0, text, 6, &n), -EIO);
 	assert_int_equal(n, 99);
 	assert_said("web1/" T2 ":files/plain");
-	backend_mem_counts(plant.backend, NULL, &counts);
+	backend_mem_get_counts(plant.backend, NULL, &counts);
 	assert_true(counts.calls[BACKEND_MEM_GET] > 0);
 }
 
@@ -809,7 +809,7 @@ static uint64_t count_lists(void)
 {
 	struct backend_mem_counts counts;
 
-	backend_mem_counts(plant.backend, NULL, &counts);
+	backend_mem_get_counts(plant.backend, NULL, &counts);
 	return counts.calls[BACKEND_MEM_LIST];
 }
 

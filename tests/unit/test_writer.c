@@ -150,7 +150,7 @@ static struct writer_stats stats(struct scene *s)
 {
 	struct writer_stats st;
 
-	writer_stats(s->writer, &st);
+	writer_get_stats(s->writer, &st);
 	return st;
 }
 
@@ -266,7 +266,7 @@ static void small_chunks_share_a_frame(void **state)
 	next_session(s);
 	for (i = 0; i < 100; i++)
 		assert_ok(reads(s, &ids[i], i, sizeof(data)));
-	vault_stats(s->vault, &st);
+	vault_get_stats(s->vault, &st);
 	assert_int_equal(st.frames_decoded, 1);
 	assert_int_equal(st.frame_hits, 99);
 }

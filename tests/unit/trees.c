@@ -197,7 +197,7 @@ uint64_t trees_nodes_written(struct trees *s)
 {
 	struct writer_stats stats;
 
-	writer_stats(s->writer, &stats);
+	writer_get_stats(s->writer, &stats);
 	return stats.chunks_new;
 }
 
@@ -205,7 +205,7 @@ uint64_t trees_nodes_read(struct trees *s)
 {
 	struct vault_stats stats;
 
-	vault_stats(s->vault, &stats);
+	vault_get_stats(s->vault, &stats);
 	return stats.nodes_decoded;
 }
 
