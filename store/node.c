@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/array.h"
 #include "store/base/cache.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
@@ -44,15 +45,9 @@ static int decode_run(struct node *n, struct reader *r, size_t *cap,
 				   run->key, run->key_len, NULL, 0) >= 0)
 		return -EBADMSG;
 	for (i = 0; i < count; i++) {
-		if (n->n + 1 >= *cap) {
-			uint32_t *offs;
-
-			*cap = *cap ? 2 * *cap : 512;
-			offs = realloc(n->offs, *cap * sizeof(*offs));
-			if (!offs)
-				return -ENOMEM;
-			n->offs = offs;
-		}
+		/* And one more, for the end of the last. */
+		if (array_reserve(&n->offs, cap, n->n + 2) < 0)
+			return -ENOMEM;
 		n->offs[n->n] = (uint32_t)(r->p - n->raw);
 		if (entry_get(r, &e) < 0)
 			return -EBADMSG;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "store/backend/backend.h"
+#include "store/base/array.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
@@ -86,15 +87,8 @@ static int note_damaged(struct build *b, const char *id)
 {
 	struct point_list *l = b->list;
 
-	if (l->ndamaged == b->dcap) {
-		size_t cap = b->dcap ? 2 * b->dcap : 16;
-		void *p = reallocarray(l->damaged, cap, sizeof(*l->damaged));
-
-		if (!p)
-			return -ENOMEM;
-		l->damaged = p;
-		b->dcap = cap;
-	}
+	if (array_reserve(&l->damaged, &b->dcap, l->ndamaged + 1) < 0)
+		return -ENOMEM;
 	memset(l->damaged[l->ndamaged], 0, POINT_ID_HEX + 1);
 	strncpy(l->damaged[l->ndamaged++], id, POINT_ID_HEX);
 	return 0;
@@ -104,15 +98,8 @@ static int add_point(struct build *b, struct point *p)
 {
 	struct point_list *l = b->list;
 
-	if (l->n == b->cap) {
-		size_t cap = b->cap ? 2 * b->cap : 64;
-		void *q = reallocarray(l->points, cap, sizeof(*l->points));
-
-		if (!q)
-			return -ENOMEM;
-		l->points = q;
-		b->cap = cap;
-	}
+	if (array_reserve(&l->points, &b->cap, l->n + 1) < 0)
+		return -ENOMEM;
 	l->points[l->n++] = p;
 	return 0;
 }
@@ -163,15 +150,8 @@ static int on_commit(void *arg, const char *name, uint64_t size)
 	struct build *b = arg;
 
 	(void)size;
-	if (b->ncommits == b->ccap) {
-		size_t cap = b->ccap ? 2 * b->ccap : 64;
-		void *p = reallocarray(b->commits, cap, sizeof(*b->commits));
-
-		if (!p)
-			return -ENOMEM;
-		b->commits = p;
-		b->ccap = cap;
-	}
+	if (array_reserve(&b->commits, &b->ccap, b->ncommits + 1) < 0)
+		return -ENOMEM;
 	snprintf(b->commits[b->ncommits++], OBJECT_NAME_MAX, "%s", name);
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include "store/backend/backend.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
+#include "store/base/task.h"
 #include "store/catalog/catalog.h"
 #include "store/check/check.h"
 #include "store/crypt/keyring.h"
@@ -74,8 +75,9 @@ static int parse_subset(struct context *ctx, const char *text,
 	return 0;
 }
 
-static void tick(void *arg, const struct check_progress *p)
+static void tick(void *arg, const void *progress)
 {
+	const struct check_progress *p = progress;
 	struct progress_state s = {
 		.bytes_done = p->bytes_done,
 		.bytes_total = p->bytes_total,
@@ -281,12 +283,13 @@ static void say_why(int r)
 }
 
 static int scrub_run(struct context *ctx, struct backend *b,
-		     const struct check_options *o, struct check_result *res)
+		     const struct check_options *o, struct task *task,
+		     struct check_result *res)
 {
 	int r;
 
 	output_hold(true);
-	r = check_scrub(b, ctx->seam, o, res);
+	r = check_scrub(b, ctx->seam, o, task, res);
 	output_hold(false);
 	if (r < 0)
 		say_why(r);
@@ -294,7 +297,7 @@ static int scrub_run(struct context *ctx, struct backend *b,
 }
 
 static int scrub(struct context *ctx, const struct check_options *o,
-		 struct check_result *res)
+		 struct task *task, struct check_result *res)
 {
 	struct backend *b;
 	uint64_t size;
@@ -310,7 +313,7 @@ static int scrub(struct context *ctx, const struct check_options *o,
 	if (r == -ENOENT)
 		r = fail(-ENOMEDIUM, "%s: there is no vault here", url);
 	if (r == 0)
-		r = scrub_run(ctx, b, o, res);
+		r = scrub_run(ctx, b, o, task, res);
 	backend_close(b);
 	return r;
 }
@@ -346,7 +349,7 @@ static void remember(struct context *ctx, struct vault *v,
 }
 
 static int check(struct context *ctx, const struct check_options *o,
-		 struct check_result *res)
+		 struct task *task, struct check_result *res)
 {
 	bool no_cache = ctx->no_cache;
 	struct vault *v;
@@ -359,7 +362,7 @@ static int check(struct context *ctx, const struct check_options *o,
 	if (r < 0)
 		return r;
 	output_hold(true);
-	r = check_run(v, o, res);
+	r = check_run(v, o, task, res);
 	output_hold(false);
 	if (r < 0)
 		say_why(r);
@@ -372,9 +375,8 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
 	struct check_options o = { .read_data = a->read_data || a->subset,
-				   .threads = a->threads,
-				   .stop = signals_stop(),
-				   .tick = tick };
+				   .threads = a->threads };
+	struct task task = { .stop = signals_stop(), .tick = tick };
 	struct check_result res = { .damages = 0 };
 	struct progress *progress;
 	int r = 0;
@@ -388,8 +390,9 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	if (r < 0)
 		return r;
 	progress = progress_new(ctx, "items");
-	o.arg = progress;
-	r = a->scrub ? scrub(ctx, &o, &res) : check(ctx, &o, &res);
+	task.arg = progress;
+	r = a->scrub ? scrub(ctx, &o, &task, &res)
+		     : check(ctx, &o, &task, &res);
 	progress_free(progress);
 	if (r == 0 || res.damages) {
 		int reported = report(ctx, a, &res);

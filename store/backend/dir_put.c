@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/base/array.h"
 #include "store/base/hex.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
@@ -67,16 +68,7 @@ static void note_durable(struct backend_dir *d, const char *path, size_t len)
 		return;
 	copy = strndup(path, len);
 	SCOPED_LOCK(&d->lock);
-	if (copy && d->ndurable == d->cap) {
-		size_t cap = d->cap ? 2 * d->cap : 64;
-		char **p = realloc(d->durable, cap * sizeof(*p));
-
-		if (p) {
-			d->durable = p;
-			d->cap = cap;
-		}
-	}
-	if (copy && d->ndurable < d->cap) {
+	if (copy && array_reserve(&d->durable, &d->cap, d->ndurable + 1) == 0) {
 		d->durable[d->ndurable++] = copy;
 		copy = NULL;
 	}
@@ -85,7 +77,7 @@ static void note_durable(struct backend_dir *d, const char *path, size_t len)
 
 struct folder_names {
 	char **name; /* owned, and so is each */
-	size_t n;
+	size_t n, cap;
 };
 
 static void folder_names_release(struct folder_names *names)
@@ -100,12 +92,10 @@ static void folder_names_release(struct folder_names *names)
 static void folder_names_add(struct folder_names *names, const char *prefix,
 			     size_t len, const char *part)
 {
-	char **p = realloc(names->name, (names->n + 1) * sizeof(*p));
-
-	if (!p)
+	if (array_reserve(&names->name, &names->cap, names->n + 1) < 0)
 		return;
-	names->name = p;
-	if (asprintf(&p[names->n], "%.*s%s", (int)len, prefix, part) >= 0)
+	if (asprintf(&names->name[names->n], "%.*s%s", (int)len, prefix,
+		     part) >= 0)
 		names->n++;
 }
 
@@ -117,7 +107,7 @@ static void folder_names_add(struct folder_names *names, const char *prefix,
  */
 static int settle(struct backend_dir *d, int fd, const char *path, size_t len)
 {
-	CLEANUP(folder_names_release) struct folder_names names = { NULL, 0 };
+	CLEANUP(folder_names_release) struct folder_names names = { .n = 0 };
 	int copy = openat(fd, ".", O_RDONLY | DIR_FOLDER);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *e;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "store/backend/internal.h"
+#include "store/base/array.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
@@ -118,16 +119,9 @@ static int insert(struct backend_mem *m, struct object *o)
 {
 	size_t i;
 
-	if (m->n == m->cap) {
-		size_t cap = m->cap ? 2 * m->cap : 64;
-		struct object **p = realloc(m->objects, cap * sizeof(*p));
-
-		if (!p) {
-			object_free(o);
-			return -ENOMEM;
-		}
-		m->objects = p;
-		m->cap = cap;
+	if (array_reserve(&m->objects, &m->cap, m->n + 1) < 0) {
+		object_free(o);
+		return -ENOMEM;
 	}
 	i = lower_bound(m, o->name);
 	memmove(&m->objects[i + 1], &m->objects[i],

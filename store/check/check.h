@@ -22,6 +22,7 @@
 struct backend;
 struct point_list;
 struct seam;
+struct task;
 struct vault;
 
 #define CHECK_PLACES_MAX 20 /* kept of each finding; all are counted */
@@ -54,6 +55,7 @@ enum check_subset {
 	CHECK_SIZE, /* random packs, that many bytes */
 };
 
+/* What a check tells its task. */
 struct check_progress {
 	const char *phase; /* "objects", "trees", "packs" */
 	uint64_t items_done, items_total;
@@ -67,10 +69,6 @@ struct check_options {
 	uint64_t n, of; /* CHECK_PART: 1..of; CHECK_SIZE: n bytes */
 	double percent;
 	unsigned int threads; /* that read packs; 0: 2 */
-	const volatile bool *stop; /* may be NULL */
-	/* Called from the calling thread a few times a second; may be NULL. */
-	void (*tick)(void *arg, const struct check_progress *p);
-	void *arg;
 };
 
 struct check_result {
@@ -86,16 +84,19 @@ struct check_result {
 
 /*
  * Check @v, best opened without a cache directory, so that nothing is believed
- * but the vault. Return 0 (whatever was found: look at damages), -EINTR, or
- * the negative errno that made checking impossible, said in words. @out is
- * valid in each case; release it.
+ * but the vault. @task is told struct check_progress, on this thread. Return 0
+ * (whatever was found: look at damages), -EINTR, or the negative errno that
+ * made checking impossible, said in words. @out is valid in each case; release
+ * it.
  */
 MUST_CHECK int check_run(struct vault *v, const struct check_options *o,
-			 struct check_result *out);
-/* The bytes of every pack against its name. Needs no key. As check_run(). */
+			 struct task *task, struct check_result *out);
+/* Compare the bytes of every pack with its name, which needs no key. The rest
+ * is as with check_run(). */
 MUST_CHECK int check_scrub(struct backend *b, struct seam *seam,
-			   const struct check_options *o,
+			   const struct check_options *o, struct task *task,
 			   struct check_result *out);
+/* Release what @out holds, and zero it. */
 void check_release(struct check_result *out);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "store/backend/backend.h"
+#include "store/base/array.h"
 #include "store/catalog/catalog.h"
 #include "store/index.h"
 #include "store/key.h"
@@ -80,15 +81,8 @@ static int add_pack(struct check *c, const char *object, uint64_t size)
 
 		return n < 0 ? n : 0;
 	}
-	if (c->npacks == c->packs_cap) {
-		size_t cap = c->packs_cap ? 2 * c->packs_cap : 256;
-
-		p = reallocarray(c->packs, cap, sizeof(*p));
-		if (!p)
-			return -ENOMEM;
-		c->packs = p;
-		c->packs_cap = cap;
-	}
+	if (array_reserve(&c->packs, &c->packs_cap, c->npacks + 1) < 0)
+		return -ENOMEM;
 	p = &c->packs[c->npacks++];
 	memset(p, 0, sizeof(*p));
 	memcpy(p->name, name, strlen(name));
@@ -140,15 +134,8 @@ static int on_object(void *arg, const char *name, uint64_t size)
 		return add_pack(l->check, name, size);
 	if (!k->type && strcmp(k->prefix, "key/") != 0)
 		return 0;
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? 2 * l->cap : 256;
-		void *p = reallocarray(l->names, cap, sizeof(*l->names));
-
-		if (!p)
-			return -ENOMEM;
-		l->names = p;
-		l->cap = cap;
-	}
+	if (array_reserve(&l->names, &l->cap, l->n + 1) < 0)
+		return -ENOMEM;
 	snprintf(l->names[l->n++], sizeof(l->names[0]), "%s", name);
 	return 0;
 }
@@ -346,27 +333,20 @@ static int mark_good(void *arg, const struct pack_row *row)
 {
 	struct check *c = arg;
 	struct check_pack *p = check_find_pack(c, row->name);
+	size_t len = c->good_len;
 
 	if (!p || p->bad || p->size != row->size || row->no < 0)
 		return 0;
-	if ((uint64_t)row->no >= c->good_len) {
-		size_t bits = MAX(2 * c->good_len,
-				  ((size_t)row->no + 4096) & ~(size_t)7);
-		uint8_t *good = realloc(c->good, bits / 8);
-
-		if (!good)
-			return -ENOMEM;
-		memset(good + c->good_len / 8, 0, (bits - c->good_len) / 8);
-		c->good = good;
-		c->good_len = bits;
-	}
+	if (array_reserve(&c->good, &c->good_len, (size_t)row->no / 8 + 1) < 0)
+		return -ENOMEM;
+	memset(c->good + len, 0, c->good_len - len);
 	c->good[row->no / 8] |= (uint8_t)(1 << (row->no % 8));
 	return 0;
 }
 
 bool check_pack_good(const struct check *c, int64_t no)
 {
-	return no >= 0 && (uint64_t)no < c->good_len &&
+	return no >= 0 && (uint64_t)no / 8 < c->good_len &&
 	       (c->good[no / 8] >> (no % 8) & 1);
 }
 

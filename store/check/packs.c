@@ -287,7 +287,7 @@ static void run_job(void *arg)
 	struct check *c = rd->check;
 	int r = 0;
 
-	if (!c->o->stop || !*c->o->stop)
+	if (!task_stopped(c->task))
 		r = read_pack(rd);
 	pthread_mutex_lock(&c->lock);
 	c->packs_read++;
@@ -400,7 +400,7 @@ int check_packs(struct check *c)
 	pool_free(pool);
 	if (r == 0)
 		r = c->error;
-	if (r == 0 && c->o->stop && *c->o->stop)
+	if (r == 0 && task_stopped(c->task))
 		r = -EINTR;
 	free(order);
 	return r;

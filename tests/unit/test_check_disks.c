@@ -8,6 +8,7 @@
 
 #include "store/base/bytes.h"
 #include "store/base/seam.h"
+#include "store/base/task.h"
 #include "store/crypt/crypt.h"
 #include "store/vault.h"
 #include "tests/unit/plant_disk.h"
@@ -45,6 +46,7 @@ static void run(uint8_t flip, bool read_data, struct plant *p,
 		struct check_result *out)
 {
 	struct check_options o = { .read_data = read_data };
+	struct task task = { .stop = NULL };
 
 	support_log_capture();
 	plant_init(p, 4 << 20);
@@ -57,7 +59,7 @@ static void run(uint8_t flip, bool read_data, struct plant *p,
 	digest(&p->point->disks[1]);
 	p->point->disks[1].sha256[31] ^= flip;
 	plant_commit(p, "web1", "2026-11-22T101500Z", NULL);
-	assert_int_equal(check_run(p->vault, &o, out), 0);
+	assert_int_equal(check_run(p->vault, &o, &task, out), 0);
 }
 
 static void test_right(void **state)

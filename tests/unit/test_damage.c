@@ -18,6 +18,7 @@
 
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
+#include "store/base/task.h"
 #include "store/check/check.h"
 #include "store/format.h"
 #include "store/point.h"
@@ -101,10 +102,11 @@ static struct backend *damaged_copy(void)
 static bool scrub_finds(struct backend *b)
 {
 	struct check_options co = { .read_data = true, .threads = 1 };
+	struct task task = { .stop = NULL };
 	struct check_result result;
 	bool found;
 
-	assert_ok(check_scrub(b, NULL, &co, &result));
+	assert_ok(check_scrub(b, NULL, &co, &task, &result));
 	found = result.damages > 0;
 	check_release(&result);
 	return found;

@@ -14,6 +14,7 @@
 
 #include "src/backup/backup.h"
 #include "store/base/secret.h"
+#include "store/base/task.h"
 #include "store/check/check.h"
 #include "store/chunk.h"
 #include "store/content.h"
@@ -299,13 +300,14 @@ int vaults_points(const struct vault_options *o,
 int vaults_check(const struct vault_options *o)
 {
 	struct check_options co = { .read_data = true, .threads = 1 };
+	struct task task = { .stop = NULL };
 	struct check_result result;
 	struct vault *v;
 	int r = vault_open(o, &v);
 
 	if (r < 0)
 		return r;
-	r = check_run(v, &co, &result);
+	r = check_run(v, &co, &task, &result);
 	if (r == 0)
 		r = (int)result.damages;
 	check_release(&result);
