@@ -26,7 +26,7 @@
 #include <nbdkit-plugin.h>
 
 #include "src/cli/context.h"
-#include "src/cli/credentials.h"
+#include "store/backend/backend.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/content.h"
@@ -42,7 +42,6 @@ static struct {
 	const char *point, *disk;
 	char *socket; /* to be removed at the end; owned */
 	bool bound; /* it is ours */
-	struct vault_options options; /* its secrets until it is open; owned */
 	struct vault *vault; /* owned */
 	struct point_list *points; /* held */
 	const struct point_disk *d; /* in points */
@@ -67,7 +66,7 @@ static void plugin_unload(void)
 {
 	point_list_put(served.points);
 	vault_close(served.vault);
-	credentials_release(&served.options.credential);
+	context_forget_credential(&served.ctx);
 	if (served.bound && served.socket)
 		unlink(served.socket);
 	free(served.socket);
@@ -121,22 +120,46 @@ static int plugin_config_complete(void)
 	return -1;
 }
 
-/* A password can still be asked for. */
+/*
+ * Before nbdkit forks a password can still be asked for, and whoever started it
+ * still sees what is wrong. The vault cannot be opened yet, for its database
+ * must not be carried over a fork. So look whether there is one, then ask.
+ */
 static int plugin_get_ready(void)
 {
-	return context_find_vault(&served.ctx, &served.options) < 0 ? -1 : 0;
+	struct credential unused;
+	struct backend *b;
+	const char *url;
+	uint64_t size;
+	int r = context_vault_url(&served.ctx, &url);
+
+	if (r == 0)
+		r = backend_open(url, served.ctx.seam, &b);
+	if (r < 0)
+		return -1;
+	r = backend_head(b, "config", &size);
+	backend_close(b);
+	if (r == -ENOENT)
+		r = fail(r,
+			 "%s: there is no vault here; make one with: "
+			 "vmbackup init %s",
+			 url, url);
+	if (r == 0)
+		r = context_credential(&served.ctx, &unused);
+	return r < 0 ? -1 : 0;
 }
 
 static int plugin_after_fork(void)
 {
+	struct vault_options o = { .url = NULL };
 	size_t i;
 	int r;
 
 	served.bound = true; /* it listens already */
 	/* Keys are in memory: no core dumps, no tracing. */
 	prctl(PR_SET_DUMPABLE, 0);
-	r = vault_open(&served.options, &served.vault);
-	credentials_release(&served.options.credential);
+	r = context_open_vault_with(&served.ctx, &o, &served.vault);
+	context_forget_credential(&served.ctx);
 	if (r == 0)
 		r = vault_points(served.vault, &served.points);
 	if (r == 0)

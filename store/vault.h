@@ -32,6 +32,15 @@ struct vault_options {
 	const char *url;
 	struct seam *seam; /* NULL: the system's */
 	struct credential credential;
+	/*
+	 * Where set, vault_open() calls it for the credential instead: once, on
+	 * its own thread, when the backend is open and its "config" is one that
+	 * this program can read, so that nobody is asked for the password of a
+	 * vault that is not there. The secrets stay the caller's. It returns 0,
+	 * or a negative errno, said in words, that vault_open() returns.
+	 */
+	int (*ask)(void *arg, struct credential *out);
+	void *ask_arg;
 	/* the vault's own folder is made below; NULL: none, private
 	 * temporary */
 	const char *cache_dir;
@@ -49,9 +58,10 @@ struct vault_options {
 MUST_CHECK int vault_create(const struct vault_options *o,
 			    unsigned int scrypt_log_n, char id_out[33]);
 /*
- * Return 0, -ENOENT (no such place, or no vault there), -EKEYREJECTED (no slot
- * opens with this credential), -EOPNOTSUPP (newer format), -EBADMSG (damaged)
- * or another negative errno; said in words.
+ * Open a vault, with what @o says; it is copied, its strings are not needed
+ * later. Return 0, -ENOENT (no such place, or no vault there), -EKEYREJECTED
+ * (no slot opens with this credential), -EOPNOTSUPP (newer format), -EBADMSG
+ * (damaged), what @o's ask returned, or another negative errno; said in words.
  */
 MUST_CHECK int vault_open(const struct vault_options *o, struct vault **out);
 void vault_close(struct vault *v);

@@ -150,9 +150,9 @@ static int read_config(struct vault *v, uint8_t **raw, size_t *len,
 
 	if (r == -ENOENT)
 		return fail(r,
-			    "%s: there is no vault: it has no object "
-			    "\"config\"",
-			    v->backend->url);
+			    "%s: there is no vault here; make one with: "
+			    "vmbackup init %s",
+			    v->backend->url, v->backend->url);
 	if (r < 0)
 		return r;
 	r = format_parse_box(*raw, *len, OBJECT_CONFIG, "config", box);
@@ -168,9 +168,10 @@ static int read_config(struct vault *v, uint8_t **raw, size_t *len,
 	return 0;
 }
 
-static int unlock(struct vault *v, const struct credential *c)
+static int unlock(struct vault *v, const struct vault_options *o)
 {
-	struct slot_search u = { .vault = v, .credential = c };
+	struct credential c = o->credential;
+	struct slot_search u = { .vault = v, .credential = &c };
 	AUTO_BUF struct buf plain = BUF_INIT;
 	uint8_t *raw = NULL;
 	size_t len;
@@ -181,7 +182,10 @@ static int unlock(struct vault *v, const struct credential *c)
 		goto out;
 	memcpy(u.vault_id, box.header.vault_id, VAULT_ID_LEN);
 	hex_encode(u.vault_id, VAULT_ID_LEN, v->id_hex);
-	r = backend_list(v->backend, "key/", try_slot, &u);
+	if (o->ask)
+		r = o->ask(o->ask_arg, &c);
+	if (r == 0)
+		r = backend_list(v->backend, "key/", try_slot, &u);
 	if (r < 0)
 		goto out;
 	if (!u.master) {
@@ -230,6 +234,8 @@ int vault_open(const struct vault_options *o, struct vault **out)
 	v->backend = o->backend;
 	v->borrowed_backend = o->backend != NULL;
 	r = v->backend ? 0 : backend_open(o->url, v->seam, &v->backend);
+	if (r == -ENOTDIR)
+		r = -ENOENT; /* no such place, either */
 	if (r < 0)
 		goto err;
 	v->packs = cache_new(size / 16, pack_info_free);
@@ -237,7 +243,7 @@ int vault_open(const struct vault_options *o, struct vault **out)
 	v->nodes = cache_new(size / 2 - size / 16, node_free);
 	r = v->packs && v->frames && v->nodes ? 0 : -ENOMEM;
 	if (r == 0)
-		r = unlock(v, &o->credential);
+		r = unlock(v, o);
 	if (r == 0)
 		r = open_catalog(v, o->cache_dir);
 	if (r == 0)

@@ -13,9 +13,7 @@
 #include "fs/view.h"
 #include "src/cli/credentials.h"
 #include "src/cli/luks_keys.h"
-#include "store/backend/backend.h"
 #include "store/base/log.h"
-#include "store/vault.h"
 
 int context_usage(const struct context *ctx, const char *fmt, ...)
 {
@@ -165,28 +163,6 @@ int context_cache_dir(struct context *ctx, const char **out)
 	return 0;
 }
 
-/* Before anybody types a password: is there a vault at all? */
-static int look_for_vault(struct context *ctx, const char *url)
-{
-	struct backend *b;
-	uint64_t size;
-	int r;
-
-	r = backend_open(url, ctx->seam, &b);
-	if (r == -ENOENT || r == -ENOTDIR)
-		return -ENOMEDIUM;
-	if (r < 0)
-		return r;
-	r = backend_head(b, "config", &size);
-	backend_close(b);
-	if (r == -ENOENT)
-		return fail(-ENOMEDIUM,
-			    "%s: there is no vault here; make one"
-			    " with: vmbackup init %s",
-			    url, url);
-	return r;
-}
-
 static int load_credential(struct context *ctx, struct credential *out)
 {
 	struct credential_source source = {
@@ -205,30 +181,48 @@ static int load_credential(struct context *ctx, struct credential *out)
 	return -ENOKEY; /* what should give it did not */
 }
 
-int context_find_vault(struct context *ctx, struct vault_options *o)
+int context_credential(void *arg, struct credential *out)
+{
+	struct context *ctx = arg;
+	int r = 0;
+
+	if (!ctx->credential.passphrase && !ctx->credential.keyfile)
+		r = load_credential(ctx, &ctx->credential);
+	*out = ctx->credential;
+	return r;
+}
+
+void context_forget_credential(struct context *ctx)
+{
+	credentials_release(&ctx->credential);
+}
+
+int context_open_vault_with(struct context *ctx, struct vault_options *o,
+			    struct vault **out)
 {
 	int r;
 
+	*out = NULL;
 	o->seam = ctx->seam;
+	if (!o->ask) {
+		o->ask = context_credential;
+		o->ask_arg = ctx;
+	}
 	r = context_vault_url(ctx, &o->url);
 	if (r == 0)
 		r = context_cache_dir(ctx, &o->cache_dir);
 	if (r == 0)
-		r = look_for_vault(ctx, o->url);
-	return r < 0 ? r : load_credential(ctx, &o->credential);
+		r = vault_open(o, out);
+	return r == -ENOENT ? -ENOMEDIUM : r;
 }
 
 int context_open_vault(struct context *ctx, struct vault **out)
 {
-	struct vault_options o = { 0 };
-	int r;
+	struct vault_options o = { .url = NULL };
+	int r = context_open_vault_with(ctx, &o, out);
 
-	*out = NULL;
-	r = context_find_vault(ctx, &o);
-	if (r == 0)
-		r = vault_open(&o, out);
-	credentials_release(&o.credential);
-	return r == -ENOENT ? -ENOMEDIUM : r;
+	context_forget_credential(ctx);
+	return r;
 }
 
 int context_open_view(struct context *ctx, struct vault **v_out,

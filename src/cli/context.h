@@ -14,13 +14,13 @@
 
 #include "src/cli/options.h"
 #include "store/base/attrs.h"
+#include "store/vault.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct seam;
 struct vault;
-struct vault_options;
 struct view;
 
 /* An unknown code means failure. */
@@ -62,6 +62,8 @@ struct context {
 	struct seam *seam;
 	char *url; /* owned; see context_vault_url() */
 	char *cache; /* owned; see context_cache_dir() */
+	/* what opened the vault; owned, see context_credential() */
+	struct credential credential;
 };
 
 /* Say what is wrong with the command line and where help is; -EINVAL. */
@@ -79,10 +81,23 @@ MUST_CHECK int context_vault_url(struct context *ctx, const char **out);
  * there is no home); owned by @ctx. Return 0 or -ENOMEM. */
 MUST_CHECK int context_cache_dir(struct context *ctx, const char **out);
 /*
- * Fill @o's url, seam, cache_dir and credential (its secrets are the caller's:
- * credentials_release(), also after an error). Errors as context_open_vault().
+ * The credential that the command line, the environment or a person at the
+ * terminal gives, as vault_options' ask; @ctx is a struct context. It is loaded
+ * once and kept until context_forget_credential(). Return 0; -ENOKEY (there is
+ * none, or what should give it did not), -EINTR or -ENOMEM; said in words.
  */
-MUST_CHECK int context_find_vault(struct context *ctx, struct vault_options *o);
+MUST_CHECK int context_credential(void *ctx, struct credential *out);
+/* Wipe it. */
+void context_forget_credential(struct context *ctx);
+/*
+ * Open the vault as @o says, whose url, seam, cache_dir and, where it is not
+ * set, ask are filled in. Then forget the credential, or have it once more from
+ * context_credential(); also after an error. Errors are those of
+ * context_open_vault().
+ */
+MUST_CHECK int context_open_vault_with(struct context *ctx,
+				       struct vault_options *o,
+				       struct vault **out);
 /*
  * Find the credentials and open the vault. Close it with vault_close().
  * Return 0; -ENOMEDIUM (there is no vault); -EKEYREJECTED, -ENOKEY; or as

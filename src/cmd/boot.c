@@ -420,20 +420,16 @@ static int boot(struct context *ctx, const struct args *a, char **argv)
 {
 	AUTO_BUF struct buf script = BUF_INIT;
 	struct boot b = { .ctx = ctx, .args = a, .extra = argv + 1 };
-	struct vault_options o = { 0 };
-	struct vault *v = NULL;
-	int r = context_find_vault(ctx, &o);
+	struct vault_options o = { .url = NULL };
+	struct vault *v;
+	int r = context_open_vault_with(ctx, &o, &v);
 
 	b.url = o.url;
-	b.is_key = o.credential.keyfile != NULL;
-	if (r == 0)
-		r = vault_open(&o, &v);
-	if (r == -ENOENT)
-		r = -ENOMEDIUM;
+	b.is_key = ctx->credential.keyfile != NULL;
 	/* Nobody is asked twice, and standard input is read once. */
 	if (r == 0 && a->run && !a->mountpoint)
-		r = credentials_hand_over(&o.credential, b.key);
-	credentials_release(&o.credential);
+		r = credentials_hand_over(&ctx->credential, b.key);
+	context_forget_credential(ctx);
 	if (r == 0)
 		r = context_read_error(v, make_script(&b, v, argv[0], &script));
 	vault_close(v);

@@ -79,7 +79,7 @@ static void add_parameters(struct argv *a, struct context *ctx,
 	add(a, "disk=%s", choice->disk);
 	if (o->socket && *o->socket)
 		add(a, "remove=%s", o->socket);
-	add(a, "%s=%s", v->credential.keyfile ? "key-file" : "password-file",
+	add(a, "%s=%s", ctx->credential.keyfile ? "key-file" : "password-file",
 	    key);
 	if (ctx->no_cache)
 		add(a, "no-cache=1");
@@ -98,7 +98,7 @@ static int become(struct context *ctx, const struct args *o,
 	int r = nbd_plugin_path(&plugin);
 
 	if (r == 0)
-		r = credentials_hand_over(&v->credential, key);
+		r = credentials_hand_over(&ctx->credential, key);
 	if (r < 0)
 		return r;
 	add(&a, "nbdkit");
@@ -158,14 +158,10 @@ static int choose_disk(struct vault *v, const char *text, const char *name,
 static int serve(struct context *ctx, const struct args *o, const char *text)
 {
 	struct disk_choice choice = { .disk = NULL };
-	struct vault_options vo = { 0 };
-	struct vault *v = NULL;
-	int r = context_find_vault(ctx, &vo);
+	struct vault_options vo = { .url = NULL };
+	struct vault *v;
+	int r = context_open_vault_with(ctx, &vo, &v);
 
-	if (r == 0)
-		r = vault_open(&vo, &v);
-	if (r == -ENOENT)
-		r = -ENOMEDIUM;
 	if (r == 0)
 		r = context_read_error(v,
 				       choose_disk(v, text, o->disk, &choice));
@@ -173,7 +169,7 @@ static int serve(struct context *ctx, const struct args *o, const char *text)
 	if (r == 0)
 		r = become(ctx, o, &vo, &choice);
 	free(choice.disk);
-	credentials_release(&vo.credential);
+	context_forget_credential(ctx);
 	return r;
 }
 

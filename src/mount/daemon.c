@@ -29,7 +29,6 @@
 #include "fs/place.h"
 #include "fs/view.h"
 #include "src/cli/context.h"
-#include "src/cli/credentials.h"
 #include "src/cli/luks_keys.h"
 #include "src/mount/options.h"
 #include "store/base/log.h"
@@ -278,22 +277,32 @@ static int give_luks_keys(const struct mounting *m, struct view *w)
 	return r;
 }
 
+struct asking {
+	struct context *ctx;
+	struct signals *signals;
+};
+
+/* Signals are ours once nobody types any more: the prompt has its own way with
+ * Ctrl-C. */
+static int ask(void *arg, struct credential *out)
+{
+	struct asking *a = arg;
+	int r = context_credential(a->ctx, out);
+
+	return r < 0 ? r : start_signals(a->signals);
+}
+
 static int open_vault(const struct mounting *m, struct signals *s,
 		      struct vault **v, struct view **w)
 {
-	struct vault_options o = { .seam = m->ctx->seam,
-				   .cache_size = m->options->cache_size,
-				   .verify = m->options->verify };
-	int r;
+	struct asking asking = { m->ctx, s };
+	struct vault_options o = { .cache_size = m->options->cache_size,
+				   .verify = m->options->verify,
+				   .ask = ask,
+				   .ask_arg = &asking };
+	int r = context_open_vault_with(m->ctx, &o, v);
 
-	r = context_find_vault(m->ctx, &o);
-	if (r == 0)
-		r = start_signals(s);
-	if (r == 0)
-		r = vault_open(&o, v);
-	credentials_release(&o.credential);
-	if (r == -ENOENT)
-		r = -ENOMEDIUM;
+	context_forget_credential(m->ctx);
 	if (r == 0)
 		r = view_new(*v, w);
 	if (r == 0)

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Opening a vault: who is asked for a credential, and when. */
+#include "config.h"
+
+#include "tests/unit/support.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
+#include "store/format.h"
+#include "store/vault.h"
+#include "tests/unit/vaults.h"
+
+/* Somebody who is asked for the key. */
+struct person {
+	struct credential credential;
+	int result; /* what comes instead of an answer */
+	unsigned int asked;
+};
+
+static int answer(void *arg, struct credential *out)
+{
+	struct person *p = arg;
+
+	p->asked++;
+	if (p->result == 0)
+		*out = p->credential;
+	return p->result;
+}
+
+static struct vault_options asking(struct person *p, struct backend *b)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+
+	*p = (struct person){ .credential = o.credential };
+	o.credential = (struct credential){ NULL, NULL };
+	o.ask = answer;
+	o.ask_arg = p;
+	return o;
+}
+
+static struct backend *new_vault(void)
+{
+	struct backend *b = backend_mem_new();
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	char id[33];
+
+	support_log_capture();
+	support_log_clear();
+	assert_non_null(b);
+	assert_ok(vault_create(&o, 0, id));
+	return b;
+}
+
+static void asked_once(void **state)
+{
+	struct backend *b = new_vault();
+	struct person p;
+	struct vault_options o = asking(&p, b);
+	struct vault *v;
+
+	(void)state;
+	assert_ok(vault_open(&o, &v));
+	assert_int_equal(p.asked, 1);
+	vault_close(v);
+	backend_close(b);
+}
+
+/* Whoever has no answer is not told that the key was wrong. */
+static void no_answer(void **state)
+{
+	struct backend *b = new_vault();
+	struct person p;
+	struct vault_options o = asking(&p, b);
+	struct vault *v;
+
+	(void)state;
+	p.result = -ENOKEY;
+	assert_result(vault_open(&o, &v), -ENOKEY);
+	assert_null(v);
+	assert_string_equal(support_log_text(), "");
+	backend_close(b);
+}
+
+static void not_asked_without_a_vault(void **state)
+{
+	struct backend *b = new_vault();
+	struct person p;
+	struct vault_options o = asking(&p, b);
+	struct vault *v;
+
+	(void)state;
+	assert_ok(backend_mem_remove(b, "config"));
+	assert_result(vault_open(&o, &v), -ENOENT);
+	assert_said("there is no vault here; make one with: vmbackup init");
+	assert_int_equal(p.asked, 0);
+	backend_close(b);
+}
+
+/* A bit among those that say what a reader must be able to do. */
+static void not_asked_for_a_newer_vault(void **state)
+{
+	struct backend *b = new_vault();
+	struct person p;
+	struct vault_options o = asking(&p, b);
+	struct vault *v;
+	uint8_t *config;
+	size_t len;
+
+	(void)state;
+	config = backend_mem_data(b, "config", &len);
+	assert_non_null(config);
+	config[FORMAT_BOX_LEN] |= 1;
+	assert_result(vault_open(&o, &v), -EOPNOTSUPP);
+	assert_int_equal(p.asked, 0);
+	backend_close(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(asked_once),
+		cmocka_unit_test(no_answer),
+		cmocka_unit_test(not_asked_without_a_vault),
+		cmocka_unit_test(not_asked_for_a_newer_vault),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
