@@ -1,4 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The register of a session is the one object on which two parties may differ:
+ * its writer, who wants to commit a point, and a collector, who takes the
+ * writer for dead and wants to fence it off. Both put the same name, and a
+ * backend lets the first one win, so the register says who that was, for ever.
+ * This is consensus on one decision, without a lock and without a clock.
+ *
+ * A register that decides COMMIT names the point and the hash of its object.
+ * The point was made durable before, so whoever reads the register can have
+ * it, and the hash keeps a point of another time from standing under the name.
+ *
+ * It is JSON, as points are, for a later version may want to say more; members
+ * that are not known are passed over. A decision that is not known is damage,
+ * though: to guess it would be to invent a point or to lose one.
+ */
 #include "config.h"
 
 #include "store/commit.h"
@@ -34,6 +49,7 @@ int commit_decode(const void *data, size_t len, const char *name,
 	decision = json_string_value(json_object_get(j, "decision"));
 	point = json_string_value(json_object_get(j, "point"));
 	hash = json_string_value(json_object_get(j, "point_sha256"));
+	/* Fenced: there is no point, and what else it says does not matter. */
 	if (decision && strcmp(decision, "FENCED") == 0)
 		r = 0;
 	else if (decision && strcmp(decision, "COMMIT") == 0 && point && hash &&

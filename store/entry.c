@@ -1,4 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * An entry is the smallest thing in a tree, and there are millions of them, so
+ * its form is made to be cheap: fields in a fixed order, numbers as varints,
+ * which are a byte or two for most. Its length stands in front, so that its
+ * fields are read within it and cannot run into the next entry.
+ *
+ * The bytes also are what is compared. Two trees are told apart by their nodes'
+ * ids, and two entries by their stored bytes (entry.raw), so the encoder may
+ * choose nothing: the same file must always give the same bytes. That is why
+ * attributes are sorted by name.
+ *
+ * Decoding is the only gate. Everything is bounded and checked here, once, when
+ * a node is read; what works with entries later relies on it, as on the name
+ * being one that may stand in a directory, and on content adding up to the
+ * size. Nothing is copied: an entry borrows from the node that it stands in.
+ */
 #include "config.h"
 
 #include "store/entry.h"
@@ -60,7 +76,12 @@ void entry_put(struct buf *out, const struct entry *e)
 	size_t n = 0, start, len;
 	uint64_t v;
 
-	/* The length goes in front once it is known. */
+	/*
+	 * The length goes in front, but is known only at the end, and how many
+	 * bytes it takes depends on it. Room for the longest is left, and the
+	 * fields, a few dozen bytes, are moved to their place: that is cheaper
+	 * than a second buffer for each of a million entries.
+	 */
 	if (buf_reserve(out, sizeof(raw)) < 0)
 		return;
 	start = out->len;
@@ -107,6 +128,8 @@ static void get_xattrs(struct reader *r, struct entry *e)
 	}
 }
 
+/* Each kind has fields of its own, so a mode of no known kind would leave the
+ * decoder guessing where the next field begins. */
 static bool mode_ok(uint32_t mode)
 {
 	switch (mode & S_IFMT) {
@@ -148,6 +171,12 @@ int entry_get(struct reader *outer, struct entry *e)
 	get_times(r, e);
 	e->ino = reader_varint(r);
 	e->dev = (uint32_t)reader_varint_max(r, UINT32_MAX);
+	/*
+	 * What follows depends on these, so they are judged before it is read.
+	 * Unknown flags are refused, not passed over: they may announce a field.
+	 * An empty name is the top's, and whoever decodes a node looks that it
+	 * stands nowhere else.
+	 */
 	if (r->bad || !mode_ok(e->mode) || (e->flags & ~15) ||
 	    (e->flags & (ENTRY_XATTRS | ENTRY_XATTRS_CHUNK)) ==
 		    (ENTRY_XATTRS | ENTRY_XATTRS_CHUNK) ||
@@ -164,6 +193,7 @@ int entry_get(struct reader *outer, struct entry *e)
 			return -EBADMSG;
 	}
 	get_xattrs(r, e);
+	/* The last field needs no length of its own: it goes to the end. */
 	if (!r->bad && S_ISREG(e->mode)) {
 		e->content_len = (uint32_t)reader_left(r);
 		e->content = reader_get(r, e->content_len);
@@ -196,6 +226,7 @@ bool xattrs_next(struct reader *r, struct xattr *out)
 	return !r->bad;
 }
 
+/* The order of bytes, in which no locale has a say. */
 static int compare_names(const struct xattr *a, const struct xattr *b)
 {
 	int c = memcmp(a->name, b->name, MIN(a->name_len, b->name_len));
@@ -211,6 +242,7 @@ int xattrs_check(const uint8_t *list, size_t len)
 	struct reader r;
 	uint64_t i, n = xattrs_begin(&r, list, len);
 
+	/* Strictly ascending names: in order, and none twice. */
 	for (i = 0; i < n && !r.bad; i++) {
 		if (!xattrs_next(&r, &x) || x.name_len == 0 ||
 		    memchr(x.name, '\0', x.name_len))

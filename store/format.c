@@ -1,4 +1,23 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Objects to bytes, and back.
+ *
+ * Nothing here trusts what it reads. A header says which key would open an
+ * object, so it is believed before the seal can be checked; therefore all its
+ * lengths are bounded and must add up to the object's length exactly, and a
+ * wrong one can only make the seal fail. What is sealed is checked again after
+ * it opens: it is authentic then, but who wrote it may have been mistaken.
+ *
+ * An object's name goes into its key. A box or pack that is copied over another
+ * one, an old version put back under a new name, or a frame moved within a pack
+ * does not open, so a store that shuffles objects is found out like one that
+ * changes them. Before the tag comes the commitment to the key: it tells
+ * "another key, or another name" from "damaged bytes" in one comparison.
+ *
+ * Small things are compressed with the thread's own compressor, if that helps;
+ * the length of the plaintext is in the header, so that nothing that is read
+ * decides how much memory a decompression takes beyond a fixed bound.
+ */
 #include "config.h"
 
 #include "store/format.h"
@@ -47,6 +66,9 @@ int format_get_header(const void *data, size_t len, const char *what,
 			    "%s: damaged, or not of a vault: "
 			    "it does not begin with the vault's mark",
 			    what);
+	/* A later version may have changed all that follows, so it is the first
+	 * thing to ask about; "damaged" would be a lie to a user who only needs
+	 * to upgrade. */
 	version = get_le16(p + 8);
 	if (version > FORMAT_VERSION)
 		return fail(-EOPNOTSUPP,
@@ -63,6 +85,7 @@ int format_get_header(const void *data, size_t len, const char *what,
 	return 0;
 }
 
+/* A key slot has a base key of its own; all others have the vault's. */
 static int derive(const struct keyring *k, const uint8_t *base,
 		  const struct object_header *h, const char *name,
 		  struct seal_key *out)
@@ -124,6 +147,7 @@ int format_seal_box(const struct keyring *k, const uint8_t *base,
 			MAX(plain_len, zip_bound(plain_len)) + CRYPT_TAG_LEN);
 	if (r < 0)
 		goto out;
+	/* Below that zstd's own header eats what compressing saves. */
 	if (plain_len >= 128 && zip_thread())
 		packed = zip_compress(zip_thread(), plain, plain_len,
 				      out->data + start, out->cap - start);
@@ -135,6 +159,7 @@ int format_seal_box(const struct keyring *k, const uint8_t *base,
 	} else {
 		out->data[108] = CODEC_ZSTD;
 	}
+	/* The lengths are associated data, so they must stand before sealing. */
 	put_le32(out->data + 96, (uint32_t)clear_len);
 	put_le32(out->data + 100, (uint32_t)plain_len);
 	put_le32(out->data + 104, (uint32_t)packed);
@@ -200,6 +225,8 @@ int format_open_box(const struct keyring *k, const uint8_t *base,
 	r = derive(k, base, &box->header, name, &key);
 	if (r < 0)
 		return r;
+	/* No word on it here: of a key slot it means a wrong password, which is
+	 * tried on each slot, and of all else it means damage. */
 	if (!crypt_equal(key.commit, box->header.commit, CRYPT_COMMIT_LEN)) {
 		r = -EKEYREJECTED;
 		goto out;
@@ -246,6 +273,8 @@ int format_read_box(const struct keyring *k, const void *data, size_t len,
 	return r;
 }
 
+/* A frame's place and lengths are sealed with it, so that the directory, which
+ * says where frames are, cannot be wrong about one without that being seen. */
 void format_frame_aad(uint8_t aad[FORMAT_FRAME_AAD_LEN], uint32_t number,
 		      const struct frame *f)
 {
@@ -414,6 +443,8 @@ int format_get_trailer(const void *data, uint64_t size, const char *pack,
 	return 0;
 }
 
+/* A compressed frame is decrypted over itself, and only then unpacked: @in is
+ * the caller's to lose, and no third buffer is needed. */
 int format_open_frame(const struct seal_key *key, uint32_t number,
 		      const struct frame *f, void *in, void *out)
 {

@@ -1,4 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A node is decoded once, when it comes into the vault's cache, and checked in
+ * full then: every key and name, their order, every entry. So all that walk
+ * trees and extent maps may take a node's parts as they are, and cannot fail on
+ * them. What a node cannot know by itself is whether it belongs where it was
+ * found; who descends compares its level and total with what the parent said.
+ *
+ * The bytes of the chunk are kept, and what is decoded points into them: an
+ * entry is found by its offset and decoded again when it is wanted, which costs
+ * less memory than a million struct entries would. Counts in a node are bounded
+ * by its length before anything is allocated for them.
+ *
+ * Trees and extent maps are both search trees over ranges, and differ in what
+ * a child is found by: a key, or how many bytes stand before it. One struct
+ * node serves both, so that one cache does.
+ */
 #include "config.h"
 
 #include "store/node.h"
@@ -28,6 +44,9 @@ void node_free(void *object)
 	free(n);
 }
 
+/* A run is a directory's entries in one leaf. Its key stands once, before
+ * them; runs follow each other in the order of keys, entries in that of names,
+ * so that both can be searched by halves. */
 static int decode_run(struct node *n, struct reader *r, size_t *cap,
 		      struct node_run *run, const struct node_run *before)
 {
@@ -51,6 +70,7 @@ static int decode_run(struct node *n, struct reader *r, size_t *cap,
 		n->offs[n->n] = (uint32_t)(r->p - n->raw);
 		if (entry_get(r, &e) < 0)
 			return -EBADMSG;
+		/* The empty name is the top of the tree: its first entry. */
 		if (e.name_len == 0 && (len != 0 || i != 0))
 			return -EBADMSG;
 		if (i > 0 && tree_compare(NULL, 0, last.name, last.name_len,
@@ -85,6 +105,8 @@ static int decode_leaf(struct node *n, struct reader *r)
 	return 0;
 }
 
+/* A child is named by the last key in it, so that the first child whose key is
+ * not before a place is the one to look in. */
 static int decode_child(struct node_child *c, struct reader *r,
 			enum node_kind kind)
 {
@@ -131,6 +153,8 @@ static int decode_children(struct node *n, struct reader *r)
 		    tree_compare(b->key, b->key_len, b->name, b->name_len,
 				 c->key, c->key_len, c->name, c->name_len) >= 0)
 			return -EBADMSG;
+		/* Totals are added up here, so that ranks and offsets cannot run
+		 * over, whatever the children claim. */
 		c->first = n->total;
 		if (c->count > CONTENT_SIZE_MAX - n->total)
 			return -EBADMSG;
@@ -139,6 +163,7 @@ static int decode_children(struct node *n, struct reader *r)
 	return 0;
 }
 
+/* Extents without gaps: each begins where the one before ends. */
 static int decode_extents(struct node *n, struct reader *r)
 {
 	size_t i;
@@ -171,6 +196,8 @@ static int decode(struct node *n)
 	int err;
 
 	reader_init(&r, n->raw, n->raw_len);
+	/* The nodes of a tree say which they are. Those of a map are all alike,
+	 * and were asked for by a type of their own. */
 	if (n->kind != NODE_EXTENTS)
 		n->kind = reader_u8(&r);
 	if (n->kind == NODE_LEAF) {
@@ -216,6 +243,7 @@ struct node_source {
 	uint8_t type;
 };
 
+/* What a node costs the cache, so that its limit means bytes of memory. */
 static size_t node_bytes(const struct node *n)
 {
 	size_t bytes = sizeof(*n) + n->raw_len;
@@ -271,6 +299,8 @@ int node_load(struct vault *v, uint8_t type, const struct id *id,
 	int r;
 
 	memcpy(key.b, id->b, ID_LEN);
+	/* The id covers the type, so two nodes of one id differ in it only
+	 * where somebody with the key has made them so. */
 	r = cache_get(v->nodes, &key, load, &l, &object);
 	*out = object;
 	if (r == 0 &&

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Open descriptors of objects that are read again and again. The table is small
+ * and is searched from its beginning: comparing a few names costs less than the
+ * system call that it saves.
+ *
+ * A descriptor that somebody holds is not closed. An object that is deleted
+ * meanwhile loses its name in the table, so that nobody finds it any more, and
+ * the last who holds it closes it.
+ */
 #include "config.h"
 
 #include "store/backend/fdcache.h"

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A table of items, and a list of those that nobody holds, the last used first.
+ * What is held is not in the list and cannot be evicted; when more is held than
+ * the limit allows the cache grows over it, for the alternative is to fail.
+ *
+ * An item is put into the table before it is loaded, with no object. Others who
+ * want it wait for that one load: so a chunk that ten threads read at once is
+ * fetched and decrypted once. The lock is not held while one loads or frees.
+ */
 #include "config.h"
 
 #include "store/base/cache.h"
@@ -43,6 +52,8 @@ struct cache *cache_new(uint64_t limit, cache_free_fn *free_fn)
 	return c;
 }
 
+/* Keys are ids, or pack numbers and frame numbers, which are small and regular:
+ * multiplying spreads those too. */
 static struct item **bucket(struct cache *c, const struct cache_key *key)
 {
 	uint64_t a, b;
@@ -170,6 +181,8 @@ static int fill(struct cache *c, struct item *i, cache_load_fn *load, void *arg)
 		c->stats.loads++;
 		gone = evict(c, c->stats.limit);
 	}
+	/* After a failure each of those who wait tries by himself: the fault may
+	 * have been one of the moment. */
 	pthread_cond_broadcast(&c->loaded);
 	pthread_mutex_unlock(&c->lock);
 	if (r < 0)

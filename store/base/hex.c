@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Lower-case only, in both directions: names of objects are hexadecimal, and
+ * two spellings of one name would be two objects. */
 #include "config.h"
 
 #include "store/base/hex.h"

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Open addressing with linear probing. Ids are hashes already, so some of their
+ * bits are the place to look at, and the table is at most half full, so that
+ * the run to a free slot is short. The id of zeros marks a free slot: that it
+ * should be the hash of something is as unlikely as any other collision.
+ */
 #include "config.h"
 
 #include "store/base/idset.h"

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The real world: the system calls as they are, with negative errnos. What
+ * tests put in their place counts calls, lets them fail, and forgets what was
+ * not synced. */
 #include "config.h"
 
 #include "store/base/seam.h"

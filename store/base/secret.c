@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Each secret has pages of its own: locking and advice work on whole pages, and
+ * a page that is shared with other data would be unlocked with that. Both are
+ * best effort (a user's limit on locked memory is small); wiping is not.
+ */
 #include "config.h"
 
 #include "store/base/secret.h"

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Questions to the local database, and small answers to keep there.
+ *
+ * The database is a cache, on a disk that may fail as any: what comes out of it
+ * is bounded as if a stranger had written it. A row that cannot be is an error,
+ * never an absence; the database is deleted then, and the next command makes it
+ * again from the vault. Each call borrows a connection, with its statements prepared, and gives it back; so
+ * threads ask side by side.
+ */
 #include "config.h"
 
 #include "store/catalog/catalog.h"

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The chunks of a bundle share frames, and so one compression and one read.
+ * Each is named, claimed and looked up by itself all the same: only those that
+ * are new get into a frame, and any of them may be referred to alone.
+ *
+ * A frame's plaintext is gathered in the bundle, so a claimed chunk may not be
+ * in any pack yet when its id is given out. Nobody can see that, for no point
+ * exists before the commit, and before the commit bundles are flushed.
+ */
 #include "config.h"
 
 #include "store/writer/bundle.h"

@@ -42,6 +42,8 @@ void writer_put_zip(struct writer *w, struct zip *z)
 		w->zips[w->nzips++] = z;
 }
 
+/* Several packs may hold a chunk, and not each may be referred to: one may be
+ * about to be collected, or damaged. Look at them until one is good. */
 static int in_database(struct writer *w, uint8_t type, const struct id *id,
 		       uint64_t len)
 {
@@ -76,6 +78,11 @@ int writer_has_chunk(struct writer *w, uint8_t type, const struct id *id,
 	return claimed ? 1 : in_database(w, type, id, len);
 }
 
+/*
+ * Two threads may find that a chunk is new at the same moment, and the database
+ * is asked without the lock. So the set of claimed ids is asked twice: before,
+ * to spare the query, and after, where adding to it decides who stores.
+ */
 int writer_claim(struct writer *w, uint8_t type, const struct id *id,
 		 size_t len)
 {
@@ -180,6 +187,8 @@ static void run_job(void *arg)
 	free(j);
 }
 
+/* Where the pool has no room its threads are busy enough: compressing here
+ * slows the reader down to the pace of the rest, and bounds the memory. */
 int writer_chunk_take(struct writer *w, uint8_t type, uint8_t *data, size_t len,
 		      struct id *out)
 {

@@ -81,6 +81,7 @@ int pack_append(struct pack *p, const struct packed_frame *frames,
 		    0 ||
 	    buf_reserve(&p->bytes, bytes) < 0)
 		return -ENOMEM;
+	/* All memory is there: from here on nothing can fail halfway. */
 	for (i = 0; i < nchunks; i++) {
 		d->chunks[d->nchunks] = chunks[i];
 		d->chunks[d->nchunks++].frame += (uint32_t)d->nframes;
@@ -162,6 +163,8 @@ int pack_seal(struct pack *p, const struct keyring *k, struct seam *seam,
 		r = keyring_seal_key(k, p->kind, name, h.salt, &key);
 	if (r < 0)
 		return r;
+	/* The name under which it is sealed is without its hash, which is not
+	 * known before; the hash is for whoever has no key. */
 	memcpy(h.commit, key.commit, CRYPT_COMMIT_LEN);
 	memcpy(p->salt, h.salt, CRYPT_SALT_LEN);
 	format_put_header(p->bytes.data, &h);

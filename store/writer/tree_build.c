@@ -1,4 +1,28 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Building a tree from the bottom, in one pass, with one open node at each
+ * level. An entry goes into the open leaf; a leaf that ends is written, and its
+ * last key, its count and its id go into the open node above; and so on. What
+ * is in memory is a node a level, whatever the size of the tree.
+ *
+ * Where nodes end decides how much of a tree the next backup writes again. If a
+ * node ended after so many entries, one file more at the front would shift all
+ * nodes behind it. So a node ends behind a key whose hash says so: such a key
+ * ends nodes in one tree as in the next, and a change rewrites the leaf that it
+ * falls in and the nodes above it, and seldom more. (The idea is that of
+ * content-defined chunking, applied to keys; Merkle search trees and prolly
+ * trees do the same.) The hash is keyed, so that nobody can choose file names
+ * that make every node as small or as large as can be.
+ *
+ * The odds change with the size. Up to 64 entries a node does not end, so that
+ * nodes are worth their overhead; from there it ends at one key in 512, and
+ * once it is large at one in 64, so that few reach the bound of 1024, where a
+ * cut does depend on what came before. Higher levels take other bits of the
+ * same hash, for the keys there are those whose low bits were zero.
+ *
+ * The tree has the form that tree.h says, and depends on nothing but the set
+ * of its entries: not on the parent, nor on the order of work.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -68,6 +92,8 @@ void tree_builder_free(struct tree_builder *b)
 	free(b);
 }
 
+/* The entries of a run wait in a buffer of their own, for their number stands
+ * before them. */
 static int close_run(struct tree_builder *b)
 {
 	struct buf *body = &b->levels[0].body;
@@ -95,12 +121,15 @@ static bool ends_node(const struct tree_builder *b, unsigned int level)
 	if (l->n < 64)
 		return false;
 	h = siphash(b->sipkey, l->last.data, l->last.len);
+	/* Nine bits a level: above the seventh none are left, and a node ends
+	 * where it may. No real tree is so high. */
 	h = level < 7 ? h >> (9 * level) : 0;
 	return (h & 511) == 0 || (l->n >= soft && (h & 63) == 0);
 }
 
 static int close_node(struct tree_builder *b, unsigned int level);
 
+/* Name a node that was written in the open node one level up. */
 static int add_child(struct tree_builder *b, unsigned int level,
 		     const struct buf *last, uint64_t entries,
 		     const struct id *id)
@@ -151,6 +180,7 @@ static int close_node(struct tree_builder *b, unsigned int level)
 	l->n = l->key_bytes = 0;
 	l->entries = 0;
 	l->closed++;
+	/* l->last stays: it is what the next entry is compared with. */
 	b->nruns = level ? b->nruns : 0;
 	return add_child(b, level + 1, &l->last, entries, &id);
 }
@@ -211,6 +241,8 @@ int tree_builder_finish(struct tree_builder *b, struct id *root_out,
 		return writer_chunk(b->writer, CHUNK_NODE, empty, sizeof(empty),
 				    root_out);
 	}
+	/* Close what is open, from the leaves up. Each close adds a child to the
+	 * level above, so the loop ends at the first level with only one. */
 	for (level = 0;; level++) {
 		struct tree_level *l = &b->levels[level];
 

@@ -1,4 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A session, from its first object to its commit. The order in which objects
+ * become durable is all that keeps a vault whole when a writer dies:
+ *
+ *     packs, then the index that names them, then the point, then its commit
+ *
+ * At each moment what is there refers only to what was there before it. Death
+ * before the commit leaves objects that nobody refers to; the next session
+ * adopts the packs among them.
+ *
+ * An error hits the whole session, for a chunk that was claimed and is not
+ * stored would be missing from whatever refers to it. It is remembered, every
+ * later call returns it, and no commit follows.
+ */
 #include "config.h"
 
 #include "store/writer/writer.h"
@@ -201,6 +215,8 @@ static int upload(struct writer *w, struct pack *p)
 	return r;
 }
 
+/* Sealing a pack and putting it take turns on one thread, so that one pack
+ * is on its way while the next one fills, and memory holds a few of them. */
 static void run_upload(void *arg)
 {
 	struct upload_job *u = arg;
@@ -225,6 +241,8 @@ static int start_upload(struct writer *w, struct pack *p)
 	return 0;
 }
 
+/* The lock is held while compressed bytes are copied into the pack, not while
+ * a full one is sealed and put: that is another thread's. */
 int writer_append(struct writer *w, uint8_t type,
 		  const struct packed_frame *frames, size_t nframes,
 		  const struct chunk_ref *chunks, size_t nchunks)
@@ -271,6 +289,8 @@ int writer_drain(struct writer *w)
 
 /* ---- the index ---- */
 
+/* From now on the database answers for them, and the set of claimed ids stays
+ * as small as what is not indexed yet. */
 static int forget_chunks(struct writer *w, const struct index_pack *p)
 {
 	struct pack_dir dir;
@@ -389,6 +409,7 @@ static int commit_register(struct writer *w, const struct point *p,
 	struct commit c;
 	int r;
 
+	/* The hash ties the register to these bytes of the point. */
 	memcpy(c.point, p->id, sizeof(c.point));
 	memcpy(c.hash, point_hash, sizeof(c.hash));
 	commit_encode(&c, w->sid, &plain);
