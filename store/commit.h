@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a commit register, commit/<sid>, says: which point its session made, or
- * that it may make none any more. See vmbackup-vault(5). */
+/* A commit register, commit/<sid>, says which point its session made, or that
+ * it may make none any more. See vmbackup-vault(5). */
 #ifndef STORE_COMMIT_H
 #define STORE_COMMIT_H
 
@@ -20,7 +20,8 @@ struct commit {
 
 /* Append the plaintext of session @sid's register; see buf_error(). */
 void commit_encode(const struct commit *c, const char *sid, struct buf *out);
-/* Return 0 or -EBADMSG, said in words with @name. */
+/* Decode the plaintext of the register called @name. Return 0 or -EBADMSG, said
+ * in words. */
 MUST_CHECK int commit_decode(const void *data, size_t len, const char *name,
 			     struct commit *out);
 

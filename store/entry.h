@@ -73,7 +73,7 @@ struct entry {
 	uint32_t raw_len;
 };
 
-/* Append the encoding. Ask buf_error(). */
+/* Append the encoded entry. Ask buf_error(). */
 void entry_put(struct buf *out, const struct entry *e);
 /* Decode the entry at the reader and pass it. Every field is bounded and the
  * content's form is checked. Return 0 or -EBADMSG (silent). @e borrows from
@@ -81,7 +81,7 @@ void entry_put(struct buf *out, const struct entry *e);
 MUST_CHECK int entry_get(struct reader *r, struct entry *e);
 /* Return what a regular file holds, as content.h reads it; borrows from @e. */
 struct content_ref entry_content(const struct entry *e);
-/* Is this a name that may stand in a directory? */
+/* Return whether this is a name that may stand in a directory. */
 bool entry_name_ok(const void *name, size_t len);
 
 /* Walk an encoded list of extended attributes. */
@@ -93,9 +93,9 @@ struct xattr {
 };
 /* Check a whole list. Return 0 or -EBADMSG (silent). */
 MUST_CHECK int xattrs_check(const uint8_t *list, size_t len);
-/* Begin walking a list; return the count. */
+/* Begin to walk a list. Return how many attributes it has. */
 uint64_t xattrs_begin(struct reader *r, const uint8_t *list, size_t len);
-/* The next one; false when bad. */
+/* Read the next attribute. Return false when the list is bad. */
 bool xattrs_next(struct reader *r, struct xattr *out);
 /* Append one attribute to a list under construction (the count is the
  * caller's). */

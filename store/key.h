@@ -30,7 +30,9 @@ MUST_CHECK int key_seal(const struct secret *master, const uint8_t *vault_id,
 MUST_CHECK int key_open(const void *data, size_t len, const char *slot,
 			const struct credential *c, struct secret **master_out,
 			uint8_t vault_id_out[VAULT_ID_LEN]);
-/* What key list shows: kind and info (malloc'd). Needs no key. */
+/* Say what "key list" shows of a slot, its kind and info, which needs no key;
+ * the caller frees out->label. Return 0, -EBADMSG or -EOPNOTSUPP (said in
+ * words), or -ENOMEM. */
 MUST_CHECK int key_describe(const void *data, size_t len, const char *slot,
 			    struct key_info *out);
 

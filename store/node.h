@@ -48,8 +48,8 @@ struct node {
  * or -ENOMEM. */
 MUST_CHECK int node_decode(enum node_kind kind, uint8_t *raw, size_t len,
 			   struct node **out);
-/* Through the cache; @type CHUNK_NODE or CHUNK_EXTENTS. Held until node_put().
- * Return 0, -EBADMSG or -EIO, said in words. */
+/* Get a node through the vault's cache; it is held until node_put(). @type is
+ * CHUNK_NODE or CHUNK_EXTENTS. Return 0, -EBADMSG or -EIO, said in words. */
 MUST_CHECK int node_load(struct vault *v, uint8_t type, const struct id *id,
 			 struct node **out);
 void node_put(struct node *n);

@@ -117,11 +117,12 @@ struct point {
 	char *extra;
 };
 
-/* A heap point of zeros, or NULL. point_free(NULL) is fine. */
+/* Return a point of zeros for point_free(), or NULL (no memory). */
 MUST_CHECK struct point *point_new(void);
 void point_free(struct point *p);
+/* Return whether a machine, disk or tag may be called that. */
 bool point_name_ok(const char *name);
-/* The disk of that name, or NULL. */
+/* Return the disk of that name, borrowed, or NULL. */
 const struct point_disk *point_find_disk(const struct point *p,
 					 const char *name);
 /* Return what a disk or a config file holds, as content.h reads it; borrows
@@ -134,7 +135,8 @@ void point_sort(struct point *p);
  * newline). Ask buf_error(). */
 MUST_CHECK int point_encode(const struct point *p, bool pretty,
 			    struct buf *out);
-/* Return 0, -EBADMSG (said in words with @name) or -ENOMEM. */
+/* Decode the document of the point object called @name. Return 0, -EBADMSG
+ * (said in words) or -ENOMEM. */
 MUST_CHECK int point_decode(const void *data, size_t len, const char *name,
 			    struct point **out);
 /* "2026-11-22T101500Z" and NUL: 19 bytes. Years outside 0..9999 are clamped. */
@@ -168,10 +170,10 @@ MUST_CHECK int vault_points(struct vault *v, struct point_list **out);
 struct point_list *point_list_get(struct point_list *l);
 void point_list_put(struct point_list *l);
 /*
- * The point that @text names: "<vm>/<time>", "<vm>/latest", "<vm>/latest~2",
- * "latest", "latest~2" (of all machines), "<vm>" (its latest), or at least 4
- * digits of an id. Index into @l, or -ENOENT, or -EEXIST (an id prefix of
- * several); both said in words.
+ * Find the point that @text names: "<vm>/<time>", "<vm>/latest",
+ * "<vm>/latest~2", "latest", "latest~2" (of all machines), "<vm>" (its latest),
+ * or at least 4 digits of an id; @out is its index in @l. Return 0, -ENOENT, or
+ * -EEXIST (an id prefix of several); both said in words.
  */
 MUST_CHECK int point_find(const struct point_list *l, const char *text,
 			  size_t *out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the point's own files share: its bounds. */
+/* The bounds of a point, which its own files share. */
 #ifndef STORE_POINT_INTERNAL_H
 #define STORE_POINT_INTERNAL_H
 
@@ -14,7 +14,8 @@
 #define POINT_LEFT_OUT_MAX 100000
 #define POINT_PATH_MAX 65535
 #define POINT_TEXT_MAX 1024 /* of host, user, program */
-/* Of a disk or config file: the mount puts ".raw" or a partition behind it. */
+/* A disk or config file has a shorter name, for the mount puts ".raw" or a
+ * partition behind it. */
 #define POINT_MEMBER_NAME_MAX 200
 
 /* "2026-11-22T10:15:00Z" and NUL. */
@@ -23,7 +24,7 @@ void point_time_rfc3339(int64_t time_ns, char out[POINT_RFC3339_LEN]);
 
 /* Sort the tags and drop the second of two alike. */
 void point_sort_tags(struct point *p);
-/* What is wrong with a point, in words; NULL where nothing is. */
+/* Return what is wrong with a point, in words; NULL where nothing is. */
 const char *point_check(const struct point *p);
 
 #endif

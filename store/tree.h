@@ -52,13 +52,12 @@ bool tree_key_ok(const uint8_t *key, size_t len);
 void tree_key_push(struct buf *key, const void *name, size_t len);
 /* Remove the last component; the empty key stays. */
 void tree_key_pop(struct buf *key);
-/* The directory's path, "/" for the top, else "/a/b"; appended with a NUL
- * that is not counted. Ask buf_error(); a malformed key gives what can be
- * read. */
+/* Append the directory's path, "/" for the top, else "/a/b", with a NUL that is
+ * not counted. Ask buf_error(). Of a malformed key it gives what can be read. */
 void tree_key_path(struct buf *out, const uint8_t *key, size_t len);
-/* The key of a directory path ("/", "/a/b", "a/b/"); "." and empty components
- * are dropped.
- * Return 0, -EINVAL ("..", a name too long) or -ENOMEM. */
+/* Append the key of a directory path ("/", "/a/b", "a/b/"); "." and empty
+ * components are dropped. Return 0, -EINVAL ("..", or a name too long) or
+ * -ENOMEM. */
 MUST_CHECK int tree_path_key(struct buf *key, const char *path);
 /* Compare two places in the order of the tree. Return <0, 0 or >0. */
 int tree_compare(const uint8_t *key_a, size_t key_a_len, const uint8_t *name_a,
@@ -73,15 +72,15 @@ struct leaf *leaf_get(struct leaf *l);
 void leaf_put(struct leaf *l);
 size_t leaf_count(const struct leaf *l);
 const struct id *leaf_id(const struct leaf *l);
-/* Entry number @slot; borrowed while the leaf is held. */
+/* Read entry number @slot; it borrows from the leaf while that is held. */
 void leaf_entry(const struct leaf *l, size_t slot, struct entry *out);
-/* The key of the directory that entry @slot stands in; borrowed. */
+/* Return the key of the directory that entry @slot stands in, borrowed. */
 const uint8_t *leaf_dirkey(const struct leaf *l, size_t slot, size_t *len_out);
-/* One past the last slot of the directory that @slot stands in, in this
- * leaf. */
+/* Return one past the last slot, in this leaf, of the directory that @slot
+ * stands in. */
 size_t leaf_run_end(const struct leaf *l, size_t slot);
-/* Fetch a leaf by id through the cache. Return 0, -EBADMSG or -EIO, said in
- * words. */
+/* Fetch a leaf by id through the cache, held. Return 0, -EBADMSG or -EIO, said
+ * in words. */
 MUST_CHECK int leaf_load(struct vault *v, const struct id *id,
 			 struct leaf **out);
 
@@ -105,7 +104,7 @@ void cursor_release(struct cursor *c);
 MUST_CHECK int tree_lookup(struct vault *v, const struct id *root,
 			   const uint8_t *dirkey, size_t dirkey_len,
 			   const void *name, size_t name_len, struct cursor *c);
-/* The first entry at or behind that place. */
+/* Find the first entry at or behind that place. */
 MUST_CHECK int tree_seek(struct vault *v, const struct id *root,
 			 const uint8_t *dirkey, size_t dirkey_len,
 			 const void *name, size_t name_len, struct cursor *c);
@@ -117,10 +116,10 @@ void cursor_entry(const struct cursor *c, struct entry *out);
 const uint8_t *cursor_dirkey(const struct cursor *c, size_t *len_out);
 
 /*
- * The differences of two trees, in key order, in O(changes) nodes. @a or @b is
- * NULL where the entry is only on the other side; an entry whose stored bytes
- * are equal on both is not reported. Return 0, what @fn returned, -EBADMSG or
- * -EIO.
+ * Report the differences of two trees to @fn, in the order of keys; nodes are
+ * read in proportion to the changes. @a or @b is NULL where the entry is only on
+ * the other side; an entry whose stored bytes are equal on both is not reported.
+ * Return 0, what @fn returned, -EBADMSG or -EIO.
  */
 typedef int tree_diff_fn(void *arg, const uint8_t *dirkey, size_t dirkey_len,
 			 const struct entry *a, const struct entry *b);

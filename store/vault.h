@@ -22,7 +22,7 @@ struct secret;
 struct seam;
 struct vault;
 
-/* What opens a key slot: one of the two. Borrowed. */
+/* A credential opens key slots: it is one of the two, borrowed. */
 struct credential {
 	const struct secret *passphrase;
 	const struct secret *keyfile; /* the file's bytes */
@@ -64,6 +64,7 @@ MUST_CHECK int vault_create(const struct vault_options *o,
  * (damaged), what @o's ask returned, or another negative errno; said in words.
  */
 MUST_CHECK int vault_open(const struct vault_options *o, struct vault **out);
+/* Close a vault that no thread uses any more, and free it. NULL is fine. */
 void vault_close(struct vault *v);
 
 /* Read the vault's index: import what is new into the database. Return 0 or
@@ -86,13 +87,14 @@ struct vault_stats {
 };
 void vault_get_stats(struct vault *v, struct vault_stats *out);
 
-/* Counted backend reads. */
+/* Read from the backend, as backend_get() and backend_get_all(), and count it.
+ * An object over @max is damage: -EBADMSG. */
 MUST_CHECK int vault_get(struct vault *v, const char *name, uint64_t off,
 			 void *data, size_t len);
 MUST_CHECK int vault_get_all(struct vault *v, const char *name, size_t max,
 			     uint8_t **out, size_t *len_out);
 
-/* ---- keys (key.c) ---- */
+/* ---- keys (vault_keys.c) ---- */
 
 struct key_info {
 	char slot[33];
@@ -105,11 +107,13 @@ struct key_info {
 MUST_CHECK int vault_key_add(struct vault *v, const struct credential *c,
 			     unsigned int scrypt_log_n, const char *label,
 			     char slot_out[33]);
-/* Free each label and the array. */
+/* List the slots; the caller frees each label and the array. Return 0 or a
+ * negative errno. */
 MUST_CHECK int vault_key_list(struct vault *v, struct key_info **out,
 			      size_t *n_out);
-/* @prefix: digits of a slot's name. Return 0, -ENOENT, -EEXIST (several),
- * -EPERM (the one in use, or the last). */
+/* Remove the slot whose name begins with the digits @prefix. Return 0, -ENOENT,
+ * -EEXIST (several do), -EPERM (the one in use) or another negative errno, said
+ * in words. */
 MUST_CHECK int vault_key_remove(struct vault *v, const char *prefix);
 
 #endif

@@ -10,12 +10,12 @@
 
 struct zip;
 
-/* A compressor and decompressor for one thread. @level: 0 stores, 1..19,
- * negative is faster.
- * Return NULL when memory is out. */
+/* Return a compressor and decompressor for one thread, for zip_free(); or NULL
+ * (no memory). @level is zstd's, 1 to 19, or negative to be faster; with 0 it
+ * stores. */
 MUST_CHECK struct zip *zip_new(int level);
 void zip_free(struct zip *z);
-/* Room that zip_compress() may need for @len bytes. */
+/* Return the room that zip_compress() may need for @len bytes. */
 size_t zip_bound(size_t len);
 /*
  * Compress to @out. Return the compressed size, or 0 where the result would
@@ -33,13 +33,12 @@ MUST_CHECK int zip_decompress(struct zip *z, const void *in, size_t len,
 /*
  * Decompress the one frame at the start of @in to at most @cap bytes; its
  * content size need not be in it, and what follows it is passed over. Return
- * the size,
- * -EBADMSG (no zstd frame, or of more than @cap) or -ENOMEM.
+ * the size, -EBADMSG (no zstd frame, or of more than @cap) or -ENOMEM.
  */
 MUST_CHECK ssize_t zip_decompress_max(struct zip *z, const void *in, size_t len,
 				      void *out, size_t cap);
-/* The calling thread's own one, made on first use (level 1), freed when the
- * thread ends. NULL when memory is out. */
+/* Return the calling thread's own one, of level 1, which is made at its first
+ * use and freed when the thread ends; or NULL (no memory). */
 MUST_CHECK struct zip *zip_thread(void);
 
 #endif

@@ -39,7 +39,7 @@ struct backend_ops {
 	void (*close)(struct backend *b);
 };
 
-/* What all backends have; a backend embeds it first. */
+/* All backends have this, and embed it first. */
 struct backend {
 	const struct backend_ops *ops;
 	char *url; /* owned; for messages */
@@ -54,10 +54,12 @@ struct backend {
  */
 MUST_CHECK int backend_open(const char *url, struct seam *seam,
 			    struct backend **out);
-/* As backend_open(), for a vault that is about to be made: the place is made
- * (one directory, its parent must exist). -EEXIST where it is not empty. */
+/* Make the place for a vault that is about to be made (one directory, whose
+ * parent must exist) and open it. Return 0, -EEXIST (it is not empty), or as
+ * backend_open(). */
 MUST_CHECK int backend_create(const char *url, struct seam *seam,
 			      struct backend **out);
+/* Close it and free it. NULL is fine. */
 void backend_close(struct backend *b);
 
 /*
@@ -75,11 +77,12 @@ MUST_CHECK int backend_put(struct backend *b, const char *name,
  */
 MUST_CHECK int backend_get(struct backend *b, const char *name, uint64_t off,
 			   void *data, size_t len);
-/* Read a whole object into @out's fresh malloc'd memory (caller frees).
- * -EFBIG where it is longer than @max; else as backend_get(). */
+/* Read a whole object into memory that the caller frees. Return 0, -EFBIG (it
+ * is longer than @max), or as backend_get(). */
 MUST_CHECK int backend_get_all(struct backend *b, const char *name, size_t max,
 			       uint8_t **out, size_t *len_out);
-/* Return 0 and the size, -ENOENT (silent) or another negative errno. */
+/* Say how long an object is. Return 0, -ENOENT (silent) or another negative
+ * errno. */
 MUST_CHECK int backend_head(struct backend *b, const char *name,
 			    uint64_t *size_out);
 /*
@@ -91,11 +94,12 @@ MUST_CHECK int backend_head(struct backend *b, const char *name,
  */
 MUST_CHECK int backend_list(struct backend *b, const char *prefix,
 			    backend_list_fn *fn, void *arg);
-/* Return 0, -ENOENT (silent) or another negative errno. Durable on 0. */
+/* Delete an object, durably. Return 0, -ENOENT (silent) or another negative
+ * errno. */
 MUST_CHECK int backend_delete(struct backend *b, const char *name);
-/* Does the place really give create-if-absent, range reads, read-after-write
- * listing and delete? Return 0 or the negative errno said in words; leaves
- * nothing behind. */
+/* Try whether the place really gives create-if-absent, range reads,
+ * read-after-write listing and delete. Return 0 or the negative errno said in
+ * words; leaves nothing behind. */
 MUST_CHECK int backend_probe(struct backend *b);
 
 /* In memory, with injected faults: the tests' backend. See mem.h. */

@@ -24,7 +24,7 @@
 #define array_reserve(items, cap, n)                                           \
 	array_reserve_sized((items), (cap), (n), sizeof(**(items)))
 
-/* The same for items of @size bytes; @items is the address of the pointer. */
+/* Do that for items of @size bytes; @items is the address of the pointer. */
 MUST_CHECK int array_reserve_sized(void *items, size_t *cap, size_t n,
 				   size_t size);
 

@@ -39,14 +39,15 @@ void buf_put_u8(struct buf *b, uint8_t v);
 void buf_put_le16(struct buf *b, uint16_t v);
 void buf_put_le32(struct buf *b, uint32_t v);
 void buf_put_le64(struct buf *b, uint64_t v);
-/* LEB128: seven bits a byte, least significant first, shortest form. */
+/* Append a number as LEB128: seven bits a byte, the least significant first, in
+ * the shortest form. */
 void buf_put_varint(struct buf *b, uint64_t v);
-/* A signed number as a varint: zigzag. */
+/* Append a signed number as a varint, zigzag: the sign is its lowest bit. */
 void buf_put_svarint(struct buf *b, int64_t v);
-/* A varint length, then the bytes. */
+/* Append a varint length, then the bytes. */
 void buf_put_bytes(struct buf *b, const void *data, size_t len);
 PRINTF(2, 3) void buf_printf(struct buf *b, const char *fmt, ...);
-/* 0, or -ENOMEM when any put failed. */
+/* Return 0, or -ENOMEM when any put failed. */
 MUST_CHECK int buf_error(const struct buf *b);
 
 struct reader {
@@ -61,16 +62,18 @@ uint8_t reader_u8(struct reader *r);
 uint16_t reader_le16(struct reader *r);
 uint32_t reader_le32(struct reader *r);
 uint64_t reader_le64(struct reader *r);
-/* A varint over 64 bits or not in its shortest form makes the reader bad. */
+/* Read a varint. One over 64 bits, or not in its shortest form, makes the
+ * reader bad. */
 uint64_t reader_varint(struct reader *r);
 int64_t reader_svarint(struct reader *r);
-/* A varint that must be <= @max. */
+/* Read a varint that must be at most @max. */
 uint64_t reader_varint_max(struct reader *r, uint64_t max);
-/* @len bytes in place, borrowed from the input; NULL when bad. */
+/* Return @len bytes in place, borrowed from the input; NULL when bad. */
 const uint8_t *reader_get(struct reader *r, size_t len);
-/* A varint length <= @max, then that many bytes in place; NULL when bad. */
+/* Read a varint length of at most @max, and return that many bytes in place;
+ * NULL when bad. */
 const uint8_t *reader_bytes(struct reader *r, size_t max, size_t *len_out);
-/* True when nothing went wrong and nothing is left. */
+/* Return whether nothing went wrong and nothing is left. */
 bool reader_done(const struct reader *r);
 
 #endif

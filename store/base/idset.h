@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A set of ids in memory. One thread at a time. */
+/* A set of ids in memory, for one thread at a time. Zero it to begin. */
 #ifndef STORE_BASE_IDSET_H
 #define STORE_BASE_IDSET_H
 
@@ -14,11 +14,13 @@ struct idset {
 	size_t n;
 };
 
+/* Free what the set holds, and empty it. */
 void idset_release(struct idset *s);
-/* Return 1 when it was added, 0 when it was there, or -ENOMEM. */
+/* Add an id. Return 1, 0 (it was there) or -ENOMEM. */
 MUST_CHECK int idset_add(struct idset *s, const struct id *id);
-/* Take it out, if it is there. */
+/* Take an id out, if it is there. */
 void idset_remove(struct idset *s, const struct id *id);
+/* Return whether an id is in the set. */
 bool idset_has(const struct idset *s, const struct id *id);
 
 #endif

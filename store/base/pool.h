@@ -11,17 +11,22 @@ struct pool;
 
 typedef void pool_fn(void *arg);
 
-/* @threads >= 1, @queue: jobs that may wait. NULL when memory or threads are
- * out. */
+/*
+ * Return a pool of at least one thread, where @queue jobs may wait, for
+ * pool_free(); or NULL (no memory, or no more threads).
+ */
 MUST_CHECK struct pool *pool_new(unsigned int threads, unsigned int queue);
-/* Runs what is queued, then ends the threads. */
+/* Run what is queued, end the threads, and free the pool. NULL is fine. */
 void pool_free(struct pool *p);
-/* Queue a job; waits for room. Never call it from a job. */
+/* Queue a job, and wait until there is room for it. A job must not call it: all
+ * threads could wait for one another. */
 void pool_run(struct pool *p, pool_fn *fn, void *arg);
-/* Queue a job if there is room; false when not: the caller runs it himself. */
+/* Queue a job if there is room. Return false when there is none: the caller
+ * runs it himself. */
 MUST_CHECK bool pool_try(struct pool *p, pool_fn *fn, void *arg);
 /* Wait until nothing is queued or running. */
 void pool_wait(struct pool *p);
+/* Return how many threads there are. */
 unsigned int pool_threads(const struct pool *p);
 
 #endif
