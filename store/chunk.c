@@ -99,6 +99,9 @@ struct run {
 	uint32_t last; /* the last frame that will be wanted */
 };
 
+/* Make the bytes of frame @number available, and with them those of the frames
+ * behind it that the read will want: one long read is cheaper than many short
+ * ones, most of all from a store that is far away. */
 static int fetch(struct run *r, uint32_t number, uint8_t **out)
 {
 	const struct frame *f = &r->pack->frames[number];
@@ -277,6 +280,9 @@ static int rehash(struct vault *v, uint8_t type, const struct id *id,
 	return 0;
 }
 
+/* With the option "verify" a chunk is hashed as a whole before any of it is
+ * used, once: the seal proves who wrote it, its name that it is what they
+ * meant. */
 static int read_verified(struct vault *v, const struct chunk_loc *loc,
 			 const struct id *id, uint32_t off, uint32_t len,
 			 uint8_t *out)
@@ -359,6 +365,7 @@ int chunk_read(struct vault *v, uint8_t type, const struct id *id,
 			break;
 		if (r < 0)
 			return r;
+		/* A copy that cannot be the one that was meant: try the next. */
 		if (loc.type != type || loc.len != total || off > total ||
 		    len > total - off) {
 			last = -EBADMSG;

@@ -80,6 +80,8 @@ void point_free(struct point *p)
 
 /* ---- names ---- */
 
+/* A name becomes a directory of the mount and a part of what people type, so it
+ * may not lead elsewhere, nor change what a terminal shows. */
 bool point_name_ok(const char *name)
 {
 	size_t len = strnlen(name, POINT_NAME_MAX + 1);
@@ -178,6 +180,7 @@ struct content_ref point_config_content(const struct point_config *c)
 				     .type = CHUNK_DATA };
 }
 
+/* No dot in front: "ls" would hide the disk. */
 static bool member_ok(const char *name, const struct content_ref *content)
 {
 	return name && point_name_ok(name) && name[0] != '.' &&
@@ -429,6 +432,8 @@ struct newest {
 	size_t index;
 };
 
+/* The newest first, and among equals the one of the greater id, so that the
+ * order is the same for everybody. */
 static int compare_newest(const void *a, const void *b)
 {
 	const struct newest *x = a, *y = b;
@@ -475,6 +480,7 @@ static bool is_damaged(const struct point_list *l, const char *prefix,
 	return false;
 }
 
+/* An id in full always means the point, even where a machine is called so. */
 static bool find_exact(const struct point_list *l, const char *id, size_t *out)
 {
 	size_t i;

@@ -124,6 +124,7 @@ static int add_commit(struct build *b, const char *name)
 			&plain);
 	if (r == 0)
 		r = commit_decode(plain.data, plain.len, name, &c);
+	/* Of a register that cannot be read the session is all that is known. */
 	if (is_damage(r) || r == -ENOENT)
 		return note_damaged(b, name + strlen("commit/"));
 	if (r < 0 || c.point[0] == '\0')
@@ -132,6 +133,8 @@ static int add_commit(struct build *b, const char *name)
 	buf_clear(&plain);
 	r = read_object(b->vault, object, OBJECT_POINT, POINT_OBJECT_MAX,
 			c.hash, &plain);
+	/* The commit was made after its point: a point that is missing now was
+	 * there. */
 	if (r == -ENOENT)
 		r = fail(-EBADMSG, "%s: missing, but committed", object);
 	if (r == 0)
@@ -167,6 +170,7 @@ static int by_place(const void *a, const void *b)
 	return c ? c : strcmp(x->id, y->id);
 }
 
+/* Two points of one machine in one second differ in what is behind the time. */
 static int name_points(struct point_list *l)
 {
 	size_t i;
@@ -228,6 +232,8 @@ int vault_points(struct vault *v, struct point_list **out)
 		point_list_put(b.list);
 		return r;
 	}
+	/* Whoever still uses the old list keeps it: lists do not change, they are
+	 * replaced. */
 	pthread_mutex_lock(&v->lock);
 	if (same_points(v->points, b.list)) {
 		*out = point_list_get(v->points);

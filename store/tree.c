@@ -68,6 +68,7 @@ void leaf_entry(const struct leaf *l, size_t slot, struct entry *out)
 		memset(out, 0, sizeof(*out));
 }
 
+/* Find the run that a slot lies in. */
 static size_t run_of(const struct node *n, size_t slot)
 {
 	size_t lo = 0, hi = n->nruns;
@@ -210,6 +211,12 @@ static size_t pick_slot(const struct node *n, const struct place *p,
 	return lo;
 }
 
+/*
+ * Go down from the root to a leaf. The root says how many entries there are and
+ * how high the tree is; each node below must be as high and as full as its
+ * parent said, so a tree that was put together wrongly, or that leads into
+ * itself, ends in an error and not in a wrong entry or an endless loop.
+ */
 static int descend(struct vault *v, const struct id *root,
 		   const struct place *p, struct cursor *c)
 {
@@ -301,6 +308,9 @@ int tree_at(struct vault *v, const struct id *root, uint64_t rank,
 	return descend(v, root, &p, c);
 }
 
+/* The next leaf is found by rank, from the root: its nodes are in the cache,
+ * for this leaf was found through them. So a cursor keeps no stack of
+ * parents. */
 int cursor_next(struct cursor *c)
 {
 	struct id root = c->root;
@@ -327,6 +337,8 @@ const uint8_t *cursor_dirkey(const struct cursor *c, size_t *len_out)
 
 /* ---- walking nodes ---- */
 
+/* Levels shrink by one at each step down, so the recursion is as deep as the
+ * root's level, which its decoder has bounded. */
 static int walk_nodes(struct vault *v, const struct id *id, int level,
 		      tree_node_fn *fn, void *arg)
 {

@@ -64,6 +64,8 @@ static int put_config(struct backend *b, const struct keyring *k,
 	return r;
 }
 
+/* Whoever dies in the middle leaves a slot that no vault needs, not a vault
+ * that no key opens. */
 int vault_create(const struct vault_options *o, unsigned int scrypt_log_n,
 		 char id_out[33])
 {
@@ -113,6 +115,8 @@ struct slot_search {
 	int damaged; /* the last error of a slot that could not be read */
 };
 
+/* A slot that cannot be read may be the very one that the password is for. So
+ * its error is kept, and told when no other slot opens. */
 static int try_slot(void *arg, const char *name, uint64_t size)
 {
 	struct slot_search *u = arg;

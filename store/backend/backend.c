@@ -282,6 +282,8 @@ static int probe_list(struct backend *b, const char *name, bool there,
 	return 0;
 }
 
+/* Everything a vault is built on, tried on one object: the first put wins, and
+ * what was put is listed, measured and read in part at once. */
 static int probe_object(struct backend *b, const char *name)
 {
 	static const char first[] = "the first writer wins";

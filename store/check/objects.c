@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What lies in the vault: names, sealed objects, commits, packs in indexes. */
+/*
+ * What lies in the vault: names, sealed objects, commits, packs in indexes.
+ *
+ * The vault is listed once, and what was listed is then opened. Meanwhile it
+ * may change: backups add to it, and a collector removes from it. So an object
+ * that is gone when it is opened is not damage; it is only when something that
+ * remains refers to it.
+ */
 #include "config.h"
 
 #include "store/check/internal.h"
@@ -158,6 +165,8 @@ static int lose_all(struct check *c, int n, const struct pack_dir *dir)
 	return r;
 }
 
+/* An index says what a pack holds, so of a pack that is gone or cut it can
+ * still tell which chunks are lost with it. */
 static int on_index_pack(void *arg, const struct index_pack *p)
 {
 	struct index_check *ic = arg;
@@ -204,6 +213,8 @@ out:
 
 /* ---- sealed objects ---- */
 
+/* A slot's own password is not known here. That its clear text makes sense is
+ * all that can be told without. */
 static int check_slot(struct check *c, const char *name, const uint8_t *raw,
 		      size_t len)
 {
@@ -293,6 +304,7 @@ static int check_points(struct check *c)
 	return 0;
 }
 
+/* Damaged points count: they were committed, whatever became of them. */
 static bool in_list(const struct point_list *l, const char *id)
 {
 	size_t i;
@@ -329,6 +341,8 @@ static int report_uncommitted(struct check *c, const struct object_listing *l)
 
 /* ---- packs that are there ---- */
 
+/* Trees name chunks, and the database says by number in which packs they are. A
+ * bit for each number tells of millions of chunks whether the pack is there. */
 static int mark_good(void *arg, const struct pack_row *row)
 {
 	struct check *c = arg;

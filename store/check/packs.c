@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The bytes of packs: hash, directory, frames, chunks. A few threads, each with
- * one pack in memory. */
+/*
+ * The bytes of packs: hash, directory, frames, chunks. A few threads, each with
+ * one pack in memory.
+ *
+ * The hash alone says whether a pack is as it was written; a scrub, which has
+ * no key, stops there. With the key each frame and each chunk is tried, for two
+ * reasons: of a damaged pack most chunks can still be had, and only those that
+ * cannot are lost; and a pack may be whole and yet wrong, where whoever wrote
+ * it was.
+ */
 #include "config.h"
 
 #include "store/check/internal.h"
@@ -175,6 +183,8 @@ static int open_frame(struct reading *rd, size_t no)
 	return rd->frame_result;
 }
 
+/* Most chunks are a slice of one frame and are hashed where they lie; those of
+ * several frames are put together first. */
 static int check_chunk(struct reading *rd, const struct chunk_ref *ref)
 {
 	const uint8_t *data = NULL;
@@ -228,6 +238,7 @@ static int check_frames(struct reading *rd)
 		return -ENOMEM;
 	for (i = 0; i < rd->dir.nchunks && r == 0; i++)
 		r = check_chunk(rd, &rd->dir.chunks[i]);
+	/* Frames that no chunk lies in hold nothing, but were sealed, too. */
 	for (i = 0; i < rd->dir.nframes && r == 0; i++) {
 		if (rd->opened[i])
 			continue;

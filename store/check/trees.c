@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Every node that a point reaches, and every chunk that they name. A node that
- * several points share is looked at once. */
+/*
+ * Every node that a point reaches, and every chunk that they name. A node that
+ * several points share is looked at once: points of one machine share nearly
+ * all of theirs, so checking a hundred costs little more than checking one.
+ *
+ * Chunks of data are not read here. That the database knows one, in a pack that
+ * is there, with the length that the tree says, is as much as can be told at
+ * the cost of a look-up; reading them all is what --read-data is for.
+ */
 #include "config.h"
 
 #include "store/check/internal.h"
@@ -76,6 +83,7 @@ static int want_chunk(struct check *c, uint8_t type, const struct id *id,
 			       : "missing or of the wrong size");
 }
 
+/* A file's extent map, as it is walked. */
 struct file_check {
 	struct check *check;
 	struct id map; /* the last node of the extent map that was entered */

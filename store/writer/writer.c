@@ -184,6 +184,8 @@ int writer_index_pack(struct writer *w, const char *name, uint64_t size,
 	return buf_error(&w->index);
 }
 
+/* Number, seal and put a pack, then name it in the next index: never before it
+ * is durable. */
 static int upload(struct writer *w, struct pack *p)
 {
 	struct vault *v = w->vault;
@@ -268,6 +270,8 @@ int writer_append(struct writer *w, uint8_t type,
 	return full ? start_upload(w, full) : r;
 }
 
+/* Packs that are not full go too; the pool is empty when this returns, so all
+ * that was ever appended is durable, or the session has failed. */
 int writer_drain(struct writer *w)
 {
 	size_t i;
@@ -355,6 +359,8 @@ static int flush(struct writer *w, const struct buf *packs, size_t n)
 	return r;
 }
 
+/* The index is taken off the session before it is written, so that other
+ * threads go on naming packs in the next one. */
 int writer_flush_index(struct writer *w, bool force)
 {
 	struct buf packs;
@@ -422,6 +428,10 @@ static int commit_register(struct writer *w, const struct point *p,
 	return read_register(w, name, &plain);
 }
 
+/*
+ * The point's id is random, not a hash: a point that is written twice (once by
+ * a session that died before its commit) is two points, of which one counts.
+ */
 int writer_commit(struct writer *w, struct point *p)
 {
 	struct seam *seam = vault_seam(w->vault);
