@@ -98,7 +98,10 @@ int check_tick(struct check *c)
 {
 	if (task_stopped(c->task))
 		return -EINTR;
+	/* Threads that read packs find damage meanwhile. */
+	pthread_mutex_lock(&c->lock);
 	c->progress.damages = c->out->damages;
+	pthread_mutex_unlock(&c->lock);
 	task_tick(c->task, c->seam, &c->progress);
 	return 0;
 }
