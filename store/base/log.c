@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "store/base/lock.h"
+#include "store/base/stop.h"
 
 static struct {
 	pthread_mutex_t lock; /* one line at a time */
@@ -51,8 +52,10 @@ int fail(int err, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (err == -ECANCELED)
-		return err; /* nobody waits for it any more */
+	/* Nobody waits for it any more. Whoever was not asked to end means
+	 * something else by it: a writer, that it was fenced off. */
+	if (err == -ECANCELED && stop_asked())
+		return err;
 	va_start(ap, fmt);
 	say(LOG_LEVEL_ERROR, fmt, ap);
 	va_end(ap);
