@@ -14,27 +14,40 @@
 struct disk_blocks {
 	struct blocks b;
 	struct vault *vault; /* borrowed */
+	atomic_uint_fast64_t failures; /* of reads, that may pass */
 	struct content_ref content; /* of bytes */
 	uint8_t bytes[]; /* encoded content */
 };
 
-static int damage(int r)
+/* What a read of the vault came to, as readers see it. What is damaged in the
+ * vault stays so; all else may pass. */
+static int result(struct disk_blocks *d, int r)
 {
-	return r == -EBADMSG ? -EIO : r;
+	if (r == -EBADMSG)
+		return -EIO;
+	if (r < 0 && r != -ENXIO && r != -ECANCELED)
+		atomic_fetch_add_explicit(&d->failures, 1,
+					  memory_order_relaxed);
+	return r;
+}
+
+uint64_t disk_blocks_failures(const struct blocks *b)
+{
+	return container_of(b, struct disk_blocks, b)->failures;
 }
 
 static int read_disk(struct blocks *b, uint64_t off, void *out, size_t len)
 {
 	struct disk_blocks *d = container_of(b, struct disk_blocks, b);
 
-	return damage(content_read(d->vault, &d->content, off, out, len));
+	return result(d, content_read(d->vault, &d->content, off, out, len));
 }
 
 static int seek_disk(struct blocks *b, uint64_t off, bool hole, uint64_t *out)
 {
 	struct disk_blocks *d = container_of(b, struct disk_blocks, b);
 
-	return damage(content_seek(d->vault, &d->content, off, hole, out));
+	return result(d, content_seek(d->vault, &d->content, off, hole, out));
 }
 
 static void free_disk(struct blocks *b)
@@ -58,6 +71,7 @@ int disk_blocks_new(struct vault *v, const struct point_disk *d,
 		return -ENOMEM;
 	blocks_init(&x->b, &disk_ops, d->size);
 	x->vault = v;
+	atomic_init(&x->failures, 0);
 	x->content = point_disk_content(d);
 	x->content.data = x->bytes;
 	if (d->content_len > 0)

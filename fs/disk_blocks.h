@@ -16,5 +16,12 @@ struct vault;
  */
 MUST_CHECK int disk_blocks_new(struct vault *v, const struct point_disk *d,
 			       struct blocks **out);
+/*
+ * How many reads of such blocks have failed so far for a reason that may pass,
+ * such as a network that was down: all but damage. What was concluded while
+ * this number grew is to be concluded anew, whatever a reader made of the
+ * error.
+ */
+uint64_t disk_blocks_failures(const struct blocks *b);
 
 #endif

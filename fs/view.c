@@ -170,6 +170,17 @@ bool view_is_fixed(uint64_t dir)
 	       kind == MADE_VOLUMES;
 }
 
+bool view_is_settled(struct view *w, uint64_t dir)
+{
+	int64_t changed_ns;
+
+	if (!view_is_fixed(dir))
+		return false;
+	return node_is_entry(dir) || node_is_guest(dir) ||
+	       node_kind(dir) != MADE_VOLUMES ||
+	       volumes_settled(w->volumes, (uint32_t)node_b(dir), &changed_ns);
+}
+
 int view_lookup(struct view *w, uint64_t parent, const char *name,
 		struct view_attr *out)
 {

@@ -87,6 +87,9 @@ bool view_in_volume(uint64_t node);
 /* Do the names in this directory never change? Then what is not there never
  * will be. */
 bool view_is_fixed(uint64_t dir);
+/* Is a name that is not in this directory now never going to be there? In
+ * volumes/ that is so only once everything in it could be read. */
+bool view_is_settled(struct view *w, uint64_t dir);
 MUST_CHECK int view_lookup(struct view *w, uint64_t parent, const char *name,
 			   struct view_attr *out);
 MUST_CHECK int view_getattr(struct view *w, uint64_t node,

@@ -14,6 +14,7 @@
 #include "fs/attr.h"
 #include "fs/ino.h"
 #include "fs/view_internal.h"
+#include "fs/volumes.h"
 #include "store/base/hex.h"
 #include "store/base/seam.h"
 #include "store/point.h"
@@ -271,6 +272,7 @@ static int made_mode(struct view *w, uint64_t node, struct view_attr *out)
 	uint32_t a = node_a(node), b = (uint32_t)node_b(node);
 	char name[ROSTER_NAME_MAX];
 	struct roster_point p = { .time_ns = roster_changed_ns(w->roster) };
+	int64_t changed_ns;
 	mode_t mode = S_IFDIR | 0555;
 	int r = 0;
 
@@ -303,12 +305,21 @@ static int made_mode(struct view *w, uint64_t node, struct view_attr *out)
 		mode = S_IFREG | 0444;
 		out->immutable = true;
 		break;
+	case MADE_VOLUMES:
+		/* A listing that was cached ends with a change of the time. */
+		r = view_node_point(w, node, &p);
+		out->immutable = volumes_settled(w->volumes, b, &changed_ns);
+		p.time_ns = MAX(p.time_ns, changed_ns);
+		break;
+	case MADE_VOLUME_RAW:
+		r = view_node_point(w, node, &p);
+		mode = mode_in_point(node);
+		out->immutable = volumes_is_sure(w->volumes, b);
+		break;
 	case MADE_DISKS:
 	case MADE_DISK:
 	case MADE_CONFIGS:
 	case MADE_CONFIG:
-	case MADE_VOLUMES:
-	case MADE_VOLUME_RAW:
 	case MADE_VOLUME_WHY:
 		r = view_node_point(w, node, &p);
 		mode = mode_in_point(node);

@@ -185,11 +185,12 @@ int volume_find(struct view *w, uint64_t dir, const char *name,
 	AUTO_POINT_VOLUMES struct point_volumes *x = NULL;
 	uint32_t volume;
 	size_t len;
-	int r = volumes_get(w->volumes, (uint32_t)node_b(dir), &x);
+	int r = volumes_get(w->volumes, (uint32_t)node_b(dir), &x), missing;
 
 	if (r < 0)
 		return r;
-	if (point_volumes_find(x, name, &volume) == 0) {
+	missing = point_volumes_find(x, name, &volume);
+	if (missing == 0) {
 		r = inside_top(w, volume, out);
 		return r == -ENODATA ? -ENOENT : r;
 	}
@@ -197,7 +198,7 @@ int volume_find(struct view *w, uint64_t dir, const char *name,
 		return made_attr(w, node_made(MADE_VOLUME_RAW, 0, volume), out);
 	if (ends_in(name, WHY, &len) && find_prefix(x, name, len, &volume) == 0)
 		return find_why(w, volume, out);
-	return -ENOENT;
+	return missing;
 }
 
 /* One row of a listing. A volume that has this very name goes first. */

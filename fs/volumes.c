@@ -11,15 +11,20 @@
 #include "fs/disk_blocks.h"
 #include "fs/guest/lru.h"
 #include "fs/roster.h"
+#include "store/base/array.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
+#include "store/base/seam.h"
 #include "store/base/secret.h"
 #include "store/base/stop.h"
 #include "store/entry.h"
 #include "store/point.h"
+#include "store/vault.h"
 
 /* The longest of what is put behind a volume's name: ".unreadable". */
 #define SUFFIX_MAX 11
+/* How soon a set is found anew that was found while reads failed. */
+#define RETRY_NS INT64_C(1000000000)
 
 struct volumes *volumes_new(struct vault *v, struct roster *r)
 {
@@ -50,6 +55,9 @@ static void free_keys(struct volumes *m)
 
 static void free_set(struct point_volumes *x)
 {
+	while (x->ndisks > 0)
+		blocks_put(x->disks[--x->ndisks]);
+	free(x->disks);
 	volume_set_free(x->set);
 	free(x->serials);
 	free(x);
@@ -118,15 +126,8 @@ static int add_row(struct volumes *m, uint32_t point, const char *name,
 			    "more than %u volumes were seen since "
 			    "the mount: mount anew",
 			    VOLUMES_SERIAL_MAX);
-	if (m->nrows == m->cap) {
-		size_t cap = m->cap ? 2 * m->cap : 16;
-		struct row **rows = reallocarray(m->rows, cap, sizeof(*rows));
-
-		if (!rows)
-			return -ENOMEM;
-		m->rows = rows;
-		m->cap = cap;
-	}
+	if (array_reserve(&m->rows, &m->cap, m->nrows + 1) < 0)
+		return -ENOMEM;
 	row = calloc(1, sizeof(*row));
 	if (!row)
 		return -ENOMEM;
@@ -141,42 +142,88 @@ static int add_row(struct volumes *m, uint32_t point, const char *name,
 	return 0;
 }
 
-/* The serial that a name of this point has, or a new one. */
-static int number(struct volumes *m, const struct volume *v, uint32_t point,
-		  uint32_t *out)
+/* With the lock held: keep the reason that came with a volume. One that was
+ * found while reads failed is only for now. */
+static int keep_reason(struct row *row, const struct volume *v, bool sure)
 {
+	char *why = NULL;
+
+	if (v->reason && !row->why) {
+		why = strdup(v->reason);
+		if (!why)
+			return -ENOMEM;
+	}
+	if (row->unsure || !sure) {
+		free(row->why_now);
+		row->why_now = NULL;
+		row->error = 0;
+		row->attempts = 0;
+	}
+	if (why && sure) {
+		row->why = why;
+	} else if (why) {
+		row->why_now = why;
+		row->error = -EIO;
+	}
+	return 0;
+}
+
+/* Find the serial that this name has in the point, or give it a new one. */
+static int number(struct volumes *m, const struct volume *v,
+		  const struct point_volumes *x, int64_t now_ns, uint32_t *out)
+{
+	struct row *row;
 	size_t i;
 	int r = 0;
 
 	SCOPED_LOCK(&m->lock);
 	for (i = 0; i < m->nrows && *out == 0; i++)
-		if (m->rows[i]->point == point &&
+		if (m->rows[i]->point == x->point &&
 		    strcmp(m->rows[i]->name, v->name) == 0)
 			*out = (uint32_t)i + 1;
 	if (*out == 0)
-		r = add_row(m, point, v->name, out);
-	if (r == 0 && v->reason && !m->rows[*out - 1]->why) {
-		m->rows[*out - 1]->why = strdup(v->reason);
-		if (!m->rows[*out - 1]->why)
-			r = -ENOMEM;
-	}
+		r = add_row(m, x->point, v->name, out);
+	if (r < 0)
+		return r;
+	row = m->rows[*out - 1];
+	r = keep_reason(row, v, x->sure);
+	if (row->unsure || row->gone || !x->sure)
+		row->changed_ns = now_ns;
+	row->unsure = !x->sure;
+	row->gone = false;
 	return r;
+}
+
+/* What was found of a point while reads failed may not be there at all. */
+static void doubt_rows(struct volumes *m, uint32_t point, int64_t now_ns)
+{
+	size_t i;
+
+	SCOPED_LOCK(&m->lock);
+	for (i = 0; i < m->nrows; i++)
+		if (m->rows[i]->point == point && m->rows[i]->unsure &&
+		    !m->rows[i]->gone) {
+			m->rows[i]->gone = true;
+			m->rows[i]->changed_ns = now_ns;
+		}
 }
 
 static int number_all(struct volumes *m, struct point_volumes *x)
 {
+	int64_t now_ns = volumes_now_ns(m);
 	size_t i;
 	int r = 0;
 
 	x->serials = alloc_array(x->set->n + 1, sizeof(*x->serials));
 	if (!x->serials)
 		return -ENOMEM;
+	doubt_rows(m, x->point, now_ns);
 	for (i = 0; i < x->set->n && r == 0; i++) {
 		const char *name = x->set->volumes[i].name;
 
 		if (entry_name_ok(name, strlen(name)) &&
 		    strlen(name) <= ENTRY_NAME_MAX - SUFFIX_MAX)
-			r = number(m, &x->set->volumes[i], x->point,
+			r = number(m, &x->set->volumes[i], x, now_ns,
 				   &x->serials[i]);
 		else
 			log_warn("volume \"%s\": a name that cannot be shown; "
@@ -200,20 +247,56 @@ int volumes_error(int r)
 	}
 }
 
+uint64_t point_volumes_failures(const struct point_volumes *x)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < x->ndisks; i++)
+		n += disk_blocks_failures(x->disks[i]);
+	return n;
+}
+
+int64_t volumes_now_ns(const struct volumes *m)
+{
+	struct seam *seam = vault_seam(m->vault);
+
+	return seam->ops->realtime_ns(seam);
+}
+
+static int64_t monotonic_ns(const struct volumes *m)
+{
+	struct seam *seam = vault_seam(m->vault);
+
+	return seam->ops->monotonic_ns(seam);
+}
+
 static int find_in(struct volumes *m, const struct point *p,
-		   struct discover_disk *disks, struct volume_set **out)
+		   struct point_volumes *x)
 {
 	struct luks_keys keys = { (const struct secret *const *)m->keys,
 				  m->nkeys, &m->trying };
+	struct discover_disk *disks =
+		alloc_array(p->ndisks + 1, sizeof(*disks));
 	size_t i;
 	int r = 0;
 
+	x->disks = alloc_array(p->ndisks + 1, sizeof(*x->disks));
+	if (!disks || !x->disks)
+		r = -ENOMEM;
 	for (i = 0; i < p->ndisks && r == 0; i++) {
+		r = disk_blocks_new(m->vault, &p->disks[i], &x->disks[i]);
+		if (r < 0)
+			break;
+		x->ndisks++;
 		disks[i].name = p->disks[i].name;
 		disks[i].sector = p->disks[i].sector;
-		r = disk_blocks_new(m->vault, &p->disks[i], &disks[i].blocks);
+		disks[i].blocks = x->disks[i];
 	}
-	return r < 0 ? r : discover_volumes(disks, p->ndisks, &keys, out);
+	if (r == 0)
+		r = discover_volumes(disks, p->ndisks, &keys, &x->set);
+	free(disks);
+	return r;
 }
 
 /* What is found serves all who look, so the end of one request, who happens to
@@ -221,20 +304,16 @@ static int find_in(struct volumes *m, const struct point *p,
 static int load(struct volumes *m, struct point_volumes *x)
 {
 	STOP_SHIELD;
-	struct discover_disk *disks;
 	const struct point *p;
 	struct point_list *l;
-	size_t i;
 	int r = roster_hold(m->roster, x->point, &l, &p);
 
 	if (r < 0)
 		return r;
-	disks = alloc_array(p->ndisks + 1, sizeof(*disks));
-	r = disks ? find_in(m, p, disks, &x->set) : -ENOMEM;
-	for (i = 0; disks && i < p->ndisks; i++)
-		blocks_put(disks[i].blocks);
-	free(disks);
+	r = find_in(m, p, x);
 	point_list_put(l);
+	x->sure = point_volumes_failures(x) == 0;
+	x->found_ns = monotonic_ns(m);
 	return r < 0 ? r : number_all(m, x);
 }
 
@@ -292,14 +371,28 @@ static struct point_volumes *add_set(struct volumes *m, uint32_t point)
 	return x;
 }
 
-/* Take hold of the point's set. *mine_out: this thread has to load it. */
+/* Was it found while reads failed, some time ago? */
+static bool is_due(const struct volumes *m, const struct point_volumes *x)
+{
+	return !x->loading && !x->sure &&
+	       monotonic_ns(m) - x->found_ns >= RETRY_NS;
+}
+
+/* Take hold of the point's set. *mine_out: this thread has to load it.
+ * *old_out: a set that nobody holds any more, to be freed. */
 static struct point_volumes *hold_set(struct volumes *m, uint32_t point,
-				      bool *mine_out)
+				      bool *mine_out,
+				      struct point_volumes **old_out)
 {
 	struct point_volumes *x;
 
 	SCOPED_LOCK(&m->lock);
 	x = find_set(m, point);
+	if (x && is_due(m, x)) {
+		unlist(m, x);
+		*old_out = x->refs == 0 ? x : NULL;
+		x = NULL;
+	}
 	*mine_out = !x;
 	if (!x)
 		x = add_set(m, point);
@@ -324,12 +417,14 @@ static void loaded(struct volumes *m, struct point_volumes *x, int r)
 
 int volumes_get(struct volumes *m, uint32_t point, struct point_volumes **out)
 {
-	struct point_volumes *x;
+	struct point_volumes *x, *old = NULL;
 	bool mine;
 	int r;
 
 	*out = NULL;
-	x = hold_set(m, point, &mine);
+	x = hold_set(m, point, &mine, &old);
+	if (old)
+		free_set(old);
 	if (!x)
 		return -ENOMEM;
 	if (mine)
@@ -389,7 +484,7 @@ int point_volumes_find(const struct point_volumes *x, const char *name,
 			*serial = x->serials[i];
 			return 0;
 		}
-	return -ENOENT;
+	return x->sure ? -ENOENT : -EIO;
 }
 
 /* ---- by serial ---- */
@@ -425,7 +520,44 @@ int volumes_blocks(struct volumes *m, uint32_t serial, struct blocks **out)
 			*out = blocks_get(x->set->volumes[i].blocks);
 			return 0;
 		}
-	return fail(-EIO, "volume %s is not found any more", name);
+	return x->sure ? -ESTALE : -EIO;
+}
+
+/* With the lock held: will what is shown of it never change? */
+static bool is_settled(const struct row *row)
+{
+	if (row->gone)
+		return true;
+	return !row->unsure &&
+	       (row->why || (row->attempts > 0 && row->error == 0));
+}
+
+bool volumes_settled(struct volumes *m, uint32_t point, int64_t *changed_ns_out)
+{
+	bool any = false, all = true;
+	size_t i;
+
+	*changed_ns_out = 0;
+	SCOPED_LOCK(&m->lock);
+	for (i = 0; i < m->nrows; i++) {
+		const struct row *row = m->rows[i];
+
+		if (row->point != point)
+			continue;
+		any = true;
+		all = all && is_settled(row);
+		*changed_ns_out = MAX(*changed_ns_out, row->changed_ns);
+	}
+	return any && all;
+}
+
+bool volumes_is_sure(struct volumes *m, uint32_t serial)
+{
+	const struct row *row;
+
+	SCOPED_LOCK(&m->lock);
+	row = volumes_row(m, serial);
+	return row && !row->unsure && !row->gone;
 }
 
 void volumes_stats(struct volumes *m, struct volumes_stats *out)

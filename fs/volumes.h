@@ -12,7 +12,10 @@
  * want the same wait for it. No lock is held meanwhile.
  *
  * That a volume has no reader, or does not open, is remembered for ever where
- * its bytes are the reason, and tried again where reading them failed.
+ * its bytes are the reason. Where reading them failed it is tried again, and so
+ * are volumes that were found while reads of their disks failed: such a set is
+ * found anew by whoever looks a moment later. Until all of that is settled
+ * callers must not let anything be cached.
  *
  * Safe from any thread.
  */
@@ -61,15 +64,17 @@ size_t point_volumes_count(const struct point_volumes *x);
 /* The name is borrowed from @x. */
 const char *point_volumes_name(const struct point_volumes *x, size_t i,
 			       uint32_t *serial);
-/* -ENOENT: none of that name. */
+/* Return 0; -ENOENT (there is none of that name); or -EIO (it was not found, but
+ * reads failed when it was looked for). */
 MUST_CHECK int point_volumes_find(const struct point_volumes *x,
 				  const char *name, uint32_t *serial);
 
-/* Of a serial: its point, and its name (borrowed for ever). -ESTALE: there was
- * never such a one. */
+/* Tell which volume a serial is of: its point, and its name (borrowed for
+ * ever). Return 0, or -ESTALE (no volume ever had it). */
 MUST_CHECK int volumes_volume(struct volumes *m, uint32_t serial,
 			      uint32_t *point_out, const char **name_out);
-/* Its bytes, held. */
+/* Hold the bytes of a volume. Return 0; -ESTALE (it was found while reads
+ * failed, and is not there); or what finding failed with. */
 MUST_CHECK int volumes_blocks(struct volumes *m, uint32_t serial,
 			      struct blocks **out);
 
@@ -87,9 +92,20 @@ MUST_CHECK int volumes_enter(struct volumes *m, uint32_t serial,
 			     struct lent *out);
 void volumes_leave(struct lent *l);
 #define AUTO_LENT CLEANUP(volumes_leave)
-/* Why a volume cannot be read, a sentence without a newline, appended: 0; 1
- * where it may be able to later; -ENOENT where it can be. */
+/* Append why a volume cannot be read, a sentence without a newline. Return 0
+ * where that will never change; 1 where it may, because a read failed; -ENOENT
+ * where nothing is known against it; or another negative errno. */
 MUST_CHECK int volumes_why(struct volumes *m, uint32_t serial, struct buf *out);
+
+/*
+ * Is all known of the volumes of a point, and for ever: each was found, and is
+ * readable, or is not for a reason in its bytes? *changed_ns_out: when what is
+ * shown of them last changed since the mount, or 0.
+ */
+bool volumes_settled(struct volumes *m, uint32_t point,
+		     int64_t *changed_ns_out);
+/* Was this volume found without any read failing? */
+bool volumes_is_sure(struct volumes *m, uint32_t serial);
 
 struct volumes_stats {
 	uint64_t known; /* volumes seen so far */

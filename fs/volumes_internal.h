@@ -19,6 +19,12 @@ struct point_volumes {
 	bool loading;
 	bool listed; /* in machines->sets */
 	int error; /* of loading */
+	/* All could be read that was asked for. If not, what was found may be
+	 * wrong in any way: it is found anew a moment later. */
+	bool sure;
+	int64_t found_ns; /* the monotonic clock then */
+	struct blocks **disks; /* owned, and each held */
+	size_t ndisks;
 	struct volume_set *set; /* owned */
 	uint32_t *serials; /* of each; owned */
 };
@@ -32,7 +38,12 @@ struct row {
 			* again */
 	struct opened *opened; /* owned, or NULL */
 	bool opening; /* a thread is at it */
+	bool unsure; /* it was found while reads failed */
+	bool gone; /* it was unsure, and was not found again */
 	bool marked; /* its state was said */
+	/* When what is shown of it last changed, or may do so now; 0: it never
+	 * did. */
+	int64_t changed_ns;
 	unsigned int attempts; /* that ended */
 	int error; /* of the last one */
 };
@@ -66,9 +77,13 @@ struct volumes {
 
 /* With the lock held. The row of a serial, or NULL. */
 struct row *volumes_row(struct volumes *m, uint32_t serial);
-/* What failed, as callers see it: -EIO but for memory, and a point that is
- * gone. */
+/* The error that callers get for @r: -EIO, but for a lack of memory, and a
+ * point that is gone. */
 int volumes_error(int r);
+/* How many reads of the point's disks have failed so far. */
+uint64_t point_volumes_failures(const struct point_volumes *x);
+/* The time of day, in nanoseconds. */
+int64_t volumes_now_ns(const struct volumes *m);
 /* Close what is open and over the bound, longest unused first; @all: all. To
  * be called without the lock. */
 void volumes_trim(struct volumes *m, bool all);

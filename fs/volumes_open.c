@@ -59,7 +59,7 @@ void volumes_trim(struct volumes *m, bool all)
 
 /* ---- opening ---- */
 
-/* The same bytes will say the same again. */
+/* Will the same bytes say the same again? */
 static bool is_final(int r)
 {
 	return r == -EBADMSG || r == -EOPNOTSUPP || r == -EINVAL ||
@@ -134,26 +134,41 @@ static int open_found(struct volumes *m, const struct volume *v,
 	return r;
 }
 
-/* Find the volume in its point, and open what is in it. */
+/* Open volume @i of a set. */
+static int open_in(struct volumes *m, const struct point_volumes *x, size_t i,
+		   struct buf *why, struct guest **out)
+{
+	const struct volume *v = &x->set->volumes[i];
+
+	if (v->reason) {
+		buf_printf(why, "%s", v->reason);
+		return -EOPNOTSUPP;
+	}
+	return open_found(m, v, why, out);
+}
+
+/* Find the volume in its point, and open what is in it. *sure_out: no read
+ * failed meanwhile, so that the result holds for ever. */
 static int open_volume(struct volumes *m, uint32_t serial, uint32_t point,
-		       struct buf *why, struct guest **out)
+		       struct buf *why, bool *sure_out, struct guest **out)
 {
 	AUTO_POINT_VOLUMES struct point_volumes *x = NULL;
+	uint64_t before;
 	size_t i;
 	int r = volumes_get(m, point, &x);
 
+	*sure_out = false;
 	if (r < 0)
 		return r;
 	for (i = 0; i < x->set->n; i++)
 		if (x->serials[i] == serial)
 			break;
 	if (i == x->set->n)
-		return -ESTALE;
-	if (!x->set->volumes[i].type[0]) {
-		buf_printf(why, "no filesystem that is known was found in it");
-		return -EOPNOTSUPP;
-	}
-	return open_found(m, &x->set->volumes[i], why, out);
+		return x->sure ? -ESTALE : -EIO;
+	before = point_volumes_failures(x);
+	r = open_in(m, x, i, why, out);
+	*sure_out = x->sure && point_volumes_failures(x) == before;
+	return r;
 }
 
 static char *reason(struct buf *why, int r)
@@ -179,10 +194,13 @@ static void say_state(struct volumes *m, const struct row *row,
 		 info->note[0] ? info->note : "see vmbackupfs(7)");
 }
 
-/* With the lock held: what came of an attempt. */
+/* With the lock held: keep what came of an attempt. @final: it would come of
+ * any other, too. */
 static int settle(struct volumes *m, struct row *row, struct opened *o,
-		  char *why, int r)
+		  char *why, bool final, int r)
 {
+	if (r < 0 ? !final : row->error < 0)
+		row->changed_ns = volumes_now_ns(m);
 	row->opening = false;
 	row->attempts++;
 	row->error = r;
@@ -195,7 +213,8 @@ static int settle(struct volumes *m, struct row *row, struct opened *o,
 		m->nguests++;
 		m->held += o->guest->held;
 		row->opened = o;
-	} else if (is_final(r) && why) {
+	} else if (final && why) {
+		free(row->why);
 		row->why = why;
 		r = row->error = -ENODATA;
 	} else {
@@ -216,12 +235,12 @@ static int attempt(struct volumes *m, uint32_t serial, struct row *row)
 	AUTO_BUF struct buf why = BUF_INIT;
 	struct opened *o = calloc(1, sizeof(*o));
 	struct guest_info info;
-	bool mark = false;
+	bool mark = false, sure = false;
 	char *text = NULL;
 	int r = -ENOMEM;
 
 	if (o)
-		r = open_volume(m, serial, row->point, &why, &o->guest);
+		r = open_volume(m, serial, row->point, &why, &sure, &o->guest);
 	if (r < 0) {
 		text = reason(&why, r);
 		free(o);
@@ -232,7 +251,7 @@ static int attempt(struct volumes *m, uint32_t serial, struct row *row)
 		mark = row->marked = true;
 		info = o->guest->info;
 	}
-	r = settle(m, row, o, text, r);
+	r = settle(m, row, o, text, sure && is_final(r), r);
 	pthread_mutex_unlock(&m->lock);
 	if (mark)
 		say_state(m, row, &info);

@@ -79,7 +79,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (r == -ENOENT && parent == FUSE_ROOT_ID &&
 	    strcmp(name, HIDDEN_NAME) == 0)
 		r = view_lookup(o->view, VIEW_ROOT, name, &a);
-	reply_entry(req, r, &a, &o->policy, view_is_fixed(dir));
+	reply_entry(req, r, &a, &o->policy, view_is_settled(o->view, dir));
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)

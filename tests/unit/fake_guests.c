@@ -32,6 +32,8 @@ static int fill(struct volume *v, struct blocks *disk, size_t i)
 	if (!v->name)
 		return -ENOMEM;
 	snprintf(v->type, sizeof(v->type), "%.31s", v->name);
+	if (fake.two_types && strcmp(v->name, "vda3") == 0)
+		snprintf(v->others[0], sizeof(v->others[0]), "vda2");
 	if (strcmp(v->name, "vda4") == 0)
 		v->reason = strdup("swap space");
 	r = blocks_slice(disk, FAKE_VOLUME * MIN(i, (size_t)5), FAKE_VOLUME,
@@ -39,10 +41,24 @@ static int fill(struct volume *v, struct blocks *disk, size_t i)
 	return r;
 }
 
+/* As the real one does where a disk cannot be read. */
+static int find_nothing(struct volume_set *s, struct blocks *disk)
+{
+	s->volumes = calloc(1, sizeof(*s->volumes));
+	if (!s->volumes)
+		return -ENOMEM;
+	s->n = 1;
+	s->volumes[0].name = strdup("vda");
+	s->volumes[0].reason = strdup("it cannot be read");
+	s->volumes[0].blocks = blocks_get(disk);
+	return s->volumes[0].name && s->volumes[0].reason ? 0 : -ENOMEM;
+}
+
 int discover_volumes(const struct discover_disk *disks, size_t n,
 		     const struct luks_keys *keys, struct volume_set **out)
 {
 	struct volume_set *s;
+	uint8_t first[1];
 	size_t i;
 	int r = fake.fail_find;
 
@@ -56,6 +72,11 @@ int discover_volumes(const struct discover_disk *disks, size_t n,
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
+	if (fake.probe && blocks_read(disks[0].blocks, 0, first, 1) < 0) {
+		r = find_nothing(s, disks[0].blocks);
+		*out = r < 0 ? NULL : s;
+		return r;
+	}
 	s->n = ARRAY_SIZE(names) + fake.extra;
 	s->volumes = calloc(s->n, sizeof(*s->volumes));
 	if (!s->volumes)

@@ -34,6 +34,8 @@ struct fake {
 	atomic_uint finds, opens, closes;
 	atomic_uint open, most; /* now; at once so far */
 	atomic_int fail_find, fail_open; /* errno of vda5; 0: it opens */
+	atomic_bool probe; /* a disk whose begin cannot be read is "vda" */
+	atomic_bool two_types; /* vda3 may be what vda2 is, too */
 	atomic_uint extra; /* further volumes: x0, x1... */
 	atomic_size_t held; /* by each that is opened from then on */
 	atomic_bool hold; /* opens wait until it is false */

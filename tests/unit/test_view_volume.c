@@ -15,11 +15,14 @@
 #include "fs/view.h"
 #include "fs/volumes.h"
 #include "store/backend/mem.h"
+#include "store/base/seam.h"
 #include "store/base/secret.h"
-#include "store/vault.h"
+#include "store/base/stop.h"
+#include "store/vault_internal.h"
 #include "tests/unit/fake_guests.h"
 #include "tests/unit/plant_disk.h"
 
+#define NSEC INT64_C(1000000000)
 #define POINTS 40
 #define VOLUMES "vms/web1/2026-11-01T000000Z/volumes"
 #define SIZE (6 * FAKE_VOLUME)
@@ -141,18 +144,20 @@ static char *list(uint64_t node, size_t step)
 	return (char *)l.text.data;
 }
 
+/* What is listed in volumes/, where all is well. */
+#define ALL                                                                    \
+	"vda1 vda2 vda2.raw vda3.unreadable vda3.raw vda4.unreadable "         \
+	"vda4.raw vda5 vda5.raw vda1.raw vda1.raw.raw "
+
 static void shows_volumes(void **state)
 {
-	static const char all[] =
-		"vda1 vda2 vda2.raw vda3.unreadable vda3.raw vda4.unreadable "
-		"vda4.raw vda5 vda5.raw vda1.raw vda1.raw.raw ";
 	char *text;
 	size_t step;
 
 	(void)state;
 	for (step = 0; step < 4; step++) {
 		text = list(at(VOLUMES).node, step);
-		assert_string_equal(text, all);
+		assert_string_equal(text, ALL);
 		free(text);
 	}
 	assert_int_equal(fake.finds, 1);
@@ -224,6 +229,167 @@ static void tries_again_where_reading_failed(void **state)
 	assert_said("/volumes");
 	fake.fail_find = 0;
 	assert_result(look("vda5"), 0);
+}
+
+/* ---- what passes ---- */
+
+/* A clock that the test sets. */
+static struct clock {
+	struct seam seam;
+	struct seam_ops ops;
+	int64_t now_ns;
+} test_clock;
+
+static int64_t clock_now(struct seam *s)
+{
+	(void)s;
+	return ++test_clock.now_ns;
+}
+
+static void use_clock(struct vault *v)
+{
+	test_clock.ops = *seam_system()->ops;
+	test_clock.ops.monotonic_ns = clock_now;
+	test_clock.ops.realtime_ns = clock_now;
+	test_clock.seam.ops = &test_clock.ops;
+	test_clock.now_ns = INT64_C(2000000000) * NSEC; /* after the point */
+	v->seam = &test_clock.seam;
+}
+
+static struct timespec time_of_volumes(bool *settled)
+{
+	struct view_attr a = at(VOLUMES);
+
+	*settled = a.immutable;
+	assert_int_equal(view_is_settled(view, a.node), a.immutable);
+	return a.st.st_mtim;
+}
+
+static bool is_later(struct timespec a, struct timespec b)
+{
+	return a.tv_sec > b.tv_sec ||
+	       (a.tv_sec == b.tv_sec && a.tv_nsec > b.tv_nsec);
+}
+
+static void expect_listed(const char *want)
+{
+	char *text = list(at(VOLUMES).node, 0);
+
+	assert_string_equal(text, want);
+	free(text);
+}
+
+/*
+ * The vault cannot be reached for a moment: what was found then, and what was
+ * not, is found anew when somebody looks a second later; and until that has
+ * worked nobody is told that something is so for ever.
+ */
+static void forgets_what_failed_reads_showed(void **state)
+{
+	struct timespec before, while_down, after;
+	struct plant own;
+	bool settled;
+
+	(void)state;
+	view_free(view);
+	plant_init(&own, 0);
+	plant_begin(&own);
+	plant_image(&own, "vda", image, SIZE);
+	plant_commit(&own, "web1", "2026-11-01T000000Z", NULL);
+	assert_ok(view_new(own.vault, &view));
+	use_clock(own.vault);
+	fake.probe = true;
+
+	before = time_of_volumes(&settled);
+	assert_false(settled);
+	backend_mem_fail(own.backend, BACKEND_MEM_GET, "pack", 1, -EIO,
+			 BACKEND_MEM_STICKY);
+	expect_listed("vda.unreadable vda.raw ");
+	assert_false(in("vda.unreadable").immutable);
+	assert_false(in("vda.raw").immutable);
+	assert_result(look("vda1"), -EIO); /* nobody knows */
+	while_down = time_of_volumes(&settled);
+	assert_false(settled);
+	assert_true(is_later(while_down, before));
+	backend_mem_heal(own.backend);
+	expect_listed("vda.unreadable vda.raw "); /* it is not hammered */
+	assert_int_equal(fake.finds, 1);
+
+	test_clock.now_ns += NSEC;
+	assert_true(S_ISDIR(in("vda1").st.st_mode));
+	assert_result(look("vda"), -ENOENT);
+	assert_result(look("vda.unreadable"), -ENOENT);
+	(void)time_of_volumes(&settled);
+	assert_false(settled); /* the others may not open */
+	expect_listed(ALL);
+	after = time_of_volumes(&settled);
+	assert_true(settled);
+	assert_true(is_later(after, while_down));
+	assert_true(in("vda1.raw.raw").immutable);
+	assert_int_equal(fake.finds, 2);
+
+	view_free(view);
+	plant_release(&own);
+	fake.probe = false;
+	assert_ok(view_new(plant.vault, &view));
+}
+
+/* The same where a filesystem does not open for such a reason. */
+static void forgets_what_failed_to_open(void **state)
+{
+	struct timespec before, while_down, after;
+	bool settled;
+
+	(void)state;
+	before = time_of_volumes(&settled);
+	fake.fail_open = -EIO;
+	expect_listed("vda1 vda2 vda2.raw vda3.unreadable vda3.raw "
+		      "vda4.unreadable vda4.raw vda5.unreadable vda5.raw "
+		      "vda1.raw vda1.raw.raw ");
+	while_down = time_of_volumes(&settled);
+	assert_false(settled);
+	assert_true(is_later(while_down, before));
+	fake.fail_open = 0;
+	expect_listed(ALL);
+	after = time_of_volumes(&settled);
+	assert_true(settled);
+	assert_true(is_later(after, while_down));
+}
+
+/* Two formats have left their signatures: the one that opens counts. */
+static void tries_all_types(void **state)
+{
+	char text[64];
+	struct buf state_word = BUF_INIT;
+
+	(void)state;
+	fake.two_types = true;
+	assert_true(S_ISDIR(in("vda3").st.st_mode));
+	assert_ok(view_getxattr(view, in("vda3").node, "user.vmbackupfs.state",
+				&state_word));
+	snprintf(text, sizeof(text), "%.*s", (int)state_word.len,
+		 (char *)state_word.data);
+	assert_string_equal(text, "log-not-replayed");
+	buf_release(&state_word);
+}
+
+/* A request that was asked to end opens no further volumes for its listing. */
+static void ends_when_asked(void **state)
+{
+	struct stop stop = { .serving = 3, .asked = 3 };
+	struct names l = { BUF_INIT, 0, 0, 0, 0 };
+	uint64_t dir = at(VOLUMES).node;
+
+	(void)state;
+	(void)stop_obey(&stop);
+	assert_result(view_readdir(view, dir, 0, add_name, &l), -ECANCELED);
+	(void)stop_obey(NULL);
+	assert_int_equal(fake.opens, 0);
+	buf_release(&l.text);
+	/* But what was begun for all is done. */
+	assert_int_equal(fake.finds, 1);
+	expect_listed(ALL);
+	assert_int_equal(fake.finds, 1);
 }
 
 /* ---- bytes of volumes ---- */
@@ -626,6 +792,10 @@ int main(void)
 		CASE(finds_only_what_is_asked_for),
 		CASE(says_why_not),
 		CASE(tries_again_where_reading_failed),
+		CASE(forgets_what_failed_reads_showed),
+		CASE(forgets_what_failed_to_open),
+		CASE(tries_all_types),
+		CASE(ends_when_asked),
 		CASE(shows_raw_volumes),
 		CASE(shows_a_guests_inodes),
 		CASE(tells_points_apart),
