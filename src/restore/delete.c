@@ -125,21 +125,6 @@ static bool is_left_cache(const struct restore *run, int fd)
 	       dir_has_cache_tag(fd);
 }
 
-/* The same of what the point holds for @lev. */
-static bool has_left_cache(struct restore *run, const struct level *lev)
-{
-	static const char tag[] = "CACHEDIR.TAG";
-	struct cursor c = { .leaf = NULL };
-	int r;
-
-	if (!run->point->left_out.caches || run->o->view)
-		return false;
-	r = tree_lookup(run->vault, &run->root, run->key.data, lev->key_len,
-			tag, sizeof(tag) - 1, &c);
-	cursor_release(&c);
-	return r != -ENOENT; /* what cannot be read may be a tag */
-}
-
 bool delete_is_barred(struct restore *run, const struct level *lev)
 {
 	const char *path = lev->path_len ? (char *)run->path.data : "";
@@ -164,8 +149,7 @@ bool delete_applies(struct restore *run, const struct level *lev)
 	const struct rdir *dir = lev->dir;
 
 	return run->o->delete_extra && lev->wanted && lev->seen.whole &&
-	       !dir->made && !dir->absent && !dir->guarded && !dir->barred &&
-	       !has_left_cache(run, lev);
+	       !dir->made && !dir->absent && !dir->guarded && !dir->barred;
 }
 
 /* ---- removing ---- */

@@ -20,8 +20,10 @@
 #include <string.h>
 
 #include "src/restore/internal.h"
+#include "src/scan/dir_list.h"
 #include "src/scan/exclude.h"
 #include "store/base/log.h"
+#include "store/content.h"
 #include "store/point.h"
 
 static bool is_source(const struct point *p, const char *path)
@@ -47,6 +49,39 @@ static bool is_mount(const struct point *p, const char *path)
 		       sizeof(*p->left_out.mounts), compare_path);
 }
 
+/* Of a cache the backup took only the tag, and what leads to sources below. A
+ * tag that cannot be read may be one. */
+static bool is_left_cache(const struct restore *run, const char *path)
+{
+	static const char name[] = DIR_CACHE_TAG, sig[] = DIR_CACHE_SIGNATURE;
+	AUTO_BUF struct buf key = BUF_INIT;
+	struct cursor c = { .leaf = NULL };
+	struct content_ref content;
+	char text[sizeof(sig) - 1];
+	struct entry e;
+	int r;
+
+	if (!run->point->left_out.caches)
+		return false;
+	r = tree_path_key(&key, path);
+	if (r == 0)
+		r = tree_lookup(run->vault, &run->root, key.data, key.len, name,
+				sizeof(name) - 1, &c);
+	if (r == -ENOENT)
+		return false;
+	if (r == 0) {
+		cursor_entry(&c, &e);
+		if (!S_ISREG(e.mode) || e.size < sizeof(text)) {
+			cursor_release(&c);
+			return false;
+		}
+		content = entry_content(&e);
+		r = content_read(run->vault, &content, 0, text, sizeof(text));
+	}
+	cursor_release(&c);
+	return r < 0 || memcmp(text, sig, sizeof(text)) == 0;
+}
+
 bool seen_left_out(const struct restore *run, const char *path, bool is_dir)
 {
 	return run->left_out && exclude_match(run->left_out, path, is_dir);
@@ -66,7 +101,7 @@ struct seen seen_below(const struct restore *run, struct seen above,
 	}
 	s.taken = (above.whole && !seen_left_out(run, path, true)) ||
 		  is_source(p, path);
-	s.whole = s.taken && !is_mount(p, path);
+	s.whole = s.taken && !is_mount(p, path) && !is_left_cache(run, path);
 	return s;
 }
 

@@ -177,12 +177,12 @@ int dir_list_read(struct dir_list *l, int fd)
 
 bool dir_has_cache_tag(int fd)
 {
-	static const char sig[] = "Signature: 8a477f597d28d172789f06886806bc55";
+	static const char sig[] = DIR_CACHE_SIGNATURE;
 	char text[sizeof(sig) - 1];
 	struct stat st;
 	AUTO_CLOSE int tag = -1;
 
-	tag = openat(fd, "CACHEDIR.TAG",
+	tag = openat(fd, DIR_CACHE_TAG,
 		     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (tag < 0 || fstat(tag, &st) < 0 || !S_ISREG(st.st_mode))
 		return false;

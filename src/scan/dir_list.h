@@ -40,8 +40,10 @@ MUST_CHECK int dir_list_add(struct dir_list *l, const char *name, size_t len,
  */
 MUST_CHECK int dir_list_read(struct dir_list *l, int fd);
 
-/* Whether the directory open at @fd is a cache: it holds a CACHEDIR.TAG that
- * begins as https://bford.info/cachedir/ says. */
+/* How the file that marks a cache begins: https://bford.info/cachedir/ */
+#define DIR_CACHE_TAG "CACHEDIR.TAG"
+#define DIR_CACHE_SIGNATURE "Signature: 8a477f597d28d172789f06886806bc55"
+/* Whether the directory open at @fd is a cache: it holds such a file. */
 bool dir_has_cache_tag(int fd);
 
 #endif

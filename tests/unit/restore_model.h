@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a restore with --delete may do to a target, from what its backup was
+ * told: a recursion over the source as it was, with the rules of vmbackup(1).
+ * It knows nothing of trees, points or walks.
+ */
+#ifndef TESTS_UNIT_RESTORE_MODEL_H
+#define TESTS_UNIT_RESTORE_MODEL_H
+
+#include "store/base/buf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NODES_MAX 4000
+#define TEXT_MAX_LEN 64
+
+struct guard;
+
+enum kind { NONE, FILE_KIND, DIR_KIND, LINK_KIND };
+
+struct node {
+	char name[16];
+	char text[TEXT_MAX_LEN]; /* content, or where a link leads */
+	enum kind kind;
+	struct node *child, *next; /* by name */
+	bool mount; /* source: not crossed with -x; target: mounted */
+	bool source; /* of the backup */
+	bool listed, walked, way; /* in the point; its entries, too; or a way */
+	bool guarded, vault; /* target */
+};
+
+struct restore_model {
+	struct node nodes[NODES_MAX];
+	size_t n;
+	uint64_t random;
+	unsigned int serial;
+	struct node *source; /* "/" */
+	const char *patterns[3];
+	size_t npatterns;
+	bool one_fs, caches, known, incomplete;
+	const char *spare; /* the restore's own pattern, or NULL */
+	bool delete_extra, word, never;
+	bool can_mount;
+	const char *top, *target, *outside;
+	char mounts[64][256]; /* made in the target, to be undone */
+	size_t nmounts;
+	struct buf notes;
+	struct guard *guard;
+};
+
+extern struct restore_model model;
+
+/* ---- chance ---- */
+
+/* Return a number below @n, or whether something of @n percent happens; from
+ * model.random. */
+unsigned int model_below(unsigned int n);
+bool model_percent(unsigned int n);
+
+/* ---- nodes ---- */
+
+#define MODEL_NAMES 6
+extern const char *const model_names[MODEL_NAMES]; /* that entries have */
+
+/* Return a new node, which the model owns. */
+struct node *node_new(const char *name, enum kind kind);
+/* Return the entry of that name, or NULL. @dir may be NULL. */
+struct node *node_find(const struct node *dir, const char *name);
+/* Add @x to the entries of @dir, by its name. */
+void node_add(struct node *dir, struct node *x);
+/* Choose what a file holds, or a link leads to; @who begins it. */
+void node_fill(struct node *x, char who);
+/* Whether @x or something below it is a source. */
+bool node_leads(const struct node *x);
+/* Choose a kind for an entry at @depth. */
+enum kind model_any_kind(unsigned int depth);
+
+/* ---- the source ---- */
+
+/* Give @dir entries, at @depth. */
+void model_source(struct node *dir, unsigned int depth);
+/* Make each entry below @dir a source, with a chance of @chance percent. */
+void model_pick_sources(struct node *dir, unsigned int chance);
+/* Mark what a backup takes of @x, at @path; @inside: its directory's entries
+ * are taken. */
+void model_backup(struct node *x, const char *path, bool inside);
+/* The same for a point that does not say what it left out: it seems to have
+ * seen all that is below a source. */
+void model_forget(struct node *x, bool inside);
+
+/* ---- the target ---- */
+
+/* Do to @at what a restore of directory @from, at @path of the point, does.
+ * @barred: nothing is deleted below; @made: by this restore. */
+void model_restore(struct node *at, const struct node *from, const char *path,
+		   bool barred, bool made);
+/* Append a line for each entry below @dir, whose path is @path. */
+void model_print(const struct node *dir, const char *path, struct buf *out);
+
+#endif
