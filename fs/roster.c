@@ -210,7 +210,7 @@ static int match_known(struct roster *r, const struct point_list *list,
 
 int roster_compare_marks(const void *a, const void *b)
 {
-	const struct mark *x = a, *y = b;
+	const struct roster_mark *x = a, *y = b;
 
 	if (x->tag != y->tag)
 		return x->tag < y->tag ? -1 : 1;
@@ -245,8 +245,8 @@ static int build_index(struct roster *r, const struct point_list *list,
 	if (!x->marks || !x->by_name)
 		return -ENOMEM;
 	for (i = 0; i < list->n; i++) {
-		struct mark m = { ROSTER_ALL, known[i]->p.machine,
-				  known[i]->p.serial };
+		struct roster_mark m = { ROSTER_ALL, known[i]->p.machine,
+					 known[i]->p.serial };
 
 		x->by_name[i] = m.point;
 		x->marks[x->nmarks++] = m;
@@ -353,7 +353,8 @@ int64_t roster_changed_ns(struct roster *r)
 
 /* ---- by serial ---- */
 
-int roster_point(struct roster *r, uint32_t serial, struct roster_point *out)
+int roster_get_point(struct roster *r, uint32_t serial,
+		     struct roster_point *out)
 {
 	const struct known_point *x;
 

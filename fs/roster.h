@@ -56,8 +56,8 @@ struct point_list *roster_list(struct roster *r);
 int64_t roster_changed_ns(struct roster *r);
 
 /* By serial; -ESTALE where there was never such a one. */
-MUST_CHECK int roster_point(struct roster *r, uint32_t serial,
-			    struct roster_point *out);
+MUST_CHECK int roster_get_point(struct roster *r, uint32_t serial,
+				struct roster_point *out);
 MUST_CHECK int roster_machine(struct roster *r, uint32_t serial,
 			      char name[ROSTER_NAME_MAX], int64_t *changed_ns);
 MUST_CHECK int roster_tag(struct roster *r, uint32_t serial,

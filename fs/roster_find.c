@@ -13,7 +13,8 @@
 /* ---- walking ---- */
 
 /* The first mark at or behind this one, or NULL. */
-static const struct mark *seek(const struct roster *r, const struct mark *m)
+static const struct roster_mark *seek(const struct roster *r,
+				      const struct roster_mark *m)
 {
 	size_t lo = 0, hi = r->index.nmarks;
 
@@ -30,8 +31,8 @@ static const struct mark *seek(const struct roster *r, const struct mark *m)
 
 int roster_next_tag(struct roster *r, uint32_t after, uint32_t *out)
 {
-	struct mark from = { after + 1, 0, 0 };
-	const struct mark *m;
+	struct roster_mark from = { after + 1, 0, 0 };
+	const struct roster_mark *m;
 
 	ROSTER_HOLD(r, false);
 	m = seek(r, &from);
@@ -44,8 +45,8 @@ int roster_next_tag(struct roster *r, uint32_t after, uint32_t *out)
 int roster_next_machine(struct roster *r, uint32_t tag, uint32_t after,
 			uint32_t *out)
 {
-	struct mark from = { tag, after + 1, 0 };
-	const struct mark *m;
+	struct roster_mark from = { tag, after + 1, 0 };
+	const struct roster_mark *m;
 
 	ROSTER_HOLD(r, false);
 	m = seek(r, &from);
@@ -58,8 +59,8 @@ int roster_next_machine(struct roster *r, uint32_t tag, uint32_t after,
 int roster_next_point(struct roster *r, uint32_t tag, uint32_t machine,
 		      uint32_t after, uint32_t *out)
 {
-	struct mark from = { tag, machine, after + 1 };
-	const struct mark *m;
+	struct roster_mark from = { tag, machine, after + 1 };
+	const struct roster_mark *m;
 
 	ROSTER_HOLD(r, false);
 	m = seek(r, &from);
@@ -86,14 +87,14 @@ int roster_next_any(struct roster *r, uint32_t after, uint32_t *out)
 bool roster_has_tag(struct roster *r, uint32_t point, uint32_t tag)
 {
 	const struct known_point *x;
-	const struct mark *m;
-	struct mark want;
+	const struct roster_mark *m;
+	struct roster_mark want;
 
 	ROSTER_HOLD(r, false);
 	x = roster_get(&r->points, point);
 	if (!x)
 		return false;
-	want = (struct mark){ tag, x->p.machine, point };
+	want = (struct roster_mark){ tag, x->p.machine, point };
 	m = seek(r, &want);
 	return m && roster_compare_marks(m, &want) == 0;
 }
@@ -102,8 +103,8 @@ bool roster_has_tag(struct roster *r, uint32_t point, uint32_t tag)
 
 int roster_find_machine(struct roster *r, const char *name, uint32_t *out)
 {
-	struct mark from = { ROSTER_ALL, 0, 0 };
-	const struct mark *m;
+	struct roster_mark from = { ROSTER_ALL, 0, 0 };
+	const struct roster_mark *m;
 
 	ROSTER_HOLD(r, false);
 	if (roster_find_named(&r->machines, name, &from.machine) < 0)
@@ -117,8 +118,8 @@ int roster_find_machine(struct roster *r, const char *name, uint32_t *out)
 
 int roster_find_tag(struct roster *r, const char *name, uint32_t *out)
 {
-	struct mark from = { 0, 0, 0 };
-	const struct mark *m;
+	struct roster_mark from = { 0, 0, 0 };
+	const struct roster_mark *m;
 
 	ROSTER_HOLD(r, false);
 	if (roster_find_named(&r->tags, name, &from.tag) < 0)

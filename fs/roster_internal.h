@@ -15,7 +15,7 @@ struct named {
 	bool touched; /* while an update runs: something of it changed */
 };
 
-struct mark {
+struct roster_mark {
 	uint32_t tag, machine, point;
 };
 
@@ -31,7 +31,7 @@ struct table {
 };
 
 struct index {
-	struct mark *marks; /* by tag, machine, point; owned */
+	struct roster_mark *marks; /* by tag, machine, point; owned */
 	size_t nmarks;
 	uint32_t *by_name; /* live points by machine and name; owned */
 	size_t nlive;

@@ -143,7 +143,7 @@ int view_refresh_after(struct view *w, int64_t min_ns)
 
 /* Damage leaves the store as -EBADMSG, with its own words on what is damaged.
  * Here we know whose file it was. */
-static int report(struct view *w, uint64_t node, int r)
+static int explain(struct view *w, uint64_t node, int r)
 {
 	AUTO_BUF struct buf place = BUF_INIT;
 
@@ -189,31 +189,31 @@ int view_lookup(struct view *w, uint64_t parent, const char *name,
 	if (strlen(name) > ENTRY_NAME_MAX)
 		return -ENAMETOOLONG;
 	if (node_is_entry(parent))
-		return report(w, parent, files_find(w, parent, name, out));
+		return explain(w, parent, files_find(w, parent, name, out));
 	if (node_is_guest(parent))
-		return report(w, parent, inside_find(w, parent, name, out));
+		return explain(w, parent, inside_find(w, parent, name, out));
 	r = made_find(w, parent, name, out);
 	if (r == -ENOENT && !view_is_fixed(parent) &&
 	    view_refresh_after(w, VIEW_REFRESH_MIN_NS) == 1)
 		r = made_find(w, parent, name, out);
-	return report(w, parent, r);
+	return explain(w, parent, r);
 }
 
 int view_getattr(struct view *w, uint64_t node, struct view_attr *out)
 {
 	if (node_is_entry(node))
-		return report(w, node, files_attr(w, node, out));
+		return explain(w, node, files_attr(w, node, out));
 	if (node_is_guest(node))
-		return report(w, node, inside_attr(w, node, out));
-	return report(w, node, made_attr(w, node, out));
+		return explain(w, node, inside_attr(w, node, out));
+	return explain(w, node, made_attr(w, node, out));
 }
 
 int view_readlink(struct view *w, uint64_t node, struct buf *out)
 {
 	if (node_is_entry(node))
-		return report(w, node, files_link(w, node, out));
+		return explain(w, node, files_link(w, node, out));
 	if (node_is_guest(node))
-		return report(w, node, inside_link(w, node, out));
+		return explain(w, node, inside_link(w, node, out));
 	return made_link(w, node, out);
 }
 
@@ -221,10 +221,10 @@ int view_readdir(struct view *w, uint64_t node, uint64_t cookie,
 		 view_dir_fn *fn, void *arg)
 {
 	if (node_is_entry(node))
-		return report(w, node, files_list(w, node, cookie, fn, arg));
+		return explain(w, node, files_list(w, node, cookie, fn, arg));
 	if (node_is_guest(node))
-		return report(w, node, inside_list(w, node, cookie, fn, arg));
-	return report(w, node, made_list(w, node, cookie, fn, arg));
+		return explain(w, node, inside_list(w, node, cookie, fn, arg));
+	return explain(w, node, made_list(w, node, cookie, fn, arg));
 }
 
 static int read_text(struct view *w, uint64_t node, uint64_t off, void *out,
@@ -266,7 +266,7 @@ int view_read(struct view *w, uint64_t node, uint64_t off, void *out,
 		r = inside_read(w, node, off, out, len, out_len);
 	else
 		r = read_made(w, node, off, out, len, out_len);
-	return report(w, node, r);
+	return explain(w, node, r);
 }
 
 static int seek_made(struct view *w, uint64_t node, uint64_t off, bool hole,
@@ -306,15 +306,15 @@ int view_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 		r = inside_hole(w, node, off, hole, out);
 	else
 		r = seek_made(w, node, off, hole, out);
-	return report(w, node, r);
+	return explain(w, node, r);
 }
 
 int view_listxattr(struct view *w, uint64_t node, struct buf *out)
 {
 	if (node_is_entry(node))
-		return report(w, node, files_xattrs(w, node, out));
+		return explain(w, node, files_xattrs(w, node, out));
 	if (node_is_guest(node))
-		return report(w, node, inside_xattrs(w, node, out));
+		return explain(w, node, inside_xattrs(w, node, out));
 	return 0;
 }
 
@@ -358,9 +358,9 @@ int view_getxattr(struct view *w, uint64_t node, const char *name,
 	int r = -ENODATA;
 
 	if (node_is_entry(node))
-		r = report(w, node, files_xattr(w, node, name, out));
+		r = explain(w, node, files_xattr(w, node, name, out));
 	else if (node_is_guest(node))
-		r = report(w, node, inside_xattr(w, node, name, out));
+		r = explain(w, node, inside_xattr(w, node, name, out));
 	return r == -ENODATA ? own_xattr(w, node, name, out) : r;
 }
 

@@ -118,7 +118,7 @@ static int context_init(struct context *c, struct view *w, uint32_t point)
 	c->point = point;
 	if (point == 0)
 		return 0;
-	r = roster_point(w->roster, point, &p);
+	r = roster_get_point(w->roster, point, &p);
 	memcpy(c->point_id, p.id, sizeof(c->point_id));
 	return r;
 }
@@ -187,7 +187,7 @@ static int open_dir(struct view *w, uint64_t node, struct buf *key,
 		return -ENOTDIR;
 	spot_key(&s, key);
 	r = buf_error(key);
-	return r < 0 ? r : roster_point(w->roster, s.point, p);
+	return r < 0 ? r : roster_get_point(w->roster, s.point, p);
 }
 
 int files_find(struct view *w, uint64_t parent, const char *name,
@@ -291,7 +291,7 @@ void files_describe(struct view *w, uint64_t node, struct buf *out)
 	}
 	if (node_point(node))
 		hint = node_point(node);
-	if (roster_point(w->roster, hint, &p) == 0 &&
+	if (roster_get_point(w->roster, hint, &p) == 0 &&
 	    roster_machine(w->roster, p.machine, machine, &changed) == 0)
 		buf_printf(out, "%s/%s:", machine, p.name);
 	buf_printf(out, "files");

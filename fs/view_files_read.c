@@ -245,5 +245,5 @@ int view_node_point(struct view *w, uint64_t node, struct roster_point *out)
 		serial = volume_point(w, node_volume(node));
 	else
 		serial = made_point(w, node);
-	return serial ? roster_point(w->roster, serial, out) : -ENODATA;
+	return serial ? roster_get_point(w->roster, serial, out) : -ENODATA;
 }

@@ -50,7 +50,7 @@ static int place_enter(struct place *p, struct view *w, uint32_t volume)
 	p->volume = volume;
 	r = volumes_volume(w->volumes, volume, &point, &p->name);
 	if (r == 0)
-		r = roster_point(w->roster, point, &p->point);
+		r = roster_get_point(w->roster, point, &p->point);
 	return r < 0 ? r : volumes_enter(w->volumes, volume, &p->lent);
 }
 
@@ -426,7 +426,7 @@ void inside_describe(struct view *w, uint64_t node, struct buf *out)
 	int64_t changed;
 
 	if (volumes_volume(w->volumes, node_volume(node), &point, &name) == 0 &&
-	    roster_point(w->roster, point, &p) == 0 &&
+	    roster_get_point(w->roster, point, &p) == 0 &&
 	    roster_machine(w->roster, p.machine, machine, &changed) == 0)
 		buf_printf(out, "%s/%s:volumes/%s (inode %llu)", machine,
 			   p.name, name,

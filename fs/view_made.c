@@ -52,7 +52,7 @@ static int point_path(struct view *w, const char *before, uint32_t serial,
 		      struct buf *out)
 {
 	struct roster_point p;
-	int r = roster_point(w->roster, serial, &p);
+	int r = roster_get_point(w->roster, serial, &p);
 
 	if (r < 0)
 		return r;
@@ -140,7 +140,7 @@ int made_path(struct view *w, uint64_t node, struct buf *out)
 		buf_printf(out, "/point.json");
 		break;
 	case MADE_ID:
-		r = roster_point(w->roster, b, &p);
+		r = roster_get_point(w->roster, b, &p);
 		if (r == 0)
 			buf_printf(out, "ids/%s", p.link);
 		break;
@@ -195,7 +195,7 @@ int made_link(struct view *w, uint64_t node, struct buf *out)
 
 	switch (node_kind(node)) {
 	case MADE_LATEST:
-		r = roster_point(w->roster, b, &p);
+		r = roster_get_point(w->roster, b, &p);
 		if (r == 0)
 			buf_put(out, p.name, strlen(p.name));
 		break;
@@ -298,10 +298,10 @@ static int made_mode(struct view *w, uint64_t node, struct view_attr *out)
 				       name);
 		break;
 	case MADE_POINT:
-		r = roster_point(w->roster, b, &p);
+		r = roster_get_point(w->roster, b, &p);
 		break;
 	case MADE_POINT_JSON:
-		r = roster_point(w->roster, b, &p);
+		r = roster_get_point(w->roster, b, &p);
 		mode = S_IFREG | 0444;
 		out->immutable = true;
 		break;
@@ -328,7 +328,7 @@ static int made_mode(struct view *w, uint64_t node, struct view_attr *out)
 	case MADE_LATEST:
 	case MADE_ID:
 	case MADE_TAG_POINT:
-		r = roster_point(w->roster, b, &p);
+		r = roster_get_point(w->roster, b, &p);
 		mode = S_IFLNK | 0777;
 		break;
 	case MADE_STATUS:

@@ -100,7 +100,7 @@ static int find_in_point(struct view *w, uint32_t point, const char *name,
 			 struct view_attr *out)
 {
 	struct roster_point p;
-	int r = roster_point(w->roster, point, &p);
+	int r = roster_get_point(w->roster, point, &p);
 
 	if (r < 0)
 		return r;
@@ -196,7 +196,7 @@ static int next_fixed(struct view *w, uint64_t dir, uint64_t *cookie,
 		names = hidden;
 	if (node_kind(dir) == MADE_POINT) {
 		names = point;
-		if (roster_point(w->roster, (uint32_t)node_b(dir), &p) < 0)
+		if (roster_get_point(w->roster, (uint32_t)node_b(dir), &p) < 0)
 			return -ESTALE;
 	}
 	if (i >= ARRAY_SIZE(point))

@@ -181,7 +181,7 @@ int saved_next(struct view *w, uint64_t dir, uint64_t *cookie, uint64_t *out)
 	bool disks = node_kind(dir) == MADE_DISKS;
 	uint64_t i = *cookie < COOKIE_FIRST ? 0 : *cookie - COOKIE_FIRST + 1;
 	struct roster_point p;
-	int r = roster_point(w->roster, (uint32_t)node_b(dir), &p);
+	int r = roster_get_point(w->roster, (uint32_t)node_b(dir), &p);
 
 	if (r < 0)
 		return r;

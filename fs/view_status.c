@@ -61,7 +61,7 @@ int status_json(struct view *w, struct buf *out)
 	json_t *j;
 	char *text;
 
-	volumes_stats(w->volumes, &m);
+	volumes_get_stats(w->volumes, &m);
 	vault_get_stats(w->vault, &s);
 	newest_name(l, &newest);
 	/* The URL is cut where it would not leave room for the rest. */
@@ -113,7 +113,7 @@ int status_stats(struct view *w, struct buf *out)
 	struct volumes_stats m;
 	struct vault_stats s;
 
-	volumes_stats(w->volumes, &m);
+	volumes_get_stats(w->volumes, &m);
 	vault_get_stats(w->vault, &s);
 	buf_printf(out,
 		   "vault            %.1024s\n"

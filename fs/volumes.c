@@ -560,7 +560,7 @@ bool volumes_is_sure(struct volumes *m, uint32_t serial)
 	return row && !row->unsure && !row->gone;
 }
 
-void volumes_stats(struct volumes *m, struct volumes_stats *out)
+void volumes_get_stats(struct volumes *m, struct volumes_stats *out)
 {
 	size_t i;
 

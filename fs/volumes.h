@@ -114,6 +114,6 @@ struct volumes_stats {
 	uint64_t open; /* now */
 	uint64_t memory; /* bytes kept of those, of VOLUMES_MEMORY */
 };
-void volumes_stats(struct volumes *m, struct volumes_stats *out);
+void volumes_get_stats(struct volumes *m, struct volumes_stats *out);
 
 #endif

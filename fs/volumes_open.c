@@ -186,7 +186,7 @@ static void say_state(struct volumes *m, const struct row *row,
 	struct roster_point p;
 	int64_t changed;
 
-	if (roster_point(m->roster, row->point, &p) < 0 ||
+	if (roster_get_point(m->roster, row->point, &p) < 0 ||
 	    roster_machine(m->roster, p.machine, machine, &changed) < 0)
 		return;
 	log_warn("%s/%s:volumes/%s is marked %s: %s", machine, p.name,

@@ -133,7 +133,7 @@ static int run_verb(struct context *ctx, const struct command *c, int argc,
 	return r;
 }
 
-static int run(struct context *ctx, int argc, char **argv)
+static int run_program(struct context *ctx, int argc, char **argv)
 {
 	struct option_set globals = { cmd_global_options, ctx };
 	const struct command *c;
@@ -171,7 +171,7 @@ int main(int argc, char **argv)
 	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		json = json || !strcmp(argv[i], "--json");
 	output_init("vmbackup", json, 0, 0);
-	r = run(&ctx, argc, argv);
+	r = run_program(&ctx, argc, argv);
 	flushed = output_flush();
 	if (r == -EPIPE || flushed == -EPIPE)
 		signals_die_of_pipe();

@@ -64,7 +64,7 @@ struct loop_stats {
 	uint64_t moved; /* changes of core */
 	unsigned int threads, held_up;
 };
-void loop_stats(struct loop *l, struct loop_stats *out);
+void loop_get_stats(struct loop *l, struct loop_stats *out);
 /* "LOOKUP 12, READ 3": what came, appended. */
 void loop_put_counts(struct loop *l, struct buf *out);
 

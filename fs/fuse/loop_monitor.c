@@ -60,7 +60,7 @@ static void inspect(struct loop *l, struct worker *w, uint64_t turn,
 	}
 }
 
-static void place(struct loop *l, struct placement_look *look)
+static void place_threads(struct loop *l, struct placement_look *look)
 {
 	struct timespec t;
 	int64_t now;
@@ -102,7 +102,7 @@ static bool tick(struct loop *l)
 	}
 	if (nserving > 1)
 		look.worker = 0;
-	place(l, &look);
+	place_threads(l, &look);
 	if (l->nreading == 0 && l->nheld > 0 && l->nheld == l->nbusy)
 		loop_wake_helper(l, true);
 	return busy || nserving > 0;
@@ -141,7 +141,7 @@ void *monitor_main(void *arg)
 	return NULL;
 }
 
-void loop_stats(struct loop *l, struct loop_stats *out)
+void loop_get_stats(struct loop *l, struct loop_stats *out)
 {
 	unsigned int i;
 

@@ -266,7 +266,7 @@ void mount_status(struct mount *m, struct buf *out)
 	struct vault_stats v;
 	struct loop_stats l;
 
-	loop_stats(m->loop, &l);
+	loop_get_stats(m->loop, &l);
 	vault_get_stats(view_vault(m->ops.view), &v);
 	buf_printf(out,
 		   "%" PRIu64 " requests (%" PRIu64 " interrupted, %" PRIu64

@@ -14,19 +14,19 @@
 
 #define VARIABLE "VMBACKUP_LUKS_KEY_FILE"
 
-struct list {
+struct luks_files {
 	struct secret **keys; /* owned, each too; two for each file at most */
 	size_t n;
 };
 
-static void list_release(struct list *l)
+static void luks_files_release(struct luks_files *l)
 {
 	while (l->n > 0)
 		secret_free(l->keys[--l->n]);
 	free(l->keys);
 }
 
-static int add_file(struct list *l, const char *path)
+static int add_file(struct luks_files *l, const char *path)
 {
 	struct secret *whole, *line;
 	int r = credentials_read_file(path, LUKS_KEY_MAX, &whole);
@@ -48,7 +48,7 @@ static int add_file(struct list *l, const char *path)
 
 int luks_keys_give(struct view *w, const char *const *paths, size_t n)
 {
-	CLEANUP(list_release) struct list l = { .keys = NULL };
+	CLEANUP(luks_files_release) struct luks_files l = { .keys = NULL };
 	const char *more = getenv(VARIABLE);
 	size_t i;
 	int r = 0;

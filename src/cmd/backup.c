@@ -266,9 +266,9 @@ static void print_disks(const struct disk_set *d, bool dry_run)
 	}
 }
 
-static int report(struct context *ctx, const struct args *a,
-		  const struct disk_set *d, int npaths,
-		  const struct backup_result *b)
+static int report_result(struct context *ctx, const struct args *a,
+			 const struct disk_set *d, int npaths,
+			 const struct backup_result *b)
 {
 	const struct backup_progress *p = &b->progress;
 	char size[OUTPUT_SIZE_LEN], packed[OUTPUT_SIZE_LEN];
@@ -312,7 +312,7 @@ static int report(struct context *ctx, const struct args *a,
 	return output_error();
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_backup(struct context *ctx, void *args, int argc, char **argv)
 {
 	struct args *a = args;
 	struct backup_options o = { .sources = (const char *const *)argv,
@@ -361,7 +361,7 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	r = backup_run(v, &o, tick, progress, signals_stop(), &result);
 	progress_free(progress);
 	if (r == 0)
-		r = report(ctx, a, &disks, argc, &result);
+		r = report_result(ctx, a, &disks, argc, &result);
 	if (r == 0 && result.progress.errors)
 		r = EXIT_CODE_PARTIAL;
 out:
@@ -387,6 +387,6 @@ const struct command cmd_backup = {
 		" guest can make its own raw disk look like any image.",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = run_backup,
 	.flags = COMMAND_STOPS,
 };

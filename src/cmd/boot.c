@@ -416,7 +416,7 @@ static int make_script(struct boot *b, struct vault *v, const char *text,
 	return r;
 }
 
-static int boot(struct context *ctx, const struct args *a, char **argv)
+static int start_point(struct context *ctx, const struct args *a, char **argv)
 {
 	AUTO_BUF struct buf script = BUF_INIT;
 	struct boot b = { .ctx = ctx, .args = a, .extra = argv + 1 };
@@ -451,7 +451,7 @@ static bool one_of(const char *text, const char *const *words, size_t n)
 	return !text;
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_boot(struct context *ctx, void *args, int argc, char **argv)
 {
 	static const char *const networks[] = { "none", "user" };
 	static const char *const buses[] = { "virtio", "scsi", "ide" };
@@ -464,7 +464,7 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 		return context_usage(ctx, "--network is none or user");
 	if (!one_of(a->bus, buses, 3))
 		return context_usage(ctx, "--bus is virtio, scsi or ide");
-	return boot(ctx, a, argv);
+	return start_point(ctx, a, argv);
 }
 
 const struct command cmd_boot = {
@@ -482,5 +482,5 @@ const struct command cmd_boot = {
 		"\nNeeds qemu-system-x86_64 and qemu-img.\n",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = run_boot,
 };

@@ -157,7 +157,7 @@ static int print_text(struct cache *c)
 	return r;
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_cache(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
 	struct cache c = { .ctx = ctx, .before = INT64_MAX };
@@ -210,5 +210,5 @@ const struct command cmd_cache = {
 	.words = "info clear dir",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = run_cache,
 };

@@ -54,7 +54,7 @@ static int cat(struct view *w, const char *spec, void *buf)
 	return copy_out(w, spec, &attr, buf);
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_cat(struct context *ctx, void *args, int argc, char **argv)
 {
 	struct vault *v;
 	struct view *w;
@@ -85,5 +85,5 @@ const struct command cmd_cat = {
 	.aliases = "dump",
 	.operands = "POINT:PATH...",
 	.summary = "write files of a point to standard output",
-	.run = run,
+	.run = run_cat,
 };

@@ -248,8 +248,8 @@ static int summary_text(struct context *ctx, const struct args *a,
 	return output_error();
 }
 
-static int report(struct context *ctx, const struct args *a,
-		  const struct check_result *res)
+static int report_result(struct context *ctx, const struct args *a,
+			 const struct check_result *res)
 {
 	size_t i;
 	int r = 0;
@@ -348,8 +348,8 @@ static void remember(struct context *ctx, struct vault *v,
 	catalog_close(c);
 }
 
-static int check(struct context *ctx, const struct check_options *o,
-		 struct task *task, struct check_result *res)
+static int check_vault(struct context *ctx, const struct check_options *o,
+		       struct task *task, struct check_result *res)
 {
 	bool no_cache = ctx->no_cache;
 	struct vault *v;
@@ -371,7 +371,7 @@ static int check(struct context *ctx, const struct check_options *o,
 	return r;
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_check(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
 	struct check_options o = { .read_data = a->read_data || a->subset,
@@ -392,10 +392,10 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	progress = progress_new(ctx, "items");
 	task.arg = progress;
 	r = a->scrub ? scrub(ctx, &o, &task, &res)
-		     : check(ctx, &o, &task, &res);
+		     : check_vault(ctx, &o, &task, &res);
 	progress_free(progress);
 	if (r == 0 || res.damages) {
-		int reported = report(ctx, a, &res);
+		int reported = report_result(ctx, a, &res);
 
 		r = r < 0 ? r : reported;
 	}
@@ -413,6 +413,6 @@ const struct command cmd_check = {
 		" where the index says. Exit code 13: something is damaged.",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = run_check,
 	.flags = COMMAND_STOPS,
 };

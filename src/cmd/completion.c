@@ -278,7 +278,8 @@ static void fish(void)
 	}
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_completion(struct context *ctx, void *args, int argc,
+			  char **argv)
 {
 	(void)args;
 	if (argc != 1)
@@ -302,5 +303,5 @@ const struct command cmd_completion = {
 	.summary = "print what makes a shell complete verbs and options",
 	.help = "bash: source <(vmbackup completion bash)",
 	.words = "bash zsh fish",
-	.run = run,
+	.run = run_completion,
 };

@@ -120,7 +120,7 @@ static int on_change(void *arg, const uint8_t *key, size_t key_len,
 	if (b)
 		c.after = &b->size;
 	c.mode = e->mode;
-	return diff_change(d, &c);
+	return diff_report_change(d, &c);
 }
 
 static void set_counts(json_t *o, const char *key, const struct diff_counts *c)
@@ -249,7 +249,7 @@ out:
 	return r;
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_diff(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
 	struct diff d = { .ctx = ctx,
@@ -284,5 +284,5 @@ const struct command cmd_diff = {
 		" the files inside a disk.",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = run_diff,
 };

@@ -44,7 +44,7 @@ struct diff_change {
 };
 
 /* Count and print it. Return 0 or a negative errno. */
-MUST_CHECK int diff_change(struct diff *d, const struct diff_change *c);
+MUST_CHECK int diff_report_change(struct diff *d, const struct diff_change *c);
 /* Compare @path, "volumes" or below. The same; errors said in words. */
 MUST_CHECK int diff_view(struct diff *d, struct view *w, const struct point *a,
 			 const struct point *b, const char *path);

@@ -46,7 +46,7 @@ static int print_json(const struct diff_change *c)
 	return output_json(o);
 }
 
-int diff_change(struct diff *d, const struct diff_change *c)
+int diff_report_change(struct diff *d, const struct diff_change *c)
 {
 	char size[OUTPUT_SIZE_LEN];
 
@@ -169,7 +169,7 @@ static int compare(struct diff *d, struct vault *v, const struct saved *a,
 	}
 	buf_printf(&path, "%s/%s%s", disks ? "disks" : "config",
 		   a ? a->name : b->name, disks ? ".raw" : "");
-	return buf_error(&path) < 0 ? -ENOMEM : diff_change(d, &c);
+	return buf_error(&path) < 0 ? -ENOMEM : diff_report_change(d, &c);
 }
 
 /* Is it among what @path says? */

@@ -193,8 +193,8 @@ static int compare(struct pair *p, const struct view_attr *a,
 	return r <= 0 ? r : 'U';
 }
 
-static int report(struct pair *p, char modifier, const struct view_attr *a,
-		  const struct view_attr *b)
+static int report_result(struct pair *p, char modifier,
+			 const struct view_attr *a, const struct view_attr *b)
 {
 	uint64_t before = a ? (uint64_t)a->st.st_size : 0;
 	uint64_t after = b ? (uint64_t)b->st.st_size : 0;
@@ -210,7 +210,7 @@ static int report(struct pair *p, char modifier, const struct view_attr *a,
 
 	if (S_ISDIR(c.mode))
 		buf_put_u8(&p->path, '/');
-	r = buf_error(&p->path) < 0 ? -ENOMEM : diff_change(p->d, &c);
+	r = buf_error(&p->path) < 0 ? -ENOMEM : diff_report_change(p->d, &c);
 	p->path.len = len;
 	return r;
 }
@@ -256,7 +256,7 @@ static int visit(struct pair *p, const struct view_attr *a,
 		return m;
 	if (m < 0)
 		failed(p, "cannot be compared", m);
-	return m > 0 ? report(p, (char)m, a, b) : 0;
+	return m > 0 ? report_result(p, (char)m, a, b) : 0;
 }
 
 /* Return 1 with its attributes, 0 where it is left out, or -ENOMEM. */
@@ -274,7 +274,7 @@ static int look(struct pair *p, const struct walk_entry *e,
 	return view_in_volume(e->node) || S_ISDIR(e->mode);
 }
 
-static int step(struct pair *p)
+static int compare_next(struct pair *p)
 {
 	int c = which(p), r;
 	const struct walk_entry *x = c <= 0 ? &p->a.entry : NULL;
@@ -318,7 +318,7 @@ static int compare_below(struct pair *p, const char *path,
 			r = advance(&p->b, &p->more_b);
 	}
 	while (r == 0 && (p->more_a || p->more_b))
-		r = step(p);
+		r = compare_next(p);
 	return r;
 }
 
@@ -343,8 +343,8 @@ static bool same_disks(const struct point *a, const struct point *b)
 }
 
 /* Return 1, 0 (it is not there) or a negative errno. */
-static int find(struct view *w, const struct point *p, const char *path,
-		struct view_attr *out)
+static int look_up(struct view *w, const struct point *p, const char *path,
+		   struct view_attr *out)
 {
 	int r = view_lookup_path(w, view_point_node(w, p), path, out);
 
@@ -355,11 +355,11 @@ static int compare_from(struct pair *p, const struct point *a,
 			const struct point *b, const char *path)
 {
 	struct view_attr x, y;
-	int in_a = find(p->view, a, path, &x), in_b, r;
+	int in_a = look_up(p->view, a, path, &x), in_b, r;
 
 	if (in_a < 0)
 		return in_a;
-	in_b = find(p->view, b, path, &y);
+	in_b = look_up(p->view, b, path, &y);
 	if (in_b < 0)
 		return in_b;
 	if (!in_a && !in_b)

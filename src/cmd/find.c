@@ -49,7 +49,7 @@ static const struct option_row rows[] = {
 	OPT_END
 };
 
-struct find {
+struct search {
 	struct context *ctx;
 	const struct args *args;
 	char **patterns; /* borrowed: the operands */
@@ -74,7 +74,7 @@ static const char *path_inside(const char *path)
 	return next ? next : slash ? slash : path;
 }
 
-static bool glob_match(const struct find *f, const char *pattern,
+static bool glob_match(const struct search *f, const char *pattern,
 		       const char *path, const char *name)
 {
 	int flags = f->args->ignore_case ? FNM_CASEFOLD : 0;
@@ -92,7 +92,7 @@ static bool glob_match(const struct find *f, const char *pattern,
 	return false;
 }
 
-static bool name_matches(const struct find *f, const char *path, size_t len)
+static bool name_matches(const struct search *f, const char *path, size_t len)
 {
 	const char *slash = memrchr(path, '/', len);
 	const char *name = slash ? slash + 1 : path;
@@ -107,7 +107,7 @@ static bool name_matches(const struct find *f, const char *path, size_t len)
 	return f->npatterns + f->args->names.n == 0;
 }
 
-static bool attr_matches(const struct find *f, const struct stat *st)
+static bool attr_matches(const struct search *f, const struct stat *st)
 {
 	uint64_t size = (uint64_t)st->st_size;
 
@@ -126,7 +126,7 @@ static bool attr_matches(const struct find *f, const struct stat *st)
 	return f->size_sign == '+' ? size > f->size : size < f->size;
 }
 
-static int print_match(struct find *f, const char *path, size_t len,
+static int print_match(struct search *f, const char *path, size_t len,
 		       const struct view_attr *attr)
 {
 	struct buf full AUTO_BUF = BUF_INIT;
@@ -154,7 +154,7 @@ static int print_match(struct find *f, const char *path, size_t len,
 	return output_error();
 }
 
-static int look(struct find *f, const struct walk_entry *e)
+static int look(struct search *f, const struct walk_entry *e)
 {
 	f->failures += e->damaged;
 	if (!attr_matches(f, &e->attr->st) ||
@@ -164,7 +164,8 @@ static int look(struct find *f, const struct walk_entry *e)
 	return print_match(f, e->path, e->path_len, e->attr);
 }
 
-static int find_below(struct find *f, const struct point *p, const char *folder)
+static int find_below(struct search *f, const struct point *p,
+		      const char *folder)
 {
 	struct view_attr attr;
 	struct walk w;
@@ -183,7 +184,7 @@ static int find_below(struct find *f, const struct point *p, const char *folder)
 	return r;
 }
 
-static int find_in(struct find *f, const struct point_list *l, size_t i)
+static int find_in(struct search *f, const struct point_list *l, size_t i)
 {
 	static const char *const folders[] = { "files", "disks", "volumes",
 					       "config" };
@@ -200,7 +201,7 @@ static int find_in(struct find *f, const struct point_list *l, size_t i)
 	return r;
 }
 
-static int find_all(struct find *f, struct point_list *l)
+static int find_all(struct search *f, struct point_list *l)
 {
 	const struct string_list *points = &f->args->points;
 	bool *wanted = NULL, *named = NULL;
@@ -227,7 +228,7 @@ static int find_all(struct find *f, struct point_list *l)
 	return r;
 }
 
-static int parse(struct find *f)
+static int parse(struct search *f)
 {
 	static const char letters[] = "fdlbcps";
 	static const mode_t types[] = { S_IFREG, S_IFDIR, S_IFLNK, S_IFBLK,
@@ -273,12 +274,12 @@ static int parse(struct find *f)
 	return 0;
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_find(struct context *ctx, void *args, int argc, char **argv)
 {
-	struct find f = { .ctx = ctx,
-			  .args = args,
-			  .patterns = argv,
-			  .npatterns = (size_t)argc };
+	struct search f = { .ctx = ctx,
+			    .args = args,
+			    .patterns = argv,
+			    .npatterns = (size_t)argc };
 	struct point_list *l;
 	struct vault *v;
 	json_t *o;
@@ -319,5 +320,5 @@ const struct command cmd_find = {
 		" POINT:PATH, the newest point first.",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = run_find,
 };

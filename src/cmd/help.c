@@ -71,7 +71,7 @@ void cmd_print_overview(FILE *f)
 	      f);
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_help(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct command *c;
 
@@ -92,5 +92,5 @@ const struct command cmd_help = {
 	.name = "help",
 	.operands = "[VERB]",
 	.summary = "print the verbs, or what one does",
-	.run = run,
+	.run = run_help,
 };

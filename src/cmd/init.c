@@ -40,8 +40,8 @@ static int load(struct context *ctx, struct credential *out)
 	return credentials_load(&source, out);
 }
 
-static int report(struct context *ctx, const struct args *a, const char *url,
-		  const char *id)
+static int report_result(struct context *ctx, const struct args *a,
+			 const char *url, const char *id)
 {
 	json_t *o;
 
@@ -69,7 +69,7 @@ static int report(struct context *ctx, const struct args *a, const char *url,
 	return 0;
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_init(struct context *ctx, void *args, int argc, char **argv)
 {
 	struct args *a = args;
 	struct vault_options o = { .seam = ctx->seam };
@@ -106,7 +106,7 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 			unlink(a->new_key_file);
 		return r;
 	}
-	return report(ctx, a, o.url, id);
+	return report_result(ctx, a, o.url, id);
 }
 
 const struct command cmd_init = {
@@ -117,5 +117,5 @@ const struct command cmd_init = {
 		" verb takes it. A vault that exists is never touched.",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = run_init,
 };

@@ -86,7 +86,8 @@ static char *make_label(struct context *ctx, const struct args *a)
 	return text;
 }
 
-static int report(struct context *ctx, const char *what, const char *slot)
+static int report_result(struct context *ctx, const char *what,
+			 const char *slot)
 {
 	json_t *o;
 
@@ -130,7 +131,7 @@ static int key_add(struct context *ctx, const struct args *a, struct vault *v)
 
 	r = add_slot(ctx, a, v, &c, slot);
 	credentials_release(&c);
-	return r < 0 ? r : report(ctx, "added", slot);
+	return r < 0 ? r : report_result(ctx, "added", slot);
 }
 
 static void free_keys(struct key_info *keys, size_t n)
@@ -263,10 +264,10 @@ static int key_passwd(struct context *ctx, const struct args *a,
 		r = vault_key_remove(*v, old);
 	if (r < 0)
 		return r;
-	return report(ctx, "replaces the old one", slot);
+	return report_result(ctx, "replaces the old one", slot);
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_key(struct context *ctx, void *args, int argc, char **argv)
 {
 	const char *what = argc ? argv[0] : "";
 	struct vault *v = NULL;
@@ -297,7 +298,7 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	else
 		r = vault_key_remove(v, argv[1]);
 	if (r == 0 && takes_operand)
-		r = report(ctx, "removed", argv[1]);
+		r = report_result(ctx, "removed", argv[1]);
 	vault_close(v);
 	return r;
 }
@@ -314,5 +315,5 @@ const struct command cmd_key = {
 	.words = "add list remove passwd export import",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = run_key,
 };

@@ -112,7 +112,7 @@ static int list(struct listing *l, const char *spec)
 	return r;
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_ls(struct context *ctx, void *args, int argc, char **argv)
 {
 	struct listing l = { .ctx = ctx, .args = args };
 	struct point_filter all = { .latest = 0 };
@@ -138,5 +138,5 @@ const struct command cmd_ls = {
 	.summary = "list what a point holds; without operands, the points",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = run_ls,
 };

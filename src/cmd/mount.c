@@ -45,7 +45,7 @@ static void say_ready(void *arg)
 		log_info("the message that it is mounted could not be printed");
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_mount(struct context *ctx, void *args, int argc, char **argv)
 {
 	struct args *a = args;
 	struct mount_options options;
@@ -85,6 +85,6 @@ const struct command cmd_mount = {
 		"mount.vmbackupfs --help lists them.",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = run_mount,
 	.flags = COMMAND_STOPS,
 };

@@ -173,7 +173,7 @@ static int serve(struct context *ctx, const struct args *o, const char *text)
 	return r;
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_nbd(struct context *ctx, void *args, int argc, char **argv)
 {
 	struct args *o = args;
 
@@ -203,5 +203,5 @@ const struct command cmd_nbd = {
 		" 'nbdinfo \"$uri\"'; the exit code is the command's.\n",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = run_nbd,
 };

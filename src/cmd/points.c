@@ -205,7 +205,7 @@ int filter_print(struct context *ctx, const struct point_filter *f)
 	return r;
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_points(struct context *ctx, void *args, int argc, char **argv)
 {
 	struct args *a = args;
 
@@ -220,5 +220,5 @@ const struct command cmd_points = {
 	.summary = "list the recovery points",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = run_points,
 };

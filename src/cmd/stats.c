@@ -141,7 +141,7 @@ static int print_text(const struct stats *s, const struct vault *v)
 	return output_error();
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_stats(struct context *ctx, void *args, int argc, char **argv)
 {
 	struct stats s = { .points = 0 };
 	struct point_list *l = NULL;
@@ -171,5 +171,5 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 const struct command cmd_stats = {
 	.name = "stats",
 	.summary = "show how much the points hold and the vault stores",
-	.run = run,
+	.run = run_stats,
 };

@@ -147,7 +147,7 @@ static int say_why(const char *dir, int r)
 		    dir, buf_error(&users) < 0 ? "?" : (char *)users.data);
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_umount(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
 	AUTO_FREE char *dir = NULL;
@@ -175,5 +175,5 @@ const struct command cmd_umount = {
 	.summary = "end a mount",
 	.options = rows,
 	.args_size = sizeof(struct args),
-	.run = run,
+	.run = run_umount,
 };

@@ -7,7 +7,7 @@
 #include "src/cmd/cmd.h"
 #include "store/format.h"
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_version(struct context *ctx, void *args, int argc, char **argv)
 {
 	json_t *o;
 
@@ -28,5 +28,5 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 const struct command cmd_version = {
 	.name = "version",
 	.summary = "print the version",
-	.run = run,
+	.run = run_version,
 };

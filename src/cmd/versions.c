@@ -127,7 +127,7 @@ static int add(struct history *h, size_t point, struct version *found)
 	return add_point(&versions[h->n - 1], point);
 }
 
-static int collect(struct history *h, const char *vm)
+static int collect_versions(struct history *h, const char *vm)
 {
 	uint64_t failures = 0;
 	size_t i;
@@ -242,7 +242,7 @@ static int parse(struct history *h, const char *text, const char **vm,
 	return *path ? 0 : -ENOMEM;
 }
 
-static int run(struct context *ctx, void *args, int argc, char **argv)
+static int run_versions(struct context *ctx, void *args, int argc, char **argv)
 {
 	struct history h = { .ctx = ctx };
 	char *path = NULL;
@@ -260,7 +260,7 @@ static int run(struct context *ctx, void *args, int argc, char **argv)
 	h.list = view_points(h.view);
 	r = parse(&h, argv[0], &vm, &path);
 	h.path = path;
-	damage = r == 0 ? collect(&h, vm) : r;
+	damage = r == 0 ? collect_versions(&h, vm) : r;
 	if (damage < 0 && damage != -EIO)
 		r = damage;
 	else if (h.n == 0 && damage == 0)
@@ -288,5 +288,5 @@ const struct command cmd_versions = {
 	.help = "PATH is as in the mount (files/etc/passwd) or, with a '/' in"
 		" front, as it was on the machine (/etc/passwd). Without a"
 		" machine all machines are looked at.",
-	.run = run,
+	.run = run_versions,
 };

@@ -18,7 +18,7 @@
 #include "src/restore/internal.h"
 #include "store/base/log.h"
 
-static int walk_entry(struct restore *run, const struct cursor *c)
+static int take_entry(struct restore *run, const struct cursor *c)
 {
 	char name[ENTRY_NAME_MAX + 1];
 	struct ref ref = { .leaf = c->leaf, .slot = c->slot };
@@ -92,7 +92,7 @@ static int walk_dir(struct restore *run)
 			continue;
 		}
 		if (r == 0)
-			r = walk_entry(run, &c);
+			r = take_entry(run, &c);
 		restore_walk_tick(run);
 		if (r == 0)
 			r = walk_next(run, &c);
@@ -197,7 +197,7 @@ int restore_tree_walk(struct restore *run)
 	if (r == 0 && S_ISDIR(e.mode)) {
 		r = walk_dir(run);
 	} else if (r == 0) {
-		r = walk_entry(run, &c);
+		r = take_entry(run, &c);
 	}
 out:
 	cursor_release(&c);

@@ -66,19 +66,19 @@ static int verify_one(struct restore *run, const char *path, uint64_t node,
 
 /* The directory that is being compared. It is opened when something in it was
  * written, once. */
-struct verify_dir {
+struct written_dir {
 	int fd; /* owned; negative: not opened, or why it cannot be */
 	bool tried;
 };
 
-static void close_dir(struct verify_dir *d)
+static void close_dir(struct written_dir *d)
 {
 	if (d->fd >= 0)
 		close(d->fd);
-	*d = (struct verify_dir){ .fd = -1 };
+	*d = (struct written_dir){ .fd = -1 };
 }
 
-static int open_dir(struct restore *run, struct verify_dir *d)
+static int open_dir(struct restore *run, struct written_dir *d)
 {
 	if (!d->tried)
 		d->fd = rdir_find(run, run->key.data, run->key.len);
@@ -87,7 +87,7 @@ static int open_dir(struct restore *run, struct verify_dir *d)
 }
 
 static int verify_entry(struct restore *run, struct walk *w,
-			struct verify_dir *d, uint8_t *piece)
+			struct written_dir *d, uint8_t *piece)
 {
 	const struct walk_entry *e = &w->entry;
 	int r = 0;
@@ -102,7 +102,7 @@ static int verify_entry(struct restore *run, struct walk *w,
 
 /* The run's key is that of the directory whose entries come. */
 static int take_event(struct restore *run, struct walk *w,
-		      enum walk_event event, struct verify_dir *d,
+		      enum walk_event event, struct written_dir *d,
 		      uint8_t *piece)
 {
 	const struct walk_entry *e = &w->entry;
@@ -123,7 +123,7 @@ static int take_event(struct restore *run, struct walk *w,
 
 static int verify_walk(struct restore *run, uint8_t *piece)
 {
-	struct verify_dir d = { .fd = -1 };
+	struct written_dir d = { .fd = -1 };
 	struct walk w;
 	int r = walk_begin(&w, run->o->view, WALK_ENTRIES_FIRST, run->o->path,
 			   run->o->node);
