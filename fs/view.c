@@ -139,21 +139,7 @@ int view_refresh_after(struct view *w, int64_t min_ns)
 	return r;
 }
 
-/* ---- nodes ---- */
-
-/* Damage leaves the store as -EBADMSG, with its own words on what is damaged.
- * Here we know whose file it was. */
-static int explain(struct view *w, uint64_t node, int r)
-{
-	AUTO_BUF struct buf place = BUF_INIT;
-
-	if (r != -EBADMSG && r != -EIO)
-		return r;
-	view_describe(w, node, &place);
-	buf_put_u8(&place, 0);
-	return fail(-EIO, "%s: cannot be read",
-		    buf_error(&place) < 0 ? "a file" : (char *)place.data);
-}
+/* ---- nodes that the view makes ---- */
 
 bool view_in_volume(uint64_t node)
 {
@@ -179,52 +165,6 @@ bool view_is_settled(struct view *w, uint64_t dir)
 	return node_is_entry(dir) || node_is_guest(dir) ||
 	       node_kind(dir) != MADE_VOLUMES ||
 	       volumes_settled(w->volumes, (uint32_t)node_b(dir), &changed_ns);
-}
-
-int view_lookup(struct view *w, uint64_t parent, const char *name,
-		struct view_attr *out)
-{
-	int r;
-
-	if (strlen(name) > ENTRY_NAME_MAX)
-		return -ENAMETOOLONG;
-	if (node_is_entry(parent))
-		return explain(w, parent, files_find(w, parent, name, out));
-	if (node_is_guest(parent))
-		return explain(w, parent, inside_find(w, parent, name, out));
-	r = made_find(w, parent, name, out);
-	if (r == -ENOENT && !view_is_fixed(parent) &&
-	    view_refresh_after(w, VIEW_REFRESH_MIN_NS) == 1)
-		r = made_find(w, parent, name, out);
-	return explain(w, parent, r);
-}
-
-int view_getattr(struct view *w, uint64_t node, struct view_attr *out)
-{
-	if (node_is_entry(node))
-		return explain(w, node, files_attr(w, node, out));
-	if (node_is_guest(node))
-		return explain(w, node, inside_attr(w, node, out));
-	return explain(w, node, made_attr(w, node, out));
-}
-
-int view_readlink(struct view *w, uint64_t node, struct buf *out)
-{
-	if (node_is_entry(node))
-		return explain(w, node, files_link(w, node, out));
-	if (node_is_guest(node))
-		return explain(w, node, inside_link(w, node, out));
-	return made_link(w, node, out);
-}
-
-int view_readdir(struct view *w, uint64_t node, uint64_t cookie,
-		 view_dir_fn *fn, void *arg)
-{
-	if (node_is_entry(node))
-		return explain(w, node, files_list(w, node, cookie, fn, arg));
-	if (node_is_guest(node))
-		return explain(w, node, inside_list(w, node, cookie, fn, arg));
-	return explain(w, node, made_list(w, node, cookie, fn, arg));
 }
 
 static int read_text(struct view *w, uint64_t node, uint64_t off, void *out,
@@ -255,20 +195,6 @@ static int read_made(struct view *w, uint64_t node, uint64_t off, void *out,
 	}
 }
 
-int view_read(struct view *w, uint64_t node, uint64_t off, void *out,
-	      size_t len, size_t *out_len)
-{
-	int r;
-
-	if (node_is_entry(node))
-		r = files_read(w, node, off, out, len, out_len);
-	else if (node_is_guest(node))
-		r = inside_read(w, node, off, out, len, out_len);
-	else
-		r = read_made(w, node, off, out, len, out_len);
-	return explain(w, node, r);
-}
-
 static int seek_made(struct view *w, uint64_t node, uint64_t off, bool hole,
 		     uint64_t *out)
 {
@@ -295,27 +221,154 @@ static int seek_made(struct view *w, uint64_t node, uint64_t off, bool hole,
 	return 0;
 }
 
+static int no_xattr(struct view *w, uint64_t node, const char *name,
+		    struct buf *out)
+{
+	(void)w;
+	(void)node;
+	(void)name;
+	(void)out;
+	return -ENODATA;
+}
+
+static int no_xattrs(struct view *w, uint64_t node, struct buf *out)
+{
+	(void)w;
+	(void)node;
+	(void)out;
+	return 0;
+}
+
+/* ---- the parts ---- */
+
+/* What a part of the namespace can do: one function for each of view.h, with
+ * the same contract. Damage is -EBADMSG or -EIO here; explain() adds whose. */
+struct part {
+	int (*find)(struct view *w, uint64_t parent, const char *name,
+		    struct view_attr *out);
+	int (*attr)(struct view *w, uint64_t node, struct view_attr *out);
+	int (*list)(struct view *w, uint64_t node, uint64_t cookie,
+		    view_dir_fn *fn, void *arg);
+	int (*link)(struct view *w, uint64_t node, struct buf *out);
+	int (*read)(struct view *w, uint64_t node, uint64_t off, void *out,
+		    size_t len, size_t *out_len);
+	int (*seek)(struct view *w, uint64_t node, uint64_t off, bool hole,
+		    uint64_t *out);
+	int (*xattr)(struct view *w, uint64_t node, const char *name,
+		     struct buf *out);
+	int (*xattrs)(struct view *w, uint64_t node, struct buf *out);
+	void (*describe)(struct view *w, uint64_t node, struct buf *out);
+};
+
+static const struct part made_part = {
+	.find = made_find,
+	.attr = made_attr,
+	.list = made_list,
+	.link = made_link,
+	.read = read_made,
+	.seek = seek_made,
+	.xattr = no_xattr,
+	.xattrs = no_xattrs,
+	.describe = made_describe,
+};
+
+static const struct part files_part = {
+	.find = files_find,
+	.attr = files_attr,
+	.list = files_list,
+	.link = files_link,
+	.read = files_read,
+	.seek = files_hole,
+	.xattr = files_xattr,
+	.xattrs = files_xattrs,
+	.describe = files_describe,
+};
+
+static const struct part inside_part = {
+	.find = inside_find,
+	.attr = inside_attr,
+	.list = inside_list,
+	.link = inside_link,
+	.read = inside_read,
+	.seek = inside_hole,
+	.xattr = inside_xattr,
+	.xattrs = inside_xattrs,
+	.describe = inside_describe,
+};
+
+static const struct part *part_of(uint64_t node)
+{
+	if (node_is_entry(node))
+		return &files_part;
+	return node_is_guest(node) ? &inside_part : &made_part;
+}
+
+void view_describe(struct view *w, uint64_t node, struct buf *out)
+{
+	part_of(node)->describe(w, node, out);
+}
+
+/* Damage leaves the store as -EBADMSG, with its own words on what is damaged.
+ * Here we know whose file it was. */
+static int explain(struct view *w, uint64_t node, int r)
+{
+	AUTO_BUF struct buf place = BUF_INIT;
+
+	if (r != -EBADMSG && r != -EIO)
+		return r;
+	view_describe(w, node, &place);
+	buf_put_u8(&place, 0);
+	return fail(-EIO, "%s: cannot be read",
+		    buf_error(&place) < 0 ? "a file" : (char *)place.data);
+}
+
+int view_lookup(struct view *w, uint64_t parent, const char *name,
+		struct view_attr *out)
+{
+	const struct part *part = part_of(parent);
+	int r;
+
+	if (strlen(name) > ENTRY_NAME_MAX)
+		return -ENAMETOOLONG;
+	r = part->find(w, parent, name, out);
+	if (r == -ENOENT && !view_is_fixed(parent) &&
+	    view_refresh_after(w, VIEW_REFRESH_MIN_NS) == 1)
+		r = part->find(w, parent, name, out);
+	return explain(w, parent, r);
+}
+
+int view_getattr(struct view *w, uint64_t node, struct view_attr *out)
+{
+	return explain(w, node, part_of(node)->attr(w, node, out));
+}
+
+int view_readlink(struct view *w, uint64_t node, struct buf *out)
+{
+	return explain(w, node, part_of(node)->link(w, node, out));
+}
+
+int view_readdir(struct view *w, uint64_t node, uint64_t cookie,
+		 view_dir_fn *fn, void *arg)
+{
+	return explain(w, node, part_of(node)->list(w, node, cookie, fn, arg));
+}
+
+int view_read(struct view *w, uint64_t node, uint64_t off, void *out,
+	      size_t len, size_t *out_len)
+{
+	return explain(w, node,
+		       part_of(node)->read(w, node, off, out, len, out_len));
+}
+
 int view_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 	      uint64_t *out)
 {
-	int r;
-
-	if (node_is_entry(node))
-		r = files_hole(w, node, off, hole, out);
-	else if (node_is_guest(node))
-		r = inside_hole(w, node, off, hole, out);
-	else
-		r = seek_made(w, node, off, hole, out);
-	return explain(w, node, r);
+	return explain(w, node, part_of(node)->seek(w, node, off, hole, out));
 }
 
 int view_listxattr(struct view *w, uint64_t node, struct buf *out)
 {
-	if (node_is_entry(node))
-		return explain(w, node, files_xattrs(w, node, out));
-	if (node_is_guest(node))
-		return explain(w, node, inside_xattrs(w, node, out));
-	return 0;
+	return explain(w, node, part_of(node)->xattrs(w, node, out));
 }
 
 /* Attributes that no entry has: by name only, so that copies stay clean. */
@@ -355,21 +408,8 @@ static int own_xattr(struct view *w, uint64_t node, const char *name,
 int view_getxattr(struct view *w, uint64_t node, const char *name,
 		  struct buf *out)
 {
-	int r = -ENODATA;
+	int r = part_of(node)->xattr(w, node, name, out);
 
-	if (node_is_entry(node))
-		r = explain(w, node, files_xattr(w, node, name, out));
-	else if (node_is_guest(node))
-		r = explain(w, node, inside_xattr(w, node, name, out));
-	return r == -ENODATA ? own_xattr(w, node, name, out) : r;
-}
-
-void view_describe(struct view *w, uint64_t node, struct buf *out)
-{
-	if (node_is_entry(node))
-		files_describe(w, node, out);
-	else if (node_is_guest(node))
-		inside_describe(w, node, out);
-	else
-		made_describe(w, node, out);
+	return r == -ENODATA ? own_xattr(w, node, name, out)
+			     : explain(w, node, r);
 }

@@ -8,19 +8,80 @@
 #include "config.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "fs/attr.h"
 #include "fs/ino.h"
 #include "fs/view_internal.h"
 #include "fs/volumes.h"
-#include "store/base/hex.h"
 #include "store/base/seam.h"
 #include "store/point.h"
 #include "store/vault.h"
 
 #define NSEC 1000000000
+
+/* ---- the kinds ---- */
+
+enum made_time {
+	TIME_LIST, /* when the list of points changed */
+	TIME_MACHINE, /* when the points of machine b changed */
+	TIME_POINT, /* of point b */
+	TIME_VOLUME, /* of the point that volume b is in */
+};
+
+#define MODE_DIR (S_IFDIR | 0555)
+#define MODE_LINK (S_IFLNK | 0777)
+#define MODE_TEXT (S_IFREG | 0444)
+/* All of a guest's files are in it, whatever their modes. */
+#define MODE_DATA (S_IFREG | 0400)
+
+/*
+ * What there is to know of each kind of node. A path is a template, in which a
+ * letter behind '%' stands for what the serials a and b of the node name:
+ *
+ *     %m machine b    %M machine a    %t tag b    %T tag a
+ *     %p "<vm>/<time>" of the point   %x <time>   %i the name in ids/
+ *     %n the name in disks/, config/ or volumes/
+ */
+static const struct made_kind {
+	const char *path; /* from the top of the mount; NULL: no such kind */
+	const char *target; /* of a link */
+	mode_t mode;
+	enum made_time time;
+	bool immutable;
+} made_kinds[MADE_KINDS + 1] = {
+	[MADE_ROOT] = { "/", NULL, MODE_DIR, TIME_LIST, true },
+	[MADE_VMS] = { "vms", NULL, MODE_DIR, TIME_LIST, false },
+	[MADE_IDS] = { "ids", NULL, MODE_DIR, TIME_LIST, false },
+	[MADE_TAGS] = { "tags", NULL, MODE_DIR, TIME_LIST, false },
+	[MADE_HIDDEN] = { ".vmbackupfs", NULL, MODE_DIR, TIME_LIST, true },
+	[MADE_VM] = { "vms/%m", NULL, MODE_DIR, TIME_MACHINE, false },
+	[MADE_LATEST] = { "vms/%M/latest", "%x", MODE_LINK, TIME_POINT, false },
+	[MADE_POINT] = { "vms/%p", NULL, MODE_DIR, TIME_POINT, false },
+	[MADE_POINT_JSON] = { "vms/%p/point.json", NULL, MODE_TEXT, TIME_POINT,
+			      true },
+	[MADE_ID] = { "ids/%i", "../vms/%p", MODE_LINK, TIME_POINT, false },
+	[MADE_TAG] = { "tags/%t", NULL, MODE_DIR, TIME_LIST, false },
+	[MADE_TAG_VM] = { "tags/%T/%m", NULL, MODE_DIR, TIME_MACHINE, false },
+	[MADE_TAG_POINT] = { "tags/%T/%p", "../../../vms/%p", MODE_LINK,
+			     TIME_POINT, false },
+	[MADE_STATUS] = { ".vmbackupfs/status.json", NULL, MODE_TEXT, TIME_LIST,
+			  false },
+	[MADE_STATS] = { ".vmbackupfs/stats", NULL, MODE_TEXT, TIME_LIST,
+			 false },
+	[MADE_VERSION] = { ".vmbackupfs/version", NULL, MODE_TEXT, TIME_LIST,
+			   true },
+	[MADE_DISKS] = { "vms/%p/disks", NULL, MODE_DIR, TIME_POINT, true },
+	[MADE_DISK] = { "vms/%p/disks/%n", NULL, MODE_DATA, TIME_POINT, true },
+	[MADE_CONFIGS] = { "vms/%p/config", NULL, MODE_DIR, TIME_POINT, true },
+	[MADE_CONFIG] = { "vms/%p/config/%n", NULL, MODE_DATA, TIME_POINT,
+			  true },
+	[MADE_VOLUMES] = { "vms/%p/volumes", NULL, MODE_DIR, TIME_POINT, true },
+	[MADE_VOLUME_RAW] = { "vms/%p/volumes/%n", NULL, MODE_DATA, TIME_VOLUME,
+			      true },
+	[MADE_VOLUME_WHY] = { "vms/%p/volumes/%n", NULL, MODE_TEXT, TIME_VOLUME,
+			      true },
+};
 
 /* ---- names and texts ---- */
 
@@ -30,10 +91,9 @@ static int machine_name(struct view *w, uint32_t serial, struct buf *out)
 	int64_t changed;
 	int r = roster_machine(w->roster, serial, name, &changed);
 
-	if (r < 0)
-		return r;
-	buf_put(out, name, strlen(name));
-	return buf_error(out);
+	if (r == 0)
+		buf_put(out, name, strlen(name));
+	return r;
 }
 
 static int tag_name(struct view *w, uint32_t serial, struct buf *out)
@@ -41,144 +101,91 @@ static int tag_name(struct view *w, uint32_t serial, struct buf *out)
 	char name[ROSTER_NAME_MAX];
 	int r = roster_tag(w->roster, serial, name);
 
-	if (r < 0)
-		return r;
-	buf_put(out, name, strlen(name));
-	return buf_error(out);
+	if (r == 0)
+		buf_put(out, name, strlen(name));
+	return r;
 }
 
-/* "<vm>/<time>", with @before in front. */
-static int point_path(struct view *w, const char *before, uint32_t serial,
-		      struct buf *out)
+/* The name in disks/, config/ or volumes/. */
+static int part_name(struct view *w, uint64_t node, struct buf *out)
+{
+	uint32_t point;
+
+	switch (node_kind(node)) {
+	case MADE_DISK:
+	case MADE_CONFIG:
+		return saved_name(w, node, out);
+	default:
+		return volume_name(w, node, &point, out);
+	}
+}
+
+static int point_of(struct view *w, uint64_t node, struct roster_point *out)
+{
+	if (made_kinds[node_kind(node)].time == TIME_VOLUME)
+		return view_node_point(w, node, out);
+	return roster_get_point(w->roster, (uint32_t)node_b(node), out);
+}
+
+/* What the letters say of the point of a node. */
+static int put_point(struct view *w, uint64_t node, char what, struct buf *out)
 {
 	struct roster_point p;
-	int r = roster_get_point(w->roster, serial, &p);
+	int r = point_of(w, node, &p);
 
-	if (r < 0)
-		return r;
-	buf_put(out, before, strlen(before));
-	r = machine_name(w, p.machine, out);
-	buf_printf(out, "/%s", p.name);
-	return r < 0 ? r : buf_error(out);
-}
-
-/* "vms/<vm>/<time>/<folder>/" and what it is called there. */
-static int path_in_point(struct view *w, uint64_t node, struct buf *out)
-{
-	AUTO_BUF struct buf name = BUF_INIT;
-	uint32_t point = (uint32_t)node_b(node);
-	const char *folder = "volumes";
-	int r;
-
-	switch (node_kind(node)) {
-	case MADE_DISKS:
-	case MADE_DISK:
-		folder = "disks";
-		break;
-	case MADE_CONFIGS:
-	case MADE_CONFIG:
-		folder = "config";
-		break;
-	default:
-		break;
-	}
-	switch (node_kind(node)) {
-	case MADE_DISK:
-	case MADE_CONFIG:
-		r = saved_name(w, node, &name);
-		break;
-	case MADE_VOLUME_RAW:
-	case MADE_VOLUME_WHY:
-		r = volume_name(w, node, &point, &name);
-		break;
-	default:
-		r = 0;
+	if (r == 0 && what == 'p') {
+		r = machine_name(w, p.machine, out);
+		buf_put_u8(out, '/');
 	}
 	if (r == 0)
-		r = point_path(w, "vms/", point, out);
-	buf_printf(out, "/%s%s", folder, name.len ? "/" : "");
-	buf_put(out, name.data, name.len);
+		buf_printf(out, "%s", what == 'i' ? p.link : p.name);
+	return r;
+}
+
+static int put_named(struct view *w, uint64_t node, char what, struct buf *out)
+{
+	uint32_t a = node_a(node), b = (uint32_t)node_b(node);
+
+	switch (what) {
+	case 'M':
+		return machine_name(w, a, out);
+	case 'm':
+		return machine_name(w, b, out);
+	case 'T':
+		return tag_name(w, a, out);
+	case 't':
+		return tag_name(w, b, out);
+	case 'n':
+		return part_name(w, node, out);
+	default:
+		return put_point(w, node, what, out);
+	}
+}
+
+/* Append @template with what it names. */
+static int put_template(struct view *w, uint64_t node, const char *template,
+			struct buf *out)
+{
+	int r = 0;
+
+	while (r == 0 && *template) {
+		size_t len = strcspn(template, "%");
+
+		buf_put(out, template, len);
+		template += len;
+		if (*template) {
+			r = put_named(w, node, template[1], out);
+			template += 2;
+		}
+	}
 	return r < 0 ? r : buf_error(out);
 }
 
 int made_path(struct view *w, uint64_t node, struct buf *out)
 {
-	uint32_t a = node_a(node), b = (uint32_t)node_b(node);
-	struct roster_point p;
-	int r = 0;
+	const char *path = made_kinds[node_kind(node)].path;
 
-	switch (node_kind(node)) {
-	case MADE_ROOT:
-		buf_put(out, "/", 1);
-		break;
-	case MADE_VMS:
-		buf_printf(out, "vms");
-		break;
-	case MADE_IDS:
-		buf_printf(out, "ids");
-		break;
-	case MADE_TAGS:
-		buf_printf(out, "tags");
-		break;
-	case MADE_HIDDEN:
-		buf_printf(out, ".vmbackupfs");
-		break;
-	case MADE_VM:
-		buf_printf(out, "vms/");
-		r = machine_name(w, b, out);
-		break;
-	case MADE_LATEST:
-		buf_printf(out, "vms/");
-		r = machine_name(w, a, out);
-		buf_printf(out, "/latest");
-		break;
-	case MADE_POINT:
-		r = point_path(w, "vms/", b, out);
-		break;
-	case MADE_POINT_JSON:
-		r = point_path(w, "vms/", b, out);
-		buf_printf(out, "/point.json");
-		break;
-	case MADE_ID:
-		r = roster_get_point(w->roster, b, &p);
-		if (r == 0)
-			buf_printf(out, "ids/%s", p.link);
-		break;
-	case MADE_TAG:
-		buf_printf(out, "tags/");
-		r = tag_name(w, b, out);
-		break;
-	case MADE_TAG_VM:
-	case MADE_TAG_POINT:
-		buf_printf(out, "tags/");
-		r = tag_name(w, a, out);
-		buf_put_u8(out, '/');
-		if (r < 0)
-			return r;
-		r = node_kind(node) == MADE_TAG_VM ? machine_name(w, b, out)
-						   : point_path(w, "", b, out);
-		break;
-	case MADE_STATUS:
-		buf_printf(out, ".vmbackupfs/status.json");
-		break;
-	case MADE_STATS:
-		buf_printf(out, ".vmbackupfs/stats");
-		break;
-	case MADE_VERSION:
-		buf_printf(out, ".vmbackupfs/version");
-		break;
-	case MADE_DISKS:
-	case MADE_DISK:
-	case MADE_CONFIGS:
-	case MADE_CONFIG:
-	case MADE_VOLUMES:
-	case MADE_VOLUME_RAW:
-	case MADE_VOLUME_WHY:
-		return path_in_point(w, node, out);
-	case MADE_KINDS:
-		return -ESTALE;
-	}
-	return r < 0 ? r : buf_error(out);
+	return path ? put_template(w, node, path, out) : -ESTALE;
 }
 
 void made_describe(struct view *w, uint64_t node, struct buf *out)
@@ -189,26 +196,9 @@ void made_describe(struct view *w, uint64_t node, struct buf *out)
 
 int made_link(struct view *w, uint64_t node, struct buf *out)
 {
-	uint32_t b = (uint32_t)node_b(node);
-	struct roster_point p;
-	int r;
+	const char *target = made_kinds[node_kind(node)].target;
 
-	switch (node_kind(node)) {
-	case MADE_LATEST:
-		r = roster_get_point(w->roster, b, &p);
-		if (r == 0)
-			buf_put(out, p.name, strlen(p.name));
-		break;
-	case MADE_ID:
-		r = point_path(w, "../vms/", b, out);
-		break;
-	case MADE_TAG_POINT:
-		r = point_path(w, "../../../vms/", b, out);
-		break;
-	default:
-		return -EINVAL;
-	}
-	return r < 0 ? r : buf_error(out);
+	return target ? put_template(w, node, target, out) : -EINVAL;
 }
 
 int made_text(struct view *w, uint64_t node, struct buf *out)
@@ -250,102 +240,43 @@ static void set_time(struct stat *st, int64_t ns)
 	st->st_ctim = st->st_mtim;
 }
 
-/* What is in disks/, config/ and volumes/ of a point; its time is theirs. */
-static mode_t mode_in_point(uint64_t node)
+static int made_time_ns(struct view *w, uint64_t node, int64_t *out)
 {
-	switch (node_kind(node)) {
-	case MADE_DISK:
-	case MADE_CONFIG:
-	case MADE_VOLUME_RAW:
-		/* All of a guest's files are in it, whatever their modes. */
-		return S_IFREG | 0400;
-	case MADE_VOLUME_WHY:
-		return S_IFREG | 0444;
+	char name[ROSTER_NAME_MAX];
+	struct roster_point p;
+	int r;
+
+	switch (made_kinds[node_kind(node)].time) {
+	case TIME_LIST:
+		*out = roster_changed_ns(w->roster);
+		return 0;
+	case TIME_MACHINE:
+		return roster_machine(w->roster, (uint32_t)node_b(node), name,
+				      out);
 	default:
-		return S_IFDIR | 0555;
+		r = point_of(w, node, &p);
+		if (r == 0)
+			*out = p.time_ns;
+		return r;
 	}
 }
 
-/* Time and kind of a node; -ESTALE where there is no such. */
-static int made_mode(struct view *w, uint64_t node, struct view_attr *out)
+/*
+ * What is in volumes/ may be cached for ever once every volume of the point was
+ * found; until then a listing that was cached ends with a change of its time.
+ */
+static void set_settled(struct view *w, uint64_t node, struct view_attr *out,
+			int64_t *time_ns)
 {
-	uint32_t a = node_a(node), b = (uint32_t)node_b(node);
-	char name[ROSTER_NAME_MAX];
-	struct roster_point p = { .time_ns = roster_changed_ns(w->roster) };
+	uint32_t b = (uint32_t)node_b(node);
 	int64_t changed_ns;
-	mode_t mode = S_IFDIR | 0555;
-	int r = 0;
 
-	switch (node_kind(node)) {
-	case MADE_ROOT:
-	case MADE_HIDDEN:
-		out->immutable = true;
-		break;
-	case MADE_VMS:
-	case MADE_IDS:
-	case MADE_TAGS:
-		break;
-	case MADE_VM:
-		r = roster_machine(w->roster, b, name, &p.time_ns);
-		break;
-	case MADE_TAG_VM:
-		r = roster_machine(w->roster, b, name, &p.time_ns);
-		__attribute__((fallthrough));
-	case MADE_TAG:
-		if (r == 0)
-			r = roster_tag(w->roster,
-				       node_kind(node) == MADE_TAG ? b : a,
-				       name);
-		break;
-	case MADE_POINT:
-		r = roster_get_point(w->roster, b, &p);
-		break;
-	case MADE_POINT_JSON:
-		r = roster_get_point(w->roster, b, &p);
-		mode = S_IFREG | 0444;
-		out->immutable = true;
-		break;
-	case MADE_VOLUMES:
-		/* A listing that was cached ends with a change of the time. */
-		r = view_node_point(w, node, &p);
+	if (node_kind(node) == MADE_VOLUMES) {
 		out->immutable = volumes_settled(w->volumes, b, &changed_ns);
-		p.time_ns = MAX(p.time_ns, changed_ns);
-		break;
-	case MADE_VOLUME_RAW:
-		r = view_node_point(w, node, &p);
-		mode = mode_in_point(node);
+		*time_ns = MAX(*time_ns, changed_ns);
+	} else if (node_kind(node) == MADE_VOLUME_RAW) {
 		out->immutable = volumes_is_sure(w->volumes, b);
-		break;
-	case MADE_DISKS:
-	case MADE_DISK:
-	case MADE_CONFIGS:
-	case MADE_CONFIG:
-	case MADE_VOLUME_WHY:
-		r = view_node_point(w, node, &p);
-		mode = mode_in_point(node);
-		out->immutable = true;
-		break;
-	case MADE_LATEST:
-	case MADE_ID:
-	case MADE_TAG_POINT:
-		r = roster_get_point(w->roster, b, &p);
-		mode = S_IFLNK | 0777;
-		break;
-	case MADE_STATUS:
-	case MADE_STATS:
-		mode = S_IFREG | 0444;
-		break;
-	case MADE_VERSION:
-		mode = S_IFREG | 0444;
-		out->immutable = true;
-		break;
-	case MADE_KINDS:
-		r = -ESTALE;
-		break;
 	}
-	out->st.st_mode = mode;
-	set_time(&out->st, p.time_ns);
-	return r;
 }
 
 /* Size and blocks of what is not a directory. */
@@ -377,18 +308,23 @@ static int made_size(struct view *w, uint64_t node, struct stat *st)
 
 int made_attr(struct view *w, uint64_t node, struct view_attr *out)
 {
+	const struct made_kind *kind = &made_kinds[node_kind(node)];
 	AUTO_BUF struct buf text = BUF_INIT;
 	struct stat *st = &out->st;
+	int64_t time_ns = 0;
 	int r;
 
 	memset(out, 0, sizeof(*out));
 	out->node = node;
-	r = made_mode(w, node, out);
-	if (r < 0)
-		return r;
+	out->immutable = kind->immutable;
+	st->st_mode = kind->mode;
 	r = made_path(w, node, &text);
+	if (r == 0)
+		r = made_time_ns(w, node, &time_ns);
 	if (r < 0)
 		return r;
+	set_settled(w, node, out, &time_ns);
+	set_time(st, time_ns);
 	buf_put_u8(&text, 0);
 	r = buf_error(&text);
 	if (r < 0)
