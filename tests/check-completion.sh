@@ -49,6 +49,29 @@ completes --exclude-caches backup --exclude-c
 completes --repo --re
 completes points -r /somewhere poi
 
+# Before anything is typed there are verbs, and words where an operand is one of
+# few, not the files that happen to lie about.
+cd "$tmp"
+: >some-file
+offers()
+{
+	completes "$@"
+	if [[ " ${COMPREPLY[*]} " == *" some-file "* ]]; then
+		echo "vmbackup $*: files are offered"
+		exit 1
+	fi
+}
+offers restore ''
+offers restore -r /somewhere ''
+offers export key ''
+offers clear cache --json ''
+offers fish completion ''
+offers restore help re
+offers restore help ''
+completes some-file ls ''
+completes some-file key import some
+completes some-file nbd --socket x some
+
 # The same of the other shells: LINE|COMPLETED, each the only one there is.
 cat >"$tmp/lines" <<'END'
 poi|points

@@ -26,6 +26,30 @@ static void put_words(const char *words, char separator)
 		putchar(*words == ' ' || *words == '|' ? separator : *words);
 }
 
+static void put_verbs(char separator)
+{
+	const struct command *const *c;
+	bool first = true;
+
+	for (c = cmd_table; *c; c++) {
+		if ((*c)->flags & COMMAND_HIDDEN)
+			continue;
+		if (!first)
+			putchar(separator);
+		fputs((*c)->name, stdout);
+		first = false;
+	}
+}
+
+/* What the first operand may be: words of the verb's own, or a verb. */
+static void put_operands(const struct command *c, char separator)
+{
+	if (c == &cmd_help)
+		put_verbs(separator);
+	else if (c->words)
+		put_words(c->words, separator);
+}
+
 /* ---- bash ---- */
 
 static void bash_options(const struct option_row *row)
@@ -62,6 +86,35 @@ static void bash_argument(const char *verb, const struct option_row *row)
 	printf("return ;;\n");
 }
 
+/* The options of a row that an argument follows. */
+static void bash_takes(const struct option_row *row)
+{
+	for (; row && row->name; row++) {
+		if (!takes_argument(row))
+			continue;
+		printf("--%s ", row->name);
+		if (row->letter)
+			printf("-%c ", row->letter);
+	}
+}
+
+/* What a verb's options and its first operand may be, as a case branch. */
+static void bash_verb(const struct command *c)
+{
+	printf("\t%s", c->name);
+	if (c->aliases) {
+		putchar('|');
+		put_words(c->aliases, '|');
+	}
+	printf(") options+='");
+	bash_options(c->options);
+	printf("' takes+='");
+	bash_takes(c->options);
+	printf("' words='");
+	put_operands(c, ' ');
+	printf("' ;;\n");
+}
+
 static void bash(void)
 {
 	const struct command *const *c;
@@ -71,13 +124,7 @@ static void bash(void)
 	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev verb= i\n"
 	       "\tprev=${COMP_WORDS[COMP_CWORD-1]}\n"
 	       "\tlocal takes=' ");
-	for (row = cmd_global_options; row->name; row++) {
-		if (!takes_argument(row))
-			continue;
-		printf("--%s ", row->name);
-		if (row->letter)
-			printf("-%c ", row->letter);
-	}
+	bash_takes(cmd_global_options);
 	printf("'\n"
 	       "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	       "\t\tcase ${COMP_WORDS[i]} in\n"
@@ -90,28 +137,24 @@ static void bash(void)
 	for (c = cmd_table; *c; c++)
 		for (row = (*c)->options; row && row->name; row++)
 			bash_argument((*c)->name, row);
-	printf("\tesac\n\tlocal words='");
+	printf("\tesac\n\tlocal options='");
 	bash_options(cmd_global_options);
-	printf(" --help -h'\n\tcase $verb in\n\t'') words+=' ");
-	for (c = cmd_table; *c; c++)
-		if (!((*c)->flags & COMMAND_HIDDEN))
-			printf("%s ", (*c)->name);
+	printf(" --help -h' words=\n\tcase $verb in\n\t'') words='");
+	put_verbs(' ');
 	printf("' ;;\n");
-	for (c = cmd_table; *c; c++) {
-		printf("\t%s", (*c)->name);
-		if ((*c)->aliases) {
-			putchar('|');
-			put_words((*c)->aliases, '|');
-		}
-		printf(") words+='");
-		bash_options((*c)->options);
-		if ((*c)->words)
-			printf(" %s", (*c)->words);
-		printf("' ;;\n");
-	}
+	for (c = cmd_table; *c; c++)
+		bash_verb(*c);
+	/* Words are for the first operand only; behind it there are files. */
 	printf("\tesac\n"
-	       "\tif [[ $cur == -* || -z $verb ]] || compgen -W \"$words\" --"
-	       " \"$cur\" >/dev/null && [[ -n $cur ]]; then\n"
+	       "\tfor ((i++; i < COMP_CWORD; i++)); do\n"
+	       "\t\tcase ${COMP_WORDS[i]} in\n"
+	       "\t\t-*) [[ $takes == *\" ${COMP_WORDS[i]} \"* ]] && ((i++))"
+	       " ;;\n"
+	       "\t\t*) words=; break ;;\n"
+	       "\t\tesac\n\tdone\n"
+	       "\tif [[ $cur == -* ]]; then\n"
+	       "\t\tCOMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n"
+	       "\telif [[ -n $words ]]; then\n"
 	       "\t\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
 	       "\telse\n\t\tcompopt -o filenames\n"
 	       "\t\tCOMPREPLY=($(compgen -f -- \"$cur\"))\n\tfi\n}\n"
@@ -199,8 +242,11 @@ static void zsh(void)
 		}
 		printf(")\n\t\t\t_arguments");
 		zsh_options((*c)->options);
-		if ((*c)->words)
-			printf(" '1:what:(%s)'", (*c)->words);
+		if ((*c)->words || *c == &cmd_help) {
+			printf(" '1:what:(");
+			put_operands(*c, ' ');
+			printf(")'");
+		}
 		printf(" '*:operand:_files' ;;\n");
 	}
 	printf("\t\tesac\n\t\t;;\n\tesac\n}\n_vmbackup \"$@\"\n");
@@ -272,9 +318,11 @@ static void fish(void)
 			 (*c)->aliases ? " " : "",
 			 (*c)->aliases ? (*c)->aliases : "");
 		fish_options(condition, (*c)->options);
-		if ((*c)->words)
-			printf("complete -c vmbackup -f%s -a '%s'\n", condition,
-			       (*c)->words);
+		if (!(*c)->words && *c != &cmd_help)
+			continue;
+		printf("complete -c vmbackup -f%s -a '", condition);
+		put_operands(*c, ' ');
+		printf("'\n");
 	}
 }
 
