@@ -252,10 +252,12 @@ static int from_prompt(const struct credential_source *s, struct secret **out)
 	int r = s->no_prompt ? -ENOTTY : prompt_secret(prompt, out);
 
 	if (r == -ENOTTY)
-		return fail(-ENOKEY,
-			    "no password or key is at hand: give"
-			    " --password-file, --password-command or"
-			    " --key-file, or set VMBACKUP_PASSWORD_FILE");
+		return fail(-ENOKEY, "no %spassword or key is at hand: %s",
+			    s->remedy ? "new " : "",
+			    s->remedy ? s->remedy
+				      : "give --password-file,"
+					" --password-command or --key-file, or"
+					" set VMBACKUP_PASSWORD_FILE");
 	if (r < 0 || !s->confirm)
 		return r;
 	r = prompt_secret("the same again: ", &again);

@@ -28,6 +28,9 @@ struct credential_source {
 	const char *password_command;
 	const char *key_file;
 	const char *env; /* prefix of the variables; NULL: "VMBACKUP_" */
+	/* What to give where nothing is found, for the message; NULL: the
+	 * options and variables of the vault's own key. */
+	const char *remedy;
 	bool no_prompt; /* never ask on the terminal */
 	bool confirm; /* ask twice: for a new password */
 	const char *prompt; /* NULL: "password for the vault: " */

@@ -58,6 +58,9 @@ static int load_new(struct context *ctx, const struct args *a,
 		.env = "VMBACKUP_NEW_",
 		.confirm = true,
 		.prompt = "new password: ",
+		.remedy = "give --new-password-file, --new-password-command,"
+			  " --add-key-file or --new-key-file, or set"
+			  " VMBACKUP_NEW_PASSWORD_FILE",
 	};
 
 	memset(out, 0, sizeof(*out));

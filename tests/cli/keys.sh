@@ -24,6 +24,10 @@ expect 0 env VMBACKUP_KEY_FILE="$tmp/k1" "$vmbackup" -r "$v" --no-cache points
 # Each way in for a password.
 VMBACKUP_NEW_PASSWORD=secret expect 0 vm --key-file "$tmp/k1" key add \
 	--kdf-cost 14 --label test
+# Where there is none, the options are named that give a new one.
+expect 12 setsid -w "$vmbackup" -r "$v" --no-cache --key-file "$tmp/k1" \
+	key add </dev/null
+says 'no new password.*--new-password-file'
 printf 'secret\nmore\n' >"$tmp/pass"
 printf 'wrong\n' >"$tmp/wrong"
 chmod 600 "$tmp/pass" "$tmp/wrong"
