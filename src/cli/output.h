@@ -97,6 +97,9 @@ PRINTF(2, 3) void table_cell(struct table *t, const char *fmt, ...);
 /* A line across. */
 void table_line(struct table *t);
 /* Return 0, -ENOMEM or stdout's error. */
+/* On a terminal, let the last column be cut, so that a row fits into a line. Not
+ * for what people may want to copy. */
+void table_fit(struct table *t);
 MUST_CHECK int table_print(struct table *t);
 
 #endif

@@ -5,8 +5,11 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* A cell is a string in one buffer, each with its NUL; a row that begins with
@@ -15,10 +18,12 @@ struct table {
 	size_t ncolumns;
 	unsigned int right;
 	size_t ncells;
+	bool fit; /* the last column may be cut */
 	struct buf text;
 };
 
 #define LINE "\1"
+#define CUT_MIN 8 /* columns that are left of the last one */
 
 struct table *table_new(size_t ncolumns, unsigned int right)
 {
@@ -73,6 +78,11 @@ void table_line(struct table *t)
 	}
 }
 
+void table_fit(struct table *t)
+{
+	t->fit = true;
+}
+
 /* Characters, taking each for one column. */
 static size_t width(const char *s)
 {
@@ -83,6 +93,18 @@ static size_t width(const char *s)
 	return n;
 }
 
+/* Print at most @max characters; what is cut ends in dots. */
+static void print_cut(const char *s, size_t max)
+{
+	size_t n = 0, keep = width(s) > max ? max - strlen("...") : max;
+	const char *p = s;
+
+	for (; *p; p++)
+		if ((*p & 0xc0) != 0x80 && n++ == keep)
+			break;
+	printf("%.*s%s", (int)(p - s), s, *p ? "..." : "");
+}
+
 static void print_cell(const char *s, size_t column_width, bool right,
 		       bool last)
 {
@@ -91,10 +113,33 @@ static void print_cell(const char *s, size_t column_width, bool right,
 	if (right)
 		printf("%*s%s", pad, "", s);
 	else if (last)
-		printf("%s", s);
+		print_cut(s, column_width);
 	else
 		printf("%s%*s", s, pad, "");
 	fputs(last ? "\n" : "  ", stdout);
+}
+
+/* The columns of the terminal that is written to; 0: it is none. */
+static size_t terminal_width(void)
+{
+	struct winsize w;
+
+	return isatty(STDOUT_FILENO) &&
+			       ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0
+		       ? w.ws_col
+		       : 0;
+}
+
+/* Cut the last column, if that makes the table fit, but not to nothing. */
+static void fit_last(const struct table *t, size_t *widths, size_t *total)
+{
+	size_t *last = &widths[t->ncolumns - 1], max = terminal_width();
+	size_t others = *total - *last;
+
+	if (!t->fit || max == 0 || *total <= max || max < others + CUT_MIN)
+		return;
+	*last = max - others;
+	*total = max;
 }
 
 int table_print(struct table *t)
@@ -114,6 +159,7 @@ int table_print(struct table *t)
 				MAX(widths[i % t->ncolumns], width(s));
 	for (i = 0; i < t->ncolumns; i++)
 		total += widths[i] + (i > 0 ? 2 : 0);
+	fit_last(t, widths, &total);
 	s = (const char *)t->text.data;
 	for (i = 0; i < t->ncells; i++, s += strlen(s) + 1) {
 		size_t c = i % t->ncolumns;

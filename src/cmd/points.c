@@ -172,6 +172,7 @@ static int print_table(const struct point_list *l, const bool *wanted)
 		add_row(t, l, i);
 		n++;
 	}
+	table_fit(t); /* the paths */
 	r = table_print(t);
 	table_free(t);
 	if (r == 0)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # points, ls, cat, find, diff and versions against what was backed up.
 . "$(dirname "$0")/../lib.sh"
+requires python3
 
 s=$tmp/source
 mkdir -p "$s/dir/deep" "$s/empty"
@@ -33,6 +34,30 @@ prints 'web1/2030-01-01T000000Z .* first '
 prints '^3 points'
 expect 0 vmb ls
 prints '^3 points'
+# On a terminal a row fits into a line: the paths are cut.
+expect 0 vmb points
+width=$(($(wc -L <"$tmp/out") - 5))
+python3 - $width "$vmbackup" -r "$vault" --key-file "$keyfile" --no-cache points \
+	>"$tmp/out" <<'PY'
+import fcntl, os, pty, struct, sys, termios
+pid, fd = pty.fork()
+if pid == 0:
+    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, int(sys.argv[1]), 0, 0))
+    os.execv(sys.argv[2], sys.argv[2:])
+text = b""
+while True:
+    try:
+        data = os.read(fd, 4096)
+    except OSError:
+        break
+    if not data:
+        break
+    text += data
+lines = text.decode().splitlines()
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, text
+assert max(map(len, lines)) == int(sys.argv[1]), lines
+assert any(line.endswith("...") for line in lines), lines
+PY
 expect 0 vmb points --vm db2
 prints '^1 point$'
 expect 0 vmb points --latest 1
