@@ -144,6 +144,11 @@ int place_parse(struct point_list *l, const char *text, struct place *out)
 	int r;
 
 	memset(out, 0, sizeof(*out));
+	if (strchr("/:", *text))
+		return fail(-ENOENT,
+			    "\"%s\" does not begin with the name of a point:"
+			    " say POINT:PATH, as in web1/latest:files/etc",
+			    text);
 	if (!name)
 		return -ENOMEM;
 	r = point_find(l, name, &out->index);

@@ -182,14 +182,39 @@ static int set_place(struct diff *d, const char *path)
 	return dir ? tree_path_key(&d->place_dir, dir) : -ENOMEM;
 }
 
+/* All of the one tree that there is was added, or removed. */
+static int report_tree(struct diff *d, struct vault *v, const struct point *p,
+		       bool added)
+{
+	struct cursor c = { .leaf = NULL };
+	int r = tree_seek(v, &p->root, NULL, 0, "", 0, &c);
+
+	while (r == 0) {
+		const uint8_t *key;
+		struct entry e;
+		size_t len;
+
+		key = cursor_dirkey(&c, &len);
+		cursor_entry(&c, &e);
+		r = on_change(d, key, len, added ? NULL : &e,
+			      added ? &e : NULL);
+		if (r == 0)
+			r = cursor_next(&c);
+	}
+	cursor_release(&c);
+	return r == -ENOENT ? 0 : r;
+}
+
 static int compare_trees(struct diff *d, struct vault *v, const struct point *a,
 			 const struct point *b, bool asked)
 {
 	if (a->has_tree && b->has_tree)
 		return tree_diff(v, &a->root, &b->root, on_change, d);
-	if (asked || a->has_tree || b->has_tree)
-		return fail(-ENOENT, "%s has no files to compare",
-			    a->has_tree ? d->b_name : d->a_name);
+	if (a->has_tree || b->has_tree)
+		return report_tree(d, v, a->has_tree ? a : b, b->has_tree);
+	if (asked)
+		return fail(-ENOENT, "neither %s nor %s has files", d->a_name,
+			    d->b_name);
 	return 0;
 }
 

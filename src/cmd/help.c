@@ -3,7 +3,9 @@
 #include "config.h"
 
 #include "src/cmd/cmd.h"
+#include "store/base/log.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* Is @word one of the words in @list? */
@@ -81,9 +83,13 @@ static int run_help(struct context *ctx, void *args, int argc, char **argv)
 		return 0;
 	}
 	c = cmd_find_row(argv[0]);
-	if (!c || argc > 1)
-		return context_usage(ctx, "there is no verb \"%s\"",
-				     c ? argv[1] : argv[0]);
+	if (argc > 1)
+		return context_usage(ctx, "help takes one verb");
+	if (!c)
+		return fail(-EINVAL,
+			    "there is no verb \"%s\"; \"vmbackup help\" lists"
+			    " those that there are",
+			    argv[0]);
 	cmd_print_help(stdout, c);
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fs/fuse/mount.h"
+#include "src/cli/output.h"
 #include "src/cmd/cmd.h"
 #include "src/mount/daemon.h"
 #include "store/base/buf.h"
@@ -152,6 +153,7 @@ static int run_umount(struct context *ctx, void *args, int argc, char **argv)
 	const struct args *a = args;
 	AUTO_FREE char *dir = NULL;
 	char type[64];
+	json_t *o;
 	int r;
 
 	if (argc != 1)
@@ -165,7 +167,13 @@ static int run_umount(struct context *ctx, void *args, int argc, char **argv)
 		return fail(-ENOENT, "%s: no vault is mounted there", dir);
 	/* One whose daemon is dead cannot be in use by anybody in earnest. */
 	r = mount_detach(dir, a->lazy || mount_is_dead(dir));
-	return r < 0 ? say_why(dir, r) : 0;
+	if (r < 0)
+		return say_why(dir, r);
+	if (!ctx->json)
+		return 0;
+	o = output_message("unmounted");
+	output_set_bytes(o, "mountpoint", dir, strlen(dir));
+	return output_json(o);
 }
 
 const struct command cmd_umount = {

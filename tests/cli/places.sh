@@ -78,6 +78,16 @@ prints '^M    disks/vda.raw '
 expect 0 vmb diff -q "$first:config" rack1:web:/config/
 prints '^M    config/config$'
 expect 2 vmb diff "$first:config" rack1:web:disks
+# A point without files is not an error, but differs.
+expect 0 vmb backup --vm bare --time 2030-01-03 --disk "vda=raw:$tmp/disk"
+expect 0 vmb diff -q rack1:web bare
+prints "^-    $f/a:b\$"
+prints '^-    config/config$'
+expect 0 vmb diff -q "bare:$f" rack1:web
+prints "^[+]    $f/a:b\$"
+[ "$(grep -c "^[+]" "$tmp/out")" = 2 ] || fail "diff at a path of one side"
+expect 1 vmb diff bare:files bare
+says 'neither .* has files'
 note "diff"
 
 expect 0 vmb restore "$first:$f" --target "$tmp/t"
@@ -126,5 +136,8 @@ fi
 if (: <>/dev/fuse) 2>/dev/null && command -v fusermount3 >/dev/null; then
 	start_mount "$vault" "$tmp/mnt" "point=$first:$f"
 	grep -qx one "$tmp/mnt/a:b" || fail "mount -o point"
+	expect 0 vmb umount --json "$tmp/mnt"
+	[ "$("$tests/json_field.py" mountpoint <"$tmp/out")" = "$tmp/mnt" ] ||
+		fail "umount --json: $(cat "$tmp/out")"
 	note "mount"
 fi

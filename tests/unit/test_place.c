@@ -134,8 +134,10 @@ static void says_what_is_no_point(void **state)
 {
 	static const char *const bad[][2] = {
 		{ "nosuch:files", "nosuch" },
-		{ "", "not a point" },
-		{ ":files", "not a point" },
+		{ "", "\"\" does not begin with the name of a point" },
+		{ ":files", "\":files\" does not begin" },
+		{ "/etc/passwd", "\"/etc/passwd\" does not begin" },
+		{ "::", "\"::\" does not begin" },
 		{ "web1/2030-11-22T10:15:00Z:files",
 		  "web1/2030-11-22T10:15:00Z: the machine" },
 		{ "other/2030-11-22T10:15:00Z:files", "other: no machine" },
