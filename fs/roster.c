@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/array.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/point.h"
@@ -71,15 +72,8 @@ static void *table_add(struct table *t, size_t size)
 			   ROSTER_SERIAL_MAX);
 		return NULL;
 	}
-	if (t->n == t->cap) {
-		size_t cap = t->cap ? 2 * t->cap : 16;
-		void **items = reallocarray(t->items, cap, sizeof(*items));
-
-		if (!items)
-			return NULL;
-		t->items = items;
-		t->cap = cap;
-	}
+	if (array_reserve(&t->items, &t->cap, t->n + 1) < 0)
+		return NULL;
 	item = calloc(1, size);
 	if (item)
 		t->items[t->n++] = item;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/array.h"
 #include "store/base/buf.h"
 #include "store/base/log.h"
 
@@ -74,15 +75,11 @@ static void parser_init(struct parser *p, const struct option_set *sets,
 		p->shorts[len++] = 'h';
 }
 
-static int list_add(struct string_list *list, const char *item)
+int string_list_add(struct string_list *list, const char *item)
 {
-	const char **items;
-
-	items = reallocarray(list->items, list->n + 1, sizeof(*items));
-	if (!items)
+	if (array_reserve(&list->items, &list->cap, list->n + 1) < 0)
 		return -ENOMEM;
-	items[list->n++] = item;
-	list->items = items;
+	list->items[list->n++] = item;
 	return 0;
 }
 
@@ -103,7 +100,7 @@ static int row_apply(const struct option_row *row, void *args, const char *text)
 		*(const char **)field = text;
 		return 0;
 	case OPTION_LIST:
-		return list_add(field, text);
+		return string_list_add(field, text);
 	case OPTION_UINT:
 		errno = 0;
 		n = strtoul(text, &end, 10);

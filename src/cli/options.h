@@ -31,8 +31,11 @@ enum option_type {
 /* What OPTION_LIST collects; the strings are borrowed from argv. */
 struct string_list {
 	const char **items; /* owned; options_release() frees it */
-	size_t n;
+	size_t n, cap;
 };
+
+/* Append @item, which stays the caller's. Return 0 or -ENOMEM. */
+MUST_CHECK int string_list_add(struct string_list *list, const char *item);
 
 struct option_row {
 	const char *name; /* long, without "--"; NULL ends a table */

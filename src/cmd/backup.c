@@ -103,18 +103,12 @@ static int split_tags(struct context *ctx, const struct string_list *from,
 
 		do {
 			size_t len = strcspn(p, ",");
-			const char **items;
-			char *tag;
+			char *tag = strndup(p, len);
 
-			items = reallocarray(list->items, list->n + 1,
-					     sizeof(*items));
-			if (!items)
+			if (!tag || string_list_add(list, tag) < 0) {
+				free(tag);
 				return -ENOMEM;
-			list->items = items;
-			tag = strndup(p, len);
-			if (!tag)
-				return -ENOMEM;
-			list->items[list->n++] = tag;
+			}
 			if (!point_name_ok(tag))
 				return context_usage(
 					ctx, "\"%s\" cannot be a tag", tag);
@@ -319,7 +313,7 @@ static int run_backup(struct context *ctx, void *args, int argc, char **argv)
 				    .nsources = argc };
 	struct backup_result result = { .skipped = false };
 	struct progress *progress = NULL;
-	struct string_list tags = { NULL, 0 };
+	struct string_list tags = { .items = NULL };
 	struct disk_set disks = { .ndisks = 0 };
 	struct exclude *exclude = NULL;
 	struct vault *v = NULL;

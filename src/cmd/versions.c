@@ -13,6 +13,7 @@
 #include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
 #include "src/cmd/listing.h"
+#include "store/base/array.h"
 #include "store/base/log.h"
 #include "store/point.h"
 #include "store/vault.h"
@@ -24,7 +25,7 @@ struct version {
 	bool timeless; /* its times are the point's */
 	struct buf target; /* of a symbolic link */
 	size_t *points; /* indexes into the list, newest first; owned */
-	size_t npoints;
+	size_t npoints, cap;
 };
 
 struct history {
@@ -33,7 +34,7 @@ struct history {
 	struct point_list *list;
 	const char *path; /* "files/..." */
 	struct version *versions; /* owned */
-	size_t n;
+	size_t n, cap;
 };
 
 static void version_release(struct version *v)
@@ -96,19 +97,14 @@ static int look_up(struct history *h, size_t i, struct version *out)
 
 static int add_point(struct version *v, size_t i)
 {
-	size_t *points =
-		reallocarray(v->points, v->npoints + 1, sizeof(*points));
-
-	if (!points)
+	if (array_reserve(&v->points, &v->cap, v->npoints + 1) < 0)
 		return -ENOMEM;
-	points[v->npoints++] = i;
-	v->points = points;
+	v->points[v->npoints++] = i;
 	return 0;
 }
 
 static int add(struct history *h, size_t point, struct version *found)
 {
-	struct version *versions;
 	size_t i;
 
 	for (i = 0; i < h->n; i++) {
@@ -117,14 +113,12 @@ static int add(struct history *h, size_t point, struct version *found)
 		version_release(found);
 		return add_point(&h->versions[i], point);
 	}
-	versions = reallocarray(h->versions, h->n + 1, sizeof(*versions));
-	if (!versions) {
+	if (array_reserve(&h->versions, &h->cap, h->n + 1) < 0) {
 		version_release(found);
 		return -ENOMEM;
 	}
-	h->versions = versions;
-	versions[h->n++] = *found;
-	return add_point(&versions[h->n - 1], point);
+	h->versions[h->n++] = *found;
+	return add_point(&h->versions[h->n - 1], point);
 }
 
 static int collect_versions(struct history *h, const char *vm)
