@@ -65,6 +65,8 @@ static uint32_t map_id(const struct attr_policy *p, uint32_t id, bool user)
 	bool any = false;
 	size_t i;
 
+	if (user ? p->set_uid : p->set_gid)
+		return user ? p->uid : p->gid;
 	for (i = 0; i < p->nranges; i++) {
 		const struct attr_range *g = &p->ranges[i];
 
@@ -77,10 +79,12 @@ static uint32_t map_id(const struct attr_policy *p, uint32_t id, bool user)
 	return any ? ATTR_NOBODY : id;
 }
 
-void attr_apply(const struct attr_policy *p, struct stat *st)
+void attr_apply(const struct attr_policy *p, bool stored, struct stat *st)
 {
-	st->st_uid = p->set_uid ? p->uid : map_id(p, st->st_uid, true);
-	st->st_gid = p->set_gid ? p->gid : map_id(p, st->st_gid, false);
+	if (stored) {
+		st->st_uid = map_id(p, st->st_uid, true);
+		st->st_gid = map_id(p, st->st_gid, false);
+	}
 	if (!S_ISLNK(st->st_mode))
 		st->st_mode &= ~(p->umask & 0777);
 }
@@ -89,23 +93,78 @@ void attr_apply(const struct attr_policy *p, struct stat *st)
  * le16 permissions, le32 id. */
 #define ACL_VERSION 2
 #define ACL_ENTRY_LEN 8
+#define ACL_MAX 4096 /* the page that the kernel reads it into */
+#define ACL_TAG_USER_OBJ 0x01
 #define ACL_TAG_USER 0x02
+#define ACL_TAG_GROUP_OBJ 0x04
 #define ACL_TAG_GROUP 0x08
+#define ACL_TAG_MASK 0x10
+#define ACL_TAG_OTHER 0x20
+
+static bool acl_has_form(const uint8_t *value, size_t len)
+{
+	return len >= 4 && get_le32(value) == ACL_VERSION &&
+	       (len - 4) % ACL_ENTRY_LEN == 0;
+}
+
+/* The permissions that a umask takes away from an entry. */
+static uint16_t masked(mode_t umask, uint16_t tag)
+{
+	switch (tag) {
+	case ACL_TAG_USER_OBJ:
+		return umask >> 6 & 7;
+	case ACL_TAG_OTHER:
+		return umask & 7;
+	default:
+		return umask >> 3 & 7;
+	}
+}
 
 void attr_apply_acl(const struct attr_policy *p, void *value, size_t len)
 {
 	uint8_t *at = value, *end = at + len;
 
-	if (p->nranges == 0 || len < 4 || get_le32(at) != ACL_VERSION ||
-	    (len - 4) % ACL_ENTRY_LEN != 0)
+	if (!acl_has_form(value, len))
 		return;
 	for (at += 4; at < end; at += ACL_ENTRY_LEN) {
 		uint16_t tag = get_le16(at);
 
+		put_le16(at + 2, get_le16(at + 2) & ~masked(p->umask, tag));
 		if (tag == ACL_TAG_USER || tag == ACL_TAG_GROUP)
 			put_le32(at + 4, map_id(p, get_le32(at + 4),
 						tag == ACL_TAG_USER));
 	}
+}
+
+bool attr_acl_ok(const void *value, size_t len)
+{
+	/* Which tags may come, as a set: an ACL is sorted by them. */
+	unsigned int next = ACL_TAG_USER_OBJ;
+	const uint8_t *at = value, *end = at + len;
+	bool named = false;
+
+	if (!acl_has_form(at, len) || len > ACL_MAX)
+		return false;
+	if (len == 4)
+		return true;
+	for (at += 4; at < end; at += ACL_ENTRY_LEN) {
+		uint16_t tag = get_le16(at);
+		bool has_id = tag == ACL_TAG_USER || tag == ACL_TAG_GROUP;
+
+		if (!(tag & next) || (tag & (tag - 1)) ||
+		    get_le16(at + 2) > 7 ||
+		    (has_id && get_le32(at + 4) == UINT32_MAX))
+			return false;
+		named |= has_id;
+		if (tag == ACL_TAG_USER_OBJ || tag == ACL_TAG_USER)
+			next = ACL_TAG_USER | ACL_TAG_GROUP_OBJ;
+		else if (tag == ACL_TAG_GROUP_OBJ || tag == ACL_TAG_GROUP)
+			next = ACL_TAG_GROUP | ACL_TAG_MASK |
+			       (named ? 0 : ACL_TAG_OTHER);
+		else
+			next = tag == ACL_TAG_MASK ? ACL_TAG_OTHER : 0;
+	}
+	return next == 0;
 }
 
 static int parse_number(const char **text, uint32_t *out)

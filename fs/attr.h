@@ -26,7 +26,12 @@ struct attr_range {
 	bool users, groups;
 };
 
-/* What a mount does to owners and modes. Zeroed: nothing. */
+/*
+ * What a mount does to owners and modes. Zeroed, it does nothing. Owners are
+ * changed where they are stored ones (struct view_attr); what the view makes,
+ * disks and configuration files among it, stays its user's, whatever the policy
+ * says.
+ */
 struct attr_policy {
 	bool set_uid, set_gid;
 	uid_t uid;
@@ -40,10 +45,17 @@ struct attr_policy {
 
 #define ATTR_NOBODY 65534
 
-void attr_apply(const struct attr_policy *p, struct stat *st);
-/* The same for the ids in a POSIX ACL as system.posix_acl_* holds it; a value
- * that is not of that form is left alone. */
+/* Apply @p to @st, whose owner and group are stored ones where @stored. */
+void attr_apply(const struct attr_policy *p, bool stored, struct stat *st);
+/* The same for the ids and permissions in a POSIX ACL as system.posix_acl_*
+ * holds it; a value that is not of that form is left alone. */
 void attr_apply_acl(const struct attr_policy *p, void *value, size_t len);
+/*
+ * Is this a POSIX ACL that Linux accepts (posix_acl_valid() of its fs/posix_acl.c)
+ * and has room for? To a kernel that enforces ACLs any other value is an error,
+ * for root too.
+ */
+bool attr_acl_ok(const void *value, size_t len);
 /* "[u:|g:|b:]FROM:TO[:COUNT]". Return 0 or -EINVAL. */
 MUST_CHECK int attr_parse_range(const char *text, struct attr_range *out);
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fs/leaves.h"
+#include "fs/parents.h"
 #include "fs/view_internal.h"
 #include "fs/volumes.h"
 #include "store/base/lock.h"
@@ -42,9 +43,10 @@ int view_new(struct vault *v, struct view **out)
 	w->started_ns = vault_seam(v)->ops->monotonic_ns(vault_seam(v));
 	w->roster = roster_new();
 	w->leaves = leaves_new();
+	w->parents = parents_new();
 	if (w->roster)
 		w->volumes = volumes_new(v, w->roster);
-	r = w->volumes && w->leaves ? view_refresh(w) : -ENOMEM;
+	r = w->volumes && w->leaves && w->parents ? view_refresh(w) : -ENOMEM;
 	if (r < 0)
 		goto err;
 	*out = w;
@@ -61,6 +63,7 @@ void view_free(struct view *w)
 	volumes_free(w->volumes);
 	roster_free(w->roster);
 	leaves_free(w->leaves);
+	parents_free(w->parents);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }
@@ -247,6 +250,7 @@ struct part {
 	int (*find)(struct view *w, uint64_t parent, const char *name,
 		    struct view_attr *out);
 	int (*attr)(struct view *w, uint64_t node, struct view_attr *out);
+	int (*parent)(struct view *w, uint64_t node, struct view_attr *out);
 	int (*list)(struct view *w, uint64_t node, uint64_t cookie,
 		    view_dir_fn *fn, void *arg);
 	int (*link)(struct view *w, uint64_t node, struct buf *out);
@@ -263,6 +267,7 @@ struct part {
 static const struct part made_part = {
 	.find = made_find,
 	.attr = made_attr,
+	.parent = made_parent,
 	.list = made_list,
 	.link = made_link,
 	.read = read_made,
@@ -275,6 +280,7 @@ static const struct part made_part = {
 static const struct part files_part = {
 	.find = files_find,
 	.attr = files_attr,
+	.parent = files_parent,
 	.list = files_list,
 	.link = files_link,
 	.read = files_read,
@@ -287,6 +293,7 @@ static const struct part files_part = {
 static const struct part inside_part = {
 	.find = inside_find,
 	.attr = inside_attr,
+	.parent = inside_parent,
 	.list = inside_list,
 	.link = inside_link,
 	.read = inside_read,
@@ -340,6 +347,11 @@ int view_lookup(struct view *w, uint64_t parent, const char *name,
 int view_getattr(struct view *w, uint64_t node, struct view_attr *out)
 {
 	return explain(w, node, part_of(node)->attr(w, node, out));
+}
+
+int view_parent(struct view *w, uint64_t node, struct view_attr *out)
+{
+	return explain(w, node, part_of(node)->parent(w, node, out));
 }
 
 int view_readlink(struct view *w, uint64_t node, struct buf *out)

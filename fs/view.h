@@ -55,6 +55,9 @@ struct view_attr {
 	uint64_t node;
 	struct stat st;
 	bool immutable; /* may be cached for ever */
+	/* Owner, group and permissions are those of the source. Whatever else
+	 * there is belongs to the user of this process, and to nobody else. */
+	bool stored;
 	/* Of listings of volumes alone: the inode is damaged. Its number and
 	 * the type in st_mode are all that is known. */
 	bool damaged;
@@ -94,6 +97,10 @@ MUST_CHECK int view_lookup(struct view *w, uint64_t parent, const char *name,
 			   struct view_attr *out);
 MUST_CHECK int view_getattr(struct view *w, uint64_t node,
 			    struct view_attr *out);
+/* The directory that a node stands in; the top stands in itself. Of a file with
+ * several names it is one of its directories. -ESTALE where it is not known. */
+MUST_CHECK int view_parent(struct view *w, uint64_t node,
+			   struct view_attr *out);
 /* The target, appended without NUL. -EINVAL: not a link. */
 MUST_CHECK int view_readlink(struct view *w, uint64_t node, struct buf *out);
 /*

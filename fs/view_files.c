@@ -104,6 +104,7 @@ static void fill_attr(struct context *c, const struct entry *e, uint64_t leaf,
 	memset(out, 0, sizeof(*out));
 	out->node = node_entry(shared ? 0 : c->point, leaf, slot);
 	out->immutable = true;
+	out->stored = true;
 	attr_from_entry(e, &out->st);
 	out->st.st_ino = entry_ino(c, e);
 }
@@ -202,6 +203,36 @@ int files_find(struct view *w, uint64_t parent, const char *name,
 	if (!entry_name_ok(name, strlen(name)))
 		return -ENOENT;
 	return find_entry(w, &p, key.data, key.len, name, out);
+}
+
+/* Where a file is in several points, the one that it was reached through last
+ * counts. */
+int files_parent(struct view *w, uint64_t node, struct view_attr *out)
+{
+	AUTO_SPOT struct spot s = { 0 };
+	AUTO_BUF struct buf key = BUF_INIT, name = BUF_INIT;
+	struct roster_point p;
+	size_t len;
+	int r = spot_load(w, node, &s);
+
+	if (r == 0)
+		r = roster_get_point(w->roster, s.hint, &p);
+	if (r < 0)
+		return r;
+	if (s.e.name_len == 0)
+		return made_attr(w, node_made(MADE_POINT, 0, p.serial), out);
+	if (s.dirkey_len == 0)
+		return files_top(w, &p, out);
+	buf_put(&key, s.dirkey, s.dirkey_len);
+	len = key.len;
+	tree_key_pop(&key);
+	if (buf_error(&key) < 0)
+		return -ENOMEM;
+	/* "/name" of the last component. */
+	tree_key_path(&name, key.data + key.len, len - key.len);
+	if (buf_error(&name) < 0)
+		return -ENOMEM;
+	return find_entry(w, &p, key.data, key.len, (char *)name.data + 1, out);
 }
 
 /* ---- listing ---- */

@@ -14,6 +14,7 @@
 #include "fs/attr.h"
 #include "fs/guest/guest.h"
 #include "fs/ino.h"
+#include "fs/parents.h"
 #include "fs/view_internal.h"
 #include "fs/volumes.h"
 #include "store/base/log.h"
@@ -105,6 +106,19 @@ static uint64_t ino_of(const struct place *p, uint64_t guest_node)
 	return ino_guest(p->w->sipkey, p->point.id, p->name, guest_node);
 }
 
+/*
+ * Files of a filesystem without owners and permissions (NTFS, FAT, ISO 9660
+ * without Rock Ridge) are for whoever may read its disk, and nobody else: what
+ * such a machine keeps from its users is not to be had by ours.
+ */
+static void keep_private(const struct view *w, struct stat *st)
+{
+	st->st_uid = w->uid;
+	st->st_gid = w->gid;
+	if (!S_ISLNK(st->st_mode))
+		st->st_mode &= ~(mode_t)077;
+}
+
 static int fill_attr(const struct place *p, uint64_t guest_node,
 		     struct view_attr *out)
 {
@@ -127,6 +141,9 @@ static int fill_attr(const struct place *p, uint64_t guest_node,
 	st->st_nlink = (nlink_t)a.nlink;
 	st->st_uid = a.uid;
 	st->st_gid = a.gid;
+	out->stored = a.owned;
+	if (!a.owned)
+		keep_private(p->w, st);
 	st->st_size = (off_t)a.size;
 	st->st_blocks = (blkcnt_t)attr_sectors(a.allocated);
 	st->st_blksize = 4096;
@@ -184,7 +201,27 @@ int inside_find(struct view *w, uint64_t parent, const char *name,
 	if (!entry_name_ok(name, strlen(name)))
 		return -ENOENT;
 	r = guest_lookup(p.lent.guest, node_in_guest(parent), name, &child);
-	return r < 0 ? guest_error(r) : named_attr(&p, child, name, out);
+	if (r < 0)
+		return guest_error(r);
+	r = named_attr(&p, child, name, out);
+	if (r == 0 && S_ISDIR(out->st.st_mode))
+		parents_note(w->parents, out->node, parent);
+	return r;
+}
+
+int inside_parent(struct view *w, uint64_t node, struct view_attr *out)
+{
+	AUTO_PLACE struct place p;
+	uint64_t parent;
+	int r = place_of(&p, w, node);
+
+	if (r < 0)
+		return r;
+	if (node_in_guest(node) == p.lent.guest->root)
+		return made_attr(w, node_made(MADE_VOLUMES, 0, p.point.serial),
+				 out);
+	r = parents_find(w->parents, node, &parent);
+	return r < 0 ? r : fill_attr(&p, node_in_guest(parent), out);
 }
 
 /* ---- listing ---- */
@@ -249,7 +286,7 @@ static int refill(struct batch *b, const struct place *p, uint64_t dir,
 }
 
 /* An inode that is damaged does not hide its name, or those behind it. */
-static int put_row(const struct place *p, const struct batch *b,
+static int put_row(const struct place *p, uint64_t dir, const struct batch *b,
 		   const struct row *row, view_dir_fn *fn, void *arg)
 {
 	const char *name = (const char *)b->names.data + row->name_off;
@@ -265,6 +302,8 @@ static int put_row(const struct place *p, const struct batch *b,
 		a.st.st_mode = (mode_t)(row->type & 15) << 12;
 		a.st.st_ino = ino_of(p, row->node);
 	}
+	if (r == 0 && S_ISDIR(a.st.st_mode))
+		parents_note(p->w->parents, a.node, node_guest(p->volume, dir));
 	return fn(arg, name, row->name_len, &a, row->cookie + COOKIE_SHIFT);
 }
 
@@ -284,7 +323,7 @@ int inside_list(struct view *w, uint64_t node, uint64_t cookie, view_dir_fn *fn,
 		int end = refill(&b, &p, dir, cookie);
 
 		for (i = 0; i < b.n && r == 0; i++)
-			r = put_row(&p, &b, &b.rows[i], fn, arg);
+			r = put_row(&p, dir, &b, &b.rows[i], fn, arg);
 		if (r == 0)
 			r = end; /* what came before an error is good */
 		if (b.n > 0)

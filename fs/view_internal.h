@@ -12,6 +12,7 @@
 
 struct leaf;
 struct leaves;
+struct parents;
 struct volumes;
 struct point_disk;
 
@@ -21,6 +22,7 @@ struct view {
 	struct roster *roster; /* owned */
 	struct leaves *leaves; /* owned */
 	struct volumes *volumes; /* owned */
+	struct parents *parents; /* owned; of directories in volumes */
 	uid_t uid; /* of what the view makes */
 	gid_t gid;
 	int64_t started_ns;
@@ -154,6 +156,8 @@ MUST_CHECK int files_top(struct view *w, const struct roster_point *p,
 MUST_CHECK int files_find(struct view *w, uint64_t parent, const char *name,
 			  struct view_attr *out);
 MUST_CHECK int files_attr(struct view *w, uint64_t node, struct view_attr *out);
+MUST_CHECK int files_parent(struct view *w, uint64_t node,
+			    struct view_attr *out);
 MUST_CHECK int files_list(struct view *w, uint64_t node, uint64_t cookie,
 			  view_dir_fn *fn, void *arg);
 /* Append "web1/<time>:files/<path>". */
@@ -181,6 +185,8 @@ MUST_CHECK int made_path(struct view *w, uint64_t node, struct buf *out);
 MUST_CHECK int made_find(struct view *w, uint64_t parent, const char *name,
 			 struct view_attr *out);
 MUST_CHECK int made_attr(struct view *w, uint64_t node, struct view_attr *out);
+MUST_CHECK int made_parent(struct view *w, uint64_t node,
+			   struct view_attr *out);
 MUST_CHECK int made_list(struct view *w, uint64_t node, uint64_t cookie,
 			 view_dir_fn *fn, void *arg);
 MUST_CHECK int made_link(struct view *w, uint64_t node, struct buf *out);
@@ -239,6 +245,8 @@ MUST_CHECK int inside_attr(struct view *w, uint64_t node,
 			   struct view_attr *out);
 MUST_CHECK int inside_find(struct view *w, uint64_t parent, const char *name,
 			   struct view_attr *out);
+MUST_CHECK int inside_parent(struct view *w, uint64_t node,
+			     struct view_attr *out);
 MUST_CHECK int inside_list(struct view *w, uint64_t node, uint64_t cookie,
 			   view_dir_fn *fn, void *arg);
 MUST_CHECK int inside_link(struct view *w, uint64_t node, struct buf *out);

@@ -166,6 +166,92 @@ int made_find(struct view *w, uint64_t parent, const char *name,
 	return r < 0 ? r : made_attr(w, node, out);
 }
 
+static int in_point_parent(struct view *w, uint64_t node, uint64_t *out)
+{
+	enum node_kind_made kind = MADE_POINT;
+	struct roster_point p;
+	int r = view_node_point(w, node, &p);
+
+	switch (node_kind(node)) {
+	case MADE_POINT_JSON:
+	case MADE_DISKS:
+	case MADE_CONFIGS:
+	case MADE_VOLUMES:
+		break;
+	case MADE_DISK:
+		kind = MADE_DISKS;
+		break;
+	case MADE_CONFIG:
+		kind = MADE_CONFIGS;
+		break;
+	case MADE_VOLUME_RAW:
+	case MADE_VOLUME_WHY:
+		kind = MADE_VOLUMES;
+		break;
+	default:
+		return -ESTALE;
+	}
+	*out = node_made(kind, 0, p.serial);
+	return r == -ENODATA ? -ESTALE : r;
+}
+
+/* The node that @node stands in. */
+static int parent_of(struct view *w, uint64_t node, uint64_t *out)
+{
+	uint32_t a = node_a(node), b = (uint32_t)node_b(node);
+	struct roster_point p = { .serial = 0 };
+	int r = 0;
+
+	switch (node_kind(node)) {
+	case MADE_ROOT:
+	case MADE_VMS:
+	case MADE_IDS:
+	case MADE_TAGS:
+	case MADE_HIDDEN:
+		*out = VIEW_ROOT;
+		break;
+	case MADE_VM:
+		*out = node_made(MADE_VMS, 0, 0);
+		break;
+	case MADE_LATEST:
+		*out = node_made(MADE_VM, 0, a);
+		break;
+	case MADE_POINT:
+		r = roster_get_point(w->roster, b, &p);
+		*out = node_made(MADE_VM, 0, p.machine);
+		break;
+	case MADE_ID:
+		*out = node_made(MADE_IDS, 0, 0);
+		break;
+	case MADE_TAG:
+		*out = node_made(MADE_TAGS, 0, 0);
+		break;
+	case MADE_TAG_VM:
+		*out = node_made(MADE_TAG, 0, a);
+		break;
+	case MADE_TAG_POINT:
+		r = roster_get_point(w->roster, b, &p);
+		*out = node_made(MADE_TAG_VM, a, p.machine);
+		break;
+	case MADE_STATUS:
+	case MADE_STATS:
+	case MADE_VERSION:
+		*out = node_made(MADE_HIDDEN, 0, 0);
+		break;
+	default:
+		return in_point_parent(w, node, out);
+	}
+	return r;
+}
+
+int made_parent(struct view *w, uint64_t node, struct view_attr *out)
+{
+	uint64_t parent;
+	int r = parent_of(w, node, &parent);
+
+	return r < 0 ? r : made_attr(w, parent, out);
+}
+
 /* ---- listing ---- */
 
 /* Is this one of the names of a point? */

@@ -30,6 +30,7 @@
 #include "fs/fuse/ops.h"
 #include "fs/view.h"
 #include "store/base/log.h"
+#include "store/base/seam.h"
 #include "store/vault.h"
 
 struct mount {
@@ -126,15 +127,14 @@ static int new_session(struct mount *m, const struct mount_config *c)
 	char *argv[] = { name, flag, NULL, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 
-	buf_printf(&opt, "ro,nosuid,nodev,default_permissions,"
-			 "subtype=vmbackupfs,fsname=");
+	buf_printf(&opt, "ro,nosuid,nodev,subtype=vmbackupfs,fsname=");
 	put_escaped(&opt, c->fsname);
 	if (c->noexec)
 		buf_printf(&opt, ",noexec");
-	if (c->allow_other)
+	if (m->ops.checked)
+		buf_printf(&opt, ",default_permissions");
+	if (m->ops.others)
 		buf_printf(&opt, ",allow_other");
-	else if (c->allow_root)
-		buf_printf(&opt, ",allow_root");
 	buf_put_u8(&opt, 0);
 	if (buf_error(&opt) < 0)
 		return -ENOMEM;
@@ -182,17 +182,34 @@ static int first_lookup(const struct mount *m)
 		    strerror(errno));
 }
 
-static void fill_ops(struct mount *m, struct view *w,
-		     const struct mount_config *c)
+/*
+ * The library's allow_root answers for open(2) alone, which the kernel does not
+ * ask us about. So it is allow_other here, with a top directory that the kernel
+ * lets nobody through but its owner and root.
+ *
+ * What ACLs forbid others must be forbidden, also in points that are not there
+ * yet. Root is checked as well, though it passes: the kernel then asks for the
+ * top's attributes at every path, and learns that a daemon is dead.
+ */
+static int fill_ops(struct mount *m, struct view *w,
+		    const struct mount_config *c)
 {
-	m->ops.view = w;
-	m->ops.root = c->root;
-	m->ops.policy = c->policy;
-	m->ops.refresh_ns = c->refresh_ns;
-	m->ops.has_acl = view_has_acl(w);
-	/* Others than the owner may come: what ACLs forbid must be forbidden,
-	 * also in points that are not there yet. */
-	m->ops.check_acl = m->ops.has_acl || c->allow_other;
+	struct ops *o = &m->ops;
+	struct seam *seam = vault_seam(view_vault(w));
+	int r = seam->ops->random(seam, &o->generation, sizeof(o->generation));
+
+	o->generation |= 1;
+	o->view = w;
+	o->root = c->root;
+	o->policy = c->policy;
+	o->refresh_ns = c->refresh_ns;
+	o->has_acl = view_has_acl(w);
+	o->others = c->allow_other || c->allow_root;
+	o->top_private = c->allow_root && !c->allow_other;
+	o->uid = geteuid();
+	o->gid = getegid();
+	o->checked = o->others || o->uid == 0;
+	return r;
 }
 
 int mount_start(struct view *w, const char *dir, const struct mount_config *c,
@@ -211,12 +228,12 @@ int mount_start(struct view *w, const char *dir, const struct mount_config *c,
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
-	fill_ops(m, w, c);
-	r = -ENOMEM;
+	r = fill_ops(m, w, c);
 	m->dir = strdup(dir);
-	if (!m->dir)
-		goto err;
-	r = new_session(m, c);
+	if (r == 0 && !m->dir)
+		r = -ENOMEM;
+	if (r == 0)
+		r = new_session(m, c);
 	if (r < 0)
 		goto err;
 	if (fuse_session_mount(m->se, dir) != 0) {

@@ -20,6 +20,7 @@
 #define MAX_TRANSFER (1u << 20)
 #define MAX_BACKGROUND 64
 #define ACL_PREFIX "system.posix_acl_"
+#define ACL_ACCESS ACL_PREFIX "access"
 #define SELINUX "security.selinux"
 #define HIDDEN_NAME ".vmbackupfs"
 
@@ -53,9 +54,10 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 			   FUSE_CAP_ASYNC_DIO;
 	unsigned int on = FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS |
 			  FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS |
-			  FUSE_CAP_EXPLICIT_INVAL_DATA;
+			  FUSE_CAP_EXPLICIT_INVAL_DATA |
+			  FUSE_CAP_EXPORT_SUPPORT;
 
-	if (o->check_acl)
+	if (o->others)
 		on |= FUSE_CAP_POSIX_ACL;
 	else
 		off |= FUSE_CAP_POSIX_ACL;
@@ -65,21 +67,67 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 	conn->time_gran = 1;
 }
 
+/*
+ * Is @node below the mount's top? Where a mount shows a part of the vault, file
+ * handles lead to that part alone: a client of an export may make them up.
+ */
+static bool is_shown(const struct ops *o, uint64_t node)
+{
+	struct view_attr a = { .node = node };
+
+	while (a.node != o->root && a.node != VIEW_ROOT)
+		if (view_parent(o->view, a.node, &a) < 0)
+			return false;
+	return a.node == o->root;
+}
+
+/*
+ * The kernel asks a node for "." and ".." only to find its way from a file
+ * handle to an inode that it has forgotten: the node itself, and the directory
+ * that it stands in.
+ */
+static int look_around(const struct ops *o, uint64_t node, const char *name,
+		       struct view_attr *out)
+{
+	int r;
+
+	if (!is_shown(o, node))
+		return -ESTALE;
+	if (name[1] == '.' && node != o->root)
+		r = view_parent(o->view, node, out);
+	else
+		r = view_getattr(o->view, node, out);
+	return r == -ENOENT ? -ESTALE : r;
+}
+
+static int look_up(struct ops *o, uint64_t dir, const char *name,
+		   struct view_attr *out)
+{
+	int r;
+
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return look_around(o, dir, name, out);
+	freshen(o, dir);
+	r = view_lookup(o->view, dir, name, out);
+	if (r == -ENOENT && dir == o->root && strcmp(name, HIDDEN_NAME) == 0)
+		r = view_lookup(o->view, VIEW_ROOT, name, out);
+	return r;
+}
+
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct ops *o = ops_of(req);
 	uint64_t dir = node_of(o, parent);
+	enum reply_place place = dir == o->root ? REPLY_NEAR_TOP : REPLY_DEEP;
 	struct view_attr a;
 	int r;
 
 	if (!call_begin(req))
 		return;
-	freshen(o, dir);
-	r = view_lookup(o->view, dir, name, &a);
-	if (r == -ENOENT && parent == FUSE_ROOT_ID &&
-	    strcmp(name, HIDDEN_NAME) == 0)
-		r = view_lookup(o->view, VIEW_ROOT, name, &a);
-	reply_entry(req, r, &a, &o->policy, view_is_settled(o->view, dir));
+	r = look_up(o, dir, name, &a);
+	if (r == 0 && a.node == o->root)
+		place = REPLY_TOP;
+	reply_entry(req, o, r, &a, place, view_is_settled(o->view, dir));
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
@@ -113,7 +161,8 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 	if (r < 0)
 		reply_error(req, r);
 	else
-		reply_attr(req, &a, &o->policy, ino == FUSE_ROOT_ID);
+		reply_attr(req, o, &a,
+			   ino == FUSE_ROOT_ID ? REPLY_TOP : REPLY_DEEP);
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
@@ -192,6 +241,7 @@ struct listing {
 	const struct ops *o;
 	char *data;
 	size_t len, cap;
+	enum reply_place place; /* of the rows */
 	bool plus;
 };
 
@@ -202,7 +252,7 @@ static int add_row(struct listing *l, const char *name,
 	struct fuse_entry_param e;
 	size_t room = l->cap - l->len, n;
 
-	reply_fill_entry(a, &l->o->policy, &e);
+	reply_fill_entry(l->o, a, l->place, &e);
 	/* "." and ".." are no entries of the kernel's, and of what is damaged
 	 * it shall ask for more when somebody wants to know. */
 	if (!linked || a->damaged)
@@ -249,6 +299,8 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	uint64_t node = node_of(o, ino), cookie = (uint64_t)off;
 	struct listing l = { .req = req, .o = o, .plus = plus };
 	int r = 0;
+
+	l.place = node == o->root ? REPLY_NEAR_TOP : REPLY_DEEP;
 
 	if (!call_begin(req))
 		return;
@@ -313,29 +365,64 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 }
 
 /* Never ENOSYS: the kernel would take it for all points that are to come. */
+static int get_xattr(const struct ops *o, uint64_t node, const char *name,
+		     struct buf *value)
+{
+	bool acl = strncmp(name, ACL_PREFIX, strlen(ACL_PREFIX)) == 0;
+	int r;
+
+	/* ls(1) remembers this answer and does not ask for each file; so
+	 * with a label, which it wants of every file. A kernel that enforces
+	 * ACLs would take it for a failure to read one. */
+	if (acl && !o->has_acl && !o->others && !view_in_volume(node))
+		return -EOPNOTSUPP;
+	r = view_getxattr(o->view, node, name, value);
+	if (r == -ENODATA && strcmp(name, SELINUX) == 0)
+		r = -EOPNOTSUPP;
+	if (r == 0 && acl)
+		attr_apply_acl(&o->policy, value->data, value->len);
+	return r;
+}
+
+/*
+ * A kernel that enforces ACLs asks for one before it looks at anybody's
+ * capabilities, and an error there would keep the file from root, too. An ACL
+ * that cannot be read, or that is none, therefore denies access, which root
+ * passes over; others, and who wants to copy it, get that error.
+ */
+static bool acl_denies(const struct ops *o, uint64_t node, const char *name,
+		       int r, const struct buf *value)
+{
+	AUTO_BUF struct buf place = BUF_INIT;
+
+	if (!o->others || strcmp(name, ACL_ACCESS) != 0)
+		return false;
+	if (r == 0 && !attr_acl_ok(value->data, value->len)) {
+		view_describe(o->view, node, &place);
+		buf_put_u8(&place, 0);
+		log_line(LOG_LEVEL_ERROR,
+			 "%s: its access control list is malformed: "
+			 "only root and the owner may read it",
+			 buf_error(&place) < 0 ? "a file" : (char *)place.data);
+		return true;
+	}
+	return r == -EIO || r == -EBADMSG;
+}
+
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 			size_t size)
 {
 	struct ops *o = ops_of(req);
 	AUTO_BUF struct buf value = BUF_INIT;
-	bool acl = strncmp(name, ACL_PREFIX, strlen(ACL_PREFIX)) == 0;
 	uint64_t node = node_of(o, ino);
 	int r;
 
 	if (!call_begin(req))
 		return;
-	/* ls(1) remembers this answer and does not ask for each file; so
-	 * with a label, which it wants of every file. A kernel that enforces
-	 * ACLs would take it for a failure to read one. */
-	if (acl && !o->has_acl && !o->check_acl && !view_in_volume(node))
-		r = -EOPNOTSUPP;
-	else
-		r = view_getxattr(o->view, node, name, &value);
-	if (r == -ENODATA && strcmp(name, SELINUX) == 0)
-		r = -EOPNOTSUPP;
-	if (r == 0 && acl)
-		attr_apply_acl(&o->policy, value.data, value.len);
-	if (r < 0)
+	r = get_xattr(o, node, name, &value);
+	if (acl_denies(o, node, name, r, &value))
+		reply_denied(req);
+	else if (r < 0)
 		reply_error(req, r);
 	else
 		reply_xattr(req, value.data, value.len, size);

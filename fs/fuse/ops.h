@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct fuse_lowlevel_ops;
 struct view;
@@ -19,7 +20,20 @@ struct ops {
 	uint64_t root; /* the node that the mount's top shows */
 	struct attr_policy policy; /* borrowed ranges */
 	int64_t refresh_ns; /* how old the list of points may be */
-	bool check_acl; /* the kernel shall enforce POSIX ACLs */
+	/*
+	 * File handles hold node numbers, which mean something for as long as
+	 * this mount lasts. This is another number in each mount, not 0, so that
+	 * the kernel knows handles of others by it.
+	 */
+	uint32_t generation;
+	bool others; /* processes of other users may come */
+	/* The kernel checks permissions (default_permissions). Where it does
+	 * not, the user who mounted is alone and reads whatever there is. */
+	bool checked;
+	/* Nobody but its user, and root, gets past the top directory. */
+	bool top_private;
+	uid_t uid; /* of who mounts */
+	gid_t gid;
 	atomic_bool has_acl; /* some point has one */
 };
 

@@ -11,6 +11,7 @@
 
 #include "fs/attr.h"
 #include "fs/fuse/loop.h"
+#include "fs/fuse/ops.h"
 #include "fs/view.h"
 
 #define FOR_EVER 1e9 /* seconds */
@@ -56,32 +57,55 @@ void reply_error(struct fuse_req *req, int r)
 		sent(fuse_reply_err(req, reply_errno(r)));
 }
 
-static double attr_hold(const struct view_attr *a)
+void reply_denied(struct fuse_req *req)
 {
+	if (call_end())
+		sent(fuse_reply_err(req, EACCES));
+}
+
+static double attr_hold(const struct view_attr *a, enum reply_place place)
+{
+	if (place == REPLY_TOP)
+		return AT_ONCE;
 	if (a->immutable)
 		return FOR_EVER;
 	return S_ISREG(a->st.st_mode) ? 0 : SOON;
 }
 
-void reply_fill_entry(const struct view_attr *a, const struct attr_policy *p,
-		      struct fuse_entry_param *out)
+static void fill_attr(const struct ops *o, const struct view_attr *a,
+		      enum reply_place place, struct stat *out)
 {
-	memset(out, 0, sizeof(*out));
-	out->ino = a->node;
-	out->generation = 1;
-	out->attr = a->st;
-	attr_apply(p, &out->attr);
-	out->attr_timeout = attr_hold(a);
-	out->entry_timeout = out->attr_timeout;
+	*out = a->st;
+	attr_apply(&o->policy, a->stored, out);
+	if (place == REPLY_TOP && o->top_private) {
+		out->st_mode &= ~(mode_t)077;
+		out->st_uid = o->uid;
+		out->st_gid = o->gid;
+	}
 }
 
-void reply_entry(struct fuse_req *req, int r, const struct view_attr *a,
-		 const struct attr_policy *p, bool fixed)
+void reply_fill_entry(const struct ops *o, const struct view_attr *a,
+		      enum reply_place place, struct fuse_entry_param *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->ino = place == REPLY_TOP ? FUSE_ROOT_ID : a->node;
+	out->generation = place == REPLY_TOP ? 0 : o->generation;
+	fill_attr(o, a, place, &out->attr);
+	out->attr_timeout = attr_hold(a, place);
+	out->entry_timeout = out->attr_timeout;
+	/* Where the kernel does not ask for the top's permissions at each path,
+	 * it asks for the name behind it: see AT_ONCE. */
+	if (place == REPLY_NEAR_TOP && !o->checked)
+		out->entry_timeout = MIN(out->entry_timeout, AT_ONCE);
+}
+
+void reply_entry(struct fuse_req *req, const struct ops *o, int r,
+		 const struct view_attr *a, enum reply_place place, bool fixed)
 {
 	struct fuse_entry_param e;
 
 	if (r == 0) {
-		reply_fill_entry(a, p, &e);
+		reply_fill_entry(o, a, place, &e);
 	} else if (r == -ENOENT && fixed) {
 		/* Node 0 with a time: the kernel remembers that there is no
 		 * such name. */
@@ -95,14 +119,14 @@ void reply_entry(struct fuse_req *req, int r, const struct view_attr *a,
 		sent(fuse_reply_entry(req, &e));
 }
 
-void reply_attr(struct fuse_req *req, const struct view_attr *a,
-		const struct attr_policy *p, bool top)
+void reply_attr(struct fuse_req *req, const struct ops *o,
+		const struct view_attr *a, enum reply_place place)
 {
-	struct stat st = a->st;
+	struct stat st;
 
-	attr_apply(p, &st);
+	fill_attr(o, a, place, &st);
 	if (call_end())
-		sent(fuse_reply_attr(req, &st, top ? AT_ONCE : attr_hold(a)));
+		sent(fuse_reply_attr(req, &st, attr_hold(a, place)));
 }
 
 void reply_data(struct fuse_req *req, const void *data, size_t len)

@@ -15,20 +15,28 @@
 
 struct fuse_entry_param;
 struct fuse_req;
-struct attr_policy;
+struct ops;
 struct view_attr;
+
+/* Where a node is, as far as answers differ by it. */
+enum reply_place {
+	REPLY_DEEP,
+	REPLY_NEAR_TOP, /* it stands in the mount's top directory */
+	REPLY_TOP, /* it is that directory */
+};
 
 /* The errno that a program sees for @r, positive. Damage is EIO. */
 int reply_errno(int r);
 
 void reply_error(struct fuse_req *req, int r);
-/* A name: @a, or, where @r is -ENOENT, that there is none. @fixed: there never
- * will be. */
-void reply_entry(struct fuse_req *req, int r, const struct view_attr *a,
-		 const struct attr_policy *p, bool fixed);
-/* @top: of the mount's top directory. */
-void reply_attr(struct fuse_req *req, const struct view_attr *a,
-		const struct attr_policy *p, bool top);
+/* Access is denied: for the kernel's own asking, where root may still pass. */
+void reply_denied(struct fuse_req *req);
+/* A name leads to @a; or, where @r is -ENOENT, there is no such name, and
+ * @fixed says that there never will be; or another error. */
+void reply_entry(struct fuse_req *req, const struct ops *o, int r,
+		 const struct view_attr *a, enum reply_place place, bool fixed);
+void reply_attr(struct fuse_req *req, const struct ops *o,
+		const struct view_attr *a, enum reply_place place);
 void reply_data(struct fuse_req *req, const void *data, size_t len);
 /* @text ends with a NUL. */
 void reply_link(struct fuse_req *req, const char *text);
@@ -39,7 +47,7 @@ void reply_offset(struct fuse_req *req, uint64_t off);
 void reply_statfs(struct fuse_req *req, const struct statvfs *st);
 
 /* The same as a row of a directory with attributes. */
-void reply_fill_entry(const struct view_attr *a, const struct attr_policy *p,
-		      struct fuse_entry_param *out);
+void reply_fill_entry(const struct ops *o, const struct view_attr *a,
+		      enum reply_place place, struct fuse_entry_param *out);
 
 #endif

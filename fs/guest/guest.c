@@ -202,6 +202,23 @@ static void say_why(struct buf *why, const char *type, int r)
 			   strerror(-r));
 }
 
+/*
+ * Whatever the format, the top of a filesystem is a directory. A symbolic link
+ * there would lead whoever enters the volume to a place of the host.
+ */
+static int check_top(struct guest *g, struct buf *why)
+{
+	struct guest_attr a;
+
+	if (g->root == 0 || g->root >= GUEST_NODE_MAX)
+		return -EBADMSG;
+	/* A top that is damaged is told of when somebody looks at it. */
+	if (guest_getattr(g, g->root, &a) < 0 || S_ISDIR(a.mode))
+		return 0;
+	buf_printf(why, "the top of the filesystem is not a directory");
+	return -EBADMSG;
+}
+
 int guest_open(const char *type, struct blocks *b, struct lru *memory,
 	       struct buf *why, struct guest **out)
 {
@@ -226,8 +243,8 @@ int guest_open(const char *type, struct blocks *b, struct lru *memory,
 	r = common_new(memory, &g->common);
 	if (r == 0)
 		r = ops->open(g, why);
-	if (r == 0 && (g->root == 0 || g->root >= GUEST_NODE_MAX))
-		r = -EBADMSG;
+	if (r == 0)
+		r = check_top(g, why);
 	if (r < 0) {
 		say_why(why, type, r);
 		guest_close(g);

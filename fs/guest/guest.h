@@ -41,6 +41,9 @@ struct guest_attr {
 	uint64_t node;
 	uint32_t mode; /* as st_mode */
 	uint32_t uid, gid;
+	/* The filesystem stores owner, group and permissions of this inode; where
+	 * it does not, they are the reader's choice and mean nothing. */
+	bool owned;
 	uint64_t nlink;
 	uint64_t size; /* as st_size */
 	uint64_t allocated; /* bytes, as st_blocks * 512 would tell */

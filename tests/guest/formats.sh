@@ -145,7 +145,8 @@ small_same() {
 	ntfs)
 		"$tests/guest/listing.py" "$2" | sed 's/ hole=[0-9]*//' \
 			>"$tmp/shown"
-		shown_same "$1" "$3" ;;
+		private_modes <"$3" >"$tmp/private-modes"
+		shown_same "$1" "$tmp/private-modes" ;;
 	fat)
 		plain_same --no-dir-times "$@" ;;
 	exfat)

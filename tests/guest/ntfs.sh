@@ -67,9 +67,10 @@ same_as_mount() {
 # of the reader alone, with them.
 as_ntfs3g_and_reader() {
 	"$guest/listing.py" "$2" | comparable >"$tmp/shown"
-	shown_same "$1" "$3"
+	private_modes <"$3" >"$tmp/private-modes"
+	shown_same "$1" "$tmp/private-modes"
 	expect 0 "$dump" --all ntfs "$tmp/kept/$1"
-	mv "$tmp/out" "$tmp/all"
+	private_modes <"$tmp/out" >"$tmp/all"
 	listed_same "$1" "$2" "$tmp/all"
 }
 

@@ -23,6 +23,12 @@ keep() {
 	kept_checks+=("$(printf '%q ' "$@")")
 }
 
+# private_modes: from a listing of NTFS where all is open to everybody, as its
+# readers have it, to one where it is its user's alone, as the mount has it.
+private_modes() {
+	sed "s/^\('.*' \(0[1246]\|1[04]\)0\)777 /\1700 /"
+}
+
 # listed_same NAME DIR LISTING
 listed_same() {
 	"$tests/guest/listing.py" --all "$2" >"$tmp/shown" ||

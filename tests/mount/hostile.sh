@@ -50,6 +50,19 @@ debugfs -w -f - "$tmp/ext4-loop" >"$tmp/out" 2>"$tmp/err" <<-'END'
 	set_inode_field /many/entry-0003 size 0x3fffffffffff
 	set_inode_field /many/entry-0004 links_count 0
 END
+# A top that is a link to the host's /etc, a file, and a fifo.
+tops='120777 100644 10644'
+for mode in $tops; do
+	cp --sparse=always "$tmp/ext4" "$tmp/top$mode"
+	disks+=(--disk "top$mode=$tmp/top$mode")
+	debugfs -w -f - "$tmp/top$mode" >"$tmp/out" 2>"$tmp/err" <<-END
+		set_inode_field <2> mode 0$mode
+		set_inode_field <2> flags 0
+		set_inode_field <2> size 4
+		set_inode_field <2> blocks 0
+		set_inode_field <2> block[0] 0x6374652f
+	END
+done
 for format in fat iso; do
 	harm $format-loop $format
 	"$hostile" loop $format "$tmp/$format-loop"
@@ -62,6 +75,20 @@ expect 0 vmb backup --vm all "${disks[@]}"
 start_mount "$vault" "$tmp/mnt"
 pid=$(mount_pid "$tmp/mnt")
 top=$(cd "$tmp/mnt/vms/all/latest/volumes" && pwd -P)
+for mode in $tops; do
+	if [ -e "$top/top$mode" ] || [ -L "$top/top$mode" ]; then
+		fail "a top of mode $mode is shown"
+	fi
+	grep -q 'top .* is not a directory' "$top/top$mode.unreadable" ||
+		fail "top$mode: no reason"
+	for verb in "ls" "cat" "restore --target $tmp/restored"; do
+		# shellcheck disable=SC2086 # words
+		if vmb $verb "all/latest:volumes/top$mode" >"$tmp/out" 2>&1; then
+			fail "$verb of a top of mode $mode"
+		fi
+	done
+	[ ! -e "$tmp/restored" ] || fail "a top of mode $mode is restored"
+done
 open=()
 for name in "${bad[@]}"; do
 	# One that nothing can be made of says why.

@@ -69,6 +69,38 @@ if as_user cat "$tmp/work/mnt/vms/bad/latest/files$tmp/work/bad/no" \
 	fail "a file that could not be read can be"
 fi
 
+# Alone in his mount he reads all that he could read of the disk: what belongs to
+# his guest's root, too.
+if [ "$(id -u)" = 0 ] && command -v mkfs.ext4 >/dev/null; then
+	mkdir "$tmp/guest"
+	echo guest >"$tmp/guest/shadow"
+	chmod 600 "$tmp/guest/shadow"
+	truncate -s 4M "$tmp/work/image"
+	expect 0 mkfs.ext4 -q -F -d "$tmp/guest" "$tmp/work/image"
+	chown 65534 "$tmp/work/image"
+	run "$tmp/bin/vmbackup" "$@" backup --vm guest \
+		--disk "vda=$tmp/work/image"
+	await 30 as_user test -e "$tmp/work/mnt/vms/guest/latest/point.json" ||
+		fail "the new point does not appear"
+	run cat "$tmp/work/mnt/vms/guest/latest/volumes/vda/shadow"
+	prints '^guest$'
+fi
+
+# And he gets to know that his daemon was killed, from what the kernel asks for
+# at each path.
+run mkdir mnt2
+mounts+=("$tmp/work/mnt2")
+run "$tmp/bin/mount.vmbackupfs" "$tmp/work/vault" "$tmp/work/mnt2" \
+	-o "keyfile=$tmp/work/key"
+pid=$(mount_pid "$tmp/work/mnt2") || fail "no process serves the mount"
+shown=$tmp/work/mnt2/vms/mine/latest/files$tmp/work/source
+run ls "$shown"
+kill -KILL "$pid"
+await_end "$pid" 10 || fail "not dead"
+dead() { ! as_user ls "$shown"; }
+await 10 dead || fail "a dead mount lists"
+run fusermount3 -u -z "$tmp/work/mnt2"
+
 run fusermount3 -u "$tmp/work/mnt"
 is_mounted "$tmp/work/mnt" && fail "still mounted"
 await_end "${daemons[0]}" 20 || fail "the process outlives its mount"

@@ -188,6 +188,7 @@ int guest_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 		.mode = node >= FAKE_CHAIN ? S_IFDIR | 0755
 			: node >= 1000	   ? S_IFREG | 0600
 					   : modes[node],
+		.owned = node != 8,
 		.uid = 70000,
 		.gid = 70001,
 		.nlink = node == 3 ? 2 : 1,

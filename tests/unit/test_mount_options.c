@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/mount/options.h"
+#include "store/base/bytes.h"
 
 static struct mount_options o;
 
@@ -170,21 +171,120 @@ static void maps_ids(void **state)
 	(void)state;
 	parse("idmap=u:0:100000:1000+g:1000:0:10,idmap=b:7:8");
 	assert_int_equal(o.policy.nranges, 3);
-	attr_apply(&o.policy, &st);
+	attr_apply(&o.policy, true, &st);
 	assert_int_equal(st.st_uid, 100005);
 	assert_int_equal(st.st_gid, 5);
 	st.st_uid = 1000;
 	st.st_gid = 7;
-	attr_apply(&o.policy, &st);
+	attr_apply(&o.policy, true, &st);
 	assert_int_equal(st.st_uid, ATTR_NOBODY);
 	assert_int_equal(st.st_gid, 8);
 	parse("uid=3,umask=022");
-	attr_apply(&o.policy, &st);
+	attr_apply(&o.policy, true, &st);
 	assert_int_equal(st.st_uid, 3);
 	assert_int_equal(st.st_mode, S_IFREG | 0755);
 	st.st_mode = S_IFLNK | 0777;
-	attr_apply(&o.policy, &st);
+	attr_apply(&o.policy, true, &st);
 	assert_int_equal(st.st_mode, S_IFLNK | 0777);
+	/* Owners that are not stored ones stay; permissions are taken away. */
+	st = (struct stat){ .st_mode = S_IFREG | 0666, .st_uid = 9 };
+	attr_apply(&o.policy, false, &st);
+	assert_int_equal(st.st_uid, 9);
+	assert_int_equal(st.st_gid, 0);
+	assert_int_equal(st.st_mode, S_IFREG | 0644);
+}
+
+/* A POSIX ACL of @n entries of tag, permissions, id. */
+static size_t make_acl(uint8_t *out, const uint32_t (*entries)[3], size_t n)
+{
+	size_t i;
+
+	put_le32(out, 2);
+	for (i = 0; i < n; i++) {
+		put_le16(out + 4 + 8 * i, (uint16_t)entries[i][0]);
+		put_le16(out + 6 + 8 * i, (uint16_t)entries[i][1]);
+		put_le32(out + 8 + 8 * i, entries[i][2]);
+	}
+	return 4 + 8 * n;
+}
+
+#define NO_ID UINT32_MAX
+static const uint32_t whole[][3] = { { 1, 7, NO_ID }, { 2, 7, 5 },
+				     { 2, 6, 1005 },  { 4, 5, NO_ID },
+				     { 8, 7, 1001 },  { 16, 7, NO_ID },
+				     { 32, 5, NO_ID } };
+
+static void uid_and_umask_reach_acls(void **state)
+{
+	uint8_t acl[4 + 8 * ARRAY_SIZE(whole)];
+	size_t len = make_acl(acl, whole, ARRAY_SIZE(whole)), i;
+	static const uint8_t perms[] = { 7, 3, 2, 1, 3, 3, 0 };
+
+	(void)state;
+	parse("uid=3,gid=4,umask=045");
+	attr_apply_acl(&o.policy, acl, len);
+	assert_int_equal(get_le32(acl + 4 + 8 * 1 + 4), 3);
+	assert_int_equal(get_le32(acl + 4 + 8 * 2 + 4), 3);
+	assert_int_equal(get_le32(acl + 4 + 8 * 4 + 4), 4);
+	for (i = 0; i < ARRAY_SIZE(perms); i++)
+		assert_int_equal(get_le16(acl + 4 + 8 * i + 2), perms[i]);
+}
+
+static void tells_acls_that_the_kernel_takes(void **state)
+{
+	uint8_t acl[8192];
+	size_t len = make_acl(acl, whole, ARRAY_SIZE(whole)), i;
+	static const uint32_t plain[][3] = { { 1, 6, NO_ID },
+					     { 4, 4, NO_ID },
+					     { 32, 0, NO_ID } };
+	static const uint32_t no_mask[][3] = {
+		{ 1, 6, NO_ID }, { 2, 6, 7 }, { 4, 4, NO_ID }, { 32, 0, NO_ID }
+	};
+	static const uint32_t order[][3] = { { 1, 6, NO_ID },
+					     { 4, 4, NO_ID },
+					     { 2, 6, 7 },
+					     { 16, 6, NO_ID },
+					     { 32, 0, NO_ID } };
+	static const uint32_t twice[][3] = { { 1, 6, NO_ID },
+					     { 1, 6, NO_ID },
+					     { 4, 4, NO_ID },
+					     { 32, 0, NO_ID } };
+
+	(void)state;
+	assert_true(attr_acl_ok(acl, len));
+	assert_true(attr_acl_ok(acl, 4));
+	/* Cut, each way; version, permissions, tags and ids that cannot be. */
+	for (i = 0; i < len; i++)
+		assert_true(i == 4 || !attr_acl_ok(acl, i));
+	acl[0] = 1;
+	assert_false(attr_acl_ok(acl, len));
+	acl[0] = 2;
+	acl[6] = 8;
+	assert_false(attr_acl_ok(acl, len));
+	acl[6] = 7;
+	acl[4] = 3;
+	assert_false(attr_acl_ok(acl, len));
+	acl[4] = 1;
+	put_le32(acl + 4 + 8 + 4, NO_ID);
+	assert_false(attr_acl_ok(acl, len));
+	len = make_acl(acl, plain, ARRAY_SIZE(plain));
+	assert_true(attr_acl_ok(acl, len));
+	len = make_acl(acl, no_mask, ARRAY_SIZE(no_mask));
+	assert_false(attr_acl_ok(acl, len));
+	len = make_acl(acl, order, ARRAY_SIZE(order));
+	assert_false(attr_acl_ok(acl, len));
+	len = make_acl(acl, twice, ARRAY_SIZE(twice));
+	assert_false(attr_acl_ok(acl, len));
+	/* More than the kernel reads. */
+	len = make_acl(acl, whole, ARRAY_SIZE(whole));
+	memmove(acl + 4096, acl + 20, len - 20);
+	for (i = 12; i < 4096; i += 8) {
+		put_le16(acl + i, 2);
+		put_le16(acl + i + 2, 7);
+		put_le32(acl + i + 4, (uint32_t)i);
+	}
+	memmove(acl + 4092, acl + 4096, len - 20);
+	assert_false(attr_acl_ok(acl, 4092 + len - 20));
 }
 
 static void maps_ids_in_acls(void **state)
@@ -232,6 +332,8 @@ int main(void)
 		T(the_last_one_counts),
 		T(maps_ids),
 		T(maps_ids_in_acls),
+		T(uid_and_umask_reach_acls),
+		T(tells_acls_that_the_kernel_takes),
 		T(gathers_luks_keys),
 	};
 

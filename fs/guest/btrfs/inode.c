@@ -96,6 +96,7 @@ int btrfs_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 	*out = (struct guest_attr){
 		.node = node,
 		.mode = i.mode,
+		.owned = true,
 		.uid = i.uid,
 		.gid = i.gid,
 		.nlink = i.nlink,

@@ -89,6 +89,7 @@ static int rock_attr(const struct iso_record *rec, const struct rock *rock,
 				    rec->pos);
 		out->mode = rock->mode & (S_IFMT | 07777);
 		out->nlink = MAX(rock->nlink, 1);
+		out->owned = true;
 		out->uid = rock->uid;
 		out->gid = rock->gid;
 	}

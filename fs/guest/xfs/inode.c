@@ -52,6 +52,7 @@ static void attr_decode(const struct xfs_super *sb, struct xfs_inode *i)
 
 	a->node = i->ino;
 	a->mode = be16(p + 2);
+	a->owned = true;
 	a->uid = be32(p + 8);
 	a->gid = be32(p + 12);
 	a->nlink = i->version == 1 ? be16(p + 6) : be32(p + 16);
