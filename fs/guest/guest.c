@@ -337,6 +337,8 @@ int guest_lookup(struct guest *g, uint64_t dir, const char *name,
 	if (!g->ops->lookup)
 		return guest_dir_lookup(g, dir, name, len, node_out);
 	r = g->ops->lookup(g, dir, name, len, &node);
+	if (r == -EAGAIN)
+		return guest_dir_lookup(g, dir, name, len, node_out);
 	if (r < 0)
 		return r;
 	if (node == 0 || node >= GUEST_NODE_MAX)

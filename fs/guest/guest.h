@@ -94,8 +94,9 @@ struct guest_ops {
 	void (*close)(struct guest *g);
 	/* -ENOENT (silent): there is no such inode. */
 	int (*getattr)(struct guest *g, uint64_t node, struct guest_attr *out);
-	/* -ENOENT (silent). NULL: found by reading the directory, which is
-	 * remembered. The names "." and ".." and bad ones do not come. */
+	/* -ENOENT (silent). NULL, or where it returns -EAGAIN: the name is
+	 * found by reading the directory, which is remembered. The names "."
+	 * and ".." and bad ones do not come. */
 	int (*lookup)(struct guest *g, uint64_t dir, const char *name,
 		      size_t len, uint64_t *node_out);
 	/* All entries behind @cookie (0: from the start) in a fixed order;

@@ -8,7 +8,7 @@
 # shellcheck source=tests/guest/through.sh
 . "$(dirname "$0")/through.sh"
 
-requires root loop fuse python3 mkfs.ext4 dumpe2fs debugfs
+requires root loop fuse python3 mkfs.ext4 dumpe2fs debugfs tune2fs
 dump=$(find_program tests/guest/dump)
 [ -n "$dump" ] || fail "tests/guest/dump is not built"
 small=--small size=200M
@@ -166,6 +166,61 @@ PY
 says 'log-partly-replayed'
 prints "^'./synced-1' "
 rm "$tmp/torn.img" "$tmp/crash.img"
+
+# ---- large directories: a name is found by its hash ----
+
+# large NAME TYPE MKFS-OPTION...: a directory of 6,000 names, with the hash $hash,
+# s_flags $flags and blocks of $block bytes. Each name is found (compare looks it
+# up), and little is read for one.
+large() {
+	local name=$1 type=$2
+	shift 2
+	truncate -s 32M "$tmp/large.img"
+	mkfs.ext4 -q -F -N 10000 "$@" "$tmp/large.img" 2>"$tmp/err" ||
+		fail "$name: mkfs"
+	tune2fs -E "hash_alg=$hash" "$tmp/large.img" >"$tmp/out" 2>&1 ||
+		fail "$name: tune2fs"
+	debugfs -w -R "set_super_value flags $flags" "$tmp/large.img" \
+		>"$tmp/out" 2>&1 || fail "$name: debugfs"
+	mounted "$tmp/large.img"
+	python3 - "$tmp/mnt" <<'PY'
+import os, sys
+os.mkdir(sys.argv[1] + "/d")
+os.chdir(sys.argv[1] + "/d")
+for i in range(6000):
+    os.mknod("Größe-%d%s" % (i, "x" * (i % 40)))
+PY
+	unmounted
+	compare "$name" "$type" "$tmp/large.img" "$tmp/large.img"
+	expect 0 "$dump" --find d/Größe-5999xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx \
+		"$type" "$tmp/large.img"
+	little
+	expect 1 "$dump" --find d/none "$type" "$tmp/large.img"
+	prints ': No such file or directory$'
+	little
+	# A damaged index hides nothing: the directory is read whole.
+	debugfs -R "blocks /d" "$tmp/large.img" 2>/dev/null >"$tmp/blocks"
+	printf '\377\377\377\377' | dd of="$tmp/large.img" bs=1 conv=notrunc \
+		seek=$(($(cut -d' ' -f1 "$tmp/blocks") * block + 32)) status=none
+	expect 0 "$dump" --find d/Größe-40 "$type" "$tmp/large.img"
+	expect 1 "$dump" --find d/none "$type" "$tmp/large.img"
+	prints ': No such file or directory$'
+	rm "$tmp/large.img"
+}
+little() {
+	local n
+	n=$(awk '/ bytes read$/ { print $1 }' "$tmp/out")
+	[ "$n" -le 150000 ] || fail "$n bytes were read to find a name"
+}
+
+hash=half_md4 flags=2 block=4096
+large "large, half MD4 unsigned" ext4 -b 4096 -O metadata_csum
+hash=tea flags=1 block=1024
+large "large, TEA signed" ext4 -b 1024 -O ^metadata_csum,large_dir
+hash=legacy flags=1
+large "large, legacy hash, block maps" ext3 -t ext3 -b 1024
+hash=legacy flags=2
+large "large, legacy hash unsigned" ext4 -b 1024
 
 # ---- wrong checksums of descriptors: marked, and shown as the kernel does ----
 

@@ -165,6 +165,23 @@ static int list_range(void *arg, uint64_t lblk, uint64_t pblk, uint64_t n,
 	return 0;
 }
 
+int ext_dir_block(const struct ext *e, const struct ext_inode *i, uint64_t lblk,
+		  uint64_t pblk, uint8_t *buf, guest_dir_fn *fn, void *arg)
+{
+	struct listing l = { .e = e, .i = i, .fn = fn, .arg = arg };
+	uint64_t base = lblk * e->super.block_size;
+	int r = ext_block_read(e, pblk, buf);
+
+	if (r < 0)
+		return r;
+	if (!block_ok(&l, buf, lblk)) {
+		spoiled(&l, base, "a checksum that does not match");
+		return l.error;
+	}
+	r = entries(&l, buf, e->super.block_size, base);
+	return r ? r : l.error;
+}
+
 /* The first part is in the inode's block map, the rest in an attribute; no
  * entry crosses from one to the other. */
 static int list_inline(struct listing *l)

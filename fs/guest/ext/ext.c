@@ -150,6 +150,19 @@ static int ext_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 	return ext_dir_read(g->state, &i, cookie, fn, arg);
 }
 
+static int ext_lookup(struct guest *g, uint64_t dir, const char *name,
+		      size_t len, uint64_t *node_out)
+{
+	struct ext_inode i;
+	int r = ext_inode_read(g->state, dir, &i);
+
+	if (r < 0)
+		return r;
+	if (!S_ISDIR(i.mode))
+		return -ENOTDIR;
+	return ext_htree_lookup(g->state, &i, name, len, node_out);
+}
+
 static int refuse_encrypted(const struct ext_inode *i)
 {
 	if (i->flags & EXT_FL_ENCRYPT)
@@ -297,6 +310,7 @@ const struct guest_ops guest_ext = {
 	.open = ext_open,
 	.close = ext_close,
 	.getattr = ext_getattr,
+	.lookup = ext_lookup,
 	.readdir = ext_readdir,
 	.readlink = ext_readlink,
 	.file = ext_file,

@@ -7,7 +7,8 @@
  *     lib.c         libext2fs: the group descriptors, and the checksums
  *     inode.c       one inode
  *     map.c         where a file's blocks are: extents, block maps
- *     dir.c         directories
+ *     dir.c         directories, read from end to end
+ *     htree.c       one name of a large directory, by its hash
  *     xattr.c       extended attributes, and what is kept inline
  *     log.c         a dirty journal: found, read, laid over the blocks
  *
@@ -34,6 +35,7 @@
 #define EXT_FL_EXTENTS 0x80000u
 #define EXT_FL_EA_INODE 0x200000u
 #define EXT_FL_INLINE_DATA 0x10000000u
+#define EXT_FL_CASEFOLD 0x40000000u
 
 struct ext_super {
 	uint32_t inodes_count, inodes_per_group, inode_size, first_ino;
@@ -45,6 +47,8 @@ struct ext_super {
 	uint32_t journal_ino; /* 0: none, or on another device */
 	bool checksums; /* metadata_csum */
 	uint32_t csum_seed;
+	uint32_t hash_seed[4]; /* of names in directories */
+	bool hash_unsigned; /* the bytes of names are, in hashes */
 	bool huge_file;
 	bool filetype;
 };
@@ -82,6 +86,10 @@ MUST_CHECK int ext_super_read(struct blocks *b, struct ext_super *out,
 
 uint32_t ext_crc32c(uint32_t crc, const void *data, size_t len);
 uint32_t ext_crc32_be(uint32_t crc, const void *data, size_t len);
+/* Hash a name as directories of hash @version do. Return 0, or -EAGAIN where
+ * that version is not known. */
+MUST_CHECK int ext_lib_hash(const struct ext_super *s, unsigned int version,
+			    const char *name, size_t len, uint32_t *out);
 /*
  * Find where the inodes of each group are: *out has s->ngroups blocks, and
  * free() frees it. *suspects_out counts the groups whose descriptor does not
@@ -124,6 +132,30 @@ MUST_CHECK int ext_map_read(const struct ext *e, const struct ext_inode *i,
 
 MUST_CHECK int ext_dir_read(const struct ext *e, const struct ext_inode *i,
 			    uint64_t cookie, guest_dir_fn *fn, void *arg);
+
+/*
+ * Read block @lblk of directory @i, which is block @pblk of the filesystem, to
+ * @buf, a block long, and give its entries to @fn. Return 0, -EBADMSG (some of
+ * it is damaged; said, and the rest was given), a read error, or what @fn
+ * returned.
+ */
+MUST_CHECK int ext_dir_block(const struct ext *e, const struct ext_inode *i,
+			     uint64_t lblk, uint64_t pblk, uint8_t *buf,
+			     guest_dir_fn *fn, void *arg);
+
+/* htree.c */
+
+/* A shorter directory is read whole, and remembered. */
+#define EXT_HTREE_MIN (64u << 10)
+
+/*
+ * Find @name in the directory @i by its index. Return 0; -ENOENT (no such name;
+ * silent); -EAGAIN (it has no index that can be used: read it whole; silent);
+ * -EBADMSG (where the name would be is damaged; said), -ENOMEM or a read error.
+ */
+MUST_CHECK int ext_htree_lookup(const struct ext *e, const struct ext_inode *i,
+				const char *name, size_t len,
+				uint64_t *node_out);
 
 /* xattr.c */
 

@@ -30,6 +30,28 @@ uint32_t ext_crc32_be(uint32_t crc, const void *data, size_t len)
 	return ext2fs_crc32_be(crc, data, len);
 }
 
+int ext_lib_hash(const struct ext_super *s, unsigned int version,
+		 const char *name, size_t len, uint32_t *out)
+{
+	ext2_dirhash_t hash, minor;
+	__u32 seed[4];
+
+	if (version > EXT2_HASH_TEA)
+		return -EAGAIN;
+	/* The library has the unsigned kinds as versions of their own. */
+	if (s->hash_unsigned)
+		version += EXT2_HASH_LEGACY_UNSIGNED;
+	memcpy(seed, s->hash_seed, sizeof(seed));
+	if (ext2fs_dirhash2((int)version, name, (int)len, NULL, 0, seed, &hash,
+			    &minor))
+		return -EAGAIN;
+	*out = hash & ~1u;
+	/* The kernel keeps the highest value for the end of a directory. */
+	if (*out == 0xfffffffe)
+		*out = 0xfffffffc;
+	return 0;
+}
+
 /* What a channel reads; it lives in ext_lib_tables(). */
 struct source {
 	struct blocks *b;

@@ -42,6 +42,8 @@
 #define RO_COMPAT_BIGALLOC 0x200u
 #define RO_COMPAT_METADATA_CSUM 0x400u
 
+#define FLAG_UNSIGNED_HASH 0x2u /* of s_flags */
+
 /* Encrypted files are refused one by one, folded names are as they stand. */
 #define INCOMPAT_KNOWN                                                         \
 	(INCOMPAT_FILETYPE | INCOMPAT_RECOVER | INCOMPAT_META_BG |             \
@@ -193,6 +195,7 @@ static void set_info(const struct ext_super *s, const uint8_t *raw,
 static void decode(const uint8_t *raw, struct ext_super *s)
 {
 	uint32_t rev = get_le32(raw + 0x4c);
+	size_t i;
 
 	s->inodes_count = get_le32(raw);
 	s->blocks_count = get_le32(raw + 4);
@@ -214,6 +217,9 @@ static void decode(const uint8_t *raw, struct ext_super *s)
 	s->dirty = (s->compat & COMPAT_HAS_JOURNAL) &&
 		   (s->incompat & INCOMPAT_RECOVER);
 	s->journal_ino = get_le32(raw + 0xe0);
+	for (i = 0; i < ARRAY_SIZE(s->hash_seed); i++)
+		s->hash_seed[i] = get_le32(raw + 0xec + 4 * i);
+	s->hash_unsigned = get_le32(raw + 0x160) & FLAG_UNSIGNED_HASH;
 }
 
 int ext_super_read(struct blocks *b, struct ext_super *out,
