@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct backup;
 struct exclude;
+struct task;
 struct vault;
 
 struct backup_disk {
@@ -95,14 +95,14 @@ struct backup_result {
 /* May a disk or config file be called that? */
 bool backup_member_name_ok(const char *name);
 /*
- * Run it. @tick (may be NULL) is called from this thread a few times a second.
- * Unreadable and changing files are said in words, counted in progress.errors, and mark the point.
- * Return 0 (the point is durable, or dry run, or skipped), -EINTR (@stop was set), or another
- * negative errno, said in words: no point was made.
+ * Make a point as @o says. @task is told of a struct backup_progress.
+ * Files that cannot be read or that change meanwhile are said in words, counted
+ * in progress.errors, and mark the point as incomplete.
+ * Return 0 (the point is durable, or it was a dry run, or nothing changed and
+ * none was wanted), -EINTR (the task was asked to stop) or another negative
+ * errno, said in words: then no point was made.
  */
-MUST_CHECK int
-backup_run(struct vault *v, const struct backup_options *o,
-	   void (*tick)(void *arg, const struct backup_progress *p), void *arg,
-	   const volatile bool *stop, struct backup_result *out);
+MUST_CHECK int backup_run(struct vault *v, const struct backup_options *o,
+			  struct task *task, struct backup_result *out);
 
 #endif

@@ -262,7 +262,7 @@ static int add_parent_extent(struct disk_run *d, const struct extent *e)
 
 static int add_piece(struct disk_run *d, const struct piece *p)
 {
-	struct backup_progress *progress = d->b->progress;
+	struct backup_progress *progress = &d->b->progress;
 	uint64_t used = d->result.used;
 	int r = 0;
 
@@ -286,7 +286,7 @@ static int add_piece(struct disk_run *d, const struct piece *p)
 
 static bool stopped(const struct disk_run *d)
 {
-	return d->b->stop && *d->b->stop;
+	return task_stopped(d->b->task);
 }
 
 /* True when the oldest piece is ready; waits for it a moment where @wait. */
@@ -328,7 +328,7 @@ static int drain(struct disk_run *d, size_t keep, bool need_free)
 		if (!head_ready(d, wait, &r)) {
 			if (r < 0 || !wait)
 				break;
-			d->b->tick(d->b);
+			backup_tick(d->b);
 			continue;
 		}
 		r = add_piece(d, p);
@@ -340,7 +340,7 @@ static int drain(struct disk_run *d, size_t keep, bool need_free)
 		d->count--;
 		if (r < 0)
 			break;
-		d->b->tick(d->b);
+		backup_tick(d->b);
 	}
 	return r;
 }
@@ -500,7 +500,7 @@ static int take_part(struct disk_run *d, const struct grid_part *part)
 		for (k = 0; k < part->nruns; k++)
 			if (part->runs[k].state == DISK_DATA)
 				d->result.used += part->runs[k].len;
-		d->b->progress->disk_bytes += part->len;
+		d->b->progress.disk_bytes += part->len;
 		return 0;
 	}
 	if (part->state == DISK_DATA) {
@@ -532,7 +532,7 @@ static int walk(struct disk_run *d)
 			r = -EINTR;
 		if (r < 0)
 			return r;
-		d->b->tick(d->b);
+		backup_tick(d->b);
 	}
 	if (r == 0) {
 		submit(d);
@@ -662,14 +662,14 @@ int backup_disk_read(struct backup *b, const struct backup_disk *o,
 		     struct disk_source *s, const struct point *parent,
 		     struct point_disk *out, struct backup_disk_result *result)
 {
-	struct backup_progress before = *b->progress;
+	struct backup_progress before = b->progress;
 	int r = read_once(b, o, s, parent, true, out, result);
 
 	if (r != -ESTALE)
 		return r;
 	/* What was taken over before the sample that was wrong is in doubt too. */
-	b->progress->disk_bytes = before.disk_bytes;
-	b->progress->bytes_done = before.bytes_done;
-	b->progress->disk_used = before.disk_used;
+	b->progress.disk_bytes = before.disk_bytes;
+	b->progress.bytes_done = before.bytes_done;
+	b->progress.disk_used = before.disk_used;
 	return read_once(b, o, s, parent, false, out, result);
 }

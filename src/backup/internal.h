@@ -1,5 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The inside of a running backup; shared by backup.c, read.c and links.c. */
+/*
+ * One run of a backup, as its parts see it.
+ *
+ *     backup.c    the run: what it owns, its order, and the point it commits
+ *     take.c      what is to be done with an entry that the scan hands out
+ *     parent.c    the parent point, walked side by side with the scan
+ *     slots.c     entries wait in a ring until all before them are known
+ *     read.c      the pool's threads read files into slots
+ *     entries.c   the oldest slot becomes an entry of the tree
+ *     links.c     files with several names are read once
+ *     machine.c   disks and config files; disk*.c one disk
+ *     left_out.c  what was not looked at is noted in the point
+ *
+ * One thread, the main thread, does all of this but reading. It owns each slot
+ * while its state is not SLOT_PENDING; a reader owns it while it is.
+ */
 #ifndef SRC_BACKUP_INTERNAL_H
 #define SRC_BACKUP_INTERNAL_H
 
@@ -7,98 +22,62 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/stat.h>
 
-#include "store/base/buf.h"
-#include "store/entry.h"
+#include "src/backup/entries.h"
+#include "src/backup/parent.h"
+#include "src/backup/slots.h"
+#include "store/base/task.h"
 
-struct content_builder;
-struct bundle;
-struct links;
+struct point_list;
 struct pool;
+struct reading;
+struct scan;
 struct writer;
 
-/* A directory that slots stand in; counted. */
-struct backup_dir {
-	struct buf key; /* the tree key */
-	struct buf path; /* for messages; NUL-terminated */
-	int fd; /* a duplicate, made when first needed; -1 before */
-	size_t *nopen; /* counts such duplicates; borrowed */
-	int refs; /* main thread only */
-};
-
-enum slot_state { SLOT_PENDING, SLOT_READY, SLOT_DROPPED };
-
-/* One entry on its way into the tree, in order. */
-struct slot {
-	struct backup_dir *dir; /* held */
-	struct buf name;
-	struct stat st; /* as scanned; a reader brings it up to date */
-	struct entry entry; /* its pointers are set when it is added */
-	struct buf xattrs, target, content;
-	uint64_t ahead; /* bytes in backup.bytes_ahead that are its own */
-	bool has_acl;
-	bool partial; /* not all of its attributes could be had; said */
-	int partial_error; /* why */
-	bool unchanged;
-	/* As in the parent, by all that stat says, but looked at again: what it
-	 * holds there, a file's content or a link's target. */
-	bool again;
-	struct buf was, was_xattrs;
-	struct timespec was_ctime;
-	struct link *link; /* of a file with several names; NULL: none */
-	bool link_follows; /* not the first name: takes what the first found */
-	_Atomic int state;
-};
-
-/* Slots in a ring; files are read in batches. */
-#define BACKUP_RING 16384
-#define BATCH_FILES 64
-#define BATCH_BYTES (1u << 20)
-
-struct batch {
-	struct backup *backup;
-	struct slot *slots[BATCH_FILES];
-	size_t n;
-	uint64_t bytes;
-};
-
-/* What a reading thread works with; kept for the next batch. */
-struct reading {
-	struct reading *next;
-	struct bundle *bundle;
-	struct content_builder *builder;
-	uint64_t ahead; /* of the file in hand, as in struct slot */
-	uint8_t *small; /* CDC_MIN + 1 */
-	uint8_t *large; /* 2 * CDC_MAX; NULL until needed */
-};
-
 struct backup {
-	const struct backup_options *options;
-	struct vault *vault;
-	struct pool *pool; /* readers and compression; NULL: dry run; owned */
-	struct writer *writer; /* NULL: dry run */
-	pthread_mutex_t
-		lock; /* protects idle and the wake-up of the main thread */
-	pthread_cond_t ready;
-	struct reading *idle; /* owned */
+	/* Set before anything is read; any thread may look at them. */
+	const struct backup_options *options; /* borrowed */
+	struct vault *vault; /* borrowed */
+	struct task *task; /* borrowed; others ask task_stopped() alone */
+	struct pool *pool; /* owned; readers and compression; NULL: dry run */
+	struct writer *writer; /* owned; NULL: dry run */
+	/* All that committed points refer to is in the vault: it need not be
+	 * looked for. */
+	bool trust_parent;
+
+	/* Shared by all threads. */
+	pthread_mutex_t lock; /* protects idle; ready is signalled under it */
+	pthread_cond_t ready; /* a batch has been read */
+	struct reading *idle; /* owned; what readers work with */
 	atomic_uint_fast64_t bytes_read, errors;
-	atomic_uint_fast64_t
-		bytes_ahead; /* read, of files not yet in the tree */
-	atomic_int failed; /* negative errno that ends the run */
-	bool trust_parent; /* all that it refers to is there */
-	struct backup_progress *progress; /* of the main thread */
-	void (*tick)(struct backup *b); /* call it now and then */
-	const volatile bool *stop; /* may be NULL */
+	/* bytes read of files that are not yet in the tree */
+	atomic_uint_fast64_t bytes_ahead;
+	atomic_int failed; /* a negative errno that ends the run */
+
+	/* The main thread's. */
+	struct backup_progress progress;
+	int64_t start_ns; /* monotonic */
+	struct scan *scan; /* owned; NULL: disks alone */
+	struct point_list *points; /* held */
+	struct parent parent; /* its points are in the list above */
+	struct slots slots;
+	struct entries entries;
 };
 
-/* Read a batch's files, on any thread; frees it. */
-void backup_read_batch(void *batch);
-/* Flush and free the readers' state. */
-MUST_CHECK int backup_end_readers(struct backup *b);
+/* Tell the caller how far the run is, if that is due. The main thread's. */
+void backup_tick(struct backup *b);
 
-/* Say that an entry could not be (wholly) taken; the point will be marked. */
+/*
+ * Say that an entry could not be taken, or not wholly; the point will be
+ * marked. @err (may be 0) is a negative errno. Any thread.
+ */
 void backup_complain(struct backup *b, const struct slot *s, const char *what,
 		     int err);
+
+/* Read the files of a struct batch, which is freed; a job for the pool. */
+void backup_read_batch(void *batch);
+/* Store what the readers still hold, and free what they worked with. No batch
+ * may be underway. Return 0 or a negative errno, said in words. */
+MUST_CHECK int backup_end_readers(struct backup *b);
 
 #endif

@@ -55,7 +55,7 @@ int backup_disks_open(struct backup *b, const struct point *machine,
 			.backing = o->backing,
 			.nbacking = o->nbacking,
 			.threads = b->pool ? pool_threads(b->pool) : 1,
-			.stop = b->stop,
+			.stop = b->task->stop,
 		};
 
 		r = disk_source_open(&open, &d->sources[i]);
@@ -63,7 +63,7 @@ int backup_disks_open(struct backup *b, const struct point *machine,
 			break;
 		d->n++;
 		r = disk_format_check(machine, &o->disks[i], d->sources[i]);
-		b->progress->total_bytes += d->sources[i]->size;
+		b->progress.total_bytes += d->sources[i]->size;
 	}
 	return r;
 }
@@ -91,14 +91,14 @@ int backup_disks_read(struct backup *b, struct backup_disks *d,
 	if (!p->disks)
 		return -ENOMEM;
 	for (i = 0; i < d->n && r == 0; i++) {
-		snprintf(b->progress->current, sizeof(b->progress->current),
+		snprintf(b->progress.current, sizeof(b->progress.current),
 			 "disk %s", o->disks[i].name);
 		p->ndisks = i + 1;
 		r = backup_disk_read(b, &o->disks[i], d->sources[i], parent,
 				     &p->disks[i], &result);
 		if (o->disk_results)
 			o->disk_results[i] = result;
-		b->progress->disks++;
+		b->progress.disks++;
 	}
 	return r;
 }
@@ -175,7 +175,7 @@ static int read_config(struct backup *b, const struct backup_config *o,
 	out->content = content.data;
 	out->content_len = content.len;
 	content = (struct buf)BUF_INIT;
-	b->progress->bytes_done += data.len;
+	b->progress.bytes_done += data.len;
 	atomic_fetch_add(&b->bytes_read, data.len);
 	return out->name ? 0 : -ENOMEM;
 }
@@ -192,7 +192,7 @@ int backup_configs_read(struct backup *b, struct point *p)
 	for (i = 0; i < o->nconfigs && r == 0; i++) {
 		p->nconfigs = i + 1;
 		r = read_config(b, &o->configs[i], &p->configs[i]);
-		b->progress->configs++;
+		b->progress.configs++;
 	}
 	return r;
 }

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Reading files: content, extended attributes, and whether they held still. */
+/*
+ * The readers: a file's content, its extended attributes, and whether it held
+ * still meanwhile.
+ *
+ * A file that changes while it is read gives a mixture that never was. It is
+ * read again a few times; if it will not hold still it is stored as it was read
+ * last, and that is said.
+ */
 #include "config.h"
 
 #include <errno.h>
@@ -35,6 +42,18 @@ void backup_complain(struct backup *b, const struct slot *s, const char *what,
 		   (const char *)s->name.data, what, err ? ": " : "",
 		   err ? strerror(-err) : "");
 }
+
+/* What a reading thread works with; kept for the next batch. */
+struct reading {
+	struct reading *next; /* idle too */
+	struct bundle *bundle; /* owned, as all below */
+	struct content_builder *builder;
+	uint8_t *small; /* CDC_MIN + 1 */
+	uint8_t *large; /* 2 * CDC_MAX; NULL until needed */
+	/* of the file in hand: */
+	uint64_t ahead; /* as in struct slot */
+	int xattrs_error; /* why they are missing; 0: they are not */
+};
 
 static struct reading *reading_get(struct backup *b)
 {
@@ -111,7 +130,7 @@ static ssize_t read_at(struct backup *b, struct reading *r, int fd,
 {
 	size_t done = 0;
 
-	if (b->stop && *b->stop) {
+	if (task_stopped(b->task)) {
 		atomic_store(&b->failed, -EINTR);
 		return -EINTR;
 	}
@@ -312,7 +331,7 @@ static int attempt(struct backup *b, struct reading *r, int fd, struct slot *s,
 	if (err == -ENOMEM)
 		return err;
 	s->partial = err < 0;
-	s->partial_error = err;
+	r->xattrs_error = err;
 	if (err < 0)
 		buf_clear(&s->xattrs);
 	s->has_acl &= err == 0;
@@ -355,7 +374,7 @@ static void read_file(struct backup *b, struct reading *r, struct slot *s)
 		backup_complain(b, s, "changed while it was read", 0);
 	if (err >= 0 && s->partial)
 		backup_complain(b, s, "its extended attributes cannot be read",
-				s->partial_error);
+				r->xattrs_error);
 	if (err < 0 && atomic_load(&b->failed) == 0)
 		backup_complain(b, s, what, err == -EAGAIN ? 0 : err);
 	s->ahead = r->ahead;

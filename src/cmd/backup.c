@@ -16,6 +16,7 @@
 #include "src/scan/exclude.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
+#include "store/base/task.h"
 #include "store/point.h"
 #include "store/vault.h"
 
@@ -165,8 +166,9 @@ static int fill(struct context *ctx, const struct args *a,
 	return parse_level(ctx, a->compression, &o->level);
 }
 
-static void tick(void *arg, const struct backup_progress *p)
+static void tick(void *arg, const void *progress)
 {
+	const struct backup_progress *p = progress;
 	struct progress_state s = {
 		.bytes_done = p->bytes_done + p->bytes_ahead,
 		.bytes_total = p->total_bytes,
@@ -312,6 +314,7 @@ static int run_backup(struct context *ctx, void *args, int argc, char **argv)
 	struct backup_options o = { .sources = (const char *const *)argv,
 				    .nsources = argc };
 	struct backup_result result = { .skipped = false };
+	struct task task = { .stop = signals_stop(), .tick = tick };
 	struct progress *progress = NULL;
 	struct string_list tags = { .items = NULL };
 	struct disk_set disks = { .ndisks = 0 };
@@ -352,7 +355,8 @@ static int run_backup(struct context *ctx, void *args, int argc, char **argv)
 	if (r < 0)
 		goto out;
 	progress = progress_new(ctx, "files");
-	r = backup_run(v, &o, tick, progress, signals_stop(), &result);
+	task.arg = progress;
+	r = backup_run(v, &o, &task, &result);
 	progress_free(progress);
 	if (r == 0)
 		r = report_result(ctx, a, &disks, argc, &result);

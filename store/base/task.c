@@ -14,15 +14,21 @@ void task_tick_now(struct task *t, const void *progress)
 		t->tick(t->arg, progress);
 }
 
-void task_tick(struct task *t, struct seam *seam, const void *progress)
+bool task_is_due(struct task *t, struct seam *seam)
 {
 	int64_t now;
 
 	if (!t->tick)
-		return;
+		return false;
 	now = seam->ops->monotonic_ns(seam);
 	if (now < t->next_ns)
-		return;
+		return false;
 	t->next_ns = now + TASK_TICK_NS;
-	t->tick(t->arg, progress);
+	return true;
+}
+
+void task_tick(struct task *t, struct seam *seam, const void *progress)
+{
+	if (task_is_due(t, seam))
+		t->tick(t->arg, progress);
 }

@@ -29,6 +29,10 @@ static inline bool task_stopped(const struct task *t)
 	return t->stop && *t->stop;
 }
 
+/* Whether a tick is due, and if so the next one later: for work whose progress
+ * has to be summed up. Call task_tick_now() then. For the working thread
+ * alone. */
+bool task_is_due(struct task *t, struct seam *seam);
 /* Call tick with @progress if it is due. For the working thread alone. */
 void task_tick(struct task *t, struct seam *seam, const void *progress);
 /* Call tick now, as at the end of the work. */

@@ -14,6 +14,7 @@
 #include "src/backup/backup.h"
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
+#include "store/base/task.h"
 #include "store/format.h"
 #include "store/point.h"
 #include "tests/unit/seam_fault.h"
@@ -140,6 +141,7 @@ static void new_files_are_compared(void **state)
 				     .level = 1,
 				     .skip_if_unchanged = true };
 	struct backup_result result;
+	struct task task = { NULL };
 	struct seam_fault f;
 	struct vault_options o;
 	struct backend *b;
@@ -154,15 +156,15 @@ static void new_files_are_compared(void **state)
 	seam_fault_clock(&f, INT64_C(1000000000000000000), 1000);
 	o.seam = &f.seam;
 	assert_ok(vault_open(&o, &v));
-	assert_ok(backup_run(v, &bo, NULL, NULL, NULL, &result));
+	assert_ok(backup_run(v, &bo, &task, &result));
 	assert_false(result.skipped);
-	assert_ok(backup_run(v, &bo, NULL, NULL, NULL, &result));
+	assert_ok(backup_run(v, &bo, &task, &result));
 	assert_true(result.progress.bytes_read > 0);
 	assert_true(result.skipped);
 	assert_int_equal(result.progress.files_unmodified, 3);
 	assert_int_equal(result.progress.files_changed, 0);
 	support_write(support_path("%s/1/file", dir), "new", 3);
-	assert_ok(backup_run(v, &bo, NULL, NULL, NULL, &result));
+	assert_ok(backup_run(v, &bo, &task, &result));
 	assert_false(result.skipped);
 	assert_int_equal(result.progress.files_changed, 1);
 	vault_close(v);

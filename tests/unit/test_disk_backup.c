@@ -20,6 +20,7 @@
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
 #include "store/base/bytes.h"
+#include "store/base/task.h"
 #include "store/content.h"
 #include "store/format.h"
 #include "store/point.h"
@@ -245,13 +246,14 @@ static struct backup_disk_result back_up(const char *map, bool force)
 				    .level = 1,
 				    .threads = 3,
 				    .force = force };
+	struct task task = { NULL };
 	struct backup_result r;
 	struct vault *v;
 
 	if (map)
 		support_write(path, map, strlen(map));
 	assert_ok(vault_open(&options, &v));
-	assert_ok(backup_run(v, &o, NULL, NULL, NULL, &r));
+	assert_ok(backup_run(v, &o, &task, &r));
 	assert_int_equal(r.progress.errors, 0);
 	vault_close(v);
 	return result;
@@ -434,6 +436,7 @@ static void stops(void **state)
 				    .map = NULL };
 	struct backup_options o = { .vm = "m", .disks = &disk, .ndisks = 1 };
 	static const volatile bool stop = true;
+	struct task task = { .stop = &stop };
 	struct backup_result r;
 	struct point_list *l;
 	struct vault *v;
@@ -442,9 +445,10 @@ static void stops(void **state)
 	new_vault();
 	put(0, 8 * CELL, 'a');
 	assert_ok(vault_open(&options, &v));
-	assert_result(backup_run(v, &o, NULL, NULL, &stop, &r), -EINTR);
+	assert_result(backup_run(v, &o, &task, &r), -EINTR);
+	task.stop = NULL;
 	disk.source = file("none");
-	assert_result(backup_run(v, &o, NULL, NULL, NULL, &r), -ENOENT);
+	assert_result(backup_run(v, &o, &task, &r), -ENOENT);
 	assert_ok(vault_points(v, &l));
 	assert_int_equal(l->n, 0);
 	point_list_put(l);

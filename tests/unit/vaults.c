@@ -159,8 +159,9 @@ int vaults_backup(struct vault *v, const char *dir, char id_out[33])
 		.level = 1,
 		.threads = 2,
 	};
+	struct task task = { NULL };
 	struct backup_result result;
-	int r = backup_run(v, &o, NULL, NULL, NULL, &result);
+	int r = backup_run(v, &o, &task, &result);
 
 	if (id_out)
 		memcpy(id_out, result.point_id, 33);

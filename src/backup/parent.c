@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Both the scan and the parent's tree come in the order of tree keys, so one
+ * cursor that only moves forward finds the counterpart of each item.
+ *
+ * A file is taken for unchanged by its stat alone, the change time among it,
+ * which no program can set. That stamp has the grain of the filesystem's clock:
+ * what was changed just before the parent's scan looked may have been changed
+ * again within the same tick. Such files are looked at again (racy, git calls
+ * them).
+ */
+#include "config.h"
+
+#include "src/backup/parent.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "src/backup/disk.h"
+#include "src/backup/internal.h"
+#include "src/scan/scan.h"
+#include "store/base/log.h"
+#include "store/content.h"
+#include "store/format.h"
+#include "store/point.h"
+#include "store/vault.h"
+#include "store/writer/writer.h"
+
+/* The grain of stamps: a tick of the kernel's clock, or, where stamps have no
+ * part of a second, two seconds, as FAT has. */
+#define RACY_NS 20000000
+#define RACY_COARSE_NS 2000000000
+
+/* ---- which one ---- */
+
+static bool same_sources(const struct point *p, const char *const *sources,
+			 size_t n)
+{
+	size_t i;
+
+	if (p->nsources != n)
+		return false;
+	for (i = 0; i < n; i++)
+		if (strcmp(p->sources[i], sources[i]) != 0)
+			return false;
+	return true;
+}
+
+static int choose_named(struct parent *p, const char *name)
+{
+	const struct backup *b = p->backup;
+	size_t i;
+	int err = point_find(b->points, name, &i);
+
+	if (err < 0)
+		return err;
+	p->machine = b->points->points[i];
+	if (b->scan && p->machine->has_tree)
+		p->tree = p->machine;
+	return 0;
+}
+
+static void choose_latest(struct parent *p, const char *vm)
+{
+	const struct backup *b = p->backup;
+	const struct backup_options *o = b->options;
+	const char *const *sources = NULL;
+	size_t i, n = 0;
+
+	if (b->scan)
+		sources = scan_sources(b->scan, &n);
+	for (i = 0; i < b->points->n; i++) {
+		const struct point *x = b->points->points[i];
+
+		if (strcmp(x->vm, vm) != 0)
+			continue;
+		if (b->scan && x->has_tree && same_sources(x, sources, n))
+			p->tree = x;
+		/* What hints call unchanged is so since the last disks. */
+		if (x->ndisks > 0 || (o->ndisks == 0 && x->nconfigs > 0))
+			p->machine = x;
+	}
+}
+
+int parent_init(struct parent *p, struct backup *b, const char *vm)
+{
+	int err = 0;
+
+	p->backup = b;
+	if (b->options->parent)
+		err = choose_named(p, b->options->parent);
+	else
+		choose_latest(p, vm);
+	if (err < 0 || !p->tree)
+		return err;
+	b->progress.total_entries = p->tree->entries;
+	b->progress.total_bytes += p->tree->bytes;
+	err = tree_at(b->vault, &p->tree->root, 0, &p->at);
+	p->ended = err == -ENOENT;
+	if (err < 0 && err != -ENOENT) {
+		log_warn("%s: the parent cannot be read: every file is read "
+			 "anew",
+			 p->tree->id);
+		p->tree = NULL;
+	}
+	return 0;
+}
+
+void parent_release(struct parent *p)
+{
+	cursor_release(&p->at);
+}
+
+/* ---- side by side ---- */
+
+bool parent_find(struct parent *p, const struct scan_item *it,
+		 struct entry *out)
+{
+	int err, c;
+
+	while (p->tree && !p->ended) {
+		const uint8_t *key;
+		size_t len;
+
+		key = cursor_dirkey(&p->at, &len);
+		cursor_entry(&p->at, out);
+		c = tree_compare(key, len, out->name, out->name_len, it->dirkey,
+				 it->dirkey_len, (const uint8_t *)it->name,
+				 it->name_len);
+		if (c >= 0) {
+			p->met |= c == 0;
+			return c == 0;
+		}
+		p->differs |= !p->met;
+		p->met = false;
+		err = cursor_next(&p->at);
+		if (err < 0 && err != -ENOENT)
+			log_warn("%s: the parent cannot be read to its end: "
+				 "the rest of the files is read anew",
+				 p->tree->id);
+		p->ended = err < 0;
+	}
+	return false;
+}
+
+void parent_end(struct parent *p)
+{
+	if (p->ended || !p->tree)
+		return;
+	p->differs |= !p->met || cursor_next(&p->at) != -ENOENT;
+	p->ended = true;
+}
+
+/* ---- comparing ---- */
+
+bool parent_looks_same(const struct stat *st, const struct entry *e)
+{
+	return !(e->flags & ENTRY_PARTIAL) && e->mode == st->st_mode &&
+	       e->uid == st->st_uid && e->gid == st->st_gid &&
+	       e->ino == st->st_ino &&
+	       (S_ISDIR(st->st_mode) || e->size == (uint64_t)st->st_size) &&
+	       e->mtime.sec == st->st_mtim.tv_sec &&
+	       e->mtime.nsec == (uint32_t)st->st_mtim.tv_nsec &&
+	       e->ctime.sec == st->st_ctim.tv_sec &&
+	       e->ctime.nsec == (uint32_t)st->st_ctim.tv_nsec;
+}
+
+bool parent_is_racy(const struct parent *p, const struct stat *st)
+{
+	int64_t margin = st->st_ctim.tv_nsec ? RACY_NS : RACY_COARSE_NS;
+	int64_t sec = p->tree->scan_start_ns / 1000000000;
+
+	/* Stamps may be of any year: compare seconds before nanoseconds. */
+	if (st->st_ctim.tv_sec < sec - 3)
+		return false;
+	if (st->st_ctim.tv_sec > sec + 3)
+		return true;
+	return st->st_ctim.tv_sec * INT64_C(1000000000) + st->st_ctim.tv_nsec >=
+	       p->tree->scan_start_ns - margin;
+}
+
+static int chunk_there(void *arg, uint8_t type, const struct id *id,
+		       uint64_t len)
+{
+	struct writer *w = arg;
+	int found = writer_has_chunk(w, type, id, len);
+
+	return found < 0 ? found : found ? 0 : -ENOENT;
+}
+
+bool parent_has_content(const struct parent *p, const struct entry *e)
+{
+	struct backup *b = p->backup;
+	struct content_ref content = entry_content(e);
+
+	if (b->trust_parent || !b->writer)
+		return true;
+	if ((e->flags & ENTRY_XATTRS_CHUNK) &&
+	    chunk_there(b->writer, CHUNK_XATTRS, &e->xattrs_id, e->xattrs_len) <
+		    0)
+		return false;
+	return !S_ISREG(e->mode) ||
+	       content_chunks(b->vault, &content, chunk_there, b->writer) == 0;
+}
+
+bool parent_equals(const struct parent *p, const struct point *new)
+{
+	const struct backup *b = p->backup;
+	const struct backup_options *o = b->options;
+	const struct point *old = b->scan ? p->tree : p->machine;
+
+	if (!old || new->errors > 0 || old->incomplete ||
+	    old->has_tree != new->has_tree)
+		return false;
+	if ((o->ndisks || o->nconfigs) && p->machine != old)
+		return false;
+	if (!backup_same_disks(old, new))
+		return false;
+	return !new->has_tree || !p->differs ||
+	       id_equal(&new->root, &old->root);
+}
