@@ -308,6 +308,20 @@ static int report_result(struct context *ctx, const struct args *a,
 	return output_error();
 }
 
+static void set_disks(struct backup_options *o, const struct disk_args *args,
+		      struct disk_set *disks)
+{
+	o->disks = disks->disks;
+	o->ndisks = disks->ndisks;
+	o->disk_results = disks->results;
+	o->bitmap = args->bitmap;
+	o->next_bitmap = args->next_bitmap;
+	o->backing = args->backing.items;
+	o->nbacking = args->backing.n;
+	o->configs = disks->configs;
+	o->nconfigs = disks->nconfigs;
+}
+
 static int run_backup(struct context *ctx, void *args, int argc, char **argv)
 {
 	struct args *a = args;
@@ -335,15 +349,7 @@ static int run_backup(struct context *ctx, void *args, int argc, char **argv)
 		goto out;
 	o.tags = tags.items;
 	o.ntags = (int)tags.n;
-	o.disks = disks.disks;
-	o.ndisks = disks.ndisks;
-	o.disk_results = disks.results;
-	o.bitmap = a->disks.bitmap;
-	o.next_bitmap = a->disks.next_bitmap;
-	o.backing = a->disks.backing.items;
-	o.nbacking = a->disks.backing.n;
-	o.configs = disks.configs;
-	o.nconfigs = disks.nconfigs;
+	set_disks(&o, &a->disks, &disks);
 	r = -ENOMEM;
 	exclude = exclude_new();
 	if (!exclude)

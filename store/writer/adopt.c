@@ -64,9 +64,9 @@ static int read_dir(struct vault *v, const char *object,
 	return r;
 }
 
-static int import(struct vault *v, const char *name, const char *object,
-		  uint64_t size, const struct pack_ends *ends,
-		  const struct buf *plain)
+static int import_pack(struct vault *v, const char *name, const char *object,
+		       uint64_t size, const struct pack_ends *ends,
+		       const struct buf *plain)
 {
 	struct pack_dir dir;
 	struct catalog_pack c = { .dir = plain->data,
@@ -99,7 +99,7 @@ int writer_adopt_pack(struct writer *w, const char *name, uint64_t size)
 	if (r == 0)
 		r = read_dir(v, object, &ends, &plain);
 	if (r == 0)
-		r = import(v, name, object, size, &ends, &plain);
+		r = import_pack(v, name, object, size, &ends, &plain);
 	explicit_bzero(&ends.key, sizeof(ends.key));
 	return r;
 }

@@ -72,8 +72,8 @@ static uint32_t rec_len_at(const uint8_t *p, uint32_t size)
 }
 
 /* Entries in @len bytes, which are at @base of the directory. */
-static int entries(struct listing *l, const uint8_t *data, uint32_t len,
-		   uint64_t base)
+static int list_block(struct listing *l, const uint8_t *data, uint32_t len,
+		      uint64_t base)
 {
 	const struct ext_super *s = &l->e->super;
 	uint32_t off, n, name_len, ino;
@@ -158,7 +158,7 @@ static int list_range(void *arg, uint64_t lblk, uint64_t pblk, uint64_t n,
 				"a checksum that does not match");
 			continue;
 		}
-		r = entries(l, l->buf, size, (lblk + skip) * size);
+		r = list_block(l, l->buf, size, (lblk + skip) * size);
 		if (r)
 			return r;
 	}
@@ -178,7 +178,7 @@ int ext_dir_block(const struct ext *e, const struct ext_inode *i, uint64_t lblk,
 		spoiled(&l, base, "a checksum that does not match");
 		return l.error;
 	}
-	r = entries(&l, buf, e->super.block_size, base);
+	r = list_block(&l, buf, e->super.block_size, base);
 	return r ? r : l.error;
 }
 
@@ -197,12 +197,12 @@ static int list_inline(struct listing *l)
 			    "ext: directory inode %" PRIu32 ": its inline data "
 			    "are too short",
 			    l->i->ino);
-	r = entries(l, data.data + INLINE_PARENT,
-		    EXT_NBLOCKS_LEN - INLINE_PARENT, INLINE_PARENT);
+	r = list_block(l, data.data + INLINE_PARENT,
+		       EXT_NBLOCKS_LEN - INLINE_PARENT, INLINE_PARENT);
 	if (r == 0)
-		r = entries(l, data.data + EXT_NBLOCKS_LEN,
-			    (uint32_t)data.len - EXT_NBLOCKS_LEN,
-			    EXT_NBLOCKS_LEN);
+		r = list_block(l, data.data + EXT_NBLOCKS_LEN,
+			       (uint32_t)data.len - EXT_NBLOCKS_LEN,
+			       EXT_NBLOCKS_LEN);
 	return r;
 }
 

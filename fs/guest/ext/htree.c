@@ -219,7 +219,7 @@ static int next_leaf(struct search *s, unsigned int levels)
 	return 1;
 }
 
-static int search(struct search *s)
+static int search_names(struct search *s)
 {
 	uint64_t left = s->i->size / s->e->super.block_size, at;
 	unsigned int levels = 0;
@@ -263,7 +263,7 @@ int ext_htree_lookup(const struct ext *e, const struct ext_inode *i,
 	if (!s.buf)
 		return -ENOMEM;
 	s.leaf = s.buf + LEVELS_MAX * size;
-	r = search(&s);
+	r = search_names(&s);
 	free(s.buf);
 	if (r == 0)
 		*node_out = s.node;

@@ -88,7 +88,7 @@ static void count_in_use(struct array *a)
 }
 
 /* Put the members of the array that @first belongs to in their places. */
-static int gather(struct array *a, size_t first)
+static int gather_members(struct array *a, size_t first)
 {
 	const struct md_set *s = a->set;
 	size_t i;
@@ -360,7 +360,7 @@ static int tell(struct array *a, size_t first, md_fn *fn, void *arg)
 	const struct md_member *used = &a->set->members[first];
 	struct blocks *blocks = NULL;
 	struct md_array told;
-	int r = gather(a, first);
+	int r = gather_members(a, first);
 
 	if (r == 0)
 		r = open_array(a, &used, &blocks);
