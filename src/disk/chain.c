@@ -199,7 +199,7 @@ static int choose_format(struct walk *w, int fd, const char *path,
 	if (*out)
 		return 0;
 	if (*driver)
-		return fail(-EOPNOTSUPP,
+		return fail(-EPERM,
 			    "disk %s: %s says that %s is of the format \"%s\","
 			    " which is not read",
 			    w->policy->disk, w->chain->files[w->at].path, path,
@@ -297,7 +297,7 @@ static int follow(struct walk *w)
 			    f->path, strerror(-r));
 	f->encryption = image_format_encryption(f->format, &w->bytes);
 	if (f->encryption && !w->policy->key)
-		return fail(-ENOKEY,
+		return fail(-EPERM,
 			    "disk %s: %s is encrypted: say --image-key FILE,"
 			    " a file with its password",
 			    w->policy->disk, f->path);

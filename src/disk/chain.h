@@ -57,8 +57,8 @@ MUST_CHECK int image_bytes_read(int fd, uint8_t *buffer,
 
 /*
  * Open what the image at @path needs. @fd is a descriptor of it, which is
- * duplicated. Return 0; -EPERM: a file is named that is not allowed; -ENOKEY: it
- * is encrypted; -EIO: it is no image of that format; or another negative
+ * duplicated. Return 0; -EPERM: a file is named that is not allowed, or a key is
+ * needed; -EIO: it is no image of that format; or another negative
  * errno; all said in words. @out is to be closed whatever is returned.
  */
 MUST_CHECK int image_chain_open(const struct image_policy *policy, int fd,

@@ -160,7 +160,7 @@ static int check_confinement(const struct disk_device_options *o,
 	if (confinement_available())
 		return 0;
 	if (c->by_name)
-		return fail(-EOPNOTSUPP,
+		return fail(-EPERM,
 			    "disk %s: %s lists files by their names, and this"
 			    " kernel has no Landlock to hold qemu-nbd to them:"
 			    " convert it first (qemu-img convert)",
