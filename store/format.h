@@ -75,6 +75,13 @@ struct seam;
 #define FORMAT_PACK_MAX (64u << 20)
 #define FORMAT_DIR_MAX (32u << 20) /* plaintext of a directory */
 #define FORMAT_BOX_MAX (64u << 20) /* plaintext of a box */
+/* Writers end a pack's directory and an index object's plaintext about here, far
+ * below what readers accept. */
+#define FORMAT_DIR_TARGET (1u << 20)
+#define FORMAT_INDEX_TARGET (4u << 20)
+/* No frame of a directory takes more bytes, and no chunk. */
+#define FORMAT_DIR_FRAME_MAX (5 + 5 + 1)
+#define FORMAT_DIR_CHUNK_MAX (1 + 32 + 5 + 5 + 5)
 #define FORMAT_CLEAR_MAX (64u << 10)
 #define FORMAT_SMALL_CHUNK (64u << 10) /* up to here a chunk shares a frame */
 

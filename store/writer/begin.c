@@ -303,29 +303,35 @@ static int index_source(void *arg, const char *source)
 	return note_unknown(l, strrchr(source, '/') + 1, 0);
 }
 
+static int index_one(struct writer *w, const char *name)
+{
+	AUTO_BUF struct buf dir = BUF_INIT;
+	struct catalog *c = vault_catalog(w->vault);
+	struct pack_dir decoded = { 0 };
+	struct pack_row row;
+	int64_t no;
+	int r = catalog_pack_no(c, name, &no);
+
+	if (r < 0 || !writer_pack_usable(w, no))
+		return r == -ENOENT ? 0 : r;
+	r = catalog_get_pack(c, no, &row, &dir);
+	if (r == 0)
+		r = format_get_dir(dir.data, dir.len, name, false, &decoded);
+	if (r == 0)
+		r = writer_index_pack(w, row.name, row.size, row.kind, row.salt,
+				      &dir, decoded.nchunks);
+	format_release_dir(&decoded);
+	return r;
+}
+
 static int index_adopted(struct writer *w)
 {
 	struct pack_listing l = { .writer = w };
 	size_t i;
 	int r = catalog_sources(vault_catalog(w->vault), index_source, &l);
 
-	for (i = 0; i < l.n && r == 0; i++) {
-		AUTO_BUF struct buf dir = BUF_INIT;
-		struct pack_row row;
-		int64_t no;
-
-		r = catalog_pack_no(vault_catalog(w->vault), l.unknown[i].name,
-				    &no);
-		if (r == 0 && writer_pack_usable(w, no)) {
-			r = catalog_get_pack(vault_catalog(w->vault), no, &row,
-					     &dir);
-			if (r == 0)
-				r = writer_index_pack(w, row.name, row.size,
-						      row.kind, row.salt, &dir);
-		} else if (r == -ENOENT) {
-			r = 0;
-		}
-	}
+	for (i = 0; i < l.n && r == 0; i++)
+		r = index_one(w, l.unknown[i].name);
 	free(l.unknown);
 	return r;
 }

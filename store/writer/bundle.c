@@ -19,6 +19,10 @@
 #include "store/base/array.h"
 #include "store/writer/internal.h"
 
+/* A frame of many tiny chunks ends early, so that one frame does not make a
+ * pack's directory much longer than it should be. */
+#define BUNDLE_CHUNKS 4096
+
 struct bundle {
 	struct writer *writer; /* borrowed */
 	size_t len;
@@ -78,7 +82,7 @@ int bundle_add(struct bundle *b, uint8_t type, const void *data, size_t len,
 		return r;
 	if (len > FORMAT_SMALL_CHUNK)
 		return writer_store(b->writer, type, out, data, len);
-	if (b->len + len > sizeof(b->plain)) {
+	if (b->len + len > sizeof(b->plain) || b->n >= BUNDLE_CHUNKS) {
 		r = bundle_flush(b);
 		if (r < 0)
 			return r;

@@ -13,9 +13,11 @@
 
 struct zip;
 
-/* Packs uploaded before an index object names them (and their chunks go from
- * memory to the database). */
+/* An index object is closed with this many packs or chunks, or as it reaches
+ * FORMAT_INDEX_TARGET; until then their chunks are in memory, then in the
+ * database. */
 #define WRITER_INDEX_PACKS 128
+#define WRITER_INDEX_CHUNKS 50000
 /* Full packs that may wait for their upload. */
 #define WRITER_UPLOADS 2
 
@@ -32,7 +34,7 @@ struct writer {
 	struct pack *open[2]; /* data, trees; owned */
 	unsigned int next_pack, next_index;
 	struct buf index; /* packs that no index object names yet */
-	size_t nindex;
+	size_t nindex, index_chunks;
 	/* bit per pack number: seen in this session's listing; owned */
 	uint8_t *usable;
 	size_t usable_len; /* bytes; 0: nothing may be referred to yet */
@@ -57,13 +59,19 @@ MUST_CHECK int writer_adopt_pack(struct writer *w, const char *name,
 /* Create the session object, list tombs and packs, adopt what no index
  * names. */
 MUST_CHECK int writer_list(struct writer *w);
-/* Name a pack in the next index object. Return 0 or -ENOMEM. */
+/* Seal @plain and put it under @name; the object's hash to @hash, which may be
+ * NULL. Return 0 or a negative errno. */
+MUST_CHECK int writer_put_box(struct writer *w, uint8_t type, const char *name,
+			      const struct buf *plain, uint8_t *hash);
+/* Name a durable pack with its @nchunks chunks in the next index object, and
+ * write that one when it is full. For one thread at a time. Return 0 or a
+ * negative errno. */
 MUST_CHECK int writer_index_pack(struct writer *w, const char *name,
 				 uint64_t size, uint8_t kind,
-				 const uint8_t *salt, const struct buf *dir);
-/* Write the index object of what is pending and import it. @force: even if
- * few. */
-MUST_CHECK int writer_flush_index(struct writer *w, bool force);
+				 const uint8_t *salt, const struct buf *dir,
+				 size_t nchunks);
+/* Write the index object of what is pending, if anything is, and import it. */
+MUST_CHECK int writer_flush_index(struct writer *w);
 /* Hand frames to the open pack of their kind; uploads it when full. */
 MUST_CHECK int writer_append(struct writer *w, uint8_t type,
 			     const struct packed_frame *frames, size_t nframes,

@@ -9,6 +9,7 @@
 
 #include "store/writer/pack.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,6 +100,16 @@ int pack_append(struct pack *p, const struct packed_frame *frames,
 	return 0;
 }
 
+bool pack_full(const struct pack *p)
+{
+	const struct pack_dir *d = &p->dir;
+
+	return p->bytes.len >= FORMAT_PACK_TARGET ||
+	       d->nframes * FORMAT_DIR_FRAME_MAX +
+			       d->nchunks * FORMAT_DIR_CHUNK_MAX >=
+		       FORMAT_DIR_TARGET;
+}
+
 static int seal_frame(struct pack *p, const struct seal_key *key,
 		      uint32_t number, const struct frame *f)
 {
@@ -155,6 +166,8 @@ int pack_seal(struct pack *p, const struct keyring *k, struct seam *seam,
 	 * frames of which lengths. */
 	format_put_dir(&p->plain_dir, &p->dir);
 	r = buf_error(&p->plain_dir);
+	/* pack_full() sees to it. */
+	assert(p->plain_dir.len <= FORMAT_DIR_MAX);
 	if (r == 0)
 		r = crypt_sha256(p->plain_dir.data, p->plain_dir.len, digest);
 	if (r == 0)
@@ -177,6 +190,7 @@ int pack_seal(struct pack *p, const struct keyring *k, struct seam *seam,
 		r = crypt_sha256(p->bytes.data, p->bytes.len, digest);
 	if (r < 0)
 		return r;
+	assert(p->bytes.len <= FORMAT_PACK_MAX);
 	hex_encode(digest, sizeof(digest), hex);
 	snprintf(p->name, sizeof(p->name), "%s-%u-%s", sid, n, hex);
 	return 0;

@@ -7,6 +7,8 @@
 #include "store/base/buf.h"
 #include "store/format.h"
 
+#include <stdbool.h>
+
 struct keyring;
 struct seam;
 struct zip;
@@ -42,6 +44,9 @@ void pack_free(struct pack *p);
 MUST_CHECK int pack_append(struct pack *p, const struct packed_frame *frames,
 			   size_t nframes, const struct chunk_ref *chunks,
 			   size_t nchunks);
+/* Is it time to seal it: are there enough bytes in its frames, or so many
+ * frames and chunks that its directory would grow too long? */
+bool pack_full(const struct pack *p);
 /*
  * Encrypt every frame, append directory and trailer, name it
  * "<sid>-<n>-<sha256>". Return 0, -ENOMEM or -EIO.

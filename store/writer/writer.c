@@ -52,29 +52,6 @@ int writer_error(struct writer *w)
 	return w->error;
 }
 
-/* Put a box whose plaintext is @plain under @name; its hash to @hash. */
-static int put_box(struct writer *w, uint8_t type, const char *name,
-		   const struct buf *plain, uint8_t *hash)
-{
-	struct vault *v = w->vault;
-	AUTO_BUF struct buf box = BUF_INIT;
-	int r = buf_error(plain);
-
-	if (r == 0)
-		r = format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
-				    type, name, NULL, 0, plain->data,
-				    plain->len, &box);
-	if (r == 0 && hash)
-		r = crypt_sha256(box.data, box.len, hash);
-	if (r == 0)
-		r = backend_put(vault_backend(v), name, box.data, box.len);
-	if (r == 0) {
-		SCOPED_LOCK(&w->lock);
-		w->stats.bytes_packed += box.len;
-	}
-	return r;
-}
-
 static int create_session(struct writer *w)
 {
 	struct seam *seam = vault_seam(w->vault);
@@ -92,7 +69,7 @@ static int create_session(struct writer *w)
 		   w->sid, (long long)seam->ops->realtime_ns(seam),
 		   PACKAGE_STRING);
 	snprintf(name, sizeof(name), "session/%s", w->sid);
-	return put_box(w, OBJECT_SESSION, name, &plain, NULL);
+	return writer_put_box(w, OBJECT_SESSION, name, &plain, NULL);
 }
 
 int writer_begin(struct vault *v, int level, struct pool *pool,
@@ -175,15 +152,6 @@ struct upload_job {
 	struct pack *pack;
 };
 
-int writer_index_pack(struct writer *w, const char *name, uint64_t size,
-		      uint8_t kind, const uint8_t *salt, const struct buf *dir)
-{
-	SCOPED_LOCK(&w->lock);
-	index_put_pack(&w->index, name, size, kind, salt, dir->data, dir->len);
-	w->nindex++;
-	return buf_error(&w->index);
-}
-
 /* Number, seal and put a pack, then name it in the next index: never before it
  * is durable. */
 static int upload(struct writer *w, struct pack *p)
@@ -206,14 +174,12 @@ static int upload(struct writer *w, struct pack *p)
 				p->bytes.len);
 	if (r == 0)
 		r = writer_index_pack(w, p->name, p->bytes.len, p->kind,
-				      p->salt, &p->plain_dir);
+				      p->salt, &p->plain_dir, p->dir.nchunks);
 	if (r == 0) {
 		SCOPED_LOCK(&w->lock);
 		w->stats.packs++;
 		w->stats.bytes_packed += p->bytes.len;
 	}
-	if (r == 0)
-		r = writer_flush_index(w, false);
 	return r;
 }
 
@@ -262,7 +228,7 @@ int writer_append(struct writer *w, uint8_t type,
 	}
 	if (r == 0)
 		r = pack_append(*open, frames, nframes, chunks, nchunks);
-	if (r == 0 && (*open)->bytes.len >= FORMAT_PACK_TARGET) {
+	if (r == 0 && pack_full(*open)) {
 		full = *open;
 		*open = NULL;
 	}
@@ -289,97 +255,6 @@ int writer_drain(struct writer *w)
 	}
 	pool_wait(w->uploads);
 	return r < 0 ? r : writer_error(w);
-}
-
-/* ---- the index ---- */
-
-/* From now on the database answers for them, and the set of claimed ids stays
- * as small as what is not indexed yet. */
-static int forget_chunks(struct writer *w, const struct index_pack *p)
-{
-	struct pack_dir dir;
-	size_t i;
-	int r = format_get_dir(p->dir, p->dir_len, p->name, false, &dir);
-
-	if (r < 0)
-		return r;
-	pthread_mutex_lock(&w->lock);
-	for (i = 0; i < dir.nchunks; i++)
-		idset_remove(&w->claimed, &dir.chunks[i].id);
-	pthread_mutex_unlock(&w->lock);
-	format_release_dir(&dir);
-	return 0;
-}
-
-/* Packs of ours, now in the database: their chunks need not be remembered. */
-static int own_pack(void *arg, const struct index_pack *p)
-{
-	struct writer *w = arg;
-	char source[OBJECT_NAME_MAX];
-	int64_t no;
-	int r = catalog_pack_no(vault_catalog(w->vault), p->name, &no);
-
-	if (r == 0)
-		r = writer_mark_usable(w, no);
-	if (r == 0)
-		r = format_pack_object_name(p->name, source);
-	if (r == 0)
-		r = forget_chunks(w, p);
-	if (r == 0)
-		r = catalog_drop_source(vault_catalog(w->vault), source);
-	return r == -ENOENT ? 0 : r;
-}
-
-static int flush(struct writer *w, const struct buf *packs, size_t n)
-{
-	AUTO_BUF struct buf plain = BUF_INIT;
-	char name[OBJECT_NAME_MAX];
-	unsigned int number;
-	int r;
-
-	pthread_mutex_lock(&w->lock);
-	number = w->next_index++;
-	pthread_mutex_unlock(&w->lock);
-	buf_put_varint(&plain, n);
-	buf_put(&plain, packs->data, packs->len);
-	snprintf(name, sizeof(name), "index/%s-%u", w->sid, number);
-	r = put_box(w, OBJECT_INDEX, name, &plain, NULL);
-	/* Reading it back checks it, and moves its chunks to the database. */
-	if (r == 0)
-		r = vault_refresh(w->vault);
-	if (r == 0) {
-		r = catalog_has_source(vault_catalog(w->vault), name);
-		r = r < 0 ? r
-		    : r	  ? 0
-			  : fail(-EIO, "%s: written, but cannot be read back",
-				 name);
-	}
-	if (r == 0)
-		r = index_decode(plain.data, plain.len, name, own_pack, w);
-	return r;
-}
-
-/* The index is taken off the session before it is written, so that other
- * threads go on naming packs in the next one. */
-int writer_flush_index(struct writer *w, bool force)
-{
-	struct buf packs;
-	size_t n;
-	int r;
-
-	pthread_mutex_lock(&w->lock);
-	n = w->nindex;
-	if (n == 0 || (!force && n < WRITER_INDEX_PACKS)) {
-		pthread_mutex_unlock(&w->lock);
-		return 0;
-	}
-	packs = w->index;
-	w->index = (struct buf)BUF_INIT;
-	w->nindex = 0;
-	pthread_mutex_unlock(&w->lock);
-	r = flush(w, &packs, n);
-	buf_release(&packs);
-	return r;
 }
 
 /* ---- the commit ---- */
@@ -420,7 +295,7 @@ static int commit_register(struct writer *w, const struct point *p,
 	memcpy(c.hash, point_hash, sizeof(c.hash));
 	commit_encode(&c, w->sid, &plain);
 	snprintf(name, sizeof(name), "commit/%s", w->sid);
-	r = put_box(w, OBJECT_COMMIT, name, &plain, NULL);
+	r = writer_put_box(w, OBJECT_COMMIT, name, &plain, NULL);
 	/* After another error the register may stand all the same (a lost
 	 * reply), but that it is durable was not confirmed: not a success. */
 	if (r < 0 && r != -EEXIST)
@@ -444,7 +319,7 @@ int writer_commit(struct writer *w, struct point *p)
 	wait_for_jobs(w);
 	r = writer_drain(w);
 	if (r == 0)
-		r = writer_flush_index(w, true);
+		r = writer_flush_index(w);
 	if (r == 0)
 		r = seam->ops->random(seam, raw, sizeof(raw));
 	if (r < 0)
@@ -457,7 +332,7 @@ int writer_commit(struct writer *w, struct point *p)
 	r = point_encode(p, false, &plain);
 	snprintf(name, sizeof(name), "point/%s", p->id);
 	if (r == 0)
-		r = put_box(w, OBJECT_POINT, name, &plain, hash);
+		r = writer_put_box(w, OBJECT_POINT, name, &plain, hash);
 	if (r == 0)
 		r = commit_register(w, p, hash);
 	return r < 0 ? writer_fail(w, r) : 0;

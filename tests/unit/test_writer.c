@@ -2,7 +2,7 @@
 /* Sessions: what is stored once, what may be reused, and who decides. */
 #include "config.h"
 
-#include "tests/unit/support.h"
+#include "tests/unit/sessions.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -18,141 +18,6 @@
 #include "store/vault.h"
 #include "store/writer/bundle.h"
 #include "store/writer/writer.h"
-#include "tests/unit/vaults.h"
-
-struct scene {
-	struct backend *backend;
-	struct vault_options options;
-	struct vault *vault;
-	struct pool *pool;
-	struct writer *writer;
-};
-
-static int setup(void **state)
-{
-	struct scene *s = calloc(1, sizeof(*s));
-	char id[33];
-
-	support_log_capture();
-	support_log_clear();
-	s->pool = pool_new(2, 8);
-	assert_non_null(s->pool);
-	s->backend = backend_mem_new();
-	s->options = vaults_options(NULL, s->backend, NULL, NULL);
-	assert_ok(vault_create(&s->options, 0, id));
-	assert_ok(vault_open(&s->options, &s->vault));
-	assert_ok(writer_begin(s->vault, 1, s->pool, &s->writer));
-	*state = s;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct scene *s = *state;
-
-	writer_free(s->writer);
-	pool_free(s->pool);
-	vault_close(s->vault);
-	backend_close(s->backend);
-	free(s);
-	return 0;
-}
-
-/* Another client, with an empty database, begins to write. */
-static void next_session(struct scene *s)
-{
-	writer_free(s->writer);
-	s->writer = NULL;
-	vault_close(s->vault);
-	assert_ok(vault_open(&s->options, &s->vault));
-	assert_ok(writer_begin(s->vault, 1, s->pool, &s->writer));
-}
-
-static struct id put(struct scene *s, uint64_t seed, size_t len)
-{
-	AUTO_FREE uint8_t *data = malloc(len);
-	struct id id;
-
-	assert_non_null(data);
-	support_fill(seed, data, len);
-	assert_ok(writer_chunk(s->writer, CHUNK_DATA, data, len, &id));
-	return id;
-}
-
-static int reads(struct scene *s, const struct id *id, uint64_t seed,
-		 size_t len)
-{
-	AUTO_FREE uint8_t *want = malloc(len);
-	AUTO_FREE uint8_t *got = malloc(len);
-	int r;
-
-	assert_non_null(want);
-	assert_non_null(got);
-	support_fill(seed, want, len);
-	r = chunk_read(s->vault, CHUNK_DATA, id, (uint32_t)len, 0,
-		       (uint32_t)len, got);
-	if (r == 0)
-		assert_memory_equal(got, want, len);
-	return r;
-}
-
-static int commit(struct scene *s)
-{
-	struct point *p = point_new();
-	int r;
-
-	assert_non_null(p);
-	p->vm = strdup("m");
-	p->host = strdup("h");
-	p->program = strdup("test");
-	r = writer_commit(s->writer, p);
-	point_free(p);
-	return r;
-}
-
-static size_t npoints(struct scene *s)
-{
-	struct point_list *l;
-	size_t n;
-
-	assert_ok(vault_points(s->vault, &l));
-	assert_int_equal(l->ndamaged, 0);
-	n = l->n;
-	point_list_put(l);
-	return n;
-}
-
-static size_t nobjects(struct scene *s, const char *prefix)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < backend_mem_nobjects(s->backend); i++)
-		n += strncmp(backend_mem_name(s->backend, i), prefix,
-			     strlen(prefix)) == 0;
-	return n;
-}
-
-static const char *first_object(struct scene *s, const char *prefix)
-{
-	size_t i;
-
-	for (i = 0; i < backend_mem_nobjects(s->backend); i++) {
-		const char *name = backend_mem_name(s->backend, i);
-
-		if (strncmp(name, prefix, strlen(prefix)) == 0)
-			return name;
-	}
-	fail_msg("no object %s", prefix);
-	return NULL;
-}
-
-static struct writer_stats stats(struct scene *s)
-{
-	struct writer_stats st;
-
-	writer_get_stats(s->writer, &st);
-	return st;
-}
 
 /* ---- chunks ---- */
 
@@ -168,11 +33,11 @@ static void chunks_of_all_sizes(void **state)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
-		ids[i] = put(s, i, sizes[i]);
-	assert_ok(commit(s));
-	next_session(s);
+		ids[i] = sessions_put(s, i, sizes[i]);
+	assert_ok(sessions_commit(s));
+	sessions_next(s);
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
-		assert_ok(reads(s, &ids[i], i, sizes[i]));
+		assert_ok(sessions_reads(s, &ids[i], i, sizes[i]));
 	/* A piece over an edge of frames. */
 	assert_ok(chunk_read(s->vault, CHUNK_DATA, &ids[11], 1000001,
 			     131072 - 50, sizeof(piece), piece));
@@ -205,7 +70,8 @@ static void chunks_that_cannot_be(void **state)
 static void stored_once_in_a_session(void **state)
 {
 	struct scene *s = *state;
-	struct id a = put(s, 1, 5000), b = put(s, 1, 5000), c = put(s, 2, 5000);
+	struct id a = sessions_put(s, 1, 5000), b = sessions_put(s, 1, 5000),
+		  c = sessions_put(s, 2, 5000);
 	AUTO_FREE uint8_t *data = malloc(5000);
 	struct id node;
 
@@ -215,33 +81,33 @@ static void stored_once_in_a_session(void **state)
 	support_fill(1, data, 5000);
 	assert_ok(writer_chunk(s->writer, CHUNK_NODE, data, 5000, &node));
 	assert_false(id_equal(&a, &node));
-	assert_int_equal(stats(s).chunks_new, 3);
-	assert_int_equal(stats(s).chunks_known, 1);
+	assert_int_equal(sessions_stats(s).chunks_new, 3);
+	assert_int_equal(sessions_stats(s).chunks_known, 1);
 	assert_int_equal(writer_has_chunk(s->writer, CHUNK_DATA, &a, 5000), 1);
-	assert_ok(commit(s));
-	assert_int_equal(nobjects(s, "pack/"), 2); /* data, trees */
+	assert_ok(sessions_commit(s));
+	assert_int_equal(sessions_nobjects(s, "pack/"), 2); /* data, trees */
 }
 
 static void stored_once_over_sessions(void **state)
 {
 	struct scene *s = *state;
-	struct id a = put(s, 1, 5000);
+	struct id a = sessions_put(s, 1, 5000);
 	size_t packs;
 
-	assert_ok(commit(s));
-	packs = nobjects(s, "pack/");
-	next_session(s);
+	assert_ok(sessions_commit(s));
+	packs = sessions_nobjects(s, "pack/");
+	sessions_next(s);
 	assert_true(writer_intact(s->writer));
 	assert_int_equal(writer_has_chunk(s->writer, CHUNK_DATA, &a, 5000), 1);
 	assert_int_equal(writer_has_chunk(s->writer, CHUNK_DATA, &a, 5001), 0);
 	assert_int_equal(writer_has_chunk(s->writer, CHUNK_NODE, &a, 5000), 0);
-	put(s, 1, 5000);
-	assert_int_equal(stats(s).chunks_new, 0);
-	assert_ok(commit(s));
-	assert_int_equal(nobjects(s, "pack/"), packs);
-	assert_int_equal(nobjects(s, "index/"), 1);
-	assert_int_equal(npoints(s), 2);
-	assert_ok(reads(s, &a, 1, 5000));
+	sessions_put(s, 1, 5000);
+	assert_int_equal(sessions_stats(s).chunks_new, 0);
+	assert_ok(sessions_commit(s));
+	assert_int_equal(sessions_nobjects(s, "pack/"), packs);
+	assert_int_equal(sessions_nobjects(s, "index/"), 1);
+	assert_int_equal(sessions_npoints(s), 2);
+	assert_ok(sessions_reads(s, &a, 1, 5000));
 }
 
 static void small_chunks_share_a_frame(void **state)
@@ -262,10 +128,10 @@ static void small_chunks_share_a_frame(void **state)
 	assert_ok(bundle_flush(b));
 	assert_ok(bundle_flush(b));
 	bundle_free(b);
-	assert_ok(commit(s));
-	next_session(s);
+	assert_ok(sessions_commit(s));
+	sessions_next(s);
 	for (i = 0; i < 100; i++)
-		assert_ok(reads(s, &ids[i], i, sizeof(data)));
+		assert_ok(sessions_reads(s, &ids[i], i, sizeof(data)));
 	vault_get_stats(s->vault, &st);
 	assert_int_equal(st.frames_decoded, 1);
 	assert_int_equal(st.frame_hits, 99);
@@ -275,14 +141,14 @@ static void full_packs_go_at_once(void **state)
 {
 	struct scene *s = *state;
 	uint64_t i, n = FORMAT_PACK_TARGET / 1000000 + 2;
-	struct id id = put(s, 0, 1000000);
+	struct id id = sessions_put(s, 0, 1000000);
 
 	for (i = 1; i < n; i++)
-		put(s, i, 1000000);
-	assert_ok(commit(s));
-	assert_int_equal(nobjects(s, "pack/"), 2);
-	assert_int_equal(stats(s).packs, 2);
-	assert_ok(reads(s, &id, 0, 1000000));
+		sessions_put(s, i, 1000000);
+	assert_ok(sessions_commit(s));
+	assert_int_equal(sessions_nobjects(s, "pack/"), 2);
+	assert_int_equal(sessions_stats(s).packs, 2);
+	assert_ok(sessions_reads(s, &id, 0, 1000000));
 }
 
 /* ---- order ---- */
@@ -313,8 +179,8 @@ static void order_of_objects(void **state)
 	writer_free(s->writer);
 	backend_mem_watch(s->backend, note_order, &o);
 	assert_ok(writer_begin(s->vault, 1, s->pool, &s->writer));
-	put(s, 1, 500);
-	assert_ok(commit(s));
+	sessions_put(s, 1, 500);
+	assert_ok(sessions_commit(s));
 	backend_mem_watch(s->backend, NULL, NULL);
 	assert_string_equal(o.log,
 			    "put session;list index;list commit;"
@@ -327,14 +193,14 @@ static void order_of_objects(void **state)
 /* A session whose index cannot be written: as if killed before. */
 static struct id die_with_packs(struct scene *s)
 {
-	struct id id = put(s, 1, 5000);
+	struct id id = sessions_put(s, 1, 5000);
 
 	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "index/", 1, -EIO, 0);
-	assert_result(commit(s), -EIO);
+	assert_result(sessions_commit(s), -EIO);
 	backend_mem_heal(s->backend);
-	assert_int_equal(nobjects(s, "pack/"), 1);
-	assert_int_equal(nobjects(s, "index/"), 0);
-	assert_int_equal(npoints(s), 0);
+	assert_int_equal(sessions_nobjects(s, "pack/"), 1);
+	assert_int_equal(sessions_nobjects(s, "index/"), 0);
+	assert_int_equal(sessions_npoints(s), 0);
 	return id;
 }
 
@@ -343,17 +209,17 @@ static void a_dead_session_is_reused(void **state)
 	struct scene *s = *state;
 	struct id id = die_with_packs(s);
 
-	next_session(s);
-	assert_int_equal(stats(s).packs_adopted, 1);
-	put(s, 1, 5000);
-	assert_int_equal(stats(s).chunks_new, 0);
-	assert_ok(commit(s));
-	assert_int_equal(nobjects(s, "pack/"), 1);
+	sessions_next(s);
+	assert_int_equal(sessions_stats(s).packs_adopted, 1);
+	sessions_put(s, 1, 5000);
+	assert_int_equal(sessions_stats(s).chunks_new, 0);
+	assert_ok(sessions_commit(s));
+	assert_int_equal(sessions_nobjects(s, "pack/"), 1);
 	/* Now an index names it: nobody needs to adopt it again. */
-	assert_int_equal(nobjects(s, "index/"), 1);
-	next_session(s);
-	assert_int_equal(stats(s).packs_adopted, 0);
-	assert_ok(reads(s, &id, 1, 5000));
+	assert_int_equal(sessions_nobjects(s, "index/"), 1);
+	sessions_next(s);
+	assert_int_equal(sessions_stats(s).packs_adopted, 0);
+	assert_ok(sessions_reads(s, &id, 1, 5000));
 }
 
 /* The client that adopted dies as well; its database stays. */
@@ -363,16 +229,16 @@ static void adopted_twice(void **state)
 	struct id id = die_with_packs(s);
 
 	s->options.cache_dir = support_tmpdir();
-	next_session(s);
-	assert_int_equal(stats(s).packs_adopted, 1);
-	next_session(s);
-	put(s, 1, 5000);
-	assert_int_equal(stats(s).chunks_new, 0);
-	assert_ok(commit(s));
-	assert_int_equal(nobjects(s, "index/"), 1);
+	sessions_next(s);
+	assert_int_equal(sessions_stats(s).packs_adopted, 1);
+	sessions_next(s);
+	sessions_put(s, 1, 5000);
+	assert_int_equal(sessions_stats(s).chunks_new, 0);
+	assert_ok(sessions_commit(s));
+	assert_int_equal(sessions_nobjects(s, "index/"), 1);
 	s->options.cache_dir = NULL;
-	next_session(s);
-	assert_ok(reads(s, &id, 1, 5000));
+	sessions_next(s);
+	assert_ok(sessions_reads(s, &id, 1, 5000));
 }
 
 static void a_damaged_dead_pack_is_not(void **state)
@@ -383,37 +249,38 @@ static void a_damaged_dead_pack_is_not(void **state)
 	size_t len;
 
 	die_with_packs(s);
-	name = first_object(s, "pack/");
+	name = sessions_first_object(s, "pack/");
 	data = backend_mem_data(s->backend, name, &len);
 	data[FORMAT_HEADER_LEN + 100] ^= 1;
-	next_session(s);
-	assert_int_equal(stats(s).packs_adopted, 0);
-	put(s, 1, 5000);
-	assert_int_equal(stats(s).chunks_new, 1);
-	assert_ok(commit(s));
+	sessions_next(s);
+	assert_int_equal(sessions_stats(s).packs_adopted, 0);
+	sessions_put(s, 1, 5000);
+	assert_int_equal(sessions_stats(s).chunks_new, 1);
+	assert_ok(sessions_commit(s));
 }
 
 static void assert_stored_again(struct scene *s, const struct id *id)
 {
 	support_log_clear();
-	next_session(s);
+	sessions_next(s);
 	assert_false(writer_intact(s->writer));
 	assert_int_equal(writer_has_chunk(s->writer, CHUNK_DATA, id, 5000), 0);
-	put(s, 1, 5000);
-	assert_int_equal(stats(s).chunks_new, 1);
-	assert_ok(commit(s));
-	assert_ok(reads(s, id, 1, 5000));
-	next_session(s);
-	assert_ok(reads(s, id, 1, 5000));
+	sessions_put(s, 1, 5000);
+	assert_int_equal(sessions_stats(s).chunks_new, 1);
+	assert_ok(sessions_commit(s));
+	assert_ok(sessions_reads(s, id, 1, 5000));
+	sessions_next(s);
+	assert_ok(sessions_reads(s, id, 1, 5000));
 }
 
 static void a_missing_pack_is_not_reused(void **state)
 {
 	struct scene *s = *state;
-	struct id id = put(s, 1, 5000);
+	struct id id = sessions_put(s, 1, 5000);
 
-	assert_ok(commit(s));
-	assert_ok(backend_mem_remove(s->backend, first_object(s, "pack/")));
+	assert_ok(sessions_commit(s));
+	assert_ok(backend_mem_remove(s->backend,
+				     sessions_first_object(s, "pack/")));
 	assert_stored_again(s, &id);
 	assert_said("missing or damaged");
 }
@@ -421,11 +288,11 @@ static void a_missing_pack_is_not_reused(void **state)
 static void a_truncated_pack_is_not_reused(void **state)
 {
 	struct scene *s = *state;
-	struct id id = put(s, 1, 5000);
+	struct id id = sessions_put(s, 1, 5000);
 
-	assert_ok(commit(s));
-	assert_ok(
-		backend_mem_resize(s->backend, first_object(s, "pack/"), 4000));
+	assert_ok(sessions_commit(s));
+	assert_ok(backend_mem_resize(s->backend,
+				     sessions_first_object(s, "pack/"), 4000));
 	assert_stored_again(s, &id);
 	assert_said("bytes long, not");
 }
@@ -433,9 +300,9 @@ static void a_truncated_pack_is_not_reused(void **state)
 static void nothing_is_reused_while_collecting(void **state)
 {
 	struct scene *s = *state;
-	struct id id = put(s, 1, 5000);
+	struct id id = sessions_put(s, 1, 5000);
 
-	assert_ok(commit(s));
+	assert_ok(sessions_commit(s));
 	assert_ok(backend_mem_set(s->backend, "tomb/1", "x", 1));
 	assert_stored_again(s, &id);
 }
@@ -445,13 +312,13 @@ static void strange_names_are_left_alone(void **state)
 {
 	struct scene *s = *state;
 
-	assert_ok(commit(s));
+	assert_ok(sessions_commit(s));
 	assert_ok(backend_mem_set(s->backend, "pack/00/readme.txt", "x", 1));
 	assert_ok(backend_mem_set(s->backend, "pack/other", "x", 1));
-	next_session(s);
+	sessions_next(s);
 	assert_said("not a pack's name");
-	assert_int_equal(stats(s).packs_adopted, 0);
-	assert_ok(commit(s));
+	assert_int_equal(sessions_stats(s).packs_adopted, 0);
+	assert_ok(sessions_commit(s));
 }
 
 /* ---- who decides ---- */
@@ -472,19 +339,19 @@ static void fence(struct scene *s)
 static void a_fenced_session_makes_no_point(void **state)
 {
 	struct scene *s = *state;
-	struct id id = put(s, 1, 5000);
+	struct id id = sessions_put(s, 1, 5000);
 
 	fence(s);
 	support_log_clear();
-	assert_result(commit(s), -ECANCELED);
+	assert_result(sessions_commit(s), -ECANCELED);
 	assert_said("fenced");
-	assert_int_equal(npoints(s), 0);
-	next_session(s);
-	assert_int_equal(npoints(s), 0);
+	assert_int_equal(sessions_npoints(s), 0);
+	sessions_next(s);
+	assert_int_equal(sessions_npoints(s), 0);
 	/* What it uploaded serves the next run. */
 	assert_int_equal(writer_has_chunk(s->writer, CHUNK_DATA, &id, 5000), 1);
-	assert_ok(commit(s));
-	assert_int_equal(npoints(s), 1);
+	assert_ok(sessions_commit(s));
+	assert_int_equal(sessions_npoints(s), 1);
 }
 
 static void lost_replies(void **state)
@@ -495,18 +362,18 @@ static void lost_replies(void **state)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct id id = put(s, i, 5000);
+		struct id id = sessions_put(s, i, 5000);
 
 		backend_mem_fail(s->backend, BACKEND_MEM_PUT, kinds[i], 1, -EIO,
 				 BACKEND_MEM_LOST_REPLY);
-		assert_result(commit(s), -EIO);
+		assert_result(sessions_commit(s), -EIO);
 		assert_int_equal(backend_mem_failures(s->backend), i + 1);
-		next_session(s);
+		sessions_next(s);
 		/* The register was written all the same: the point is whole. */
-		assert_int_equal(npoints(s), i == 3);
+		assert_int_equal(sessions_npoints(s), i == 3);
 		assert_int_equal(
 			writer_has_chunk(s->writer, CHUNK_DATA, &id, 5000), 1);
-		assert_ok(reads(s, &id, i, 5000));
+		assert_ok(sessions_reads(s, &id, i, 5000));
 	}
 }
 
@@ -530,8 +397,8 @@ static void an_error_ends_the_session(void **state)
 	assert_result(writer_chunk(s->writer, CHUNK_DATA, data, sizeof(data),
 				   &id),
 		      -ENOSPC);
-	assert_result(commit(s), -ENOSPC);
-	assert_int_equal(npoints(s), 0);
+	assert_result(sessions_commit(s), -ENOSPC);
+	assert_int_equal(sessions_npoints(s), 0);
 }
 
 /* ---- two at once ---- */
@@ -557,7 +424,7 @@ static void *write_many(void *arg)
 					 sizeof(data), &id);
 	}
 	if (p->result == 0)
-		p->result = commit(&p->scene);
+		p->result = sessions_commit(&p->scene);
 	return NULL;
 }
 
@@ -581,17 +448,18 @@ static void two_writers(void **state)
 		assert_ok(p[i].result);
 		writer_free(p[i].scene.writer);
 	}
-	assert_int_equal(npoints(s), 2);
-	next_session(s);
+	assert_int_equal(sessions_npoints(s), 2);
+	sessions_next(s);
 	for (i = 0; i < 450; i++) {
-		struct id id = put(s, i, 2000);
+		struct id id = sessions_put(s, i, 2000);
 
-		assert_ok(reads(s, &id, i, 2000));
+		assert_ok(sessions_reads(s, &id, i, 2000));
 	}
-	assert_int_equal(stats(s).chunks_new, 0);
+	assert_int_equal(sessions_stats(s).chunks_new, 0);
 }
 
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define CASE(fn)                                                               \
+	cmocka_unit_test_setup_teardown(fn, sessions_setup, sessions_teardown)
 
 int main(void)
 {
