@@ -14,21 +14,19 @@
 struct disk_blocks {
 	struct blocks b;
 	struct vault *vault; /* borrowed */
-	atomic_uint_fast64_t failures; /* of reads, that may pass */
+	atomic_uint_fast64_t failures; /* of reads */
 	struct content_ref content; /* of bytes */
 	uint8_t bytes[]; /* encoded content */
 };
 
-/* What a read of the vault came to, as readers see it. What is damaged in the
- * vault stays so; all else may pass. */
+/* What a read of the vault came to, as readers see it. A pack that is missing
+ * counts as damage, and may yet come back: all that fails may pass. */
 static int result(struct disk_blocks *d, int r)
 {
-	if (r == -EBADMSG)
-		return -EIO;
 	if (r < 0 && r != -ENXIO && r != -ECANCELED)
 		atomic_fetch_add_explicit(&d->failures, 1,
 					  memory_order_relaxed);
-	return r;
+	return r == -EBADMSG ? -EIO : r;
 }
 
 uint64_t disk_blocks_failures(const struct blocks *b)

@@ -17,8 +17,8 @@ struct vault;
 MUST_CHECK int disk_blocks_new(struct vault *v, const struct point_disk *d,
 			       struct blocks **out);
 /*
- * How many reads of such blocks have failed so far for a reason that may pass,
- * such as a network that was down: all but damage. What was concluded while
+ * Return how many reads of such blocks have failed so far. The reason may pass:
+ * a network is up again, a missing pack is back. So what was concluded while
  * this number grew is to be concluded anew, whatever a reader made of the
  * error.
  */

@@ -23,8 +23,10 @@
 
 /* The longest of what is put behind a volume's name: ".unreadable". */
 #define SUFFIX_MAX 11
-/* How soon a set is found anew that was found while reads failed. */
-#define RETRY_NS INT64_C(1000000000)
+/* How soon a set is found anew that was found while reads failed: later each
+ * time, for what is damaged mostly stays so. */
+#define RETRY_MIN_NS INT64_C(1000000000)
+#define RETRY_MAX_NS INT64_C(60000000000)
 
 struct volumes *volumes_new(struct vault *v, struct roster *r)
 {
@@ -375,7 +377,7 @@ static struct point_volumes *add_set(struct volumes *m, uint32_t point)
 static bool is_due(const struct volumes *m, const struct point_volumes *x)
 {
 	return !x->loading && !x->sure &&
-	       monotonic_ns(m) - x->found_ns >= RETRY_NS;
+	       monotonic_ns(m) - x->found_ns >= x->retry_ns;
 }
 
 /* Take hold of the point's set. *mine_out: this thread has to load it.
@@ -384,20 +386,24 @@ static struct point_volumes *hold_set(struct volumes *m, uint32_t point,
 				      bool *mine_out,
 				      struct point_volumes **old_out)
 {
+	int64_t retry_ns = RETRY_MIN_NS;
 	struct point_volumes *x;
 
 	SCOPED_LOCK(&m->lock);
 	x = find_set(m, point);
 	if (x && is_due(m, x)) {
+		retry_ns = MIN(2 * x->retry_ns, RETRY_MAX_NS);
 		unlist(m, x);
 		*old_out = x->refs == 0 ? x : NULL;
 		x = NULL;
 	}
 	*mine_out = !x;
-	if (!x)
+	if (!x) {
 		x = add_set(m, point);
-	if (!x)
-		return NULL;
+		if (!x)
+			return NULL;
+		x->retry_ns = retry_ns;
+	}
 	x->refs++;
 	x->used = ++m->clock;
 	while (!*mine_out && x->loading)

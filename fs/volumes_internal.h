@@ -23,6 +23,7 @@ struct point_volumes {
 	 * wrong in any way: it is found anew a moment later. */
 	bool sure;
 	int64_t found_ns; /* the monotonic clock then */
+	int64_t retry_ns; /* how long that is good for; longer each time */
 	struct blocks **disks; /* owned, and each held */
 	size_t ndisks;
 	struct volume_set *set; /* owned */

@@ -281,7 +281,7 @@ static void expect_listed(const char *want)
 
 /*
  * The vault cannot be reached for a moment: what was found then, and what was
- * not, is found anew when somebody looks a second later; and until that has
+ * not, is found anew when somebody looks a moment later; and until that has
  * worked nobody is told that something is so for ever.
  */
 static void forgets_what_failed_reads_showed(void **state)
