@@ -169,10 +169,11 @@ static void make_dir(struct node *x, const struct node *like, const char *path,
 		add_mount("none", "tmpfs", path);
 	}
 	x->child = grow_target(like, path, depth + 1)->child;
-	if (depth == 0 || !model_percent(8))
+	if (depth == 0 || !model_percent(10))
 		return;
-	make_vault(x, path);
-	if (model_percent(60)) {
+	if (model_percent(60))
+		make_vault(x, path);
+	if (!x->vault || model_percent(60)) {
 		mark_guarded(x);
 		guard(path);
 	}
