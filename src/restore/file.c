@@ -381,7 +381,7 @@ static void failed(struct restore *run, const struct ref *ref, int r)
 	restore_error(run, r);
 }
 
-/* It stands there with its content. */
+/* Say that an entry stands there with its content, but not all attributes. */
 static void failed_late(struct restore *run, const struct ref *ref, int r)
 {
 	AUTO_BUF struct buf path = BUF_INIT;

@@ -77,7 +77,8 @@ static void tell_incomplete(struct restore *run)
 				  " point; --delete-incomplete deletes it");
 }
 
-/* Nor is what it was told to leave out. */
+/* What the backup was told to leave out is not in the point either; older
+ * points do not even say what that was. */
 static void tell_unknown(struct restore *run)
 {
 	if (!run->o->view && !run->point->left_out.known &&
