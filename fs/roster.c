@@ -10,6 +10,7 @@
 #include "fs/roster_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -273,6 +274,36 @@ static void touch_machines(struct roster *r)
 	}
 }
 
+static bool name_is_taken(const struct roster *r, const struct known_point *x)
+{
+	size_t i;
+
+	for (i = 0; i < r->points.n; i++) {
+		const struct known_point *y = r->points.items[i];
+
+		if (y != x && y->p.machine == x->p.machine &&
+		    strcmp(y->p.name, x->p.name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Name a point that is new. The names of one list differ, so the first one is
+ * taken as it is. */
+static void name_known(const struct roster *r, struct known_point *x,
+		       const char *name, bool first)
+{
+	static const int digits[] = { 8, POINT_ID_HEX };
+	size_t i;
+
+	if (x->p.name[0])
+		return;
+	snprintf(x->p.name, sizeof(x->p.name), "%s", name);
+	for (i = 0; i < ARRAY_SIZE(digits) && !first && name_is_taken(r, x);
+	     i++)
+		point_put_name(x->point, digits[i], x->p.name);
+}
+
 static void swap_in(struct roster *r, struct point_list *list,
 		    struct known_point *const *known, struct index *x,
 		    int64_t now_ns)
@@ -286,9 +317,7 @@ static void swap_in(struct roster *r, struct point_list *list,
 		now_ns = 0;
 	for (i = 0; i < list->n; i++) {
 		known[i]->point = list->points[i];
-		memcpy(known[i]->p.name, list->names[i],
-		       sizeof(known[i]->p.name));
-		known[i]->p.name[sizeof(known[i]->p.name) - 1] = '\0';
+		name_known(r, known[i], list->names[i], first);
 		if (first)
 			now_ns = MAX(now_ns, list->points[i]->time_ns);
 	}

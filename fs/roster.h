@@ -7,6 +7,10 @@
  * kernel holds those for as long as it likes. What is gone from the vault
  * keeps its serial and is not listed any more.
  *
+ * A point's name stays, too: what it leads to never changes while the roster
+ * lives. A new point gets the name that the list of points has for it, or, where
+ * another point has or had that name, one with more digits of its id.
+ *
  * Safe from any thread. Answers are copies.
  */
 #ifndef FS_ROSTER_H
@@ -32,7 +36,7 @@ struct roster_point {
 	uint32_t serial;
 	uint32_t machine;
 	uint8_t id[16];
-	char name[64]; /* in its machine's directory */
+	char name[64]; /* in its machine's directory; it stays */
 	char link[33]; /* in ids/ */
 	int64_t time_ns;
 	bool has_tree;
@@ -68,7 +72,6 @@ MUST_CHECK int roster_find_machine(struct roster *r, const char *name,
 				   uint32_t *out);
 MUST_CHECK int roster_find_tag(struct roster *r, const char *name,
 			       uint32_t *out);
-/* "2026-11-22T101500Z" also finds the first of several of one second. */
 MUST_CHECK int roster_find_point(struct roster *r, uint32_t machine,
 				 const char *name, uint32_t *out);
 /* By name in ids/, or by the whole id. */

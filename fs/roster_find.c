@@ -159,21 +159,15 @@ static size_t rank_of(const struct roster *r, uint32_t machine,
 int roster_find_point(struct roster *r, uint32_t machine, const char *name,
 		      uint32_t *out)
 {
-	size_t i, len = strlen(name);
 	const struct known_point *x;
+	size_t i;
 
 	ROSTER_HOLD(r, false);
 	i = rank_of(r, machine, name);
 	if (i == r->index.nlive)
 		return -ENOENT;
 	x = ranked(r, i);
-	if (x->p.machine != machine)
-		return -ENOENT;
-	/* The name that a point had before another of the same second came:
-	 * links that the kernel has cached lead here. */
-	if (strcmp(x->p.name, name) != 0 &&
-	    (len != POINT_TIME_LEN - 1 || strncmp(x->p.name, name, len) != 0 ||
-	     x->p.name[len] != '-'))
+	if (x->p.machine != machine || strcmp(x->p.name, name) != 0)
 		return -ENOENT;
 	*out = x->p.serial;
 	return 0;
@@ -181,13 +175,24 @@ int roster_find_point(struct roster *r, uint32_t machine, const char *name,
 
 int roster_latest(struct roster *r, uint32_t machine, uint32_t *out)
 {
+	const struct known_point *best, *x;
 	size_t i;
 
 	ROSTER_HOLD(r, false);
 	i = rank_of(r, machine + 1, "");
 	if (i == 0 || ranked(r, i - 1)->p.machine != machine)
 		return -ENOENT;
-	*out = ranked(r, i - 1)->p.serial;
+	/* Of several of one second the one with the greatest id, as point_find()
+	 * has it, however they are named here. */
+	best = ranked(r, i - 1);
+	while (--i > 0) {
+		x = ranked(r, i - 1);
+		if (x->p.machine != machine || x->p.time_ns != best->p.time_ns)
+			break;
+		if (memcmp(x->p.id, best->p.id, sizeof(x->p.id)) > 0)
+			best = x;
+	}
+	*out = best->p.serial;
 	return 0;
 }
 

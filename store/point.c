@@ -349,6 +349,15 @@ static int number(const char *text, size_t len)
 	return v;
 }
 
+void point_put_name(const struct point *p, int digits, char out[POINT_NAME_LEN])
+{
+	char time[POINT_TIME_LEN];
+
+	point_time_name(p->time_ns, time);
+	snprintf(out, POINT_NAME_LEN, "%s%s%.*s", time, digits ? "-" : "",
+		 digits, p->id);
+}
+
 int point_parse_time(const char *text, int64_t *out)
 {
 	size_t colon = 1;
@@ -521,12 +530,57 @@ static int find_id(const struct point_list *l, const char *text, size_t *out)
 		    text);
 }
 
+/* Is @what the time of @p, with or without digits of its id behind it? */
+static bool is_named(const struct point *p, const char *what)
+{
+	char text[POINT_NAME_LEN], time[POINT_TIME_LEN];
+	size_t len = strcspn(what, "Z");
+	const char *rest = what[len] ? what + len + 1 : what + len;
+	int64_t time_ns;
+
+	snprintf(text, sizeof(text), "%.*s", (int)MIN(len + 1, 32u), what);
+	if (point_parse_time(text, &time_ns) < 0)
+		return false;
+	point_time_name(time_ns, text);
+	point_time_name(p->time_ns, time);
+	if (strcmp(text, time) != 0)
+		return false;
+	return !*rest || (*rest == '-' && strlen(rest + 1) >= 8 &&
+			  strncmp(p->id, rest + 1, strlen(rest + 1)) == 0);
+}
+
+/* By time, among the points @first to @end of one machine. */
+static int find_by_time(const struct point_list *l, size_t first, size_t end,
+			const char *what, size_t *out)
+{
+	const char *vm = l->points[first]->vm;
+	size_t i, n = 0, found = first;
+
+	for (i = first; i < end; i++) {
+		if (!is_named(l->points[i], what))
+			continue;
+		if (n++ > 0)
+			return fail(-EEXIST,
+				    "%s/%.64s: several points begin in this "
+				    "second: %s, %s; say which",
+				    vm, what, l->names[found], l->names[i]);
+		found = i;
+	}
+	if (n == 1) {
+		*out = found;
+		return 0;
+	}
+	return fail(-ENOENT,
+		    "%s/%.64s: the machine has no such point; \"vmbackup"
+		    " points\" lists what there is",
+		    vm, what);
+}
+
 /* "<vm>/<what>". */
 static int find_of_vm(const struct point_list *l, const char *vm, size_t len,
 		      const char *what, size_t *out)
 {
 	size_t first, end, i, back;
-	int64_t time_ns;
 
 	if (!find_vm(l, vm, len, &first, &end))
 		return fail(-ENOENT,
@@ -549,18 +603,7 @@ static int find_of_vm(const struct point_list *l, const char *vm, size_t len,
 			return 0;
 		}
 	}
-	if (point_parse_time(what, &time_ns) == 0) {
-		for (i = first; i < end; i++) {
-			if (l->points[i]->time_ns == time_ns) {
-				*out = i;
-				return 0;
-			}
-		}
-	}
-	return fail(-ENOENT,
-		    "%.*s/%.64s: the machine has no such point; \"vmbackup"
-		    " points\" lists what there is",
-		    (int)len, vm, what);
+	return find_by_time(l, first, end, what, out);
 }
 
 int point_find(const struct point_list *l, const char *text, size_t *out)

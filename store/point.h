@@ -142,7 +142,12 @@ MUST_CHECK int point_decode(const void *data, size_t len, const char *name,
 /* "2026-11-22T101500Z" and NUL: 19 bytes. Years outside 0..9999 are clamped. */
 #define POINT_TIME_LEN 19
 void point_time_name(int64_t time_ns, char out[POINT_TIME_LEN]);
-/* Read such a name; also "2026-11-22T10:15:00Z". Return 0 or -EINVAL. */
+/* The name of a point in its machine's directory: its time; with @digits not 0,
+ * "-" and so many digits of its id behind it. */
+#define POINT_NAME_LEN 64
+void point_put_name(const struct point *p, int digits,
+		    char out[POINT_NAME_LEN]);
+/* Read such a time; also "2026-11-22T10:15:00Z". Return 0 or -EINVAL. */
 MUST_CHECK int point_parse_time(const char *text, int64_t *out);
 
 /*
@@ -151,9 +156,10 @@ MUST_CHECK int point_parse_time(const char *text, int64_t *out);
  */
 struct point_list {
 	struct point **points; /* owned */
-	/* of each: its time, with "-<id8>" where a machine has two of one
-	 * second */
-	char (*names)[64];
+	/* Of each: its time; where a machine has several of one second, all of
+	 * these have "-" and 8 digits of their ids behind it, or all digits where
+	 * 8 do not tell them apart. */
+	char (*names)[POINT_NAME_LEN];
 	size_t n;
 	/* ids of points that are there but unreadable */
 	char (*damaged)[POINT_ID_HEX + 1];
@@ -170,10 +176,11 @@ MUST_CHECK int vault_points(struct vault *v, struct point_list **out);
 struct point_list *point_list_get(struct point_list *l);
 void point_list_put(struct point_list *l);
 /*
- * Find the point that @text names: "<vm>/<time>", "<vm>/latest",
- * "<vm>/latest~2", "latest", "latest~2" (of all machines), "<vm>" (its latest),
- * or at least 4 digits of an id; @out is its index in @l. Return 0, -ENOENT, or
- * -EEXIST (an id prefix of several); both said in words.
+ * Find the point that @text names: "<vm>/<time>", "<vm>/<time>-<at least 8
+ * digits of its id>", "<vm>/latest", "<vm>/latest~2", "latest", "latest~2" (of
+ * all machines), "<vm>" (its latest), or at least 4 digits of an id; @out is its
+ * index in @l. Return 0, -ENOENT, or -EEXIST (an id prefix, or a time, of
+ * several); both said in words.
  */
 MUST_CHECK int point_find(const struct point_list *l, const char *text,
 			  size_t *out);

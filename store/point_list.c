@@ -170,26 +170,47 @@ static int by_place(const void *a, const void *b)
 	return c ? c : strcmp(x->id, y->id);
 }
 
-/* Two points of one machine in one second differ in what is behind the time. */
+/* The end of the points from @i on that have a machine and second in common. */
+static size_t second_end(const struct point_list *l, size_t i)
+{
+	char time[POINT_TIME_LEN], other[POINT_TIME_LEN];
+	size_t j = i;
+
+	point_time_name(l->points[i]->time_ns, time);
+	do
+		if (++j < l->n)
+			point_time_name(l->points[j]->time_ns, other);
+	while (j < l->n && strcmp(l->points[i]->vm, l->points[j]->vm) == 0 &&
+	       strcmp(time, other) == 0);
+	return j;
+}
+
+/*
+ * A point is named by its time. Where two of a machine have one second, none of
+ * them is: which of them came first nobody knows for sure, and a name that had
+ * led to one of them would lead to another one later.
+ */
 static int name_points(struct point_list *l)
 {
-	size_t i;
+	size_t i, j, end;
 
 	l->names = alloc_array(l->n, sizeof(*l->names));
 	if (!l->names)
 		return -ENOMEM;
-	for (i = 0; i < l->n; i++) {
-		const struct point *p = l->points[i];
-		const struct point *q = i ? l->points[i - 1] : NULL;
+	for (i = 0; i < l->n; i = end) {
 		char time[POINT_TIME_LEN];
+		int digits = 8;
 
-		point_time_name(p->time_ns, time);
-		if (q && strcmp(p->vm, q->vm) == 0 &&
-		    strncmp(l->names[i - 1], time, strlen(time)) == 0)
-			snprintf(l->names[i], sizeof(l->names[i]), "%s-%.8s",
-				 time, p->id);
-		else
-			snprintf(l->names[i], sizeof(l->names[i]), "%s", time);
+		point_time_name(l->points[i]->time_ns, time);
+		end = second_end(l, i);
+		/* They are sorted by their ids. */
+		for (j = i + 1; j < end; j++)
+			if (strncmp(l->points[j]->id, l->points[j - 1]->id,
+				    8) == 0)
+				digits = POINT_ID_HEX;
+		for (j = i; j < end; j++)
+			point_put_name(l->points[j], end - i > 1 ? digits : 0,
+				       l->names[j]);
 	}
 	return 0;
 }

@@ -745,7 +745,7 @@ struct row {
 static const struct row rows[] = {
 	{ "cafe", "1970-01-01T000500Z", "1111" ID_1, 300 },
 	{ "db", "1970-01-01T000140Z", "2222" ID_1, 100 },
-	{ "db", "1970-01-01T000320Z", "abcd1" ID_1, 200 },
+	{ "db", "1970-01-01T000320Z-abcd1012", "abcd1" ID_1, 200 },
 	{ "db", "1970-01-01T000320Z-abcd2012", "abcd2" ID_1, 200 },
 	{ "db1", "1970-01-01T000140Z", "cafe" ID_1, 100 },
 	{ "latest", "1970-01-01T000010Z", "3333" ID_1, 10 },
@@ -806,8 +806,11 @@ static void test_find(void **state)
 		{ "db1", 4 },
 		{ "db/1970-01-01T000140Z", 1 },
 		{ "db/1970-01-01T00:01:40Z", 1 },
-		{ "db/1970-01-01T000320Z", 2 },
-		{ "db/1970-01-01T00:03:20Z", 2 },
+		{ "db/1970-01-01T000320Z-abcd1012", 2 },
+		{ "db/1970-01-01T00:03:20Z-abcd10123", 2 },
+		/* So a name goes on to lead to its point when others of its
+		 * second are no more. */
+		{ "db/1970-01-01T000140Z-22220123", 1 },
 		{ "db/1970-01-01T000320Z-abcd2012", 3 },
 		{ "2222", 1 },
 		{ "22220123456789ab", 1 },
@@ -864,6 +867,10 @@ static void test_find_nothing(void **state)
 		{ "2223", -ENOENT, "no point's id" },
 		{ "ABCD1", -ENOENT, "not a point" },
 		{ "abcd", -EEXIST, "2 points" },
+		{ "db/1970-01-01T000320Z", -EEXIST, "T000320Z-abcd2012" },
+		{ "db/1970-01-01T00:03:20Z", -EEXIST, "say which" },
+		{ "db/1970-01-01T000320Z-abcd101", -ENOENT, "no such point" },
+		{ "db/1970-01-01T000320Z-abcd1013", -ENOENT, "no such point" },
 		{ "7777", -ENOENT, "damaged" },
 		{ "22220123456789abcdef0123456789abc", -ENOENT, "not a point" },
 	};

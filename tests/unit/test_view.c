@@ -791,18 +791,69 @@ static void finds_new_points(void **state)
 		    after.tv_nsec != before.tv_nsec);
 }
 
-static void names_of_one_second_stay_usable(void **state)
+static void names_stay_with_their_points(void **state)
 {
-	uint64_t old = at(W2).node;
+	uint64_t old = at(W2).node, node;
+	struct point_list *l;
 	struct view_attr a;
+	char name[128];
+	size_t i;
 
 	(void)state;
 	plant_begin(&plant);
 	plant_commit(&plant, "web1", T2, NULL);
 	assert_result(view_refresh(view), 1);
 	assert_ok(view_lookup_path(view, VIEW_ROOT, W2, &a));
-	assert_ok(view_getattr(view, old, &a));
+	assert_true(a.node == old);
 	assert_result(view_lookup_path(view, VIEW_ROOT, W2 "-", &a), -ENOENT);
+	/* The list names both by their ids; here the new one is. */
+	l = view_points(view);
+	for (i = 0; i < l->n; i++) {
+		if (strncmp(l->names[i], T2 "-", strlen(T2) + 1) != 0)
+			continue;
+		snprintf(name, sizeof(name), "vms/web1/%s", l->names[i]);
+		node = view_point_node(view, l->points[i]);
+		if (node == old) {
+			assert_result(view_lookup_path(view, VIEW_ROOT, name,
+						       &a),
+				      -ENOENT);
+			snprintf(name, sizeof(name), "commit/%s",
+				 l->points[i]->session);
+			assert_ok(backend_mem_remove(plant.backend, name));
+		} else {
+			assert_ok(view_lookup_path(view, VIEW_ROOT, name, &a));
+			assert_true(a.node == node);
+		}
+	}
+	point_list_put(l);
+	/* The old one is gone: nothing else takes its name. */
+	assert_result(view_refresh(view), 1);
+	assert_result(view_lookup_path(view, VIEW_ROOT, W2, &a), -ENOENT);
+	plant_begin(&plant);
+	plant_commit(&plant, "web1", T2, NULL);
+	assert_result(view_refresh(view), 1);
+	assert_result(view_lookup_path(view, VIEW_ROOT, W2, &a), -ENOENT);
+}
+
+/* A view that begins now has never shown the time alone. */
+static void a_time_of_several_names_none(void **state)
+{
+	struct view_attr a;
+	struct view *w;
+	size_t i = 0;
+
+	(void)state;
+	plant_begin(&plant);
+	plant_commit(&plant, "web1", T2, NULL);
+	assert_ok(view_new(plant.vault, &w));
+	assert_result(view_lookup_path(w, VIEW_ROOT, W2, &a), -ENOENT);
+	support_log_capture();
+	struct point_list *l = view_points(w);
+
+	assert_result(point_find(l, "web1/" T2, &i), -EEXIST);
+	assert_said("several points");
+	point_list_put(l);
+	view_free(w);
 }
 
 static uint64_t count_lists(void)
@@ -897,7 +948,8 @@ int main(void)
 		T(damages_are_eio_and_named),
 		T(a_backend_that_fails_is_eio),
 		T(finds_new_points),
-		T(names_of_one_second_stay_usable),
+		T(names_stay_with_their_points),
+		T(a_time_of_several_names_none),
 		T(looks_for_unknown_names_now_and_then),
 		T(forgotten_points_are_gone),
 		T(shows_an_empty_vault),
