@@ -93,6 +93,12 @@ bool view_is_fixed(uint64_t dir);
 /* Is a name that is not in this directory now never going to be there? In
  * volumes/ that is so only once everything in it could be read. */
 bool view_is_settled(struct view *w, uint64_t dir);
+/*
+ * Can a node be looked at without the backend: a name in it (@name not NULL), its
+ * rows (@rows), or its attributes and content? Then nothing that is done with it
+ * blocks.
+ */
+bool view_at_hand(struct view *w, uint64_t node, const char *name, bool rows);
 MUST_CHECK int view_lookup(struct view *w, uint64_t parent, const char *name,
 			   struct view_attr *out);
 MUST_CHECK int view_getattr(struct view *w, uint64_t node,

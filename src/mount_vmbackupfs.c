@@ -163,6 +163,7 @@ int main(int argc, char **argv)
 	struct option_set set = { rows, &a };
 	int r, first = 0;
 
+	output_open_standard();
 	bound_heap();
 	output_init("mount.vmbackupfs", false, 0, 0);
 	signals_init();

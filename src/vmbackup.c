@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -61,19 +60,6 @@ const struct option_row cmd_global_options[] = {
 	OPT_FLAG("version", 'V', struct context, version, "print the version"),
 	OPT_END
 };
-
-/* A program started without the standard descriptors must not take a vault's
- * file for its output. */
-static void open_standard_fds(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
 
 /* Values that make no sense are errors, not defaults. */
 static int check_environment(struct context *ctx)
@@ -165,7 +151,7 @@ int main(int argc, char **argv)
 	int code, i, r, flushed;
 	bool json = false;
 
-	open_standard_fds();
+	output_open_standard();
 	signals_init();
 	/* Errors in the command line are JSON too where JSON is asked for. */
 	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)

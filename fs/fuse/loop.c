@@ -79,6 +79,11 @@ bool call_end(void)
 	return req != NULL;
 }
 
+bool call_may_wait(void)
+{
+	return !self || !self->hurried;
+}
+
 void *call_buffer(size_t len)
 {
 	struct worker *w = self;
@@ -97,7 +102,6 @@ void *call_buffer(size_t len)
 	return data;
 }
 
-/* Answer @unique with @error for the thread that has it in hand. */
 bool loop_take_away(struct worker *w, uint64_t unique, int error)
 {
 	struct fuse_req *req = NULL;
@@ -124,8 +128,7 @@ bool loop_take_away(struct worker *w, uint64_t unique, int error)
 	return found;
 }
 
-/* An answer to a request that the library never saw. */
-static void answer_raw(struct loop *l, uint64_t unique, int error)
+void loop_answer(struct loop *l, uint64_t unique, int error)
 {
 	struct fuse_out_header out = { .len = sizeof(out),
 				       .error = -error,
@@ -133,34 +136,6 @@ static void answer_raw(struct loop *l, uint64_t unique, int error)
 	ssize_t n = write(fuse_session_fd(l->se), &out, sizeof(out));
 
 	(void)n; /* the client is gone: nobody to tell */
-}
-
-/* ---- interrupts ---- */
-
-static void interrupt(struct loop *l, const void *data, size_t len)
-{
-	const struct fuse_in_header *h = data;
-	const struct fuse_interrupt_in *arg = (const void *)(h + 1);
-	struct aside *a;
-	unsigned int i;
-
-	if (len < sizeof(*h) + sizeof(*arg))
-		return;
-	a = aside_take(l, arg->unique);
-	if (a) {
-		answer_raw(l, arg->unique, EINTR);
-		free(a);
-		l->interrupted++;
-		return;
-	}
-	for (i = 0; i < THREADS_MAX; i++)
-		if (loop_take_away(&l->workers[i], arg->unique, EINTR)) {
-			l->interrupted++;
-			return;
-		}
-	/* Answered meanwhile, or read by a thread that has not said so yet:
-	 * the kernel knows which, and tells us again if need be. */
-	answer_raw(l, h->unique, EAGAIN);
 }
 
 /* ---- waking and parking ---- */
@@ -172,7 +147,7 @@ static void start_worker(struct loop *l)
 {
 	struct worker *w = &l->workers[l->nworkers];
 
-	if (l->nworkers == THREADS_MAX || l->ending)
+	if (l->nworkers == l->max || l->ending)
 		return;
 	if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
 		return;
@@ -180,7 +155,6 @@ static void start_worker(struct loop *l)
 	l->nalive++;
 }
 
-/* Have another thread read. */
 void loop_wake_helper(struct loop *l, bool may_start)
 {
 	SCOPED_LOCK(&l->lock);
@@ -234,7 +208,8 @@ static bool is_long(const void *data, size_t len)
 	       arg->size > LONG_READ;
 }
 
-static void begin_work(struct worker *w, const struct fuse_in_header *h)
+static void begin_work(struct worker *w, const struct fuse_in_header *h,
+		       int64_t since_ns)
 {
 	struct loop *l = w->loop;
 
@@ -242,7 +217,7 @@ static void begin_work(struct worker *w, const struct fuse_in_header *h)
 		w->client = (int)h->pid;
 		l->switches++;
 	}
-	w->since_ns = loop_now_ns();
+	w->since_ns = since_ns;
 	w->turn++;
 	w->stop.serving = h->unique;
 	w->unique = h->unique;
@@ -255,17 +230,20 @@ static void end_work(struct worker *w)
 	struct loop *l = w->loop;
 
 	w->unique = 0;
+	w->hurried = false;
 	l->nbusy--;
 	if (atomic_exchange(&w->held_up, false))
 		l->nheld--;
+	if (atomic_exchange(&w->late, false))
+		l->nlate--;
 }
 
-/* Once reserve() let it. */
-static void serve(struct worker *w, void *data, size_t len)
+/* Once reserve() let it. @since_ns is when the request was read. */
+static void serve(struct worker *w, void *data, size_t len, int64_t since_ns)
 {
 	struct fuse_buf in = { .size = len, .mem = data };
 
-	begin_work(w, data);
+	begin_work(w, data, since_ns);
 	fuse_session_process_buf(w->loop->se, &in);
 	end_work(w);
 }
@@ -276,7 +254,7 @@ static void serve(struct worker *w, void *data, size_t len)
  */
 static bool reserve(struct loop *l)
 {
-	if (atomic_fetch_add(&l->nbusy, 1) < THREADS_MAX - 1)
+	if (atomic_fetch_add(&l->nbusy, 1) < (int)l->max - 1)
 		return true;
 	l->nbusy--;
 	return false;
@@ -294,7 +272,7 @@ static void serve_aside(struct worker *w)
 			l->nbusy--;
 			return;
 		}
-		serve(w, a->data, a->len);
+		serve(w, a->data, a->len, a->since_ns);
 		free(a);
 	}
 }
@@ -303,6 +281,28 @@ static void serve_aside(struct worker *w)
 static bool may_help(const struct loop *l)
 {
 	return l->nbusy - l->nheld + l->nreading < (int)l->options.threads;
+}
+
+/* No thread may be held up by this request. */
+static void handle_without_waiting(struct worker *w)
+{
+	struct loop *l = w->loop;
+	const struct loop_options *o = &l->options;
+	const struct fuse_in_header *h = w->request;
+	size_t len = w->request_len;
+
+	if (o->at_hand && o->at_hand(o->arg, h, len)) {
+		l->nbusy++;
+		w->hurried = true;
+		serve(w, w->request, len, loop_now_ns());
+	} else if (l->nlate >= (int)l->max - 1) {
+		/* All the others have waited for as long as anybody shall. */
+		loop_answer(l, h->unique, EIO);
+		l->late++;
+	} else if (aside_put(l, h, len) < 0) {
+		loop_answer(l, h->unique, ENOMEM);
+	}
+	serve_aside(w); /* where another came free meanwhile */
 }
 
 /* A request was read. */
@@ -316,13 +316,13 @@ static void handle(struct worker *w)
 		return;
 	l->by_opcode[MIN(h->opcode, LOOP_OPCODES - 1u)]++;
 	if (h->opcode == FUSE_INTERRUPT) {
-		interrupt(l, h, len);
+		loop_interrupt(l, h, len);
 		return;
 	}
 	if (!reserve(l)) {
-		if (aside_put(l, h, len) < 0)
-			answer_raw(l, h->unique, ENOMEM);
-		serve_aside(w); /* where another came free meanwhile */
+		if (h->opcode == FUSE_FORGET || h->opcode == FUSE_BATCH_FORGET)
+			return; /* nothing is kept, and nobody waits */
+		handle_without_waiting(w);
 		return;
 	}
 	if (l->nreading == 0 && may_help(l) &&
@@ -330,7 +330,7 @@ static void handle(struct worker *w)
 		l->switches++;
 		loop_wake_helper(l, false);
 	}
-	serve(w, w->request, len);
+	serve(w, w->request, len, loop_now_ns());
 	serve_aside(w);
 }
 
@@ -401,7 +401,7 @@ static unsigned int choose_threads(unsigned int asked)
 
 	if (asked == 0)
 		asked = n < 2 ? 2 : n > 4 ? 4 : (unsigned int)n;
-	return MIN(asked, THREADS_MAX / 2);
+	return MIN(asked, (unsigned int)LOOP_THREADS_MAX);
 }
 
 /* The signal that ends a read of the device; its handler does nothing. */
@@ -430,7 +430,7 @@ static void init_locks(struct loop *l)
 	pthread_cond_init(&l->kick, &a);
 	pthread_cond_init(&l->ended, &a);
 	pthread_condattr_destroy(&a);
-	for (i = 0; i < THREADS_MAX; i++) {
+	for (i = 0; i < l->max; i++) {
 		pthread_mutex_init(&l->workers[i].lock, NULL);
 		l->workers[i].loop = l;
 	}
@@ -443,7 +443,7 @@ static void release(struct loop *l)
 
 	while ((a = aside_take(l, 0)))
 		free(a);
-	for (i = 0; i < THREADS_MAX; i++)
+	for (i = 0; i < l->max; i++)
 		pthread_mutex_destroy(&l->workers[i].lock);
 	pthread_cond_destroy(&l->unpark);
 	pthread_cond_destroy(&l->kick);
@@ -458,18 +458,20 @@ static void release(struct loop *l)
 int loop_start(struct fuse_session *se, const struct loop_options *o,
 	       struct loop **out)
 {
+	unsigned int i, threads = choose_threads(o->threads);
+	unsigned int max = MAX(2 * threads, (unsigned int)WORKERS_MIN);
 	struct loop *l;
-	unsigned int i;
 
 	*out = NULL;
-	l = calloc(1, sizeof(*l));
+	l = calloc(1, sizeof(*l) + max * sizeof(l->workers[0]));
 	if (!l)
 		return -ENOMEM;
+	l->max = max;
 	init_signal();
 	init_locks(l);
 	l->se = se;
 	l->options = *o;
-	l->options.threads = choose_threads(o->threads);
+	l->options.threads = threads;
 	l->last = &l->first;
 	l->placement = o->stay ? NULL : placement_new();
 	l->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -8,10 +8,17 @@
  * read was taken in hand, or when the one that serves is held up.
  *
  * A request can be taken away from the thread that serves it: by an interrupt
- * (Ctrl-C at the client; the kernel waits for our answer), or when its time is
- * over. It is then answered at once, the thread is asked to end the work
- * (store/base/stop.h), and what it comes up with later is dropped. There is always a thread left to hear of interrupts: when all
- * the others are held up, it puts requests aside and serves none.
+ * (the kernel waits for our answer), or when its time is over. It is then
+ * answered, the thread is asked to end the work (store/base/stop.h), and what it
+ * comes up with later is dropped. There is always a thread left to hear of
+ * interrupts: when all the others are held up, it serves what can be served
+ * without waiting and puts the rest aside. What is put aside has its time, too.
+ *
+ * The kernel tells of every signal that has a handler, a timer's or a
+ * profiler's, and stat(2) or open(2) that ended for one would fail where no
+ * other filesystem lets them. So an interrupt ends a request at once where the
+ * client is being killed; else only when the request has been in hand for
+ * LOOP_INTERRUPT_NS, which is when somebody who pressed Ctrl-C wants to know.
  */
 #ifndef FS_FUSE_LOOP_H
 #define FS_FUSE_LOOP_H
@@ -19,20 +26,28 @@
 #include "store/base/attrs.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct buf;
+struct fuse_in_header;
 struct fuse_req;
 struct fuse_session;
 struct loop;
 
 #define LOOP_THREADS_MAX 64
+#define LOOP_INTERRUPT_NS INT64_C(2000000000)
 
 struct loop_options {
 	unsigned int threads; /* that serve at once, at most LOOP_THREADS_MAX;
 			       * 0: one a core, 2 to 4 */
 	int64_t deadline_ns; /* then a request is answered EIO; 0: never */
 	bool stay; /* do not follow the client from core to core */
+	/* Can this request, of @len bytes, be served without waiting for the
+	 * backend, where call_may_wait() says no? NULL: none can. */
+	bool (*at_hand)(void *arg, const struct fuse_in_header *request,
+			size_t len);
+	void *arg; /* borrowed */
 };
 
 /*
@@ -74,6 +89,9 @@ void loop_put_counts(struct loop *l, struct buf *out);
 MUST_CHECK bool call_begin(struct fuse_req *req);
 /* And ends with this, before it answers; false: nobody waits any more. */
 MUST_CHECK bool call_end(void);
+/* May this thread wait for the backend? Where not, it is the last one that
+ * reads requests. */
+bool call_may_wait(void);
 /* This thread's buffer, of at least @len bytes; NULL: no memory. */
 MUST_CHECK void *call_buffer(size_t len);
 

@@ -48,11 +48,19 @@ static void inspect(struct loop *l, struct worker *w, uint64_t turn,
 		if (w->unique == 0 && atomic_exchange(&w->held_up, false))
 			l->nheld--;
 	}
-	if (l->options.deadline_ns > 0 &&
+	if (w->interrupted == unique && now - w->since_ns > LOOP_INTERRUPT_NS &&
+	    loop_take_away(w, unique, EINTR)) {
+		w->interrupted = 0;
+		l->interrupted++;
+	}
+	if (l->options.deadline_ns > 0 && !w->late &&
 	    now - w->since_ns > l->options.deadline_ns &&
 	    loop_take_away(w, unique, EIO)) {
 		l->late++;
-		w->since_ns = now;
+		w->late = true;
+		l->nlate++;
+		if (w->unique != unique && atomic_exchange(&w->late, false))
+			l->nlate--;
 		log_line(LOG_LEVEL_ERROR,
 			 "a request took longer than %g s "
 			 "and was answered with an error",
@@ -86,7 +94,7 @@ static bool tick(struct loop *l)
 	unsigned int i, nserving = 0;
 	bool busy = false;
 
-	for (i = 0; i < THREADS_MAX; i++) {
+	for (i = 0; i < l->max; i++) {
 		struct worker *w = &l->workers[i];
 		uint64_t turn = w->turn;
 
@@ -100,6 +108,7 @@ static bool tick(struct loop *l)
 		look.client = w->client;
 		w->seen_turn = turn;
 	}
+	aside_answer_late(l, now);
 	if (nserving > 1)
 		look.worker = 0;
 	place_threads(l, &look);
@@ -146,7 +155,7 @@ void loop_get_stats(struct loop *l, struct loop_stats *out)
 	unsigned int i;
 
 	memset(out, 0, sizeof(*out));
-	for (i = 0; i < THREADS_MAX; i++)
+	for (i = 0; i < l->max; i++)
 		out->requests += l->workers[i].turn;
 	for (i = 0; i < LOOP_OPCODES; i++)
 		out->by_opcode[i] = l->by_opcode[i];

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <mntent.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,21 @@ bool mount_is_dead(const char *dir)
 	 * stat(2): the kernel may answer that from what it remembers. */
 	return statfs(dir, &st) < 0 &&
 	       (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+int mount_is_vault(const char *dir)
+{
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	const struct mntent *e;
+	bool is = false;
+
+	if (!f)
+		return fail(-errno, "/proc/self/mounts: %s", strerror(errno));
+	while ((e = getmntent(f)))
+		if (strcmp(e->mnt_dir, dir) == 0)
+			is = strcmp(e->mnt_type, "fuse.vmbackupfs") == 0;
+	endmntent(f);
+	return is;
 }
 
 static int run_fusermount(const char *dir, bool lazy)
@@ -105,6 +121,12 @@ static int check_dir(const char *dir)
 		return fail(-errno, "mountpoint %s: %s", dir, strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return fail(-ENOTDIR, "mountpoint %s: not a directory", dir);
+	/* A second one would hide the first, which goes on running. */
+	if (mount_is_vault(dir) == 1)
+		return fail(-EBUSY,
+			    "%s: a vault is mounted there already; unmount "
+			    "it first",
+			    dir);
 	return 0;
 }
 
@@ -217,7 +239,8 @@ int mount_start(struct view *w, const char *dir, const struct mount_config *c,
 {
 	struct loop_options o = { .threads = c->threads,
 				  .stay = c->stay,
-				  .deadline_ns = c->deadline_ns };
+				  .deadline_ns = c->deadline_ns,
+				  .at_hand = ops_at_hand };
 	struct mount *m;
 	int r;
 
@@ -241,6 +264,7 @@ int mount_start(struct view *w, const char *dir, const struct mount_config *c,
 		goto err;
 	}
 	m->mounted = true;
+	o.arg = &m->ops;
 	r = loop_start(m->se, &o, &m->loop);
 	if (r < 0)
 		goto err;

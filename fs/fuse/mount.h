@@ -31,7 +31,8 @@ struct mount_config {
  * Mount at @dir (absolute) and serve; return when the first lookup through the
  * kernel has succeeded. @w and the pointers in @c are borrowed until
  * mount_free(). A dead mount at @dir is cleaned away before.
- * Return 0, or a negative errno, said in words.
+ * Return 0, or a negative errno, said in words; -EBUSY where a vault is mounted
+ * at @dir already.
  */
 MUST_CHECK int mount_start(struct view *w, const char *dir,
 			   const struct mount_config *c, struct mount **out);
@@ -46,6 +47,9 @@ MUST_CHECK bool mount_free(struct mount *m);
 /* One line of figures, appended. */
 void mount_status(struct mount *m, struct buf *out);
 
+/* Is a vault mounted at @dir (absolute), and nothing over it? Return 1, 0, or a
+ * negative errno, said in words, where the table of mounts cannot be read. */
+MUST_CHECK int mount_is_vault(const char *dir);
 /* Is @dir a mountpoint whose daemon is dead? */
 bool mount_is_dead(const char *dir);
 /* Unmount @dir; @lazy: detach it now, whoever uses it. As root by umount(2),

@@ -4,6 +4,7 @@
 #include "fs/fuse/ops.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,13 +36,15 @@ static uint64_t node_of(const struct ops *o, fuse_ino_t ino)
 	return ino == FUSE_ROOT_ID ? o->root : ino;
 }
 
-/* Directories of points grow: look at the vault before they are looked at. */
-static void freshen(struct ops *o, uint64_t node)
+/* Directories of points grow: look at the vault before they are looked at. Return
+ * whether there is something new. */
+static bool freshen(struct ops *o, uint64_t node)
 {
-	if (view_is_fixed(node))
-		return;
-	if (view_refresh_after(o->view, o->refresh_ns) == 1)
-		o->has_acl = view_has_acl(o->view);
+	if (view_is_fixed(node) || !call_may_wait() ||
+	    view_refresh_after(o->view, o->refresh_ns) != 1)
+		return false;
+	o->has_acl = view_has_acl(o->view);
+	return true;
 }
 
 static void op_init(void *arg, struct fuse_conn_info *conn)
@@ -107,10 +110,15 @@ static int look_up(struct ops *o, uint64_t dir, const char *name,
 
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return look_around(o, dir, name, out);
-	freshen(o, dir);
+	(void)freshen(o, dir);
 	r = view_lookup(o->view, dir, name, out);
 	if (r == -ENOENT && dir == o->root && strcmp(name, HIDDEN_NAME) == 0)
 		r = view_lookup(o->view, VIEW_ROOT, name, out);
+	/* With the name the kernel gets attributes, and while these hold it asks
+	 * for no others: the times of a directory that grows tell it that its
+	 * listing is old. */
+	if (r == 0 && view_is_fixed(dir) && freshen(o, out->node))
+		r = view_getattr(o->view, out->node, out);
 	return r;
 }
 
@@ -156,7 +164,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 	(void)fi;
 	if (!call_begin(req))
 		return;
-	freshen(o, node);
+	(void)freshen(o, node);
 	r = view_getattr(o->view, node, &a);
 	if (r < 0)
 		reply_error(req, r);
@@ -309,7 +317,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	if (!l.data)
 		r = -ENOMEM;
 	if (r == 0 && cookie == 0)
-		freshen(o, node);
+		(void)freshen(o, node);
 	if (r == 0 && cookie < 2)
 		r = add_dots(&l, node, cookie);
 	if (r == 0)
@@ -441,6 +449,36 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 		reply_error(req, r);
 	else
 		reply_xattr(req, names.data, names.len, size);
+}
+
+bool ops_at_hand(void *arg, const struct fuse_in_header *request, size_t len)
+{
+	const struct ops *o = arg;
+	uint64_t node = node_of(o, request->nodeid);
+	const char *name = (const char *)(request + 1);
+
+	switch (request->opcode) {
+	case FUSE_STATFS:
+	case FUSE_OPEN:
+	case FUSE_OPENDIR:
+	case FUSE_FLUSH:
+		return true;
+	case FUSE_GETATTR:
+	case FUSE_READLINK:
+	case FUSE_READ:
+	case FUSE_GETXATTR:
+	case FUSE_LISTXATTR:
+		return view_at_hand(o->view, node, NULL, false);
+	case FUSE_READDIR:
+	case FUSE_READDIRPLUS:
+		return view_at_hand(o->view, node, NULL, true);
+	case FUSE_LOOKUP:
+		len -= sizeof(*request);
+		return memchr(name, 0, len) &&
+		       view_at_hand(o->view, node, name, false);
+	default:
+		return false;
+	}
 }
 
 const struct fuse_lowlevel_ops ops_table = {

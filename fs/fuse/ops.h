@@ -8,9 +8,11 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+struct fuse_in_header;
 struct fuse_lowlevel_ops;
 struct view;
 
@@ -38,5 +40,8 @@ struct ops {
 };
 
 extern const struct fuse_lowlevel_ops ops_table;
+
+/* Can a request be served from memory? @arg is a struct ops. For loop.h. */
+bool ops_at_hand(void *arg, const struct fuse_in_header *request, size_t len);
 
 #endif

@@ -4,6 +4,7 @@
 #include "src/cli/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -79,6 +80,17 @@ static void sink(void *arg, enum log_level level, const char *text)
 	else
 		say_text(level, text);
 	funlockfile(stderr);
+}
+
+void output_open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
 }
 
 void output_init(const char *program, bool json, unsigned int quiet,

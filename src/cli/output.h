@@ -20,6 +20,12 @@
 
 /* Send the log to stderr: @program before each line, or as JSON lines with
  * message_type "error". @quiet, @verbose as counted on the command line. */
+/*
+ * Open what of the descriptors 0, 1 and 2 is closed (daemons and init scripts
+ * start programs so), as /dev/null. First of all in a program: a file that it
+ * opens would get that number otherwise, and messages would go there.
+ */
+void output_open_standard(void);
 void output_init(const char *program, bool json, unsigned int quiet,
 		 unsigned int verbose);
 /* The last error that was said, or "". */

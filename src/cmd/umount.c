@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,6 @@
 #include "store/base/buf.h"
 #include "store/base/log.h"
 
-#define TYPE "fuse.vmbackupfs"
 #define USERS_MAX 10 /* that a message names */
 
 struct args {
@@ -31,22 +29,6 @@ static const struct option_row rows[] = {
 		 "detach it now, whoever still uses it"),
 	OPT_END
 };
-
-/* The type of what is mounted at @dir last; "" where nothing is. */
-static int mounted_type(const char *dir, char *type, size_t cap)
-{
-	FILE *f = setmntent("/proc/self/mounts", "re");
-	const struct mntent *e;
-
-	type[0] = '\0';
-	if (!f)
-		return fail(-errno, "/proc/self/mounts: %s", strerror(errno));
-	while ((e = getmntent(f)))
-		if (strcmp(e->mnt_dir, dir) == 0)
-			snprintf(type, cap, "%s", e->mnt_type);
-	endmntent(f);
-	return 0;
-}
 
 /* ---- who uses it ---- */
 
@@ -134,6 +116,12 @@ static int say_why(const char *dir, int r)
 {
 	AUTO_BUF struct buf users = BUF_INIT;
 
+	if (r == -EPERM && access("/etc/mtab", R_OK) < 0)
+		return fail(r,
+			    "%s: cannot be unmounted: fusermount3 reads "
+			    "/etc/mtab, which cannot be read here; make it a "
+			    "symbolic link to /proc/self/mounts",
+			    dir);
 	if (r == -EBUSY || r == -EPERM)
 		list_users(dir, &users);
 	if (r != -EBUSY && users.len == 0)
@@ -152,7 +140,6 @@ static int run_umount(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
 	AUTO_FREE char *dir = NULL;
-	char type[64];
 	json_t *o;
 	int r;
 
@@ -160,10 +147,10 @@ static int run_umount(struct context *ctx, void *args, int argc, char **argv)
 		return context_usage(ctx, "umount takes a directory");
 	r = daemon_path(argv[0], &dir);
 	if (r == 0)
-		r = mounted_type(dir, type, sizeof(type));
+		r = mount_is_vault(dir);
 	if (r < 0)
 		return r;
-	if (strcmp(type, TYPE) != 0)
+	if (r == 0)
 		return fail(-ENOENT, "%s: no vault is mounted there", dir);
 	/* One whose daemon is dead cannot be in use by anybody in earnest. */
 	r = mount_detach(dir, a->lazy || mount_is_dead(dir));

@@ -421,6 +421,50 @@ static int run_behind(const struct mounting *m, const char *dir)
 	return r;
 }
 
+/* The resolved path of @path, of which the end may not exist yet. malloc'd. */
+static int resolve_missing(const char *path, char **out)
+{
+	AUTO_FREE char *copy = strdup(path);
+	AUTO_FREE char *top = NULL;
+	char *slash;
+	size_t n;
+
+	if (!copy)
+		return -ENOMEM;
+	for (;;) {
+		top = realpath(*copy ? copy : "/", NULL);
+		n = strlen(copy);
+		if (top || errno != ENOENT || n == 0)
+			break;
+		slash = strrchr(copy, '/');
+		if (slash)
+			*slash = '\0';
+		else
+			return -ENOENT;
+	}
+	if (!top)
+		return -errno;
+	if (asprintf(out, "%s%s", strcmp(top, "/") ? top : "", path + n) < 0)
+		*out = NULL;
+	return *out ? 0 : -ENOMEM;
+}
+
+/* A database below the mountpoint would be looked for in the mount itself. */
+static int check_cache(const char *cache, const char *dir)
+{
+	AUTO_FREE char *path = NULL;
+	int r = resolve_missing(cache, &path);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r == 0 && is_below(path, dir))
+		return fail(-EINVAL,
+			    "the cache directory %s is inside the mountpoint "
+			    "%s: name another one with cachedir=",
+			    path, dir);
+	return 0;
+}
+
 /* The daemon leaves this directory, so the cache needs a whole path. */
 static int settle_cache(struct context *ctx)
 {
@@ -444,6 +488,7 @@ static int settle_cache(struct context *ctx)
 int daemon_run(const struct mounting *m)
 {
 	AUTO_FREE char *dir = NULL;
+	const char *cache = NULL;
 	int r;
 
 	if (m->options->keyfile)
@@ -457,6 +502,10 @@ int daemon_run(const struct mounting *m)
 		r = settle_url(m->ctx, dir);
 	if (r == 0)
 		r = settle_cache(m->ctx);
+	if (r == 0)
+		r = context_cache_dir(m->ctx, &cache);
+	if (r == 0 && cache)
+		r = check_cache(cache, dir);
 	if (r < 0)
 		return r;
 	return m->foreground ? run(m, dir, -1) : run_behind(m, dir);

@@ -33,11 +33,29 @@ start_mount "$vault" "$tmp/mnt"
 [ "$(awk -v p="$tmp/mnt" '$5 == p' /proc/self/mountinfo | wc -l)" = 1 ] ||
 	fail "the dead mount lies below the living"
 # A second mount on a living one is refused and does no harm.
-if "$mounter" "$vault" "$tmp/mnt" -o "keyfile=$keyfile" 2>"$tmp/err"; then
-	[ "$(awk -v p="$tmp/mnt" '$5 == p' /proc/self/mountinfo |
-		wc -l)" = 1 ] || note "two mounts at one place"
-	umount "$tmp/mnt"
-fi
+expect 32 "$mounter" "$vault" "$tmp/mnt" -o "keyfile=$keyfile"
+says 'mounted there already'
 [ "$(cat "$file")" = content ] || fail "the living mount was harmed"
 stop_mount "$tmp/mnt"
 [ -z "$(ls "$tmp/mnt")" ] || fail "something lies below the mount"
+
+# A database inside of the mountpoint could not be reached any more.
+for dir in mnt mnt/new/dir; do
+	expect 1 "$mounter" "$vault" "$tmp/mnt" \
+		-o "keyfile=$keyfile,cachedir=$tmp/$dir"
+	says 'cache directory .* is inside the mountpoint'
+done
+[ -z "$(ls "$tmp/mnt")" ] || fail "a cache was made in the mountpoint"
+
+# Started with closed descriptors, as by a daemon.
+for program in "$mounter" "$vmbackup mount"; do
+	# shellcheck disable=SC2086 # words
+	timeout 30 $program "$vault" "$tmp/mnt" \
+		-o "keyfile=$keyfile,cachedir=$cache" <&- >&- 2>&- ||
+		fail "$program with closed descriptors ends with $?"
+	is_mounted "$tmp/mnt" || fail "$program: not mounted"
+	[ "$(cat "$file")" = content ] || fail "not readable"
+	pid=$(pgrep -f "$vault $tmp/mnt") || fail "no process"
+	umount "$tmp/mnt"
+	await_end "$pid" 20 || fail "process $pid outlives its mount"
+done

@@ -32,10 +32,20 @@ expect 0 vmb backup --vm db1 --json "$tmp/source"
 await 60 test -d "$tmp/mnt/vms/db1/latest/files" ||
 	fail "a new machine does not appear"
 [ "$(ls "$tmp/mnt/vms")" = "$(printf 'db1\nweb1')" ] || fail "ls of vms/"
+# It shows, too, where nothing but the directory is looked at, again and again;
+# and so does a tag.
+shows() { ls "$tmp/mnt/$1" | grep -qx "$2"; }
+shows vms new1 && fail "new1 before it was made"
+shows tags newtag && fail "newtag before it was made"
+expect 0 vmb backup --vm new1 --tag newtag "$tmp/source"
+await 20 shows vms new1 || fail "ls of vms/ never shows a new machine"
+await 20 shows tags newtag || fail "ls of tags/ never shows a new tag"
+await 20 shows tags/newtag new1 || fail "ls of tags/newtag/"
+
 # Two points and latest; tags and ids lead to the same places.
 [ "$(find "$tmp/mnt/vms/web1/" -mindepth 1 -maxdepth 1 | wc -l)" = 3 ] ||
 	fail "ls of web1/: $(ls "$tmp/mnt/vms/web1")"
-[ "$(find "$tmp/mnt/ids/" -mindepth 1 -maxdepth 1 -type l | wc -l)" = 3 ] ||
+[ "$(find "$tmp/mnt/ids/" -mindepth 1 -maxdepth 1 -type l | wc -l)" = 4 ] ||
 	fail "ids/"
 for link in "$tmp/mnt/ids"/* "$tmp/mnt/tags/daily/web1"/*; do
 	[ -L "$link" ] || fail "$link is not a symbolic link"
@@ -44,7 +54,7 @@ for link in "$tmp/mnt/ids"/* "$tmp/mnt/tags/daily/web1"/*; do
 		fail "$link/point.json is not JSON"
 done
 # A walk meets each point once; the control directory is there, unlisted.
-[ "$(find "$tmp/mnt" -name file | wc -l)" = 3 ] || fail "a walk's files"
+[ "$(find "$tmp/mnt" -name file | wc -l)" = 4 ] || fail "a walk's files"
 ls -a "$tmp/mnt" | grep -q vmbackupfs && fail ".vmbackupfs is listed"
 [ -d "$tmp/mnt/.vmbackupfs" ] || fail "no .vmbackupfs"
 python3 -m json.tool <"$tmp/mnt/.vmbackupfs/status.json" >/dev/null ||

@@ -46,15 +46,23 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool closed;
+	bool lists; /* for lists of objects, too */
 	unsigned int waiting;
-} gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0 };
+} gate = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	   .changed = PTHREAD_COND_INITIALIZER };
 
 static int watch(void *arg, enum backend_mem_op op, const char *name)
 {
 	(void)arg;
-	if (op != BACKEND_MEM_GET || strncmp(name, "pack/", 5) != 0)
+	bool list = op == BACKEND_MEM_LIST;
+
+	if (!list && (op != BACKEND_MEM_GET || strncmp(name, "pack/", 5) != 0))
 		return 0;
 	pthread_mutex_lock(&gate.lock);
+	if (list && !gate.lists) {
+		pthread_mutex_unlock(&gate.lock);
+		return 0;
+	}
 	gate.waiting++;
 	pthread_cond_broadcast(&gate.changed);
 	while (gate.closed)
@@ -68,6 +76,7 @@ static void set_gate(bool closed)
 {
 	pthread_mutex_lock(&gate.lock);
 	gate.closed = closed;
+	gate.lists = false;
 	pthread_cond_broadcast(&gate.changed);
 	pthread_mutex_unlock(&gate.lock);
 }
@@ -359,6 +368,100 @@ static void requests_have_a_deadline(void **state)
 	assert_int_equal(status_of(client(get_xattr, 7)), 0);
 }
 
+/* Let a client do more, that has no handler of its own, in a process that has one
+ * for SIGUSR1. */
+static void on_usr1(int sig)
+{
+	(void)sig;
+}
+
+static int stat_with_handler(const char *path)
+{
+	struct sigaction a = { .sa_handler = on_usr1, .sa_flags = SA_RESTART };
+	static char value[BIG + 1];
+
+	sigaction(SIGUSR1, &a, NULL);
+	return getxattr(path, "user.a", value, sizeof(value)) == BIG ? 0
+								     : errno;
+}
+
+/* The client sleeps so that signals do not wake it: the kernel has told the
+ * daemon of the first one. */
+static void await_uninterruptible(pid_t pid)
+{
+	char line[256], state = 0;
+
+	while (state != 'D') {
+		FILE *f = fopen(support_path("/proc/%d/stat", (int)pid), "r");
+
+		assert_non_null(f);
+		assert_non_null(fgets(line, sizeof(line), f));
+		fclose(f);
+		state = strrchr(line, ')')[2];
+		assert_true(state != 'Z');
+	}
+}
+
+static void a_signal_with_a_handler_ends_no_request(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	NEEDS_FUSE();
+	start(0);
+	look_at_all();
+	set_gate(true);
+	pid = client(stat_with_handler, 11);
+	await_held_up(1);
+	kill(pid, SIGUSR1);
+	await_uninterruptible(pid);
+	/* An interrupt that is answered is answered before this. */
+	assert_int_equal(status_of(client_at(list_dir, dir)), 0);
+	set_gate(false);
+	assert_int_equal(status_of(pid), 0);
+	/* But where it takes long, whoever pressed Ctrl-C gets to know. */
+	set_gate(true);
+	pid = client(stat_with_handler, 12);
+	await_held_up(1);
+	kill(pid, SIGUSR1);
+	assert_int_equal(status_of(pid), EINTR);
+	set_gate(false);
+}
+
+static void the_deadline_holds_for_any_number_of_requests(void **state)
+{
+	const char *point =
+		support_path("%s/vms/web1/%s/point.json", dir, TIME);
+	struct stat st;
+	pid_t pids[FILES];
+	char text[8192];
+	int i, fd;
+
+	(void)state;
+	NEEDS_FUSE();
+	start(1000000000);
+	look_at_all();
+	set_gate(true);
+	gate.lists = true;
+	for (i = 0; i < FILES; i++)
+		pids[i] = client(i % 2 ? get_xattr : read_direct, i);
+	await_held_up(15);
+	/* What is in memory is shown meanwhile; nothing asks for new points. */
+	assert_int_equal(stat(point, &st), 0);
+	assert_int_equal(status_of(client_at(list_dir,
+					     support_path("%s/vms/web1", dir))),
+			 0);
+	fd = open(support_path("%s/.vmbackupfs/stats", dir), O_RDONLY);
+	assert_true(fd >= 0);
+	assert_true(read(fd, text, sizeof(text)) > 0);
+	close(fd);
+	for (i = 0; i < FILES; i++)
+		assert_int_equal(status_of(pids[i]), EIO);
+	set_gate(false);
+	for (i = 0; i < FILES; i++)
+		assert_int_equal(status_of(client(get_xattr, i)), 0);
+}
+
 static void unmounts_while_readers_are_held_up(void **state)
 {
 	struct stat up, top;
@@ -479,6 +582,8 @@ int main(void)
 		T(others_are_served_while_one_is_held_up),
 		T(interrupts_are_heard_when_all_threads_are_held_up),
 		T(requests_have_a_deadline),
+		T(the_deadline_holds_for_any_number_of_requests),
+		T(a_signal_with_a_handler_ends_no_request),
 		T(unmounts_while_readers_are_held_up),
 		T(ends_when_it_is_unmounted),
 		T(is_busy_while_in_use),
