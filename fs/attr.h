@@ -11,13 +11,13 @@
 
 struct entry;
 
-/* All of @st but st_ino and st_dev. */
+/* Fill all of @st but st_ino and st_dev. */
 void attr_from_entry(const struct entry *e, struct stat *st);
 #define ATTR_FILE_BLOCK (1u << 20) /* to read a file with */
-/* What st_blocks counts. */
+/* Return @bytes in the unit of st_blocks, rounded up. */
 uint64_t attr_sectors(uint64_t bytes);
-/* The block size to read a directory of @size bytes with: the C library takes
- * it for the buffer of readdir(3), and the kernel asks for as much. */
+/* Return the block size to read a directory of @size bytes with: the C library
+ * takes it for the buffer of readdir(3), and the kernel asks for as much. */
 uint32_t attr_dir_block(uint64_t size);
 
 /* Ids @from .. @from + @count - 1 of the source are shown as @to .. */
@@ -56,7 +56,7 @@ void attr_apply_acl(const struct attr_policy *p, void *value, size_t len);
  * for root too.
  */
 bool attr_acl_ok(const void *value, size_t len);
-/* "[u:|g:|b:]FROM:TO[:COUNT]". Return 0 or -EINVAL. */
+/* Read "[u:|g:|b:]FROM:TO[:COUNT]". Return 0 or -EINVAL. */
 MUST_CHECK int attr_parse_range(const char *text, struct attr_range *out);
 
 #endif

@@ -10,7 +10,8 @@ struct point_disk;
 struct vault;
 
 /*
- * What it needs of @d is copied; @v is borrowed for as long as the blocks are.
+ * Make blocks of disk @d. What they need of it is copied; @v is borrowed for as
+ * long as they live.
  * Damage of the vault comes as -EIO, so that -EBADMSG of a reader always means
  * that the guest's filesystem is malformed. Return 0 or -ENOMEM.
  */

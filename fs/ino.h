@@ -39,24 +39,25 @@ struct entry;
 #define INO_POINT_LEN 16 /* bytes of a point's id */
 #define INO_MIN 4096
 
-/* @key is keyring_sipkey(). @scratch is used and left dirty; where memory is
- * out the number is one of the reserved ones, 2. */
+/* In all of these @key is keyring_sipkey(). @scratch is used, and left dirty.
+ * If memory runs out, the number is 2, one of the reserved ones. */
 
-/* Of an entry with one link that stands in @dirkey. */
+/* Return the number of an entry with one link, which stands in @dirkey. */
 uint64_t ino_file(const uint8_t *key, struct buf *scratch,
 		  const uint8_t *dirkey, size_t dirkey_len,
 		  const struct entry *e);
-/* Of an entry with more links. */
+/* Return the number of an entry with more links. */
 uint64_t ino_linked(const uint8_t *key, const uint8_t point[INO_POINT_LEN],
 		    const struct entry *e);
-/* Of the directory whose own key is @dirkey. */
+/* Return the number of the directory whose own key is @dirkey. */
 uint64_t ino_dir(const uint8_t *key, struct buf *scratch,
 		 const uint8_t point[INO_POINT_LEN], const uint8_t *dirkey,
 		 size_t dirkey_len);
-/* Of inode @node of the filesystem in the volume of that name. */
+/* Return the number of inode @node of the filesystem in volume @volume. */
 uint64_t ino_guest(const uint8_t *key, const uint8_t point[INO_POINT_LEN],
 		   const char *volume, uint64_t node);
-/* Of what the view makes: @label says what, and for which machine or point. */
+/* Return the number of something that the view makes; @label says what it is,
+ * and for which machine or point. */
 uint64_t ino_made(const uint8_t *key, const char *label);
 
 #endif

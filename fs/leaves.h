@@ -21,12 +21,13 @@ struct leaves;
 
 MUST_CHECK struct leaves *leaves_new(void);
 void leaves_free(struct leaves *t);
-/* The number of a leaf, reached through point number @point.
- * Return 0, -ENOMEM or -EOVERFLOW (2^34 leaves). Safe from any thread. */
+/* Give leaf @id, which was reached through point number @point, its number: the
+ * one that it has, or a new one. Return 0, -ENOMEM or -EOVERFLOW (2^34 leaves).
+ * Safe from any thread. */
 MUST_CHECK int leaves_number(struct leaves *t, const struct id *id,
 			     uint32_t point, uint64_t *out);
-/* The id of a leaf number, and a point that has it (@point_out may be NULL).
- * Return 0, or -ESTALE (no such number was given out). */
+/* Look up the id of a leaf number, and a point that has it (@point_out may be
+ * NULL). Return 0, or -ESTALE (no such number was given out). */
 MUST_CHECK int leaves_id(struct leaves *t, uint64_t number, struct id *out,
 			 uint32_t *point_out);
 uint64_t leaves_count(struct leaves *t);

@@ -29,7 +29,7 @@ struct roster;
 
 #define ROSTER_SERIAL_MAX ((1u << 18) - 1)
 #define ROSTER_NAME_MAX 256 /* of a machine or tag, with its NUL */
-/* In the place of a tag: all points, tagged or not. */
+/* Stands in the place of a tag, and means all points, tagged or not. */
 #define ROSTER_ALL 0
 
 struct roster_point {
@@ -54,12 +54,13 @@ void roster_free(struct roster *r);
  */
 MUST_CHECK int roster_update(struct roster *r, struct point_list *list,
 			     int64_t now_ns);
-/* The list as it is now; give back with point_list_put(). */
+/* Return the list as it is now; give it back with point_list_put(). */
 struct point_list *roster_list(struct roster *r);
-/* When the last change was noticed; first the newest point's time. */
+/* Return when the last change was noticed; before there was one, the time of
+ * the newest point. */
 int64_t roster_changed_ns(struct roster *r);
 
-/* By serial; -ESTALE where there was never such a one. */
+/* These look up a serial. They return 0, or -ESTALE if it was never given. */
 MUST_CHECK int roster_get_point(struct roster *r, uint32_t serial,
 				struct roster_point *out);
 MUST_CHECK int roster_machine(struct roster *r, uint32_t serial,
@@ -67,22 +68,24 @@ MUST_CHECK int roster_machine(struct roster *r, uint32_t serial,
 MUST_CHECK int roster_tag(struct roster *r, uint32_t serial,
 			  char name[ROSTER_NAME_MAX]);
 
-/* By name; -ENOENT where the vault has no such thing now. */
+/* These look up a name. They return 0, or -ENOENT if the vault has no such
+ * thing now. */
 MUST_CHECK int roster_find_machine(struct roster *r, const char *name,
 				   uint32_t *out);
 MUST_CHECK int roster_find_tag(struct roster *r, const char *name,
 			       uint32_t *out);
 MUST_CHECK int roster_find_point(struct roster *r, uint32_t machine,
 				 const char *name, uint32_t *out);
-/* By name in ids/, or by the whole id. */
+/* Look up a name in ids/, or a whole id. */
 MUST_CHECK int roster_find_id(struct roster *r, const char *name,
 			      uint32_t *out);
-/* The newest point of a machine. */
+/* Look up the newest point of a machine. */
 MUST_CHECK int roster_latest(struct roster *r, uint32_t machine, uint32_t *out);
 
 /*
- * Walking by serial: the first one above @after. Return 0, or -ENOENT at the
- * end. Of tags; of machines that have a point with @tag; of those points.
+ * These walk by serial: they find the first one above @after among the tags,
+ * the machines that have a point with @tag, and those points. Return 0, or
+ * -ENOENT at the end.
  */
 MUST_CHECK int roster_next_tag(struct roster *r, uint32_t after, uint32_t *out);
 MUST_CHECK int roster_next_machine(struct roster *r, uint32_t tag,
@@ -90,17 +93,18 @@ MUST_CHECK int roster_next_machine(struct roster *r, uint32_t tag,
 MUST_CHECK int roster_next_point(struct roster *r, uint32_t tag,
 				 uint32_t machine, uint32_t after,
 				 uint32_t *out);
-/* Of all live points, whatever their machine. */
+/* The same among all live points, whatever their machine. */
 MUST_CHECK int roster_next_any(struct roster *r, uint32_t after, uint32_t *out);
 /* Has the point this tag (or @tag is ROSTER_ALL), and is it live? */
 bool roster_has_tag(struct roster *r, uint32_t point, uint32_t tag);
 
-/* The whole point, borrowed from *list_out, which is to be given back with
- * point_list_put(); -ENOENT where it is gone. */
+/* Hand out the whole point. It is borrowed from *list_out, which the caller
+ * gives back with point_list_put(). Return 0, or -ENOENT if the point is
+ * gone. */
 MUST_CHECK int roster_hold(struct roster *r, uint32_t serial,
 			   struct point_list **list_out,
 			   const struct point **out);
-/* Append the JSON document of a point; -ENOENT where it is gone. */
+/* Append the JSON document of a point. Return 0, or -ENOENT if it is gone. */
 MUST_CHECK int roster_json(struct roster *r, uint32_t serial, struct buf *out);
 
 #endif

@@ -45,7 +45,7 @@ struct roster {
 	int64_t changed_ns;
 };
 
-/* Holding the lock until the end of the block. */
+/* Hold the lock until the end of the block. */
 static inline void roster_leave(pthread_rwlock_t **l)
 {
 	pthread_rwlock_unlock(*l);
@@ -69,7 +69,8 @@ static inline pthread_rwlock_t *roster_enter(pthread_rwlock_t *l, bool write)
 void *roster_get(const struct table *t, uint32_t serial);
 /* By tag, machine, point: the order of the index. */
 int roster_compare_marks(const void *a, const void *b);
-/* Of machines or tags, gone or not. */
+/* Find a machine or tag by its name, whether it is still there or not. Return 0
+ * or -ENOENT. */
 MUST_CHECK int roster_find_named(const struct table *t, const char *name,
 				 uint32_t *out);
 

@@ -58,8 +58,8 @@ struct view_attr {
 	/* Owner, group and permissions are those of the source. Whatever else
 	 * there is belongs to the user of this process, and to nobody else. */
 	bool stored;
-	/* Of listings of volumes alone: the inode is damaged. Its number and
-	 * the type in st_mode are all that is known. */
+	/* The inode is damaged: its number and the type in st_mode are all that
+	 * is known. Only listings of volumes have such. */
 	bool damaged;
 };
 
@@ -74,15 +74,16 @@ struct vault *view_vault(struct view *w);
 /* Look for new points. Return 1 when the list changed, 0 when not, or a
  * negative errno. */
 MUST_CHECK int view_refresh(struct view *w);
-/* The same, unless it was done less than @min_ns ago, or another thread is at
- * it: then 0. */
+/* The same, unless it was done less than @min_ns ago, or another thread is
+ * doing it: then return 0. */
 MUST_CHECK int view_refresh_after(struct view *w, int64_t min_ns);
 /* An unknown name among points makes the view look for new ones, but not more
  * often than this. */
 #define VIEW_REFRESH_MIN_NS INT64_C(1000000000)
-/* The points now; give back with point_list_put(). */
+/* Return the points as they are now; give them back with point_list_put(). */
 struct point_list *view_points(struct view *w);
-bool view_has_acl(struct view *w); /* some point's tree has */
+/* Has some point's tree an ACL? */
+bool view_has_acl(struct view *w);
 /* Is it in a volume? Whether something there has an ACL is not known before it
  * was looked at. */
 bool view_in_volume(uint64_t node);
@@ -107,7 +108,7 @@ MUST_CHECK int view_getattr(struct view *w, uint64_t node,
  * several names it is one of its directories. -ESTALE where it is not known. */
 MUST_CHECK int view_parent(struct view *w, uint64_t node,
 			   struct view_attr *out);
-/* The target, appended without NUL. -EINVAL: not a link. */
+/* Append the target, without a NUL. -EINVAL: it is no link. */
 MUST_CHECK int view_readlink(struct view *w, uint64_t node, struct buf *out);
 /*
  * Call @fn for the entries of a directory behind @cookie (0: from the start),
@@ -123,16 +124,17 @@ MUST_CHECK int view_readdir(struct view *w, uint64_t node, uint64_t cookie,
  * Damage is -EIO, never short. */
 MUST_CHECK int view_read(struct view *w, uint64_t node, uint64_t off, void *out,
 			 size_t len, size_t *out_len);
-/* SEEK_HOLE (@hole) or SEEK_DATA. -ENXIO past the end. */
+/* Seek as lseek(2) does with SEEK_HOLE (@hole) or SEEK_DATA. -ENXIO: past the
+ * end. */
 MUST_CHECK int view_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 			 uint64_t *out);
-/* An attribute's value, appended. -ENODATA: no such. */
+/* Append an attribute's value. -ENODATA: there is no such attribute. */
 MUST_CHECK int view_getxattr(struct view *w, uint64_t node, const char *name,
 			     struct buf *out);
-/* Names, each with its NUL, appended. */
+/* Append the names of all attributes, each with its NUL. */
 MUST_CHECK int view_listxattr(struct view *w, uint64_t node, struct buf *out);
-/* "web1/2026-11-22T101500Z:files/etc/passwd" of a node, for messages;
- * appended. */
+/* Append what a node is called in messages:
+ * "web1/2026-11-22T101500Z:files/etc/passwd". */
 void view_describe(struct view *w, uint64_t node, struct buf *out);
 
 /* ---- for the commands; see also fs/place.h ---- */
@@ -144,8 +146,9 @@ MUST_CHECK int view_lookup_path(struct view *w, uint64_t from, const char *path,
 /* The node of the directory of @p, which is a point of the view; 0 where the
  * view has no such point. */
 uint64_t view_point_node(struct view *w, const struct point *p);
-/* For entries of trees, disks and config files: 16 bytes that are equal where
- * content is equal (chunk ids of the same file). -EINVAL for others. */
+/* Make 16 bytes that are equal for equal content, as far as its chunks tell.
+ * Only entries of trees, disks and config files have them; -EINVAL for
+ * others. */
 MUST_CHECK int view_content_id(struct view *w, uint64_t node, uint8_t out[16]);
 
 #endif

@@ -77,7 +77,7 @@ static inline bool node_is_guest(uint64_t node)
 	return node >> 62 == 2;
 }
 
-/* MADE_KINDS where it is none. */
+/* Return MADE_KINDS for what the view did not make. */
 static inline enum node_kind_made node_kind(uint64_t node)
 {
 	uint64_t kind = node >> 54;
@@ -147,10 +147,10 @@ struct spot {
 void spot_release(struct spot *s);
 #define AUTO_SPOT CLEANUP(spot_release)
 MUST_CHECK int spot_load(struct view *w, uint64_t node, struct spot *out);
-/* The key of the directory that the spot is. Ask buf_error(). */
+/* Append the key of the directory that the spot is. Ask buf_error(). */
 void spot_key(const struct spot *s, struct buf *key);
 
-/* The top of a point's tree. -ENOENT where it has none. */
+/* Look up the top of a point's tree. -ENOENT: it has none. */
 MUST_CHECK int files_top(struct view *w, const struct roster_point *p,
 			 struct view_attr *out);
 MUST_CHECK int files_find(struct view *w, uint64_t parent, const char *name,
@@ -172,15 +172,15 @@ MUST_CHECK int files_xattr(struct view *w, uint64_t node, const char *name,
 			   struct buf *out);
 MUST_CHECK int files_xattrs(struct view *w, uint64_t node, struct buf *out);
 
-/* The value of an attribute in an encoded list (store/entry.h), or all names;
- * appended. -ENODATA: no such. */
+/* Append the value of an attribute in an encoded list (store/entry.h), or all
+ * names in it. -ENODATA: there is no such attribute. */
 MUST_CHECK int list_xattr(struct reader *list, uint64_t n, const char *name,
 			  struct buf *out);
 MUST_CHECK int list_xattrs(struct reader *list, uint64_t n, struct buf *out);
 
 /* ---- what the view makes (view_made.c, view_made_dir.c) ---- */
 
-/* Where it is, from the top of the mount; appended. */
+/* Append its path from the top of the mount. -ESTALE: there is no such node. */
 MUST_CHECK int made_path(struct view *w, uint64_t node, struct buf *out);
 MUST_CHECK int made_find(struct view *w, uint64_t parent, const char *name,
 			 struct view_attr *out);
@@ -190,16 +190,17 @@ MUST_CHECK int made_parent(struct view *w, uint64_t node,
 MUST_CHECK int made_list(struct view *w, uint64_t node, uint64_t cookie,
 			 view_dir_fn *fn, void *arg);
 MUST_CHECK int made_link(struct view *w, uint64_t node, struct buf *out);
-/* The whole text of a file. */
+/* Append the whole text of a file. */
 MUST_CHECK int made_text(struct view *w, uint64_t node, struct buf *out);
 void made_describe(struct view *w, uint64_t node, struct buf *out);
-/* The point that a node belongs to: -ENODATA where to none, or to any. */
+/* Look up the point that a node belongs to. -ENODATA: it belongs to none, or to
+ * any. */
 MUST_CHECK int view_node_point(struct view *w, uint64_t node,
 			       struct roster_point *out);
 
 /* ---- disks/ and config/ of a point (view_saved.c) ---- */
 
-/* Of MADE_DISK and MADE_CONFIG; the name is appended. */
+/* Append the name of a MADE_DISK or MADE_CONFIG. */
 MUST_CHECK int saved_name(struct view *w, uint64_t node, struct buf *out);
 /* Set size, blocks and block size. */
 MUST_CHECK int saved_size(struct view *w, uint64_t node, struct stat *st);
@@ -207,10 +208,10 @@ MUST_CHECK int saved_read(struct view *w, uint64_t node, uint64_t off,
 			  void *out, size_t len, size_t *out_len);
 MUST_CHECK int saved_seek(struct view *w, uint64_t node, uint64_t off,
 			  bool hole, uint64_t *out);
-/* Its content as it is stored, appended. */
+/* Append its content as it is stored. */
 MUST_CHECK int saved_content(struct view *w, uint64_t node, struct buf *out);
-/* In MADE_DISKS or MADE_CONFIGS: the node of a name; the node behind a cookie,
- * -ENOENT at the end. */
+/* Look up a name in a MADE_DISKS or MADE_CONFIGS; or the node behind a cookie
+ * there, with -ENOENT at the end. */
 MUST_CHECK int saved_find(struct view *w, uint64_t dir, const char *name,
 			  uint64_t *out);
 MUST_CHECK int saved_next(struct view *w, uint64_t dir, uint64_t *cookie,
@@ -218,8 +219,8 @@ MUST_CHECK int saved_next(struct view *w, uint64_t dir, uint64_t *cookie,
 
 /* ---- volumes/ of a point (view_volumes.c) ---- */
 
-/* Of MADE_VOLUME_RAW and MADE_VOLUME_WHY: what stands in volumes/, and the
- * point; the name is appended. */
+/* Append what a MADE_VOLUME_RAW or MADE_VOLUME_WHY is called in volumes/, and
+ * tell whose volumes/ that is. */
 MUST_CHECK int volume_name(struct view *w, uint64_t node, uint32_t *point_out,
 			   struct buf *out);
 /* Set size, blocks and block size. */
@@ -228,9 +229,9 @@ MUST_CHECK int volume_raw_read(struct view *w, uint64_t node, uint64_t off,
 			       void *out, size_t len, size_t *out_len);
 MUST_CHECK int volume_raw_seek(struct view *w, uint64_t node, uint64_t off,
 			       bool hole, uint64_t *out);
-/* The text of MADE_VOLUME_WHY. */
+/* Append the text of a MADE_VOLUME_WHY. */
 MUST_CHECK int volume_why(struct view *w, uint64_t node, struct buf *out);
-/* In MADE_VOLUMES. */
+/* Look up, or list, what is in a MADE_VOLUMES. */
 MUST_CHECK int volume_find(struct view *w, uint64_t dir, const char *name,
 			   struct view_attr *out);
 MUST_CHECK int volume_list(struct view *w, uint64_t dir, uint64_t cookie,
@@ -238,7 +239,7 @@ MUST_CHECK int volume_list(struct view *w, uint64_t dir, uint64_t cookie,
 
 /* ---- what is in a volume (view_inside.c) ---- */
 
-/* The top of a volume. -ENODATA: it is not readable (volumes_why()). */
+/* Look up the top of a volume. -ENODATA: it is not readable (volumes_why()). */
 MUST_CHECK int inside_top(struct view *w, uint32_t volume,
 			  struct view_attr *out);
 MUST_CHECK int inside_attr(struct view *w, uint64_t node,

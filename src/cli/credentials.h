@@ -45,11 +45,11 @@ struct credential_source {
 MUST_CHECK int credentials_load(const struct credential_source *s,
 				struct credential *out);
 void credentials_release(struct credential *c);
-/* All of a file, at most @max bytes (-EFBIG). Warns where others can read
- * it. "-" is standard input. */
+/* Read all of a file, which has at most @max bytes (else -EFBIG). Warns if
+ * others can read it. "-" is standard input. */
 MUST_CHECK int credentials_read_file(const char *path, size_t max,
 				     struct secret **out);
-/* A file's bytes as a key. Warns where others can read it. */
+/* Read a file's bytes as a key. Warns if others can read it. */
 MUST_CHECK int credentials_read_key(const char *path, struct secret **out);
 
 /*

@@ -28,12 +28,12 @@
 void output_open_standard(void);
 void output_init(const char *program, bool json, unsigned int quiet,
 		 unsigned int verbose);
-/* The last error that was said, or "". */
+/* Return the last error that was said, or "". */
 const char *output_last_error(void);
 /* While on, errors are only remembered, unless -v: for a verb that looks for
  * them and will report what they mean. */
 void output_hold(bool on);
-/* {"message_type":"exit_error",...} to stderr. */
+/* Print {"message_type":"exit_error",...} to stderr. */
 void output_exit_error(int code);
 /* A progress line stands on the terminal: wipe it before the next message. */
 void output_set_live(bool live);
@@ -43,17 +43,17 @@ void output_set_live(bool live);
 /* Print @o as one line and free it; NULL is no memory.
  * Return 0, -ENOMEM, or the error that stdout has (-EPIPE is silent). */
 MUST_CHECK int output_json(json_t *o);
-/* The same, several lines and indented. */
+/* The same, on several lines and indented. */
 MUST_CHECK int output_json_pretty(json_t *o);
-/* A new object with message_type and schema_version; NULL: no memory. */
+/* Make an object with message_type and schema_version. NULL: no memory. */
 json_t *output_message(const char *type);
 /* Write bytes. Return 0, or as output_error(). */
 MUST_CHECK int output_write(const void *buf, size_t len);
-/* 0, or the negative errno of an earlier failed write: -ENOSPC, -EDQUOT,
+/* Return 0, or the negative errno of an earlier failed write: -ENOSPC, -EDQUOT,
  * -EPIPE, or -EIO for all others; said in words, but for -EPIPE. Loops ask it
  * now and then. */
 MUST_CHECK int output_error(void);
-/* Flush, and as output_error(). */
+/* Flush, and return as output_error(). */
 MUST_CHECK int output_flush(void);
 /* Set @key to @bytes; where they are not UTF-8, @key gets a readable form and
  * <key>_b64 the bytes. */
@@ -66,7 +66,7 @@ void output_set_bool(json_t *o, const char *key, bool v);
 /* Print a name: as it is to a file or pipe, with \ooo for what is not
  * printable to a terminal. */
 void output_name(FILE *f, const void *bytes, size_t len);
-/* The escaped form, whatever @f is; appended. */
+/* Append the form for a terminal. */
 void output_escape(struct buf *out, const void *bytes, size_t len);
 
 /* ---- human forms (human.c) ---- */
@@ -80,7 +80,7 @@ const char *output_duration(double seconds, char out[OUTPUT_DURATION_LEN]);
 #define OUTPUT_TIME_LEN 40
 /* "2026-11-22T10:15:00Z", with nanoseconds where there are some. */
 const char *output_time(int64_t time_ns, char out[OUTPUT_TIME_LEN]);
-/* The same of seconds and nanoseconds, for times that do not fit 64 bits. */
+/* The same for seconds and nanoseconds: not all times fit 64 bits. */
 const char *output_timespec(int64_t sec, uint32_t nsec,
 			    char out[OUTPUT_TIME_LEN]);
 /* "2026-11-22 10:15:00", UTC. */
@@ -98,14 +98,16 @@ struct table;
 /* @right: bit i set: column i is aligned right. */
 MUST_CHECK struct table *table_new(size_t ncolumns, unsigned int right);
 void table_free(struct table *t);
-/* One cell; rows fill up from the left. No memory shows in table_print(). */
+/* Add a cell; rows fill up from the left. If memory runs out, table_print()
+ * says so. */
 PRINTF(2, 3) void table_cell(struct table *t, const char *fmt, ...);
-/* A line across. */
+/* Add a line across the table. */
 void table_line(struct table *t);
-/* Return 0, -ENOMEM or stdout's error. */
-/* On a terminal, let the last column be cut, so that a row fits into a line. Not
- * for what people may want to copy. */
+/* On a terminal, let the last column be cut, so that a row fits into a line.
+ * Not for what people may want to copy. */
 void table_fit(struct table *t);
+/* Return 0, -ENOMEM or the error that stdout has. */
+/* Return 0, -ENOMEM or the error that stdout has. */
 MUST_CHECK int table_print(struct table *t);
 
 #endif

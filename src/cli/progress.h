@@ -26,12 +26,14 @@ struct progress_state {
 /* @items names what is counted: "files" gives files_done, total_files.
  * Return NULL when memory is out (which all calls here take). */
 struct progress *progress_new(const struct context *ctx, const char *items);
-/* Wipes the line. */
+/* Wipe the line, and free. */
 void progress_free(struct progress *p);
 /* Show it if it is time to. Cheap: call it as often as you like. */
 void progress_update(struct progress *p, const struct progress_state *s);
 /* Wipe the line, so that something else can be printed. */
 void progress_clear(struct progress *p);
+/* Return the seconds since progress_new(). */
+/* Return the seconds since progress_new(). */
 double progress_seconds(const struct progress *p);
 
 #endif

@@ -83,7 +83,8 @@ static void word(struct buf *out, const char *text)
 	buf_put_u8(out, '\'');
 }
 
-/* The same of a value among those that qemu separates by commas. */
+/* The same for a value among those that qemu separates by commas: a comma in it
+ * is doubled. */
 static void qemu_word(struct buf *out, const char *text)
 {
 	AUTO_BUF struct buf twice = BUF_INIT;

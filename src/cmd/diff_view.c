@@ -83,7 +83,8 @@ static int next_data(struct view *w, const struct view_attr *x, uint64_t off,
 	return r == -ENXIO ? 0 : r;
 }
 
-/* Of one size. Return 1 (they differ), 0 or a negative errno. */
+/* Compare two files of one size. Return 1 (they differ), 0 or a negative
+ * errno. */
 static int bytes_differ(struct pair *p, const struct view_attr *a,
 			const struct view_attr *b)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which points a verb is about. */
+/* The options that say which points a verb is about. */
 #ifndef SRC_CMD_FILTER_H
 #define SRC_CMD_FILTER_H
 
@@ -29,12 +29,13 @@ struct point_filter {
 		 "only the last N points of each machine")
 /* clang-format on */
 
-/* One flag for each point of @l; the caller frees *out. Return 0, -ENOMEM. */
+/* Make a flag for each point of @l: is it wanted? The caller frees *out. Return
+ * 0 or -ENOMEM. */
 MUST_CHECK int point_filter_apply(const struct point_filter *f,
 				  const struct point_list *l, bool **out);
-/* "<vm>/<time>" of point @i. */
+/* Print "<vm>/<time>" of point @i into @out. */
 void filter_name(const struct point_list *l, size_t i, char *out, size_t size);
-/* The id of its tree; 65 bytes. */
+/* Print the id of the point's tree into the 65 bytes of @out. */
 void filter_root_hex(const struct point *p, char *out);
 /* Open the vault and print its points: what "points" does, and "ls" without
  * operands. */

@@ -21,7 +21,7 @@ static bool name_ok(const char *name)
 		strspn(name + 4, "0123456789abcdef") == 32);
 }
 
-/* Of one object: its name, and its bytes, which the caller frees. */
+/* Read one object: its name, and its bytes, which the caller frees. */
 static int read_object(const json_t *o, const char **name_out,
 		       uint8_t **data_out, size_t *len_out)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The document that "key export" writes, read back. It comes from anywhere. */
+/* Reads the document that "key export" writes. It may come from anywhere. */
 #ifndef SRC_CMD_KEY_COPY_H
 #define SRC_CMD_KEY_COPY_H
 

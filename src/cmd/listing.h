@@ -16,7 +16,7 @@ struct point;
 struct view;
 struct view_attr;
 
-/* "<vm>/<time>" of a point of the view's list; appended. */
+/* Append "<vm>/<time>" of a point of the view's list. */
 void listing_point_name(struct view *w, const struct point *p, struct buf *out);
 /* Set name, path, type, mode, uid, gid, size, times, target ... */
 MUST_CHECK int listing_json(json_t *o, struct view *w, const char *path,
