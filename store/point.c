@@ -1,19 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Names, times, and finding a point by what somebody typed.
- *
- * What a text without '/' means, the first that fits:
- *
- *   latest, latest~N    of all machines; a machine of such a name is reached
- *                       as "latest/latest"
- *   32 digits           the point of that id
- *   a machine's name    its latest point, even where the name could also be
- *                       the beginning of an id: one digit more tells them apart
- *   4 digits or more    the beginning of an id
- *
- * With '/' (which no name has) the first part is a machine and the second is
- * latest, latest~N, or a time: as the mount shows it, with its "-<id8>" where
- * a machine has two of one second, or in the form with colons.
+ * A point in memory: its members, their bounds, and the forms of its time.
  */
 #include "config.h"
 
@@ -25,14 +12,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
 #include "store/content.h"
 #include "store/format.h"
 
 #define NS_PER_S INT64_C(1000000000)
-#define ID_PREFIX_MIN 4
 
 struct point *point_new(void)
 {
@@ -91,7 +76,7 @@ bool point_name_ok(const char *name)
 	       text_is_plain(name, len);
 }
 
-static bool hex_ok(const char *text, size_t len)
+bool point_hex_ok(const char *text, size_t len)
 {
 	size_t i;
 
@@ -104,7 +89,7 @@ static bool hex_ok(const char *text, size_t len)
 static bool id_ok(const char *id)
 {
 	return strnlen(id, POINT_ID_HEX + 1) == POINT_ID_HEX &&
-	       hex_ok(id, POINT_ID_HEX);
+	       point_hex_ok(id, POINT_ID_HEX);
 }
 
 static bool text_ok(const char *text)
@@ -388,250 +373,4 @@ int point_parse_time(const char *text, int64_t *out)
 		return -EINVAL;
 	*out = ns;
 	return 0;
-}
-
-/* ---- finding ---- */
-
-/* "latest" or "latest~N": true, and how many before the last. */
-static bool parse_latest(const char *text, size_t *back)
-{
-	size_t n = 0, i;
-
-	if (strncmp(text, "latest", 6) != 0)
-		return false;
-	text += 6;
-	*back = 0;
-	if (!*text)
-		return true;
-	if (*text++ != '~' || !*text)
-		return false;
-	for (i = 0; text[i]; i++) {
-		if (text[i] < '0' || text[i] > '9')
-			return false;
-		/* Beyond any list, and no overflow. */
-		if (n < 100000000)
-			n = 10 * n + (size_t)(text[i] - '0');
-	}
-	*back = n;
-	return true;
-}
-
-/* The run of a machine's points: from @first, before @end. */
-static bool find_vm(const struct point_list *l, const char *vm, size_t len,
-		    size_t *first, size_t *end)
-{
-	size_t i;
-
-	*first = l->n;
-	for (i = 0; i < l->n; i++) {
-		bool same = strlen(l->points[i]->vm) == len &&
-			    memcmp(l->points[i]->vm, vm, len) == 0;
-
-		if (same && *first == l->n)
-			*first = i;
-		else if (!same && *first < l->n)
-			break;
-	}
-	*end = i;
-	return *first < l->n;
-}
-
-struct newest {
-	const struct point *point;
-	size_t index;
-};
-
-/* The newest first, and among equals the one of the greater id, so that the
- * order is the same for everybody. */
-static int compare_newest(const void *a, const void *b)
-{
-	const struct newest *x = a, *y = b;
-
-	if (x->point->time_ns != y->point->time_ns)
-		return x->point->time_ns > y->point->time_ns ? -1 : 1;
-	return strcmp(y->point->id, x->point->id);
-}
-
-static int find_latest(const struct point_list *l, size_t back, size_t *out)
-{
-	struct newest *all;
-	size_t i;
-
-	if (l->n == 0)
-		return fail(-ENOENT, "the vault has no points yet; make one"
-				     " with \"vmbackup backup\"");
-	if (back >= l->n)
-		return fail(-ENOENT,
-			    "latest~%zu: the vault has only %zu point%s", back,
-			    l->n, l->n == 1 ? "" : "s");
-	all = alloc_array(l->n, sizeof(*all));
-	if (!all)
-		return -ENOMEM;
-	for (i = 0; i < l->n; i++) {
-		all[i].point = l->points[i];
-		all[i].index = i;
-	}
-	qsort(all, l->n, sizeof(*all), compare_newest);
-	*out = all[back].index;
-	free(all);
-	return 0;
-}
-
-/* Whether the list tells that a point is there, but cannot be read. */
-static bool is_damaged(const struct point_list *l, const char *prefix,
-		       size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < l->ndamaged; i++)
-		if (strncmp(l->damaged[i], prefix, len) == 0)
-			return true;
-	return false;
-}
-
-/* An id in full always means the point, even where a machine is called so. */
-static bool find_exact(const struct point_list *l, const char *id, size_t *out)
-{
-	size_t i;
-
-	for (i = 0; i < l->n; i++) {
-		if (strcmp(l->points[i]->id, id) == 0) {
-			*out = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static int find_id(const struct point_list *l, const char *text, size_t *out)
-{
-	size_t len = strlen(text), i, first = 0, n = 0;
-
-	for (i = 0; i < l->n; i++)
-		if (strncmp(l->points[i]->id, text, len) == 0 && n++ == 0)
-			first = i;
-	if (n > 1)
-		return fail(-EEXIST,
-			    "%s: %zu points have ids that begin so; give more"
-			    " digits",
-			    text, n);
-	if (n == 1) {
-		*out = first;
-		return 0;
-	}
-	if (is_damaged(l, text, len))
-		return fail(-ENOENT,
-			    "point %s is in the vault, but damaged: it cannot"
-			    " be read; see \"vmbackup check\"",
-			    text);
-	return fail(-ENOENT,
-		    "%s: no machine has this name and no point's id begins so;"
-		    " \"vmbackup points\" lists what there is",
-		    text);
-}
-
-/* Is @what the time of @p, with or without digits of its id behind it? */
-static bool is_named(const struct point *p, const char *what)
-{
-	char text[POINT_NAME_LEN], time[POINT_TIME_LEN];
-	size_t len = strcspn(what, "Z");
-	const char *rest = what[len] ? what + len + 1 : what + len;
-	int64_t time_ns;
-
-	snprintf(text, sizeof(text), "%.*s", (int)MIN(len + 1, 32u), what);
-	if (point_parse_time(text, &time_ns) < 0)
-		return false;
-	point_time_name(time_ns, text);
-	point_time_name(p->time_ns, time);
-	if (strcmp(text, time) != 0)
-		return false;
-	return !*rest || (*rest == '-' && strlen(rest + 1) >= 8 &&
-			  strncmp(p->id, rest + 1, strlen(rest + 1)) == 0);
-}
-
-/* By time, among the points @first to @end of one machine. */
-static int find_by_time(const struct point_list *l, size_t first, size_t end,
-			const char *what, size_t *out)
-{
-	const char *vm = l->points[first]->vm;
-	size_t i, n = 0, found = first;
-
-	for (i = first; i < end; i++) {
-		if (!is_named(l->points[i], what))
-			continue;
-		if (n++ > 0)
-			return fail(-EEXIST,
-				    "%s/%.64s: several points begin in this "
-				    "second: %s, %s; say which",
-				    vm, what, l->names[found], l->names[i]);
-		found = i;
-	}
-	if (n == 1) {
-		*out = found;
-		return 0;
-	}
-	return fail(-ENOENT,
-		    "%s/%.64s: the machine has no such point; \"vmbackup"
-		    " points\" lists what there is",
-		    vm, what);
-}
-
-/* "<vm>/<what>". */
-static int find_of_vm(const struct point_list *l, const char *vm, size_t len,
-		      const char *what, size_t *out)
-{
-	size_t first, end, i, back;
-
-	if (!find_vm(l, vm, len, &first, &end))
-		return fail(-ENOENT,
-			    "%.*s: no machine of this name has a point;"
-			    " \"vmbackup points\" lists what there is",
-			    (int)MIN(len, POINT_NAME_MAX), vm);
-	if (parse_latest(what, &back)) {
-		if (back >= end - first)
-			return fail(-ENOENT,
-				    "%.*s/%.20s: the machine has only %zu"
-				    " point%s",
-				    (int)len, vm, what, end - first,
-				    end - first == 1 ? "" : "s");
-		*out = end - 1 - back;
-		return 0;
-	}
-	for (i = first; i < end; i++) {
-		if (strcmp(l->names[i], what) == 0) {
-			*out = i;
-			return 0;
-		}
-	}
-	return find_by_time(l, first, end, what, out);
-}
-
-int point_find(const struct point_list *l, const char *text, size_t *out)
-{
-	const char *slash = strchr(text, '/');
-	size_t len = strlen(text), first, end, back;
-
-	if (slash)
-		return find_of_vm(l, text, (size_t)(slash - text), slash + 1,
-				  out);
-	if (parse_latest(text, &back))
-		return find_latest(l, back, out);
-	if (len == POINT_ID_HEX && find_exact(l, text, out))
-		return 0;
-	if (find_vm(l, text, len, &first, &end)) {
-		*out = end - 1;
-		return 0;
-	}
-	if (len >= ID_PREFIX_MIN && len <= POINT_ID_HEX && hex_ok(text, len))
-		return find_id(l, text, out);
-	if (len > 0 && len < ID_PREFIX_MIN && hex_ok(text, len))
-		return fail(-ENOENT,
-			    "%s: no machine has this name, and an id needs at"
-			    " least 4 digits",
-			    text);
-	return fail(-ENOENT,
-		    "%s: not a point; name one as MACHINE/TIME, MACHINE/latest,"
-		    " latest, latest~2 or by its id; \"vmbackup points\" lists"
-		    " them",
-		    len ? text : "(nothing)");
 }

@@ -22,6 +22,8 @@
 #define POINT_RFC3339_LEN 21
 void point_time_rfc3339(int64_t time_ns, char out[POINT_RFC3339_LEN]);
 
+/* Whether @text begins with @len hexadecimal digits in small letters. */
+bool point_hex_ok(const char *text, size_t len);
 /* Sort the tags and drop the second of two alike. */
 void point_sort_tags(struct point *p);
 /* Return what is wrong with a point, in words; NULL where nothing is. */
