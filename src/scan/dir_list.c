@@ -18,6 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/base/array.h"
+
 void dir_list_release(struct dir_list *l)
 {
 	free(l->names);
@@ -43,24 +45,6 @@ void dir_list_clear(struct dir_list *l)
 	l->text_len = 0;
 }
 
-static int list_grow(void **p, size_t *cap, size_t need, size_t size)
-{
-	size_t n = *cap;
-	void *q;
-
-	if (need <= n)
-		return 0;
-	if (need < 256)
-		need = 256;
-	n = need > n + n / 2 ? need : n + n / 2;
-	q = reallocarray(*p, n, size);
-	if (!q)
-		return -ENOMEM;
-	*p = q;
-	*cap = n;
-	return 0;
-}
-
 static uint64_t name_prefix(const char *name, size_t len)
 {
 	uint64_t v = 0;
@@ -72,16 +56,14 @@ static uint64_t name_prefix(const char *name, size_t len)
 int dir_list_add(struct dir_list *l, const char *name, size_t len, uint8_t type)
 {
 	struct dir_name *n;
-	void *names = l->names, *text = l->text;
 	int r;
 
 	if (l->text_len > UINT32_MAX - 65536)
 		return -EOVERFLOW;
-	r = list_grow(&names, &l->cap, l->n + 1, sizeof(*l->names));
-	l->names = names;
+	r = array_reserve(&l->names, &l->cap, l->n + 1);
 	if (r == 0)
-		r = list_grow(&text, &l->text_cap, l->text_len + len + 1, 1);
-	l->text = text;
+		r = array_reserve(&l->text, &l->text_cap,
+				  l->text_len + len + 1);
 	if (r < 0)
 		return r;
 	n = &l->names[l->n++];

@@ -4,7 +4,7 @@
  *
  *     source.c        the sources as a tree of names: cleaned, overlaps joined
  *     dir_list.c      one directory: opened, its names read and sorted
- *     walk.c          the reading thread: walks, fills batches with names
+ *     walk*.c         the reading thread: walks, fills batches with names
  *     queue.c         batches on their way; who examines their entries
  *     scan.c          the calls: empties batches in the same order
  *
@@ -111,7 +111,7 @@ struct scan_queue {
 	bool stop; /* the caller is */
 };
 
-struct walk;
+struct scan_walk;
 
 struct scan {
 	struct source_set sources;
@@ -123,19 +123,19 @@ struct scan {
 	bool ended;
 	int error;
 	struct scan_queue queue;
-	struct walk *walk; /* the reader's own */
+	struct scan_walk *walk; /* the reader's own */
 	pthread_t reader, helper;
 	bool has_reader, has_helper;
 };
 
 /* Return 0, -EMFILE or another negative errno; said in words. */
-MUST_CHECK int walk_new(struct scan *s, const struct scan_options *o,
-			struct walk **out);
-void walk_free(struct walk *w);
+MUST_CHECK int scan_walk_new(struct scan *s, const struct scan_options *o,
+			     struct scan_walk **out);
+void scan_walk_free(struct scan_walk *w);
 /* Return what scan_left_out() says. Once the thread has ended the queue. */
-const char *const *walk_left_out(const struct walk *w, size_t *n_out);
-/* The thread. @arg is the struct walk. */
-void *walk_run(void *arg);
+const char *const *scan_walk_left_out(const struct scan_walk *w, size_t *n_out);
+/* The thread. @arg is the struct scan_walk. */
+void *scan_walk_run(void *arg);
 
 /* ---- the queue ---- */
 

@@ -16,8 +16,6 @@
 #include "src/scan/internal.h"
 #include "store/base/log.h"
 
-/* ---- the calls ---- */
-
 static int threads_start(struct scan *s)
 {
 	sigset_t all, old;
@@ -26,7 +24,7 @@ static int threads_start(struct scan *s)
 	/* Signals are for the threads that wait for them. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&s->reader, NULL, walk_run, s->walk);
+	r = pthread_create(&s->reader, NULL, scan_walk_run, s->walk);
 	s->has_reader = r == 0;
 	/* With two cores, reader and caller are enough. */
 	if (r == 0 && sysconf(_SC_NPROCESSORS_ONLN) > 2)
@@ -51,7 +49,7 @@ int scan_open(const struct scan_options *o, struct scan **out)
 	if (r == 0)
 		r = source_set_init(&s->sources, o->sources, o->nsources);
 	if (r == 0)
-		r = walk_new(s, o, &s->walk);
+		r = scan_walk_new(s, o, &s->walk);
 	if (r == 0)
 		r = threads_start(s);
 	if (r < 0)
@@ -72,7 +70,7 @@ void scan_close(struct scan *s)
 		pthread_join(s->helper, NULL);
 	if (s->has_reader)
 		pthread_join(s->reader, NULL);
-	walk_free(s->walk);
+	scan_walk_free(s->walk);
 	queue_release(&s->queue);
 	source_set_release(&s->sources);
 	buf_release(&s->path);
@@ -136,5 +134,5 @@ const char *const *scan_sources(const struct scan *s, size_t *n_out)
 
 const char *const *scan_left_out(const struct scan *s, size_t *n_out)
 {
-	return walk_left_out(s->walk, n_out);
+	return scan_walk_left_out(s->walk, n_out);
 }

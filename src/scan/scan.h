@@ -8,8 +8,9 @@
  * The walk is one thread's. A second one reads directories ahead of it, and
  * both examine entries (fstatat): at most 4,096 entries and 256 directories
  * ahead; the order does not change. Memory: about 1.5 MB, the names of the
- * directory being read (16 bytes and its length each: 30 MB for a million of
- * 13 bytes, and 16 MB more while they are sorted), and those of the
+ * directory being read (16 bytes and its length each, and up to as much again to
+ * grow into: 30 to 60 MB for a million of 13 bytes, and 16 MB more while they
+ * are sorted), and those of the
  * subdirectories still to come on the way down. At most 290 descriptors, or
  * half of what the process may have.
  */
