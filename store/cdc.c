@@ -48,8 +48,8 @@ static int block_hits(const uint64_t gear[256], const uint8_t *data, size_t n,
 }
 
 /* The smallest n in [@from, @to) with H(n) & @mask == 0, or @to. */
-static size_t scan(const uint64_t gear[256], const uint8_t *data, size_t from,
-		   size_t to, uint64_t mask)
+static size_t find_cut(const uint64_t gear[256], const uint8_t *data,
+		       size_t from, size_t to, uint64_t mask)
 {
 	size_t n = from;
 	uint64_t h;
@@ -75,6 +75,6 @@ size_t cdc_cut(const uint64_t gear[256], const uint8_t *data, size_t len)
 
 	if (len <= CDC_MIN)
 		return len;
-	n = scan(gear, data, CDC_MIN, mid, CDC_MASK_HARD);
-	return n < mid ? n : scan(gear, data, mid, end, CDC_MASK_EASY);
+	n = find_cut(gear, data, CDC_MIN, mid, CDC_MASK_HARD);
+	return n < mid ? n : find_cut(gear, data, mid, end, CDC_MASK_EASY);
 }

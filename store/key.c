@@ -25,7 +25,7 @@
 enum kdf { KDF_UNKNOWN, KDF_SCRYPT, KDF_KEYFILE };
 
 /* The clear text of a slot, decoded. */
-struct clear {
+struct slot_clear {
 	enum kdf kdf;
 	unsigned int log_n, r, p; /* of scrypt */
 	uint8_t salt[CRYPT_SALT_LEN];
@@ -44,8 +44,8 @@ static void slot_name(const char *slot, char out[OBJECT_NAME_MAX])
 
 /* The key that seals the slot. Return 0, -EKEYREJECTED (@c is of another
  * kind) or what the derivation says. */
-static int derive_kek(const struct clear *clear, const struct credential *c,
-		      uint8_t *out)
+static int derive_kek(const struct slot_clear *clear,
+		      const struct credential *c, uint8_t *out)
 {
 	if (clear->kdf == KDF_SCRYPT && c->passphrase)
 		return crypt_scrypt(c->passphrase->data, c->passphrase->len,
@@ -57,7 +57,7 @@ static int derive_kek(const struct clear *clear, const struct credential *c,
 	return -EKEYREJECTED;
 }
 
-static int kek_error(int r, const char *name, const struct clear *clear)
+static int kek_error(int r, const char *name, const struct slot_clear *clear)
 {
 	if (r == -ENOMEM && clear->kdf == KDF_SCRYPT)
 		return fail(r,
@@ -72,7 +72,7 @@ static int kek_error(int r, const char *name, const struct clear *clear)
 /* ---- sealing ---- */
 
 static int choose_kdf(const struct credential *c, unsigned int log_n,
-		      struct clear *out)
+		      struct slot_clear *out)
 {
 	const struct secret *s = c->passphrase ? c->passphrase : c->keyfile;
 	const char *what = c->passphrase ? "passphrase" : "key file";
@@ -99,7 +99,7 @@ static int choose_kdf(const struct credential *c, unsigned int log_n,
 }
 
 /* @info becomes part of the document. NULL when memory is out. */
-static char *clear_to_json(const struct clear *clear, json_t *info)
+static char *clear_to_json(const struct slot_clear *clear, json_t *info)
 {
 	char salt[2 * CRYPT_SALT_LEN + 1];
 	AUTO_JSON json_t *doc = NULL;
@@ -120,7 +120,7 @@ int key_seal(const struct secret *master, const uint8_t *vault_id,
 	     struct seam *seam, const char *slot, const struct credential *c,
 	     unsigned int scrypt_log_n, const char *info_json, struct buf *out)
 {
-	struct clear clear = { 0 };
+	struct slot_clear clear = { 0 };
 	char name[OBJECT_NAME_MAX];
 	AUTO_FREE char *text = NULL;
 	AUTO_JSON json_t *info = NULL;
@@ -187,7 +187,7 @@ static bool get_salt(json_t *doc, uint8_t *out)
 
 /* Decode the clear text. An unknown kdf is an answer, not an error. */
 static int parse_clear(const struct box *box, const char *name,
-		       struct clear *out, json_t **doc_out)
+		       struct slot_clear *out, json_t **doc_out)
 {
 	AUTO_JSON json_t *doc = NULL;
 	json_t *kdf;
@@ -225,7 +225,8 @@ static int parse_clear(const struct box *box, const char *name,
 }
 
 static int parse_slot(const void *data, size_t len, const char *name,
-		      struct box *box, struct clear *clear, json_t **doc_out)
+		      struct box *box, struct slot_clear *clear,
+		      json_t **doc_out)
 {
 	int r;
 
@@ -267,7 +268,7 @@ int key_open(const void *data, size_t len, const char *slot,
 	AUTO_JSON json_t *doc = NULL;
 	char name[OBJECT_NAME_MAX];
 	uint8_t kek[CRYPT_KEY_LEN];
-	struct clear clear;
+	struct slot_clear clear;
 	struct box box;
 	int r;
 
@@ -303,7 +304,7 @@ int key_describe(const void *data, size_t len, const char *slot,
 	};
 	AUTO_JSON json_t *doc = NULL;
 	char name[OBJECT_NAME_MAX];
-	struct clear clear;
+	struct slot_clear clear;
 	struct box box;
 	int r;
 

@@ -42,7 +42,7 @@ static void settle(struct side *s)
 	}
 }
 
-static void step(struct side *s)
+static void step_on(struct side *s)
 {
 	s->at[s->depth - 1]++;
 	settle(s);
@@ -137,9 +137,9 @@ static int compare_entries(struct side *a, struct side *b, tree_diff_fn *fn,
 	else if (x.raw_len != y.raw_len || memcmp(x.raw, y.raw, x.raw_len) != 0)
 		r = fn(arg, kx, lx, &x, &y);
 	if (c <= 0)
-		step(a);
+		step_on(a);
 	if (c >= 0)
-		step(b);
+		step_on(b);
 	return r;
 }
 
@@ -158,8 +158,8 @@ int tree_diff(struct vault *v, const struct id *a, const struct id *b,
 		const struct node_child *cx = child(&x), *cy = child(&y);
 
 		if (cx && cy && id_equal(&cx->id, &cy->id)) {
-			step(&x);
-			step(&y);
+			step_on(&x);
+			step_on(&y);
 		} else if (same_leaf(&x, &y)) {
 			skip_leaf(&x);
 			skip_leaf(&y);

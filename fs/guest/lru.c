@@ -94,7 +94,8 @@ static struct lru_item **bucket_of(struct lru *l, const struct lru_part *p,
 }
 
 /* The caller holds the lock in all that follow. */
-static struct lru_item *find(const struct lru_part *p, uint64_t a, uint64_t b)
+static struct lru_item *find_item(const struct lru_part *p, uint64_t a,
+				  uint64_t b)
 {
 	struct lru_item *item = *bucket_of(p->lru, p, a, b);
 
@@ -193,7 +194,7 @@ void *lru_get(struct lru_part *p, uint64_t a, uint64_t b)
 	struct lru_item *item;
 
 	SCOPED_LOCK(&l->lock);
-	item = find(p, a, b);
+	item = find_item(p, a, b);
 	if (!item)
 		return NULL;
 	if (l->newest != item) {
@@ -210,7 +211,7 @@ static struct lru_item *add(struct lru *l, struct lru_item *item)
 	struct lru_item *out = NULL;
 
 	SCOPED_LOCK(&l->lock);
-	if (find(item->part, item->a, item->b))
+	if (find_item(item->part, item->a, item->b))
 		return item;
 	link_item(l, item);
 	while (l->bytes > l->bytes_max)

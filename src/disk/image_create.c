@@ -22,8 +22,8 @@
 #include "store/base/log.h"
 #include "store/base/seam.h"
 
-static int run(int fd, const struct image_format *format, uint64_t size,
-	       struct buf *words)
+static int run_qemu_img(int fd, const struct image_format *format,
+			uint64_t size, struct buf *words)
 {
 	/* The size as it is, not as the geometry of a VHD would have it. */
 	const char *opts = strcmp(format->driver, "vpc") == 0
@@ -85,7 +85,7 @@ static int create(struct seam *s, const char *draft, const char *path,
 
 	if (r < 0)
 		goto out;
-	r = run(fd, format, size, &words);
+	r = run_qemu_img(fd, format, size, &words);
 	if (r == -ENOENT)
 		r = fail(r,
 			 "%s: images need qemu-img and qemu-nbd, which are not"

@@ -141,8 +141,8 @@ static int open_file(const struct disk_source_options *o,
 	return r;
 }
 
-static int check(const struct disk_source_options *o,
-		 const struct disk_source *s)
+static int check_format(const struct disk_source_options *o,
+			const struct disk_source *s)
 {
 	if (s->size == 0)
 		return fail(-EIO, "disk %s: %s is empty", o->name, o->source);
@@ -160,7 +160,7 @@ int disk_source_open(const struct disk_source_options *o,
 	*out = NULL;
 	r = is_nbd(o->source) ? disk_source_nbd(o, out) : open_file(o, out);
 	if (r == 0)
-		r = check(o, *out);
+		r = check_format(o, *out);
 	if (r < 0) {
 		disk_source_close(*out);
 		*out = NULL;

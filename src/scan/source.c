@@ -44,8 +44,8 @@ static struct source_node *node_new(const char *name, size_t len)
 }
 
 /* The child of that name, made where there is none. */
-static struct source_node *node_child(struct source_node *parent,
-				      const char *name, size_t len)
+static struct source_node *source_child(struct source_node *parent,
+					const char *name, size_t len)
 {
 	struct source_node **at = &parent->child, *n;
 	int c = 1;
@@ -157,7 +157,7 @@ static int node_add(struct source_node *top, const char *path)
 		len = strcspn(path, "/");
 		if (len == 0)
 			break;
-		n = node_child(n, path, len);
+		n = source_child(n, path, len);
 		if (!n)
 			return -ENOMEM;
 		path += len;

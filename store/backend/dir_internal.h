@@ -67,8 +67,8 @@ int dir_make_folders(struct backend_dir *d);
 /* The folders of a new vault but those in pack/; NULL ends them. */
 extern const char *const dir_folders[];
 
-int dir_list(struct backend *b, const char *prefix, backend_list_fn *fn,
-	     void *arg);
+int dir_list_objects(struct backend *b, const char *prefix, backend_list_fn *fn,
+		     void *arg);
 /* Return 0, -EEXIST (somebody's files are there) or another negative errno,
  * said in words. */
 MUST_CHECK int dir_check_empty(struct backend_dir *d);

@@ -88,8 +88,8 @@ static int list_folder(struct dir_listing *l, int fd, size_t len)
 	return r;
 }
 
-int dir_list(struct backend *b, const char *prefix, backend_list_fn *fn,
-	     void *arg)
+int dir_list_objects(struct backend *b, const char *prefix, backend_list_fn *fn,
+		     void *arg)
 {
 	struct backend_dir *d = dir_of(b);
 	struct dir_listing l = { .d = d, .fn = fn, .arg = arg };
@@ -164,5 +164,5 @@ int dir_check_empty(struct backend_dir *d)
 			r = refuse_object(d, e->d_name, 0);
 	}
 	closedir(dir);
-	return r < 0 ? r : dir_list(&d->base, "", refuse_object, d);
+	return r < 0 ? r : dir_list_objects(&d->base, "", refuse_object, d);
 }

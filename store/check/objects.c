@@ -149,7 +149,7 @@ static int on_object(void *arg, const char *name, uint64_t size)
 
 /* ---- indexes ---- */
 
-struct index_check {
+struct index_visit {
 	struct check *check;
 	const char *object;
 };
@@ -169,7 +169,7 @@ static int lose_all(struct check *c, int n, const struct pack_dir *dir)
  * still tell which chunks are lost with it. */
 static int on_index_pack(void *arg, const struct index_pack *p)
 {
-	struct index_check *ic = arg;
+	struct index_visit *ic = arg;
 	struct check *c = ic->check;
 	struct check_pack *pack = check_find_pack(c, p->name);
 	struct pack_dir dir = { .frames = NULL };
@@ -235,7 +235,7 @@ static int check_object(struct check *c, const char *name)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	const struct kind *k = kind_of(name);
-	struct index_check ic = { c, name };
+	struct index_visit ic = { c, name };
 	uint8_t *raw = NULL;
 	size_t len = 0;
 	int r, n;

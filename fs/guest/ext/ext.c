@@ -29,7 +29,7 @@ static void release(struct ext *e)
 }
 
 /* The filesystem as it is on @b. */
-static int load(struct guest *g, struct blocks *b, struct buf *why)
+static int load_super(struct guest *g, struct blocks *b, struct buf *why)
 {
 	struct ext *e = g->state;
 	int r;
@@ -76,11 +76,11 @@ static int ext_open(struct guest *g, struct buf *why)
 		return -ENOMEM;
 	g->state = e;
 	g->root = EXT_ROOT_INO;
-	r = load(g, g->blocks, why);
+	r = load_super(g, g->blocks, why);
 	if (r == 0 && e->super.dirty) {
 		r = ext_log_replay(e, &g->info, &replayed, &g->held);
 		if (r == 0 && replayed)
-			r = load(g, replayed, why);
+			r = load_super(g, replayed, why);
 		else if (r < 0)
 			buf_printf(why, "ext: the journal cannot be read");
 		blocks_put(replayed);

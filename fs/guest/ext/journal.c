@@ -141,7 +141,7 @@ static int read_at(const struct log *l, uint32_t n, uint8_t *out)
 }
 
 /* The next block of the ring: 1, or 0 where all were seen. */
-static int next(struct log *l, uint8_t *out, uint64_t *at)
+static int next_block(struct log *l, uint8_t *out, uint64_t *at)
 {
 	int r;
 
@@ -256,7 +256,7 @@ static int take_tag(struct log *l, const uint8_t *tag, uint32_t flags)
 
 	if (l->incompat & INCOMPAT_64BIT)
 		block |= (uint64_t)get_be32(tag + 8) << 32;
-	r = next(l, need ? l->data : NULL, &at);
+	r = next_block(l, need ? l->data : NULL, &at);
 	if (r <= 0)
 		return r;
 	if (has_sums(l) && !data_ok(l, tag))
@@ -335,7 +335,7 @@ static int take_revokes(struct log *l)
 }
 
 /* Does the commit block in l->block make the transaction count? */
-static int commit(struct log *l)
+static int commit_counts(struct log *l)
 {
 	if (!commit_ok(l, l->block))
 		return 0;
@@ -362,7 +362,7 @@ static int transaction(struct log *l)
 	l->crc = ~0u;
 	l->bad = NULL;
 	for (;;) {
-		r = next(l, l->block, &at);
+		r = next_block(l, l->block, &at);
 		if (r <= 0)
 			return r;
 		if (get_be32(l->block) != JOURNAL_MAGIC ||
@@ -379,7 +379,7 @@ static int transaction(struct log *l)
 			r = take_revokes(l);
 			break;
 		case TYPE_COMMIT:
-			return commit(l);
+			return commit_counts(l);
 		default:
 			return 0;
 		}
@@ -535,7 +535,7 @@ static int begin(struct log *l)
 	return 1;
 }
 
-static int run(struct log *l, struct journal_log *out)
+static int replay_run(struct log *l, struct journal_log *out)
 {
 	size_t ntags, nrevokes;
 	int r = begin(l);
@@ -573,7 +573,7 @@ int journal_read(const struct journal_place *p, struct journal_log *out)
 	l.block = malloc(p->block_size);
 	l.data = malloc(p->block_size);
 	if (l.block && l.data)
-		r = run(&l, out);
+		r = replay_run(&l, out);
 	out->damage = l.damage;
 	free(l.block);
 	free(l.data);

@@ -27,7 +27,7 @@
 #define NDIRECT 12
 #define LBLK_END (UINT64_C(1) << 32)
 
-struct walk {
+struct map_walk {
 	const struct ext *e;
 	const struct ext_inode *i;
 	ext_range_fn *fn;
@@ -41,14 +41,14 @@ struct walk {
 	uint64_t run_lblk, run_pblk, run_n; /* gathered, not yet handed on */
 };
 
-static int bad(const struct walk *w, const char *what)
+static int bad(const struct map_walk *w, const char *what)
 {
 	return fail(-EBADMSG, "ext: inode %" PRIu32 ": %s", w->i->ino, what);
 }
 
 /* ---- extents ---- */
 
-static int extent_leaf(struct walk *w, const uint8_t *node, unsigned int n,
+static int extent_leaf(struct map_walk *w, const uint8_t *node, unsigned int n,
 		       uint64_t limit)
 {
 	unsigned int k;
@@ -86,8 +86,8 @@ static bool header_ok(const uint8_t *node, size_t room, unsigned int depth)
 	       get_le16(node + 2) <= max;
 }
 
-static int extent_block(const struct walk *w, uint64_t pblk, unsigned int depth,
-			uint8_t *buf)
+static int extent_block(const struct map_walk *w, uint64_t pblk,
+			unsigned int depth, uint8_t *buf)
 {
 	size_t size = w->e->super.block_size, tail;
 	int r;
@@ -110,8 +110,8 @@ static int extent_block(const struct walk *w, uint64_t pblk, unsigned int depth,
 }
 
 /* @node: checked, of @depth; all below it lies before @limit. */
-static int extent_node(struct walk *w, const uint8_t *node, unsigned int depth,
-		       uint64_t limit)
+static int extent_node(struct map_walk *w, const uint8_t *node,
+		       unsigned int depth, uint64_t limit)
 {
 	unsigned int n = get_le16(node + 2), k;
 	uint8_t *child;
@@ -145,7 +145,7 @@ static int extent_node(struct walk *w, const uint8_t *node, unsigned int depth,
 	return 0;
 }
 
-static int walk_extents(struct walk *w)
+static int walk_extents(struct map_walk *w)
 {
 	const uint8_t *root = w->i->block;
 	unsigned int depth = get_le16(root + 6);
@@ -163,7 +163,7 @@ static int walk_extents(struct walk *w)
 
 /* ---- block maps ---- */
 
-static int run_flush(struct walk *w)
+static int run_flush(struct map_walk *w)
 {
 	uint64_t n = w->run_n;
 
@@ -171,7 +171,7 @@ static int run_flush(struct walk *w)
 	return n ? w->fn(w->arg, w->run_lblk, w->run_pblk, n, false) : 0;
 }
 
-static int run_add(struct walk *w, uint64_t lblk, uint32_t pblk)
+static int run_add(struct map_walk *w, uint64_t lblk, uint32_t pblk)
 {
 	int r;
 
@@ -195,7 +195,7 @@ static int run_add(struct walk *w, uint64_t lblk, uint32_t pblk)
 
 /* The tree below block @pblk; it maps blocks from @lblk on. @level 1: its
  * numbers are of data. */
-static int map_node(struct walk *w, uint32_t pblk, uint64_t lblk,
+static int map_node(struct map_walk *w, uint32_t pblk, uint64_t lblk,
 		    unsigned int level)
 {
 	uint32_t per = w->e->super.block_size / 4, k;
@@ -224,7 +224,7 @@ static int map_node(struct walk *w, uint32_t pblk, uint64_t lblk,
 	return r;
 }
 
-static int walk_map(struct walk *w)
+static int walk_map(struct map_walk *w)
 {
 	uint64_t per = w->e->super.block_size / 4, lblk = NDIRECT, n = per;
 	const uint8_t *b = w->i->block;
@@ -250,7 +250,9 @@ static int walk_map(struct walk *w)
 int ext_map_walk(const struct ext *e, const struct ext_inode *i, uint64_t from,
 		 ext_range_fn *fn, void *arg)
 {
-	struct walk w = { .e = e, .i = i, .from = from, .fn = fn, .arg = arg };
+	struct map_walk w = {
+		.e = e, .i = i, .from = from, .fn = fn, .arg = arg
+	};
 	int r;
 
 	r = i->flags & EXT_FL_EXTENTS ? walk_extents(&w) : walk_map(&w);

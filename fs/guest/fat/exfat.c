@@ -118,8 +118,8 @@ static int exfat_open(struct guest *g, struct buf *why)
 
 /* The set at @node. Return 0, -ENOENT (silent), -EBADMSG or what reading
  * returned. */
-static int exfat_set(const struct exfat *e, uint64_t node,
-		     struct exfat_set *out)
+static int exfat_find_set(const struct exfat *e, uint64_t node,
+			  struct exfat_set *out)
 {
 	uint8_t file[SLOT_LEN];
 	const uint8_t *slot;
@@ -177,7 +177,7 @@ static int exfat_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 		out->allocated = out->size;
 		return r;
 	}
-	r = exfat_set(e, node, &set);
+	r = exfat_find_set(e, node, &set);
 	if (r < 0)
 		return r;
 	if (!(set.attrs & EXFAT_DIRECTORY))
@@ -202,7 +202,7 @@ static int exfat_slots(const struct exfat *e, uint64_t node, struct slots *s)
 		r = root_slots(e, s);
 		return r < 0 ? r : 1;
 	}
-	r = exfat_set(e, node, &set);
+	r = exfat_find_set(e, node, &set);
 	if (r < 0)
 		return r;
 	if (!(set.attrs & EXFAT_DIRECTORY))
@@ -286,7 +286,7 @@ static int file_find(const struct exfat *e, uint64_t node,
 
 	if (node == EXFAT_ROOT)
 		return -EINVAL;
-	r = exfat_set(e, node, &set);
+	r = exfat_find_set(e, node, &set);
 	if (r < 0)
 		return r;
 	if (set.attrs & EXFAT_DIRECTORY)

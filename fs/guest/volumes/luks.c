@@ -358,7 +358,7 @@ static void quiet(int level, const char *msg, void *arg)
 	(void)arg;
 }
 
-static int load(struct opening *o)
+static int load_header(struct opening *o)
 {
 	char path[64];
 	int r;
@@ -380,7 +380,7 @@ static int load(struct opening *o)
 static int open_header(struct opening *o, struct blocks **out)
 {
 	struct secret *key = NULL;
-	int r = load(o);
+	int r = load_header(o);
 
 	if (r == 0)
 		r = check_layout(o->cd, o->why);

@@ -187,8 +187,8 @@ static int add_segment(const struct lvm_set *s, const struct lvm_group *g,
 }
 
 /* Join the segments, which must be in order with nothing between them. */
-static int join(const struct lvm_group *g, struct assembly *b,
-		struct blocks **out)
+static int join_segments(const struct lvm_group *g, struct assembly *b,
+			 struct blocks **out)
 {
 	uint64_t extents = 0;
 	size_t i, range = 0;
@@ -224,7 +224,7 @@ static int assemble(const struct lvm_set *s, const struct lvm_group *g,
 		r = node ? add_segment(s, g, node, b) : -EBADMSG;
 	}
 	if (r == 0)
-		r = join(g, b, out);
+		r = join_segments(g, b, out);
 	if (r == -ERANGE) {
 		buf_printf(&b->why, "a logical volume that reaches past the "
 				    "end of its physical volume");

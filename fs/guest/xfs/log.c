@@ -226,7 +226,7 @@ static int log_end(const struct xfs_log *l, struct xfs_record *rec)
 
 /* ---- replay ---- */
 
-struct pass {
+struct log_pass {
 	const struct xfs_log *log;
 	uint32_t tail, blocks; /* from the tail to the head */
 	uint64_t last; /* the last record's number */
@@ -234,7 +234,8 @@ struct pass {
 };
 
 /* All records once, through @fn. */
-static int pass_run(struct pass *p, xfs_trans_fn *fn, struct xfs_replay *arg)
+static int pass_run(struct log_pass *p, xfs_trans_fn *fn,
+		    struct xfs_replay *arg)
 {
 	struct xfs_gather g = { .fn = fn, .arg = arg };
 	uint64_t before = 0;
@@ -284,7 +285,7 @@ static int not_replayed(int err, struct xfs_log_report *report)
 	return 0;
 }
 
-static int log_replay(const struct xfs_log *l, struct pass *p,
+static int log_replay(const struct xfs_log *l, struct log_pass *p,
 		      struct xfs_log_report *report, struct xfs_overlay **out)
 {
 	struct xfs_replay replay = { .sb = l->sb };
@@ -327,7 +328,7 @@ static bool log_at(const struct xfs_super *sb, struct blocks *b,
 }
 
 /* The last record tells where to begin. False: it cannot be so. */
-static bool pass_begin(struct pass *p)
+static bool pass_begin(struct log_pass *p)
 {
 	const struct xfs_log *l = p->log;
 	uint32_t cycle = (uint32_t)(p->rec.tail_lsn >> 32);
@@ -346,7 +347,7 @@ static bool pass_begin(struct pass *p)
 static int log_open(const struct xfs_log *l, struct xfs_log_report *report,
 		    struct xfs_overlay **out)
 {
-	struct pass p = { .log = l };
+	struct log_pass p = { .log = l };
 	int r;
 
 	r = log_end(l, &p.rec);
