@@ -92,7 +92,7 @@ static void frame_key(struct cache_key *key, int64_t no, uint32_t frame)
 }
 
 /* A run of frames being read. */
-struct run {
+struct frame_run {
 	struct vault *vault;
 	struct pack_info *pack;
 	struct window *window;
@@ -102,7 +102,7 @@ struct run {
 /* Make the bytes of frame @number available, and with them those of the frames
  * behind it that the read will want: one long read is cheaper than many short
  * ones, most of all from a store that is far away. */
-static int fetch(struct run *r, uint32_t number, uint8_t **out)
+static int fetch(struct frame_run *r, uint32_t number, uint8_t **out)
 {
 	const struct frame *f = &r->pack->frames[number];
 	struct window *w = r->window;
@@ -139,7 +139,7 @@ static int fetch(struct run *r, uint32_t number, uint8_t **out)
 }
 
 /* Decode frame @number to @out, which has room for its plaintext. */
-static int decode(struct run *r, uint32_t number, void *out)
+static int decode(struct frame_run *r, uint32_t number, void *out)
 {
 	const struct frame *f = &r->pack->frames[number];
 	uint8_t *in;
@@ -162,7 +162,7 @@ static int decode(struct run *r, uint32_t number, void *out)
 static int frame_load(void *arg, const struct cache_key *key, void **object_out,
 		      size_t *bytes_out)
 {
-	struct run *r = arg;
+	struct frame_run *r = arg;
 	uint32_t number = get_le32(key->b + 8);
 	struct frame_data *d;
 	int err;
@@ -182,7 +182,7 @@ static int frame_load(void *arg, const struct cache_key *key, void **object_out,
 }
 
 /* Copy bytes [@off, @off + @len) of frame @number to @out. */
-static int read_frame(struct run *r, uint32_t number, uint32_t off,
+static int read_frame(struct frame_run *r, uint32_t number, uint32_t off,
 		      uint32_t len, uint8_t *out)
 {
 	struct cache_key key;
@@ -212,7 +212,7 @@ static int read_frame(struct run *r, uint32_t number, uint32_t off,
 static int read_loc(struct vault *v, const struct chunk_loc *loc, uint32_t off,
 		    uint32_t len, uint8_t *out)
 {
-	struct run run = { .vault = v };
+	struct frame_run run = { .vault = v };
 	uint64_t skip = (uint64_t)loc->off + off, end = skip + len, sum = 0;
 	uint32_t i;
 	int r = pack_get(v, loc->pack, &run.pack);
@@ -421,7 +421,7 @@ void chunk_prefetch(struct vault *v, const struct id *id, uint32_t off,
 	from = (uint64_t)loc.off + off;
 	to = from + len;
 	for (i = loc.frame; i < p->nframes && to > 0; i++) {
-		struct run run = { v, p, window_thread(), i };
+		struct frame_run run = { v, p, window_thread(), i };
 		uint64_t plen = p->frames[i].plen;
 		struct cache_key key;
 		void *object;

@@ -51,7 +51,7 @@ static void dir_put(void *object)
 const struct lru_ops guest_dir_lru = { .get = dir_get, .put = dir_put };
 
 /* Loading: names come first, and one pass over them fills the table. */
-struct load {
+struct dir_load {
 	struct buf names;
 	struct buf nodes; /* 8 bytes each */
 	uint64_t n;
@@ -60,7 +60,7 @@ struct load {
 static int load_entry(void *arg, const char *name, size_t len, uint64_t node,
 		      unsigned int type, uint64_t cookie)
 {
-	struct load *l = arg;
+	struct dir_load *l = arg;
 
 	(void)type;
 	(void)cookie;
@@ -90,7 +90,7 @@ static struct slot *find_slot(const struct guest_dir *d, uint64_t hash,
 	return &d->slots[i];
 }
 
-static int fill(struct guest_dir *d, const struct load *l,
+static int fill(struct guest_dir *d, const struct dir_load *l,
 		const uint8_t *sipkey)
 {
 	size_t at = 0;
@@ -123,7 +123,7 @@ static int fill(struct guest_dir *d, const struct load *l,
  */
 static int load_dir(struct guest *g, uint64_t dir, struct guest_dir **out)
 {
-	struct load l = { .names = BUF_INIT, .nodes = BUF_INIT };
+	struct dir_load l = { .names = BUF_INIT, .nodes = BUF_INIT };
 	struct guest_dir *d = calloc(1, sizeof(*d));
 	int r = -ENOMEM;
 

@@ -21,8 +21,8 @@ static bool matches(const struct string_list *patterns, const char *name)
 	return false;
 }
 
-static struct backup_disk *find_disk(struct disk_set *s, const char *name,
-				     size_t len)
+static struct backup_disk *find(struct disk_set *s, const char *name,
+				size_t len)
 {
 	size_t i;
 
@@ -44,7 +44,7 @@ static int add_disk(struct context *ctx, struct disk_set *s, const char *text)
 				     "--disk \"%s\" is not NAME=SOURCE, as in"
 				     " vda=/dev/vg/web1",
 				     text);
-	if (find_disk(s, text, (size_t)(eq - text)))
+	if (find(s, text, (size_t)(eq - text)))
 		return context_usage(ctx, "--disk: \"%.*s\" is given twice",
 				     (int)(eq - text), text);
 	name = strndup(text, (size_t)(eq - text));
@@ -82,7 +82,7 @@ static int find_disk(struct context *ctx, struct disk_set *s,
 {
 	const char *eq = strchr(text, '=');
 
-	*out = eq ? find_disk(s, text, (size_t)(eq - text)) : NULL;
+	*out = eq ? find(s, text, (size_t)(eq - text)) : NULL;
 	*file_out = *out ? eq + 1 : text;
 	if (!*out && s->ndisks == 1)
 		*out = &s->disks[0];

@@ -242,7 +242,7 @@ int ntfs_dir_read(struct guest *g, uint64_t dir, uint64_t cookie,
 
 /* ---- finding a name as Windows does ---- */
 
-struct find {
+struct name_search {
 	struct ntfs *n;
 	const ntfschar *name; /* borrowed */
 	size_t len;
@@ -263,7 +263,7 @@ static int find_entry(void *arg, const ntfschar *name, const int name_len,
 		      const int name_type, const s64 pos, const MFT_REF ref,
 		      const unsigned int dt)
 {
-	struct find *f = arg;
+	struct name_search *f = arg;
 	size_t i;
 
 	(void)dt;
@@ -293,7 +293,7 @@ static int find_entry(void *arg, const ntfschar *name, const int name_len,
 int ntfs_dir_find(struct ntfs *n, ntfs_inode *dir, const ntfschar *name,
 		  size_t len, uint64_t *node_out, struct buf *out)
 {
-	struct find f = { .n = n, .name = name, .len = len, .out = out };
+	struct name_search f = { .n = n, .name = name, .len = len, .out = out };
 	s64 pos = FIRST_POS;
 	uint32_t block;
 	int r;
