@@ -41,7 +41,8 @@ struct vault;
 #define VOLUMES_GUESTS_MAX 32 /* filesystems that are kept open */
 /* Bytes that all of them together keep of metadata, directories and files. */
 #define VOLUMES_MEMORY ((size_t)24 << 20)
-/* Bytes of their replayed logs; of more than one filesystem. */
+/* Bytes of their replayed logs and large tables, where more than one of them is
+ * open. */
 #define VOLUMES_HELD_MAX ((size_t)128 << 20)
 
 /* Both are borrowed. NULL: no memory. */

@@ -20,7 +20,6 @@
 #include "fs/guest/map.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
-#include "store/base/stop.h"
 
 static const struct guest_ops *reader_of(const char *type)
 {
@@ -319,75 +318,4 @@ int guest_readlink(struct guest *g, uint64_t node, struct buf *out)
 	if (r < 0)
 		out->len = before;
 	return r;
-}
-
-/* ---- directories ---- */
-
-int guest_lookup(struct guest *g, uint64_t dir, const char *name,
-		 uint64_t *node_out)
-{
-	size_t len = strnlen(name, GUEST_NAME_MAX + 1);
-	uint64_t node;
-	int r;
-
-	if (len > GUEST_NAME_MAX)
-		return -ENAMETOOLONG;
-	if (dir == 0 || dir >= GUEST_NODE_MAX || !entry_name_ok(name, len))
-		return -ENOENT;
-	if (!g->ops->lookup)
-		return guest_dir_lookup(g, dir, name, len, node_out);
-	r = g->ops->lookup(g, dir, name, len, &node);
-	if (r == -EAGAIN)
-		return guest_dir_lookup(g, dir, name, len, node_out);
-	if (r < 0)
-		return r;
-	if (node == 0 || node >= GUEST_NODE_MAX)
-		return -ENOENT; /* as readdir passes it over */
-	*node_out = node;
-	return 0;
-}
-
-struct guard {
-	struct guest *g;
-	uint64_t dir;
-	guest_dir_fn *fn;
-	void *arg;
-};
-
-/* Say it once for a directory (as long as few others have such names). */
-static void say_bad_name(struct guard *guard)
-{
-	_Atomic uint64_t *said =
-		&guard->g->common->said[guard->dir % GUEST_SAID];
-
-	if (atomic_exchange(said, guard->dir) == guard->dir)
-		return;
-	log_warn("%s: directory %llu: an entry with a name or inode number "
-		 "that cannot be is left out",
-		 guard->g->ops->name, (unsigned long long)guard->dir);
-}
-
-static int guard_entry(void *arg, const char *name, size_t len, uint64_t node,
-		       unsigned int type, uint64_t cookie)
-{
-	struct guard *guard = arg;
-
-	if (stop_asked())
-		return -ECANCELED;
-	if (!entry_name_ok(name, len) || node == 0 || node >= GUEST_NODE_MAX ||
-	    cookie == 0 || cookie > INT64_MAX) {
-		say_bad_name(guard);
-		return 0;
-	}
-	return guard->fn(guard->arg, name, len, node, type, cookie);
-}
-
-int guest_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
-		  guest_dir_fn *fn, void *arg)
-{
-	struct guard guard = { .g = g, .dir = dir, .fn = fn, .arg = arg };
-
-	if (dir == 0 || dir >= GUEST_NODE_MAX)
-		return -ENOENT;
-	return g->ops->readdir(g, dir, cookie, guard_entry, &guard);
 }

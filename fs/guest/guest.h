@@ -116,8 +116,9 @@ struct guest {
 	const struct guest_ops *ops;
 	struct blocks *blocks; /* held */
 	struct lru *memory; /* borrowed; for the caches of the reader */
-	size_t held; /* bytes of a replayed log that it takes while it is open;
-		      * set by open() */
+	size_t held; /* bytes that it takes while it is open, of a replayed log
+		      * and of tables as large as the image wants; set by
+		      * open() */
 	uint64_t root; /* node */
 	struct guest_info info;
 	void *state; /* the reader's */

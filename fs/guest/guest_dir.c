@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Lookup for the formats whose directories are lists: the entries of the
- * directories used last stand in hash tables with their names whole, so that
- * no choice of names gives a wrong answer, and, the hash being keyed, none a
- * slow one.
+ * Directories. Names and inode numbers that cannot be do not come through here,
+ * whatever an image says.
+ *
+ * For the formats whose directories are lists, names are looked up here, too:
+ * the entries of the directories used last stand in hash tables with their
+ * names whole, so that no choice of names gives a wrong answer, and, as the
+ * hash is keyed, none a slow one.
  */
 #include "config.h"
 
@@ -12,8 +15,58 @@
 #include <string.h>
 
 #include "fs/guest/guest_internal.h"
+#include "store/base/log.h"
 #include "store/base/stop.h"
 #include "store/crypt/siphash.h"
+
+/* ---- listing ---- */
+
+struct guard {
+	struct guest *g;
+	uint64_t dir;
+	guest_dir_fn *fn;
+	void *arg;
+};
+
+/* Say it once for a directory (as long as few others have such names). */
+static void say_bad_name(struct guard *guard)
+{
+	_Atomic uint64_t *said =
+		&guard->g->common->said[guard->dir % GUEST_SAID];
+
+	if (atomic_exchange(said, guard->dir) == guard->dir)
+		return;
+	log_warn("%s: directory %llu: an entry with a name or inode number "
+		 "that cannot be is left out",
+		 guard->g->ops->name, (unsigned long long)guard->dir);
+}
+
+static int guard_entry(void *arg, const char *name, size_t len, uint64_t node,
+		       unsigned int type, uint64_t cookie)
+{
+	struct guard *guard = arg;
+
+	if (stop_asked())
+		return -ECANCELED;
+	if (!entry_name_ok(name, len) || node == 0 || node >= GUEST_NODE_MAX ||
+	    cookie == 0 || cookie > INT64_MAX) {
+		say_bad_name(guard);
+		return 0;
+	}
+	return guard->fn(guard->arg, name, len, node, type, cookie);
+}
+
+int guest_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
+		  guest_dir_fn *fn, void *arg)
+{
+	struct guard guard = { .g = g, .dir = dir, .fn = fn, .arg = arg };
+
+	if (dir == 0 || dir >= GUEST_NODE_MAX)
+		return -ENOENT;
+	return g->ops->readdir(g, dir, cookie, guard_entry, &guard);
+}
+
+/* ---- looking up ---- */
 
 struct slot {
 	uint64_t node; /* 0: free */
@@ -186,8 +239,9 @@ static int search_dir(struct guest *g, uint64_t dir, const char *name,
 	return 0;
 }
 
-int guest_dir_lookup(struct guest *g, uint64_t dir, const char *name,
-		     size_t len, uint64_t *node_out)
+/* Look a name up for a reader that does not do it itself. */
+static int lookup_in_list(struct guest *g, uint64_t dir, const char *name,
+			  size_t len, uint64_t *node_out)
 {
 	struct guest_dir *d = lru_get(&g->common->dirs, dir, 0);
 	const struct slot *s;
@@ -207,4 +261,28 @@ int guest_dir_lookup(struct guest *g, uint64_t dir, const char *name,
 		*node_out = s->node;
 	dir_put(d);
 	return r;
+}
+
+int guest_lookup(struct guest *g, uint64_t dir, const char *name,
+		 uint64_t *node_out)
+{
+	size_t len = strnlen(name, GUEST_NAME_MAX + 1);
+	uint64_t node;
+	int r;
+
+	if (len > GUEST_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (dir == 0 || dir >= GUEST_NODE_MAX || !entry_name_ok(name, len))
+		return -ENOENT;
+	if (!g->ops->lookup)
+		return lookup_in_list(g, dir, name, len, node_out);
+	r = g->ops->lookup(g, dir, name, len, &node);
+	if (r == -EAGAIN)
+		return lookup_in_list(g, dir, name, len, node_out);
+	if (r < 0)
+		return r;
+	if (node == 0 || node >= GUEST_NODE_MAX)
+		return -ENOENT; /* as readdir passes it over */
+	*node_out = node;
+	return 0;
 }

@@ -33,8 +33,4 @@ extern const struct lru_ops guest_dir_lru;
 /* The entries of a directory by their names, counted. */
 struct guest_dir;
 
-/* guest_lookup() for a reader without one. @len 1 to 255. */
-MUST_CHECK int guest_dir_lookup(struct guest *g, uint64_t dir, const char *name,
-				size_t len, uint64_t *node_out);
-
 #endif

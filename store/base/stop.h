@@ -60,6 +60,7 @@ static inline void stop_unshield(struct stop **before)
 	stop_of_thread = *before;
 }
 #define STOP_SHIELD                                                            \
-	CLEANUP(stop_unshield) struct stop *stop_shielded = stop_obey(NULL)
+	CLEANUP(stop_unshield)                                                 \
+	__attribute__((unused)) struct stop *stop_shielded = stop_obey(NULL)
 
 #endif

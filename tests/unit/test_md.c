@@ -122,7 +122,7 @@ static struct {
 	char *data; /* owned; NULL: it cannot be had */
 	uint64_t len;
 	char why[512], note[512];
-	size_t named;
+	size_t named, nparts;
 	char member[MEMBERS_MAX][512]; /* why each is not used */
 } told;
 
@@ -136,6 +136,7 @@ static int take(void *arg, const struct md_array *a)
 	assert_true(a->blocks || a->why[0]);
 	snprintf(told.why, sizeof(told.why), "%s", a->why);
 	snprintf(told.note, sizeof(told.note), "%s", a->note);
+	told.nparts = a->nparts;
 	told.named = a->named;
 	for (i = 0; i < a->nparts; i++)
 		snprintf(told.member[a->parts[i].tag], 512, "%s",
@@ -462,10 +463,12 @@ static void test_sets(void **state)
 	seal_1(s);
 	assemble(1, 0);
 	assert_null(told.data);
+	assert_int_equal(told.nparts, 1); /* its volume gets a reason */
 	put_le32(s + 92, 0);
 	seal_1(s);
 	assemble(1, 0);
 	assert_null(told.data);
+	assert_int_equal(told.nparts, 1);
 	put_le32(s + 92, 1);
 	put_le32(s + 88, 0);
 	seal_1(s);

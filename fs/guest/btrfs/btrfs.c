@@ -84,6 +84,7 @@ static int btrfs_open(struct guest *g, struct buf *why)
 		return -EBADMSG;
 	}
 	g->root = root; /* of serial 0 */
+	g->held = fs->chunks.cap * sizeof(*fs->chunks.list);
 	tell_default(fs, &g->info);
 	if (fs->log_root)
 		tell_log(&g->info);

@@ -85,9 +85,11 @@ static int ext_open(struct guest *g, struct buf *why)
 			buf_printf(why, "ext: the journal cannot be read");
 		blocks_put(replayed);
 	}
-	if (r == 0)
-		tell_suspects(e, &g->info);
-	return r;
+	if (r < 0)
+		return r;
+	g->held += e->super.ngroups * sizeof(*e->tables);
+	tell_suspects(e, &g->info);
+	return 0;
 }
 
 static void ext_close(struct guest *g)

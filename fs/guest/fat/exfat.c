@@ -116,7 +116,7 @@ static int exfat_open(struct guest *g, struct buf *why)
 	return exfat_find_label(e, &g->info);
 }
 
-/* The set at @node. Return 0, -ENOENT (silent), -EBADMSG or what reading
+/* Read the set at @node. Return 0, -ENOENT (silent), -EBADMSG or what reading
  * returned. */
 static int exfat_find_set(const struct exfat *e, uint64_t node,
 			  struct exfat_set *out)

@@ -91,6 +91,7 @@ static void count_in_use(struct array *a)
 static int gather_members(struct array *a, size_t first)
 {
 	const struct md_set *s = a->set;
+	bool possible;
 	size_t i;
 
 	a->fresh = &s->members[first];
@@ -99,10 +100,11 @@ static int gather_members(struct array *a, size_t first)
 			    0 &&
 		    s->members[i].events > a->fresh->events)
 			a->fresh = &s->members[i];
-	if (a->fresh->raid_disks == 0 || a->fresh->raid_disks > MD_DEVICES_MAX)
-		return -EBADMSG;
-	a->slots = alloc_array(a->fresh->raid_disks, sizeof(*a->slots));
-	if (!a->slots)
+	possible = a->fresh->raid_disks > 0 &&
+		   a->fresh->raid_disks <= MD_DEVICES_MAX;
+	if (possible)
+		a->slots = alloc_array(a->fresh->raid_disks, sizeof(*a->slots));
+	if (possible && !a->slots)
 		return -ENOMEM;
 	for (i = first; i < s->n; i++) {
 		const struct md_member *m = &s->members[i];
@@ -113,13 +115,15 @@ static int gather_members(struct array *a, size_t first)
 			continue;
 		role = role_of(a, m);
 		p->tag = m->tag;
-		p->why = why_not(a, m, role);
+		p->why = possible ? why_not(a, m, role) : NULL;
 		a->nparts++;
-		if (p->why)
+		if (!possible || p->why)
 			continue;
 		a->slots[role] = m;
 		a->nfilled++;
 	}
+	if (!possible)
+		return -EBADMSG;
 	count_in_use(a);
 	return 0;
 }
