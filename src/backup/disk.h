@@ -27,7 +27,7 @@ void backup_disks_close(struct backup_disks *d);
  * call unchanged. Return 0 or a negative errno, said in words. */
 MUST_CHECK int backup_disks_read(struct backup *b, struct backup_disks *d,
 				 const struct point *parent, struct point *p);
-/* One disk of it, into @out, which is empty. */
+/* Read one disk into @out, which is empty. Return as backup_disks_read(). */
 MUST_CHECK int backup_disk_read(struct backup *b, const struct backup_disk *o,
 				struct disk_source *s,
 				const struct point *parent,

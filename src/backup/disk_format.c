@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The word and the path are told apart as sources do it: a disk that was given as
+ * raw:FILE and now is given as FILE comes from the same source. */
 #include "config.h"
 
 #include "src/backup/disk_format.h"

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A cell that has data in it is cut into runs of blocks by the state of each
+ * block: what is in several states is in the worst, data before zeros before
+ * holes. A source with large blocks is read in whole ones, and where a cell would
+ * have too many runs, its smallest gaps are read too.
+ */
 #include "config.h"
 
 #include "src/backup/disk_grid.h"
@@ -16,7 +22,7 @@ void grid_begin(struct grid *g, struct disk_source *s, struct disk_hints *hints)
 	g->hints = hints;
 }
 
-/* What is at @off, with what the hints say. */
+/* Find out what is at @off, by the source and by the hints. */
 static int look(struct grid *g, uint64_t off, struct disk_extent *out)
 {
 	struct disk_hints *h = g->hints;

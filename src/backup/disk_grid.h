@@ -39,7 +39,7 @@ struct grid {
 	struct disk_extent now; /* what the source said last */
 };
 
-/* From the beginning. @hints may be NULL. */
+/* Begin at the beginning of the disk. @hints may be NULL. */
 void grid_begin(struct grid *g, struct disk_source *s,
 		struct disk_hints *hints);
 /* Return 1, 0 at the disk's end, or a negative errno: -ESTALE where a hint

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A hint that lies would leave a hole in a backup that nobody notices until it is
+ * needed. So each claim of a bitmap or a map counts towards a sample: once a
+ * stride of bytes the claimed range is read after all, and compared. The first
+ * sample comes at a random place, so that a guest cannot know what is looked at.
+ */
 #include "config.h"
 
 #include "src/backup/disk_hints.h"
@@ -160,7 +166,8 @@ int disk_hints_try_same(struct disk_hints *h, uint64_t off, uint64_t len)
 	return memcmp(h->data, h->data + GRID_CELL, len) ? differs(h, off) : 0;
 }
 
-/* At most a cell of the range, in the units that the source is read in. */
+/* Read at most a cell of the range, in the units that the source is read in:
+ * is it zeros? */
 static int try_zeros(struct disk_hints *h, uint64_t off, uint64_t end)
 {
 	uint64_t unit = MAX(GRID_BLOCK, h->source->granule), len;

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The ranges of a map lie in an array, by their ends, neighbours of one state
+ * joined; they are found by where the last question was, or by bisection.
+ */
 #include "config.h"
 
 #include "src/backup/disk_map.h"
@@ -13,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/base/array.h"
 #include "store/base/log.h"
 
 #define LINE_MAX_LEN 4096
@@ -69,20 +74,13 @@ static int add_range(struct disk_map *m, uint64_t end, int state)
 		m->ranges[m->n - 1].end = end;
 		return 0;
 	}
-	if (m->n == m->cap) {
-		size_t cap = m->cap ? 2 * m->cap : 256;
-		void *p = reallocarray(m->ranges, cap, sizeof(*m->ranges));
-
-		if (!p)
-			return -ENOMEM;
-		m->ranges = p;
-		m->cap = cap;
-	}
+	if (array_reserve(&m->ranges, &m->cap, m->n + 1) < 0)
+		return -ENOMEM;
 	m->ranges[m->n++] = (struct range){ end, (uint8_t)state };
 	return 0;
 }
 
-/* One line; NULL or what is wrong with it. */
+/* Take in one line. Return NULL, or what is wrong with it. */
 static const char *take_line(struct disk_map *m, char *line, uint64_t size,
 			     int *err)
 {
@@ -177,7 +175,7 @@ enum disk_map_state disk_map_at(struct disk_map *m, uint64_t off,
 {
 	size_t lo = 0, hi = m->n;
 
-	/* Where the last question was, or the next: nearly always. */
+	/* Nearly always it is in the range of the last question, or the next. */
 	if (off < m->ranges[m->last].end &&
 	    (m->last == 0 || off >= m->ranges[m->last - 1].end)) {
 		lo = m->last;

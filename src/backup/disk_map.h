@@ -28,7 +28,8 @@ struct disk_map;
 MUST_CHECK int disk_map_read(const char *path, const char *name, uint64_t size,
 			     struct disk_map **out);
 void disk_map_free(struct disk_map *m);
-/* What is at @off < size, and to where. Cheapest in growing order. */
+/* Return what is at @off < size, and how far it reaches. Questions in growing
+ * order cost the least. */
 enum disk_map_state disk_map_at(struct disk_map *m, uint64_t off,
 				uint64_t *end_out);
 

@@ -185,7 +185,8 @@ static int put_mount(const struct boot *b, struct buf *out)
 	return r;
 }
 
-/* What is left behind, whatever ends it: nothing, or the overlays. */
+/* Whatever ends the script, it leaves nothing behind but the overlays, where
+ * those are kept. */
 static void put_leave(const struct boot *b, struct buf *out)
 {
 	size_t i;
@@ -212,7 +213,7 @@ static void put_leave(const struct boot *b, struct buf *out)
 			"trap 'exit 130' INT TERM HUP\n");
 }
 
-/* Where the overlays are. Those of another point would be garbage here. */
+/* Choose where the overlays are. On another point they would be garbage. */
 static int put_dir(const struct boot *b, struct buf *out)
 {
 	int r;

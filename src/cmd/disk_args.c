@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Each option is taken apart here, so that a backup learns of nothing but disks
+ * that have a name, a source and their files. */
 #include "config.h"
 
 #include "src/cmd/disk_args.h"

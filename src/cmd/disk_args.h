@@ -38,7 +38,7 @@ struct disk_args {
 		 "leave out such disks; may be repeated")
 /* clang-format on */
 
-/* The same, checked and taken apart. */
+/* What it says, checked and taken apart. */
 struct disk_set {
 	struct backup_disk *disks; /* owned, the names in them too */
 	struct backup_disk_result *results; /* owned; one each */

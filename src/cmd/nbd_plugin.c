@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The plugin lies beside the program in a build, and in PLUGIN_DIR once it is
+ * installed. */
 #include "config.h"
 
 #include "src/cmd/nbd_plugin.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Finds the disks and config files of a point, restores one after the other, and
+ * reports on each. */
 #include "config.h"
 
 #include "src/cmd/restore_disk.h"
@@ -21,6 +23,7 @@
 #include "src/restore/disk.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
+#include "store/base/task.h"
 #include "store/content.h"
 #include "store/format.h"
 #include "store/point.h"
@@ -35,8 +38,9 @@ struct report {
 	const char *name;
 };
 
-static void tick(void *arg, const struct restore_disk_progress *p)
+static void tick(void *arg, const void *progress)
 {
+	const struct restore_disk_progress *p = progress;
 	const struct report *rep = arg;
 	struct progress_state s = {
 		.bytes_done = rep->before + p->bytes_done,
@@ -108,12 +112,13 @@ static int one_disk(struct context *ctx, const struct restore_disk_args *a,
 		.verify = a->verify,
 		.threads = a->threads,
 	};
+	struct task task = { .stop = signals_stop(), .tick = tick, .arg = rep };
 	struct restore_disk_progress p;
 	int r;
 
 	rep->name = d->name;
 	rep->progress = progress_new(ctx, "disks");
-	r = restore_disk(v, d, &o, tick, rep, signals_stop(), &p);
+	r = restore_disk(v, d, &o, &task, &p);
 	progress_free(rep->progress);
 	rep->before += d->used * passes(a);
 	if (r == -EINTR)

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The files of a chain are numbered as they are met: the image is the first, what
+ * it names comes behind it, and so on until a file names none. Each is followed
+ * once, and there is a bound on all, so that a chain that leads to itself ends.
+ */
 #include "config.h"
 
 #include "src/disk/chain.h"
@@ -58,7 +63,7 @@ int image_bytes_read(int fd, uint8_t *buffer, struct image_bytes *out)
 
 /* ---- which files may be opened ---- */
 
-struct walk {
+struct chain_walk {
 	const struct image_policy *policy;
 	struct image_chain *chain;
 	size_t at; /* whose names are being read */
@@ -66,7 +71,7 @@ struct walk {
 	struct image_bytes bytes;
 };
 
-static const char *top_path(const struct walk *w)
+static const char *top_path(const struct chain_walk *w)
 {
 	return w->chain->files[0].path;
 }
@@ -109,7 +114,7 @@ static char *place_of(const char *path)
 	return out;
 }
 
-static bool is_allowed(const struct walk *w, const char *path)
+static bool is_allowed(const struct chain_walk *w, const char *path)
 {
 	AUTO_FREE char *place = place_of(path);
 	AUTO_FREE char *real = realpath(path, NULL);
@@ -154,7 +159,7 @@ static char *resolve(const char *path, const char *name)
 /* ---- opening them ---- */
 
 /* @fd is duplicated; @path becomes the chain's, whatever is returned. */
-static int add_file(struct walk *w, int fd, char *path,
+static int add_file(struct chain_walk *w, int fd, char *path,
 		    const struct image_format *format)
 {
 	struct image_chain *c = w->chain;
@@ -189,7 +194,7 @@ static int add_file(struct walk *w, int fd, char *path,
  * The format of a file that another one names. Where that does not say it,
  * nothing but a raw disk and a plain qcow2 is taken for what it looks like.
  */
-static int choose_format(struct walk *w, int fd, const char *path,
+static int choose_format(struct chain_walk *w, int fd, const char *path,
 			 const char *driver, const struct image_format **out)
 {
 	const struct image_format *seen;
@@ -219,7 +224,7 @@ static int choose_format(struct walk *w, int fd, const char *path,
 		    seen->title, seen->driver);
 }
 
-static int refuse(const struct walk *w, const char *name)
+static int refuse(const struct chain_walk *w, const char *name)
 {
 	return fail(-EPERM,
 		    "disk %s: %s refers to %s, which lies elsewhere: say"
@@ -227,7 +232,8 @@ static int refuse(const struct walk *w, const char *name)
 		    w->policy->disk, w->chain->files[w->at].path, name, name);
 }
 
-static int open_named(struct walk *w, const char *name, const char *driver)
+static int open_named(struct chain_walk *w, const char *name,
+		      const char *driver)
 {
 	const char *from = w->chain->files[w->at].path;
 	const struct image_format *format = image_format_raw();
@@ -264,7 +270,7 @@ static int open_named(struct walk *w, const char *name, const char *driver)
 static int on_name(void *arg, enum image_role role, const char *name,
 		   const char *driver)
 {
-	struct walk *w = arg;
+	struct chain_walk *w = arg;
 	struct image_file *f = &w->chain->files[w->at];
 	int *link = role == IMAGE_BACKING ? &f->backing
 		    : role == IMAGE_DATA  ? &f->data
@@ -283,7 +289,7 @@ static int on_name(void *arg, enum image_role role, const char *name,
 	return r;
 }
 
-static int follow(struct walk *w)
+static int follow(struct chain_walk *w)
 {
 	struct image_file *f = &w->chain->files[w->at];
 	const char *why;
@@ -329,7 +335,7 @@ int image_chain_open(const struct image_policy *policy, int fd,
 		     const char *path, const struct image_format *format,
 		     struct image_chain *out)
 {
-	struct walk *w = calloc(1, sizeof(*w));
+	struct chain_walk *w = calloc(1, sizeof(*w));
 	char *kept = NULL;
 	int r = -ENOMEM;
 
@@ -379,7 +385,7 @@ static json_t *describe_file(const struct image_file *f)
 			 json_sprintf("/proc/self/fd/%d", f->fd));
 }
 
-/* Of the file with that number, and of all behind it. */
+/* Describe the file with that number, and all that it refers to. */
 static json_t *describe(const struct image_chain *c, int i)
 {
 	const struct image_file *f = &c->files[i];

@@ -204,7 +204,8 @@ bool image_format_is_plain(const struct image_format *f,
 {
 	uint64_t version = head_be(b, QCOW_VERSION, 4);
 
-	return f == &formats[QCOW2] && b->head_len > QCOW2_HEADER_LEN + 4 &&
+	return f == &formats[QCOW2] && starts(b, "QFI\xfb", 4) &&
+	       b->head_len > QCOW2_HEADER_LEN + 4 &&
 	       (version == 2 || version == 3) &&
 	       head_be(b, QCOW_BACKING_OFF, 8) == 0 && !qcow2_external_data(b);
 }

@@ -387,7 +387,7 @@ static int examine(struct nbd *n, const struct disk_device_options *o)
 	return 0;
 }
 
-/* One more for each reading thread, where that is safe. */
+/* Open one more connection for each reading thread, where that is safe. */
 static void connect_more(struct nbd *n, unsigned int threads)
 {
 	struct nbd_handle *h;

@@ -47,7 +47,7 @@ struct nbd {
 	size_t nidle;
 	struct status alloc, dirty; /* of the last request */
 	uint64_t status_off; /* where they stand */
-	/* Of an image: */
+	/* Where the server is one of ours: */
 	struct qemu *server; /* owned; NULL: the server is somebody else's */
 	char dir[96]; /* private, with the socket; "": none */
 	char socket[104];

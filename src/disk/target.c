@@ -4,6 +4,7 @@
 
 #include "src/disk/target.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,6 +13,60 @@
 
 #include "store/base/log.h"
 #include "store/base/seam.h"
+
+static void check_range(const struct disk_target *t, uint64_t off, uint64_t len)
+{
+	assert(off <= t->size && len <= t->size - off);
+}
+
+int disk_target_read(struct disk_target *t, uint64_t off, void *out, size_t len)
+{
+	check_range(t, off, len);
+	return t->ops->read(t, off, out, len);
+}
+
+int disk_target_write(struct disk_target *t, uint64_t off, const void *data,
+		      size_t len)
+{
+	check_range(t, off, len);
+	return t->ops->write(t, off, data, len);
+}
+
+int disk_target_zero(struct disk_target *t, uint64_t off, uint64_t len)
+{
+	check_range(t, off, len);
+	return t->ops->zero(t, off, len);
+}
+
+int disk_target_data(struct disk_target *t, uint64_t off, uint64_t end,
+		     uint64_t *start_out, uint64_t *end_out)
+{
+	int r;
+
+	assert(off <= end && end <= t->size);
+	r = t->ops->data(t, off, end, start_out, end_out);
+	/* A range that ends where it begins would be asked for for ever. */
+	if (r == 0 &&
+	    (*start_out < off || *start_out >= *end_out || *end_out > end))
+		return -EPROTO;
+	return r;
+}
+
+int disk_target_settle(struct disk_target *t)
+{
+	return t->ops->settle(t);
+}
+
+int disk_target_finish(struct disk_target *t)
+{
+	return t->ops->finish(t);
+}
+
+void disk_target_free(struct disk_target *t)
+{
+	if (t)
+		t->ops->free(t);
+}
 
 int disk_target_allowed(const struct disk_target_options *o, bool there)
 {

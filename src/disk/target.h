@@ -16,20 +16,15 @@ struct disk_target;
 struct image_format;
 struct seam;
 
+/* What the functions below do, for one kind; they check for all of them. */
 struct disk_target_ops {
-	/* Return 0 or a negative errno, silent; all of @len or an error. */
 	int (*read)(struct disk_target *t, uint64_t off, void *out, size_t len);
 	int (*write)(struct disk_target *t, uint64_t off, const void *data,
 		     size_t len);
-	/* Let the range read as zeros, allocating nothing where possible. */
 	int (*zero)(struct disk_target *t, uint64_t off, uint64_t len);
-	/* The next range at or behind @off that may hold something else than
-	 * zeros, up to @end. -ENXIO: none. */
 	int (*data)(struct disk_target *t, uint64_t off, uint64_t end,
 		    uint64_t *start_out, uint64_t *end_out);
-	/* Make what was written durable, and let reads come from the disk. */
 	int (*settle)(struct disk_target *t);
-	/* Make all of it durable, and, for a file, give it its name. */
 	int (*finish)(struct disk_target *t);
 	void (*free)(struct disk_target *t);
 };
@@ -37,6 +32,7 @@ struct disk_target_ops {
 struct disk_target {
 	const struct disk_target_ops *ops;
 	const char *name; /* for messages; borrowed */
+	uint64_t size; /* of the disk that is written */
 	bool fresh; /* made now: all of it reads as zeros */
 };
 
@@ -47,7 +43,7 @@ struct disk_target_options {
 	bool keep_end; /* of a device that is larger */
 	struct seam *seam;
 	const char *format; /* "raw", "qcow2" or "vhd"; NULL: nobody said */
-	/* Of images alone: */
+	/* For images alone: */
 	const char *disk; /* its name, for messages; outlives the target */
 	unsigned int threads;
 	const volatile bool *stop;
@@ -55,14 +51,38 @@ struct disk_target_options {
 
 #define DISK_TARGET_PARTIAL ".vmbackup-partial"
 
-/* A raw file or a block device (target_raw.c). *resumed_out: something
- * that an earlier run left is there, and goes for delta. Errors as
- * restore_disk(), said in words. */
+/*
+ * Open a raw file or a block device (target_raw.c). *resumed_out says that
+ * something an earlier run left is there: it goes through delta. Errors are those
+ * of restore_disk(), said in words.
+ */
 MUST_CHECK int disk_target_raw(const struct disk_target_options *o,
 			       bool *resumed_out, struct disk_target **out);
-/* An image file (target_image.c); the same. */
+/* Open or make an image file (target_image.c), likewise. */
 MUST_CHECK int disk_target_image(const struct disk_target_options *o,
 				 bool *resumed_out, struct disk_target **out);
+
+/* Read or write all of [@off, @off + @len), which must lie in the disk. Return 0
+ * or a negative errno, silent. */
+MUST_CHECK int disk_target_read(struct disk_target *t, uint64_t off, void *out,
+				size_t len);
+MUST_CHECK int disk_target_write(struct disk_target *t, uint64_t off,
+				 const void *data, size_t len);
+/* Let the range read as zeros, allocating nothing where that can be. */
+MUST_CHECK int disk_target_zero(struct disk_target *t, uint64_t off,
+				uint64_t len);
+/* Find the next range at or behind @off, up to @end, that may hold something
+ * else than zeros. Return 0, -ENXIO (there is none) or another negative errno,
+ * silent. */
+MUST_CHECK int disk_target_data(struct disk_target *t, uint64_t off,
+				uint64_t end, uint64_t *start_out,
+				uint64_t *end_out);
+/* Make what was written durable, and let reads come from the disk. Silent. */
+MUST_CHECK int disk_target_settle(struct disk_target *t);
+/* Make all of it durable, and give a file its name. Silent. */
+MUST_CHECK int disk_target_finish(struct disk_target *t);
+/* NULL is fine. */
+void disk_target_free(struct disk_target *t);
 
 /* ---- for the kinds ---- */
 

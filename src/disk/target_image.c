@@ -228,6 +228,7 @@ int disk_target_image(const struct disk_target_options *o, bool *resumed_out,
 	pthread_mutex_init(&f->lock, NULL);
 	f->target.ops = &image_ops;
 	f->target.name = o->to;
+	f->target.size = o->size;
 	f->seam = o->seam;
 	f->format = image_format_find(o->format, strlen(o->format));
 	assert(f->format);

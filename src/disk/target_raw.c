@@ -252,7 +252,7 @@ static int check_is_disk(const struct raw *f,
 		    (unsigned long long)o->size);
 }
 
-/* Onto a file that is there. */
+/* Open a file that is there, to be written onto. */
 static int open_there(struct raw *f, const struct disk_target_options *o)
 {
 	struct stat st;
@@ -350,6 +350,7 @@ int disk_target_raw(const struct disk_target_options *o, bool *resumed_out,
 		return -ENOMEM;
 	f->target.ops = &raw_ops;
 	f->target.name = o->to;
+	f->target.size = o->size;
 	f->seam = o->seam;
 	f->dry_run = o->dry_run;
 	f->fd = -1;

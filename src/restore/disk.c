@@ -21,6 +21,7 @@
 #include "store/base/log.h"
 #include "store/base/pool.h"
 #include "store/base/seam.h"
+#include "store/base/task.h"
 #include "store/chunk.h"
 #include "store/content.h"
 #include "store/crypt/crypt.h"
@@ -33,7 +34,6 @@
 #define JOB_BYTES (4u << 20) /* a job is sent off when it has so many */
 #define WIPE_BYTES (1u << 30)
 #define THREADS_MAX 16
-#define TICK_NS 200000000
 
 /* Extents for one thread, in order. */
 struct job {
@@ -49,16 +49,14 @@ struct disk_restore {
 	const struct restore_disk_options *o;
 	struct disk_target *target; /* owned */
 	struct seam *seam;
-	const volatile bool *stop;
+	struct task *task; /* its tick is the walking thread's */
 	struct pool *pool; /* owned */
 	struct job *job; /* being filled; owned; NULL: none */
 	unsigned int threads;
 	bool compare; /* the target may hold the right thing already */
 	bool verifying; /* the second pass: nothing may differ */
 	atomic_int failed; /* the first error */
-	int64_t start_ns, tick_ns;
-	void (*tick)(void *arg, const struct restore_disk_progress *p);
-	void *arg;
+	int64_t start_ns;
 	pthread_mutex_t lock; /* protects progress */
 	struct restore_disk_progress progress;
 };
@@ -86,19 +84,30 @@ static void add_tally(struct disk_restore *run, const struct tally *t)
 	pthread_mutex_unlock(&run->lock);
 }
 
-static void tick(struct disk_restore *run, bool force)
+/* What is counted so far: threads go on counting. */
+static struct restore_disk_progress progress_now(struct disk_restore *run)
 {
 	int64_t now = run->seam->ops->monotonic_ns(run->seam);
+
+	SCOPED_LOCK(&run->lock);
+	run->progress.seconds = (double)(now - run->start_ns) / 1e9;
+	return run->progress;
+}
+
+static void tick(struct disk_restore *run)
+{
 	struct restore_disk_progress p;
 
-	if (!run->tick || (!force && now < run->tick_ns))
+	if (!run->task->tick)
 		return;
-	run->tick_ns = now + TICK_NS;
-	pthread_mutex_lock(&run->lock);
-	run->progress.seconds = (double)(now - run->start_ns) / 1e9;
-	p = run->progress;
-	pthread_mutex_unlock(&run->lock);
-	run->tick(run->arg, &p);
+	p = progress_now(run);
+	task_tick(run->task, run->seam, &p);
+}
+
+/* Whether to go on: 0, -EINTR, or the first error of any thread. */
+static int go_on(const struct disk_restore *run)
+{
+	return task_stopped(run->task) ? -EINTR : atomic_load(&run->failed);
 }
 
 /* ---- one extent ---- */
@@ -131,10 +140,10 @@ static int holds(struct disk_restore *run, const struct extent *e,
 	int r;
 
 	/* Nothing but a hole need not be read. */
-	r = t->ops->data(t, e->off, e->off + e->len, &start, &end);
+	r = disk_target_data(t, e->off, e->off + e->len, &start, &end);
 	if (r == -ENXIO)
 		return 0;
-	r = t->ops->read(t, e->off, piece, (size_t)e->len);
+	r = disk_target_read(t, e->off, piece, (size_t)e->len);
 	if (r < 0)
 		return target_error(run, "read", e->off, r);
 	r = keyring_id(vault_keyring(run->vault), CHUNK_DISK, piece,
@@ -164,7 +173,7 @@ static int do_data(struct disk_restore *run, const struct extent *e,
 		       (uint32_t)e->len, piece);
 	if (r < 0)
 		return r;
-	r = run->target->ops->write(run->target, e->off, piece, (size_t)e->len);
+	r = disk_target_write(run->target, e->off, piece, (size_t)e->len);
 	return r < 0 ? target_error(run, "written", e->off, r) : 0;
 }
 
@@ -173,7 +182,7 @@ static int clear(struct disk_restore *run, uint64_t off, size_t len,
 		 uint8_t *piece, struct tally *t)
 {
 	struct disk_target *target = run->target;
-	int r = target->ops->read(target, off, piece, len);
+	int r = disk_target_read(target, off, piece, len);
 
 	if (r < 0)
 		return target_error(run, "read", off, r);
@@ -184,7 +193,7 @@ static int clear(struct disk_restore *run, uint64_t off, size_t len,
 	t->zeroed += len;
 	if (run->o->dry_run)
 		return 0;
-	r = target->ops->zero(target, off, len);
+	r = disk_target_zero(target, off, len);
 	return r < 0 ? target_error(run, "written", off, r) : 0;
 }
 
@@ -197,12 +206,12 @@ static int wipe(struct disk_restore *run, uint64_t off, uint64_t end,
 	while (r == 0 && off < end && !run->target->fresh) {
 		uint64_t n = MIN(end - off, (uint64_t)WIPE_BYTES);
 
-		r = run->target->ops->zero(run->target, off, n);
+		r = disk_target_zero(run->target, off, n);
 		if (r < 0)
 			return target_error(run, "written", off, r);
 		t->zeroed += n;
 		off += n;
-		r = *run->stop ? -EINTR : atomic_load(&run->failed);
+		r = go_on(run);
 	}
 	return r;
 }
@@ -217,7 +226,7 @@ static int do_zeros(struct disk_restore *run, const struct extent *e,
 	if (!run->compare)
 		return wipe(run, at, end, t);
 	while (r == 0 && at < end) {
-		r = target->ops->data(target, at, end, &start, &stop);
+		r = disk_target_data(target, at, end, &start, &stop);
 		if (r < 0)
 			return r == -ENXIO ? 0
 					   : target_error(run, "read", at, r);
@@ -227,8 +236,7 @@ static int do_zeros(struct disk_restore *run, const struct extent *e,
 			r = clear(run, at, n, piece, t);
 			at += n;
 			if (r == 0)
-				r = *run->stop ? -EINTR
-					       : atomic_load(&run->failed);
+				r = go_on(run);
 		}
 	}
 	return r;
@@ -246,7 +254,7 @@ static void run_job(void *arg)
 	for (i = 0; i < j->n && r == 0 && !atomic_load(&run->failed); i++) {
 		const struct extent *e = &j->extents[i];
 
-		r = *run->stop		     ? -EINTR
+		r = task_stopped(run->task)  ? -EINTR
 		    : e->type == EXTENT_DATA ? do_data(run, e, piece, &t)
 					     : do_zeros(run, e, piece, &t);
 	}
@@ -277,8 +285,8 @@ static int deal(struct disk_restore *run, const struct extent *e)
 	run->job->bytes += e->len;
 	if (run->job->n == JOB_EXTENTS || run->job->bytes >= JOB_BYTES)
 		submit(run);
-	tick(run, false);
-	return *run->stop ? -EINTR : atomic_load(&run->failed);
+	tick(run);
+	return go_on(run);
 }
 
 static int on_extent(void *arg, const struct extent *e)
@@ -286,7 +294,7 @@ static int on_extent(void *arg, const struct extent *e)
 	struct disk_restore *run = arg;
 
 	if (e->type != EXTENT_DATA && run->target->fresh && !run->verifying)
-		return *run->stop ? -EINTR : 0;
+		return go_on(run);
 	if (e->type == EXTENT_DATA && e->len > JOB_BYTES)
 		return fail(-EBADMSG,
 			    "disk %s: a chunk of %llu bytes is longer"
@@ -302,7 +310,7 @@ static int pass(struct disk_restore *run)
 
 	submit(run);
 	pool_wait(run->pool);
-	tick(run, true);
+	tick(run);
 	return atomic_load(&run->failed) ? atomic_load(&run->failed) : r;
 }
 
@@ -319,7 +327,7 @@ static int open_target(struct disk_restore *run)
 		.seam = run->seam,
 		.disk = run->disk->name,
 		.threads = run->threads,
-		.stop = run->stop,
+		.stop = run->task->stop,
 	};
 	bool resumed = false;
 	int r;
@@ -344,7 +352,7 @@ static int run_all(struct disk_restore *run)
 		return r;
 	if (run->o->verify) {
 		/* What is read again shall come from the disk. */
-		r = run->target->ops->settle(run->target);
+		r = disk_target_settle(run->target);
 		if (r < 0)
 			return target_error(run, "synced", 0, r);
 		run->verifying = run->compare = true;
@@ -352,17 +360,14 @@ static int run_all(struct disk_restore *run)
 	}
 	if (r < 0)
 		return r;
-	r = run->target->ops->finish(run->target);
+	r = disk_target_finish(run->target);
 	return r < 0 ? fail(r, "%s: cannot be made durable under its name: %s",
 			    run->o->to, strerror(-r))
 		     : 0;
 }
 
 int restore_disk(struct vault *v, const struct point_disk *d,
-		 const struct restore_disk_options *o,
-		 void (*tick_fn)(void *arg,
-				 const struct restore_disk_progress *p),
-		 void *arg, const volatile bool *stop,
+		 const struct restore_disk_options *o, struct task *task,
 		 struct restore_disk_progress *out)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -372,9 +377,7 @@ int restore_disk(struct vault *v, const struct point_disk *d,
 		.disk = d,
 		.o = o,
 		.seam = vault_seam(v),
-		.stop = stop,
-		.tick = tick_fn,
-		.arg = arg,
+		.task = task,
 		.progress = { .bytes_total =
 				      d->used *
 				      (o->verify && !o->dry_run ? 2 : 1) },
@@ -389,11 +392,10 @@ int restore_disk(struct vault *v, const struct point_disk *d,
 	pthread_mutex_init(&run.lock, NULL);
 	run.pool = pool_new(threads, threads);
 	r = run.pool ? run_all(&run) : -ENOMEM;
-	tick(&run, true);
-	*out = run.progress;
+	*out = progress_now(&run);
+	task_tick_now(task, out);
 	pool_free(run.pool);
-	if (run.target)
-		run.target->ops->free(run.target);
+	disk_target_free(run.target);
 	pthread_mutex_destroy(&run.lock);
 	return r;
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 struct point_disk;
+struct task;
 struct vault;
 
 struct restore_disk_options {
@@ -41,20 +42,19 @@ struct restore_disk_progress {
 };
 
 /*
- * Restore @d. @tick (may be NULL) is called from this thread a few times a
- * second. A file appears under its name when it is whole; until then it is
+ * Restore @d. @task ticks with a struct restore_disk_progress, from this thread.
+ * A file appears under its name when it is whole; until then it is
  * "<to>.vmbackup-partial", from which the next run goes on. With 0, all is on
  * disk.
- * Return 0; -EEXIST (the file is there), -EBUSY (the device is mounted or
- * otherwise in use), -ENOSPC (it is too small), -EINTR (@stop was set),
- * -EBADMSG (the vault is damaged, or what was written reads back otherwise) or
- * another negative errno; all said in words.
+ * Return 0; -EEXIST (the file is there), -EINVAL (what is there is not a disk of
+ * that size), -EBUSY (the device is mounted or otherwise in use), -ENOSPC (it is
+ * too small), -EINTR (@task was stopped), -EBADMSG (the vault is damaged, or
+ * what was written reads back otherwise) or another negative errno; all but
+ * -EINTR said in words.
  */
 MUST_CHECK int restore_disk(struct vault *v, const struct point_disk *d,
 			    const struct restore_disk_options *o,
-			    void (*tick)(void *arg,
-					 const struct restore_disk_progress *p),
-			    void *arg, const volatile bool *stop,
+			    struct task *task,
 			    struct restore_disk_progress *out);
 
 #endif

@@ -176,8 +176,9 @@ is image/latest a "$raw"
 expect 0 vmb backup --vm image --disk a=raw:"$tmp/over"
 is image/latest a "$tmp/over"
 cp "$tmp/i,qcow2=x" "$tmp/broken"
-dd if=/dev/urandom of="$tmp/broken" bs=1 seek=24 count=60 conv=notrunc \
-	status=none
+# The size and place of its table of the first level.
+printf '\377%.0s' $(seq 12) |
+	dd of="$tmp/broken" bs=1 seek=36 conv=notrunc status=none
 no_point 1 vmb backup --vm image --disk a=qcow2:"$tmp/broken"
 says 'qemu-nbd gave up'
 mkdir "$tmp/bin"
