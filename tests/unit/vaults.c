@@ -159,7 +159,7 @@ int vaults_backup(struct vault *v, const char *dir, char id_out[33])
 		.level = 1,
 		.threads = 2,
 	};
-	struct task task = { NULL };
+	struct task task = { .stop = NULL };
 	struct backup_result result;
 	int r = backup_run(v, &o, &task, &result);
 
