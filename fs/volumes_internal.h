@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The inside of the machines; for fs/volumes*.c alone. */
+/* The inside of the volumes; for fs/volumes*.c alone. */
 #ifndef FS_VOLUMES_INTERNAL_H
 #define FS_VOLUMES_INTERNAL_H
 
@@ -17,7 +17,7 @@ struct point_volumes {
 	unsigned int refs; /* of holders; in the list it stays without any */
 	uint64_t used; /* the clock when it was last asked for */
 	bool loading;
-	bool listed; /* in machines->sets */
+	bool listed; /* in volumes->sets */
 	int error; /* of loading */
 	/* All could be read that was asked for. If not, what was found may be
 	 * wrong in any way: it is found anew a moment later. */
@@ -76,7 +76,7 @@ struct volumes {
 	size_t held; /* the sum of theirs */
 };
 
-/* With the lock held. The row of a serial, or NULL. */
+/* Return the row of a serial, or NULL. The lock is held. */
 struct row *volumes_row(struct volumes *m, uint32_t serial);
 /* The error that callers get for @r: -EIO, but for a lack of memory, and a
  * point that is gone. */
@@ -88,7 +88,7 @@ int64_t volumes_now_ns(const struct volumes *m);
 /* Close what is open and over the bound, longest unused first; @all: all. To
  * be called without the lock. */
 void volumes_trim(struct volumes *m, bool all);
-/* With the lock held: is more open than is to be kept? */
+/* Is more open than is to be kept? The lock is held. */
 bool volumes_over(const struct volumes *m);
 
 #endif

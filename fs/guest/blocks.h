@@ -51,14 +51,13 @@ MUST_CHECK int blocks_read(struct blocks *b, uint64_t off, void *out,
 MUST_CHECK int blocks_seek(struct blocks *b, uint64_t off, bool hole,
 			   uint64_t *out);
 
-/* Bytes [@off, @off + @len) of @b, which is held. Return 0, -ERANGE (silent)
- * or -ENOMEM. */
+/* Make blocks of the bytes [@off, @off + @len) of @b, which is held. Return 0,
+ * -ERANGE (silent) or -ENOMEM. */
 MUST_CHECK int blocks_slice(struct blocks *b, uint64_t off, uint64_t len,
 			    struct blocks **out);
 
-/* A piece of a joined one: @len bytes of it are @b's from @off on, or, where
- * @nstripes is not 0, are dealt over @nstripes ranges in turn, @stripe bytes
- * at a time. */
+/* A piece of a joined one: its @len bytes are dealt over the ranges in turn,
+ * @stripe bytes at a time, or lie in the one range that there is. */
 struct blocks_stripe {
 	struct blocks *b;
 	uint64_t off;
@@ -69,20 +68,20 @@ struct blocks_part {
 	const struct blocks_stripe *ranges;
 	size_t nranges; /* at least 1 */
 };
-/* The parts one behind the other. All is copied, all @b are held. Return 0,
+/* Join the parts, one behind the other. All is copied, all @b are held. Return 0,
  * -ERANGE (a part reaches past its range; silent), -EINVAL or -ENOMEM. */
 MUST_CHECK int blocks_join(const struct blocks_part *parts, size_t n,
 			   struct blocks **out);
 
-/* A copy of bytes in memory, read as @size bytes: what is behind @len is
- * zeros and a hole. For tests and fuzz targets. */
+/* Make blocks of a copy of bytes in memory, which read as @size bytes: what is
+ * behind @len is zeros and a hole. */
 MUST_CHECK int blocks_memory(const void *data, size_t len, uint64_t size,
 			     struct blocks **out);
-/* A file or block device; @fd is taken over on success. */
+/* Make blocks of a file or block device; @fd is taken over on success. */
 MUST_CHECK int blocks_file(int fd, struct blocks **out);
 
 /*
- * @b through a cache, in aligned pieces of 16 KiB that are kept in @memory
+ * Read @b through a cache, in aligned pieces of 16 KiB that are kept in @memory
  * (lru.h; borrowed, lives longer): for the small reads of metadata. Longer
  * reads than that go past it.
  */

@@ -92,22 +92,22 @@ struct guest_ops {
 	 */
 	int (*open)(struct guest *g, struct buf *why);
 	void (*close)(struct guest *g);
-	/* -ENOENT (silent): there is no such inode. */
+	/* Return 0, or -ENOENT (there is no such inode; silent). */
 	int (*getattr)(struct guest *g, uint64_t node, struct guest_attr *out);
 	/* -ENOENT (silent). NULL, or where it returns -EAGAIN: the name is
 	 * found by reading the directory, which is remembered. The names "."
 	 * and ".." and bad ones do not come. */
 	int (*lookup)(struct guest *g, uint64_t dir, const char *name,
 		      size_t len, uint64_t *node_out);
-	/* All entries behind @cookie (0: from the start) in a fixed order;
-	 * without "." and "..". -ENOTDIR. */
+	/* Call @fn for all entries behind @cookie (0: from the start), in a
+	 * fixed order and without "." and "..". -ENOTDIR: it is none. */
 	int (*readdir)(struct guest *g, uint64_t dir, uint64_t cookie,
 		       guest_dir_fn *fn, void *arg);
-	/* The target, appended without NUL. -EINVAL: not a link. */
+	/* Append the target, without a NUL. -EINVAL: it is not a link. */
 	int (*readlink)(struct guest *g, uint64_t node, struct buf *out);
-	/* Of a regular file. -EINVAL: not one. */
+	/* Open a regular file. -EINVAL: it is not one. */
 	int (*file)(struct guest *g, uint64_t node, struct guest_file **out);
-	/* NULL: the format has none. */
+	/* Call @fn for each attribute. NULL: the format has none. */
 	int (*xattrs)(struct guest *g, uint64_t node, guest_xattr_fn *fn,
 		      void *arg);
 };
@@ -163,7 +163,8 @@ bool guest_knows(const char *type);
 
 MUST_CHECK int guest_getattr(struct guest *g, uint64_t node,
 			     struct guest_attr *out);
-/* -ENOENT, -ENOTDIR; -ENAMETOOLONG. */
+/* Look a name up. Return 0, -ENOENT, -ENOTDIR, -ENAMETOOLONG, or what reading
+ * returned. */
 MUST_CHECK int guest_lookup(struct guest *g, uint64_t dir, const char *name,
 			    uint64_t *node_out);
 /* Names that cannot be (empty, "/" or NUL in them, "." and "..", over 255
@@ -171,14 +172,15 @@ MUST_CHECK int guest_lookup(struct guest *g, uint64_t dir, const char *name,
 MUST_CHECK int guest_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 			     guest_dir_fn *fn, void *arg);
 MUST_CHECK int guest_readlink(struct guest *g, uint64_t node, struct buf *out);
-/* Up to @len bytes; *out_len is less only at the end of the file. Files that
+/* Read up to @len bytes; *out_len is less only at the end of the file. Files that
  * were read last stay open inside. */
 MUST_CHECK int guest_read(struct guest *g, uint64_t node, uint64_t off,
 			  void *out, size_t len, size_t *out_len);
-/* As view_seek(). */
+/* Find data or a hole from @off on, as view_seek() does. */
 MUST_CHECK int guest_seek(struct guest *g, uint64_t node, uint64_t off,
 			  bool hole, uint64_t *out);
-/* The list of entry.h (xattrs_*()), sorted, appended; nothing where none. */
+/* Append the list of attributes as entry.h has it (xattrs_*()), sorted; nothing
+ * where there are none. */
 MUST_CHECK int guest_xattrs(struct guest *g, uint64_t node, struct buf *out);
 
 #endif

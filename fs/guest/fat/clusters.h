@@ -32,7 +32,7 @@ struct clusters {
 };
 
 bool clusters_valid(const struct clusters *c, uint32_t cluster);
-/* @cluster is valid. */
+/* Return the byte where a cluster, which must be a valid one, begins. */
 uint64_t clusters_position(const struct clusters *c, uint32_t cluster);
 
 /* A walk over a chain. */
@@ -49,7 +49,8 @@ struct chain {
 /* Stand on @first. Return 0 or -EBADMSG (there is no such cluster; silent). */
 MUST_CHECK int chain_begin(struct chain *ch, const struct clusters *c,
 			   uint32_t first, bool contiguous);
-/* Go on. Return 1, 0 at the end, -EBADMSG (said) or what reading returned. */
+/* Step to the next cluster. Return 1, 0 at the end, -EBADMSG (said) or what
+ * reading returned. */
 MUST_CHECK int chain_next(struct chain *ch);
 /*
  * How many bytes a directory takes whose chain begins at @first, up to its end
@@ -101,16 +102,16 @@ struct slots {
 MUST_CHECK int slots_open(struct slots *s, const struct clusters *c,
 			  uint32_t first, bool contiguous, uint64_t max,
 			  bool sized);
-/* From the middle of a directory on: at position @pos inside the heap. */
+/* Begin in the middle of a directory, at position @pos inside the heap. */
 MUST_CHECK int slots_open_at(struct slots *s, const struct clusters *c,
 			     uint64_t pos, bool contiguous, uint64_t max);
-/* @len bytes at @pos, wherever that is. */
+/* Take @len bytes at @pos, wherever that is, for a directory. */
 void slots_open_fixed(struct slots *s, const struct clusters *c, uint64_t pos,
 		      uint64_t len);
 /* Pass over the first @n; only at the start. Return 1, 0 when there are not
  * that many, or a negative errno. */
 MUST_CHECK int slots_skip(struct slots *s, uint64_t n);
-/* The next one, good until the next call; *pos_out: where it lies.
+/* Get the next one, which is good until the next call; *pos_out: where it lies.
  * Return 1, 0 at the end, or a negative errno. */
 MUST_CHECK int slots_next(struct slots *s, const uint8_t **out,
 			  uint64_t *pos_out);

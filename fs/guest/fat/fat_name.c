@@ -32,7 +32,8 @@ static const uint16_t cp437[128] = {
 	0x25a0, 0x00a0,
 };
 
-/* Its capital letters and their small ones. */
+/* The capital letters of the code page, and the small ones that go with
+ * them. */
 static const uint8_t cp437_small[][2] = {
 	{ 0x80, 0x87 }, { 0x8e, 0x84 }, { 0x8f, 0x86 }, { 0x90, 0x82 },
 	{ 0x92, 0x91 }, { 0x99, 0x94 }, { 0x9a, 0x81 }, { 0xa5, 0xa4 },

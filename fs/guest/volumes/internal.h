@@ -94,12 +94,14 @@ struct luks_kdf {
 	uint32_t kib, threads; /* 0 for pbkdf2 */
 	size_t key_len;
 };
-/* Its work. Return 0, or -EOPNOTSUPP (too much; what is, in @why). */
+/* Tell how much work it is. Return 0, or -EOPNOTSUPP (it is too much; @why says
+ * what is). */
 MUST_CHECK int luks_work(const struct luks_kdf *k, struct buf *why,
 			 uint64_t *out);
-/* The most iterations of the digests in a LUKS2 header's JSON, as json-c prints
- * it: pretty, strings escaped. All that are in it where the digests do not stand
- * out; 0 where there are none, UINT32_MAX for what is no number or more. */
+/* Return the most iterations of the digests in a LUKS2 header's JSON, as json-c
+ * prints it: pretty, with strings escaped. Where the digests do not stand out
+ * those of everything in it count. 0: there are none; UINT32_MAX: one is no
+ * number, or more than that. */
 MUST_CHECK uint64_t luks_digest_iterations(const char *json);
 
 /* What the tries on all headers of one machine share. */
@@ -107,7 +109,7 @@ struct luks_tries {
 	uint64_t left; /* work */
 	size_t first; /* the key that opened the last: it is tried first */
 };
-/* Unlock, within bounds of work and memory. Return 0, or a negative errno and
+/* Unlock @b, within bounds of work and memory. Return 0, or a negative errno and
  * the reason in @why. */
 MUST_CHECK int luks_open(struct blocks *b, const struct luks_keys *keys,
 			 struct luks_tries *tries, struct buf *why,

@@ -28,17 +28,18 @@ struct lvm_text {
 	uint32_t n, cap;
 };
 
-/* @bytes, malloc'ed with room for one more behind @len, is taken over in any case.
+/* Parse a text. @bytes, malloc'ed with room for one more behind @len, is taken over in any case.
  * Return 0, -EBADMSG or -ENOMEM (silent). Release it after both. */
 MUST_CHECK int lvm_text_parse(char *bytes, size_t len, struct lvm_text *out);
 void lvm_text_release(struct lvm_text *t);
-/* The node of a key below @parent and of that kind; 0: none. */
+/* Find the node of a key below @parent that is of that kind; 0: there is
+ * none. */
 uint32_t lvm_text_find(const struct lvm_text *t, uint32_t parent,
 		       const char *key, enum lvm_kind kind);
-/* A number that must lie between the two. False where it does not. */
+/* Get a number. Return false where it does not lie between the two. */
 bool lvm_text_number(const struct lvm_text *t, uint32_t parent, const char *key,
 		     uint64_t min, uint64_t max, uint64_t *out);
-/* A string; "" where there is none. */
+/* Get a string; "" where there is none. */
 const char *lvm_text_string(const struct lvm_text *t, uint32_t parent,
 			    const char *key);
 /* Does the array of strings hold @word? */
