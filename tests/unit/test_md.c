@@ -298,6 +298,14 @@ static void test_bad_members(void **state)
 	assert_non_null(strstr(told.member[0], "left behind"));
 	assert_string_equal(told.note, "");
 	expect(5, 1, 5);
+	/* Or, once it failed, it just was not asked any more. */
+	put_1(1, 1, 2, 4096);
+	assemble(2, 0);
+	assert_int_equal(told.named, 1);
+	assert_non_null(strstr(told.member[0], "left behind"));
+	s = put_1(1, 1, 2, 4096);
+	put_le16(s + 256, 0xfffe);
+	seal_1(s);
 	/* Also where the events happen to be the same. */
 	put_1(0, 1, 2, 4096);
 	put_le64(s + 200, 71);
