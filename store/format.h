@@ -94,6 +94,10 @@ enum object_type {
 	OBJECT_INDEX = 6,
 	OBJECT_POINT = 7,
 	OBJECT_COMMIT = 8,
+	OBJECT_PURGE = 9,
+	OBJECT_TOMB = 10,
+	/* 11 to OBJECT_TYPE_MAX: see vmbackup-vault(5) */
+	OBJECT_TYPE_MAX = 18,
 };
 
 enum chunk_type {

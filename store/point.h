@@ -112,6 +112,12 @@ struct point {
 	uint64_t data_added; /* bytes of new chunks, plain */
 	uint64_t data_added_packed; /* bytes of new objects */
 	char *program; /* version that wrote it; owned */
+	/*
+	 * Set by vault_points(), never stored: whether the point was purged
+	 * cannot be read. It is shown, but nothing may be taken over from it
+	 * without a look at each chunk.
+	 */
+	bool verdict_unknown;
 	/* other top-level members, as JSON text, for readers of later
 	 * versions; owned, may be NULL */
 	char *extra;
@@ -168,8 +174,9 @@ struct point_list {
 	int refs;
 };
 /*
- * List the vault's points: commit/ is listed, what is new is fetched. Cheap
- * when nothing is new.
+ * List the vault's points: commit/ is listed, then purge/, what is new is
+ * fetched. Points that were purged are not among them, nor among the damaged.
+ * Cheap when nothing is new.
  * Return 0 or a negative errno. Give back with point_list_put().
  */
 MUST_CHECK int vault_points(struct vault *v, struct point_list **out);

@@ -18,10 +18,12 @@
 #include "store/catalog/catalog.h"
 #include "store/commit.h"
 #include "store/point.h"
+#include "store/purge.h"
 #include "store/vault_internal.h"
 
 #define POINT_OBJECT_MAX (16u << 20)
 #define COMMIT_OBJECT_MAX (64u << 10)
+#define PURGE_OBJECT_MAX (64u << 10)
 
 struct point_list *point_list_get(struct point_list *l)
 {
@@ -75,12 +77,22 @@ static int read_object(struct vault *v, const char *name, uint8_t type,
 
 /* ---- building a list ---- */
 
+/* What is known of a point that somebody wished to remove. */
+struct verdict {
+	char point[POINT_ID_HEX + 1];
+	bool purged; /* false: it cannot be read */
+};
+
 struct build {
 	struct vault *vault;
 	struct point_list *list;
 	size_t cap, dcap;
 	char (*commits)[OBJECT_NAME_MAX];
 	size_t ncommits, ccap;
+	char (*purges)[OBJECT_NAME_MAX];
+	size_t npurges, pcap;
+	struct verdict *verdicts; /* sorted by point */
+	size_t nverdicts, vcap;
 };
 
 static int note_damaged(struct build *b, const char *id)
@@ -111,10 +123,89 @@ static bool is_damage(int r)
 	return r == -EBADMSG || r == -EOPNOTSUPP || r == -EIO;
 }
 
+/* ---- purged points ---- */
+
+static int on_purge(void *arg, const char *name, uint64_t size)
+{
+	struct build *b = arg;
+
+	(void)size;
+	if (array_reserve(&b->purges, &b->pcap, b->npurges + 1) < 0)
+		return -ENOMEM;
+	snprintf(b->purges[b->npurges++], OBJECT_NAME_MAX, "%s", name);
+	return 0;
+}
+
+static int read_verdict(struct build *b, const char *name)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	struct verdict v = { .purged = false };
+	bool purged;
+	int r;
+
+	if (purge_parse_name(name, v.point) < 0)
+		return 0; /* not a name of ours: readers pass it over */
+	r = read_object(b->vault, name, OBJECT_PURGE, PURGE_OBJECT_MAX, NULL,
+			&plain);
+	if (r == 0)
+		r = purge_decode(plain.data, plain.len, name, &purged);
+	if (r == 0 && !purged)
+		return 0;
+	if (r < 0 && r != -ENOENT && !is_damage(r))
+		return r;
+	v.purged = r == 0;
+	if (array_reserve(&b->verdicts, &b->vcap, b->nverdicts + 1) < 0)
+		return -ENOMEM;
+	b->verdicts[b->nverdicts++] = v;
+	return 0;
+}
+
+/* Of several verdicts on a point the one that says PURGED comes first. */
+static int by_point(const void *a, const void *b)
+{
+	const struct verdict *x = a, *y = b;
+	int c = strcmp(x->point, y->point);
+
+	return c ? c : (int)y->purged - (int)x->purged;
+}
+
+static int read_verdicts(struct build *b)
+{
+	size_t i, n = 0;
+	int r = backend_list(b->vault->backend, "purge/", on_purge, b);
+
+	for (i = 0; i < b->npurges && r == 0; i++)
+		r = read_verdict(b, b->purges[i]);
+	if (r < 0 || b->nverdicts == 0)
+		return r;
+	qsort(b->verdicts, b->nverdicts, sizeof(*b->verdicts), by_point);
+	for (i = 1; i < b->nverdicts; i++)
+		if (strcmp(b->verdicts[n].point, b->verdicts[i].point) != 0)
+			b->verdicts[++n] = b->verdicts[i];
+	b->nverdicts = n + 1;
+	return 0;
+}
+
+static int find_point(const void *key, const void *item)
+{
+	return strcmp(key, ((const struct verdict *)item)->point);
+}
+
+static const struct verdict *verdict_on(const struct build *b,
+					const char *point)
+{
+	return b->nverdicts ? bsearch(point, b->verdicts, b->nverdicts,
+				      sizeof(*b->verdicts), find_point)
+			    : NULL;
+}
+
+/* ---- points ---- */
+
 /* One commit: its point into the list, or among the damaged. */
 static int add_commit(struct build *b, const char *name)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
+	const struct verdict *verdict;
 	struct point *p = NULL;
 	struct commit c;
 	char object[OBJECT_NAME_MAX];
@@ -129,6 +220,9 @@ static int add_commit(struct build *b, const char *name)
 		return note_damaged(b, name + strlen("commit/"));
 	if (r < 0 || c.point[0] == '\0')
 		return r;
+	verdict = verdict_on(b, c.point);
+	if (verdict && verdict->purged)
+		return 0;
 	snprintf(object, sizeof(object), "point/%s", c.point);
 	buf_clear(&plain);
 	r = read_object(b->vault, object, OBJECT_POINT, POINT_OBJECT_MAX,
@@ -141,8 +235,10 @@ static int add_commit(struct build *b, const char *name)
 		r = point_decode(plain.data, plain.len, object, &p);
 	if (r == 0 && strcmp(p->id, c.point) != 0)
 		r = fail(-EBADMSG, "%s: holds another point", object);
-	if (r == 0)
+	if (r == 0) {
+		p->verdict_unknown = verdict != NULL;
 		r = add_point(b, p);
+	}
 	if (r < 0)
 		point_free(p);
 	return is_damage(r) ? note_damaged(b, c.point) : r;
@@ -223,7 +319,9 @@ static bool same_points(const struct point_list *a, const struct point_list *b)
 	if (!a || a->n != b->n || a->ndamaged != b->ndamaged)
 		return false;
 	for (i = 0; i < a->n; i++)
-		if (strcmp(a->points[i]->id, b->points[i]->id) != 0)
+		if (strcmp(a->points[i]->id, b->points[i]->id) != 0 ||
+		    a->points[i]->verdict_unknown !=
+			    b->points[i]->verdict_unknown)
 			return false;
 	return true;
 }
@@ -240,6 +338,10 @@ int vault_points(struct vault *v, struct point_list **out)
 		return -ENOMEM;
 	b.list->refs = 1;
 	r = backend_list(v->backend, "commit/", on_commit, &b);
+	/* Verdicts are listed last: what was purged before is known then, and
+	 * its point is not looked for. */
+	if (r == 0)
+		r = read_verdicts(&b);
 	atomic_fetch_add(&v->lists, 1);
 	for (i = 0; i < b.ncommits && r == 0; i++)
 		r = add_commit(&b, b.commits[i]);
@@ -249,6 +351,8 @@ int vault_points(struct vault *v, struct point_list **out)
 	if (r == 0)
 		r = name_points(b.list);
 	free(b.commits);
+	free(b.purges);
+	free(b.verdicts);
 	if (r < 0) {
 		point_list_put(b.list);
 		return r;

@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-CONFIG, KEY, SESSION, DATA_PACK, TREE_PACK, INDEX, POINT, COMMIT = range(1, 9)
+CONFIG, KEY, SESSION, DATA_PACK, TREE_PACK, INDEX, POINT, COMMIT, PURGE = range(1, 10)
 CHUNK_DATA, CHUNK_NODE, CHUNK_EXTENTS, CHUNK_DISK, CHUNK_XATTRS = range(1, 6)
 HEADER, BOX, TRAILER, TAG = 96, 112, 24, 16
 CELL = 256 << 10
@@ -312,13 +312,23 @@ class Vault:
 
     def points(self):
         out = []
-        for name in self.under("commit/"):
+        commits = list(self.under("commit/"))
+        purged = set()
+        for name in self.under("purge/"):
+            verdict = json.loads(self.box(name, PURGE))["verdict"]
+            if verdict not in ("PURGED", "KEPT"):
+                raise Bad("%s: an unknown verdict" % name)
+            if verdict == "PURGED":
+                purged.add(name.split("/")[1].split("-")[0])
+        for name in commits:
             c = json.loads(self.box(name, COMMIT))
             if c["decision"] != "COMMIT":
                 continue
             if c["session"] != name.split("/")[1]:
                 raise Bad("%s: of another session" % name)
             point = "point/" + c["point"]
+            if c["point"] in purged:
+                continue
             if hashlib.sha256(self.get(point)).hexdigest() != c[
                     "point_sha256"]:
                 raise Bad("%s: not what was committed" % point)

@@ -134,6 +134,17 @@ const char *sessions_first_object(struct scene *s, const char *prefix)
 	return NULL;
 }
 
+void sessions_put_text(struct scene *s, uint8_t type, const char *name,
+		       const char *text)
+{
+	AUTO_BUF struct buf box = BUF_INIT;
+
+	assert_ok(format_seal_box(vault_keyring(s->vault), NULL, NULL,
+				  vault_seam(s->vault), type, name, NULL, 0,
+				  text, strlen(text), &box));
+	assert_ok(backend_put(s->backend, name, box.data, box.len));
+}
+
 struct writer_stats sessions_stats(struct scene *s)
 {
 	struct writer_stats st;

@@ -183,7 +183,7 @@ static void order_of_objects(void **state)
 	assert_ok(sessions_commit(s));
 	backend_mem_watch(s->backend, NULL, NULL);
 	assert_string_equal(o.log,
-			    "put session;list index;list commit;"
+			    "put session;list index;list commit;list purge;"
 			    "list tomb;list pack;put pack;put index;list index;"
 			    "put point;put commit;");
 }
@@ -325,15 +325,10 @@ static void strange_names_are_left_alone(void **state)
 
 static void fence(struct scene *s)
 {
-	static const char text[] = "{\"decision\":\"FENCED\"}";
-	AUTO_BUF struct buf box = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
 
 	snprintf(name, sizeof(name), "commit/%s", writer_session(s->writer));
-	assert_ok(format_seal_box(vault_keyring(s->vault), NULL, NULL,
-				  vault_seam(s->vault), OBJECT_COMMIT, name,
-				  NULL, 0, text, strlen(text), &box));
-	assert_ok(backend_put(s->backend, name, box.data, box.len));
+	sessions_put_text(s, OBJECT_COMMIT, name, "{\"decision\":\"FENCED\"}");
 }
 
 static void a_fenced_session_makes_no_point(void **state)

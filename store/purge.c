@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Whether a point that somebody wished to remove goes or stays is a register,
+ * as a commit is: the one who removes and the one who changes his mind put the
+ * same name, and the first decides. Registers are never deleted, so PURGED
+ * holds for ever, long after the point's objects are gone.
+ *
+ * A verdict that is not known is damage: to guess it would be to bring a point
+ * back whose data may be gone, or to hide one that is there.
+ */
+#include "config.h"
+
+#include "store/purge.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "store/base/hex.h"
+#include "store/base/log.h"
+
+int purge_parse_name(const char *name, char out[POINT_ID_HEX + 1])
+{
+	static const char prefix[] = "purge/";
+	const char *id = name + sizeof(prefix) - 1, *n;
+	uint8_t raw[POINT_ID_HEX / 2];
+
+	if (strncmp(name, prefix, sizeof(prefix) - 1) != 0 ||
+	    strnlen(id, POINT_ID_HEX + 2) < POINT_ID_HEX + 2)
+		return -EBADMSG;
+	n = id + POINT_ID_HEX + 1;
+	if (n[-1] != '-' || strspn(n, "0123456789") != strlen(n) ||
+	    hex_decode(id, sizeof(raw), raw) < 0)
+		return -EBADMSG;
+	memcpy(out, id, POINT_ID_HEX);
+	out[POINT_ID_HEX] = '\0';
+	return 0;
+}
+
+int purge_decode(const void *data, size_t len, const char *name,
+		 bool *purged_out)
+{
+	json_t *j = json_loadb(data, len, 0, NULL);
+	const char *verdict = json_string_value(json_object_get(j, "verdict"));
+	int r = 0;
+
+	if (verdict && strcmp(verdict, "PURGED") == 0)
+		*purged_out = true;
+	else if (verdict && strcmp(verdict, "KEPT") == 0)
+		*purged_out = false;
+	else
+		r = -EBADMSG;
+	json_decref(j);
+	if (r < 0)
+		return fail(r, "%s: authentic, but malformed", name);
+	return 0;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Points that were removed are not there any more, for readers and writers. */
+#include "config.h"
+
+#include "tests/unit/sessions.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
+#include "store/format.h"
+#include "store/point.h"
+#include "store/purge.h"
+#include "store/vault.h"
+
+/* Decide on the only point of a vault. */
+static void decide(struct scene *s, unsigned int n, const char *text)
+{
+	const char *point = sessions_first_object(s, "point/") + 6;
+	char name[OBJECT_NAME_MAX];
+
+	snprintf(name, sizeof(name), "purge/%s-%u", point, n);
+	sessions_put_text(s, OBJECT_PURGE, name, text);
+}
+
+static void a_purged_point_is_gone(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *old, *new;
+
+	assert_ok(sessions_commit(s));
+	assert_ok(vault_points(s->vault, &old));
+	assert_int_equal(old->n, 1);
+	decide(s, 0, "{\"verdict\":\"PURGED\"}");
+	assert_ok(vault_points(s->vault, &new));
+	assert_int_equal(new->n, 0);
+	assert_int_equal(new->ndamaged, 0);
+	assert_true(new->generation > old->generation);
+	point_list_put(old);
+	point_list_put(new);
+	/* Its object may go, and is missed by nobody. */
+	assert_ok(backend_mem_remove(s->backend,
+				     sessions_first_object(s, "point/")));
+	sessions_next(s);
+	support_log_clear();
+	assert_int_equal(sessions_npoints(s), 0);
+	assert_string_equal(support_log_text(), "");
+}
+
+static void a_kept_point_stays(void **state)
+{
+	struct scene *s = *state;
+
+	assert_ok(sessions_commit(s));
+	decide(s, 0, "{\"verdict\":\"KEPT\"}");
+	assert_int_equal(sessions_npoints(s), 1);
+	/* Somebody wished again, and got it. */
+	decide(s, 1, "{\"verdict\":\"PURGED\"}");
+	decide(s, 2, "{\"verdict\":\"KEPT\"}");
+	assert_int_equal(sessions_npoints(s), 0);
+}
+
+/* It hides nothing, but what it is on is not to be relied upon. */
+static void a_verdict_that_cannot_be_read(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+
+	assert_ok(sessions_commit(s));
+	decide(s, 0, "{\"verdict\":\"PERHAPS\"}");
+	assert_ok(vault_points(s->vault, &l));
+	assert_int_equal(l->n, 1);
+	assert_true(l->points[0]->verdict_unknown);
+	point_list_put(l);
+	assert_said("malformed");
+	/* One that can be read decides all the same. */
+	decide(s, 1, "{\"verdict\":\"PURGED\"}");
+	assert_int_equal(sessions_npoints(s), 0);
+	/* An error of the listing is no empty list. */
+	backend_mem_fail(s->backend, BACKEND_MEM_LIST, "purge/", 1, -ETIMEDOUT,
+			 0);
+	assert_result(vault_points(s->vault, &l), -ETIMEDOUT);
+}
+
+static void names_of_verdicts(void **state)
+{
+	static const char *const bad[] = {
+		"purge/",
+		"purge/0123456789abcdef0123456789abcdef",
+		"purge/0123456789abcdef0123456789abcdef-",
+		"purge/0123456789abcdef0123456789abcdef-x",
+		"purge/0123456789abcdef0123456789abcdeg-0",
+		"purge/0123456789abcdef0123456789abcde-0",
+		"tomb/0123456789abcdef0123456789abcdef-0",
+	};
+	char id[POINT_ID_HEX + 1];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_result(purge_parse_name(bad[i], id), -EBADMSG);
+	assert_ok(purge_parse_name("purge/0123456789abcdef0123456789abcdef-17",
+				   id));
+	assert_string_equal(id, "0123456789abcdef0123456789abcdef");
+}
+
+#define CASE(fn)                                                               \
+	cmocka_unit_test_setup_teardown(fn, sessions_setup, sessions_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(a_purged_point_is_gone),
+		CASE(a_kept_point_stays),
+		CASE(a_verdict_that_cannot_be_read),
+		cmocka_unit_test(names_of_verdicts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
