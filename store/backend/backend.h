@@ -65,7 +65,8 @@ void backend_close(struct backend *b);
 /*
  * Store @data under @name, if nothing is there. On 0 the object is durable
  * and whole; on an error but -EEXIST it is absent, or (a lost reply) whole.
- * Return 0, -EEXIST (somebody else made it), -ENOSPC, -EDQUOT, -EROFS, -EACCES
+ * Return 0, -EEXIST (it is there: somebody else made it, or this very call did
+ * and repeated itself when the answer was lost), -ENOSPC, -EDQUOT, -EROFS, -EACCES
  * or another negative errno. -EEXIST is silent, the rest said in words.
  */
 MUST_CHECK int backend_put(struct backend *b, const char *name,

@@ -59,6 +59,13 @@ MUST_CHECK int writer_adopt_pack(struct writer *w, const char *name,
 /* Create the session object, list tombs and packs, adopt what no index
  * names. */
 MUST_CHECK int writer_list(struct writer *w);
+/*
+ * Put an object of this session; where it is there already with the same
+ * bytes, that is a success. Return 0, -EEXIST (other bytes, said in words; of a
+ * register whatever bytes, in silence) or another negative errno.
+ */
+MUST_CHECK int writer_put(struct writer *w, const char *name, const void *data,
+			  size_t len);
 /* Seal @plain and put it under @name; the object's hash to @hash, which may be
  * NULL. Return 0 or a negative errno. */
 MUST_CHECK int writer_put_box(struct writer *w, uint8_t type, const char *name,

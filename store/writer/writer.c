@@ -22,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/backend/backend.h"
 #include "store/base/hex.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
@@ -170,8 +169,7 @@ static int upload(struct writer *w, struct pack *p)
 	if (r == 0)
 		r = format_pack_object_name(p->name, object);
 	if (r == 0)
-		r = backend_put(vault_backend(v), object, p->bytes.data,
-				p->bytes.len);
+		r = writer_put(w, object, p->bytes.data, p->bytes.len);
 	if (r == 0)
 		r = writer_index_pack(w, p->name, p->bytes.len, p->kind,
 				      p->salt, &p->plain_dir, p->dir.nchunks);

@@ -372,6 +372,50 @@ static void lost_replies(void **state)
 	}
 }
 
+/* NFS answers so where the reply to the first link() was lost, and an object
+ * store where a conditional put was sent again. */
+static void it_exists_because_we_made_it(void **state)
+{
+	static const char *const kinds[] = { "session/", "pack/", "index/",
+					     "point/", "commit/" };
+	struct scene *s = *state;
+	struct id id;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		backend_mem_fail(s->backend, BACKEND_MEM_PUT, kinds[i], 1,
+				 -EEXIST, BACKEND_MEM_LOST_REPLY);
+	sessions_next(s);
+	id = sessions_put(s, 1, 5000);
+	assert_ok(sessions_commit(s));
+	assert_int_equal(backend_mem_failures(s->backend), ARRAY_SIZE(kinds));
+	sessions_next(s);
+	assert_int_equal(sessions_npoints(s), 1);
+	assert_ok(sessions_reads(s, &id, 1, 5000));
+}
+
+static int put_other(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct scene *s = arg;
+
+	if (op == BACKEND_MEM_PUT && strncmp(name, "index/", 6) == 0)
+		assert_int_equal(backend_mem_set(s->backend, name, "x", 1), 0);
+	return 0;
+}
+
+static void it_exists_and_is_not_ours(void **state)
+{
+	struct scene *s = *state;
+
+	sessions_put(s, 1, 5000);
+	backend_mem_watch(s->backend, put_other, s);
+	support_log_clear();
+	assert_result(sessions_commit(s), -EEXIST);
+	backend_mem_watch(s->backend, NULL, NULL);
+	assert_said("is there already");
+	assert_int_equal(sessions_npoints(s), 0);
+}
+
 static void an_error_ends_the_session(void **state)
 {
 	struct scene *s = *state;
@@ -475,6 +519,8 @@ int main(void)
 		CASE(strange_names_are_left_alone),
 		CASE(a_fenced_session_makes_no_point),
 		CASE(lost_replies),
+		CASE(it_exists_because_we_made_it),
+		CASE(it_exists_and_is_not_ours),
 		CASE(an_error_ends_the_session),
 		CASE(two_writers),
 	};
