@@ -17,9 +17,30 @@
 
 #include "store/base/array.h"
 #include "store/base/hex.h"
+#include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/crypt/keyring.h"
 #include "store/zip.h"
+
+/* The frame at the end of @out has to give @data back; the room behind it is
+ * where that is tried. */
+static int check_frame(struct zip *z, const uint8_t *data, size_t len,
+		       struct buf *out, size_t clen)
+{
+	int r;
+
+	if (buf_reserve(out, len) < 0)
+		return -ENOMEM;
+	r = zip_decompress(z, out->data + out->len - clen, clen,
+			   out->data + out->len, len);
+	if (r == -EBADMSG ||
+	    (r == 0 && memcmp(out->data + out->len, data, len) != 0))
+		r = fail(-EIO,
+			 "what was compressed does not decompress to what it "
+			 "was: this machine's memory or processor has a fault; "
+			 "nothing of it was stored");
+	return r;
+}
 
 int packed_frame_make(struct zip *z, const uint8_t *data, size_t len,
 		      struct buf *out, struct packed_frame *f)
@@ -38,7 +59,7 @@ int packed_frame_make(struct zip *z, const uint8_t *data, size_t len,
 	if (n == 0)
 		memcpy(out->data + out->len, data, len);
 	out->len += f->clen;
-	return 0;
+	return n ? check_frame(z, data, len, out, f->clen) : 0;
 }
 
 struct pack *pack_new(uint8_t kind)

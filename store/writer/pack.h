@@ -31,8 +31,9 @@ struct packed_frame {
 	uint8_t codec;
 };
 
-/* Compress @len bytes as one frame to the end of @out; f->data is the caller's
- * to set. Return 0, -ENOMEM or -EIO. */
+/* Compress @len bytes as one frame to the end of @out, and decompress that to
+ * see that it holds them; f->data is the caller's to set. Return 0, -ENOMEM or
+ * -EIO (said in words where it does not). */
 MUST_CHECK int packed_frame_make(struct zip *z, const uint8_t *data, size_t len,
 				 struct buf *out, struct packed_frame *f);
 

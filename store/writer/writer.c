@@ -301,6 +301,17 @@ static int commit_register(struct writer *w, const struct point *p,
 	return read_register(w, name, &plain);
 }
 
+/* A point that readers would refuse is not committed. */
+static int check_point(const struct buf *plain, const struct point *p)
+{
+	struct point *again;
+	int r = point_decode(plain->data, plain->len, p->id, &again);
+
+	if (r == 0)
+		point_free(again);
+	return r;
+}
+
 /*
  * The point's id is random, not a hash: a point that is written twice (once by
  * a session that died before its commit) is two points, of which one counts.
@@ -328,6 +339,9 @@ int writer_commit(struct writer *w, struct point *p)
 	p->data_added = stats.bytes_new;
 	p->data_added_packed = stats.bytes_packed;
 	r = point_encode(p, false, &plain);
+	/* The index objects were read back as they were written. */
+	if (r == 0)
+		r = check_point(&plain, p);
 	snprintf(name, sizeof(name), "point/%s", p->id);
 	if (r == 0)
 		r = writer_put_box(w, OBJECT_POINT, name, &plain, hash);
