@@ -425,6 +425,9 @@ int inside_xattr(struct view *w, uint64_t node, const char *name,
 		buf_put(out, own, strlen(own));
 		return buf_error(out);
 	}
+	r = guest_xattr_unlisted(p.lent.guest, node_in_guest(node), name, out);
+	if (r != -ENODATA)
+		return guest_error(r);
 	r = load_list(&p, node_in_guest(node), &store, &list, &n);
 	return r < 0 ? r : list_xattr(&list, n, name, out);
 }

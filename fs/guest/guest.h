@@ -110,6 +110,10 @@ struct guest_ops {
 	/* Call @fn for each attribute. NULL: the format has none. */
 	int (*xattrs)(struct guest *g, uint64_t node, guest_xattr_fn *fn,
 		      void *arg);
+	/* One that is found by its name in full and not listed, appended.
+	 * -ENODATA (silent). NULL: the format has none. */
+	int (*xattr)(struct guest *g, uint64_t node, const char *name,
+		     struct buf *out);
 };
 
 struct guest {
@@ -182,5 +186,9 @@ MUST_CHECK int guest_seek(struct guest *g, uint64_t node, uint64_t off,
 /* Append the list of attributes as entry.h has it (xattrs_*()), sorted; nothing
  * where there are none. */
 MUST_CHECK int guest_xattrs(struct guest *g, uint64_t node, struct buf *out);
+/* The value of an attribute that guest_xattrs() does not list, appended.
+ * -ENODATA (silent): it has none of that name. */
+MUST_CHECK int guest_xattr_unlisted(struct guest *g, uint64_t node,
+				    const char *name, struct buf *out);
 
 #endif

@@ -105,3 +105,25 @@ int guest_xattrs(struct guest *g, uint64_t node, struct buf *out)
 	buf_release(&c.items);
 	return r;
 }
+
+int guest_xattr_unlisted(struct guest *g, uint64_t node, const char *name,
+			 struct buf *out)
+{
+	size_t before = out->len;
+	int r;
+
+	if (node == 0 || node >= GUEST_NODE_MAX)
+		return -ENOENT;
+	if (!g->ops->xattr)
+		return -ENODATA;
+	r = g->ops->xattr(g, node, name, out);
+	if (r == 0)
+		r = buf_error(out);
+	if (r == 0 && out->len - before > GUEST_XATTR_MAX)
+		r = fail(-EBADMSG,
+			 "%s: inode %llu: the attribute %s is too long",
+			 g->ops->name, (unsigned long long)node, name);
+	if (r < 0)
+		out->len = before;
+	return r;
+}

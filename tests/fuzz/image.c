@@ -216,19 +216,42 @@ static void read_file(struct walk *w, uint64_t node, uint64_t size)
 
 static void try_node(struct walk *w, uint64_t node, struct guest_attr *attr)
 {
+	static const char *const unlisted[] = {
+		"system.ntfs_acl",	    "system.ntfs_attrib",
+		"system.ntfs_times_be",	    "system.ntfs_dos_name",
+		"system.ntfs_object_id",    "system.ntfs_ea",
+		"system.ntfs_reparse_data", "system.ntfs_efsinfo",
+	};
 	struct buf text = BUF_INIT;
 	int r = guest_getattr(w->g, node, attr);
+	size_t i;
 
 	(void)!guest_readlink(w->g, node, &text);
 	buf_clear(&text);
 	if (guest_xattrs(w->g, node, &text) == 0 && text.len > 0 &&
 	    xattrs_check(text.data, text.len) < 0)
 		abort();
+	for (i = 0; i < ARRAY_SIZE(unlisted); i++) {
+		buf_clear(&text);
+		(void)!guest_xattr_unlisted(w->g, node, unlisted[i], &text);
+	}
 	buf_release(&text);
 	/* Also what is no file: that must be told, not believed. */
 	read_file(w, node, r == 0 ? attr->size : 0);
 	if (r < 0)
 		attr->mode = 0;
+}
+
+/* NTFS finds alternate streams so, and looks for the name by the index. */
+static void look_stream(struct walk *w, uint64_t dir, const char *name)
+{
+	char stream[GUEST_NAME_MAX + 3];
+	struct guest_attr attr;
+	uint64_t node;
+
+	snprintf(stream, sizeof(stream), "%s:s", name);
+	if (guest_lookup(w->g, dir, stream, &node) == 0)
+		try_node(w, node, &attr);
 }
 
 static void walk_dir(struct walk *w, uint64_t dir, int depth)
@@ -246,6 +269,7 @@ static void walk_dir(struct walk *w, uint64_t dir, int depth)
 	(void)!guest_lookup(w->g, dir, "no such name", &node);
 	for (i = 0; i < l.n; i++) {
 		(void)!guest_lookup(w->g, dir, l.items[i].name, &node);
+		look_stream(w, dir, l.items[i].name);
 		try_node(w, l.items[i].node, &attr);
 		if (S_ISDIR(attr.mode))
 			walk_dir(w, l.items[i].node, depth + 1);
@@ -263,7 +287,9 @@ static void quiet(void *arg, enum log_level level, const char *text)
 int fuzz_guest(const char *type, const uint8_t *data, size_t len)
 {
 	static const uint64_t odd[] = {
-		1, 2, 3, 5, 12, 4096, 0xffffffff, GUEST_NODE_MAX - 1
+		1, 2, 3, 5, 12, 4096, 0xffffffff, GUEST_NODE_MAX - 1,
+		/* The first stream of NTFS's records 64 and 65. */
+		UINT64_C(1) << 45 | 64, UINT64_C(1) << 45 | 65
 	};
 	struct lru *memory = lru_new(8 << 20);
 	struct buf why = BUF_INIT;

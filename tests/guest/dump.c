@@ -8,6 +8,8 @@
  *            attributes, and which ranges of a file are data (as
  *            tests/guest/listing.py)
  * --time     entries and bytes a second, to standard error
+ * --ask      the values of these attributes too (NAME,NAME...), which are not
+ *            listed
  * --threads  N at once, each all of it; what they found must be the same
  * --find     look up a path instead: its node, and how many bytes of the image
  *            were read to find the last name of it
@@ -44,6 +46,7 @@ struct entry_line {
 struct walk {
 	struct guest *g;
 	bool all;
+	const char *ask; /* borrowed; NULL: nothing */
 	struct entry_line *lines; /* owned */
 	size_t n, cap;
 	size_t errors;
@@ -308,6 +311,26 @@ static const char *first_path(struct firsts *f, const struct entry_line *l)
 	return f->slots[i]->path;
 }
 
+static void put_asked(struct walk *w, const struct entry_line *l)
+{
+	char *names = strdup(w->ask ? w->ask : ""), *rest = names, *name;
+	struct buf value = BUF_INIT;
+	int r;
+
+	while (w->ask && (name = strsep(&rest, ","))) {
+		buf_clear(&value);
+		r = guest_xattr_unlisted(w->g, l->attr.node, name, &value);
+		if (r == 0) {
+			buf_printf(&w->out, " %s=", name);
+			put_hex(&w->out, value.data, value.len);
+		} else if (r != -ENODATA) {
+			complain(w, l->path, name, r);
+		}
+	}
+	buf_release(&value);
+	free(names);
+}
+
 static void put_line(struct walk *w, struct firsts *firsts,
 		     const struct entry_line *l)
 {
@@ -328,6 +351,7 @@ static void put_line(struct walk *w, struct firsts *firsts,
 	if (w->all)
 		put_all(&w->out, &l->attr);
 	put_xattrs(w, l);
+	put_asked(w, l);
 	buf_put_u8(&w->out, '\n');
 }
 
@@ -492,6 +516,7 @@ struct options {
 	unsigned int threads;
 	const char *type, *image;
 	const char *find; /* NULL: dump all */
+	const char *ask;
 	uint64_t off, size;
 	bool has_size;
 };
@@ -499,7 +524,7 @@ struct options {
 static int usage(void)
 {
 	fprintf(stderr, "usage: dump [--all] [--time] [--threads N] "
-			"[--find PATH] "
+			"[--find PATH] [--ask NAMES] "
 			"TYPE IMAGE [OFFSET [SIZE]]\n");
 	return 2;
 }
@@ -511,6 +536,7 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "time", no_argument, NULL, 't' },
 		{ "threads", required_argument, NULL, 'n' },
 		{ "find", required_argument, NULL, 'f' },
+		{ "ask", required_argument, NULL, 'k' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -523,6 +549,8 @@ static int parse(int argc, char **argv, struct options *o)
 			o->time = true;
 		else if (c == 'f')
 			o->find = optarg;
+		else if (c == 'k')
+			o->ask = optarg;
 		else if (c == 'n')
 			o->threads = (unsigned int)strtoul(optarg, NULL, 10);
 		else
@@ -677,6 +705,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < o.threads; i++) {
 		walks[i].g = g;
 		walks[i].all = o.all;
+		walks[i].ask = o.ask;
 	}
 	errors = run(walks, &o);
 	if (g->info.state[0])

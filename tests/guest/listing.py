@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
-listing.py [--all] DIR: a line an entry, as tests/reader/manifest.py has them
+listing.py [--all] [--ask NAMES] DIR: a line an entry, as tests/reader/manifest.py has them
 and tests/guest/dump prints them of an image; large files read in pieces.
 --all adds owner, ctime, links and length of every kind, device, all
-attributes, and which ranges of a file are data.
+attributes, and which ranges of a file are data. --ask adds the values of these
+attributes (NAME,NAME...), which need not be listed.
 """
 import errno
 import hashlib
@@ -13,6 +14,8 @@ import stat
 import sys
 
 ALL = "--all" in sys.argv
+ASK = sys.argv[sys.argv.index("--ask") + 1].split(",") \
+    if "--ask" in sys.argv else []
 PIECE = 1 << 20
 
 
@@ -71,9 +74,21 @@ def describe(path, first):
             out.append("length=%d" % st.st_size)
     names = os.listxattr(path, follow_symlinks=False)
     for name in sorted(names, key=os.fsencode):
-        if ALL or name.startswith("user."):
-            out.append("%s=%s" % (ascii(name) if ALL else name, os.getxattr(
+        if not ALL and not name.startswith("user."):
+            continue
+        try:
+            value = os.getxattr(path, name, follow_symlinks=False)
+        except OSError as e:
+            if e.errno != errno.E2BIG:  # a stream of NTFS over 64 KiB
+                raise
+            continue
+        out.append("%s=%s" % (ascii(name) if ALL else name, value.hex()))
+    for name in ASK:
+        try:
+            out.append("%s=%s" % (name, os.getxattr(
                 path, name, follow_symlinks=False).hex()))
+        except OSError:
+            pass  # ntfs-3g has several errors for what a file does not have
     return " ".join(out)
 
 

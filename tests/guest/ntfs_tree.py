@@ -8,8 +8,9 @@ ntfs_tree.py odd DIR             what ntfs-3g shows other than we do (-o
 ntfs_tree.py patch IMAGE WHAT..  change an image as Windows would: efs=NAME
                                  (encrypted), stale=NAME (its record used anew),
                                  dirty (the flag of $Volume), log ($LogFile in
-                                 use)
+                                 use), mft=BYTE (the $MFT moved to there)
 """
+import mmap
 import os
 import random
 import socket
@@ -149,10 +150,52 @@ def extents(rng):
     os.truncate("grown", 1 << 20)
 
 
+def sid(*numbers):
+    return struct.pack("<BB6s", 1, len(numbers), b"\0\0\0\0\0\5") + \
+        b"".join(struct.pack("<I", n) for n in numbers)
+
+
+def descriptor(rid):
+    owner = sid(21, 1, 2, 3, rid)
+    ace = struct.pack("<BBHI", 0, 0, 8 + len(owner), 0x1f01ff) + owner
+    acl = struct.pack("<BBHHH", 2, 0, 8 + len(ace), 1, 0) + ace
+    return struct.pack("<BBHIIII", 1, 0, 0x8004, 20, 20 + len(owner), 0,
+                       20 + 2 * len(owner)) + 2 * owner + acl
+
+
+def metadata():
+    """More descriptors than the root of an index has room for."""
+    os.mkdir("metadata")
+    for i in range(100):
+        path = "metadata/owner-%d" % i
+        write(path, b"")
+        os.setxattr(path, "system.ntfs_acl", descriptor(1000 + i))
+    path = "metadata/a long name.text"
+    write(path, b"")
+    os.setxattr(path, "system.ntfs_dos_name", b"ALONGN~1.TEX")
+    os.setxattr(path, "system.ntfs_attrib_be", struct.pack(">I", 0x27))
+    os.setxattr(path, "system.ntfs_object_id", bytes(range(1, 17)))
+    os.setxattr(path, "system.ntfs_crtime_be",
+                struct.pack(">Q", 130000000000000000))
+    os.setxattr(path, "system.ntfs_ea", struct.pack(
+        "<IBBH", 20, 0, 4, 5) + b"NAME\0value\0\0")
+
+
+def large():
+    """A directory that is found by its index: names that differ in case, of
+    several letters, and of what comes in pairs of UTF-16."""
+    os.mkdir("many")
+    for i in range(1500):
+        name = ("Name", "name", "Größe", "\U0001f600", "ab:c")[i % 5]
+        write("many/%s-%d" % (name, i // 2 * 3), b"")
+
+
 def make(top):
     rng = random.Random(20261123)
     os.chdir(top)
     streams(rng)
+    metadata()
+    large()
     compressed(rng)
     special()
     names(rng)
@@ -248,9 +291,32 @@ def start_log(data):
     data[lcn * cluster:lcn * cluster + 4096] = page
 
 
+def move_mft(data, to):
+    """In one piece, as mkntfs makes it; $MFTMirr tells of it too."""
+    cluster, at = mft(data)
+    mirror = struct.unpack_from("<Q", data, 56)[0] * cluster
+
+    def runs(record):
+        for kind, off in attributes(data, record):
+            if kind == 0x80:
+                return off + struct.unpack_from("<H", data, off + 32)[0]
+
+    run = runs(at)
+    n, m = data[run] & 15, data[run] >> 4
+    length = int.from_bytes(data[run + 1:run + 1 + n], "little") * cluster
+    assert data[run + 1 + n + m] == 0
+    data[to:to + length] = data[at:at + length]
+    for record in (to, mirror):
+        run = runs(record)
+        data[run] = 0x40 | n
+        struct.pack_into("<IB", data, run + 1 + n, to // cluster, 0)
+    data[at:at + length] = bytes(length)
+    struct.pack_into("<Q", data, 48, to // cluster)
+
+
 def patch(image, *what):
-    with open(image, "rb") as f:
-        data = bytearray(f.read())
+    with open(image, "r+b") as f:
+        data = mmap.mmap(f.fileno(), 0)
     for word in what:
         verb, _, name = word.partition("=")
         if verb == "efs":
@@ -263,10 +329,11 @@ def patch(image, *what):
                     alter(data, value(data, off) + 10, "<H", lambda v: v | 1)
         elif verb == "log":
             start_log(data)
+        elif verb == "mft":
+            move_mft(data, int(name))
         else:
             sys.exit("what is " + word)
-    with open(image, "wb") as f:
-        f.write(data)
+    data.close()
 
 
 {"make": make, "odd": odd, "patch": patch}[sys.argv[1]](*sys.argv[2:])

@@ -335,3 +335,13 @@ int guest_xattrs(struct guest *g, uint64_t node, struct buf *out)
 	xattrs_put(out, "user.x", "value", 5);
 	return buf_error(out);
 }
+
+int guest_xattr_unlisted(struct guest *g, uint64_t node, const char *name,
+			 struct buf *out)
+{
+	(void)g;
+	if (node != 8 || strcmp(name, "system.unlisted") != 0)
+		return -ENODATA;
+	buf_put(out, "hidden", 6);
+	return buf_error(out);
+}

@@ -563,6 +563,8 @@ static void shows_xattrs(void **state)
 	assert_int_equal(b.len, 5);
 	assert_ok(value_of("vda1/attrs", "system.posix_acl_access", &b));
 	assert_int_equal(b.len, 4);
+	assert_ok(value_of("vda1/attrs", "system.unlisted", &b));
+	assert_memory_equal(b.data, "hidden", 6);
 	assert_true(view_in_volume(in("vda1/attrs").node));
 	assert_result(value_of("vda1/attrs", "user.y", &b), -ENODATA);
 	assert_result(value_of("vda1/dir", "user.x", &b), -ENODATA);

@@ -257,7 +257,7 @@ int ext_htree_lookup(const struct ext *e, const struct ext_inode *i,
 	if (!(i->flags & EXT_FL_INDEX) ||
 	    (i->flags &
 	     (EXT_FL_INLINE_DATA | EXT_FL_CASEFOLD | EXT_FL_ENCRYPT)) ||
-	    i->size < EXT_HTREE_MIN)
+	    i->size / size < EXT_HTREE_BLOCKS_MIN)
 		return -EAGAIN;
 	s.buf = alloc_array(LEVELS_MAX + 1, size);
 	if (!s.buf)

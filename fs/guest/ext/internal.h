@@ -145,8 +145,8 @@ MUST_CHECK int ext_dir_block(const struct ext *e, const struct ext_inode *i,
 
 /* htree.c */
 
-/* A shorter directory is read whole, and remembered. */
-#define EXT_HTREE_MIN (64u << 10)
+/* A directory of fewer blocks is read whole, and remembered. */
+#define EXT_HTREE_BLOCKS_MIN 16
 
 /*
  * Find @name in the directory @i by its index. Return 0; -ENOENT (no such name;

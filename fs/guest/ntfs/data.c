@@ -128,10 +128,11 @@ static int load_runs(struct ntfs *n, ntfs_attr *na)
 	return ntfs_error(n, "its list of clusters is damaged", na->ni->mft_no);
 }
 
-/* A map_walk_fn, of a file's content. */
+/* A map_walk_fn, of the content of a file or of a stream. */
 static int walk_node(struct guest *g, uint64_t node, struct map *m)
 {
 	struct ntfs *n = g->state;
+	struct ntfs_stream s = { .len = 0 };
 	ntfs_attr *na = NULL;
 	ntfs_inode *ni;
 	int r;
@@ -140,9 +141,13 @@ static int walk_node(struct guest *g, uint64_t node, struct map *m)
 	r = ntfs_node_open(n, node, &ni);
 	if (r < 0)
 		return r;
+	if (node & NTFS_STREAM_NODE)
+		r = ntfs_stream_get(n, ni, node, &s);
 	errno = 0;
-	na = ntfs_attr_open(ni, AT_DATA, AT_UNNAMED, 0);
-	if (!na)
+	if (r == 0)
+		na = ntfs_attr_open(ni, AT_DATA, s.len ? s.name : AT_UNNAMED,
+				    s.len);
+	if (r == 0 && !na)
 		r = ntfs_error(n, "an attribute is damaged", ni->mft_no);
 	if (r == 0)
 		r = load_runs(n, na);
@@ -154,7 +159,7 @@ static int walk_node(struct guest *g, uint64_t node, struct map *m)
 	return r;
 }
 
-static int open_plain(struct ntfs *n, ntfs_attr *na, map_walk_fn *walk,
+static int open_plain(struct ntfs *n, ntfs_attr *na, uint64_t node,
 		      struct guest_file **out)
 {
 	struct map *m = map_new(n->g->blocks, (uint64_t)na->data_size);
@@ -164,8 +169,8 @@ static int open_plain(struct ntfs *n, ntfs_attr *na, map_walk_fn *walk,
 		return -ENOMEM;
 	r = walk_runs(n, na, m);
 	if (r >= 0)
-		r = map_file(m, n->g, ntfs_node_of(MK_MREF(na->ni->mft_no, 0)),
-			     n->vol->cluster_size, walk, out);
+		r = map_file(m, n->g, node, n->vol->cluster_size,
+			     node ? walk_node : NULL, out);
 	if (r < 0)
 		map_free(m);
 	return r;
@@ -210,7 +215,7 @@ static int open_compressed(struct ntfs *n, ntfs_attr *na,
 				    na->ni->mft_no, out);
 }
 
-static int open_attr(struct ntfs *n, ntfs_attr *na, map_walk_fn *walk,
+static int open_attr(struct ntfs *n, ntfs_attr *na, uint64_t node,
 		     struct guest_file **out)
 {
 	unsigned int method =
@@ -233,7 +238,7 @@ static int open_attr(struct ntfs *n, ntfs_attr *na, map_walk_fn *walk,
 	if (r < 0)
 		return r;
 	if (!method)
-		return open_plain(n, na, walk, out);
+		return open_plain(n, na, node, out);
 	if (method == 1)
 		return open_compressed(n, na, out);
 	return fail(-EIO,
@@ -242,8 +247,10 @@ static int open_attr(struct ntfs *n, ntfs_attr *na, map_walk_fn *walk,
 		    (unsigned long long)na->ni->mft_no, method);
 }
 
+/* @node: what the content is of, which may be read again where it lies in too
+ * many pieces to be remembered; 0: nothing of that kind. */
 static int data_open(struct ntfs *n, ntfs_inode *ni, ATTR_TYPES type,
-		     ntfschar *name, uint32_t name_len, map_walk_fn *walk,
+		     ntfschar *name, uint32_t name_len, uint64_t node,
 		     struct guest_file **out)
 {
 	ntfs_attr *na;
@@ -254,7 +261,7 @@ static int data_open(struct ntfs *n, ntfs_inode *ni, ATTR_TYPES type,
 	na = ntfs_attr_open(ni, type, name, name_len);
 	if (!na)
 		return ntfs_error(n, "an attribute is damaged", ni->mft_no);
-	r = open_attr(n, na, walk, out);
+	r = open_attr(n, na, node, out);
 	ntfs_attr_close(na);
 	return r;
 }
@@ -262,7 +269,7 @@ static int data_open(struct ntfs *n, ntfs_inode *ni, ATTR_TYPES type,
 int ntfs_data_open(struct ntfs *n, ntfs_inode *ni, ATTR_TYPES type,
 		   ntfschar *name, uint32_t name_len, struct guest_file **out)
 {
-	return data_open(n, ni, type, name, name_len, NULL, out);
+	return data_open(n, ni, type, name, name_len, 0, out);
 }
 
 static void file_put(struct guest_file *f)
@@ -319,10 +326,34 @@ static int elsewhere(const ntfs_inode *ni, uint32_t tag)
 		    record, tag);
 }
 
+static int open_stream(struct ntfs *n, ntfs_inode *ni, uint64_t node,
+		       struct guest_file **out)
+{
+	struct ntfs_stream s;
+	int r = ntfs_stream_get(n, ni, node, &s);
+
+	return r < 0 ? r : data_open(n, ni, AT_DATA, s.name, s.len, node, out);
+}
+
+static int open_content(struct ntfs *n, ntfs_inode *ni, uint64_t node,
+			struct guest_file **out)
+{
+	struct ntfs_what what;
+	int r = ntfs_look(n, ni, &what);
+
+	if (!r && what.type != S_IFREG)
+		r = -EINVAL;
+	if (!r && what.size)
+		r = elsewhere(ni, what.tag);
+	if (!r)
+		r = data_open(n, ni, AT_DATA, AT_UNNAMED, 0, node, out);
+	return r == -ENOENT ? map_memory_file("", 0, 0, out) /* has none */
+			    : r;
+}
+
 int ntfs_file(struct guest *g, uint64_t node, struct guest_file **out)
 {
 	struct ntfs *n = g->state;
-	struct ntfs_what what;
 	ntfs_inode *ni;
 	int r;
 
@@ -331,15 +362,8 @@ int ntfs_file(struct guest *g, uint64_t node, struct guest_file **out)
 	r = ntfs_node_open(n, node, &ni);
 	if (r < 0)
 		return r;
-	r = ntfs_look(n, ni, &what);
-	if (!r && what.type != S_IFREG)
-		r = -EINVAL;
-	if (!r && what.size)
-		r = elsewhere(ni, what.tag);
-	if (!r)
-		r = data_open(n, ni, AT_DATA, AT_UNNAMED, 0, walk_node, out);
-	if (r == -ENOENT)
-		r = map_memory_file("", 0, 0, out); /* has none: empty */
+	r = node & NTFS_STREAM_NODE ? open_stream(n, ni, node, out)
+				    : open_content(n, ni, node, out);
 	ntfs_inode_close(ni);
 	return r;
 }

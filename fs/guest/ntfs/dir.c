@@ -136,12 +136,15 @@ static int index_check(struct ntfs *n, ntfs_inode *ni, uint32_t *block_out)
 	return 0;
 }
 
-static int open_dir(struct ntfs *n, uint64_t dir, ntfs_inode **out,
-		    uint32_t *block_out)
+int ntfs_dir_open(struct ntfs *n, uint64_t dir, ntfs_inode **out,
+		  uint32_t *block_out)
 {
 	struct ntfs_what what;
 	int r;
 
+	*out = NULL;
+	if (dir & NTFS_STREAM_NODE)
+		return -ENOTDIR;
 	r = ntfs_node_open(n, dir, out);
 	if (r < 0)
 		return r;
@@ -181,7 +184,7 @@ static int gather_piece(struct ntfs *n, uint64_t dir, struct gather *g)
 	int r;
 
 	SCOPED_LOCK(&n->lock);
-	r = open_dir(n, dir, &ni, &block);
+	r = ntfs_dir_open(n, dir, &ni, &block);
 	if (r < 0)
 		return r;
 	pos = start_for(n, g->from, block);

@@ -44,6 +44,9 @@ int ntfs_node_open(struct ntfs *n, uint64_t node, ntfs_inode **out)
 	ntfs_inode *ni;
 	bool wrong;
 
+	if (node & NTFS_STREAM_NODE)
+		seq = 0; /* the file was found by a node of its own */
+
 	*out = NULL;
 	n->err = 0;
 	if (record < FILE_first_user && record != FILE_root)
@@ -233,12 +236,45 @@ static void dir_size(ntfs_inode *ni, struct guest_attr *out)
 	ntfs_attr_close(na);
 }
 
+/* A stream has the times of its file, and a size of its own. */
+static int stream_fill(struct ntfs *n, ntfs_inode *ni, struct guest_attr *out)
+{
+	struct ntfs_stream s;
+	ntfs_attr *na;
+	int r = ntfs_stream_get(n, ni, out->node, &s);
+
+	if (r < 0)
+		return r;
+	errno = 0;
+	na = ntfs_attr_open(ni, AT_DATA, s.name, s.len);
+	if (!na)
+		return ntfs_error(n, "a stream is damaged", ni->mft_no);
+	out->mode = S_IFREG | 0777;
+	out->nlink = 1;
+	if (na->data_size < 0 || (uint64_t)na->data_size > GUEST_SIZE_MAX)
+		r = fail(-EBADMSG,
+			 "NTFS: record %llu: the size of a stream is damaged",
+			 (unsigned long long)ni->mft_no);
+	else
+		out->size = (uint64_t)na->data_size;
+	if (na->allocated_size > 0 &&
+	    (uint64_t)na->allocated_size <= n->meta->size)
+		out->allocated = (uint64_t)na->allocated_size;
+	ntfs_attr_close(na);
+	return r;
+}
+
 static int attr_fill(struct ntfs *n, ntfs_inode *ni, struct guest_attr *out)
 {
 	AUTO_BUF struct buf target = BUF_INIT;
 	struct ntfs_what what;
 	int r;
 
+	out->atime = time_of(ni->last_access_time);
+	out->mtime = time_of(ni->last_data_change_time);
+	out->ctime = time_of(ni->last_mft_change_time);
+	if (out->node & NTFS_STREAM_NODE)
+		return stream_fill(n, ni, out);
 	r = ntfs_look(n, ni, &what);
 	if (r < 0)
 		return r;
@@ -246,9 +282,6 @@ static int attr_fill(struct ntfs *n, ntfs_inode *ni, struct guest_attr *out)
 	out->nlink = what.type == S_IFDIR ? 1 : count_links(ni);
 	out->rdev_major = what.major;
 	out->rdev_minor = what.minor;
-	out->atime = time_of(ni->last_access_time);
-	out->mtime = time_of(ni->last_data_change_time);
-	out->ctime = time_of(ni->last_mft_change_time);
 	if (what.type == S_IFDIR) {
 		dir_size(ni, out);
 	} else if (what.type == S_IFREG) {

@@ -35,9 +35,15 @@
  * bits of the sequence number as there is room for: a name that leads to a
  * record which is another file by now is found out when it is used. Without
  * those bits (0) nothing is compared.
+ *
+ * Where the highest bit is set, the node is an alternate stream: of the same
+ * record, the one of that number in the order of ntfs_streams_list().
  */
 #define NTFS_SEQ_SHIFT 32
-#define NTFS_SEQ_MASK 0x3fffu
+#define NTFS_SEQ_MASK 0x1fffu
+#define NTFS_STREAM_NODE (UINT64_C(1) << 45)
+#define NTFS_STREAM_SHIFT 33
+#define NTFS_STREAMS_MAX 4096
 
 #define NTFS_REPARSE_MAX (16u << 10) /* as Windows has it */
 #define NTFS_UNIT_MAX (1u << 20) /* bytes that are compressed as one */
@@ -78,7 +84,24 @@ uint64_t ntfs_node_of(MFT_REF ref);
 int ntfs_look(struct ntfs *n, ntfs_inode *ni, struct ntfs_what *out);
 int ntfs_getattr(struct guest *g, uint64_t node, struct guest_attr *out);
 
+/* ---- lookup.c ---- */
+/*
+ * Find @name in the directory @dir, whose index has blocks of @block bytes, by
+ * that index. Return 0; -ENOENT (no such name; silent); -EAGAIN (not to be told
+ * from the index, or it is damaged: read the whole directory; silent); or a
+ * read error. Under the lock.
+ */
+int ntfs_dir_lookup(struct ntfs *n, ntfs_inode *dir, uint32_t block,
+		    const char *name, size_t len, uint64_t *node_out);
+/* As guest_ops->lookup; NAME:STREAM is found too. */
+int ntfs_lookup(struct guest *g, uint64_t dir, const char *name, size_t len,
+		uint64_t *node_out);
+
 /* ---- dir.c ---- */
+/* Open a directory and check its index, the size of whose blocks is *block_out
+ * then. -ENOTDIR. Under the lock; close *out with ntfs_inode_close(). */
+int ntfs_dir_open(struct ntfs *n, uint64_t dir, ntfs_inode **out,
+		  uint32_t *block_out);
 int ntfs_dir_read(struct guest *g, uint64_t dir, uint64_t cookie,
 		  guest_dir_fn *fn, void *arg);
 /* The entry of @dir that Windows would take for @name (@len units): its true
@@ -122,9 +145,31 @@ int ntfs_decompress_unit(const uint8_t *in, size_t in_len, uint8_t *out,
 			 size_t out_len);
 
 /* ---- stream.c ---- */
+struct ntfs_stream {
+	ntfschar name[UINT8_MAX];
+	uint8_t len; /* units */
+};
+/* Find the stream of @ni that is called @name. -ENOENT (silent). Under the
+ * lock. */
+int ntfs_stream_find(struct ntfs *n, ntfs_inode *ni, const char *name,
+		     size_t len, uint64_t *node_out);
+/* The stream that is @node, of its record @ni. -ENOENT (silent). Under the
+ * lock. */
+int ntfs_stream_get(struct ntfs *n, ntfs_inode *ni, uint64_t node,
+		    struct ntfs_stream *out);
 int ntfs_xattrs(struct guest *g, uint64_t node, guest_xattr_fn *fn, void *arg);
 
+/* ---- metadata.c ---- */
+/* As guest_ops->xattr: what Windows keeps of a file, under the names that
+ * ntfs-3g gives it. */
+int ntfs_xattr(struct guest *g, uint64_t node, const char *name,
+	       struct buf *out);
+
 /* ---- text.c ---- */
+/* The reverse of ntfs_text_put(): a name in UTF-8 as at most UINT8_MAX units.
+ * False: it is no such name. */
+bool ntfs_text_units(const char *name, size_t len, ntfschar *out,
+		     uint32_t *n_out);
 /* UTF-16 at any address as UTF-8 (utf16.h), appended. Return 0 or -ENOMEM. */
 int ntfs_text_put(struct buf *out, const void *units, size_t n);
 /* A name, and a NUL behind; one over GUEST_NAME_MAX is cut and ends in @tag.

@@ -237,6 +237,8 @@ int ntfs_readlink(struct guest *g, uint64_t node, struct buf *out)
 	ntfs_inode *ni;
 	int r;
 
+	if (node & NTFS_STREAM_NODE)
+		return -EINVAL;
 	SCOPED_LOCK(&n->lock);
 	r = ntfs_node_open(n, node, &ni);
 	if (r < 0)

@@ -8,8 +8,9 @@
  * system's own files (the first 16 records) hidden; Interix' links, devices,
  * pipes and sockets and those of WSL as what they are; junctions and symbolic
  * links as symbolic links, see link.c; alternate streams as attributes
- * "user.NAME". The number of links does not count 8.3 names; a directory has
- * 1.
+ * "user.NAME" and as files FILE:NAME that are not listed; security descriptors
+ * and the like as attributes that are not listed either, see metadata.c. The
+ * number of links does not count 8.3 names; a directory has 1.
  *
  * Other than there, reparse points that stand for a file's content (compressed
  * by CompactOS, deduplicated, in a cloud) are files of their true size whose
@@ -67,8 +68,10 @@ const struct guest_ops guest_ntfs = {
 	.open = ntfs_open,
 	.close = ntfs_close,
 	.getattr = ntfs_getattr,
+	.lookup = ntfs_lookup,
 	.readdir = ntfs_dir_read,
 	.readlink = ntfs_readlink,
 	.file = ntfs_file,
 	.xattrs = ntfs_xattrs,
+	.xattr = ntfs_xattr,
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Alternate streams as extended attributes "user.NAME". What is longer than an
- * attribute may be, or encrypted, is said in the log and left out; that is no
- * reason for the others to be missing.
+ * Alternate streams: as extended attributes "user.NAME", and as files
+ * FILE:NAME, which are found by name and not listed. What is longer than an
+ * attribute may be, or encrypted, is said in the log and left out of the
+ * attributes; that is no reason for the others to be missing.
  */
 #include "config.h"
 
@@ -16,24 +17,18 @@
 #include "store/base/lock.h"
 #include "store/base/log.h"
 
-#define STREAMS_MAX 4096
 #define PREFIX "user."
 
 /* CompactOS keeps a file's content there: no stream of the user's. */
 static const uint8_t wof_name[] = "W\0o\0f\0C\0o\0m\0p\0r\0e\0s\0s\0e\0d\0"
 				  "D\0a\0t\0a";
 
-struct stream {
-	ntfschar name[UINT8_MAX];
-	uint8_t len; /* units */
-};
-
-/* Append a struct stream for each. */
+/* Append a struct ntfs_stream for each. */
 static int streams_list(struct ntfs *n, ntfs_inode *ni, struct buf *out)
 {
 	ntfs_attr_search_ctx *ctx = ntfs_attr_get_search_ctx(ni, NULL);
 	const ATTR_RECORD *a;
-	struct stream s;
+	struct ntfs_stream s;
 	size_t count = 0, off;
 
 	if (!ctx)
@@ -46,7 +41,7 @@ static int streams_list(struct ntfs *n, ntfs_inode *ni, struct buf *out)
 		if (!a->name_length || (a->non_resident && a->lowest_vcn))
 			continue; /* the file's own, or more of one */
 		if (off + 2u * a->name_length > le32_to_cpu(a->length) ||
-		    ++count > STREAMS_MAX) {
+		    ++count > NTFS_STREAMS_MAX) {
 			errno = EIO;
 			break;
 		}
@@ -65,8 +60,44 @@ static int streams_list(struct ntfs *n, ntfs_inode *ni, struct buf *out)
 	return ntfs_error(n, "its streams are damaged", ni->mft_no);
 }
 
+int ntfs_stream_find(struct ntfs *n, ntfs_inode *ni, const char *name,
+		     size_t len, uint64_t *node_out)
+{
+	AUTO_BUF struct buf list = BUF_INIT, text = BUF_INIT;
+	const struct ntfs_stream *s;
+	size_t i;
+	int r = streams_list(n, ni, &list);
+
+	for (i = 0; r == 0 && i < list.len / sizeof(*s); i++) {
+		s = (const struct ntfs_stream *)list.data + i;
+		buf_clear(&text);
+		r = ntfs_text_put(&text, s->name, s->len);
+		if (r == 0 && text.len == len &&
+		    memcmp(text.data, name, len) == 0) {
+			*node_out = NTFS_STREAM_NODE | ni->mft_no |
+				    (uint64_t)i << NTFS_STREAM_SHIFT;
+			return 0;
+		}
+	}
+	return r < 0 ? r : -ENOENT;
+}
+
+int ntfs_stream_get(struct ntfs *n, ntfs_inode *ni, uint64_t node,
+		    struct ntfs_stream *out)
+{
+	size_t i = (node & ~NTFS_STREAM_NODE) >> NTFS_STREAM_SHIFT;
+	AUTO_BUF struct buf list = BUF_INIT;
+	int r = streams_list(n, ni, &list);
+
+	if (r == 0 && i >= list.len / sizeof(*out))
+		r = -ENOENT;
+	if (r == 0)
+		memcpy(out, list.data + i * sizeof(*out), sizeof(*out));
+	return r;
+}
+
 /* Append the value. Return 1 where it was left out. */
-static int stream_read(struct ntfs *n, ntfs_inode *ni, struct stream *s,
+static int stream_read(struct ntfs *n, ntfs_inode *ni, struct ntfs_stream *s,
 		       const struct buf *name, struct buf *out)
 {
 	int r;
@@ -77,10 +108,11 @@ static int stream_read(struct ntfs *n, ntfs_inode *ni, struct stream *s,
 		r = ntfs_data_bytes(n, ni, AT_DATA, s->name, s->len,
 				    GUEST_XATTR_MAX, out);
 	if (r == -EFBIG || r == -ENAMETOOLONG) {
-		log_warn("NTFS: record %llu: a stream is left out: its %s too "
-			 "long for an attribute",
+		log_warn("NTFS: record %llu: a stream is left out of its "
+			 "attributes: its %s too long for one%s",
 			 (unsigned long long)ni->mft_no,
-			 r == -EFBIG ? "content is" : "name is");
+			 r == -EFBIG ? "content is" : "name is",
+			 r == -EFBIG ? "; FILE:STREAM reads it" : "");
 		return 1;
 	}
 	return r == -EIO && !n->err ? 1 : r;
@@ -90,11 +122,13 @@ int ntfs_xattrs(struct guest *g, uint64_t node, guest_xattr_fn *fn, void *arg)
 {
 	AUTO_BUF struct buf list = BUF_INIT, name = BUF_INIT, value = BUF_INIT;
 	struct ntfs *n = g->state;
-	struct stream *s;
+	struct ntfs_stream *s;
 	size_t i, total = 0;
 	ntfs_inode *ni;
 	int r;
 
+	if (node & NTFS_STREAM_NODE)
+		return 0;
 	/* @fn gathers them; it does not come back to us. */
 	SCOPED_LOCK(&n->lock);
 	r = ntfs_node_open(n, node, &ni);
@@ -102,7 +136,7 @@ int ntfs_xattrs(struct guest *g, uint64_t node, guest_xattr_fn *fn, void *arg)
 		return r;
 	r = streams_list(n, ni, &list);
 	for (i = 0; !r && i < list.len / sizeof(*s); i++) {
-		s = (struct stream *)list.data + i;
+		s = (struct ntfs_stream *)list.data + i;
 		buf_clear(&name);
 		buf_clear(&value);
 		buf_put(&name, PREFIX, strlen(PREFIX));
