@@ -78,7 +78,7 @@ static int read_object(struct vault *v, const char *name, uint8_t type,
 /* ---- building a list ---- */
 
 /* What is known of a point that somebody wished to remove. */
-struct verdict {
+struct purge_verdict {
 	char point[POINT_ID_HEX + 1];
 	bool purged; /* false: it cannot be read */
 };
@@ -91,7 +91,7 @@ struct build {
 	size_t ncommits, ccap;
 	char (*purges)[OBJECT_NAME_MAX];
 	size_t npurges, pcap;
-	struct verdict *verdicts; /* sorted by point */
+	struct purge_verdict *verdicts; /* sorted by point */
 	size_t nverdicts, vcap;
 };
 
@@ -139,7 +139,7 @@ static int on_purge(void *arg, const char *name, uint64_t size)
 static int read_verdict(struct build *b, const char *name)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
-	struct verdict v = { .purged = false };
+	struct purge_verdict v = { .purged = false };
 	bool purged;
 	int r;
 
@@ -163,7 +163,7 @@ static int read_verdict(struct build *b, const char *name)
 /* Of several verdicts on a point the one that says PURGED comes first. */
 static int by_point(const void *a, const void *b)
 {
-	const struct verdict *x = a, *y = b;
+	const struct purge_verdict *x = a, *y = b;
 	int c = strcmp(x->point, y->point);
 
 	return c ? c : (int)y->purged - (int)x->purged;
@@ -188,11 +188,11 @@ static int read_verdicts(struct build *b)
 
 static int find_point(const void *key, const void *item)
 {
-	return strcmp(key, ((const struct verdict *)item)->point);
+	return strcmp(key, ((const struct purge_verdict *)item)->point);
 }
 
-static const struct verdict *verdict_on(const struct build *b,
-					const char *point)
+static const struct purge_verdict *verdict_on(const struct build *b,
+					      const char *point)
 {
 	return b->nverdicts ? bsearch(point, b->verdicts, b->nverdicts,
 				      sizeof(*b->verdicts), find_point)
@@ -205,7 +205,7 @@ static const struct verdict *verdict_on(const struct build *b,
 static int add_commit(struct build *b, const char *name)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
-	const struct verdict *verdict;
+	const struct purge_verdict *verdict;
 	struct point *p = NULL;
 	struct commit c;
 	char object[OBJECT_NAME_MAX];

@@ -184,23 +184,8 @@ END
 	body 601 '' | plant bad src/a.c
 }
 
-# What is still to be mended. A line goes with its violation; none is added.
-allowed='
-src/backup/disk.c
-struct walk
-'
-
 self_test
-found=$(judge | while read -r line; do
-	echo "$allowed" | {
-		while read -r known; do
-			case "$line " in
-			*"${known:-nothing}"[:\ ]*) exit 0 ;;
-			esac
-		done
-		echo "$line"
-	}
-done)
+found=$(judge)
 if [ -n "$found" ]; then
 	printf '%s\n' "$found"
 	exit 1

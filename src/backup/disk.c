@@ -179,7 +179,7 @@ static int take_part(struct disk_run *d, const struct grid_part *part)
 	return disk_queue_push(d, &p);
 }
 
-static int walk(struct disk_run *d)
+static int walk_disk(struct disk_run *d)
 {
 	struct grid_part part;
 	int r;
@@ -301,7 +301,7 @@ static int read_once(struct backup *b, const struct backup_disk *o,
 	snprintf(d->result.format, sizeof(d->result.format), "%s", s->format);
 	r = begin(d, o, parent, follow);
 	if (r == 0)
-		r = walk(d);
+		r = walk_disk(d);
 	if (r == 0 && b->writer) {
 		changed = disk_source_finish(s);
 		if (changed > 0)
