@@ -15,6 +15,7 @@
 
 #include "src/backup/internal.h"
 #include "src/backup/links.h"
+#include "store/content.h"
 #include "store/format.h"
 #include "store/point.h"
 #include "store/tree.h"
@@ -74,9 +75,24 @@ static int put_xattrs(struct entries *e, struct slot *s)
 		x->flags = ENTRY_PARTIAL;
 		return 0;
 	}
+	/* In a chunk, nobody else looks at them before they are read back. */
+	if (xattrs_check(s->xattrs.data, s->xattrs.len) < 0)
+		return -EBADMSG;
 	x->flags |= ENTRY_XATTRS_CHUNK;
 	return writer_chunk(e->backup->writer, CHUNK_XATTRS, s->xattrs.data,
 			    s->xattrs.len, &x->xattrs_id);
+}
+
+/* The bounds that readers of a point hold to (store/entry.h). No filesystem
+ * has more; what a hostile one says must not spoil the point. */
+static void bound_entry(struct entry *x)
+{
+	/* Of regular files the size is that of their content. */
+	if (!S_ISREG(x->mode))
+		x->size = MIN(x->size, CONTENT_SIZE_MAX);
+	x->nlink = MIN(x->nlink, (uint64_t)UINT32_MAX);
+	x->mtime.nsec = MIN(x->mtime.nsec, 999999999u);
+	x->ctime.nsec = MIN(x->ctime.nsec, 999999999u);
 }
 
 static void fill_entry(struct entries *e, struct slot *s)
@@ -105,6 +121,7 @@ static void fill_entry(struct entries *e, struct slot *s)
 	x->target_len = (uint32_t)s->target.len;
 	x->content = s->content.data;
 	x->content_len = (uint32_t)s->content.len;
+	bound_entry(x);
 }
 
 static int copy_buf(struct buf *to, const struct buf *from)
@@ -177,8 +194,10 @@ static void count_entry(struct entries *e, const struct slot *s)
 	e->has_acl |= (s->entry.flags & ENTRY_ACL) != 0;
 	if (S_ISREG(s->st.st_mode)) {
 		e->files++;
-		e->bytes += s->entry.size;
-		p->bytes_done += s->entry.size;
+		/* Sparse files may well be more together than there can be. */
+		e->bytes = MIN(e->bytes + s->entry.size, (uint64_t)INT64_MAX);
+		p->bytes_done =
+			MIN(p->bytes_done + s->entry.size, (uint64_t)INT64_MAX);
 	}
 	p->entries++;
 }
@@ -197,6 +216,12 @@ int entries_add(struct entries *e, struct slot *s)
 		if (err == 0)
 			err = tree_builder_add(e->tree, s->dir->key.data,
 					       s->dir->key.len, &s->entry);
+	}
+	if (err == -EBADMSG) {
+		backup_complain(e->backup, s,
+				"what its filesystem says of it makes no sense",
+				0);
+		return 0;
 	}
 	count_entry(e, s);
 	return err;

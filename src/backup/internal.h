@@ -6,7 +6,8 @@
  *     take.c      what is to be done with an entry that the scan hands out
  *     parent.c    the parent point, walked side by side with the scan
  *     slots.c     entries wait in a ring until all before them are known
- *     read.c      the pool's threads read files into slots
+ *     read.c      the pool's threads read files into slots, read_content.c what
+ *                 they hold
  *     entries.c   the oldest slot becomes an entry of the tree
  *     links.c     files with several names are read once
  *     machine.c   disks and config files; disk*.c one disk
@@ -32,6 +33,7 @@ struct point_list;
 struct pool;
 struct reading;
 struct scan;
+struct scan_xattr_loss;
 struct writer;
 
 struct backup {
@@ -73,6 +75,11 @@ void backup_tick(struct backup *b);
  */
 void backup_complain(struct backup *b, const struct slot *s, const char *what,
 		     int err);
+
+/* Say which of an entry's extended attributes are missing, if any is; the entry
+ * and the point will be marked. Any thread. */
+void backup_complain_xattrs(struct backup *b, struct slot *s,
+			    const struct scan_xattr_loss *loss);
 
 /* Read the files of a struct batch, which is freed; a job for the pool. */
 void backup_read_batch(void *batch);

@@ -76,23 +76,21 @@ static int read_target(const struct scan_item *it, struct buf *out)
 static int take_special(struct backup *b, struct slot *s,
 			const struct scan_item *it)
 {
-	const char *what = "its target cannot be read";
+	struct scan_xattr_loss loss;
 	int err = S_ISLNK(s->st.st_mode) ? read_target(it, &s->target) : 0;
 
-	if (err == 0) {
-		what = "its extended attributes cannot be read";
-		err = scan_xattrs(it, &s->xattrs, &s->has_acl);
-	}
-	if (err == 0 || err == -ENOMEM)
-		return err;
-	backup_complain(b, s, what, err);
-	/* Something without them is better than nothing. */
-	buf_clear(&s->xattrs);
-	s->has_acl = false;
-	s->partial = s->target.len > 0 || !S_ISLNK(s->st.st_mode);
-	if (!s->partial)
+	if (err < 0 && err != -ENOMEM) {
+		backup_complain(b, s, "its target cannot be read", err);
 		atomic_store(&s->state, SLOT_DROPPED);
-	return 0;
+		return 0;
+	}
+	s->partial = it->unreachable;
+	if (err < 0 || it->unreachable)
+		return err;
+	err = scan_xattrs(it, &s->xattrs, &s->has_acl, &loss);
+	if (err == 0)
+		backup_complain_xattrs(b, s, &loss);
+	return err;
 }
 
 /* ---- an item ---- */

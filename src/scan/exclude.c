@@ -388,7 +388,11 @@ int exclude_add_file(struct exclude *x, const char *file, bool fold_case)
 		number++;
 		while (n > 0 && isspace((unsigned char)line[n - 1]))
 			line[--n] = '\0';
-		p = line + strspn(line, " \t");
+		p = line;
+		/* Some editors begin a file of UTF-8 with a mark. */
+		if (number == 1 && strncmp(p, "\xef\xbb\xbf", 3) == 0)
+			p += 3;
+		p += strspn(p, " \t");
 		if (*p == '\0' || *p == '#')
 			continue;
 		if (strlen(p) != (size_t)(line + n - p))

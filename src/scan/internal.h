@@ -39,6 +39,7 @@ struct source_node {
 	struct source_node *child; /* the first; owned */
 	struct source_node *next;
 	bool source; /* a source ends here: all below is wanted */
+	bool follow; /* and if it is a symbolic link, what it leads to is */
 };
 
 struct source_set {
@@ -80,6 +81,7 @@ struct scan_rec {
 	struct scan_dir *dir; /* borrowed from the batch; NULL for "/" */
 	uint32_t name_off;
 	uint32_t name_len;
+	bool followed, unreachable; /* as in struct scan_item */
 	bool pending; /* not a directory by its type; still to be examined */
 	int error;
 	struct stat st;

@@ -119,6 +119,8 @@ int scan_next(struct scan *s, struct scan_item *out)
 	out->st = rec->st;
 	out->dirfd = rec->dir ? rec->dir->fd : -1;
 	out->error = rec->error;
+	out->followed = rec->followed;
+	out->unreachable = rec->unreachable;
 	r = item_path(s, rec, out->name);
 	if (r < 0)
 		return r;

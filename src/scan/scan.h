@@ -3,7 +3,8 @@
  * Walks sources in the order of tree keys (store/tree.h): a directory's entries
  * by name, then each subdirectory's. The directories above a source appear as
  * entries too ("/" first, each once); one that is a symbolic link appears as
- * the directory it leads to. A source itself is never followed.
+ * the directory it leads to. A source itself is followed only where it was
+ * given with a '/' behind it, and must then lead to a directory.
  *
  * The walk is one thread's. A second one reads directories ahead of it, and
  * both examine entries (fstatat): at most 4,096 entries and 256 directories
@@ -55,6 +56,13 @@ struct scan_item {
 	int dirfd; /* of that directory, for openat(dirfd, name); held until
 		    * the next call; -1 for "/" and for a directory's error */
 	const char *path; /* absolute, for messages and dirfd -1 */
+	/* If it is a symbolic link, it was followed, as it leads to a source:
+	 * st is that of a directory. */
+	bool followed;
+	/* A directory on another filesystem, which did not answer; as it was
+	 * not to be entered, that is no error. Its st is made up from the
+	 * directory it stands in. */
+	bool unreachable;
 	/* Negative errno: it could not be examined (st is zeros), or (st_mode
 	 * is S_IFDIR, nothing more) a directory could not be read wholly.
 	 * -ESTALE: it was replaced while it was looked at. */
@@ -86,15 +94,26 @@ const char *const *scan_sources(const struct scan *s, size_t *n_out);
 const char *const *scan_left_out(const struct scan *s, size_t *n_out);
 void scan_close(struct scan *s);
 
+/* Extended attributes that could not be read. */
+struct scan_xattr_loss {
+	unsigned int n; /* how many; 0: none */
+	int error; /* why the first of them could not, a negative errno */
+	/* Its name; "" where not even the names could be read. */
+	char name[256];
+};
+
 /*
- * The extended attributes of an entry (of the link itself), appended as an
- * encoded sorted list (store/entry.h); nothing where there are none, or the
- * filesystem has no attributes. @has_acl: a POSIX ACL is among them. Return 0
- * or a negative errno (silent).
+ * Append the extended attributes of an entry (of a link itself, unless it was
+ * followed) to @out, as an encoded sorted list (store/entry.h); nothing where
+ * there are none, or the filesystem has no attributes. *@has_acl says whether a
+ * POSIX ACL is among them. Those that cannot be read, or that a point cannot
+ * hold, are missing, and *@loss says which.
+ * Return 0 or -ENOMEM.
  */
 MUST_CHECK int scan_xattrs(const struct scan_item *item, struct buf *out,
-			   bool *has_acl);
-/* The same for an open file. */
-MUST_CHECK int scan_fd_xattrs(int fd, struct buf *out, bool *has_acl);
+			   bool *has_acl, struct scan_xattr_loss *loss);
+/* Do the same for an open file. */
+MUST_CHECK int scan_fd_xattrs(int fd, struct buf *out, bool *has_acl,
+			      struct scan_xattr_loss *loss);
 
 #endif

@@ -147,7 +147,18 @@ static int source_clean(const char *source, char **out)
 	return *out ? 0 : -ENOMEM;
 }
 
-static int node_add(struct source_node *top, const char *path)
+/* Does it end in "/" or "/."? What it leads to is meant then, as by the
+ * kernel, tar and rsync. */
+static bool wants_target(const char *source)
+{
+	size_t len = strlen(source);
+
+	if (len > 1 && source[len - 1] == '.' && source[len - 2] == '/')
+		len--;
+	return len > 1 && source[len - 1] == '/';
+}
+
+static int node_add(struct source_node *top, const char *path, bool follow)
 {
 	struct source_node *n = top;
 	size_t len;
@@ -163,6 +174,7 @@ static int node_add(struct source_node *top, const char *path)
 		path += len;
 	}
 	n->source = true;
+	n->follow = n->follow || follow;
 	return 0;
 }
 
@@ -184,6 +196,34 @@ static int check_step(int at, const char *name, bool inside, const char *path)
 			    "a link; name its real path",
 			    path, name);
 	return fail(fd, "source %s: %s: %s", path, name, strerror(-fd));
+}
+
+/* The source ends in a symbolic link. Say what becomes of it. */
+static int check_link(int at, const struct source_node *n, bool inside,
+		      const char *source)
+{
+	struct stat st;
+
+	if (!n->follow && !inside)
+		log_warn("source %s: it is a symbolic link, which is stored as "
+			 "such; write %s/ to store the directory that it leads "
+			 "to",
+			 source, source);
+	if (!n->follow)
+		return 0;
+	if (inside)
+		return fail(-EINVAL,
+			    "source %s/: another source holds it as a symbolic "
+			    "link; name its real path",
+			    source);
+	if (fstatat(at, n->name, &st, 0) < 0)
+		return fail(-errno, "source %s/: %s", source, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return fail(-ENOTDIR,
+			    "source %s/: it leads to something that is not a "
+			    "directory",
+			    source);
+	return 0;
 }
 
 /*
@@ -220,9 +260,11 @@ static int source_check(const struct source_node *top, const char *source)
 		at = fd;
 		inside = inside || n->source;
 	}
-	if (n != top && fstatat(at, n->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (n == top)
+		return 0;
+	if (fstatat(at, n->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail(-errno, "source %s: %s", source, strerror(errno));
-	return 0;
+	return S_ISLNK(st.st_mode) ? check_link(at, n, inside, source) : 0;
 }
 
 static int path_compare(const void *a, const void *b)
@@ -263,7 +305,8 @@ int source_set_init(struct source_set *set, const char *const *paths,
 		if (r == 0)
 			set->npaths++;
 		if (r == 0)
-			r = node_add(set->top, set->paths[i]);
+			r = node_add(set->top, set->paths[i],
+				     wants_target(paths[i]));
 	}
 	if (r == 0)
 		source_unique(set);

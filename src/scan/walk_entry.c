@@ -17,9 +17,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "src/scan/exclude.h"
 #include "store/base/array.h"
+#include "store/base/log.h"
 
 /* ---- batches ---- */
 
@@ -53,6 +55,8 @@ int walk_rec_new(struct scan_walk *w, struct scan_dir *d, const char *name,
 	rec->dir = d;
 	rec->name_off = (uint32_t)b->names.len;
 	rec->name_len = (uint32_t)len;
+	rec->followed = false;
+	rec->unreachable = false;
 	rec->pending = false;
 	rec->error = 0;
 	buf_put(&b->names, name, len);
@@ -171,11 +175,58 @@ static int sub_add(struct walk_level *lev, const char *name, size_t len,
 	return buf_error(&lev->names);
 }
 
+/*
+ * Whether @name, which cannot be examined, is on another filesystem than its
+ * source. Asked for nothing else, even one whose server is dead or that lets
+ * nobody in has an answer.
+ */
+static bool is_elsewhere(const struct walk_level *lev, const char *name)
+{
+	struct statx st;
+
+	return statx(lev->dir->fd, name,
+		     AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+		     0, &st) == 0 &&
+	       makedev(st.stx_dev_major, st.stx_dev_minor) != lev->fs;
+}
+
+/* A mount point that is not to be entered needs no answer. Return true where
+ * @rec is one, and is made up from the directory above. */
+static bool make_up(const struct scan_walk *w, const struct walk_level *lev,
+		    const char *name, struct scan_rec *rec)
+{
+	if (!w->one_file_system || lev->want != WANT_ALL ||
+	    !is_elsewhere(lev, name) || fstat(lev->dir->fd, &rec->st) < 0)
+		return false;
+	log_warn("%.*s/%s: another filesystem is mounted there that does not "
+		 "answer; its directory is stored empty",
+		 (int)w->path.len, (char *)w->path.data, name);
+	rec->st.st_mode = S_IFDIR | 0755;
+	rec->st.st_ino = 0;
+	rec->st.st_nlink = 2;
+	rec->error = 0;
+	rec->unreachable = true;
+	return true;
+}
+
+/* Find out now what @rec is; where it cannot be known, why. */
+static void examine(const struct scan_walk *w, const struct walk_level *lev,
+		    const char *name, bool is_source, struct scan_rec *rec)
+{
+	if (rec->name_len > SCAN_NAME_MAX)
+		rec->error = -ENAMETOOLONG;
+	else if (fstatat(lev->dir->fd, name, &rec->st,
+			 rec->followed ? 0 : AT_SYMLINK_NOFOLLOW) < 0)
+		rec->error = -errno;
+	if (rec->error == 0 || (!is_source && make_up(w, lev, name, rec)))
+		return;
+	memset(&rec->st, 0, sizeof(rec->st));
+}
+
 static int put_entry(struct scan_walk *w, struct walk_level *lev,
 		     const char *name, size_t len, uint8_t type,
 		     const struct source_node *node)
 {
-	bool follow = lev->want != WANT_ALL && !node->source;
 	bool excluded = false, left_out, asked = lev->want != WANT_ALL;
 	enum walk_want want;
 	struct scan_rec *rec;
@@ -197,24 +248,18 @@ static int put_entry(struct scan_walk *w, struct walk_level *lev,
 		rec->pending = true;
 		return 0;
 	}
-	if (len > SCAN_NAME_MAX)
-		rec->error = -ENAMETOOLONG;
-	else if (fstatat(lev->dir->fd, name, &rec->st,
-			 follow ? 0 : AT_SYMLINK_NOFOLLOW) < 0)
-		rec->error = -errno;
+	rec->followed =
+		lev->want != WANT_ALL && (!node->source || node->follow);
+	examine(w, lev, name, node != NULL, rec);
 	if (!asked) {
-		excluded = is_excluded(w, name, len,
-				       rec->error == 0 &&
-					       S_ISDIR(rec->st.st_mode));
+		excluded = is_excluded(w, name, len, S_ISDIR(rec->st.st_mode));
 		if (excluded && !node) {
 			w->batch->nrecs--;
 			return 0;
 		}
 	}
-	if (rec->error < 0) {
-		memset(&rec->st, 0, sizeof(rec->st));
-		return 0;
-	}
+	if (rec->unreachable)
+		return walk_leave_out(w, name);
 	if (!S_ISDIR(rec->st.st_mode))
 		return 0;
 	want = want_below(w, lev, &rec->st, node, excluded || lev->cache,
@@ -223,7 +268,7 @@ static int put_entry(struct scan_walk *w, struct walk_level *lev,
 		r = walk_leave_out(w, name);
 	if (r < 0 || want == WANT_NONE)
 		return r;
-	return sub_add(lev, name, len, node, want, follow);
+	return sub_add(lev, name, len, node, want, rec->followed);
 }
 
 static bool has_cache_tag(const struct scan_walk *w,

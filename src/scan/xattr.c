@@ -11,6 +11,7 @@
 #include "src/scan/scan.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +20,11 @@
 
 #include "store/entry.h"
 
-/* An open file, or a path whose last component is not followed. */
+/* An open file, or a path. */
 struct xattr_place {
 	int fd; /* -1: @path */
 	const char *path;
+	bool follow; /* the last component of the path */
 };
 
 static ssize_t place_list(const struct xattr_place *p, char *list, size_t len)
@@ -31,6 +33,8 @@ static ssize_t place_list(const struct xattr_place *p, char *list, size_t len)
 
 	if (p->fd >= 0)
 		n = flistxattr(p->fd, list, len);
+	else if (p->follow)
+		n = listxattr(p->path, list, len);
 	else
 		n = llistxattr(p->path, list, len);
 	return n < 0 ? -errno : n;
@@ -43,6 +47,8 @@ static ssize_t place_get(const struct xattr_place *p, const char *name,
 
 	if (p->fd >= 0)
 		n = fgetxattr(p->fd, name, value, len);
+	else if (p->follow)
+		n = getxattr(p->path, name, value, len);
 	else
 		n = lgetxattr(p->path, name, value, len);
 	return n < 0 ? -errno : n;
@@ -112,8 +118,40 @@ static bool is_acl(const char *name)
 	       strcmp(name, "system.posix_acl_default") == 0;
 }
 
+static void lose(struct scan_xattr_loss *loss, const char *name, int error)
+{
+	if (loss->n++ > 0)
+		return;
+	loss->error = error;
+	snprintf(loss->name, sizeof(loss->name), "%s", name);
+}
+
+/* Read @name and append it to @body. Nothing that a reader of the point would
+ * refuse gets in. */
+static int put_value(const struct xattr_place *p, const char *name,
+		     struct buf *value, struct buf *body)
+{
+	size_t before = body->len;
+	int r = place_read(p, name, value);
+
+	if (r < 0)
+		return r;
+	if (value->len > XATTR_SIZE_MAX || !*name ||
+	    strlen(name) > ENTRY_NAME_MAX)
+		return -E2BIG;
+	xattrs_put(body, name, value->data, value->len);
+	r = buf_error(body);
+	if (r == 0 && body->len > ENTRY_XATTRS_MAX - 16) {
+		body->len = before;
+		r = -E2BIG;
+	}
+	return r;
+}
+
+/* One that cannot be had does not take the others with it. */
 static int read_values(const struct xattr_place *p, const struct buf *list,
-		       struct buf *out, bool *has_acl)
+		       struct buf *out, bool *has_acl,
+		       struct scan_xattr_loss *loss)
 {
 	AUTO_BUF struct buf value = BUF_INIT, body = BUF_INIT;
 	const char **names = NULL;
@@ -123,19 +161,17 @@ static int read_values(const struct xattr_place *p, const struct buf *list,
 
 	r = names_sort(list, &names, &n);
 	for (i = 0; r == 0 && i < n; i++) {
-		r = place_read(p, names[i], &value);
-		if (r == -ENODATA) { /* gone meanwhile */
+		if (i > 0 && strcmp(names[i - 1], names[i]) == 0)
+			continue; /* some filesystems list one twice */
+		r = put_value(p, names[i], &value, &body);
+		if (r == 0) {
+			*has_acl = *has_acl || is_acl(names[i]);
+			count++;
+		} else if (r != -ENOMEM) {
+			if (r != -ENODATA) /* gone meanwhile */
+				lose(loss, names[i], r);
 			r = 0;
-			continue;
 		}
-		if (r < 0)
-			break;
-		xattrs_put(&body, names[i], value.data, value.len);
-		r = buf_error(&body);
-		if (r == 0 && body.len > ENTRY_XATTRS_MAX - 16)
-			r = -E2BIG;
-		*has_acl = *has_acl || is_acl(names[i]);
-		count++;
 	}
 	free(names);
 	if (r < 0 || count == 0)
@@ -145,56 +181,64 @@ static int read_values(const struct xattr_place *p, const struct buf *list,
 	return buf_error(out);
 }
 
-static int read_all(const struct xattr_place *p, struct buf *out, bool *has_acl)
+static int read_all(const struct xattr_place *p, struct buf *out, bool *has_acl,
+		    struct scan_xattr_loss *loss)
 {
 	char small[1024];
 	AUTO_BUF struct buf list = BUF_INIT;
 	ssize_t n;
-	int r;
+	int r = 0;
 
 	*has_acl = false;
+	loss->n = 0;
 	/* Most entries have none: one call, no memory. */
 	n = place_list(p, small, sizeof(small));
 	if (n == 0 || n == -EOPNOTSUPP || n == -ENOSYS)
 		return 0;
-	if (n < 0 && n != -ERANGE)
-		return (int)n;
 	if (n > 0) {
 		buf_put(&list, small, (size_t)n);
 		r = buf_error(&list);
 	} else {
-		r = place_read(p, NULL, &list);
+		r = n == -ERANGE ? place_read(p, NULL, &list) : (int)n;
 	}
-	if (r < 0)
-		return r;
-	return read_values(p, &list, out, has_acl);
-}
-
-int scan_xattrs(const struct scan_item *item, struct buf *out, bool *has_acl)
-{
-	char path[64 + ENTRY_NAME_MAX];
-	struct xattr_place p = { .fd = -1, .path = item->path };
-	int r;
-
-	if (item->dirfd < 0)
-		return read_all(&p, out, has_acl);
-	if (item->name_len > ENTRY_NAME_MAX)
-		return -ENAMETOOLONG;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", item->dirfd,
-		 item->name);
-	p.path = path;
-	r = read_all(&p, out, has_acl);
-	/* Without /proc there is the path, where it is short enough. */
-	if (r == -ENOENT && access("/proc/self/fd", F_OK) < 0) {
-		p.path = item->path;
-		r = read_all(&p, out, has_acl);
+	if (r == 0)
+		return read_values(p, &list, out, has_acl, loss);
+	if (r != -ENOMEM) {
+		lose(loss, "", r);
+		r = 0;
 	}
 	return r;
 }
 
-int scan_fd_xattrs(int fd, struct buf *out, bool *has_acl)
+int scan_xattrs(const struct scan_item *item, struct buf *out, bool *has_acl,
+		struct scan_xattr_loss *loss)
+{
+	char path[64 + ENTRY_NAME_MAX];
+	struct xattr_place p = { .fd = -1,
+				 .path = item->path,
+				 .follow = item->followed };
+
+	int r;
+
+	if (item->dirfd < 0)
+		return read_all(&p, out, has_acl, loss);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%.*s", item->dirfd,
+		 ENTRY_NAME_MAX, item->name);
+	p.path = path;
+	r = read_all(&p, out, has_acl, loss);
+	/* Without /proc there is the path, where it is short enough. */
+	if (r == 0 && loss->n > 0 && loss->error == -ENOENT &&
+	    access("/proc/self/fd", F_OK) < 0) {
+		p.path = item->path;
+		r = read_all(&p, out, has_acl, loss);
+	}
+	return r;
+}
+
+int scan_fd_xattrs(int fd, struct buf *out, bool *has_acl,
+		   struct scan_xattr_loss *loss)
 {
 	struct xattr_place p = { .fd = fd };
 
-	return read_all(&p, out, has_acl);
+	return read_all(&p, out, has_acl, loss);
 }

@@ -32,6 +32,7 @@
 #include "store/base/log.h"
 #include "store/crypt/keyring.h"
 #include "store/crypt/siphash.h"
+#include "store/entry.h"
 #include "store/format.h"
 #include "store/tree.h"
 #include "store/vault.h"
@@ -59,6 +60,7 @@ struct tree_builder {
 	unsigned int nlevels;
 	struct buf dirkey; /* of the open run */
 	size_t dirkey_len;
+	struct buf entry; /* the one being added, encoded */
 	struct buf run; /* entries of the open run */
 	size_t run_n;
 	size_t nruns;
@@ -88,6 +90,7 @@ void tree_builder_free(struct tree_builder *b)
 		buf_release(&b->levels[i].last);
 	}
 	buf_release(&b->dirkey);
+	buf_release(&b->entry);
 	buf_release(&b->run);
 	free(b);
 }
@@ -185,6 +188,21 @@ static int close_node(struct tree_builder *b, unsigned int level)
 	return add_child(b, level + 1, &l->last, entries, &id);
 }
 
+/* Encode @e. One entry that readers refuse would make its whole leaf damaged,
+ * so what will be stored is decoded as they do it. */
+static int encode_entry(struct tree_builder *b, const struct entry *e)
+{
+	struct entry again;
+	struct reader r;
+
+	buf_clear(&b->entry);
+	entry_put(&b->entry, e);
+	if (buf_error(&b->entry) < 0)
+		return -ENOMEM;
+	reader_init(&r, b->entry.data, b->entry.len);
+	return entry_get(&r, &again);
+}
+
 int tree_builder_add(struct tree_builder *b, const uint8_t *dirkey,
 		     size_t dirkey_len, const struct entry *e)
 {
@@ -203,6 +221,9 @@ int tree_builder_add(struct tree_builder *b, const uint8_t *dirkey,
 				 dirkey_len, e->name, e->name_len) >= 0)
 			return fail(-EINVAL, "entries of a tree out of order");
 	}
+	r = encode_entry(b, e);
+	if (r < 0)
+		return r;
 	if (b->run_n > 0 && tree_compare(b->dirkey.data, b->dirkey.len, NULL, 0,
 					 dirkey, dirkey_len, NULL, 0) != 0)
 		r = close_run(b);
@@ -213,7 +234,7 @@ int tree_builder_add(struct tree_builder *b, const uint8_t *dirkey,
 		buf_put(&b->dirkey, dirkey, dirkey_len);
 		l->key_bytes += dirkey_len;
 	}
-	entry_put(&b->run, e);
+	buf_put(&b->run, b->entry.data, b->entry.len);
 	b->run_n++;
 	b->any = true;
 	l->n++;

@@ -20,7 +20,8 @@ struct tree_builder;
  * @w. */
 MUST_CHECK struct tree_builder *tree_builder_new(struct writer *w);
 void tree_builder_free(struct tree_builder *b);
-/* Add the next entry. Return 0, -EINVAL (it is not behind the last one) or
+/* Add the next entry. Return 0, -EINVAL (it is not behind the last one),
+ * -EBADMSG (no reader would take it; silent, and the builder is as before) or
  * another negative errno. */
 MUST_CHECK int tree_builder_add(struct tree_builder *b, const uint8_t *dirkey,
 				size_t dirkey_len, const struct entry *e);

@@ -69,6 +69,8 @@ leaves -e '!b.o' -e '*.o' -- a.o build/b.o build/keep/c.o
 leaves -e 'build/*' -e '!keep' -- build/b.o
 leaves --iexclude '*.o' --iexclude '!a.O' -- build/b.o build/keep/c.o
 
+printf '\xef\xbb\xbf*.o\n*.a\n' >"$tmp/marked"
+leaves --exclude-file "$tmp/marked" -- a.o build/b.o build/keep/c.o
 cat >"$tmp/patterns" <<'END'
 # a remark, and a blank line
 

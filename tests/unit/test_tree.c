@@ -267,6 +267,45 @@ static void out_of_order_is_refused(void **state)
 	free(one.key);
 }
 
+/* One entry that readers refuse would take a whole leaf with it. */
+static void what_nobody_would_read_is_refused(void **state)
+{
+	static const uint8_t huge[] = { 1,    1,    0x81, 0x80, 0x80, 0x80,
+					0x80, 0x80, 0x80, 0x80, 0x40, 1 };
+	struct trees *s = *state;
+	struct tree_builder *b = tree_builder_new(s->writer);
+	struct item one = { (uint8_t *)strdup("b"), 0, 1, 0 };
+	struct entry e = items_entry(&one), bad;
+	struct id root, same;
+	uint64_t n;
+
+	assert_non_null(b);
+	bad = e;
+	bad.size = (UINT64_C(1) << 62) + 1; /* of one hole */
+	bad.content = huge;
+	bad.content_len = sizeof(huge);
+	assert_result(tree_builder_add(b, (const uint8_t *)"a\1", 2, &bad),
+		      -EBADMSG);
+	bad = e;
+	bad.mode = 0644;
+	assert_result(tree_builder_add(b, NULL, 0, &bad), -EBADMSG);
+	bad = e;
+	bad.mtime.nsec = 1000000000;
+	assert_result(tree_builder_add(b, NULL, 0, &bad), -EBADMSG);
+	/* It is as if they had never come. */
+	assert_ok(tree_builder_add(b, NULL, 0, &e));
+	assert_ok(tree_builder_finish(b, &root, &n));
+	assert_int_equal(n, 1);
+	tree_builder_free(b);
+	b = tree_builder_new(s->writer);
+	assert_non_null(b);
+	assert_ok(tree_builder_add(b, NULL, 0, &e));
+	assert_ok(tree_builder_finish(b, &same, &n));
+	assert_true(id_equal(&root, &same));
+	tree_builder_free(b);
+	free(one.key);
+}
+
 /* ---- what changes cost ---- */
 
 #define HEIGHT 4 /* of 100,000 entries, at the most */
@@ -557,6 +596,9 @@ int main(void)
 						trees_teardown),
 		cmocka_unit_test_setup_teardown(out_of_order_is_refused,
 						trees_setup, trees_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_nobody_would_read_is_refused, trees_setup,
+			trees_teardown),
 		cmocka_unit_test_setup_teardown(same_entries_same_root,
 						trees_setup, trees_teardown),
 		cmocka_unit_test_setup_teardown(an_attribute_moves_no_boundary,
