@@ -14,7 +14,6 @@
 #include <time.h>
 
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define NONNULL(...) __attribute__((nonnull(__VA_ARGS__)))
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 /* Run @fn(&variable) when the variable leaves its scope. */
 #define CLEANUP(fn) __attribute__((cleanup(fn)))

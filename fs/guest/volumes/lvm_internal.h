@@ -25,7 +25,8 @@ struct lvm_node {
 struct lvm_text {
 	char *bytes; /* owned; keys and strings are ended in place */
 	struct lvm_node *nodes; /* owned; nodes[0] is the root */
-	uint32_t n, cap;
+	uint32_t n;
+	size_t cap;
 };
 
 /* Parse a text. @bytes, malloc'ed with room for one more behind @len, is taken over in any case.

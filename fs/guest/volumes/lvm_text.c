@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "fs/guest/volumes/lvm_internal.h"
+#include "store/base/array.h"
 
 struct parser {
 	struct lvm_text *t;
@@ -33,17 +34,10 @@ void lvm_text_release(struct lvm_text *t)
 static int new_node(struct lvm_text *t, enum lvm_kind kind, const char *key,
 		    uint32_t *out)
 {
-	struct lvm_node *grown;
-
 	if (t->n == LVM_NODES_MAX)
 		return -EBADMSG;
-	if (t->n == t->cap) {
-		t->cap = t->cap ? t->cap * 2 : 256;
-		grown = realloc(t->nodes, t->cap * sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		t->nodes = grown;
-	}
+	if (array_reserve(&t->nodes, &t->cap, (size_t)t->n + 1) < 0)
+		return -ENOMEM;
 	memset(&t->nodes[t->n], 0, sizeof(t->nodes[t->n]));
 	t->nodes[t->n].kind = kind;
 	t->nodes[t->n].key = key;
