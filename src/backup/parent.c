@@ -54,6 +54,11 @@ static int choose_named(struct parent *p, const char *name)
 
 	if (err < 0)
 		return err;
+	if (b->points->points[i]->verdict_unknown)
+		return fail(-EBADMSG,
+			    "%s: whether it was purged cannot be read: it is "
+			    "no parent",
+			    name);
 	p->machine = b->points->points[i];
 	if (b->scan && p->machine->has_tree)
 		p->tree = p->machine;
@@ -72,7 +77,8 @@ static void choose_latest(struct parent *p, const char *vm)
 	for (i = 0; i < b->points->n; i++) {
 		const struct point *x = b->points->points[i];
 
-		if (strcmp(x->vm, vm) != 0)
+		/* What may have been purged may be gone. */
+		if (strcmp(x->vm, vm) != 0 || x->verdict_unknown)
 			continue;
 		if (b->scan && x->has_tree && same_sources(x, sources, n))
 			p->tree = x;

@@ -60,3 +60,20 @@ watched --force
 all=("${all[@]/file-9/new}")
 opens "${all[@]}"
 expect 0 vmb check --read-data
+
+# Of the newest point nobody can say whether it was purged, and so whether what
+# it stands on is still there: it is no parent.
+point_field()
+{
+	expect 0 vmb cat web1/latest:point.json
+	sed -n "s/^ *\"$1\": *\"\([0-9a-f]*\)\".*/\1/p" "$tmp/out"
+}
+id=$(point_field id)
+[ -n "$id" ] || fail "no id"
+mkdir -p "$vault/purge"
+echo 'not a verdict' >"$vault/purge/$id-0"
+expect 0 vmb backup --vm web1 "$source"
+[ "$(point_field id)" != "$id" ] || fail "no new point"
+[ "$(point_field parent)" != "$id" ] || fail "$id is the parent"
+expect 13 vmb backup --vm web1 --parent "$id" "$source"
+says 'cannot be read: it is no parent'

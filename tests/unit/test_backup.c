@@ -141,7 +141,7 @@ static void new_files_are_compared(void **state)
 				     .level = 1,
 				     .skip_if_unchanged = true };
 	struct backup_result result;
-	struct task task = { NULL };
+	struct task task = { .stop = NULL };
 	struct seam_fault f;
 	struct vault_options o;
 	struct backend *b;

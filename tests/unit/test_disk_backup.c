@@ -246,7 +246,7 @@ static struct backup_disk_result back_up(const char *map, bool force)
 				    .level = 1,
 				    .threads = 3,
 				    .force = force };
-	struct task task = { NULL };
+	struct task task = { .stop = NULL };
 	struct backup_result r;
 	struct vault *v;
 
