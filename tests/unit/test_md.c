@@ -142,6 +142,7 @@ static int take(void *arg, const struct md_array *a)
 		snprintf(told.member[a->parts[i].tag], 512, "%s",
 			 a->parts[i].why ? a->parts[i].why : "");
 	if (a->blocks) {
+		free(told.data); /* of another array */
 		told.len = a->blocks->size;
 		told.data = malloc((size_t)told.len);
 		assert_ok(
