@@ -20,10 +20,13 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -306,12 +309,54 @@ void restore_keep(struct restore *run, const char *why)
 
 /* ---- along with the walk ---- */
 
-int extras_begin(struct level *lev)
+static bool is_listed(const struct dir_list *l, const char *name)
 {
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (strcmp(l->text + l->names[i].off, name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Whether the directory takes names that differ in case for one: then the name
+ * of what was just restored may be listed in another case, and is no extra. The
+ * first name with a letter tells: in the other case it is there, but not listed.
+ */
+static bool folds_case(const struct level *lev)
+{
+	const struct dir_list *l = &lev->there;
+	char name[NAME_MAX + 1];
+	struct stat st;
+	size_t i, at;
+
+	for (i = 0; i < l->n; i++) {
+		snprintf(name, sizeof(name), "%s", l->text + l->names[i].off);
+		for (at = 0; name[at] && !isalpha((unsigned char)name[at]);)
+			at++;
+		if (!name[at])
+			continue;
+		name[at] ^= 'a' ^ 'A';
+		return fstatat(lev->dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) ==
+			       0 &&
+		       !is_listed(l, name);
+	}
+	return false;
+}
+
+int extras_begin(struct restore *run, struct level *lev)
+{
+	int r;
+
 	if (!lev->wanted || lev->listed || !lev->dir || !lev->dir->deletes)
 		return 0;
 	lev->listed = true;
-	return dir_list_read(&lev->there, lev->dir->fd);
+	r = dir_list_read(&lev->there, lev->dir->fd);
+	if (r == 0 && folds_case(lev))
+		restore_keep(run, "the target takes names that differ in case "
+				  "for one");
+	return r;
 }
 
 /* Whether an entry that the directory being walked has is a directory. */

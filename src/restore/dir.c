@@ -353,7 +353,7 @@ int level_need(struct restore *run, size_t i)
 			r = rdir_open(run, lev[-1].dir, name, lev);
 			if (r == 0) {
 				RESTORE_COUNT(run, dirs, 1);
-				r = extras_begin(lev);
+				r = extras_begin(run, lev);
 			}
 		}
 		if (r < 0)
@@ -413,5 +413,5 @@ int level_open_target(struct restore *run, const struct ref *ref, bool whole)
 		d->ref = ref_get(ref);
 		d->finish = true;
 	}
-	return S_ISDIR(e.mode) ? extras_begin(lev) : 0;
+	return S_ISDIR(e.mode) ? extras_begin(run, lev) : 0;
 }

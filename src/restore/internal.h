@@ -309,7 +309,7 @@ bool is_mount_point(int dirfd, const char *name);
 void restore_keep(struct restore *run, const char *why);
 #define RESTORE_KEEP_LOST "not all of the point can be read"
 /* Read what stands in the directory of @lev. */
-MUST_CHECK int extras_begin(struct level *lev);
+MUST_CHECK int extras_begin(struct restore *run, struct level *lev);
 /* Remove what stands there and sorts before @name (NULL: all that is left);
  * @name itself is passed. What is between two names that were read one behind
  * the other is surely not in the point. */
