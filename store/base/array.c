@@ -17,8 +17,12 @@ int array_reserve_sized(void *items, size_t *cap, size_t n, size_t size)
 
 	if (n <= *cap)
 		return 0;
-	to = *cap > SIZE_MAX / 2 ? n : MAX(n, 2 * *cap);
+	if (n > PTRDIFF_MAX / size)
+		return -ENOMEM;
+	to = *cap > PTRDIFF_MAX / 2 ? n : MAX(n, 2 * *cap);
 	to = MAX(to, ARRAY_FIRST_CAP);
+	if (to > PTRDIFF_MAX / size)
+		to = n;
 	/* A pointer of any type is copied as bytes: void ** would alias it. */
 	memcpy(&old, items, sizeof(old));
 	new = reallocarray(old, to, size);
