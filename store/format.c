@@ -46,7 +46,6 @@ void format_put_header(uint8_t *out, const struct object_header *h)
 	memcpy(out, FORMAT_MAGIC, 8);
 	put_le16(out + 8, FORMAT_VERSION);
 	out[10] = h->type;
-	put_le32(out + 12, h->epoch);
 	memcpy(out + 16, h->vault_id, VAULT_ID_LEN);
 	memcpy(out + 32, h->salt, CRYPT_SALT_LEN);
 	memcpy(out + 64, h->commit, CRYPT_COMMIT_LEN);
@@ -78,7 +77,13 @@ int format_get_header(const void *data, size_t len, const char *what,
 	if (version == 0 || p[11] != 0)
 		return fail(-EBADMSG, "%s: damaged header", what);
 	out->type = p[10];
-	out->epoch = get_le32(p + 12);
+	/* The epoch is checked here, and so is part of no seal: an object of
+	 * another epoch has another key, and "damaged" would be untrue of it. */
+	if (get_le32(p + 12) != 0)
+		return fail(-EOPNOTSUPP,
+			    "%s: sealed with keys of epoch %u; this program "
+			    "knows only the first, 0: use a newer one",
+			    what, get_le32(p + 12));
 	memcpy(out->vault_id, p + 16, VAULT_ID_LEN);
 	memcpy(out->salt, p + 32, CRYPT_SALT_LEN);
 	memcpy(out->commit, p + 64, CRYPT_COMMIT_LEN);
@@ -461,54 +466,33 @@ int format_open_frame(const struct seal_key *key, uint32_t number,
 	return zip_decompress(zip_thread(), in, f->clen, out, f->plen);
 }
 
-/* "<32 hex>-<digits>-<64 hex>"; gives where the number ends. */
-static int parse_pack_name(const char *name, size_t *number_end)
-{
-	size_t len = strnlen(name, PACK_NAME_MAX);
-	uint8_t raw[CRYPT_SHA256_LEN];
-	size_t i;
-
-	if (len >= PACK_NAME_MAX || len < 32 + 3 + 64 || name[32] != '-' ||
-	    hex_decode(name, 16, raw) < 0)
-		return -EBADMSG;
-	for (i = 33; name[i] >= '0' && name[i] <= '9'; i++)
-		;
-	if (i == 33 || i > 43 || name[i] != '-' || len != i + 1 + 64 ||
-	    hex_decode(name + i + 1, CRYPT_SHA256_LEN, raw) < 0)
-		return -EBADMSG;
-	*number_end = i;
-	return 0;
-}
-
 int format_pack_key_name(const char *name, char out[OBJECT_NAME_MAX])
 {
 	size_t end;
-	int r = parse_pack_name(name, &end);
 
-	if (r == 0)
-		snprintf(out, OBJECT_NAME_MAX, "pack/%.*s", (int)end, name);
-	return r;
+	if (!name_is_pack(name, &end))
+		return -EBADMSG;
+	snprintf(out, OBJECT_NAME_MAX, "pack/%.*s", (int)end, name);
+	return 0;
 }
 
 int format_pack_object_name(const char *name, char out[OBJECT_NAME_MAX])
 {
 	size_t end;
-	int r = parse_pack_name(name, &end);
 
-	if (r == 0)
-		snprintf(out, OBJECT_NAME_MAX, "pack/%.2s/%s", name + end + 1,
-			 name);
-	return r;
+	if (!name_is_pack(name, &end))
+		return -EBADMSG;
+	snprintf(out, OBJECT_NAME_MAX, "pack/%.2s/%s", name + end + 1, name);
+	return 0;
 }
 
 int format_pack_hash(const char *name, uint8_t out[CRYPT_SHA256_LEN])
 {
 	size_t end;
-	int r = parse_pack_name(name, &end);
 
-	if (r == 0)
-		r = hex_decode(name + end + 1, CRYPT_SHA256_LEN, out) < 0
-			    ? -EBADMSG
-			    : 0;
-	return r;
+	return name_is_pack(name, &end) &&
+			       hex_decode(name + end + 1, CRYPT_SHA256_LEN,
+					  out) == 0
+		       ? 0
+		       : -EBADMSG;
 }

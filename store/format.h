@@ -52,6 +52,7 @@
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
 #include "store/base/id.h"
+#include "store/base/name.h"
 #include "store/crypt/crypt.h"
 
 #include <stdbool.h>
@@ -96,8 +97,15 @@ enum object_type {
 	OBJECT_COMMIT = 8,
 	OBJECT_PURGE = 9,
 	OBJECT_TOMB = 10,
-	/* 11 to OBJECT_TYPE_MAX: see vmbackup-vault(5) */
-	OBJECT_TYPE_MAX = 18,
+	OBJECT_SWEEP = 11,
+	OBJECT_QUARANTINE = 12,
+	OBJECT_NOTE = 13,
+	OBJECT_FEATURE = 14,
+	OBJECT_HEARTBEAT = 15,
+	OBJECT_DIGEST = 16,
+	OBJECT_FORGET = 17,
+	OBJECT_MACHINE = 18,
+	OBJECT_TYPE_MAX = OBJECT_MACHINE,
 };
 
 enum chunk_type {
@@ -118,7 +126,6 @@ static inline bool chunk_type_is_data(uint8_t type)
 
 struct object_header {
 	uint8_t type;
-	uint32_t epoch;
 	uint8_t vault_id[VAULT_ID_LEN];
 	uint8_t salt[CRYPT_SALT_LEN];
 	uint8_t commit[CRYPT_COMMIT_LEN];
@@ -128,7 +135,7 @@ void format_put_header(uint8_t *out, const struct object_header *h);
 /*
  * @what names the object in messages.
  * Return 0, -EBADMSG (not an object of a vault, damaged) or -EOPNOTSUPP (a
- * newer format).
+ * newer format, or keys of a later epoch).
  */
 MUST_CHECK int format_get_header(const void *data, size_t len, const char *what,
 				 struct object_header *out);
@@ -237,11 +244,8 @@ MUST_CHECK int format_get_trailer(const void *data, uint64_t size,
 MUST_CHECK int format_open_frame(const struct seal_key *key, uint32_t number,
 				 const struct frame *f, void *in, void *out);
 
-/* A pack's name without its folder: "<sid>-<n>-<sha256>"; 32 + 1 + up to 10
- * + 1 + 64 and NUL. */
-#define PACK_NAME_MAX 112
-/* Object name "pack/<xx>/<name>", <xx> the first two digits of the hash. */
-#define OBJECT_NAME_MAX 200
+/* A pack's object is called "pack/<xx>/<name>", <xx> the first two digits of
+ * the hash. */
 /* The name that a pack's key is bound to: "pack/<sid>-<n>". Return 0 or
  * -EBADMSG (not a pack's name). */
 MUST_CHECK int format_pack_key_name(const char *name,

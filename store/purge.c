@@ -16,25 +16,12 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "store/base/hex.h"
 #include "store/base/log.h"
+#include "store/base/name.h"
 
 int purge_parse_name(const char *name, char out[POINT_ID_HEX + 1])
 {
-	static const char prefix[] = "purge/";
-	const char *id = name + sizeof(prefix) - 1, *n;
-	uint8_t raw[POINT_ID_HEX / 2];
-
-	if (strncmp(name, prefix, sizeof(prefix) - 1) != 0 ||
-	    strnlen(id, POINT_ID_HEX + 2) < POINT_ID_HEX + 2)
-		return -EBADMSG;
-	n = id + POINT_ID_HEX + 1;
-	if (n[-1] != '-' || strspn(n, "0123456789") != strlen(n) ||
-	    hex_decode(id, sizeof(raw), raw) < 0)
-		return -EBADMSG;
-	memcpy(out, id, POINT_ID_HEX);
-	out[POINT_ID_HEX] = '\0';
-	return 0;
+	return name_numbered(name, "purge/", out, NULL) ? 0 : -EBADMSG;
 }
 
 int purge_decode(const void *data, size_t len, const char *name,

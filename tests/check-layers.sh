@@ -14,7 +14,7 @@ judge_lines()
 	BEGIN {
 		# A room is a folder, and what it may include besides itself.
 		# Everything may reach store/base; what may reach store may
-		# reach its backends, its database and its cryptography.
+		# reach its backends, records, database and cryptography.
 		reach["src"] = "src/cmd src/cli src/mount store"
 		reach["src/cmd"] = "src/cli src/mount src/backup" \
 			" src/restore src/scan src/disk fs fs/fuse store" \
@@ -34,7 +34,7 @@ judge_lines()
 		reach["store"] = "store"
 		reach["store/catalog"] = "store-alone"
 		reach["store/backend"] = reach["store/crypt"] = ""
-		reach["store/base"] = ""
+		reach["store/base"] = reach["store/record"] = ""
 		for (r in reach) {
 			may[r, r] = may[r, "store/base"] = 1
 			n = split(reach[r], list)
@@ -45,6 +45,7 @@ judge_lines()
 				} else if (list[i] == "store")
 					may[r, "store/backend"] = \
 					may[r, "store/catalog"] = \
+					may[r, "store/record"] = \
 					may[r, "store/crypt"] = 1
 				may[r, list[i]] = 1
 			}
@@ -178,6 +179,7 @@ self_test()
 	bad store/a.c <openssl/evp.h>
 	bad store/crypt/crypt.h <openssl/evp.h>
 	bad store/crypt/a.c "store/vault.h"
+	bad store/record/a.c "store/format.h"
 	bad store/a.c "store/crypt/internal.h"
 	bad fs/a.c <zstd.h>
 	bad src/cmd/a.c <sqlite3.h>
@@ -206,6 +208,7 @@ self_test()
 	ok src/a.c "config.h"
 	ok store/crypt/crypt.c <openssl/evp.h>
 	ok store/a.c "store/crypt/crypt.h"
+	ok store/a.c "store/record/note.h"
 	ok store/writer/a.c "store/vault.h"
 	ok src/backup/a.c "store/writer/bundle.h"
 	ok store/catalog/a.c "store/crypt/crypt.h"

@@ -171,7 +171,8 @@ static void tick(void *arg, const void *progress)
 	progress_update(w->progress, &s);
 }
 
-static void note(void *arg, const char *action, const char *path, uint64_t size)
+static void print_note(void *arg, const char *action, const char *path,
+		       uint64_t size)
 {
 	const struct watch *w = arg;
 	json_t *o;
@@ -343,7 +344,7 @@ static int restore_files(struct context *ctx, const struct args *a,
 		goto out;
 	o->guard = guard;
 	if (ctx->verbose) {
-		o->note = note;
+		o->note = print_note;
 		o->note_arg = &watch;
 	}
 	watch.progress = progress_new(ctx, "files");

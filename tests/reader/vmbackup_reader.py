@@ -164,7 +164,7 @@ class Vault:
         prk = extract(self.vault_id, self.master)
         self.id_key = expand(prk, b"vmbackupfs/1/id", 32)
         self.bases = {t: expand(prk, b"vmbackupfs/1/seal/" + bytes([t]), 32)
-                      for t in range(1, 9)}
+                      for t in range(1, 19)}
         clear, plain = self.box("config", CONFIG, with_clear=True)
         if clear[:4] != b"\0\0\0\0":
             raise Bad("features that are not known: %r" % clear)

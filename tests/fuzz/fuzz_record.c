@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Notes, tombs and sweeps; the first byte says which. What a decoder takes is
+ * encoded again, and must read back as the same. */
+#include "config.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/base/log.h"
+#include "store/record/note.h"
+#include "store/record/pack_list.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void quiet(void *arg, enum log_level level, const char *text)
+{
+	(void)arg;
+	(void)level;
+	(void)text;
+}
+
+static void one_note(const uint8_t *data, size_t len)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	struct note n, again;
+
+	if (note_decode(data, len, "fuzz", &n) < 0)
+		return;
+	if (n.kind != NOTE_OTHER) {
+		if (note_encode(n.kind, n.text, n.by, n.time_ns, &b) < 0 ||
+		    note_decode(b.data, b.len, "again", &again) < 0 ||
+		    again.kind != n.kind || again.time_ns != n.time_ns ||
+		    !again.text != !n.text ||
+		    (n.text && strcmp(n.text, again.text) != 0))
+			abort();
+		note_release(&again);
+	}
+	note_release(&n);
+}
+
+/* Their form is the only one for what they say. */
+static void one_list(bool sweep, const uint8_t *data, size_t len)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	struct pack_list l = { 0 };
+	bool aborted = false;
+	int r = sweep ? sweep_decode(data, len, "fuzz", &aborted, &l)
+		      : tomb_decode(data, len, "fuzz", &l);
+
+	if (r == 0) {
+		if (sweep)
+			sweep_encode(aborted ? NULL : &l, &b);
+		else
+			tomb_encode(&l, &b);
+		if (buf_error(&b) < 0 || b.len != len ||
+		    memcmp(b.data, data, len) != 0)
+			abort();
+	}
+	pack_list_release(&l);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	if (len == 0)
+		return 0;
+	if (data[0] == 'n')
+		one_note(data + 1, len - 1);
+	else
+		one_list(data[0] == 's', data + 1, len - 1);
+	return 0;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The names of objects, and what the small ones hold. */
+#include "config.h"
+
+#include "tests/unit/support.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/base/name.h"
+#include "store/record/note.h"
+#include "store/record/pack_list.h"
+
+#define SID "00112233445566778899aabbccddeeff"
+#define HASH "000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f"
+#define PACK_A SID "-0-" HASH
+#define PACK_B SID "-1-" HASH
+
+static void test_numbered(void **state)
+{
+	static const char *const wrong[] = {
+		"note/" SID,
+		"note/" SID "-",
+		"note/" SID "-01",
+		"note/" SID "-1x",
+		"note/" SID "-1.m",
+		"note/" SID "-4294967296",
+		"tomb/" SID "-1",
+		"note/" SID "_1",
+		"note/0" SID "-1",
+		"note/-" SID "-1",
+		"note/",
+		"not",
+		"note/" SID "-+1",
+		"note/" SID "- 1",
+	};
+	char hex[NAME_HEX + 1];
+	uint32_t n = 7;
+
+	(void)state;
+	assert_true(name_numbered("note/" SID "-0", "note/", hex, &n));
+	assert_string_equal(hex, SID);
+	assert_int_equal(n, 0);
+	assert_true(name_numbered("note/" SID "-4294967295", "note/", hex, &n));
+	assert_int_equal(n, UINT32_MAX);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_false(name_numbered(wrong[i], "note/", hex, NULL));
+}
+
+static void test_pack_names(void **state)
+{
+	size_t end;
+
+	(void)state;
+	assert_true(name_is_pack(PACK_A, &end));
+	assert_int_equal(end, 34);
+	assert_true(name_is_pack(SID "-4294967295-" HASH, NULL));
+	assert_false(name_is_pack(SID "-00-" HASH, NULL));
+	assert_false(name_is_pack(SID "-4294967296-" HASH, NULL));
+	assert_false(name_is_pack(SID "-0-" HASH "0", NULL));
+	assert_false(name_is_pack(SID "-0-", NULL));
+	assert_false(name_is_pack(SID "--" HASH, NULL));
+	assert_false(name_is_pack("", NULL));
+	assert_true(name_is_hex(SID));
+	assert_false(name_is_hex(SID "0"));
+	assert_false(name_is_hex("0011"));
+}
+
+static void test_list(void **state)
+{
+	struct pack_list l = { 0 };
+
+	(void)state;
+	assert_false(pack_list_has(&l, PACK_A));
+	assert_result(pack_list_add(&l, "pack/" PACK_A), -EINVAL);
+	assert_ok(pack_list_add(&l, PACK_B));
+	assert_ok(pack_list_add(&l, PACK_A));
+	assert_ok(pack_list_add(&l, PACK_B));
+	pack_list_sort(&l);
+	assert_int_equal(l.n, 2);
+	assert_string_equal(l.names[0], PACK_A);
+	assert_string_equal(l.names[1], PACK_B);
+	assert_true(pack_list_has(&l, PACK_B));
+	assert_false(pack_list_has(&l, SID "-2-" HASH));
+	pack_list_release(&l);
+}
+
+static void test_tomb(void **state)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	struct pack_list l = { 0 }, back = { 0 };
+
+	(void)state;
+	tomb_encode(&l, &b);
+	assert_ok(buf_error(&b));
+	assert_ok(tomb_decode(b.data, b.len, "tomb/x", &back));
+	assert_int_equal(back.n, 0);
+	assert_ok(pack_list_add(&l, PACK_A));
+	assert_ok(pack_list_add(&l, PACK_B));
+	buf_clear(&b);
+	tomb_encode(&l, &b);
+	assert_ok(tomb_decode(b.data, b.len, "tomb/x", &back));
+	assert_int_equal(back.n, 2);
+	/* Two tombs add up. */
+	assert_ok(tomb_decode(b.data, b.len, "tomb/x", &back));
+	assert_int_equal(back.n, 4);
+	pack_list_release(&back);
+	/* Any part of it is malformed, and so is more. */
+	for (size_t i = 0; i < b.len; i++) {
+		assert_result(tomb_decode(b.data, i, "tomb/x", &back),
+			      -EBADMSG);
+		pack_list_release(&back);
+	}
+	assert_said("tomb/x: authentic, but malformed");
+	buf_put_u8(&b, 0);
+	assert_result(tomb_decode(b.data, b.len, "tomb/x", &back), -EBADMSG);
+	pack_list_release(&back);
+	pack_list_release(&l);
+}
+
+static void test_tomb_order(void **state)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	struct pack_list back = { 0 };
+
+	(void)state;
+	buf_put_varint(&b, 2);
+	buf_put_bytes(&b, PACK_B, strlen(PACK_B));
+	buf_put_bytes(&b, PACK_A, strlen(PACK_A));
+	assert_result(tomb_decode(b.data, b.len, "t", &back), -EBADMSG);
+	pack_list_release(&back);
+	buf_clear(&b);
+	buf_put_varint(&b, (uint64_t)PACK_LIST_MAX + 1);
+	assert_result(tomb_decode(b.data, b.len, "t", &back), -EBADMSG);
+	assert_int_equal(back.n, 0);
+}
+
+static void test_sweep(void **state)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	struct pack_list l = { 0 }, back = { 0 };
+	bool aborted;
+
+	(void)state;
+	assert_ok(pack_list_add(&l, PACK_A));
+	sweep_encode(&l, &b);
+	assert_ok(sweep_decode(b.data, b.len, "s", &aborted, &back));
+	assert_false(aborted);
+	assert_int_equal(back.n, 1);
+	pack_list_release(&back);
+	b.data[0] = 2; /* aborted, with packs */
+	assert_result(sweep_decode(b.data, b.len, "s", &aborted, &back),
+		      -EBADMSG);
+	pack_list_release(&back);
+	b.data[0] = 3;
+	assert_result(sweep_decode(b.data, b.len, "s", &aborted, &back),
+		      -EBADMSG);
+	buf_clear(&b);
+	sweep_encode(NULL, &b);
+	assert_ok(sweep_decode(b.data, b.len, "s", &aborted, &back));
+	assert_true(aborted);
+	assert_int_equal(back.n, 0);
+	pack_list_release(&l);
+}
+
+static void test_note(void **state)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	struct note n;
+
+	(void)state;
+	assert_ok(note_encode(NOTE_TAG, "gold", "root@web1", 42, &b));
+	assert_ok(note_decode(b.data, b.len, "note/x", &n));
+	assert_int_equal(n.kind, NOTE_TAG);
+	assert_string_equal(n.word, "tag");
+	assert_string_equal(n.text, "gold");
+	assert_string_equal(n.by, "root@web1");
+	assert_int_equal(n.time_ns, 42);
+	note_release(&n);
+	buf_clear(&b);
+	assert_ok(note_encode(NOTE_PROTECT, NULL, NULL, -1, &b));
+	assert_ok(note_decode(b.data, b.len, "note/x", &n));
+	assert_int_equal(n.kind, NOTE_PROTECT);
+	assert_null(n.text);
+	assert_null(n.by);
+	assert_int_equal(n.time_ns, -1);
+	note_release(&n);
+}
+
+static void test_note_refused(void **state)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	char *long_text = malloc(NOTE_TEXT_MAX + 2);
+
+	(void)state;
+	assert_non_null(long_text);
+	memset(long_text, 'x', NOTE_TEXT_MAX + 1);
+	long_text[NOTE_TEXT_MAX + 1] = '\0';
+	assert_result(note_encode(NOTE_TEXT, NULL, NULL, 0, &b), -EINVAL);
+	assert_result(note_encode(NOTE_NAME, "", NULL, 0, &b), -EINVAL);
+	assert_result(note_encode(NOTE_TEXT, "a\nb", NULL, 0, &b), -EINVAL);
+	assert_result(note_encode(NOTE_TEXT, "\xff", NULL, 0, &b), -EINVAL);
+	assert_result(note_encode(NOTE_TEXT, long_text, NULL, 0, &b), -EINVAL);
+	assert_result(note_encode(NOTE_OTHER, "x", NULL, 0, &b), -EINVAL);
+	long_text[NOTE_TEXT_MAX] = '\0';
+	assert_ok(note_encode(NOTE_TEXT, long_text, NULL, 0, &b));
+	free(long_text);
+}
+
+static void test_note_decoding(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		"[]",
+		"{}",
+		"{\"kind\":5}",
+		"{\"kind\":\"\"}",
+		"{\"kind\":\"tag\"}",
+		"{\"kind\":\"tag\",\"text\":7}",
+		"{\"kind\":\"protect\",\"time_ns\":\"now\"}",
+		"{\"kind\":\"text\",\"text\":\"a\\u001b[2J\"}",
+		"{\"kind\":\"0123456789012345678901234567890123\"}",
+	};
+	struct note n;
+	const char *text = "{\"kind\":\"burned\",\"text\":\"to a disc\","
+			   "\"colour\":[1,2]}";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_result(note_decode(wrong[i], strlen(wrong[i]), "n", &n),
+			      -EBADMSG);
+	assert_ok(note_decode(text, strlen(text), "n", &n));
+	assert_int_equal(n.kind, NOTE_OTHER);
+	assert_string_equal(n.word, "burned");
+	assert_string_equal(n.text, "to a disc");
+	note_release(&n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_numbered),
+		cmocka_unit_test(test_pack_names),
+		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_tomb),
+		cmocka_unit_test(test_tomb_order),
+		cmocka_unit_test(test_sweep),
+		cmocka_unit_test(test_note),
+		cmocka_unit_test(test_note_refused),
+		cmocka_unit_test(test_note_decoding),
+	};
+
+	support_log_capture();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
