@@ -165,8 +165,9 @@ bool view_is_settled(struct view *w, uint64_t dir)
 
 	if (!view_is_fixed(dir))
 		return false;
-	return node_is_entry(dir) || node_is_guest(dir) ||
-	       node_kind(dir) != MADE_VOLUMES ||
+	if (node_is_guest(dir))
+		return volumes_is_sure(w->volumes, node_volume(dir));
+	return node_is_entry(dir) || node_kind(dir) != MADE_VOLUMES ||
 	       volumes_settled(w->volumes, (uint32_t)node_b(dir), &changed_ns);
 }
 

@@ -135,7 +135,7 @@ static int fill_attr(const struct place *p, uint64_t guest_node,
 			    "can be",
 			    p->name, (unsigned long long)guest_node);
 	out->node = node_guest(p->volume, guest_node);
-	out->immutable = true;
+	out->immutable = p->lent.sure;
 	st->st_ino = ino_of(p, guest_node);
 	st->st_mode = a.mode;
 	st->st_nlink = (nlink_t)a.nlink;

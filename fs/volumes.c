@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Finding the volumes of points, and numbering them. */
+/* Finding the volumes of points. */
 #include "config.h"
 
 #include "fs/volumes_internal.h"
@@ -21,8 +21,6 @@
 #include "store/point.h"
 #include "store/vault.h"
 
-/* The longest of what is put behind a volume's name: ".unreadable". */
-#define SUFFIX_MAX 11
 /* How soon a set is found anew that was found while reads failed: later each
  * time, for what is damaged mostly stays so. */
 #define RETRY_MIN_NS INT64_C(1000000000)
@@ -111,130 +109,6 @@ int volumes_set_keys(struct volumes *m, struct secret *const *keys, size_t n)
 	return 0;
 }
 
-/* ---- numbering ---- */
-
-struct row *volumes_row(struct volumes *m, uint32_t serial)
-{
-	return serial >= 1 && serial <= m->nrows ? m->rows[serial - 1] : NULL;
-}
-
-static int add_row(struct volumes *m, uint32_t point, const char *name,
-		   uint32_t *out)
-{
-	struct row *row;
-
-	if (m->nrows == VOLUMES_SERIAL_MAX)
-		return fail(-EOVERFLOW,
-			    "more than %u volumes were seen since "
-			    "the mount: mount anew",
-			    VOLUMES_SERIAL_MAX);
-	if (array_reserve(&m->rows, &m->cap, m->nrows + 1) < 0)
-		return -ENOMEM;
-	row = calloc(1, sizeof(*row));
-	if (!row)
-		return -ENOMEM;
-	row->point = point;
-	row->name = strdup(name);
-	if (!row->name) {
-		free(row);
-		return -ENOMEM;
-	}
-	m->rows[m->nrows++] = row;
-	*out = (uint32_t)m->nrows;
-	return 0;
-}
-
-/* With the lock held: keep the reason that came with a volume. One that was
- * found while reads failed is only for now. */
-static int keep_reason(struct row *row, const struct volume *v, bool sure)
-{
-	char *why = NULL;
-
-	if (v->reason && !row->why) {
-		why = strdup(v->reason);
-		if (!why)
-			return -ENOMEM;
-	}
-	if (row->unsure || !sure) {
-		free(row->why_now);
-		row->why_now = NULL;
-		row->error = 0;
-		row->attempts = 0;
-	}
-	if (why && sure) {
-		row->why = why;
-	} else if (why) {
-		row->why_now = why;
-		row->error = -EIO;
-	}
-	return 0;
-}
-
-/* Find the serial that this name has in the point, or give it a new one. */
-static int number(struct volumes *m, const struct volume *v,
-		  const struct point_volumes *x, int64_t now_ns, uint32_t *out)
-{
-	struct row *row;
-	size_t i;
-	int r = 0;
-
-	SCOPED_LOCK(&m->lock);
-	for (i = 0; i < m->nrows && *out == 0; i++)
-		if (m->rows[i]->point == x->point &&
-		    strcmp(m->rows[i]->name, v->name) == 0)
-			*out = (uint32_t)i + 1;
-	if (*out == 0)
-		r = add_row(m, x->point, v->name, out);
-	if (r < 0)
-		return r;
-	row = m->rows[*out - 1];
-	r = keep_reason(row, v, x->sure);
-	if (row->unsure || row->gone || !x->sure)
-		row->changed_ns = now_ns;
-	row->unsure = !x->sure;
-	row->gone = false;
-	return r;
-}
-
-/* What was found of a point while reads failed may not be there at all. */
-static void doubt_rows(struct volumes *m, uint32_t point, int64_t now_ns)
-{
-	size_t i;
-
-	SCOPED_LOCK(&m->lock);
-	for (i = 0; i < m->nrows; i++)
-		if (m->rows[i]->point == point && m->rows[i]->unsure &&
-		    !m->rows[i]->gone) {
-			m->rows[i]->gone = true;
-			m->rows[i]->changed_ns = now_ns;
-		}
-}
-
-static int number_all(struct volumes *m, struct point_volumes *x)
-{
-	int64_t now_ns = volumes_now_ns(m);
-	size_t i;
-	int r = 0;
-
-	x->serials = alloc_array(x->set->n + 1, sizeof(*x->serials));
-	if (!x->serials)
-		return -ENOMEM;
-	doubt_rows(m, x->point, now_ns);
-	for (i = 0; i < x->set->n && r == 0; i++) {
-		const char *name = x->set->volumes[i].name;
-
-		if (entry_name_ok(name, strlen(name)) &&
-		    strlen(name) <= ENTRY_NAME_MAX - SUFFIX_MAX)
-			r = number(m, &x->set->volumes[i], x, now_ns,
-				   &x->serials[i]);
-		else
-			log_warn("volume \"%s\": a name that cannot be shown; "
-				 "left out",
-				 name);
-	}
-	return r;
-}
-
 /* ---- finding ---- */
 
 int volumes_error(int r)
@@ -316,7 +190,7 @@ static int load(struct volumes *m, struct point_volumes *x)
 	point_list_put(l);
 	x->sure = point_volumes_failures(x) == 0;
 	x->found_ns = monotonic_ns(m);
-	return r < 0 ? r : number_all(m, x);
+	return r < 0 ? r : volumes_number(m, x);
 }
 
 /* With the lock held, as below: take @x out of the list. */
@@ -495,20 +369,6 @@ int point_volumes_find(const struct point_volumes *x, const char *name,
 
 /* ---- by serial ---- */
 
-int volumes_volume(struct volumes *m, uint32_t serial, uint32_t *point_out,
-		   const char **name_out)
-{
-	const struct row *row;
-
-	SCOPED_LOCK(&m->lock);
-	row = volumes_row(m, serial);
-	if (!row)
-		return -ESTALE;
-	*point_out = row->point;
-	*name_out = row->name;
-	return 0;
-}
-
 int volumes_blocks(struct volumes *m, uint32_t serial, struct blocks **out)
 {
 	AUTO_POINT_VOLUMES struct point_volumes *x = NULL;
@@ -527,56 +387,4 @@ int volumes_blocks(struct volumes *m, uint32_t serial, struct blocks **out)
 			return 0;
 		}
 	return x->sure ? -ESTALE : -EIO;
-}
-
-/* With the lock held: will what is shown of it never change? */
-static bool is_settled(const struct row *row)
-{
-	if (row->gone)
-		return true;
-	return !row->unsure &&
-	       (row->why || (row->attempts > 0 && row->error == 0));
-}
-
-bool volumes_settled(struct volumes *m, uint32_t point, int64_t *changed_ns_out)
-{
-	bool any = false, all = true;
-	size_t i;
-
-	*changed_ns_out = 0;
-	SCOPED_LOCK(&m->lock);
-	for (i = 0; i < m->nrows; i++) {
-		const struct row *row = m->rows[i];
-
-		if (row->point != point)
-			continue;
-		any = true;
-		all = all && is_settled(row);
-		*changed_ns_out = MAX(*changed_ns_out, row->changed_ns);
-	}
-	return any && all;
-}
-
-bool volumes_is_sure(struct volumes *m, uint32_t serial)
-{
-	const struct row *row;
-
-	SCOPED_LOCK(&m->lock);
-	row = volumes_row(m, serial);
-	return row && !row->unsure && !row->gone;
-}
-
-void volumes_get_stats(struct volumes *m, struct volumes_stats *out)
-{
-	size_t i;
-
-	memset(out, 0, sizeof(*out));
-	out->memory = lru_bytes(m->memory);
-	SCOPED_LOCK(&m->lock);
-	out->known = m->nrows;
-	out->open = m->nguests;
-	for (i = 0; i < m->nrows; i++) {
-		out->unreadable += m->rows[i]->why != NULL;
-		out->marked += m->rows[i]->marked;
-	}
 }

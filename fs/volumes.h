@@ -15,7 +15,9 @@
  * its bytes are the reason. Where reading them failed it is tried again, and so
  * are volumes that were found while reads of their disks failed: such a set is
  * found anew by whoever looks a moment later. Until all of that is settled
- * callers must not let anything be cached.
+ * callers must not let anything be cached. What was found while reads failed
+ * has serials of its own: the volume that has its name later, when all could be
+ * read, may hold something else.
  *
  * Safe from any thread.
  */
@@ -82,6 +84,7 @@ MUST_CHECK int volumes_blocks(struct volumes *m, uint32_t serial,
 /* An open filesystem, lent: it stays open until it is given back. */
 struct lent {
 	struct guest *guest;
+	bool sure; /* the volume was found without any read failing */
 	struct opened *opened;
 	struct volumes *volumes;
 };

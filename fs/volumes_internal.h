@@ -37,10 +37,13 @@ struct row {
 	char *why; /* owned; never readable, for this reason */
 	char *why_now; /* owned; of the last attempt, where it may be tried
 			* again */
-	struct opened *opened; /* owned, or NULL */
+	/* Lent to who comes next, or NULL; borrowed from the guests. */
+	struct opened *opened;
 	bool opening; /* a thread is at it */
-	bool unsure; /* it was found while reads failed */
-	bool gone; /* it was unsure, and was not found again */
+	/* Of sets that were found while reads failed; never changes. What a
+	 * set without such failures has under that name has another row. */
+	bool unsure;
+	bool gone; /* it is unsure, and was not found again */
 	bool marked; /* its state was said */
 	/* When what is shown of it last changed, or may do so now; 0: it never
 	 * did. */
@@ -51,6 +54,7 @@ struct row {
 
 struct opened {
 	struct opened *next;
+	/* Not to be lent any more unless it is the one that the row has. */
 	struct row *row;
 	struct guest *guest; /* owned */
 	unsigned int refs; /* lent so often */
@@ -78,6 +82,10 @@ struct volumes {
 
 /* Return the row of a serial, or NULL. The lock is held. */
 struct row *volumes_row(struct volumes *m, uint32_t serial);
+/* Give the volumes of a set that was just found their serials; what was found
+ * of its point while reads failed is not lent any more. Return 0, -ENOMEM or
+ * -EOVERFLOW (said). */
+MUST_CHECK int volumes_number(struct volumes *m, struct point_volumes *x);
 /* The error that callers get for @r: -EIO, but for a lack of memory, and a
  * point that is gone. */
 int volumes_error(int r);
@@ -85,8 +93,8 @@ int volumes_error(int r);
 uint64_t point_volumes_failures(const struct point_volumes *x);
 /* The time of day, in nanoseconds. */
 int64_t volumes_now_ns(const struct volumes *m);
-/* Close what is open and over the bound, longest unused first; @all: all. To
- * be called without the lock. */
+/* Close what is open and over the bound, longest unused first, and what is not
+ * to be lent any more; @all: all. To be called without the lock. */
 void volumes_trim(struct volumes *m, bool all);
 /* Is more open than is to be kept? The lock is held. */
 bool volumes_over(const struct volumes *m);

@@ -22,15 +22,20 @@ bool volumes_over(const struct volumes *m)
 	       (m->nguests > 1 && m->held > VOLUMES_HELD_MAX);
 }
 
+/* With the lock held: will nobody get it any more? */
+static bool is_dropped(const struct opened *o)
+{
+	return o->row->opened != o;
+}
+
 /* With the lock held: take one out, to be closed without the lock. */
 static struct opened *take_oldest(struct volumes *m, bool all)
 {
 	struct opened **at, **oldest = NULL, *o;
 
-	if (!all && !volumes_over(m))
-		return NULL;
+	all = all || volumes_over(m);
 	for (at = &m->guests; *at; at = &(*at)->next)
-		if ((*at)->refs == 0 &&
+		if ((*at)->refs == 0 && (all || is_dropped(*at)) &&
 		    (!oldest || (*at)->used < (*oldest)->used))
 			oldest = at;
 	if (!oldest)
@@ -39,7 +44,8 @@ static struct opened *take_oldest(struct volumes *m, bool all)
 	*oldest = o->next;
 	m->nguests--;
 	m->held -= o->guest->held;
-	o->row->opened = NULL;
+	if (!is_dropped(o))
+		o->row->opened = NULL;
 	return o;
 }
 
@@ -212,7 +218,8 @@ static int settle(struct volumes *m, struct row *row, struct opened *o,
 		m->guests = o;
 		m->nguests++;
 		m->held += o->guest->held;
-		row->opened = o;
+		/* What it was found by may have been doubted meanwhile. */
+		row->opened = row->gone ? NULL : o;
 	} else if (final && why) {
 		free(row->why);
 		row->why = why;
@@ -235,7 +242,7 @@ static int attempt(struct volumes *m, uint32_t serial, struct row *row)
 	AUTO_BUF struct buf why = BUF_INIT;
 	struct opened *o = calloc(1, sizeof(*o));
 	struct guest_info info;
-	bool mark = false, sure = false;
+	bool mark = false, sure = false, dropped;
 	char *text = NULL;
 	int r = -ENOMEM;
 
@@ -252,7 +259,10 @@ static int attempt(struct volumes *m, uint32_t serial, struct row *row)
 		info = o->guest->info;
 	}
 	r = settle(m, row, o, text, sure && is_final(r), r);
+	dropped = o && is_dropped(o);
 	pthread_mutex_unlock(&m->lock);
+	if (dropped)
+		volumes_trim(m, false);
 	if (mark)
 		say_state(m, row, &info);
 	return r;
@@ -305,6 +315,7 @@ int volumes_enter(struct volumes *m, uint32_t serial, struct lent *out)
 		out->volumes = m;
 		out->opened = row->opened;
 		out->guest = row->opened->guest;
+		out->sure = !row->unsure;
 	}
 	pthread_mutex_unlock(&m->lock);
 	return r;
@@ -319,7 +330,7 @@ void volumes_leave(struct lent *l)
 		return;
 	pthread_mutex_lock(&m->lock);
 	l->opened->refs--;
-	over = volumes_over(m);
+	over = is_dropped(l->opened) || volumes_over(m);
 	pthread_mutex_unlock(&m->lock);
 	l->opened = NULL;
 	if (over)

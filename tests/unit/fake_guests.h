@@ -35,6 +35,8 @@ struct fake {
 	atomic_uint open, most; /* now; at once so far */
 	atomic_int fail_find, fail_open; /* errno of vda5; 0: it opens */
 	atomic_bool probe; /* a disk whose begin cannot be read is "vda" */
+	atomic_bool
+		overlook; /* but it is taken for a good one with fake.probe */
 	atomic_bool two_types; /* vda3 may be what vda2 is, too */
 	atomic_uint extra; /* further volumes: x0, x1... */
 	atomic_size_t held; /* by each that is opened from then on */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -332,6 +333,95 @@ static void forgets_what_failed_reads_showed(void **state)
 	plant_release(&own);
 	fake.probe = false;
 	assert_ok(view_new(plant.vault, &view));
+}
+
+/* Let reads of @own's disk fail, and volumes be found all the same: so is a
+ * mirror's old member where its newer one cannot be read. */
+static void begin_unsure(struct plant *own)
+{
+	view_free(view);
+	plant_init(own, 0);
+	plant_begin(own);
+	plant_image(own, "vda", image, SIZE);
+	plant_commit(own, "web1", "2026-11-01T000000Z", NULL);
+	assert_ok(view_new(own->vault, &view));
+	use_clock(own->vault);
+	fake.probe = fake.overlook = true;
+	backend_mem_fail(own->backend, BACKEND_MEM_GET, "pack", 1, -EIO,
+			 BACKEND_MEM_STICKY);
+}
+
+static void end_unsure(struct plant *own)
+{
+	view_free(view);
+	plant_release(own);
+	assert_ok(view_new(plant.vault, &view));
+}
+
+/* What was opened then may be another filesystem than the one that has the name
+ * when all can be read. */
+static void closes_what_failed_reads_led_to(void **state)
+{
+	struct view_attr then, now;
+	struct plant own;
+
+	(void)state;
+	begin_unsure(&own);
+	then = in("vda1/file");
+	assert_false(then.immutable);
+	assert_false(view_is_settled(view, in("vda1/dir").node));
+	assert_false(in("vda1").immutable);
+	/* They fail again: it is not to be trusted for longer. */
+	test_clock.now_ns += NSEC;
+	now = in("vda1/file");
+	assert_int_equal(now.node, then.node);
+	assert_int_equal(fake.opens, 2);
+	assert_int_equal(fake.open, 1);
+
+	backend_mem_heal(own.backend);
+	test_clock.now_ns += 2 * NSEC;
+	now = in("vda1/file");
+	assert_int_not_equal(now.node, then.node);
+	assert_true(now.immutable);
+	assert_true(view_is_settled(view, in("vda1/dir").node));
+	assert_int_equal(fake.opens, 3);
+	assert_int_equal(fake.open, 1);
+	assert_result(view_getattr(view, then.node, &now), -ESTALE);
+	end_unsure(&own);
+}
+
+static void *look_into_vda1(void *arg)
+{
+	int *r = arg;
+
+	*r = look("vda1/file");
+	return NULL;
+}
+
+/* So with what is being opened while the volumes are found anew. */
+static void does_not_keep_what_opens_too_late(void **state)
+{
+	struct plant own;
+	pthread_t thread;
+	int r = 1;
+
+	(void)state;
+	begin_unsure(&own);
+	fake.hold = true;
+	assert_int_equal(pthread_create(&thread, NULL, look_into_vda1, &r), 0);
+	while (fake.opens == 0)
+		sched_yield();
+	backend_mem_heal(own.backend);
+	test_clock.now_ns += NSEC;
+	assert_ok(look("vda2.raw"));
+	assert_int_equal(fake.finds, 2);
+	fake.hold = false;
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_result(r, -ESTALE);
+	assert_ok(look("vda1/file"));
+	assert_int_equal(fake.opens, 2);
+	assert_int_equal(fake.open, 1);
+	end_unsure(&own);
 }
 
 /* The same where a filesystem does not open for such a reason. */
@@ -795,6 +885,8 @@ int main(void)
 		CASE(says_why_not),
 		CASE(tries_again_where_reading_failed),
 		CASE(forgets_what_failed_reads_showed),
+		CASE(closes_what_failed_reads_led_to),
+		CASE(does_not_keep_what_opens_too_late),
 		CASE(forgets_what_failed_to_open),
 		CASE(tries_all_types),
 		CASE(ends_when_asked),
