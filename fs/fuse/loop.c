@@ -263,6 +263,7 @@ static bool reserve(struct loop *l)
 /* What waited while all were held up. */
 static void serve_aside(struct worker *w)
 {
+	const struct fuse_in_header *h;
 	struct loop *l = w->loop;
 	struct aside *a;
 
@@ -272,6 +273,9 @@ static void serve_aside(struct worker *w)
 			l->nbusy--;
 			return;
 		}
+		h = (const void *)a->data;
+		if (a->interrupted)
+			w->interrupted = h->unique;
 		serve(w, a->data, a->len, a->since_ns);
 		free(a);
 	}

@@ -54,7 +54,9 @@ struct worker {
 struct aside {
 	struct aside *next;
 	int64_t since_ns; /* when it was read */
-	bool interrupted; /* as a worker's request; under the loop's lock */
+	/* As a worker's request, and told to the one that takes it. Set under
+	 * the loop's lock, while it is in the list. */
+	bool interrupted;
 	size_t len;
 	uint8_t data[];
 };

@@ -40,13 +40,14 @@ static bool is_killed(pid_t tid)
 	return pending >> (SIGKILL - 1) & 1;
 }
 
-/* Return whether the request was among those put aside. */
+/* Return whether the request is among those put aside, or was answered there.
+ * While we look at its client a thread may take it: it has it in hand then. */
 static bool interrupt_aside(struct loop *l, uint64_t unique)
 {
 	const struct fuse_in_header *h;
 	struct aside *a;
 	pid_t client = 0;
-	bool found = false;
+	bool found = false, killed;
 
 	pthread_mutex_lock(&l->lock);
 	for (a = l->first; a && !found; a = a->next) {
@@ -58,13 +59,14 @@ static bool interrupt_aside(struct loop *l, uint64_t unique)
 		}
 	}
 	pthread_mutex_unlock(&l->lock);
-	a = found && is_killed(client) ? aside_take(l, unique) : NULL;
+	killed = found && is_killed(client);
+	a = killed ? aside_take(l, unique) : NULL;
 	if (a) {
 		loop_answer(l, unique, EINTR);
 		free(a);
 		l->interrupted++;
 	}
-	return found;
+	return killed ? a != NULL : found;
 }
 
 /* Return whether this thread has the request in hand. */

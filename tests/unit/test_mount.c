@@ -46,8 +46,9 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool closed;
+	unsigned int passes; /* so many come through all the same */
 	bool lists; /* for lists of objects, too */
-	unsigned int waiting;
+	unsigned int waiting, passed;
 } gate = { .lock = PTHREAD_MUTEX_INITIALIZER,
 	   .changed = PTHREAD_COND_INITIALIZER };
 
@@ -65,9 +66,13 @@ static int watch(void *arg, enum backend_mem_op op, const char *name)
 	}
 	gate.waiting++;
 	pthread_cond_broadcast(&gate.changed);
-	while (gate.closed)
+	while (gate.closed && gate.passes == 0)
 		pthread_cond_wait(&gate.changed, &gate.lock);
+	if (gate.closed)
+		gate.passes--;
 	gate.waiting--;
+	gate.passed++;
+	pthread_cond_broadcast(&gate.changed);
 	pthread_mutex_unlock(&gate.lock);
 	return 0;
 }
@@ -77,7 +82,22 @@ static void set_gate(bool closed)
 	pthread_mutex_lock(&gate.lock);
 	gate.closed = closed;
 	gate.lists = false;
+	gate.passes = 0;
 	pthread_cond_broadcast(&gate.changed);
+	pthread_mutex_unlock(&gate.lock);
+}
+
+/* Let one through, and await that it is. */
+static void pass_one(void)
+{
+	unsigned int before;
+
+	pthread_mutex_lock(&gate.lock);
+	before = gate.passed;
+	gate.passes = 1;
+	pthread_cond_broadcast(&gate.changed);
+	while (gate.passed == before)
+		pthread_cond_wait(&gate.changed, &gate.lock);
 	pthread_mutex_unlock(&gate.lock);
 }
 
@@ -385,6 +405,24 @@ static int stat_with_handler(const char *path)
 								     : errno;
 }
 
+/* The client waits in this system call. */
+static void await_syscall(pid_t pid, long number)
+{
+	char line[256];
+	long now = -1;
+
+	while (now != number) {
+		FILE *f =
+			fopen(support_path("/proc/%d/syscall", (int)pid), "r");
+
+		assert_non_null(f);
+		if (fgets(line, sizeof(line), f) &&
+		    sscanf(line, "%ld", &now) != 1)
+			now = -1; /* it runs */
+		fclose(f);
+	}
+}
+
 /* The client sleeps so that signals do not wake it: the kernel has told the
  * daemon of the first one. */
 static void await_uninterruptible(pid_t pid)
@@ -426,6 +464,34 @@ static void a_signal_with_a_handler_ends_no_request(void **state)
 	kill(pid, SIGUSR1);
 	assert_int_equal(status_of(pid), EINTR);
 	set_gate(false);
+}
+
+/* A request that was interrupted when no thread could serve it is so still when
+ * one has it in hand. */
+static void an_interrupt_is_not_forgotten(void **state)
+{
+	pid_t pids[15], pid;
+	size_t i;
+
+	(void)state;
+	NEEDS_FUSE();
+	start(0);
+	look_at_all();
+	set_gate(true);
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		pids[i] = client(get_xattr, (int)i);
+	await_held_up(ARRAY_SIZE(pids)); /* all but the one that listens */
+	pid = client(stat_with_handler, FILES - 1);
+	await_syscall(pid, SYS_getxattr);
+	kill(pid, SIGUSR1);
+	await_uninterruptible(pid);
+	assert_int_equal(status_of(client_at(list_dir, dir)), 0);
+	pass_one();
+	await_held_up(ARRAY_SIZE(pids)); /* with the one put aside */
+	assert_int_equal(status_of(pid), EINTR);
+	set_gate(false);
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		assert_int_equal(status_of(pids[i]), 0);
 }
 
 static void the_deadline_holds_for_any_number_of_requests(void **state)
@@ -584,6 +650,7 @@ int main(void)
 		T(requests_have_a_deadline),
 		T(the_deadline_holds_for_any_number_of_requests),
 		T(a_signal_with_a_handler_ends_no_request),
+		T(an_interrupt_is_not_forgotten),
 		T(unmounts_while_readers_are_held_up),
 		T(ends_when_it_is_unmounted),
 		T(is_busy_while_in_use),
