@@ -51,11 +51,26 @@ int writer_error(struct writer *w);
 bool writer_pack_usable(struct writer *w, int64_t no);
 MUST_CHECK int writer_mark_usable(struct writer *w, int64_t no);
 /*
- * Import the directory of a pack that no index speaks of, from the pack itself.
- * Return 0, -EBADMSG (said in words) or another negative errno.
+ * Make a pack that was listed, and that no index speaks of, one that the
+ * session may refer to. One that is damaged or cannot be read is passed over.
+ * Return 0 or -ENOMEM.
  */
 MUST_CHECK int writer_adopt_pack(struct writer *w, const char *name,
 				 uint64_t size);
+/* Name all adopted packs in this session's index. Return 0 or a negative
+ * errno. */
+MUST_CHECK int writer_index_adopted(struct writer *w);
+/* Make durable what indexes of sessions without a point say; what cannot be is
+ * forgotten. Return 0 or a negative errno. */
+MUST_CHECK int writer_settle_indexes(struct writer *w);
+/*
+ * An object that only would have spared work failed with @err: go on without
+ * it, and let it alone for a day where it is the object's fault. Return 0, or
+ * -ENOMEM where that is @err.
+ */
+MUST_CHECK int writer_pass_over(struct writer *w, const char *object, int err);
+/* Whether @object was passed over within the last day. */
+bool writer_was_unusable(struct writer *w, const char *object);
 /* Create the session object, list tombs and packs, adopt what no index
  * names. */
 MUST_CHECK int writer_list(struct writer *w);

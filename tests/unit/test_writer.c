@@ -259,6 +259,71 @@ static void a_damaged_dead_pack_is_not(void **state)
 	assert_ok(sessions_commit(s));
 }
 
+/* What lies on a bad sector, or is another user's, hides itself and stops
+ * nobody; nor is it tried again by each session of this machine. */
+static void an_unreadable_dead_pack_stops_nobody(void **state)
+{
+	static const int errors[] = { -EIO, -EACCES, -ESTALE, -ETIMEDOUT };
+	struct scene *s = *state;
+	struct backend_mem_counts before, after;
+	size_t i;
+
+	die_with_packs(s);
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		s->options.cache_dir = support_tmpdir();
+		backend_mem_fail(s->backend, BACKEND_MEM_GET, "pack/", 1,
+				 errors[i], BACKEND_MEM_STICKY);
+		sessions_next(s);
+		assert_int_equal(sessions_stats(s).packs_adopted, 0);
+		assert_ok(sessions_commit(s));
+		backend_mem_get_counts(s->backend, "pack", &before);
+		support_log_clear();
+		sessions_next(s);
+		backend_mem_get_counts(s->backend, "pack", &after);
+		/* A place that did not answer is asked again. */
+		if (errors[i] == -ETIMEDOUT) {
+			assert_int_not_equal(after.calls[BACKEND_MEM_GET],
+					     before.calls[BACKEND_MEM_GET]);
+		} else {
+			assert_int_equal(after.calls[BACKEND_MEM_GET],
+					 before.calls[BACKEND_MEM_GET]);
+			assert_string_equal(support_log_text(), "");
+		}
+		backend_mem_heal(s->backend);
+	}
+	/* Another machine can read it. */
+	s->options.cache_dir = NULL;
+	sessions_next(s);
+	assert_int_equal(sessions_stats(s).packs_adopted, 1);
+	assert_ok(sessions_commit(s));
+}
+
+/* The same of an index object that this machine read when it still could. */
+static void an_unreadable_dead_index_stops_nobody(void **state)
+{
+	struct scene *s = *state;
+	struct id id = sessions_put(s, 1, 5000);
+
+	s->options.cache_dir = support_tmpdir();
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "point/", 1, -EIO, 0);
+	assert_result(sessions_commit(s), -EIO);
+	backend_mem_heal(s->backend);
+	writer_free(s->writer);
+	s->writer = NULL;
+	vault_close(s->vault);
+	assert_ok(vault_open(&s->options, &s->vault));
+	backend_mem_fail(s->backend, BACKEND_MEM_GET, "index/", 1, -EIO,
+			 BACKEND_MEM_STICKY);
+	assert_ok(writer_begin(s->vault, 1, s->pool, &s->writer));
+	/* Its packs are asked themselves. */
+	assert_int_equal(writer_has_chunk(s->writer, CHUNK_DATA, &id, 5000), 1);
+	backend_mem_heal(s->backend);
+	assert_ok(sessions_commit(s));
+	s->options.cache_dir = NULL;
+	sessions_next(s);
+	assert_ok(sessions_reads(s, &id, 1, 5000));
+}
+
 static void assert_stored_again(struct scene *s, const struct id *id)
 {
 	support_log_clear();
@@ -513,6 +578,8 @@ int main(void)
 		CASE(a_dead_session_is_reused),
 		CASE(adopted_twice),
 		CASE(a_damaged_dead_pack_is_not),
+		CASE(an_unreadable_dead_pack_stops_nobody),
+		CASE(an_unreadable_dead_index_stops_nobody),
 		CASE(a_missing_pack_is_not_reused),
 		CASE(a_truncated_pack_is_not_reused),
 		CASE(nothing_is_reused_while_collecting),

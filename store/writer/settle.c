@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The index objects of sessions that made no point.
+ *
+ * What holds for their packs holds for these: one that is listed may be gone
+ * after a power cut, for its writer may have died before its last fsync, and
+ * then nobody knows what is in its packs. A point's own were durable before its
+ * commit was made.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/base/array.h"
+#include "store/base/log.h"
+#include "store/catalog/catalog.h"
+#include "store/format.h"
+#include "store/point.h"
+#include "store/vault.h"
+#include "store/writer/internal.h"
+
+/* The sessions of all points, sorted. */
+struct sessions {
+	const char **ids; /* owned, not what they point to */
+	size_t n;
+	char (*indexes)[OBJECT_NAME_MAX]; /* of others; owned */
+	size_t nindexes, cap;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int on_source(void *arg, const char *source)
+{
+	struct sessions *s = arg;
+	char sid[POINT_ID_HEX + 1];
+	const char *key = sid;
+
+	if (strncmp(source, "index/", 6) != 0 ||
+	    strlen(source) >= OBJECT_NAME_MAX)
+		return 0;
+	snprintf(sid, sizeof(sid), "%s", source + 6);
+	if (s->n && bsearch(&key, s->ids, s->n, sizeof(*s->ids), by_id))
+		return 0;
+	if (array_reserve(&s->indexes, &s->cap, s->nindexes + 1) < 0)
+		return -ENOMEM;
+	strncpy(s->indexes[s->nindexes++], source, OBJECT_NAME_MAX);
+	return 0;
+}
+
+/* Put it again: where it stands, -EEXIST is as durable as success. */
+static int settle_index(struct writer *w, const char *name)
+{
+	struct catalog *c = vault_catalog(w->vault);
+	AUTO_BUF struct buf none = BUF_INIT;
+	char note[OBJECT_NAME_MAX + 8];
+	uint8_t *data = NULL;
+	size_t len = 0;
+	int r;
+
+	snprintf(note, sizeof(note), "settled/%s", name);
+	r = catalog_get_object(c, note, &none);
+	if (r != -ENOENT)
+		return r;
+	r = vault_get_all(w->vault, name,
+			  FORMAT_BOX_MAX + FORMAT_CLEAR_MAX + 4096, &data,
+			  &len);
+	if (r == 0)
+		r = backend_put(vault_backend(w->vault), name, data, len);
+	free(data);
+	if (r == 0 || r == -EEXIST)
+		return catalog_put_object(c, note, "", 0);
+	/* Gone meanwhile, or it may go: then so may what it says. Its packs are
+	 * looked at one by one, as if it had never been. */
+	r = writer_pass_over(w, name, r);
+	return r == 0 ? catalog_drop_source(c, name) : r;
+}
+
+int writer_settle_indexes(struct writer *w)
+{
+	struct sessions s = { 0 };
+	struct point_list *l;
+	size_t i;
+	int r = vault_points(w->vault, &l);
+
+	if (r < 0)
+		return r;
+	s.ids = alloc_array(l->n + 1, sizeof(*s.ids));
+	if (!s.ids)
+		r = -ENOMEM;
+	for (i = 0; i < l->n && r == 0; i++)
+		s.ids[s.n++] = l->points[i]->session;
+	if (r == 0) {
+		qsort(s.ids, s.n, sizeof(*s.ids), by_id);
+		r = catalog_sources(vault_catalog(w->vault), on_source, &s);
+	}
+	for (i = 0; i < s.nindexes && r == 0; i++)
+		r = settle_index(w, s.indexes[i]);
+	free(s.ids);
+	free(s.indexes);
+	point_list_put(l);
+	return r;
+}
