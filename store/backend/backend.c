@@ -222,6 +222,17 @@ int backend_list(struct backend *b, const char *prefix, backend_list_fn *fn,
 	return b->ops->list(b, prefix, list_one, &l);
 }
 
+int backend_sync(struct backend *b, const char *name)
+{
+	int r = check_name(b, name);
+
+	if (r < 0)
+		return r;
+	r = b->ops->sync(b, name);
+	assert(r <= 0);
+	return r;
+}
+
 int backend_delete(struct backend *b, const char *name)
 {
 	int r = check_name(b, name);

@@ -2,7 +2,7 @@
 /*
  * Where objects live: names to bytes, nothing else.
  *
- * Six operations; a backend is a table of them. Callers use only the wrappers
+ * Seven operations; a backend is a table of them. Callers use only the wrappers
  * below, which check names and ranges and the answers of the table. A name is
  * relative, '/'-separated, of the characters [a-z0-9._-], at most 200 long.
  * All operations may block and are safe from any thread.
@@ -32,6 +32,7 @@ struct backend_ops {
 	int (*head)(struct backend *b, const char *name, uint64_t *size_out);
 	int (*list)(struct backend *b, const char *prefix, backend_list_fn *fn,
 		    void *arg);
+	int (*sync)(struct backend *b, const char *name);
 	int (*delete)(struct backend *b, const char *name);
 	int (*probe)(struct backend *b);
 	/* Make room for a new vault: -EEXIST where one is already. */
@@ -95,6 +96,16 @@ MUST_CHECK int backend_head(struct backend *b, const char *name,
  */
 MUST_CHECK int backend_list(struct backend *b, const char *prefix,
 			    backend_list_fn *fn, void *arg);
+/*
+ * Make durable what stands under @name, whoever put it: he may have died
+ * before his own promise was kept, so that a power cut could still take the
+ * object away. What is not there is never made anew, for a name that somebody
+ * deleted must not come back. A store that answers only when an object is
+ * durable has nothing to do but to look whether it is there.
+ * Return 0, -ENOENT (no such object; silent) or another negative errno, said in
+ * words.
+ */
+MUST_CHECK int backend_sync(struct backend *b, const char *name);
 /* Delete an object, durably. Return 0, -ENOENT (silent) or another negative
  * errno. */
 MUST_CHECK int backend_delete(struct backend *b, const char *name);

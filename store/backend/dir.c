@@ -95,7 +95,7 @@ bool dir_is_misfit(int err)
 	return err == -ELOOP || err == -ENOTDIR || err == -ENXIO;
 }
 
-static int open_object(struct backend_dir *d, const char *name)
+int dir_open_object(struct backend_dir *d, const char *name)
 {
 	const char *leaf = NULL;
 	AUTO_CLOSE int folder = dir_open_folder(d, name, &leaf);
@@ -166,7 +166,7 @@ static int get_once(struct backend_dir *d, const char *name, uint64_t off,
 	if (slot) {
 		fd = slot->fd;
 	} else {
-		fd = open_object(d, name);
+		fd = dir_open_object(d, name);
 		if (fd < 0)
 			return fd;
 		if (keep)
@@ -278,6 +278,7 @@ static const struct backend_ops dir_ops = {
 	.get = dir_get,
 	.head = dir_head,
 	.list = dir_list_objects,
+	.sync = dir_sync,
 	.delete = dir_delete,
 	.probe = dir_probe,
 	.create = dir_create,

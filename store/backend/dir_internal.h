@@ -54,11 +54,16 @@ bool dir_is_misfit(int err);
 MUST_CHECK int dir_open_folder(struct backend_dir *d, const char *name,
 			       const char **leaf_out);
 
+/* Open an object for reading. Return the descriptor, -ENOENT (silent) or
+ * another negative errno, said in words. */
+MUST_CHECK int dir_open_object(struct backend_dir *d, const char *name);
+
 /* ---- dir_put.c ---- */
 
 /* fsync of a folder. Return 0 or a negative errno, silent. */
 MUST_CHECK int dir_sync_folder(struct backend_dir *d, int fd);
 int dir_put(struct backend *b, const char *name, const void *data, size_t len);
+int dir_sync(struct backend *b, const char *name);
 /* Make the folders of a new vault, durable. As ops->create. */
 int dir_make_folders(struct backend_dir *d);
 

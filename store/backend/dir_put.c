@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/base/array.h"
@@ -127,16 +128,16 @@ static int settle(struct backend_dir *d, int fd, const char *path, size_t len)
 	return r;
 }
 
-/* Enter the folder @part of @fd, made where it is missing, its name durable.
- * @path up to @len is its name in the vault. */
-static int enter(struct backend_dir *d, int fd, const char *part,
+/* Enter the folder @part of @fd, with @make made where it is missing, its name
+ * durable. @path up to @len is its name in the vault. */
+static int enter(struct backend_dir *d, int fd, const char *part, bool make,
 		 const char *path, size_t len)
 {
 	int child = openat(fd, part, O_RDONLY | DIR_FOLDER);
 	bool made = false;
 	int r;
 
-	if (child < 0 && errno == ENOENT) {
+	if (child < 0 && errno == ENOENT && make) {
 		r = d->seam->ops->mkdirat(d->seam, fd, part, 0700);
 		if (r < 0 && r != -EEXIST)
 			return r;
@@ -157,7 +158,7 @@ static int enter(struct backend_dir *d, int fd, const char *part,
 }
 
 /* Open the folder that @name lies in for writing; see enter(). */
-static int enter_folder(struct backend_dir *d, const char *name,
+static int enter_folder(struct backend_dir *d, const char *name, bool make,
 			const char **leaf_out)
 {
 	int fd = openat(d->root, ".", O_RDONLY | DIR_FOLDER);
@@ -170,7 +171,7 @@ static int enter_folder(struct backend_dir *d, const char *name,
 		int child;
 
 		snprintf(part, sizeof(part), "%.*s", (int)(slash - p), p);
-		child = enter(d, fd, part, name, (size_t)(slash - name));
+		child = enter(d, fd, part, make, name, (size_t)(slash - name));
 		close(fd);
 		if (child < 0)
 			return child;
@@ -265,19 +266,25 @@ static int put_in(struct backend_dir *d, int folder, const char *leaf,
 	return r;
 }
 
+static int refuse_unsure(const struct backend_dir *d, const char *name,
+			 const char *what)
+{
+	return fail(
+		-EIO,
+		"vault %s: %s is not %s: an earlier sync of a folder failed, so that nothing can be promised any more; %s",
+		d->base.url, name, what, dir_advice(-EIO));
+}
+
 int dir_put(struct backend *b, const char *name, const void *data, size_t len)
 {
 	struct backend_dir *d = dir_of(b);
 	int i, r = -ENOENT;
 
 	if (atomic_load(&d->unsure))
-		return fail(
-			-EIO,
-			"vault %s: %s is not stored: an earlier sync of a folder failed, so that nothing can be promised any more; %s",
-			b->url, name, dir_advice(-EIO));
+		return refuse_unsure(d, name, "stored");
 	for (i = 0; i < PUT_ATTEMPTS && r == -ENOENT; i++) {
 		const char *leaf = NULL;
-		AUTO_CLOSE int folder = enter_folder(d, name, &leaf);
+		AUTO_CLOSE int folder = enter_folder(d, name, true, &leaf);
 
 		r = folder;
 		if (r >= 0)
@@ -286,6 +293,34 @@ int dir_put(struct backend *b, const char *name, const void *data, size_t len)
 	if (dir_is_misfit(r))
 		return dir_not_an_object(d, name);
 	return r == 0 || r == -EEXIST ? r : dir_fail(d, r, "store", name);
+}
+
+/* ---- sync ---- */
+
+/* The bytes, then the name, then the names of the folders above: as a put, but
+ * that nothing comes to be which was not there. */
+int dir_sync(struct backend *b, const char *name)
+{
+	struct backend_dir *d = dir_of(b);
+	const char *leaf = NULL;
+	AUTO_CLOSE int fd = -1, folder = -1;
+	struct stat st;
+	int r;
+
+	if (atomic_load(&d->unsure))
+		return refuse_unsure(d, name, "synced");
+	fd = dir_open_object(d, name);
+	if (fd < 0)
+		return fd;
+	r = d->seam->ops->fsync(d->seam, fd);
+	if (r == 0) {
+		folder = enter_folder(d, name, false, &leaf);
+		r = folder < 0 ? folder : dir_sync_folder(d, folder);
+	}
+	/* A name that was taken away meanwhile is gone, whatever was synced. */
+	if (r == 0 && fstatat(folder, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		r = -errno;
+	return r == 0 || r == -ENOENT ? r : dir_fail(d, r, "sync", name);
 }
 
 /* ---- create ---- */

@@ -395,6 +395,18 @@ static int mem_list(struct backend *b, const char *prefix, backend_list_fn *fn,
 	return r;
 }
 
+static int mem_sync(struct backend *b, const char *name)
+{
+	struct backend_mem *m = mem_of(b);
+	unsigned int flags;
+	int r = enter(m, BACKEND_MEM_SYNC, name, &flags);
+
+	if (r < 0)
+		return broken(m, r, "sync", name);
+	SCOPED_LOCK(&m->lock);
+	return find(m, name) ? 0 : -ENOENT;
+}
+
 static int mem_delete(struct backend *b, const char *name)
 {
 	struct backend_mem *m = mem_of(b);
@@ -436,6 +448,7 @@ static const struct backend_ops mem_ops = {
 	.get = mem_get,
 	.head = mem_head,
 	.list = mem_list,
+	.sync = mem_sync,
 	.delete = mem_delete,
 	.probe = mem_probe,
 	.create = mem_create,

@@ -16,6 +16,7 @@ enum backend_mem_op {
 	BACKEND_MEM_GET,
 	BACKEND_MEM_HEAD,
 	BACKEND_MEM_LIST,
+	BACKEND_MEM_SYNC,
 	BACKEND_MEM_DELETE,
 	BACKEND_MEM_OPS, /* how many there are */
 };

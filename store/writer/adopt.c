@@ -162,8 +162,9 @@ static int import_dir(struct writer *w, const char *name, uint64_t size)
 
 /*
  * Being listed proves neither that a pack is whole nor that it is still there
- * after a power cut: its writer may have died before its last fsync. To put it
- * again settles both: where it stands, -EEXIST is as durable as success.
+ * after a power cut: its writer may have died before its last fsync. It is
+ * never put again: a collector may have deleted it meanwhile, and its name must
+ * not come back.
  */
 static int settle(struct writer *w, const char *name, uint64_t size)
 {
@@ -187,10 +188,8 @@ static int settle(struct writer *w, const char *name, uint64_t size)
 			 "%s: damaged, and of a backup that was not "
 			 "finished: left alone",
 			 object);
-	if (r == 0)
-		r = backend_put(vault_backend(w->vault), object, data, len);
 	free(data);
-	return r == -EEXIST ? 0 : r;
+	return r == 0 ? backend_sync(vault_backend(w->vault), object) : r;
 }
 
 static int adopt(struct writer *w, const char *name, uint64_t size)

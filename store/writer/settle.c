@@ -54,27 +54,19 @@ static int on_source(void *arg, const char *source)
 	return 0;
 }
 
-/* Put it again: where it stands, -EEXIST is as durable as success. */
 static int settle_index(struct writer *w, const char *name)
 {
 	struct catalog *c = vault_catalog(w->vault);
 	AUTO_BUF struct buf none = BUF_INIT;
 	char note[OBJECT_NAME_MAX + 8];
-	uint8_t *data = NULL;
-	size_t len = 0;
 	int r;
 
 	snprintf(note, sizeof(note), "settled/%s", name);
 	r = catalog_get_object(c, note, &none);
 	if (r != -ENOENT)
 		return r;
-	r = vault_get_all(w->vault, name,
-			  FORMAT_BOX_MAX + FORMAT_CLEAR_MAX + 4096, &data,
-			  &len);
+	r = backend_sync(vault_backend(w->vault), name);
 	if (r == 0)
-		r = backend_put(vault_backend(w->vault), name, data, len);
-	free(data);
-	if (r == 0 || r == -EEXIST)
 		return catalog_put_object(c, note, "", 0);
 	/* Gone meanwhile, or it may go: then so may what it says. Its packs are
 	 * looked at one by one, as if it had never been. */

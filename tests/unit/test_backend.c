@@ -136,6 +136,25 @@ static void absent_is_silent(void **state)
 	assert_string_equal(support_log_text(), "");
 }
 
+/* To sync is no way to make an object, nor to bring one back. */
+static void sync_makes_nothing(void **state)
+{
+	struct place *p = *state;
+	size_t before = p->dir ? support_count(p->dir) : 0;
+	uint64_t size;
+
+	assert_result(backend_sync(p->b, "tomb/1"), -ENOENT);
+	assert_result(backend_sync(p->b, "never/was/there"), -ENOENT);
+	assert_int_equal(p->dir ? support_count(p->dir) : 0, before);
+	assert_ok(backend_put(p->b, "tomb/1", "data", 4));
+	assert_ok(backend_sync(p->b, "tomb/1"));
+	check_object(p->b, "tomb/1", "data", 4);
+	assert_ok(backend_delete(p->b, "tomb/1"));
+	assert_result(backend_sync(p->b, "tomb/1"), -ENOENT);
+	assert_result(backend_head(p->b, "tomb/1", &size), -ENOENT);
+	assert_string_equal(support_log_text(), "");
+}
+
 static void short_is_damage(void **state)
 {
 	struct place *p = *state;
@@ -260,6 +279,7 @@ static void bad_names_are_refused(void **state)
 		assert_result(backend_get(p->b, bad[i], 0, &c, 1), -EINVAL);
 		assert_result(backend_head(p->b, bad[i], &size), -EINVAL);
 		assert_result(backend_delete(p->b, bad[i]), -EINVAL);
+		assert_result(backend_sync(p->b, bad[i]), -EINVAL);
 	}
 	for (i = 0; i < ARRAY_SIZE(bad_prefixes); i++)
 		assert_result(backend_list(p->b, bad_prefixes[i], see, &s),
@@ -740,6 +760,7 @@ int main(void)
 		EACH(put_and_get),
 		EACH(put_is_once),
 		EACH(absent_is_silent),
+		EACH(sync_makes_nothing),
 		EACH(short_is_damage),
 		EACH(list_finds_all),
 		EACH(list_can_be_ended),

@@ -562,8 +562,22 @@ static void folder_of_a_dead_maker(void **state)
 	seam_crash_free(c);
 }
 
+/* Ask by a put of the same name, or by a sync. */
+static void ask_put(struct backend *b, const uint8_t *data, size_t len)
+{
+	assert_result(backend_put(b, "key/0", data, len), -EEXIST);
+}
+
+static void ask_sync(struct backend *b, const uint8_t *data, size_t len)
+{
+	(void)data;
+	(void)len;
+	assert_ok(backend_sync(b, "key/0"));
+}
+
 /* Who is told that an object is there may rely on it, whoever put it. */
-static void existing_means_durable(void **state)
+static void existing_means_durable(void (*ask)(struct backend *b,
+					       const uint8_t *data, size_t len))
 {
 	const char *root = support_tmpdir_fast();
 	const char *dir = support_path("%s/vault", root);
@@ -572,7 +586,6 @@ static void existing_means_durable(void **state)
 	struct seam_crash *c;
 	struct seam_fault f;
 
-	(void)state;
 	assert_ok(backend_create(dir, seam_system(), &b));
 	backend_close(b);
 	c = seam_crash_new(root, NULL);
@@ -586,13 +599,83 @@ static void existing_means_durable(void **state)
 	assert_result(backend_put(b, "key/0", data, sizeof(data)), -EIO);
 	backend_close(b);
 	assert_ok(backend_open(dir, &f.seam, &b));
-	assert_result(backend_put(b, "key/0", data, sizeof(data)), -EEXIST);
+	ask(b, data, sizeof(data));
 	seam_crash_mark(c, 0);
 	backend_close(b);
 	assert_int_equal(violations(c, false), 0);
 	seam_crash_ignore(c, SEAM_CRASH_FILE_NAMES);
 	assert_true(violations(c, true) > 0);
 	seam_fault_release(&f);
+	seam_crash_free(c);
+}
+
+static void existing_by_put(void **state)
+{
+	(void)state;
+	existing_means_durable(ask_put);
+}
+
+static void existing_by_sync(void **state)
+{
+	(void)state;
+	existing_means_durable(ask_sync);
+}
+
+static size_t broken_at_the_end(struct seam_crash *c)
+{
+	size_t bad = 0;
+	unsigned int n;
+
+	for (n = 0; n < 7; n++)
+		bad += check_state(c, seam_crash_length(c),
+				   seam_crash_nth_state(n));
+	return bad;
+}
+
+/*
+ * An object whose bytes were never synced, by whoever put it there, lasts when
+ * it has been synced, with the names of the folders above it.
+ */
+static void sync_covers_bytes_and_folders(void **state)
+{
+	const char *root = support_tmpdir_fast();
+	const char *dir = support_path("%s/vault", root);
+	struct seam_crash *c;
+	struct backend *b;
+	uint8_t data[700];
+	struct seam *s;
+	int fd;
+
+	(void)state;
+	assert_ok(backend_create(dir, seam_system(), &b));
+	backend_close(b);
+	c = seam_crash_new(root, NULL);
+	s = seam_crash_seam(c);
+	seam_crash_mark(c, MARK_CREATED);
+	assert_ok(s->ops->mkdirat(s, AT_FDCWD, support_path("%s/new", dir),
+				  0700));
+	assert_ok(s->ops->mkdirat(s, AT_FDCWD, support_path("%s/new/deep", dir),
+				  0700));
+	assert_ok(s->ops->mkdirat(s, AT_FDCWD,
+				  support_path("%s/new/deep/er", dir), 0700));
+	fd = s->ops->openat(s, AT_FDCWD, support_path("%s/new/deep/er/5", dir),
+			    O_CREAT | O_WRONLY, 0600);
+	assert_true(fd >= 0);
+	support_fill(6, data, sizeof(data));
+	assert_ok(seam_pwrite_all(s, fd, data, sizeof(data), 0));
+	assert_ok(s->ops->close(s, fd));
+	assert_ok(backend_open(dir, s, &b));
+	assert_ok(backend_sync(b, "new/deep/er/5"));
+	seam_crash_mark(c, 6);
+	backend_close(b);
+	/* Before the sync it might be there in part: only the end counts. */
+	assert_int_equal(broken_at_the_end(c), 0);
+	seam_crash_ignore(c, SEAM_CRASH_DATA);
+	assert_true(broken_at_the_end(c) > 0);
+	seam_crash_ignore(c, SEAM_CRASH_FILE_NAMES);
+	assert_true(broken_at_the_end(c) > 0);
+	seam_crash_ignore(c, SEAM_CRASH_DIR_NAMES);
+	assert_true(broken_at_the_end(c) > 0);
 	seam_crash_free(c);
 }
 
@@ -640,7 +723,9 @@ int main(void)
 		cmocka_unit_test(each_sync_is_needed_unnamed),
 		cmocka_unit_test(each_sync_is_needed_named),
 		cmocka_unit_test(folder_of_a_dead_maker),
-		cmocka_unit_test(existing_means_durable),
+		cmocka_unit_test(existing_by_put),
+		cmocka_unit_test(existing_by_sync),
+		cmocka_unit_test(sync_covers_bytes_and_folders),
 		cmocka_unit_test(old_vault),
 	};
 

@@ -298,8 +298,8 @@ static void an_unreadable_dead_pack_stops_nobody(void **state)
 	assert_ok(sessions_commit(s));
 }
 
-/* The same of an index object that this machine read when it still could. */
-static void an_unreadable_dead_index_stops_nobody(void **state)
+/* The same of an index object that cannot be made durable. */
+static void an_unsure_dead_index_stops_nobody(void **state)
 {
 	struct scene *s = *state;
 	struct id id = sessions_put(s, 1, 5000);
@@ -312,7 +312,7 @@ static void an_unreadable_dead_index_stops_nobody(void **state)
 	s->writer = NULL;
 	vault_close(s->vault);
 	assert_ok(vault_open(&s->options, &s->vault));
-	backend_mem_fail(s->backend, BACKEND_MEM_GET, "index/", 1, -EIO,
+	backend_mem_fail(s->backend, BACKEND_MEM_SYNC, "index/", 1, -EIO,
 			 BACKEND_MEM_STICKY);
 	assert_ok(writer_begin(s->vault, 1, s->pool, &s->writer));
 	/* Its packs are asked themselves. */
@@ -322,6 +322,56 @@ static void an_unreadable_dead_index_stops_nobody(void **state)
 	s->options.cache_dir = NULL;
 	sessions_next(s);
 	assert_ok(sessions_reads(s, &id, 1, 5000));
+}
+
+/* Where names were made durable, and what was asked of the name just then. */
+struct vanishing {
+	struct backend *backend;
+	const char *prefix;
+	char name[OBJECT_NAME_MAX];
+};
+
+static int vanish(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct vanishing *v = arg;
+
+	if (op != BACKEND_MEM_SYNC || v->name[0] ||
+	    strncmp(name, v->prefix, strlen(v->prefix)) != 0)
+		return 0;
+	snprintf(v->name, sizeof(v->name), "%s", name);
+	return backend_mem_remove(v->backend, name);
+}
+
+/*
+ * A collector deletes what a dead session left, between this session's look at
+ * it and its reliance on it. The name does not come back: whoever was told to
+ * delete it would take it from under a later session.
+ */
+static void a_deleted_name_stays_gone(void **state)
+{
+	static const char *const prefixes[] = { "pack/", "index/" };
+	struct scene *s = *state;
+	size_t i;
+
+	s->options.cache_dir = support_tmpdir();
+	die_with_packs(s);
+	for (i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		struct vanishing v = { s->backend, prefixes[i], "" };
+		size_t len;
+
+		backend_mem_watch(s->backend, vanish, &v);
+		sessions_next(s);
+		backend_mem_watch(s->backend, NULL, NULL);
+		assert_string_not_equal(v.name, "");
+		assert_null(backend_mem_data(s->backend, v.name, &len));
+		sessions_put(s, i, 5000);
+		assert_int_equal(sessions_stats(s).chunks_new, 1);
+		/* This one dies with an index and without a point. */
+		backend_mem_fail(s->backend, BACKEND_MEM_PUT, "point/", 1, -EIO,
+				 0);
+		assert_result(sessions_commit(s), -EIO);
+		backend_mem_heal(s->backend);
+	}
 }
 
 static void assert_stored_again(struct scene *s, const struct id *id)
@@ -577,9 +627,10 @@ int main(void)
 		CASE(order_of_objects),
 		CASE(a_dead_session_is_reused),
 		CASE(adopted_twice),
+		CASE(a_deleted_name_stays_gone),
 		CASE(a_damaged_dead_pack_is_not),
 		CASE(an_unreadable_dead_pack_stops_nobody),
-		CASE(an_unreadable_dead_index_stops_nobody),
+		CASE(an_unsure_dead_index_stops_nobody),
 		CASE(a_missing_pack_is_not_reused),
 		CASE(a_truncated_pack_is_not_reused),
 		CASE(nothing_is_reused_while_collecting),
