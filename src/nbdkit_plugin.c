@@ -130,14 +130,14 @@ static int plugin_get_ready(void)
 	struct credential unused;
 	struct backend *b;
 	const char *url;
-	uint64_t size;
+	struct backend_info info;
 	int r = context_vault_url(&served.ctx, &url);
 
 	if (r == 0)
 		r = backend_open(url, served.ctx.seam, &b);
 	if (r < 0)
 		return -1;
-	r = backend_head(b, "config", &size);
+	r = backend_head(b, "config", &info);
 	backend_close(b);
 	if (r == -ENOENT)
 		r = fail(r,

@@ -125,11 +125,12 @@ static bool is_damage(int r)
 
 /* ---- purged points ---- */
 
-static int on_purge(void *arg, const char *name, uint64_t size)
+static int on_purge(void *arg, const char *name,
+		    const struct backend_info *info)
 {
 	struct build *b = arg;
 
-	(void)size;
+	(void)info;
 	if (array_reserve(&b->purges, &b->pcap, b->npurges + 1) < 0)
 		return -ENOMEM;
 	snprintf(b->purges[b->npurges++], OBJECT_NAME_MAX, "%s", name);
@@ -244,11 +245,12 @@ static int add_commit(struct build *b, const char *name)
 	return is_damage(r) ? note_damaged(b, c.point) : r;
 }
 
-static int on_commit(void *arg, const char *name, uint64_t size)
+static int on_commit(void *arg, const char *name,
+		     const struct backend_info *info)
 {
 	struct build *b = arg;
 
-	(void)size;
+	(void)info;
 	if (array_reserve(&b->commits, &b->ccap, b->ncommits + 1) < 0)
 		return -ENOMEM;
 	snprintf(b->commits[b->ncommits++], OBJECT_NAME_MAX, "%s", name);

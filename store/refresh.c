@@ -126,9 +126,10 @@ static bool names_has(const struct object_names *names, const char *name)
 				   sizeof(*names->list), by_text);
 }
 
-static int on_listed(void *arg, const char *name, uint64_t size)
+static int on_listed(void *arg, const char *name,
+		     const struct backend_info *info)
 {
-	(void)size;
+	(void)info;
 	return names_add(arg, name);
 }
 

@@ -55,7 +55,8 @@ struct slots {
 	size_t n, cap;
 };
 
-static int list_slot(void *arg, const char *name, uint64_t size)
+static int list_slot(void *arg, const char *name,
+		     const struct backend_info *info)
 {
 	struct slots *s = arg;
 	struct key_info *k;
@@ -63,7 +64,7 @@ static int list_slot(void *arg, const char *name, uint64_t size)
 	size_t len;
 	int r;
 
-	if (strlen(name) != 4 + 32 || size > KEY_SLOT_MAX)
+	if (strlen(name) != 4 + 32 || info->size > KEY_SLOT_MAX)
 		return fail(-EBADMSG, "%s: not a key slot", name);
 	if (array_reserve(&s->list, &s->cap, s->n + 1) < 0)
 		return -ENOMEM;

@@ -117,7 +117,8 @@ struct slot_search {
 
 /* A slot that cannot be read may be the very one that the password is for. So
  * its error is kept, and told when no other slot opens. */
-static int try_slot(void *arg, const char *name, uint64_t size)
+static int try_slot(void *arg, const char *name,
+		    const struct backend_info *info)
 {
 	struct slot_search *u = arg;
 	uint8_t id[VAULT_ID_LEN];
@@ -125,7 +126,7 @@ static int try_slot(void *arg, const char *name, uint64_t size)
 	size_t len;
 	int r;
 
-	if (strlen(name) != 4 + 32 || size > KEY_SLOT_MAX) {
+	if (strlen(name) != 4 + 32 || info->size > KEY_SLOT_MAX) {
 		u->damaged = fail(-EBADMSG, "%s: not a key slot", name);
 		return 0;
 	}

@@ -300,7 +300,7 @@ static int scrub(struct context *ctx, const struct check_options *o,
 		 struct task *task, struct check_result *res)
 {
 	struct backend *b;
-	uint64_t size;
+	struct backend_info info;
 	const char *url;
 	int r;
 
@@ -309,7 +309,7 @@ static int scrub(struct context *ctx, const struct check_options *o,
 		r = backend_open(url, ctx->seam, &b);
 	if (r < 0)
 		return r == -ENOENT || r == -ENOTDIR ? -ENOMEDIUM : r;
-	r = backend_head(b, "config", &size);
+	r = backend_head(b, "config", &info);
 	if (r == -ENOENT)
 		r = fail(-ENOMEDIUM, "%s: there is no vault here", url);
 	if (r == 0)

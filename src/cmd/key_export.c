@@ -38,7 +38,8 @@ struct export
 	json_t *objects;
 };
 
-static int export_object(void *arg, const char *name, uint64_t size)
+static int export_object(void *arg, const char *name,
+			 const struct backend_info *info)
 {
 	struct export *e = arg;
 	uint8_t *data = NULL;
@@ -47,7 +48,7 @@ static int export_object(void *arg, const char *name, uint64_t size)
 	size_t len;
 	int r;
 
-	(void)size;
+	(void)info;
 	r = backend_get_all(e->backend, name, KEY_SLOT_MAX, &data, &len);
 	if (r < 0)
 		return r == -ENOENT

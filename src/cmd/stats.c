@@ -33,13 +33,14 @@ struct stats {
 	uint64_t cache;
 };
 
-static int count_object(void *arg, const char *name, uint64_t size)
+static int count_object(void *arg, const char *name,
+			const struct backend_info *info)
 {
 	struct stats *s = arg;
 	size_t len = strcspn(name, "/"), i;
 
 	s->objects++;
-	s->stored += size;
+	s->stored += info->size;
 	for (i = 0; i < s->nkinds; i++)
 		if (strlen(s->kinds[i].name) == len &&
 		    !memcmp(s->kinds[i].name, name, len))
@@ -51,7 +52,7 @@ static int count_object(void *arg, const char *name, uint64_t size)
 		s->nkinds++;
 	}
 	s->kinds[i].objects++;
-	s->kinds[i].bytes += size;
+	s->kinds[i].bytes += info->size;
 	return 0;
 }
 

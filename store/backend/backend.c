@@ -145,13 +145,15 @@ int backend_get_all(struct backend *b, const char *name, size_t max,
 		    uint8_t **out, size_t *len_out)
 {
 	AUTO_FREE uint8_t *data = NULL;
+	struct backend_info info;
 	uint64_t size;
 	int r;
 
 	*out = NULL;
-	r = backend_head(b, name, &size);
+	r = backend_head(b, name, &info);
 	if (r < 0)
 		return r;
+	size = info.size;
 	if (size > max)
 		return fail(
 			-EFBIG,
@@ -170,13 +172,14 @@ int backend_get_all(struct backend *b, const char *name, size_t max,
 	return 0;
 }
 
-int backend_head(struct backend *b, const char *name, uint64_t *size_out)
+int backend_head(struct backend *b, const char *name,
+		 struct backend_info *info_out)
 {
 	int r = check_name(b, name);
 
 	if (r < 0)
 		return r;
-	r = b->ops->head(b, name, size_out);
+	r = b->ops->head(b, name, info_out);
 	assert(r <= 0);
 	return r;
 }
@@ -189,7 +192,8 @@ struct checked_listing {
 };
 
 /* What a store answers is checked before anybody builds a name from it. */
-static int list_one(void *arg, const char *name, uint64_t size)
+static int list_one(void *arg, const char *name,
+		    const struct backend_info *info)
 {
 	struct checked_listing *l = arg;
 
@@ -199,7 +203,7 @@ static int list_one(void *arg, const char *name, uint64_t size)
 			-EBADMSG,
 			"vault %s: listing '%s' gave '%s', which is not an object of it",
 			l->b->url, l->prefix, name);
-	return l->fn(l->arg, name, size);
+	return l->fn(l->arg, name, info);
 }
 
 int backend_list(struct backend *b, const char *prefix, backend_list_fn *fn,
@@ -257,13 +261,14 @@ struct name_search {
 	bool found;
 };
 
-static int find_one(void *arg, const char *name, uint64_t size)
+static int find_one(void *arg, const char *name,
+		    const struct backend_info *info)
 {
 	struct name_search *f = arg;
 
 	if (strcmp(name, f->name) == 0) {
 		f->found = true;
-		f->size = size;
+		f->size = info->size;
 	}
 	return 0;
 }
@@ -300,7 +305,7 @@ static int probe_object(struct backend *b, const char *name)
 	static const char first[] = "the first writer wins";
 	static const char second[] = "the second one is refused";
 	char got[sizeof(first)] = { 0 };
-	uint64_t size = 0;
+	struct backend_info info = { 0, 0 };
 	int r;
 
 	r = backend_put(b, name, first, sizeof(first));
@@ -316,8 +321,8 @@ static int probe_object(struct backend *b, const char *name)
 	r = probe_list(b, name, true, sizeof(first));
 	if (r < 0)
 		return r;
-	r = backend_head(b, name, &size);
-	if (r == -ENOENT || (r == 0 && size != sizeof(first)))
+	r = backend_head(b, name, &info);
+	if (r == -ENOENT || (r == 0 && info.size != sizeof(first)))
 		return probe_failed(b, "a new object's size is not known");
 	if (r < 0)
 		return r;
@@ -335,7 +340,7 @@ int backend_probe_all(struct backend *b, struct seam *seam)
 {
 	uint8_t random[16];
 	char name[sizeof("probe/") + 2 * sizeof(random)] = "probe/";
-	uint64_t size;
+	struct backend_info info;
 	int r, d;
 
 	r = seam->ops->random(seam, random, sizeof(random));
@@ -346,7 +351,7 @@ int backend_probe_all(struct backend *b, struct seam *seam)
 	r = probe_object(b, name);
 	if (r < 0) {
 		/* Where nothing came to be, there is nothing to take away. */
-		if (backend_head(b, name, &size) == 0)
+		if (backend_head(b, name, &info) == 0)
 			d = backend_delete(b, name);
 		return r;
 	}
@@ -355,7 +360,7 @@ int backend_probe_all(struct backend *b, struct seam *seam)
 		return probe_failed(b, "an object cannot be deleted");
 	if (d < 0)
 		return d;
-	r = backend_head(b, name, &size);
+	r = backend_head(b, name, &info);
 	if (r == 0)
 		return probe_failed(b, "a deleted object is still there");
 	if (r != -ENOENT)

@@ -20,16 +20,26 @@ struct backend;
 
 #define BACKEND_NAME_MAX 200
 
+/* What is known of an object without reading it. */
+struct backend_info {
+	uint64_t size; /* bytes */
+	/* When it was stored, in nanoseconds since 1970, by the clock of the
+	 * store and not by that of who put it. */
+	int64_t stored_ns;
+};
+
 /* Called for each object found. Return 0 to go on; anything else ends the
  * listing and is what backend_list() returns. */
-typedef int backend_list_fn(void *arg, const char *name, uint64_t size);
+typedef int backend_list_fn(void *arg, const char *name,
+			    const struct backend_info *info);
 
 struct backend_ops {
 	int (*put)(struct backend *b, const char *name, const void *data,
 		   size_t len);
 	int (*get)(struct backend *b, const char *name, uint64_t off,
 		   void *data, size_t len);
-	int (*head)(struct backend *b, const char *name, uint64_t *size_out);
+	int (*head)(struct backend *b, const char *name,
+		    struct backend_info *info_out);
 	int (*list)(struct backend *b, const char *prefix, backend_list_fn *fn,
 		    void *arg);
 	int (*sync)(struct backend *b, const char *name);
@@ -83,10 +93,10 @@ MUST_CHECK int backend_get(struct backend *b, const char *name, uint64_t off,
  * is longer than @max), or as backend_get(). */
 MUST_CHECK int backend_get_all(struct backend *b, const char *name, size_t max,
 			       uint8_t **out, size_t *len_out);
-/* Say how long an object is. Return 0, -ENOENT (silent) or another negative
- * errno. */
+/* Say how long an object is, and since when it is there. Return 0, -ENOENT
+ * (silent) or another negative errno. */
 MUST_CHECK int backend_head(struct backend *b, const char *name,
-			    uint64_t *size_out);
+			    struct backend_info *info_out);
 /*
  * Call @fn for every object whose name begins with @prefix (which ends in '/'
  * or is ""), in any order. Unfinished uploads are not objects.

@@ -196,7 +196,17 @@ static int dir_get(struct backend *b, const char *name, uint64_t off,
 	return r == -ESTALE ? dir_fail(d, r, "read", name) : r;
 }
 
-static int dir_head(struct backend *b, const char *name, uint64_t *size_out)
+struct backend_info dir_info(const struct stat *st)
+{
+	return (struct backend_info){
+		.size = (uint64_t)st->st_size,
+		.stored_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 +
+			     st->st_mtim.tv_nsec,
+	};
+}
+
+static int dir_head(struct backend *b, const char *name,
+		    struct backend_info *info_out)
 {
 	struct backend_dir *d = dir_of(b);
 	const char *leaf = NULL;
@@ -211,7 +221,7 @@ static int dir_head(struct backend *b, const char *name, uint64_t *size_out)
 		return dir_not_an_object(d, name);
 	if (r < 0)
 		return r == -ENOENT ? r : dir_fail(d, r, "look at", name);
-	*size_out = (uint64_t)st.st_size;
+	*info_out = dir_info(&st);
 	return 0;
 }
 

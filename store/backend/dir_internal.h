@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "store/backend/fdcache.h"
 
@@ -54,6 +55,8 @@ bool dir_is_misfit(int err);
 MUST_CHECK int dir_open_folder(struct backend_dir *d, const char *name,
 			       const char **leaf_out);
 
+/* What @st says of an object. */
+struct backend_info dir_info(const struct stat *st);
 /* Open an object for reading. Return the descriptor, -ENOENT (silent) or
  * another negative errno, said in words. */
 MUST_CHECK int dir_open_object(struct backend_dir *d, const char *name);

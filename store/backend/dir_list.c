@@ -32,6 +32,7 @@ static int list_folder(struct dir_listing *l, int fd, size_t len);
 static int list_entry(struct dir_listing *l, int fd, const char *leaf,
 		      size_t len)
 {
+	struct backend_info info;
 	struct stat st;
 	int r, child;
 
@@ -40,8 +41,10 @@ static int list_entry(struct dir_listing *l, int fd, const char *leaf,
 		/* Deleted since: then it is not there. */
 		return r == -ENOENT ? 0 : dir_fail(l->d, r, "look at", l->name);
 	}
-	if (S_ISREG(st.st_mode))
-		return l->fn(l->arg, l->name, (uint64_t)st.st_size);
+	if (S_ISREG(st.st_mode)) {
+		info = dir_info(&st);
+		return l->fn(l->arg, l->name, &info);
+	}
 	if (!S_ISDIR(st.st_mode))
 		return dir_not_an_object(l->d, l->name);
 	child = openat(fd, leaf, O_RDONLY | DIR_FOLDER);
@@ -118,11 +121,12 @@ int dir_list_objects(struct backend *b, const char *prefix, backend_list_fn *fn,
 	return list_folder(&l, fd, len);
 }
 
-static int refuse_object(void *arg, const char *name, uint64_t size)
+static int refuse_object(void *arg, const char *name,
+			 const struct backend_info *info)
 {
 	const struct backend_dir *d = arg;
 
-	(void)size;
+	(void)info;
 	return fail(
 		-EEXIST,
 		"vault %s: the directory is not empty: it has %s; choose a new or an empty one",
@@ -161,7 +165,7 @@ int dir_check_empty(struct backend_dir *d)
 		if (!dir_folders[i] && strcmp(e->d_name, ".") != 0 &&
 		    strcmp(e->d_name, "..") != 0 &&
 		    strcmp(e->d_name, "lost+found") != 0)
-			r = refuse_object(d, e->d_name, 0);
+			r = refuse_object(d, e->d_name, NULL);
 	}
 	closedir(dir);
 	return r < 0 ? r : dir_list_objects(&d->base, "", refuse_object, d);

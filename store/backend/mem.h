@@ -85,6 +85,9 @@ uint8_t *backend_mem_data(struct backend *b, const char *name, size_t *len_out);
 /* Make or replace an object. Return 0 or -ENOMEM. */
 int backend_mem_set(struct backend *b, const char *name, const void *data,
 		    size_t len);
+/* Let it have been stored at another time. Return 0 or -ENOENT. */
+int backend_mem_set_time(struct backend *b, const char *name,
+			 int64_t stored_ns);
 /* Truncate, or extend with zeros. Return 0, -ENOENT or -ENOMEM. */
 int backend_mem_resize(struct backend *b, const char *name, size_t len);
 /* Return 0 or -ENOENT; -EEXIST where @to is taken; -ENOMEM. */

@@ -98,9 +98,9 @@ static int add_pack(struct check *c, const char *object, uint64_t size)
 	return 0;
 }
 
-static int on_pack(void *arg, const char *name, uint64_t size)
+static int on_pack(void *arg, const char *name, const struct backend_info *info)
 {
-	return add_pack(arg, name, size);
+	return add_pack(arg, name, info->size);
 }
 
 static void sort_packs(struct check *c)
@@ -125,7 +125,8 @@ struct object_listing {
 	size_t n, cap;
 };
 
-static int on_object(void *arg, const char *name, uint64_t size)
+static int on_object(void *arg, const char *name,
+		     const struct backend_info *info)
 {
 	const struct kind *k = kind_of(name);
 	struct object_listing *l = arg;
@@ -138,7 +139,7 @@ static int on_object(void *arg, const char *name, uint64_t size)
 		return n < 0 ? n : 0;
 	}
 	if (!strcmp(k->prefix, "pack/"))
-		return add_pack(l->check, name, size);
+		return add_pack(l->check, name, info->size);
 	if (!k->type && strcmp(k->prefix, "key/") != 0)
 		return 0;
 	if (array_reserve(&l->names, &l->cap, l->n + 1) < 0)
@@ -279,7 +280,7 @@ static int check_points(struct check *c)
 {
 	struct point_list *l;
 	char object[OBJECT_NAME_MAX];
-	uint64_t size;
+	struct backend_info info;
 	size_t i;
 	int r, n;
 
@@ -292,7 +293,7 @@ static int check_points(struct check *c)
 		/* The id is the point's, or, where that is not known, its
 		 * commit's. */
 		snprintf(object, sizeof(object), "commit/%s", l->damaged[i]);
-		if (backend_head(c->backend, object, &size) < 0)
+		if (backend_head(c->backend, object, &info) < 0)
 			snprintf(object, sizeof(object), "point/%s",
 				 l->damaged[i]);
 		n = check_found(c, true, object,

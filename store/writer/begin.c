@@ -61,12 +61,12 @@ struct pack_listing {
 	size_t tombs;
 };
 
-static int on_tomb(void *arg, const char *name, uint64_t size)
+static int on_tomb(void *arg, const char *name, const struct backend_info *info)
 {
 	struct pack_listing *l = arg;
 
 	(void)name;
-	(void)size;
+	(void)info;
 	l->tombs++;
 	return 0;
 }
@@ -102,7 +102,8 @@ static bool is_avoided(struct catalog *c, const char *name)
 	return catalog_get_object(c, note, &none) == 0;
 }
 
-static int on_pack(void *arg, const char *object, uint64_t size)
+static int on_pack(void *arg, const char *object,
+		   const struct backend_info *info)
 {
 	struct pack_listing *l = arg;
 	const char *name = strrchr(object, '/') + 1;
@@ -119,16 +120,16 @@ static int on_pack(void *arg, const char *object, uint64_t size)
 	}
 	r = catalog_pack_no(vault_catalog(l->writer->vault), name, &no);
 	if (r == -ENOENT)
-		return note_unknown(l, name, size);
+		return note_unknown(l, name, info->size);
 	if (r == 0)
 		r = catalog_get_pack(vault_catalog(l->writer->vault), no, &row,
 				     NULL);
 	if (r < 0)
 		return r;
-	if (row.size != size) {
+	if (row.size != info->size) {
 		log_warn("%s: damaged: %llu bytes long, not %llu; nothing new "
 			 "will refer to it",
-			 object, (unsigned long long)size,
+			 object, (unsigned long long)info->size,
 			 (unsigned long long)row.size);
 		return 0;
 	}

@@ -5,10 +5,12 @@
 #include "tests/unit/support.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
@@ -68,10 +70,10 @@ static void check_object(struct backend *b, const char *name, const void *want,
 {
 	AUTO_FREE uint8_t *got = NULL;
 	size_t got_len = 0;
-	uint64_t size = 0;
+	struct backend_info info = { 0, 0 };
 
-	assert_ok(backend_head(b, name, &size));
-	assert_int_equal(size, len);
+	assert_ok(backend_head(b, name, &info));
+	assert_int_equal(info.size, len);
 	assert_ok(backend_get_all(b, name, len, &got, &got_len));
 	assert_int_equal(got_len, len);
 	if (len)
@@ -122,7 +124,7 @@ static void absent_is_silent(void **state)
 					     "never/was/there" };
 	struct place *p = *state;
 	AUTO_FREE uint8_t *all = NULL;
-	uint64_t size;
+	struct backend_info info;
 	size_t i, len;
 	char c;
 
@@ -130,7 +132,7 @@ static void absent_is_silent(void **state)
 		assert_result(backend_get(p->b, names[i], 0, &c, 1), -ENOENT);
 		assert_result(backend_get_all(p->b, names[i], 9, &all, &len),
 			      -ENOENT);
-		assert_result(backend_head(p->b, names[i], &size), -ENOENT);
+		assert_result(backend_head(p->b, names[i], &info), -ENOENT);
 		assert_result(backend_delete(p->b, names[i]), -ENOENT);
 	}
 	assert_string_equal(support_log_text(), "");
@@ -141,7 +143,7 @@ static void sync_makes_nothing(void **state)
 {
 	struct place *p = *state;
 	size_t before = p->dir ? support_count(p->dir) : 0;
-	uint64_t size;
+	struct backend_info info;
 
 	assert_result(backend_sync(p->b, "tomb/1"), -ENOENT);
 	assert_result(backend_sync(p->b, "never/was/there"), -ENOENT);
@@ -151,7 +153,7 @@ static void sync_makes_nothing(void **state)
 	check_object(p->b, "tomb/1", "data", 4);
 	assert_ok(backend_delete(p->b, "tomb/1"));
 	assert_result(backend_sync(p->b, "tomb/1"), -ENOENT);
-	assert_result(backend_head(p->b, "tomb/1", &size), -ENOENT);
+	assert_result(backend_head(p->b, "tomb/1", &info), -ENOENT);
 	assert_string_equal(support_log_text(), "");
 }
 
@@ -176,18 +178,20 @@ static void short_is_damage(void **state)
 struct seen {
 	size_t n;
 	uint64_t bytes;
+	int64_t stored_ns; /* of the last */
 	char names[4096];
 	size_t stop_at; /* 0: never */
 	int stop_with;
 };
 
-static int see(void *arg, const char *name, uint64_t size)
+static int see(void *arg, const char *name, const struct backend_info *info)
 {
 	struct seen *s = arg;
 	size_t len = strlen(s->names);
 
 	snprintf(s->names + len, sizeof(s->names) - len, "%s ", name);
-	s->bytes += size;
+	s->bytes += info->size;
+	s->stored_ns = info->stored_ns;
 	return ++s->n == s->stop_at ? s->stop_with : 0;
 }
 
@@ -197,6 +201,36 @@ static size_t count_objects(struct backend *b, const char *prefix)
 
 	assert_ok(backend_list(b, prefix, see, &s));
 	return s.n;
+}
+
+/* Both say when an object was stored, and the same. */
+static void times_are_known(void **state)
+{
+	struct place *p = *state;
+	struct seam *s = seam_system();
+	/* A filesystem may look at a clock that ticks. */
+	int64_t before = s->ops->realtime_ns(s) - 100000000;
+	struct backend_info info;
+	struct seen seen = { 0 };
+
+	assert_ok(backend_put(p->b, "tomb/1", "1", 1));
+	assert_ok(backend_head(p->b, "tomb/1", &info));
+	assert_true(info.stored_ns >= before);
+	assert_true(info.stored_ns <= s->ops->realtime_ns(s));
+	assert_ok(backend_list(p->b, "tomb/", see, &seen));
+	assert_int_equal(seen.stored_ns, info.stored_ns);
+	if (p->dir) {
+		const struct timespec at[2] = { { 5, 7 }, { 5, 7 } };
+
+		assert_int_equal(utimensat(AT_FDCWD,
+					   support_path("%s/tomb/1", p->dir),
+					   at, 0),
+				 0);
+	} else {
+		assert_ok(backend_mem_set_time(p->b, "tomb/1", 5000000007));
+	}
+	assert_ok(backend_head(p->b, "tomb/1", &info));
+	assert_int_equal(info.stored_ns, 5000000007);
 }
 
 static void list_finds_all(void **state)
@@ -270,14 +304,14 @@ static void bad_names_are_refused(void **state)
 	struct place *p = *state;
 	char name[BACKEND_NAME_MAX + 2];
 	struct seen s = { 0 };
-	uint64_t size;
+	struct backend_info info;
 	size_t i;
 	char c;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_result(backend_put(p->b, bad[i], "x", 1), -EINVAL);
 		assert_result(backend_get(p->b, bad[i], 0, &c, 1), -EINVAL);
-		assert_result(backend_head(p->b, bad[i], &size), -EINVAL);
+		assert_result(backend_head(p->b, bad[i], &info), -EINVAL);
 		assert_result(backend_delete(p->b, bad[i]), -EINVAL);
 		assert_result(backend_sync(p->b, bad[i]), -EINVAL);
 	}
@@ -496,7 +530,7 @@ static void urls(void **state)
 	const char *dir = support_tmpdir();
 	struct seam *seam = seam_system();
 	struct backend *b;
-	uint64_t size;
+	struct backend_info info;
 
 	(void)state;
 	support_log_clear();
@@ -521,7 +555,7 @@ static void urls(void **state)
 	assert_ok(backend_put(b, "config", "", 0));
 	backend_close(b);
 	assert_ok(backend_open(support_path("file:%s/a:b", dir), seam, &b));
-	assert_ok(backend_head(b, "config", &size));
+	assert_ok(backend_head(b, "config", &info));
 	backend_close(b);
 	backend_close(NULL);
 }
@@ -531,7 +565,7 @@ static void urls(void **state)
 static void mem_faults(void **state)
 {
 	struct backend *b = backend_mem_new();
-	uint64_t size;
+	struct backend_info info;
 	char c;
 
 	(void)state;
@@ -541,7 +575,7 @@ static void mem_faults(void **state)
 	assert_ok(backend_put(b, "index/1", "1", 1));
 	assert_result(backend_put(b, "pack/00/2", "2", 1), -ENOSPC);
 	assert_said("cannot store pack/00/2");
-	assert_result(backend_head(b, "pack/00/2", &size), -ENOENT);
+	assert_result(backend_head(b, "pack/00/2", &info), -ENOENT);
 	assert_ok(backend_put(b, "pack/00/2", "2", 1));
 	backend_mem_fail(b, BACKEND_MEM_GET, "", 1, -EIO, BACKEND_MEM_STICKY);
 	assert_result(backend_get(b, "index/1", 0, &c, 1), -EIO);
@@ -560,9 +594,9 @@ static void mem_faults(void **state)
 	assert_result(backend_delete(b, "commit/1"), -ENOENT);
 	backend_mem_fail(b, BACKEND_MEM_PUT, "", 1, 0, BACKEND_MEM_LIES);
 	assert_ok(backend_put(b, "commit/2", "x", 1));
-	assert_result(backend_head(b, "commit/2", &size), -ENOENT);
+	assert_result(backend_head(b, "commit/2", &info), -ENOENT);
 	backend_mem_fail(b, BACKEND_MEM_HEAD, "", 1, -EACCES, 0);
-	assert_result(backend_head(b, "index/1", &size), -EACCES);
+	assert_result(backend_head(b, "index/1", &info), -EACCES);
 	backend_mem_fail(b, BACKEND_MEM_LIST, "pack/", 1, -EIO, 0);
 	assert_int_equal(count_objects(b, "index/"), 1);
 	assert_result(backend_list(b, "pack/", see, NULL), -EIO);
@@ -760,6 +794,7 @@ int main(void)
 		EACH(put_and_get),
 		EACH(put_is_once),
 		EACH(absent_is_silent),
+		EACH(times_are_known),
 		EACH(sync_makes_nothing),
 		EACH(short_is_damage),
 		EACH(list_finds_all),

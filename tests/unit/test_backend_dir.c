@@ -31,10 +31,11 @@ static const char *new_vault(struct backend **out)
 	return dir;
 }
 
-static int count_one(void *arg, const char *name, uint64_t size)
+static int count_one(void *arg, const char *name,
+		     const struct backend_info *info)
 {
 	(void)name;
-	(void)size;
+	(void)info;
 	++*(int *)arg;
 	return 0;
 }
@@ -141,7 +142,7 @@ static void misfits(void **state)
 	struct backend *b;
 	const char *dir = new_vault(&b);
 	const char *other = support_tmpdir_fast();
-	uint64_t size;
+	struct backend_info info;
 	size_t i;
 	char c;
 
@@ -158,7 +159,7 @@ static void misfits(void **state)
 		support_log_clear();
 		assert_result(backend_get(b, names[i], 0, &c, 1), -EBADMSG);
 		assert_said(names[i]);
-		assert_result(backend_head(b, names[i], &size), -EBADMSG);
+		assert_result(backend_head(b, names[i], &info), -EBADMSG);
 		if (i < 3)
 			assert_result(backend_put(b, names[i], "", 0), -EEXIST);
 		else
@@ -236,7 +237,7 @@ static int use_readonly(void *arg)
 {
 	struct backend *b;
 	char got[5];
-	uint64_t size;
+	struct backend_info info;
 	int put = *(int *)((void **)arg)[1];
 
 	if (backend_open(((void **)arg)[0], seam_system(), &b) < 0)
@@ -244,7 +245,7 @@ static int use_readonly(void *arg)
 	if (backend_get(b, "pack/00/x", 0, got, 5) < 0 ||
 	    memcmp(got, "12345", 5) != 0)
 		return 2;
-	if (backend_head(b, "config", &size) < 0 || size != 1)
+	if (backend_head(b, "config", &info) < 0 || info.size != 1)
 		return 3;
 	if (count_objects(b, "") != 2)
 		return 4;
@@ -463,7 +464,7 @@ static void no_put_after_failed_sync(void **state)
 	struct backend *b;
 	const char *dir = new_vault(&b);
 	struct seam_fault f;
-	uint64_t size;
+	struct backend_info info;
 
 	(void)state;
 	backend_close(b);
@@ -475,7 +476,7 @@ static void no_put_after_failed_sync(void **state)
 	assert_result(backend_put(b, "index/2", "", 0), -EIO);
 	assert_result(backend_put(b, "index/3", "", 0), -EIO);
 	assert_said("index/3 is not stored: an earlier sync");
-	assert_result(backend_head(b, "index/3", &size), -ENOENT);
+	assert_result(backend_head(b, "index/3", &info), -ENOENT);
 	backend_close(b);
 	seam_fault_release(&f);
 }

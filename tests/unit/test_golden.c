@@ -26,10 +26,11 @@ static const char *stored(void)
 	return support_path("%s/tests/golden/vault", srcdir ? srcdir : ".");
 }
 
-static int count_object(void *arg, const char *name, uint64_t size)
+static int count_object(void *arg, const char *name,
+			const struct backend_info *info)
 {
 	(void)name;
-	(void)size;
+	(void)info;
 	++*(size_t *)arg;
 	return 0;
 }
