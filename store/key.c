@@ -295,7 +295,7 @@ int key_open(const void *data, size_t len, const char *slot,
 }
 
 int key_describe(const void *data, size_t len, const char *slot,
-		 struct key_info *out)
+		 struct key_info *out, uint64_t *cost_out)
 {
 	static const char *const kinds[] = {
 		[KDF_UNKNOWN] = "unknown",
@@ -309,12 +309,15 @@ int key_describe(const void *data, size_t len, const char *slot,
 	int r;
 
 	memset(out, 0, sizeof(*out));
+	*cost_out = 0;
 	slot_name(slot, name);
 	r = parse_slot(data, len, name, &box, &clear, &doc);
 	if (r < 0)
 		return r;
 	snprintf(out->slot, sizeof(out->slot), "%s", slot);
 	snprintf(out->kind, sizeof(out->kind), "%s", kinds[clear.kdf]);
+	if (clear.kdf == KDF_SCRYPT)
+		*cost_out = (uint64_t)clear.p << clear.log_n;
 	/* Only ASCII: it goes to terminals, and nobody vouches for it. */
 	out->label = json_dumps(json_object_get(doc, "info"),
 				JSON_COMPACT | JSON_ENSURE_ASCII);

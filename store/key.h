@@ -31,10 +31,11 @@ MUST_CHECK int key_open(const void *data, size_t len, const char *slot,
 			const struct credential *c, struct secret **master_out,
 			uint8_t vault_id_out[VAULT_ID_LEN]);
 /* Say what "key list" shows of a slot, its kind and info, which needs no key;
- * the caller frees out->label. Return 0, -EBADMSG or -EOPNOTSUPP (said in
- * words), or -ENOMEM. */
+ * the caller frees out->label. @cost_out: what scrypt costs, in blocks of 1 KiB
+ * that it fills; 0 where it is not scrypt. Return 0, -EBADMSG or
+ * -EOPNOTSUPP (said in words), or -ENOMEM. */
 MUST_CHECK int key_describe(const void *data, size_t len, const char *slot,
-			    struct key_info *out);
+			    struct key_info *out, uint64_t *cost_out);
 
 /* Seal @master into a new slot and put it to the backend, under the name
  * key/<@slot>, which is chosen at random. @log_n 0: the default. Return 0 or a

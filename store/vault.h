@@ -98,8 +98,12 @@ MUST_CHECK int vault_get_all(struct vault *v, const char *name, size_t max,
 
 struct key_info {
 	char slot[33];
-	char kind[16]; /* "passphrase" or "keyfile" */
-	char *label; /* JSON text of created, host, user, label; owned */
+	/* "passphrase", "keyfile", "unknown" (of a newer program) or
+	 * "damaged" */
+	char kind[16];
+	/* JSON text of created, host, user, label; owned, NULL where it is
+	 * damaged */
+	char *label;
 	bool current; /* the one that opened this vault */
 };
 /* Add a slot. @label as in key_info, may be NULL. Return 0 or a negative
@@ -107,13 +111,18 @@ struct key_info {
 MUST_CHECK int vault_key_add(struct vault *v, const struct credential *c,
 			     unsigned int scrypt_log_n, const char *label,
 			     char slot_out[33]);
-/* List the slots; the caller frees each label and the array. Return 0 or a
- * negative errno. */
+/* List the slots, damaged ones among them; the caller frees each label and the
+ * array. Return 0 or a negative errno. */
 MUST_CHECK int vault_key_list(struct vault *v, struct key_info **out,
 			      size_t *n_out);
-/* Remove the slot whose name begins with the digits @prefix. Return 0, -ENOENT,
- * -EEXIST (several do), -EPERM (the one in use) or another negative errno, said
- * in words. */
+/*
+ * Remove the slot whose name begins with the digits @prefix. Where somebody else
+ * removed the slot in use at the same moment, it is put back, so that two who
+ * remove each other's key leave both.
+ * Return 0, -ENOENT, -EEXIST (several do), -EPERM (the one in use),
+ * -ECANCELED (the one in use was removed meanwhile, and is back), or another
+ * negative errno; said in words.
+ */
 MUST_CHECK int vault_key_remove(struct vault *v, const char *prefix);
 
 #endif

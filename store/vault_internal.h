@@ -21,6 +21,7 @@ struct vault {
 	struct keyring *keyring; /* owned */
 	char id_hex[2 * VAULT_ID_LEN + 1];
 	char slot[33]; /* the key slot that opened it */
+	struct buf slot_object; /* that slot, as stored; owned */
 	bool verify;
 	struct cache *packs; /* pack number -> struct pack_info */
 	struct cache *frames; /* pack number, frame -> plaintext */

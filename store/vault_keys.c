@@ -12,12 +12,12 @@
 #include <string.h>
 
 #include "store/backend/backend.h"
-#include "store/base/array.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/crypt/keyring.h"
 #include "store/key.h"
+#include "store/key_slots.h"
 
 int key_put_slot(struct backend *b, const struct secret *master,
 		 const uint8_t *vault_id, struct seam *seam,
@@ -49,86 +49,100 @@ int vault_key_add(struct vault *v, const struct credential *c,
 			    scrypt_log_n, label, slot_out);
 }
 
-struct slots {
-	struct vault *vault;
-	struct key_info *list;
-	size_t n, cap;
-};
-
-static int list_slot(void *arg, const char *name,
-		     const struct backend_info *info)
+int vault_key_list(struct vault *v, struct key_info **out, size_t *n_out)
 {
-	struct slots *s = arg;
-	struct key_info *k;
-	uint8_t *raw = NULL;
-	size_t len;
+	struct key_slots slots;
+	size_t i;
 	int r;
 
-	if (strlen(name) != 4 + 32 || info->size > KEY_SLOT_MAX)
-		return fail(-EBADMSG, "%s: not a key slot", name);
-	if (array_reserve(&s->list, &s->cap, s->n + 1) < 0)
-		return -ENOMEM;
-	k = &s->list[s->n];
-	memset(k, 0, sizeof(*k));
-	r = vault_get_all(s->vault, name, KEY_SLOT_MAX, &raw, &len);
-	if (r == 0)
-		r = key_describe(raw, len, name + 4, k);
-	free(raw);
+	*out = NULL;
+	*n_out = 0;
+	r = key_slots_read(v, &slots);
 	if (r < 0)
 		return r;
-	memcpy(k->slot, name + 4, 33);
-	k->current = strcmp(k->slot, s->vault->slot) == 0;
-	s->n++;
+	*out = alloc_array(slots.n, sizeof(**out));
+	for (i = 0; *out && i < slots.n; i++) {
+		(*out)[i] = slots.slots[i].info;
+		slots.slots[i].info.label = NULL;
+		(*out)[i].current = strcmp((*out)[i].slot, v->slot) == 0;
+	}
+	*n_out = *out ? slots.n : 0;
+	r = *out ? 0 : -ENOMEM;
+	key_slots_release(&slots);
+	return r;
+}
+
+static int find_slot(const struct key_info *list, size_t n, const char *prefix,
+		     size_t *out)
+{
+	size_t i, hits = 0;
+
+	for (i = 0; i < n; i++) {
+		if (strncmp(list[i].slot, prefix, strlen(prefix)) == 0) {
+			*out = i;
+			hits++;
+		}
+	}
+	if (hits == 0)
+		return fail(-ENOENT, "no key slot begins with \"%s\"", prefix);
+	if (hits > 1)
+		return fail(-EEXIST,
+			    "several key slots begin with \"%s\": give "
+			    "more digits",
+			    prefix);
+	if (list[*out].current)
+		return fail(-EPERM,
+			    "key slot %s is the one in use: open the "
+			    "vault with another key to remove it",
+			    list[*out].slot);
 	return 0;
 }
 
-int vault_key_list(struct vault *v, struct key_info **out, size_t *n_out)
+/*
+ * Two administrators may each remove the other's slot, and then nobody could
+ * open the vault ever again. Each looks for his own after he removed the
+ * other's: at least one of them finds it gone, and it is put back as it was.
+ */
+static int keep_own_slot(struct vault *v)
 {
-	struct slots s = { .vault = v };
-	int r = backend_list(v->backend, "key/", list_slot, &s);
+	char name[OBJECT_NAME_MAX];
+	struct backend_info info;
+	int r;
 
-	*out = s.list;
-	*n_out = s.n;
-	if (r < 0) {
-		while (s.n > 0)
-			free(s.list[--s.n].label);
-		free(s.list);
-		*out = NULL;
-		*n_out = 0;
-	}
-	return r;
+	snprintf(name, sizeof(name), "key/%s", v->slot);
+	r = backend_head(v->backend, name, &info);
+	if (r != -ENOENT)
+		return r;
+	r = backend_put(v->backend, name, v->slot_object.data,
+			v->slot_object.len);
+	if (r < 0 && r != -EEXIST)
+		return fail(r,
+			    "%s: somebody removed the key in use at the same "
+			    "moment, and it could not be put back; add a key "
+			    "from another open vault now",
+			    name);
+	return fail(-ECANCELED,
+		    "%s: somebody removed the key in use at the same moment; "
+		    "it was put back; see \"vmbackup key list\"",
+		    name);
 }
 
 int vault_key_remove(struct vault *v, const char *prefix)
 {
 	char name[OBJECT_NAME_MAX];
 	struct key_info *list;
-	size_t n, i, hit = 0, hits = 0;
+	size_t n, i, hit = 0;
 	int r = vault_key_list(v, &list, &n);
 
 	if (r < 0)
 		return r;
-	for (i = 0; i < n; i++) {
-		if (strncmp(list[i].slot, prefix, strlen(prefix)) == 0) {
-			hit = i;
-			hits++;
-		}
-	}
-	if (hits == 0)
-		r = fail(-ENOENT, "no key slot begins with \"%s\"", prefix);
-	else if (hits > 1)
-		r = fail(-EEXIST,
-			 "several key slots begin with \"%s\": give "
-			 "more digits",
-			 prefix);
-	else if (list[hit].current)
-		r = fail(-EPERM,
-			 "key slot %s is the one in use: open the "
-			 "vault with another key to remove it",
-			 list[hit].slot);
+	r = find_slot(list, n, prefix, &hit);
 	snprintf(name, sizeof(name), "key/%s", n ? list[hit].slot : "");
 	for (i = 0; i < n; i++)
 		free(list[i].label);
 	free(list);
-	return r < 0 ? r : backend_delete(v->backend, name);
+	if (r < 0)
+		return r;
+	r = backend_delete(v->backend, name);
+	return r < 0 ? r : keep_own_slot(v);
 }

@@ -14,9 +14,11 @@
 #include "store/vault_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/backend/backend.h"
 #include "store/base/bytes.h"
@@ -29,6 +31,7 @@
 #include "store/chunk.h"
 #include "store/crypt/keyring.h"
 #include "store/key.h"
+#include "store/key_slots.h"
 #include "store/node.h"
 #include "store/pack_read.h"
 #include "store/point.h"
@@ -107,47 +110,6 @@ out:
 
 /* ---- opening ---- */
 
-struct slot_search {
-	struct vault *vault;
-	const struct credential *credential;
-	struct secret *master;
-	uint8_t vault_id[VAULT_ID_LEN]; /* as config says */
-	int damaged; /* the last error of a slot that could not be read */
-};
-
-/* A slot that cannot be read may be the very one that the password is for. So
- * its error is kept, and told when no other slot opens. */
-static int try_slot(void *arg, const char *name,
-		    const struct backend_info *info)
-{
-	struct slot_search *u = arg;
-	uint8_t id[VAULT_ID_LEN];
-	uint8_t *raw = NULL;
-	size_t len;
-	int r;
-
-	if (strlen(name) != 4 + 32 || info->size > KEY_SLOT_MAX) {
-		u->damaged = fail(-EBADMSG, "%s: not a key slot", name);
-		return 0;
-	}
-	r = vault_get_all(u->vault, name, KEY_SLOT_MAX, &raw, &len);
-	if (r == 0)
-		r = key_open(raw, len, name + 4, u->credential, &u->master, id);
-	free(raw);
-	if (r == 0 && memcmp(id, u->vault_id, sizeof(id)) != 0) {
-		secret_free(u->master);
-		u->master = NULL;
-		r = fail(-EBADMSG, "%s: a key slot of another vault", name);
-	}
-	if (r == 0) {
-		memcpy(u->vault->slot, name + 4, 33);
-		return 1;
-	}
-	if (r != -EKEYREJECTED)
-		u->damaged = r;
-	return 0;
-}
-
 static int read_config(struct vault *v, uint8_t **raw, size_t *len,
 		       struct box *box)
 {
@@ -173,11 +135,77 @@ static int read_config(struct vault *v, uint8_t **raw, size_t *len,
 	return 0;
 }
 
+/* The slot that opened the vault last time is noted beside the database. It is
+ * a hint and no more: where it is wrong, all slots are tried. */
+static char *hint_path(const struct vault *v, const char *cache_dir)
+{
+	char *path;
+
+	if (!cache_dir ||
+	    asprintf(&path, "%s/%s/slot", cache_dir, v->id_hex) < 0)
+		return NULL;
+	return path;
+}
+
+static void read_hint(const struct vault *v, const char *cache_dir,
+		      char slot[33])
+{
+	AUTO_FREE char *path = hint_path(v, cache_dir);
+	AUTO_CLOSE int fd = -1;
+
+	slot[0] = '\0';
+	if (path)
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 || read(fd, slot, 32) != 32)
+		slot[0] = '\0';
+	slot[32] = '\0';
+}
+
+static void write_hint(const struct vault *v, const char *cache_dir)
+{
+	AUTO_FREE char *path = hint_path(v, cache_dir);
+	AUTO_CLOSE int fd = -1;
+
+	if (path)
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+			  0600);
+	/* It is 32 bytes over 32 bytes, and a torn one is a wrong hint. */
+	if (fd >= 0)
+		(void)!write(fd, v->slot, 32);
+}
+
+static int open_slot(struct vault *v, const struct vault_options *o,
+		     const struct credential *c, const uint8_t *vault_id,
+		     struct secret **master_out)
+{
+	const struct key_slot *found;
+	struct key_slots slots;
+	char hint[33];
+	int r;
+
+	read_hint(v, o->cache_dir, hint);
+	r = key_slots_read(v, &slots);
+	if (r < 0)
+		return r;
+	r = key_slots_open(&slots, hint, c, vault_id, v->backend->url, &found,
+			   master_out);
+	if (r == 0) {
+		memcpy(v->slot, found->name, sizeof(v->slot));
+		buf_put(&v->slot_object, found->raw, found->len);
+		r = buf_error(&v->slot_object);
+	}
+	if (r == 0 && strcmp(hint, v->slot) != 0)
+		write_hint(v, o->cache_dir);
+	key_slots_release(&slots);
+	return r;
+}
+
 static int unlock(struct vault *v, const struct vault_options *o)
 {
 	struct credential c = o->credential;
-	struct slot_search u = { .vault = v, .credential = &c };
 	AUTO_BUF struct buf plain = BUF_INIT;
+	uint8_t vault_id[VAULT_ID_LEN];
+	struct secret *master = NULL;
 	uint8_t *raw = NULL;
 	size_t len;
 	struct box box;
@@ -185,29 +213,19 @@ static int unlock(struct vault *v, const struct vault_options *o)
 
 	if (r < 0)
 		goto out;
-	memcpy(u.vault_id, box.header.vault_id, VAULT_ID_LEN);
-	hex_encode(u.vault_id, VAULT_ID_LEN, v->id_hex);
+	memcpy(vault_id, box.header.vault_id, VAULT_ID_LEN);
+	hex_encode(vault_id, VAULT_ID_LEN, v->id_hex);
 	if (o->ask)
 		r = o->ask(o->ask_arg, &c);
 	if (r == 0)
-		r = backend_list(v->backend, "key/", try_slot, &u);
-	if (r < 0)
-		goto out;
-	if (!u.master) {
-		r = u.damaged ? u.damaged : -EKEYREJECTED;
-		(void)fail(r,
-			   u.damaged ? "%s: no readable key slot opens with "
-				       "this password or key file"
-				     : "%s: wrong password or key file",
-			   v->backend->url);
-		goto out;
-	}
-	r = keyring_new(u.master, u.vault_id, &v->keyring);
+		r = open_slot(v, o, &c, vault_id, &master);
+	if (r == 0)
+		r = keyring_new(master, vault_id, &v->keyring);
 	if (r == 0)
 		r = format_read_box(v->keyring, raw, len, OBJECT_CONFIG,
 				    "config", &plain);
 out:
-	secret_free(u.master);
+	secret_free(master);
 	free(raw);
 	return r;
 }
@@ -272,6 +290,7 @@ void vault_close(struct vault *v)
 	cache_free(v->packs);
 	catalog_close(v->catalog);
 	keyring_free(v->keyring);
+	buf_release(&v->slot_object);
 	if (!v->borrowed_backend)
 		backend_close(v->backend);
 	pthread_mutex_destroy(&v->lock);

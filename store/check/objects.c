@@ -221,9 +221,10 @@ static int check_slot(struct check *c, const char *name, const uint8_t *raw,
 {
 	struct key_info info = { .label = NULL };
 	int r = -EBADMSG, n;
+	uint64_t cost;
 
 	if (strlen(name) == 4 + 32)
-		r = key_describe(raw, len, name + 4, &info);
+		r = key_describe(raw, len, name + 4, &info, &cost);
 	free(info.label);
 	if (r == -EBADMSG || r == -EOPNOTSUPP) {
 		n = check_found(c, true, name, "a damaged key slot");

@@ -33,12 +33,13 @@ static void try_slot(const uint8_t *data, size_t len)
 	struct secret *file = secret_new(9), *master;
 	struct credential c = { .keyfile = file };
 	uint8_t vault_id[VAULT_ID_LEN];
+	uint64_t cost;
 	struct key_info info;
 
 	if (!file)
 		abort();
 	memcpy(file->data, "key file\n", 9);
-	if (key_describe(data, len, SLOT, &info) == 0 && !info.label[0])
+	if (key_describe(data, len, SLOT, &info, &cost) == 0 && !info.label[0])
 		abort();
 	free(info.label);
 	if (key_open(data, len, SLOT, &c, &master, vault_id) == 0 &&

@@ -238,6 +238,8 @@ static void test_default_cost(void **state)
 	assert_int_equal(open_slot(b.data, b.len, SLOT, &by_pass), 0);
 }
 
+static uint64_t cost; /* of the slot that was described last */
+
 static void test_describe(void **state)
 {
 	AUTO_BUF struct buf b = BUF_INIT;
@@ -245,15 +247,17 @@ static void test_describe(void **state)
 
 	(void)state;
 	assert_int_equal(seal(&by_file, INFO, &b), 0);
-	assert_int_equal(key_describe(b.data, b.len, SLOT, &info), 0);
+	assert_int_equal(key_describe(b.data, b.len, SLOT, &info, &cost), 0);
 	assert_string_equal(info.slot, SLOT);
 	assert_string_equal(info.kind, "keyfile");
+	assert_int_equal(cost, 0);
 	assert_string_equal(info.label, INFO);
 	assert_false(info.current);
 	free(info.label);
 	assert_int_equal(seal(&by_pass, NULL, &b), 0);
-	assert_int_equal(key_describe(b.data, b.len, SLOT, &info), 0);
+	assert_int_equal(key_describe(b.data, b.len, SLOT, &info, &cost), 0);
 	assert_string_equal(info.kind, "passphrase");
+	assert_true(cost >= 1u << 14);
 	assert_string_equal(info.label, "{}");
 	free(info.label);
 }
@@ -267,7 +271,7 @@ static void test_describe_is_safe_to_print(void **state)
 	(void)state;
 	assert_int_equal(
 		seal(&by_file, "{\"label\":\"\\u001b[2J\xc3\xa9\"}", &b), 0);
-	assert_int_equal(key_describe(b.data, b.len, SLOT, &info), 0);
+	assert_int_equal(key_describe(b.data, b.len, SLOT, &info, &cost), 0);
 	for (p = info.label; *p; p++)
 		assert_in_range(*p, ' ', '~');
 	free(info.label);
@@ -291,7 +295,7 @@ static void test_truncated(void **state)
 		assert_int_equal(open_slot(exact, cut, SLOT, &by_file),
 				 -EBADMSG);
 		assert_true(said > 0);
-		assert_int_equal(key_describe(exact, cut, SLOT, &info),
+		assert_int_equal(key_describe(exact, cut, SLOT, &info, &cost),
 				 -EBADMSG);
 		assert_null(info.label);
 		free(exact);
@@ -330,7 +334,7 @@ static void test_newer_things(void **state)
 	assert_int_equal(open_slot(b.data, b.len, SLOT, &by_file), -EOPNOTSUPP);
 	assert_int_equal(said, 1);
 	/* it can be listed, and then removed */
-	assert_int_equal(key_describe(b.data, b.len, SLOT, &info), 0);
+	assert_int_equal(key_describe(b.data, b.len, SLOT, &info, &cost), 0);
 	assert_string_equal(info.kind, "unknown");
 	assert_string_equal(info.label, "{\"a\":1}");
 	free(info.label);
@@ -389,7 +393,8 @@ static void test_clear_text_out_of_bounds(void **state)
 		assert_int_equal(open_slot(b.data, b.len, SLOT, &by_pass),
 				 -EBADMSG);
 		assert_int_equal(said, 1);
-		assert_int_equal(key_describe(b.data, b.len, SLOT, &info),
+		assert_int_equal(key_describe(b.data, b.len, SLOT, &info,
+					      &cost),
 				 -EBADMSG);
 	}
 	/* and within bounds it is only the seal that is wrong */
@@ -450,7 +455,7 @@ static void test_too_long(void **state)
 	assert_true(b.len > KEY_SLOT_MAX);
 	assert_int_equal(open_slot(b.data, b.len, SLOT, &by_file), -EBADMSG);
 	assert_int_equal(said, 1);
-	assert_int_equal(key_describe(b.data, b.len, SLOT, &described),
+	assert_int_equal(key_describe(b.data, b.len, SLOT, &described, &cost),
 			 -EBADMSG);
 }
 

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The key slots of a vault, read in one go: the objects key/<slot>, which
+ * anybody who can write to the store may have put there, so that what they ask
+ * for is bounded before it is done.
+ */
+#ifndef STORE_KEY_SLOTS_H
+#define STORE_KEY_SLOTS_H
+
+#include "store/vault.h"
+
+/* More are not looked at: nobody has so many. A slot object is short. */
+#define KEY_SLOTS_MAX 1024
+/* What scrypt may cost in all while slots are tried with one password, in
+ * blocks of 1 KiB: 64 slots of the default cost. */
+#define KEY_WORK_MAX (UINT64_C(64) << 17)
+
+struct key_slot {
+	char name[33]; /* without its folder */
+	uint8_t *raw; /* the object; owned, NULL where it could not be read */
+	size_t len;
+	struct key_info info; /* info.kind "damaged" where it is; owned */
+	uint64_t cost; /* of scrypt, in blocks of 1 KiB; 0 for a key file */
+	int error; /* why it is damaged; it was said in words */
+};
+
+struct key_slots {
+	struct key_slot *slots; /* owned; sorted by cost, then name */
+	size_t n;
+};
+
+/*
+ * Read all slots of @v. One that is damaged or cannot be read is among them
+ * and hides no other. Return 0, -ENOMEM, or what the listing says, in words.
+ */
+MUST_CHECK int key_slots_read(struct vault *v, struct key_slots *out);
+void key_slots_release(struct key_slots *s);
+/*
+ * Find a slot that opens with @c, the cheapest first but for @first, the name
+ * of the one that did last time (may be ""). @vault_id: the vault's, which the
+ * slot's must be. @out: the slot, borrowed from @s.
+ * Return 0; -EKEYREJECTED (none does, and all could be tried), or the error of
+ * one that could not be; said in words.
+ */
+MUST_CHECK int key_slots_open(const struct key_slots *s, const char *first,
+			      const struct credential *c,
+			      const uint8_t *vault_id, const char *url,
+			      const struct key_slot **out,
+			      struct secret **master_out);
+
+#endif

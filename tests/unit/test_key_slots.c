@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Key slots: damaged and hostile ones, and two who remove them. */
+#include "config.h"
+
+#include "tests/unit/support.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
+#include "store/base/seam.h"
+#include "store/base/secret.h"
+#include "store/format.h"
+#include "store/vault.h"
+#include "tests/unit/vaults.h"
+
+/* A vault that two key files open. */
+struct scene {
+	struct backend *backend;
+	struct vault *one, *two;
+	struct secret *second;
+	char slot_one[33], slot_two[33];
+};
+
+static void current(struct vault *v, char slot[33])
+{
+	struct key_info *keys;
+	size_t n, found = 0;
+
+	assert_ok(vault_key_list(v, &keys, &n));
+	for (size_t i = 0; i < n; i++) {
+		if (keys[i].current && found++ == 0)
+			memcpy(slot, keys[i].slot, 33);
+		free(keys[i].label);
+	}
+	free(keys);
+	assert_int_equal(found, 1);
+}
+
+static int setup(void **state)
+{
+	struct scene *s = calloc(1, sizeof(*s));
+	struct vault_options o;
+	char id[33];
+
+	support_log_capture();
+	assert_non_null(s);
+	s->backend = backend_mem_new();
+	assert_non_null(s->backend);
+	o = vaults_options(NULL, s->backend, NULL, NULL);
+	assert_ok(vault_create(&o, 0, id));
+	assert_ok(vault_open(&o, &s->one));
+	current(s->one, s->slot_one);
+	s->second = secret_new(32);
+	assert_non_null(s->second);
+	memset(s->second->data, 0x5a, 32);
+	o.credential = (struct credential){ .keyfile = s->second };
+	assert_ok(vault_key_add(s->one, &o.credential, 0, NULL, s->slot_two));
+	assert_ok(vault_open(&o, &s->two));
+	support_log_clear();
+	*state = s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct scene *s = *state;
+
+	vault_close(s->one);
+	vault_close(s->two);
+	secret_free(s->second);
+	backend_close(s->backend);
+	free(s);
+	return 0;
+}
+
+static bool has_slot(struct scene *s, const char *slot)
+{
+	char name[OBJECT_NAME_MAX];
+	size_t len;
+
+	snprintf(name, sizeof(name), "key/%s", slot);
+	return backend_mem_data(s->backend, name, &len) != NULL;
+}
+
+static int open_with(struct scene *s, const struct secret *keyfile)
+{
+	struct vault_options o = vaults_options(NULL, s->backend, NULL, NULL);
+	struct vault *v;
+	int r;
+
+	if (keyfile)
+		o.credential = (struct credential){ .keyfile = keyfile };
+	r = vault_open(&o, &v);
+	vault_close(v);
+	return r;
+}
+
+/* Who removes whose key while the other looks. */
+struct rival {
+	struct scene *scene;
+	bool did;
+};
+
+/* Just before the first deletion the other one's is done. */
+static int remove_meanwhile(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct rival *r = arg;
+
+	(void)name;
+	if (op != BACKEND_MEM_DELETE || r->did)
+		return 0;
+	r->did = true;
+	assert_ok(vault_key_remove(r->scene->two, r->scene->slot_one));
+	return 0;
+}
+
+static void two_remove_each_other(void **state)
+{
+	struct scene *s = *state;
+	struct rival rival = { .scene = s };
+
+	backend_mem_watch(s->backend, remove_meanwhile, &rival);
+	assert_result(vault_key_remove(s->one, s->slot_two), -ECANCELED);
+	backend_mem_watch(s->backend, NULL, NULL);
+	assert_true(rival.did);
+	assert_said("somebody removed the key in use at the same moment; it "
+		    "was put back");
+	/* One way in is left, the one that was put back. */
+	assert_true(has_slot(s, s->slot_one));
+	assert_ok(open_with(s, NULL));
+}
+
+static void the_one_in_use_stays(void **state)
+{
+	struct scene *s = *state;
+
+	assert_result(vault_key_remove(s->one, s->slot_one), -EPERM);
+	assert_ok(vault_key_remove(s->one, s->slot_two));
+	assert_false(has_slot(s, s->slot_two));
+	assert_result(open_with(s, s->second), -EKEYREJECTED);
+	assert_ok(open_with(s, NULL));
+}
+
+static void a_damaged_slot_hides_no_other(void **state)
+{
+	struct scene *s = *state;
+	char name[OBJECT_NAME_MAX];
+	struct key_info *keys;
+	size_t n, len, damaged = 0;
+	uint8_t *raw;
+
+	snprintf(name, sizeof(name), "key/%s", s->slot_two);
+	raw = backend_mem_data(s->backend, name, &len);
+	assert_non_null(raw);
+	raw[0] ^= 1;
+	assert_ok(open_with(s, NULL));
+	assert_ok(vault_key_list(s->one, &keys, &n));
+	assert_int_equal(n, 2);
+	for (size_t i = 0; i < n; i++) {
+		damaged += strcmp(keys[i].kind, "damaged") == 0;
+		if (strcmp(keys[i].kind, "damaged") == 0)
+			assert_string_equal(keys[i].slot, s->slot_two);
+		free(keys[i].label);
+	}
+	free(keys);
+	assert_int_equal(damaged, 1);
+	assert_ok(vault_key_remove(s->one, s->slot_two));
+	assert_false(has_slot(s, s->slot_two));
+}
+
+/* Nobody opens it, but for who tries costs @log_n and @p. */
+static void put_slot(struct scene *s, unsigned int number, const char *kdf,
+		     unsigned int log_n, unsigned int p)
+{
+	static const uint8_t kek[CRYPT_KEY_LEN] = { 1 };
+	static const uint8_t vault_id[VAULT_ID_LEN] = { 0 };
+	AUTO_BUF struct buf box = BUF_INIT;
+	char name[OBJECT_NAME_MAX], clear[512];
+
+	snprintf(name, sizeof(name), "key/%032x", number);
+	snprintf(clear, sizeof(clear),
+		 "{\"kdf\":\"%s\",\"log_n\":%u,\"r\":8,\"p\":%u,\"salt\":"
+		 "\"%064d\",\"info\":{}}",
+		 kdf, log_n, p, 0);
+	assert_ok(format_seal_box(NULL, kek, vault_id, seam_system(),
+				  OBJECT_KEY, name, clear, strlen(clear), "x",
+				  1, &box));
+	assert_ok(backend_mem_set(s->backend, name, box.data, box.len));
+}
+
+/* All of them would take an hour and 2 GiB. */
+static void expensive_slots_are_tried_last(void **state)
+{
+	struct scene *s = *state;
+	struct secret *password = secret_new(4);
+	struct credential c = { .passphrase = password };
+	struct vault_options o = vaults_options(NULL, s->backend, NULL, NULL);
+	struct vault *v;
+	char slot[33];
+
+	assert_non_null(password);
+	memcpy(password->data, "word", 4);
+	assert_ok(vault_key_add(s->one, &c, 14, NULL, slot));
+	for (unsigned int i = 0; i < 100; i++)
+		put_slot(s, i, "scrypt", 21, 4);
+	o.credential = c;
+	assert_ok(vault_open(&o, &v));
+	vault_close(v);
+	/* A wrong password is not tried on them without end. */
+	password->data[0] = 'W';
+	support_log_clear();
+	assert_result(vault_open(&o, &v), -E2BIG);
+	assert_said("not tried");
+	secret_free(password);
+}
+
+static void kinds_of_newer_programs(void **state)
+{
+	struct scene *s = *state;
+
+	put_slot(s, 1, "argon2id", 17, 1);
+	assert_ok(open_with(s, NULL));
+	assert_string_equal(support_log_text(), "");
+	s->second->data[0] ^= 1;
+	assert_result(open_with(s, s->second), -EKEYREJECTED);
+	assert_said("some key slots are of a kind that only a newer vmbackup");
+}
+
+int main(void)
+{
+#define WITH_SCENE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		WITH_SCENE(two_remove_each_other),
+		WITH_SCENE(the_one_in_use_stays),
+		WITH_SCENE(a_damaged_slot_hides_no_other),
+		WITH_SCENE(expensive_slots_are_tried_last),
+		WITH_SCENE(kinds_of_newer_programs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
