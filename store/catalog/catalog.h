@@ -8,6 +8,11 @@
  * objects that are no longer listed are dropped. A damaged database is
  * deleted and begun anew. All calls are safe from any thread: each takes a
  * connection of its own from a pool.
+ *
+ * Where a call says -ENOTRECOVERABLE, the database itself failed, said in
+ * words: it was damaged, its disk does not answer, or another process keeps
+ * it. That number is its alone, so that no caller takes it for damage of the
+ * object that it asked about, nor for a fault of the vault.
  */
 #ifndef STORE_CATALOG_CATALOG_H
 #define STORE_CATALOG_CATALOG_H
@@ -25,7 +30,7 @@ struct catalog;
  * for vault @vault_id.
  * @dir NULL, or one where nothing can be written: a private temporary database
  * that vanishes with catalog_close().
- * Return 0, -ENOMEM or -EIO, said in words.
+ * Return 0, -ENOMEM or -ENOTRECOVERABLE, said in words.
  */
 MUST_CHECK int catalog_open(const char *dir, const uint8_t *vault_id,
 			    struct catalog **out);
@@ -79,15 +84,15 @@ MUST_CHECK int catalog_drop_source(struct catalog *c, const char *source);
 /*
  * Where a chunk is. Where several packs hold it, the one of lowest number
  * greater than @after (0 at first): call again with loc.pack to try the next.
- * Return 0, -ENOENT or -EIO.
+ * Return 0, -ENOENT or -ENOTRECOVERABLE.
  */
 MUST_CHECK int catalog_find_chunk(struct catalog *c, const struct id *id,
 				  int64_t after, struct chunk_loc *out);
-/* Return 0, -ENOENT or -EIO. @dir_out (may be NULL): the directory in plain,
+/* Return 0, -ENOENT or -ENOTRECOVERABLE. @dir_out (may be NULL): the directory in plain,
  * appended. */
 MUST_CHECK int catalog_get_pack(struct catalog *c, int64_t no,
 				struct pack_row *out, struct buf *dir_out);
-/* The number of a pack by name. Return 0, -ENOENT or -EIO. */
+/* The number of a pack by name. Return 0, -ENOENT or -ENOTRECOVERABLE. */
 MUST_CHECK int catalog_pack_no(struct catalog *c, const char *name,
 			       int64_t *out);
 /* Call @fn for every pack, in order of number. @fn may not call the catalog. */
@@ -97,7 +102,7 @@ MUST_CHECK int catalog_packs(struct catalog *c,
 
 /* Small objects kept whole (commits and points, already authenticated): by
  * object name.
- * Return 0 and the bytes appended to @out, -ENOENT or -EIO. */
+ * Return 0 and the bytes appended to @out, -ENOENT or -ENOTRECOVERABLE. */
 MUST_CHECK int catalog_get_object(struct catalog *c, const char *name,
 				  struct buf *out);
 MUST_CHECK int catalog_put_object(struct catalog *c, const char *name,

@@ -102,7 +102,7 @@ static int open_temporary(struct catalog *c, char *why)
 
 		free(c->dir);
 		c->dir = NULL;
-		return fail(-EIO,
+		return fail(-ENOTRECOVERABLE,
 			    "no place for the local database: %s: %s; set"
 			    " TMPDIR or a cache directory",
 			    tmp, strerror(err));
@@ -116,7 +116,7 @@ int catalog_open(const char *dir, const uint8_t *vault_id, struct catalog **out)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	char why[CATALOG_WHY_LEN] = "";
 	struct catalog *c;
-	int r = -EIO;
+	int r = -ENOTRECOVERABLE;
 
 	*out = NULL;
 	pthread_once(&once, configure_sqlite);
@@ -130,20 +130,20 @@ int catalog_open(const char *dir, const uint8_t *vault_id, struct catalog **out)
 		r = catalog_db_make_dir(dir, &c->dir, why);
 		if (r == 0)
 			r = open_dir(c, why);
-		if (r == -EIO)
+		if (r == -ENOTRECOVERABLE)
 			log_warn("cache directory %s: %s; a temporary one is"
 				 " used instead, which makes opening slower",
 				 dir, why);
 	}
-	if (r == -EIO) {
+	if (r == -ENOTRECOVERABLE) {
 		free(c->file);
 		free(c->dir);
 		c->file = NULL;
 		c->dir = NULL;
 		why[0] = '\0';
 		r = open_temporary(c, why);
-		if (r == -EIO && c->dir)
-			r = fail(-EIO,
+		if (r == -ENOTRECOVERABLE && c->dir)
+			r = fail(-ENOTRECOVERABLE,
 				 "local database %s: %s; set TMPDIR or a"
 				 " cache directory with room in it",
 				 c->dir, why);
@@ -255,7 +255,7 @@ int catalog_borrow_write(struct catalog *c, struct conn **out)
 	bad = c->bad;
 	pthread_mutex_unlock(&c->lock);
 	if (bad)
-		return fail(-EIO,
+		return fail(-ENOTRECOVERABLE,
 			    "local database %s was damaged and has been"
 			    " deleted; run the command (or mount) again",
 			    c->file);
@@ -389,9 +389,9 @@ static int damaged(struct catalog *c, const char *what, const char *text)
 	c->bad = true;
 	pthread_mutex_unlock(&c->lock);
 	if (!first)
-		return -EIO;
+		return -ENOTRECOVERABLE;
 	catalog_db_delete(c);
-	return fail(-EIO,
+	return fail(-ENOTRECOVERABLE,
 		    "local database %s is damaged (%s: %s); it is only a cache"
 		    " of the vault and has been deleted: run the command (or"
 		    " mount) again, which makes a new one",
@@ -414,12 +414,12 @@ int catalog_fail(struct catalog *c, struct conn *k, int rc, const char *what)
 			    " directory",
 			    c->file, what);
 	if ((rc & 0xff) == SQLITE_BUSY)
-		return fail(-EIO,
+		return fail(-ENOTRECOVERABLE,
 			    "local database %s: %s: another process has held"
 			    " it for over 10 seconds; try again when that is"
 			    " done",
 			    c->file, what);
-	return fail(-EIO,
+	return fail(-ENOTRECOVERABLE,
 		    "local database %s: %s: %s; it is only a cache of the"
 		    " vault: deleting the directory %s is always safe",
 		    c->file, what, text, c->dir);

@@ -82,7 +82,7 @@ bool catalog_rc_damage(int rc)
 
 static int errno_of(int rc)
 {
-	return (rc & 0xff) == SQLITE_NOMEM ? -ENOMEM : -EIO;
+	return (rc & 0xff) == SQLITE_NOMEM ? -ENOMEM : -ENOTRECOVERABLE;
 }
 
 PRINTF(3, 4)
@@ -127,22 +127,24 @@ int catalog_db_make_dir(const char *dir, char **out, char why[CATALOG_WHY_LEN])
 	if (!copy)
 		return -ENOMEM;
 	if (!copy[0])
-		return because(-EIO, why, "its name is empty");
+		return because(-ENOTRECOVERABLE, why, "its name is empty");
 	r = make_parents(copy);
 	path = realpath(copy, NULL);
 	if (!path)
-		return because(-EIO, why, "%s", strerror(r < 0 ? -r : errno));
+		return because(-ENOTRECOVERABLE, why, "%s",
+			       strerror(r < 0 ? -r : errno));
 	/* Whoever may change the files could invent points. */
 	if (stat(path, &st) < 0)
-		r = because(-EIO, why, "%s", strerror(errno));
+		r = because(-ENOTRECOVERABLE, why, "%s", strerror(errno));
 	else if (!S_ISDIR(st.st_mode))
-		r = because(-EIO, why, "not a directory");
+		r = because(-ENOTRECOVERABLE, why, "not a directory");
 	else if (st.st_uid != geteuid())
-		r = because(-EIO, why, "it belongs to another user");
+		r = because(-ENOTRECOVERABLE, why,
+			    "it belongs to another user");
 	else if (st.st_mode & (S_IWGRP | S_IWOTH))
-		r = because(-EIO, why, "others may write there");
+		r = because(-ENOTRECOVERABLE, why, "others may write there");
 	else if (access(path, W_OK | X_OK) < 0)
-		r = because(-EIO, why, "%s", strerror(errno));
+		r = because(-ENOTRECOVERABLE, why, "%s", strerror(errno));
 	else
 		r = 0;
 	if (r < 0)
@@ -354,7 +356,7 @@ static int connect_or_make(struct catalog *c, struct conn **out,
 	 */
 	fd = open(c->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 && errno != EEXIST) {
-		because(-EIO, why, "%s", strerror(errno));
+		because(-ENOTRECOVERABLE, why, "%s", strerror(errno));
 		return SQLITE_CANTOPEN;
 	}
 	made = fd >= 0;
@@ -372,7 +374,7 @@ static int connect_or_make(struct catalog *c, struct conn **out,
 		*out = k;
 		return rc;
 	}
-	because(-EIO, why, "%s", sqlite3_errstr(rc));
+	because(-ENOTRECOVERABLE, why, "%s", sqlite3_errstr(rc));
 	catalog_db_close(k);
 	if (made)
 		(void)delete_files(c, 0);
@@ -388,7 +390,8 @@ int catalog_db_open(struct catalog *c, struct conn **out,
 
 	*out = NULL;
 	if (lock < 0)
-		return because(-EIO, why, "locking it: %s", strerror(-lock));
+		return because(-ENOTRECOVERABLE, why, "locking it: %s",
+			       strerror(-lock));
 	rc = connect_or_make(c, out, why);
 	/* Another vault's or version's, a stranger's, or damaged. */
 	if (rc == SQLITE_NOTFOUND || rc == SQLITE_ERROR ||
@@ -397,7 +400,7 @@ int catalog_db_open(struct catalog *c, struct conn **out,
 			  catalog_rc_damage(rc) ? "damaged"
 						: "of another kind");
 		if (delete_files(c, 0) < 0)
-			return because(-EIO, why,
+			return because(-ENOTRECOVERABLE, why,
 				       "a damaged catalog.db stands there");
 		rc = connect_or_make(c, out, why);
 	}
@@ -422,7 +425,7 @@ int catalog_db_connect(struct catalog *c, struct conn **out)
 	if (lock == -ENOENT)
 		return -ESTALE;
 	if (lock < 0)
-		return -EIO;
+		return -ENOTRECOVERABLE;
 	if (stat(c->file, &st) < 0 || st.st_dev != c->dev ||
 	    st.st_ino != c->ino)
 		return -ESTALE;

@@ -81,13 +81,13 @@ struct catalog {
 
 /*
  * Open or make the database in c->dir, and its first connection. On failure
- * the reason stands in @why. Return 0, -ENOMEM or -EIO.
+ * the reason stands in @why. Return 0, -ENOMEM or -ENOTRECOVERABLE.
  */
 MUST_CHECK int catalog_db_open(struct catalog *c, struct conn **out,
 			       char why[CATALOG_WHY_LEN]);
 /*
  * A further connection. Return 0, -ESTALE (the file is another one now),
- * -ENOMEM or -EIO; silent.
+ * -ENOMEM or -ENOTRECOVERABLE; silent.
  */
 MUST_CHECK int catalog_db_connect(struct catalog *c, struct conn **out);
 void catalog_db_close(struct conn *k);
@@ -128,7 +128,7 @@ void conn_reset(struct conn *k, enum catalog_stmt which);
 
 /*
  * Say that SQLite failed with @rc at @what, and what to do. Damage deletes
- * the database. Return -ENOMEM, -ENOSPC or -EIO.
+ * the database. Return -ENOMEM, -ENOSPC or -ENOTRECOVERABLE.
  */
 MUST_CHECK int catalog_fail(struct catalog *c, struct conn *k, int rc,
 			    const char *what);

@@ -106,7 +106,7 @@ int catalog_fixture_probe(struct catalog *c, uint32_t n)
 
 		r = catalog_find_chunk(c, &id, 0, &loc);
 		if (r != there)
-			return r == -EIO ? r : -1;
+			return r == -ENOTRECOVERABLE ? r : -1;
 		if (r == 0 && (loc.pack != no || loc.len != chunk_len(n, i) ||
 			       loc.frame != 0 || loc.type != CHUNK_DATA))
 			return -1;

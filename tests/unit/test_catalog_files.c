@@ -96,7 +96,8 @@ static void test_temporary_leaves_nothing(void **state)
 	assert_int_equal(support_count(tmp), 0);
 	/* Not even a place for that. */
 	assert_int_equal(setenv("TMPDIR", support_path("%s/none", tmp), 1), 0);
-	assert_result(catalog_open(NULL, catalog_fixture_vault, &c), -EIO);
+	assert_result(catalog_open(NULL, catalog_fixture_vault, &c),
+		      -ENOTRECOVERABLE);
 	assert_null(c);
 	assert_said("TMPDIR");
 	assert_int_equal(unsetenv("TMPDIR"), 0);
@@ -175,16 +176,16 @@ static void assert_survives(const char *dir)
 	for (n = 0; n < 8; n++) {
 		int r = catalog_fixture_probe(c, n);
 
-		assert_true(r == 0 || r == 1 || r == -EIO);
+		assert_true(r == 0 || r == 1 || r == -ENOTRECOVERABLE);
 	}
 	catalog_close(c);
 	c = catalog_fixture_open(dir);
 	if (catalog_has_source(c, "index/9") == 0) {
 		int r = catalog_fixture_import(c, "index/9", 20, 22);
 
-		assert_true(r == 0 || r == -EIO);
+		assert_true(r == 0 || r == -ENOTRECOVERABLE);
 		assert_true(catalog_fixture_probe(c, 21) == (r == 0 ? 0 : 1) ||
-			    r == -EIO);
+			    r == -ENOTRECOVERABLE);
 	}
 	catalog_close(c);
 }
@@ -244,14 +245,15 @@ static void test_damage_in_use(void **state)
 	for (n = 0; n < 60; n++) {
 		int r = catalog_fixture_probe(c, n);
 
-		assert_true(r == 0 || r == -EIO);
-		broken += r == -EIO;
+		assert_true(r == 0 || r == -ENOTRECOVERABLE);
+		broken += r == -ENOTRECOVERABLE;
 	}
 	assert_true(broken > 0);
 	assert_said(file);
 	assert_said("damaged");
 	assert_said("deleted");
-	assert_result(catalog_fixture_import(c, "index/2", 60, 61), -EIO);
+	assert_result(catalog_fixture_import(c, "index/2", 60, 61),
+		      -ENOTRECOVERABLE);
 	assert_int_equal(access(file, F_OK), -1);
 	catalog_close(c);
 	c = catalog_fixture_open(dir);
