@@ -31,8 +31,8 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
+#include "store/base/zip.h"
 #include "store/crypt/keyring.h"
-#include "store/zip.h"
 
 _Static_assert(8 + 2 + 1 + 1 + 4 + VAULT_ID_LEN + CRYPT_SALT_LEN +
 			       CRYPT_COMMIT_LEN ==

@@ -12,24 +12,56 @@
 #include <string.h>
 #include <time.h>
 
+#include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
 #include "store/content.h"
+#include "store/crypt/crypt.h"
 #include "store/format.h"
+#include "store/record/note.h"
 
 #define NS_PER_S INT64_C(1000000000)
 
 struct point *point_new(void)
 {
-	return calloc(1, sizeof(struct point));
+	struct point *p = calloc(1, sizeof(struct point));
+
+	if (p)
+		p->refs = 1;
+	return p;
+}
+
+struct point *point_get(struct point *p)
+{
+	__atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+int point_machine_of(const char *vm, char out[POINT_ID_HEX + 1])
+{
+	static const char label[] = "vmbackupfs/1/machine/";
+	uint8_t hash[CRYPT_SHA256_LEN];
+	AUTO_BUF struct buf b = BUF_INIT;
+	int r;
+
+	buf_put(&b, label, sizeof(label) - 1);
+	buf_put(&b, vm, strlen(vm));
+	r = buf_error(&b);
+	if (r == 0)
+		r = crypt_sha256(b.data, b.len, hash);
+	if (r == 0)
+		hex_encode(hash, POINT_ID_HEX / 2, out);
+	return r;
 }
 
 void point_free(struct point *p)
 {
 	size_t i;
 
-	if (!p)
+	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
+	for (i = 0; i < p->nnotes; i++)
+		note_release(&p->notes[i]);
 	for (i = 0; i < p->ntags; i++)
 		free(p->tags[i]);
 	for (i = 0; i < p->nsources; i++)
@@ -60,6 +92,8 @@ void point_free(struct point *p)
 	free(p->user);
 	free(p->program);
 	free(p->extra);
+	free(p->notes);
+	free(p->named);
 	free(p);
 }
 

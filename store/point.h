@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 struct content_ref;
+struct note;
 struct vault;
 
 #define POINT_ID_HEX 32
@@ -113,11 +114,27 @@ struct point {
 	uint64_t data_added_packed; /* bytes of new objects */
 	char *program; /* version that wrote it; owned */
 	/*
+	 * The machine's id, which stays when its name changes. Points that were
+	 * written before there were ids have the one that follows from the
+	 * name (point_machine_of()).
+	 */
+	char machine[POINT_ID_HEX + 1];
+	/*
 	 * Set by vault_points(), never stored: whether the point was purged
 	 * cannot be read. It is shown, but nothing may be taken over from it
 	 * without a look at each chunk.
 	 */
 	bool verdict_unknown;
+	/* Set by vault_points(), never stored: the notes on the point, in
+	 * order; owned. The tags are those that the notes leave. */
+	struct note *notes;
+	size_t nnotes;
+	/* By the notes the point may not be removed, or one of them cannot be
+	 * read. */
+	bool is_protected;
+	char *named; /* what vm was when the point was made, where another;
+			owned */
+	int refs;
 	/* other top-level members, as JSON text, for readers of later
 	 * versions; owned, may be NULL */
 	char *extra;
@@ -125,7 +142,11 @@ struct point {
 
 /* Return a point of zeros for point_free(), or NULL (no memory). */
 MUST_CHECK struct point *point_new(void);
+/* Add a holder; each calls point_free(), which frees for the last one. */
+struct point *point_get(struct point *p);
 void point_free(struct point *p);
+/* The id of a machine that was never given one: it follows from its name. */
+MUST_CHECK int point_machine_of(const char *vm, char out[POINT_ID_HEX + 1]);
 /* Return whether a machine, disk or tag may be called that. */
 bool point_name_ok(const char *name);
 /* Return the disk of that name, borrowed, or NULL. */
@@ -156,12 +177,19 @@ void point_put_name(const struct point *p, int digits,
 /* Read such a time; also "2026-11-22T10:15:00Z". Return 0 or -EINVAL. */
 MUST_CHECK int point_parse_time(const char *text, int64_t *out);
 
+/* A machine that was renamed. */
+struct point_machine {
+	char id[POINT_ID_HEX + 1];
+	uint32_t next; /* the number of its next name, machine/<id>-<next> */
+	char *name; /* owned */
+};
+
 /*
  * All committed points at one moment, by machine, then time, then id;
  * immutable, counted. A point whose object cannot be read stands in @damaged.
  */
 struct point_list {
-	struct point **points; /* owned */
+	struct point **points; /* held */
 	/* Of each: its time; where a machine has several of one second, all of
 	 * these have "-" and 8 digits of their ids behind it, or all digits where
 	 * 8 do not tell them apart. */
@@ -170,14 +198,22 @@ struct point_list {
 	/* ids of points that are there but unreadable */
 	char (*damaged)[POINT_ID_HEX + 1];
 	size_t ndamaged;
+	/* Machines that were given names, also those without points; owned,
+	 * sorted by id. */
+	struct point_machine *machines;
+	size_t nmachines;
 	uint64_t generation; /* grows with each change seen by this vault */
 	int refs;
 };
 /*
- * List the vault's points: commit/ is listed, then purge/, what is new is
- * fetched. Points that were purged are not among them, nor among the damaged.
- * Cheap when nothing is new.
- * Return 0 or a negative errno. Give back with point_list_put().
+ * List the vault's points: commit/ is listed, then purge/, the notes and the
+ * names of machines, and what is new is fetched. Points that were purged are not
+ * among them, nor among the damaged. Cheap when nothing is new. Where two
+ * machines have come to one name, "~" and digits of its id stand behind that of
+ * the one that was renamed.
+ * Return 0 or a negative errno; the list of before is still right then, and
+ * never shorter because something could not be reached. Give back with
+ * point_list_put().
  */
 MUST_CHECK int vault_points(struct vault *v, struct point_list **out);
 struct point_list *point_list_get(struct point_list *l);

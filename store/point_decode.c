@@ -34,7 +34,7 @@ static const char *const known[] = {
 	"incomplete", "errors",
 	"has_acl",    "scan_start_ns",
 	"data_added", "data_added_packed",
-	"program",
+	"program",    "machine",
 };
 
 /* Where decoding stands: the first thing that was wrong. */
@@ -375,6 +375,7 @@ static void decode_members(struct decoder *d, struct point *p)
 	get_id(d, "id", p->id);
 	get_id(d, "session", p->session);
 	get_id(d, "parent", p->parent);
+	get_id(d, "machine", p->machine);
 	p->vm = get_string(d, d->o, "vm");
 	p->host = get_line(d, d->o, "host");
 	p->user = get_line(d, d->o, "user");
@@ -445,6 +446,12 @@ static int decode_object(const json_t *o, const char *name, struct point *p)
 	if (!d.why) {
 		point_sort_tags(p);
 		d.why = point_check(p);
+	}
+	if (!d.why && !p->machine[0]) {
+		int r = point_machine_of(p->vm, p->machine);
+
+		if (r < 0)
+			return r;
 	}
 	return d.why ? fail(-EBADMSG, "%s: not a point: %s", name, d.why) : 0;
 }

@@ -215,6 +215,9 @@ static int encode_members(const struct point *p, json_t *o)
 	bad |= json_object_set_new(o, "id", json_string(p->id));
 	bad |= json_object_set_new(o, "session", json_string(p->session));
 	bad |= json_object_set_new(o, "vm", json_string(p->vm));
+	if (p->machine[0])
+		bad |= json_object_set_new(o, "machine",
+					   json_string(p->machine));
 	bad |= json_object_set_new(o, "host", encode_line(p->host));
 	if (p->user)
 		bad |= json_object_set_new(o, "user", encode_line(p->user));

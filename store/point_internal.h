@@ -24,6 +24,8 @@ void point_time_rfc3339(int64_t time_ns, char out[POINT_RFC3339_LEN]);
 
 /* Whether @text begins with @len hexadecimal digits in small letters. */
 bool point_hex_ok(const char *text, size_t len);
+/* Sort the points of a new list and give them their names. Return 0 or -ENOMEM. */
+MUST_CHECK int point_list_finish(struct point_list *l);
 /* Sort the tags and drop the second of two alike. */
 void point_sort_tags(struct point *p);
 /* Return what is wrong with a point, in words; NULL where nothing is. */

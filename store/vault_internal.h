@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "store/format.h"
+#include "store/point_notes.h"
 
 struct cache;
 struct point_list;
@@ -26,8 +27,13 @@ struct vault {
 	struct cache *packs; /* pack number -> struct pack_info */
 	struct cache *frames; /* pack number, frame -> plaintext */
 	struct cache *nodes; /* chunk id -> struct node */
-	pthread_mutex_t lock; /* protects points and verified */
+	pthread_mutex_t lock; /* protects points, is_listing and verified */
+	pthread_cond_t listed; /* is_listing became false */
 	struct point_list *points; /* the last list; owned */
+	/* Some thread lists the points: the next two are its alone. */
+	bool is_listing;
+	struct point_objects objects;
+	bool is_list_old; /* @points is not made of @objects */
 	struct id verified[1024]; /* chunks whose plaintext was re-hashed */
 	atomic_uint_fast64_t gets, get_bytes, damage;
 	atomic_uint_fast64_t lists; /* how often the points were listed */

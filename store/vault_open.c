@@ -252,6 +252,7 @@ int vault_open(const struct vault_options *o, struct vault **out)
 	if (!v)
 		return -ENOMEM;
 	pthread_mutex_init(&v->lock, NULL);
+	pthread_cond_init(&v->listed, NULL);
 	v->seam = o->seam ? o->seam : seam_system();
 	v->verify = o->verify;
 	v->backend = o->backend;
@@ -285,6 +286,7 @@ void vault_close(struct vault *v)
 	if (!v)
 		return;
 	point_list_put(v->points);
+	point_objects_release(&v->objects);
 	cache_free(v->nodes);
 	cache_free(v->frames);
 	cache_free(v->packs);
@@ -293,6 +295,7 @@ void vault_close(struct vault *v)
 	buf_release(&v->slot_object);
 	if (!v->borrowed_backend)
 		backend_close(v->backend);
+	pthread_cond_destroy(&v->listed);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
 }

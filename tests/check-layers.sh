@@ -53,8 +53,8 @@ judge_lines()
 
 		# The files that may include a foreign header.
 		homes = "openssl/ ^store/crypt/.*[.]c$\n" \
-			"zstd ^store/zip[.]c$\n" \
-			"zdict ^store/zip[.]c$\n" \
+			"zstd ^store/base/zip[.]c$\n" \
+			"zdict ^store/base/zip[.]c$\n" \
 			"sqlite3 ^store/catalog/\n" \
 			"fuse ^fs/fuse/.*[.]c$\n" \
 			"blkid/ ^fs/guest/volumes/probe[.]c$\n" \
@@ -213,7 +213,7 @@ self_test()
 	ok src/backup/a.c "store/writer/bundle.h"
 	ok store/catalog/a.c "store/crypt/crypt.h"
 	ok fs/guest/volumes/a.c "store/crypt/xts.h"
-	ok store/zip.c <zstd.h>
+	ok store/base/zip.c <zstd.h>
 	ok store/catalog/catalog.c <sqlite3.h>
 	ok fs/fuse/ops.c <fuse_lowlevel.h>
 	ok fs/a.c "fs/guest/guest.h"

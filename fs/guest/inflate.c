@@ -14,7 +14,7 @@
 #include <zlib.h>
 
 #include "store/base/bytes.h"
-#include "store/zip.h"
+#include "store/base/zip.h"
 
 ssize_t inflate_zlib(const void *in, size_t len, void *out, size_t cap)
 {

@@ -20,9 +20,9 @@
 #include "src/backup/read_internal.h"
 #include "src/scan/scan.h"
 #include "store/base/log.h"
-#include "store/cdc.h"
 #include "store/content.h"
 #include "store/writer/bundle.h"
+#include "store/writer/cdc.h"
 #include "store/writer/content_build.h"
 
 /* How often a file that changes is read anew before it is taken as it is. */

@@ -21,12 +21,12 @@
 #include <unistd.h>
 
 #include "src/backup/internal.h"
-#include "store/cdc.h"
 #include "store/content.h"
 #include "store/crypt/keyring.h"
 #include "store/format.h"
 #include "store/vault.h"
 #include "store/writer/bundle.h"
+#include "store/writer/cdc.h"
 #include "store/writer/content_build.h"
 #include "store/writer/writer.h"
 

@@ -272,19 +272,31 @@ int catalog_get_object(struct catalog *c, const char *name, struct buf *out)
 	return catalog_return(c, k, r);
 }
 
-int catalog_put_object(struct catalog *c, const char *name, const void *data,
-		       size_t len)
+int catalog_put_objects(struct catalog *c, const struct catalog_object *objects,
+			size_t n)
 {
 	struct conn *k;
+	size_t i;
 	int r, rc;
 
 	r = catalog_borrow_write(c, &k);
 	if (r < 0)
 		return r;
-	rc = conn_step(k, STMT_PUT_OBJECT, "tb", name, data, len);
-	if (rc != SQLITE_DONE)
-		r = catalog_fail(c, k, rc, "keeping an object");
+	for (i = 0; i < n && r == 0; i++) {
+		rc = conn_step(k, STMT_PUT_OBJECT, "tb", objects[i].name,
+			       objects[i].data, objects[i].len);
+		if (rc != SQLITE_DONE)
+			r = catalog_fail(c, k, rc, "keeping an object");
+	}
 	return catalog_return(c, k, r);
+}
+
+int catalog_put_object(struct catalog *c, const char *name, const void *data,
+		       size_t len)
+{
+	struct catalog_object object = { name, data, len };
+
+	return catalog_put_objects(c, &object, 1);
 }
 
 int catalog_drop_object(struct catalog *c, const char *name)

@@ -107,6 +107,15 @@ MUST_CHECK int catalog_get_object(struct catalog *c, const char *name,
 				  struct buf *out);
 MUST_CHECK int catalog_put_object(struct catalog *c, const char *name,
 				  const void *data, size_t len);
+/* Keep many, in one transaction. */
+struct catalog_object {
+	const char *name; /* borrowed, as the data */
+	const void *data;
+	size_t len;
+};
+MUST_CHECK int catalog_put_objects(struct catalog *c,
+				   const struct catalog_object *objects,
+				   size_t n);
 MUST_CHECK int catalog_drop_object(struct catalog *c, const char *name);
 
 /* Verification ledger: remember that pack @no's bytes were verified at

@@ -14,11 +14,11 @@
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/pool.h"
+#include "store/base/zip.h"
 #include "store/catalog/catalog.h"
 #include "store/crypt/keyring.h"
 #include "store/vault.h"
 #include "store/writer/internal.h"
-#include "store/zip.h"
 
 struct zip *writer_get_zip(struct writer *w)
 {

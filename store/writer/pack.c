@@ -19,8 +19,8 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
+#include "store/base/zip.h"
 #include "store/crypt/keyring.h"
-#include "store/zip.h"
 
 /* The frame at the end of @out has to give @data back; the room behind it is
  * where that is tried. */

@@ -27,13 +27,13 @@
 #include "store/base/log.h"
 #include "store/base/pool.h"
 #include "store/base/seam.h"
+#include "store/base/zip.h"
 #include "store/catalog/catalog.h"
-#include "store/commit.h"
 #include "store/index.h"
 #include "store/point.h"
+#include "store/record/commit.h"
 #include "store/vault.h"
 #include "store/writer/internal.h"
-#include "store/zip.h"
 
 #define COMMIT_MAX (64u << 10)
 

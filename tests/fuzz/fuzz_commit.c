@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "store/base/log.h"
-#include "store/commit.h"
+#include "store/record/commit.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -12,9 +12,9 @@
 
 #include "store/base/bytes.h"
 #include "store/base/secret.h"
-#include "store/cdc.h"
 #include "store/crypt/crypt.h"
 #include "store/crypt/keyring.h"
+#include "store/writer/cdc.h"
 
 #define DATA_LEN ((size_t)128 << 20)
 

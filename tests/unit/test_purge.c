@@ -12,7 +12,7 @@
 #include "store/backend/mem.h"
 #include "store/format.h"
 #include "store/point.h"
-#include "store/purge.h"
+#include "store/record/purge.h"
 #include "store/vault.h"
 
 /* Decide on the only point of a vault. */

@@ -184,6 +184,7 @@ static void order_of_objects(void **state)
 	backend_mem_watch(s->backend, NULL, NULL);
 	assert_string_equal(o.log,
 			    "put session;list index;list commit;list purge;"
+			    "list note;list machine;"
 			    "list tomb;list pack;put pack;put index;list index;"
 			    "put point;put commit;");
 }

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/zip.h"
 #include "store/format.h"
 #include "store/writer/bundle.h"
-#include "store/zip.h"
 
 /* The linker puts the wrapper where zip_compress() is called. */
 ssize_t __real_zip_compress(struct zip *z, const void *in, size_t len,

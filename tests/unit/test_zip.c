@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "store/base/attrs.h"
-#include "store/zip.h"
+#include "store/base/zip.h"
 
 #define MAX_LEN ((size_t)1 << 20)
 

@@ -10,7 +10,7 @@
  */
 #include "config.h"
 
-#include "store/purge.h"
+#include "store/record/purge.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -19,7 +19,7 @@
 #include "store/base/log.h"
 #include "store/base/name.h"
 
-int purge_parse_name(const char *name, char out[POINT_ID_HEX + 1])
+int purge_parse_name(const char *name, char out[NAME_HEX + 1])
 {
 	return name_numbered(name, "purge/", out, NULL) ? 0 : -EBADMSG;
 }

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "store/cdc.h"
+#include "store/writer/cdc.h"
 
 #include "store/base/attrs.h"
 

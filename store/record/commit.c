@@ -16,7 +16,7 @@
  */
 #include "config.h"
 
-#include "store/commit.h"
+#include "store/record/commit.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -27,9 +27,9 @@
 
 void commit_encode(const struct commit *c, const char *sid, struct buf *out)
 {
-	char hex[2 * CRYPT_SHA256_LEN + 1];
+	char hex[2 * COMMIT_HASH_LEN + 1];
 
-	hex_encode(c->hash, CRYPT_SHA256_LEN, hex);
+	hex_encode(c->hash, COMMIT_HASH_LEN, hex);
 	buf_printf(out,
 		   "{\"decision\":\"COMMIT\",\"session\":\"%s\","
 		   "\"point\":\"%s\",\"point_sha256\":\"%s\"}",
@@ -40,7 +40,7 @@ int commit_decode(const void *data, size_t len, const char *name,
 		  struct commit *out)
 {
 	const char *decision, *point, *hash;
-	uint8_t id[POINT_ID_HEX / 2];
+	uint8_t id[NAME_HEX / 2];
 	struct commit c = { .point = "" };
 	json_t *j;
 	int r = -EBADMSG;
@@ -53,10 +53,10 @@ int commit_decode(const void *data, size_t len, const char *name,
 	if (decision && strcmp(decision, "FENCED") == 0)
 		r = 0;
 	else if (decision && strcmp(decision, "COMMIT") == 0 && point && hash &&
-		 strlen(point) == POINT_ID_HEX &&
-		 strlen(hash) == 2 * CRYPT_SHA256_LEN &&
+		 strlen(point) == NAME_HEX &&
+		 strlen(hash) == 2 * COMMIT_HASH_LEN &&
 		 hex_decode(point, sizeof(id), id) == 0 &&
-		 hex_decode(hash, CRYPT_SHA256_LEN, c.hash) == 0) {
+		 hex_decode(hash, COMMIT_HASH_LEN, c.hash) == 0) {
 		memcpy(c.point, point, sizeof(c.point));
 		r = 0;
 	}

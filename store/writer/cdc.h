@@ -21,8 +21,8 @@
  * switch is where it makes the mean length 1016 KiB on random data:
  * min + 2^22 (1 - q) + 2^18 q, where q = exp(-(switch - min) / 2^22).
  */
-#ifndef STORE_CDC_H
-#define STORE_CDC_H
+#ifndef STORE_WRITER_CDC_H
+#define STORE_WRITER_CDC_H
 
 #include <stddef.h>
 #include <stdint.h>

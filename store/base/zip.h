@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Compression: the only user of zstd. */
-#ifndef STORE_ZIP_H
-#define STORE_ZIP_H
+#ifndef STORE_BASE_ZIP_H
+#define STORE_BASE_ZIP_H
 
 #include "store/base/attrs.h"
 

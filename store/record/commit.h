@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A commit register, commit/<sid>, says which point its session made, or that
  * it may make none any more. See vmbackup-vault(5). */
-#ifndef STORE_COMMIT_H
-#define STORE_COMMIT_H
+#ifndef STORE_RECORD_COMMIT_H
+#define STORE_RECORD_COMMIT_H
 
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
@@ -10,12 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store/crypt/crypt.h"
-#include "store/point.h"
+#include "store/base/name.h"
+
+#define COMMIT_HASH_LEN 32 /* SHA-256 */
 
 struct commit {
-	char point[POINT_ID_HEX + 1]; /* "" where it was fenced */
-	uint8_t hash[CRYPT_SHA256_LEN]; /* of the point's object */
+	char point[NAME_HEX + 1]; /* "" where it was fenced */
+	uint8_t hash[COMMIT_HASH_LEN]; /* of the point's object */
 };
 
 /* Append the plaintext of session @sid's register; see buf_error(). */

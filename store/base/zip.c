@@ -11,7 +11,7 @@
  */
 #include "config.h"
 
-#include "store/zip.h"
+#include "store/base/zip.h"
 
 #include <errno.h>
 #include <pthread.h>

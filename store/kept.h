@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Small immutable objects of one kind, decoded, as an open vault keeps them
+ * from one listing to the next: what did not change is neither fetched nor
+ * decoded again.
+ */
+#ifndef STORE_KEPT_H
+#define STORE_KEPT_H
+
+#include "store/base/name.h"
+#include "store/vault.h"
+
+struct kept_kind {
+	const char *prefix; /* "commit/" */
+	uint8_t type; /* enum object_type */
+	size_t max; /* bytes that the object may have */
+	/* Whether an object of that name is one of these; others are passed
+	 * over. */
+	bool (*name_ok)(const char *name);
+	/* Return 0, -ENOMEM, or -EBADMSG, said in words. */
+	int (*decode)(const void *data, size_t len, const char *name,
+		      void **out);
+	void (*release)(void *value);
+};
+
+struct kept {
+	char *name; /* owned */
+	/* owned; NULL where it is damaged, or was gone when it was looked for */
+	void *value;
+	int error; /* then: -EBADMSG, -EOPNOTSUPP, -EIO or -ENOENT */
+};
+
+/* Sorted by name, as strings are. */
+struct kept_set {
+	struct kept *items; /* owned */
+	size_t n;
+};
+
+/* An object that is to be in a set. */
+struct kept_wanted {
+	char name[OBJECT_NAME_MAX];
+	const uint8_t *sha256; /* of the object as stored; NULL: any */
+};
+
+struct kept_wish {
+	struct kept_wanted *items; /* owned */
+	size_t n, cap;
+};
+
+void kept_release(const struct kept_kind *kind, struct kept_set *s);
+/* Append @name to the list. Return 0 or -ENOMEM. */
+MUST_CHECK int kept_want(struct kept_wish *l, const char *name,
+			 const uint8_t *sha256);
+/* Add the objects of this kind that the vault has to @out. Return 0, or the
+ * negative errno of the listing, said in words. */
+MUST_CHECK int kept_list(struct vault *v, const struct kept_kind *kind,
+			 struct kept_wish *out);
+/*
+ * Make @s hold just what is wanted: what it has stays, what is new or could not
+ * be read last time is read, from the database or the vault. @changed_out: set
+ * to true where the outcome differs from before, else left alone. The list is
+ * sorted by this. One thread at a time may refresh a set.
+ * Return 0, or a negative errno that is not of one object alone (the vault
+ * cannot be reached, no memory): @s is as it was.
+ */
+MUST_CHECK int kept_refresh(struct vault *v, const struct kept_kind *kind,
+			    struct kept_set *s, struct kept_wish *wanted,
+			    bool *changed_out);
+/* The first item whose name is not before @name: its index, or s->n. */
+size_t kept_find(const struct kept_set *s, const char *name);
+/*
+ * Read the plaintext of an object, from the database or, authenticated, from
+ * the vault, into @out. Return 0, -ENOENT, -EBADMSG or another negative errno;
+ * all but -ENOENT said in words.
+ */
+MUST_CHECK int kept_read(struct vault *v, const struct kept_kind *kind,
+			 const char *name, const uint8_t *sha256,
+			 struct buf *out);
+
+#endif

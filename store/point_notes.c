@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Verdicts are read so that a point is never hidden by mistake and never relied
+ * upon by mistake: one that cannot be read leaves the point to be seen, and
+ * makes it nobody's parent. Notes are applied in the order of their numbers, so
+ * that all readers come to the same.
+ */
+#include "config.h"
+
+#include "store/point_notes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/point_internal.h"
+#include "store/record/note.h"
+
+size_t point_items_of(const struct kept_set *s, const char *prefix,
+		      const char *id, size_t *n_out)
+{
+	char name[OBJECT_NAME_MAX];
+	size_t i, end, len;
+
+	len = (size_t)snprintf(name, sizeof(name), "%s%s-", prefix, id);
+	i = kept_find(s, name);
+	for (end = i; end < s->n; end++)
+		if (strncmp(s->items[end].name, name, len) != 0)
+			break;
+	*n_out = end - i;
+	return i;
+}
+
+enum point_verdict point_verdict_on(const struct point_objects *o,
+				    const char *id)
+{
+	enum point_verdict found = POINT_NO_VERDICT;
+	size_t n, i = point_items_of(&o->verdicts, "purge/", id, &n);
+
+	for (; n > 0; n--, i++) {
+		const bool *purged = o->verdicts.items[i].value;
+
+		if (purged && *purged)
+			return POINT_PURGED;
+		if (!purged && o->verdicts.items[i].error != -ENOENT)
+			found = POINT_UNKNOWN_VERDICT;
+	}
+	return found;
+}
+
+static uint32_t number_of(const struct kept *item)
+{
+	char hex[NAME_HEX + 1];
+	uint32_t n = 0;
+
+	(void)!name_numbered(item->name, "note/", hex, &n);
+	return n;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = number_of(*(const struct kept *const *)a);
+	uint32_t y = number_of(*(const struct kept *const *)b);
+
+	return x < y ? -1 : x > y;
+}
+
+static int copy_text(const char *text, char **out)
+{
+	*out = text ? strdup(text) : NULL;
+	return text && !*out ? -ENOMEM : 0;
+}
+
+static int add_tag(struct point *p, const char *tag)
+{
+	char **tags;
+
+	if (!point_name_ok(tag) || p->ntags >= POINT_TAGS_MAX)
+		return 0; /* it is shown among the notes */
+	tags = reallocarray(p->tags, p->ntags + 1, sizeof(*tags));
+	if (!tags)
+		return -ENOMEM;
+	p->tags = tags;
+	if (copy_text(tag, &tags[p->ntags]) < 0)
+		return -ENOMEM;
+	p->ntags++;
+	point_sort_tags(p);
+	return 0;
+}
+
+static void remove_tag(struct point *p, const char *tag)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < p->ntags; i++) {
+		if (strcmp(p->tags[i], tag) == 0)
+			free(p->tags[i]);
+		else
+			p->tags[n++] = p->tags[i];
+	}
+	p->ntags = n;
+}
+
+static int apply_note(struct point *p, const struct note *note)
+{
+	struct note *copy = &p->notes[p->nnotes++];
+	int r;
+
+	memset(copy, 0, sizeof(*copy));
+	copy->kind = note->kind;
+	copy->time_ns = note->time_ns;
+	r = copy_text(note->word, &copy->word);
+	if (r == 0)
+		r = copy_text(note->text, &copy->text);
+	if (r == 0)
+		r = copy_text(note->by, &copy->by);
+	if (r == 0 && note->kind == NOTE_TAG)
+		r = add_tag(p, note->text);
+	if (note->kind == NOTE_UNTAG)
+		remove_tag(p, note->text);
+	if (note->kind == NOTE_PROTECT || note->kind == NOTE_UNPROTECT)
+		p->is_protected = note->kind == NOTE_PROTECT;
+	return r;
+}
+
+int point_apply_notes(struct point *p, const struct kept *items, size_t n)
+{
+	const struct kept **sorted = alloc_array(n, sizeof(*sorted));
+	bool unknown = false;
+	size_t i;
+	int r = 0;
+
+	p->notes = alloc_array(n, sizeof(*p->notes));
+	if (!sorted || !p->notes) {
+		free(sorted);
+		return -ENOMEM;
+	}
+	for (i = 0; i < n; i++)
+		sorted[i] = &items[i];
+	qsort(sorted, n, sizeof(*sorted), by_number);
+	for (i = 0; i < n && r == 0; i++) {
+		if (sorted[i]->value)
+			r = apply_note(p, sorted[i]->value);
+		else
+			unknown = true;
+	}
+	/* It may be the one that protects the point. */
+	p->is_protected |= unknown;
+	free(sorted);
+	return r;
+}
