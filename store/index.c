@@ -14,7 +14,22 @@
 #include <errno.h>
 #include <string.h>
 
+#include "store/base/hex.h"
 #include "store/base/log.h"
+
+bool index_name_ok(const char *name)
+{
+	size_t len = strnlen(name, INDEX_NAME_MAX), digits;
+	uint8_t sid[16];
+
+	if (len >= INDEX_NAME_MAX || len < 34 || name[32] != '-' ||
+	    hex_decode(name, sizeof(sid), sid) < 0)
+		return false;
+	digits = strspn(name + 33, "0123456789");
+	name += 33 + digits;
+	return digits > 0 && digits <= 10 &&
+	       (*name == '\0' || strcmp(name, ".m") == 0);
+}
 
 void index_put_pack(struct buf *out, const char *name, uint64_t size,
 		    uint8_t kind, const uint8_t *salt, const uint8_t *dir,

@@ -10,8 +10,15 @@
 #include "store/base/buf.h"
 #include "store/format.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* "<sid>-<n>", or "<sid>-<n>.m" of one that others were merged into; 32 + 1 + up
+ * to 10 + 2 and NUL. The object's name has "index/" before it. */
+#define INDEX_NAME_MAX 48
+/* Whether an index object may be called that. */
+bool index_name_ok(const char *name);
 
 /* Append one pack to an index object under construction. Ask buf_error(). */
 void index_put_pack(struct buf *out, const char *name, uint64_t size,

@@ -18,6 +18,7 @@
 #include "store/content.h"
 #include "store/crypt/crypt.h"
 #include "store/format.h"
+#include "store/index.h"
 #include "store/record/note.h"
 
 #define NS_PER_S INT64_C(1000000000)
@@ -81,6 +82,9 @@ void point_free(struct point *p)
 		free(p->configs[i].name);
 		free(p->configs[i].content);
 	}
+	for (i = 0; i < p->nindex; i++)
+		free(p->index[i]);
+	free(p->index);
 	free(p->left_out.patterns);
 	free(p->left_out.mounts);
 	free(p->disks);
@@ -95,6 +99,31 @@ void point_free(struct point *p)
 	free(p->notes);
 	free(p->named);
 	free(p);
+}
+
+/* ---- lists ---- */
+
+struct point_list *point_list_get(struct point_list *l)
+{
+	__atomic_add_fetch(&l->refs, 1, __ATOMIC_RELAXED);
+	return l;
+}
+
+void point_list_put(struct point_list *l)
+{
+	size_t i;
+
+	if (!l || __atomic_sub_fetch(&l->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	for (i = 0; i < l->n; i++)
+		point_free(l->points[i]);
+	for (i = 0; i < l->nmachines; i++)
+		free(l->machines[i].name);
+	free(l->machines);
+	free(l->points);
+	free(l->names);
+	free(l->damaged);
+	free(l);
 }
 
 /* ---- names ---- */
@@ -278,6 +307,20 @@ static const char *check_left_out(const struct point_left_out *l)
 	return NULL;
 }
 
+static const char *check_index(const struct point *p)
+{
+	size_t i;
+
+	if (p->nindex > POINT_INDEX_MAX)
+		return "it stands on over 1000 index objects";
+	for (i = 0; i < p->nindex; i++)
+		if (!index_name_ok(p->index[i]) ||
+		    (i > 0 && strcmp(p->index[i - 1], p->index[i]) >= 0))
+			return "what it stands on is not a sorted list of "
+			       "index objects";
+	return NULL;
+}
+
 const char *point_check(const struct point *p)
 {
 	const char *why;
@@ -312,6 +355,8 @@ const char *point_check(const struct point *p)
 	    p->data_added > INT64_MAX || p->data_added_packed > INT64_MAX)
 		return "a count is over 2^63";
 	why = check_left_out(&p->left_out);
+	if (!why)
+		why = check_index(p);
 	if (!why)
 		why = check_disks(p);
 	return why ? why : check_configs(p);

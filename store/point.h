@@ -19,6 +19,7 @@ struct vault;
 #define POINT_ID_HEX 32
 #define POINT_NAME_MAX 255 /* of a machine, a tag */
 
+#define POINT_INDEX_MAX 1000 /* index objects that a point names */
 #define POINT_DISKS_MAX 1024
 #define POINT_CONFIGS_MAX 1024
 #define POINT_CONTENT_MAX 4096 /* encoded content of one of them */
@@ -97,6 +98,16 @@ struct point {
 	size_t nsources;
 	struct point_left_out left_out; /* below the sources */
 	char parent[POINT_ID_HEX + 1]; /* "" where none */
+	/*
+	 * The point stands on these index objects ("<sid>-<n>"): they, or those
+	 * that supersede them, name a pack for each chunk below it. Sorted,
+	 * each once; owned.
+	 */
+	char **index;
+	size_t nindex;
+	/* False in points that were written before this was noted, or that
+	 * stand on too many. */
+	bool has_index;
 	bool has_tree;
 	struct id root; /* of the tree */
 	/* in the tree; regular files and their sizes */

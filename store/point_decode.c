@@ -24,17 +24,29 @@
 
 /* Those at the top; all others are extra. */
 static const char *const known[] = {
-	"format",     "id",
-	"session",    "vm",
-	"host",	      "user",
-	"time",	      "tags",
-	"sources",    "left_out",
-	"parent",     "tree",
-	"disks",      "config",
-	"incomplete", "errors",
-	"has_acl",    "scan_start_ns",
-	"data_added", "data_added_packed",
-	"program",    "machine",
+	"format",
+	"id",
+	"session",
+	"vm",
+	"host",
+	"user",
+	"time",
+	"tags",
+	"sources",
+	"left_out",
+	"parent",
+	"index",
+	"tree",
+	"disks",
+	"config",
+	"incomplete",
+	"errors",
+	"has_acl",
+	"scan_start_ns",
+	"data_added",
+	"data_added_packed",
+	"program",
+	"machine",
 };
 
 /* Where decoding stands: the first thing that was wrong. */
@@ -119,12 +131,12 @@ static bool get_bool(struct decoder *d, const json_t *o, const char *key)
 	return json_is_true(j);
 }
 
-static char *decode_tag(struct decoder *d, const json_t *j)
+static char *decode_name(struct decoder *d, const json_t *j)
 {
 	char *s;
 
 	if (!json_is_string(j)) {
-		wrong(d, "a tag is not a string");
+		wrong(d, "what should be a name is not a string");
 		return NULL;
 	}
 	s = strdup(json_string_value(j));
@@ -381,11 +393,14 @@ static void decode_members(struct decoder *d, struct point *p)
 	p->user = get_line(d, d->o, "user");
 	p->program = get_line(d, d->o, "program");
 	get_time(d, p);
-	p->tags = get_list(d, d->o, "tags", POINT_TAGS_MAX, decode_tag,
+	p->tags = get_list(d, d->o, "tags", POINT_TAGS_MAX, decode_name,
 			   &p->ntags);
 	p->sources = get_list(d, d->o, "sources", POINT_SOURCES_MAX,
 			      decode_path, &p->nsources);
 	get_left_out(d, &p->left_out);
+	p->has_index = json_object_get(d->o, "index") != NULL;
+	p->index = get_list(d, d->o, "index", POINT_INDEX_MAX, decode_name,
+			    &p->nindex);
 	get_tree(d, p);
 	get_machine(d, p);
 	p->incomplete = get_bool(d, d->o, "incomplete");

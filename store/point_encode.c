@@ -231,6 +231,9 @@ static int encode_members(const struct point *p, json_t *o)
 					   encode_left_out(&p->left_out));
 	if (p->parent[0])
 		bad |= json_object_set_new(o, "parent", json_string(p->parent));
+	if (p->has_index)
+		bad |= json_object_set_new(
+			o, "index", encode_list(p->index, p->nindex, false));
 	if (p->has_tree)
 		bad |= json_object_set_new(o, "tree", encode_tree(p));
 	bad |= encode_machine(p, o);

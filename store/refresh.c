@@ -4,9 +4,8 @@
  *
  * The database is a copy that can be made again at any time. Index objects
  * never change, so those that were imported need not be read again: the names
- * say what is new, and what is gone. One that cannot be read hides no more than
- * its own packs, for the chunks that it alone knows are then missing, and a
- * read that wants one says so.
+ * say what is new, and what is gone. Where one cannot be read, packs are asked
+ * themselves what is in them.
  */
 #include "config.h"
 
@@ -153,12 +152,27 @@ static int drop_gone(struct vault *v, const struct object_names *listed)
 	return r;
 }
 
+/* The packs of @bad index objects have directories of their own. They are
+ * looked at once, not at each refresh. */
+static int make_up_for(struct vault *v, uint64_t bad)
+{
+	uint64_t before = atomic_exchange(&v->refresh_bad, bad);
+
+	if (bad == 0 || bad == before)
+		return 0;
+	log_warn("%llu index object%s could not be read: packs are asked "
+		 "themselves what is in them",
+		 (unsigned long long)bad, bad > 1 ? "s" : "");
+	return vault_import_packs(v);
+}
+
 int vault_refresh(struct vault *v)
 {
 	struct object_names listed = { 0 };
 	uint64_t lists = atomic_load(&v->lists);
-	int r, bad = 0;
+	uint64_t bad = 0;
 	size_t i;
+	int r;
 
 	r = backend_list(v->backend, "index/", on_listed, &listed);
 	if (r == 0 && listed.n)
@@ -171,7 +185,7 @@ int vault_refresh(struct vault *v)
 			r = import_object(v, listed.list[i]);
 		/* An index object that is damaged (a flipped bit can make
 		 * its version a later one, too) or lies on a bad sector
-		 * hides its own packs alone. */
+		 * stops nobody. */
 		if (r == -EBADMSG || r == -ENOENT || r == -EOPNOTSUPP ||
 		    r == -EIO) {
 			bad++;
@@ -180,11 +194,9 @@ int vault_refresh(struct vault *v)
 		if (r > 0)
 			r = 0;
 	}
-	if (bad)
-		log_warn("%d index object%s could not be read; chunks only "
-			 "they know of are missing",
-			 bad, bad > 1 ? "s" : "");
 	names_release(&listed);
+	if (r == 0)
+		r = make_up_for(v, bad);
 	if (r == 0) {
 		atomic_store(&v->refresh_lists, lists);
 		atomic_store(&v->refresh_ns,

@@ -67,9 +67,18 @@ MUST_CHECK int vault_open(const struct vault_options *o, struct vault **out);
 /* Close a vault that no thread uses any more, and free it. NULL is fine. */
 void vault_close(struct vault *v);
 
-/* Read the vault's index: import what is new into the database. Return 0 or
- * a negative errno. */
+/* Read the vault's index: import what is new into the database. Where an index
+ * object cannot be read, packs that no other names are asked themselves. Return 0
+ * or a negative errno. */
 MUST_CHECK int vault_refresh(struct vault *v);
+
+/* Import what the directory of pack @name says, from the pack itself. Return 0,
+ * -EBADMSG (said in words) or another negative errno. */
+MUST_CHECK int vault_import_pack(struct vault *v, const char *name,
+				 uint64_t size);
+/* Do that for every pack that the database does not know; those that cannot be
+ * read are passed over. Return 0 or a negative errno. */
+MUST_CHECK int vault_import_packs(struct vault *v);
 
 const char *vault_url(const struct vault *v);
 const char *vault_id_hex(const struct vault *v); /* 32 digits */

@@ -40,6 +40,8 @@ struct vault {
 	/* lists, when the index was last read */
 	atomic_uint_fast64_t refresh_lists;
 	atomic_int_fast64_t refresh_ns; /* when that was; monotonic */
+	/* index objects that could not be read then */
+	atomic_uint_fast64_t refresh_bad;
 };
 
 #endif

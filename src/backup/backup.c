@@ -94,17 +94,13 @@ static int begin_session(struct backup *b)
 	unsigned int n = o->threads  ? o->threads
 			 : cores > 0 ? (unsigned int)cores
 				     : 1;
-	int err;
 
 	if (o->dry_run)
 		return 0;
 	b->pool = pool_new(n, 4 * n);
 	if (!b->pool)
 		return -ENOMEM;
-	err = writer_begin(b->vault, o->level, b->pool, &b->writer);
-	if (err == 0)
-		b->trust_parent = writer_intact(b->writer);
-	return err;
+	return writer_begin(b->vault, o->level, b->pool, &b->writer);
 }
 
 static int begin(struct backup *b, const char *vm, struct backup_disks *disks)
@@ -114,7 +110,8 @@ static int begin(struct backup *b, const char *vm, struct backup_disks *disks)
 		err = open_scan(b);
 	if (err == 0)
 		err = begin_session(b);
-	/* After the session began: a parent seen now is not being purged. */
+	/* After the session began: whoever purges a parent that is seen now
+	 * waits for this session before its packs go. */
 	if (err == 0)
 		err = vault_points(b->vault, &b->points);
 	if (err == 0)
@@ -228,6 +225,18 @@ static int read_all(struct backup *b, struct backup_disks *disks,
 	return err;
 }
 
+/* Whether all that the parent refers to is there, and none of it had to be
+ * stored again. */
+static bool is_parent_whole(const struct backup *b)
+{
+	struct writer_stats stats;
+
+	if (b->scan ? b->parent.trust_tree : b->parent.trust_machine)
+		return true;
+	writer_get_stats(b->writer, &stats);
+	return stats.chunks_new == 0;
+}
+
 static int commit_point(struct backup *b, struct point *p,
 			struct backup_result *out)
 {
@@ -242,7 +251,8 @@ static int commit_point(struct backup *b, struct point *p,
 	point_sort(p);
 	p->errors = atomic_load(&b->errors);
 	p->incomplete = p->errors > 0;
-	if (b->options->skip_if_unchanged && parent_equals(&b->parent, p)) {
+	if (b->options->skip_if_unchanged && parent_equals(&b->parent, p) &&
+	    is_parent_whole(b)) {
 		out->skipped = true;
 		return 0;
 	}

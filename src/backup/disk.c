@@ -112,7 +112,7 @@ static int chunk_there(struct disk_run *d, const struct extent *e)
 {
 	int found;
 
-	if (e->type != EXTENT_DATA || d->b->trust_parent)
+	if (e->type != EXTENT_DATA || d->b->parent.trust_machine)
 		return 0;
 	found = writer_has_chunk(d->b->writer, CHUNK_DISK, &e->id, e->len);
 	return found < 0 ? found : !found;

@@ -43,9 +43,6 @@ struct backup {
 	struct task *task; /* borrowed; others ask task_stopped() alone */
 	struct pool *pool; /* owned; readers and compression; NULL: dry run */
 	struct writer *writer; /* owned; NULL: dry run */
-	/* All that committed points refer to is in the vault: it need not be
-	 * looked for. */
-	bool trust_parent;
 
 	/* Shared by all threads. */
 	pthread_mutex_t lock; /* protects idle; ready is signalled under it */

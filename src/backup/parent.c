@@ -88,6 +88,20 @@ static void choose_latest(struct parent *p, const char *vm)
 	}
 }
 
+/* Ask once of each point whether what it refers to is there. */
+static int choose_trust(struct parent *p)
+{
+	struct writer *w = p->backup->writer;
+	int tree = p->tree && w ? writer_rely_on(w, p->tree) : 0,
+	    machine = tree;
+
+	if (tree >= 0 && p->machine != p->tree)
+		machine = p->machine && w ? writer_rely_on(w, p->machine) : 0;
+	p->trust_tree = tree > 0;
+	p->trust_machine = machine > 0;
+	return MIN(MIN(tree, machine), 0);
+}
+
 int parent_init(struct parent *p, struct backup *b, const char *vm)
 {
 	int err = 0;
@@ -97,6 +111,8 @@ int parent_init(struct parent *p, struct backup *b, const char *vm)
 		err = choose_named(p, b->options->parent);
 	else
 		choose_latest(p, vm);
+	if (err == 0)
+		err = choose_trust(p);
 	if (err < 0 || !p->tree)
 		return err;
 	b->progress.total_entries = p->tree->entries;
@@ -199,7 +215,7 @@ bool parent_has_content(const struct parent *p, const struct entry *e)
 	struct backup *b = p->backup;
 	struct content_ref content = entry_content(e);
 
-	if (b->trust_parent || !b->writer)
+	if (p->trust_tree || !b->writer)
 		return true;
 	if ((e->flags & ENTRY_XATTRS_CHUNK) &&
 	    chunk_there(b->writer, CHUNK_XATTRS, &e->xattrs_id, e->xattrs_len) <

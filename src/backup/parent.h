@@ -23,6 +23,9 @@ struct parent {
 	/* The points to compare with, of the tree and of the disks; NULL where
 	 * there is none; borrowed from backup.points. */
 	const struct point *tree, *machine;
+	/* All that these refer to is in the vault: it need not be looked
+	 * for. */
+	bool trust_tree, trust_machine;
 	struct cursor at; /* the entry of its tree that comes next */
 	bool ended; /* there is none */
 	bool met; /* the scan handed out the entry at the cursor */

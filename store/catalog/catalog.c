@@ -53,8 +53,54 @@ int catalog_has_source(struct catalog *c, const char *source)
 	return catalog_return(c, k, r);
 }
 
+/* Call @fn for the names that a statement, stepped to @rc, gives. */
+static int each_name(struct catalog *c, struct conn *k, enum catalog_stmt which,
+		     int rc, int (*fn)(void *arg, const char *source),
+		     void *arg)
+{
+	int r;
+
+	while (rc == SQLITE_ROW) {
+		const unsigned char *name =
+			sqlite3_column_text(row_of(k, which), 0);
+
+		r = name ? fn(arg, (const char *)name) : -ENOMEM;
+		if (r != 0)
+			return r;
+		rc = conn_next(k, which);
+	}
+	return rc == SQLITE_DONE ? 0
+				 : catalog_fail(c, k, rc, "listing indexes");
+}
+
 int catalog_sources(struct catalog *c, int (*fn)(void *arg, const char *source),
 		    void *arg)
+{
+	struct conn *k;
+	int r = catalog_borrow(c, &k);
+
+	if (r < 0)
+		return r;
+	r = each_name(c, k, STMT_SOURCES, conn_step(k, STMT_SOURCES, ""), fn,
+		      arg);
+	return catalog_return(c, k, r);
+}
+
+int catalog_pack_sources(struct catalog *c, int64_t no,
+			 int (*fn)(void *arg, const char *source), void *arg)
+{
+	struct conn *k;
+	int r = catalog_borrow(c, &k);
+
+	if (r < 0)
+		return r;
+	r = each_name(c, k, STMT_PACK_SOURCES,
+		      conn_step(k, STMT_PACK_SOURCES, "i", no), fn, arg);
+	return catalog_return(c, k, r);
+}
+
+int catalog_source_packs(struct catalog *c, const char *source,
+			 int (*fn)(void *arg, int64_t no), void *arg)
 {
 	struct conn *k;
 	int r, rc;
@@ -62,23 +108,19 @@ int catalog_sources(struct catalog *c, int (*fn)(void *arg, const char *source),
 	r = catalog_borrow(c, &k);
 	if (r < 0)
 		return r;
-	rc = conn_step(k, STMT_SOURCES, "");
-	while (rc == SQLITE_ROW) {
-		const unsigned char *name =
-			sqlite3_column_text(row_of(k, STMT_SOURCES), 0);
+	rc = conn_step(k, STMT_SOURCE_PACKS, "t", source);
+	if (rc == SQLITE_DONE)
+		r = -ENOENT;
+	while (rc == SQLITE_ROW && r == 0) {
+		sqlite3_stmt *st = row_of(k, STMT_SOURCE_PACKS);
 
-		if (!name) {
-			r = -ENOMEM;
-			goto out;
-		}
-		r = fn(arg, (const char *)name);
-		if (r != 0)
-			goto out;
-		rc = conn_next(k, STMT_SOURCES);
+		if (sqlite3_column_type(st, 0) != SQLITE_NULL)
+			r = fn(arg, sqlite3_column_int64(st, 0));
+		if (r == 0)
+			rc = conn_next(k, STMT_SOURCE_PACKS);
 	}
-	if (rc != SQLITE_DONE)
-		r = catalog_fail(c, k, rc, "listing indexes");
-out:
+	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
+		r = catalog_fail(c, k, rc, "listing an index's packs");
 	return catalog_return(c, k, r);
 }
 

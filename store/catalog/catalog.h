@@ -77,6 +77,16 @@ MUST_CHECK int catalog_import(struct catalog *c, const char *source,
 MUST_CHECK int catalog_sources(struct catalog *c,
 			       int (*fn)(void *arg, const char *source),
 			       void *arg);
+/* Call @fn for every pack that an imported source names. @fn may not call the
+ * catalog. Return 0, -ENOENT (it is not imported), @fn's answer or -EIO. */
+MUST_CHECK int catalog_source_packs(struct catalog *c, const char *source,
+				    int (*fn)(void *arg, int64_t no),
+				    void *arg);
+/* Call @fn for every source that names a pack. @fn may not call the catalog.
+ * Return 0, @fn's answer or a negative errno. */
+MUST_CHECK int catalog_pack_sources(struct catalog *c, int64_t no,
+				    int (*fn)(void *arg, const char *source),
+				    void *arg);
 /* Forget a source, and packs (with their chunks) that hang on no source any
  * more. */
 MUST_CHECK int catalog_drop_source(struct catalog *c, const char *source);

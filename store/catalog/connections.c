@@ -51,6 +51,13 @@ static const char *const sql[STMT_COUNT] = {
 			   " WHERE source=?1 AND pack=?2",
 	[STMT_NEXT_LINK] = "SELECT pack FROM source_packs WHERE source=?1",
 	[STMT_PACK_LINK] = "SELECT 1 FROM source_packs WHERE pack=?1",
+	[STMT_PACK_SOURCES] = "SELECT s.name FROM source_packs p"
+			      " JOIN sources s ON s.no=p.source"
+			      " WHERE p.pack=?1 ORDER BY s.name",
+	/* One row of NULL where it is imported and names none. */
+	[STMT_SOURCE_PACKS] = "SELECT p.pack FROM sources s"
+			      " LEFT JOIN source_packs p ON p.source=s.no"
+			      " WHERE s.name=?1 ORDER BY p.pack",
 	[STMT_GET_OBJECT] = "SELECT data FROM objects WHERE name=?1",
 	[STMT_PUT_OBJECT] = "INSERT OR REPLACE INTO objects(name, data)"
 			    " VALUES(?1, ?2)",

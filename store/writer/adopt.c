@@ -71,95 +71,6 @@ int writer_pass_over(struct writer *w, const char *object, int err)
 
 /* ---- one pack ---- */
 
-/* Fetch the two ends of a pack. */
-static int read_ends(struct vault *v, const char *name, const char *object,
-		     uint64_t size, struct pack_ends *out)
-{
-	uint8_t head[FORMAT_HEADER_LEN], tail[FORMAT_TRAILER_LEN];
-	int r;
-
-	if (size < FORMAT_HEADER_LEN + CRYPT_TAG_LEN + FORMAT_TRAILER_LEN ||
-	    size > FORMAT_PACK_MAX)
-		return fail(-EBADMSG, "%s: damaged: %llu bytes long", object,
-			    (unsigned long long)size);
-	r = vault_get(v, object, 0, head, sizeof(head));
-	if (r == 0)
-		r = vault_get(v, object, size - sizeof(tail), tail,
-			      sizeof(tail));
-	if (r == 0)
-		r = pack_open_ends(vault_keyring(v), name, head, tail, size,
-				   out);
-	return r;
-}
-
-/* Fetch and open the directory, in plain to @out. */
-static int read_dir(struct vault *v, const char *object,
-		    const struct pack_ends *ends, struct buf *out)
-{
-	const struct frame *f = &ends->dir;
-	size_t len = (size_t)f->clen + CRYPT_TAG_LEN;
-	uint8_t *in = malloc(len);
-	int r = in ? buf_reserve(out, MAX(f->plen, 1u)) : -ENOMEM;
-
-	if (r == 0)
-		r = vault_get(v, object, f->off, in, len);
-	if (r == 0) {
-		r = format_open_frame(&ends->key, FORMAT_DIR_FRAME, f, in,
-				      out->data);
-		if (r == -EBADMSG)
-			(void)fail(r,
-				   "%s: damaged: its directory does not "
-				   "match its seal",
-				   object);
-	}
-	if (r == 0)
-		out->len = f->plen;
-	free(in);
-	return r;
-}
-
-static int import_pack(struct vault *v, const char *name, const char *object,
-		       uint64_t size, const struct pack_ends *ends,
-		       const struct buf *plain)
-{
-	struct pack_dir dir;
-	struct catalog_pack c = { .dir = plain->data,
-				  .dir_len = plain->len,
-				  .decoded = &dir };
-	int r = format_get_dir(plain->data, plain->len, name, false, &dir);
-
-	if (r < 0)
-		return r;
-	memcpy(c.row.name, name, strlen(name) + 1);
-	memcpy(c.row.salt, ends->salt, CRYPT_SALT_LEN);
-	c.row.size = size;
-	c.row.kind = ends->kind;
-	r = catalog_import(vault_catalog(v), object, &c, 1);
-	format_release_dir(&dir);
-	return r;
-}
-
-/* Import the directory of a pack that no index speaks of, from the pack
- * itself. */
-static int import_dir(struct writer *w, const char *name, uint64_t size)
-{
-	struct vault *v = w->vault;
-	AUTO_BUF struct buf plain = BUF_INIT;
-	char object[OBJECT_NAME_MAX];
-	struct pack_ends ends;
-	int r;
-
-	if (format_pack_object_name(name, object) < 0)
-		return fail(-EBADMSG, "pack/%s: not a pack's name", name);
-	r = read_ends(v, name, object, size, &ends);
-	if (r == 0)
-		r = read_dir(v, object, &ends, &plain);
-	if (r == 0)
-		r = import_pack(v, name, object, size, &ends, &plain);
-	explicit_bzero(&ends.key, sizeof(ends.key));
-	return r;
-}
-
 /*
  * Being listed proves neither that a pack is whole nor that it is still there
  * after a power cut: its writer may have died before its last fsync. It is
@@ -198,7 +109,7 @@ static int adopt(struct writer *w, const char *name, uint64_t size)
 	int r = settle(w, name, size);
 
 	if (r == 0)
-		r = import_dir(w, name, size);
+		r = vault_import_pack(w->vault, name, size);
 	if (r == 0)
 		r = catalog_pack_no(vault_catalog(w->vault), name, &no);
 	if (r == 0)

@@ -18,67 +18,36 @@
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
 #include "store/format.h"
-#include "store/index.h"
-#include "store/point.h"
 #include "store/vault.h"
 #include "store/writer/internal.h"
 
 bool writer_pack_usable(struct writer *w, int64_t no)
 {
 	SCOPED_LOCK(&w->lock);
-	return no >= 0 && (uint64_t)no / 8 < w->usable_len &&
-	       (w->usable[no / 8] >> (no % 8) & 1);
+	return packset_has(&w->usable, no);
+}
+
+bool writer_use_pack(struct writer *w, int64_t no)
+{
+	SCOPED_LOCK(&w->lock);
+	if (!packset_has(&w->usable, no))
+		return false;
+	/* There is room, since it became usable. */
+	return packset_add(&w->used, no) == 0;
 }
 
 int writer_mark_usable(struct writer *w, int64_t no)
 {
-	size_t want = (size_t)no / 8 + 1, len;
+	int r;
 
 	SCOPED_LOCK(&w->lock);
-	len = w->usable_len;
-	if (array_reserve(&w->usable, &w->usable_len, want) < 0)
-		return -ENOMEM;
-	memset(w->usable + len, 0, w->usable_len - len);
-	w->usable[no / 8] |= (uint8_t)(1 << (no % 8));
-	return 0;
+	r = packset_add(&w->whole, no);
+	if (r == 0)
+		r = packset_reserve(&w->used, no);
+	return r == 0 ? packset_add(&w->usable, no) : r;
 }
 
-bool writer_intact(struct writer *w)
-{
-	return w->intact;
-}
-
-/* Packs that were listed but that the database does not know. */
-struct unknown {
-	char name[PACK_NAME_MAX];
-	uint64_t size;
-};
-
-struct pack_listing {
-	struct writer *writer;
-	struct unknown *unknown; /* owned */
-	size_t n, cap;
-	size_t tombs;
-};
-
-static int on_tomb(void *arg, const char *name, const struct backend_info *info)
-{
-	struct pack_listing *l = arg;
-
-	(void)name;
-	(void)info;
-	l->tombs++;
-	return 0;
-}
-
-static int note_unknown(struct pack_listing *l, const char *name, uint64_t size)
-{
-	if (array_reserve(&l->unknown, &l->cap, l->n + 1) < 0)
-		return -ENOMEM;
-	memcpy(l->unknown[l->n].name, name, strlen(name) + 1);
-	l->unknown[l->n++].size = size;
-	return 0;
-}
+/* ---- what must not be used ---- */
 
 static void avoid_name(char out[OBJECT_NAME_MAX], const char *name)
 {
@@ -102,15 +71,146 @@ static bool is_avoided(struct catalog *c, const char *name)
 	return catalog_get_object(c, note, &none) == 0;
 }
 
+/* ---- the listing of packs ---- */
+
+/* A pack that the database knew before packs were listed. */
+struct known_pack {
+	char name[PACK_NAME_MAX];
+	uint64_t size;
+	int64_t no;
+	bool unnamed; /* only the pack itself has said what is in it */
+	bool listed;
+};
+
+/* One that was listed and that it did not know. */
+struct unknown_pack {
+	char name[PACK_NAME_MAX];
+	uint64_t size;
+};
+
+struct pack_listing {
+	struct writer *writer;
+	struct known_pack *known; /* owned; sorted by name */
+	size_t nknown, known_cap;
+	struct unknown_pack *unknown; /* owned */
+	size_t nunknown, unknown_cap;
+};
+
+static int on_tomb(void *arg, const char *name, const struct backend_info *info)
+{
+	size_t *tombs = arg;
+
+	(void)name;
+	(void)info;
+	++*tombs;
+	return 0;
+}
+
+static int on_row(void *arg, const struct pack_row *row)
+{
+	struct pack_listing *l = arg;
+	struct known_pack *k;
+
+	if (array_reserve(&l->known, &l->known_cap, l->nknown + 1) < 0)
+		return -ENOMEM;
+	k = &l->known[l->nknown++];
+	memcpy(k->name, row->name, sizeof(k->name));
+	k->size = row->size;
+	k->no = row->no;
+	k->unnamed = k->listed = false;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct known_pack *)a)->name,
+		      ((const struct known_pack *)b)->name);
+}
+
+static int find_name(const void *key, const void *item)
+{
+	return strcmp(key, ((const struct known_pack *)item)->name);
+}
+
+static struct known_pack *find_known(const struct pack_listing *l,
+				     const char *name)
+{
+	return l->nknown ? bsearch(name, l->known, l->nknown, sizeof(*l->known),
+				   find_name)
+			 : NULL;
+}
+
+static int is_index(void *arg, const char *source)
+{
+	(void)arg;
+	return strncmp(source, "index/", 6) == 0;
+}
+
+static int on_pack_source(void *arg, const char *source)
+{
+	struct known_pack *k;
+
+	if (strncmp(source, "pack/", 5) != 0)
+		return 0;
+	k = find_known(arg, strrchr(source, '/') + 1);
+	if (k)
+		k->unnamed = true;
+	return 0;
+}
+
+/*
+ * Whoever could not read an index object may have asked packs themselves. That
+ * says what is in them, not that they are whole.
+ */
+static int find_unnamed(struct pack_listing *l)
+{
+	struct catalog *c = vault_catalog(l->writer->vault);
+	size_t i;
+	int r = catalog_sources(c, on_pack_source, l);
+
+	for (i = 0; i < l->nknown && r == 0; i++) {
+		if (!l->known[i].unnamed)
+			continue;
+		r = catalog_pack_sources(c, l->known[i].no, is_index, NULL);
+		if (r == 1)
+			l->known[i].unnamed = false;
+		r = MIN(r, 0);
+	}
+	return r;
+}
+
+static int note_unknown(struct pack_listing *l, const char *name, uint64_t size)
+{
+	if (array_reserve(&l->unknown, &l->unknown_cap, l->nunknown + 1) < 0)
+		return -ENOMEM;
+	memcpy(l->unknown[l->nunknown].name, name, strlen(name) + 1);
+	l->unknown[l->nunknown++].size = size;
+	return 0;
+}
+
+/* A pack that the database says is @size bytes long is listed with @listed. */
+static int take_known(struct writer *w, const char *name, int64_t no,
+		      uint64_t size, uint64_t listed)
+{
+	if (size != listed) {
+		log_warn("pack/%s: damaged: %llu bytes long, not %llu; nothing "
+			 "new will refer to it",
+			 name, (unsigned long long)listed,
+			 (unsigned long long)size);
+		return 0;
+	}
+	if (is_avoided(vault_catalog(w->vault), name))
+		return 0;
+	return writer_mark_usable(w, no);
+}
+
 static int on_pack(void *arg, const char *object,
 		   const struct backend_info *info)
 {
 	struct pack_listing *l = arg;
 	const char *name = strrchr(object, '/') + 1;
 	char expected[OBJECT_NAME_MAX];
-	struct pack_row row;
-	int64_t no;
-	int r;
+	struct known_pack *k;
 
 	if (strlen(name) >= PACK_NAME_MAX ||
 	    format_pack_object_name(name, expected) < 0 ||
@@ -118,58 +218,82 @@ static int on_pack(void *arg, const char *object,
 		log_warn("%s: not a pack's name: left alone", object);
 		return 0;
 	}
-	r = catalog_pack_no(vault_catalog(l->writer->vault), name, &no);
-	if (r == -ENOENT)
+	k = find_known(l, name);
+	if (!k || k->unnamed)
 		return note_unknown(l, name, info->size);
-	if (r == 0)
-		r = catalog_get_pack(vault_catalog(l->writer->vault), no, &row,
-				     NULL);
-	if (r < 0)
-		return r;
-	if (row.size != info->size) {
-		log_warn("%s: damaged: %llu bytes long, not %llu; nothing new "
-			 "will refer to it",
-			 object, (unsigned long long)info->size,
-			 (unsigned long long)row.size);
-		return 0;
-	}
-	if (is_avoided(vault_catalog(l->writer->vault), name))
-		return 0;
-	return writer_mark_usable(l->writer, no);
+	k->listed = true;
+	return take_known(l->writer, k->name, k->no, k->size, info->size);
 }
 
-static int check_intact(void *arg, const struct pack_row *row)
+static void report_missing(const struct pack_listing *l)
 {
-	struct writer *w = arg;
+	size_t i;
 
-	if (!writer_pack_usable(w, row->no)) {
-		log_warn("pack/%s: missing or damaged; what it held is stored "
-			 "again where the source still has it",
-			 row->name);
-		w->intact = false;
-	}
-	return 0;
+	for (i = 0; i < l->nknown; i++)
+		if (!l->known[i].unnamed &&
+		    !packset_has(&l->writer->whole, l->known[i].no))
+			log_warn("pack/%s: %s; what it held is stored again "
+				 "where the source still has it",
+				 l->known[i].name,
+				 l->known[i].listed ? "damaged" : "missing");
+}
+
+/* A pack of which the database did not know when it was asked. Another process
+ * that shares the database may have read its index since. */
+static int take_unknown(const struct pack_listing *l, const char *name,
+			uint64_t size)
+{
+	struct writer *w = l->writer;
+	struct catalog *c = vault_catalog(w->vault);
+	const struct known_pack *k = find_known(l, name);
+	struct pack_row row;
+	int64_t no = 0;
+	int r = catalog_pack_no(c, name, &no);
+
+	if (r == -ENOENT || (k && k->unnamed))
+		return writer_adopt_pack(w, name, size);
+	if (r == 0)
+		r = catalog_get_pack(c, no, &row, NULL);
+	if (r == 0)
+		r = take_known(w, name, no, row.size, size);
+	return r;
+}
+
+static int list_packs(struct pack_listing *l)
+{
+	struct writer *w = l->writer;
+	size_t i;
+	int r = catalog_packs(vault_catalog(w->vault), on_row, l);
+
+	if (r == 0 && l->nknown)
+		qsort(l->known, l->nknown, sizeof(*l->known), by_name);
+	if (r == 0)
+		r = find_unnamed(l);
+	if (r == 0)
+		r = backend_list(vault_backend(w->vault), "pack/", on_pack, l);
+	if (r == 0)
+		report_missing(l);
+	for (i = 0; i < l->nunknown && r == 0; i++)
+		r = take_unknown(l, l->unknown[i].name, l->unknown[i].size);
+	return r;
 }
 
 int writer_list(struct writer *w)
 {
 	struct pack_listing l = { .writer = w };
-	size_t i;
+	size_t tombs = 0;
 	int r = writer_settle_indexes(w);
 
 	if (r == 0)
-		r = backend_list(vault_backend(w->vault), "tomb/", on_tomb, &l);
+		r = backend_list(vault_backend(w->vault), "tomb/", on_tomb,
+				 &tombs);
 	/* While something is being collected, refer to nothing old: it
 	 * costs space, never safety. */
-	if (r == 0 && l.tombs == 0)
-		r = backend_list(vault_backend(w->vault), "pack/", on_pack, &l);
-	w->intact = r == 0 && l.tombs == 0;
-	if (r == 0 && l.tombs == 0)
-		r = catalog_packs(vault_catalog(w->vault), check_intact, w);
-	for (i = 0; i < l.n && r == 0; i++)
-		r = writer_adopt_pack(w, l.unknown[i].name, l.unknown[i].size);
+	if (r == 0 && tombs == 0)
+		r = list_packs(&l);
 	if (r == 0)
 		r = writer_index_adopted(w);
+	free(l.known);
 	free(l.unknown);
 	return r;
 }

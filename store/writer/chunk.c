@@ -52,7 +52,7 @@ static int in_database(struct writer *w, uint8_t type, const struct id *id,
 	int r;
 
 	pthread_mutex_lock(&w->lock);
-	none = w->usable_len == 0;
+	none = w->usable.len == 0;
 	pthread_mutex_unlock(&w->lock);
 	if (none)
 		return 0; /* the first backup: spare it the queries */
@@ -62,7 +62,7 @@ static int in_database(struct writer *w, uint8_t type, const struct id *id,
 		if (r < 0)
 			return r == -ENOENT ? 0 : r;
 		if (loc.type == type && (len == 0 || loc.len == len) &&
-		    writer_pack_usable(w, loc.pack))
+		    writer_use_pack(w, loc.pack))
 			return 1;
 	}
 }

@@ -9,7 +9,9 @@
 
 #include "store/base/idset.h"
 #include "store/format.h"
+#include "store/index.h"
 #include "store/writer/pack.h"
+#include "store/writer/packset.h"
 
 struct zip;
 
@@ -35,21 +37,33 @@ struct writer {
 	unsigned int next_pack, next_index;
 	struct buf index; /* packs that no index object names yet */
 	size_t nindex, index_chunks;
-	/* bit per pack number: seen in this session's listing; owned */
-	uint8_t *usable;
-	size_t usable_len; /* bytes; 0: nothing may be referred to yet */
-	bool intact; /* no pack that the database knows was missing */
+	/* Packs that were seen, whole, in a listing of this session's, or that
+	 * are its own; those of them that new chunks may be found in; and those
+	 * in which one was. */
+	struct packset whole, usable, used;
 	int error; /* the first that hit any thread: the session is lost */
 	struct writer_stats stats;
 	struct zip **zips; /* idle compressors; owned */
 	size_t nzips, zips_cap;
+
+	/* The index objects that the point stands on; owned. For the thread that
+	 * begins and commits. */
+	char (*stand)[INDEX_NAME_MAX];
+	size_t nstand, stand_cap;
 };
 
 /* Remember the first error that hit any thread. Return @err. */
 int writer_fail(struct writer *w, int err);
 int writer_error(struct writer *w);
+/* Whether a chunk may be referred to because this pack holds it;
+ * writer_use_pack() is for who does. */
 bool writer_pack_usable(struct writer *w, int64_t no);
+bool writer_use_pack(struct writer *w, int64_t no);
+/* Mark a pack as whole and usable. Return 0 or -ENOMEM. */
 MUST_CHECK int writer_mark_usable(struct writer *w, int64_t no);
+/* Say in @p which index objects it stands on, once all are written. Return 0 or
+ * a negative errno. */
+MUST_CHECK int writer_note_stand(struct writer *w, struct point *p);
 /*
  * Make a pack that was listed, and that no index speaks of, one that the
  * session may refer to. One that is damaged or cannot be read is passed over.

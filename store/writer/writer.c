@@ -123,7 +123,10 @@ void writer_free(struct writer *w)
 		pack_free(w->open[i]);
 	idset_release(&w->claimed);
 	buf_release(&w->index);
-	free(w->usable);
+	packset_release(&w->whole);
+	packset_release(&w->usable);
+	packset_release(&w->used);
+	free(w->stand);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }
@@ -338,7 +341,9 @@ int writer_commit(struct writer *w, struct point *p)
 	writer_get_stats(w, &stats);
 	p->data_added = stats.bytes_new;
 	p->data_added_packed = stats.bytes_packed;
-	r = point_encode(p, false, &plain);
+	r = writer_note_stand(w, p);
+	if (r == 0)
+		r = point_encode(p, false, &plain);
 	/* The index objects were read back as they were written. */
 	if (r == 0)
 		r = check_point(&plain, p);

@@ -63,10 +63,15 @@ MUST_CHECK int writer_avoid_pack(struct catalog *c, const char *name);
  */
 MUST_CHECK int writer_has_chunk(struct writer *w, uint8_t type,
 				const struct id *id, uint64_t len);
-/* True where every pack that the database knows was in this session's
- * listing, whole: then what a committed, not purged point refers to is all
- * there, and need not be looked for chunk by chunk. */
-bool writer_intact(struct writer *w);
+/*
+ * Ask whether this session may take over what the point @p refers to without a
+ * look at each chunk. It may where @p, which vault_points() gave after the
+ * session had begun, names the index objects that it stands on, each of them
+ * could be read, and each pack that they name was listed whole. The new point
+ * then stands on them too. For the thread that began the session.
+ * Return 1, 0 or a negative errno.
+ */
+MUST_CHECK int writer_rely_on(struct writer *w, const struct point *p);
 
 /*
  * Store a chunk, if it is new. @data is read before the call returns. May run

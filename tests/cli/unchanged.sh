@@ -61,6 +61,17 @@ all=("${all[@]/file-9/new}")
 opens "${all[@]}"
 expect 0 vmb check --read-data
 
+# A pack is gone, and the index object that named it: what was in them is stored
+# again, although nothing changed.
+expect 0 vmb backup --vm web1 --skip-if-unchanged "$source"
+prints "^nothing changed"
+sid=$(basename "$(ls -t "$vault"/index/* | head -1)")
+rm "$vault/index/$sid" "$vault"/pack/*/"${sid%-*}"-*
+expect 0 vmb backup --vm web1 --skip-if-unchanged "$source"
+prints "^point .* made"
+expect 0 vmb restore web1/latest --target "$tmp/again"
+diff -r "$source" "$tmp/again$source" >&2 || fail "not what was backed up"
+
 # Of the newest point nobody can say whether it was purged, and so whether what
 # it stands on is still there: it is no parent.
 point_field()

@@ -171,6 +171,8 @@ class Vault:
         if json.loads(plain)["format"] != 1:
             raise Bad("config: format")
         self.chunks = {}
+        self.holders = {}  # of each chunk: the names of the packs
+        self.reached = set()  # chunks that were asked for
         self.packs = {}
         self.cache = collections.OrderedDict()
         for name in self.under("pack/"):
@@ -251,6 +253,7 @@ class Vault:
             if (c.type in (CHUNK_DATA, CHUNK_DISK)) != (kind == DATA_PACK):
                 raise Bad("%s: a chunk of type %d" % (name, c.type))
             self.chunks.setdefault(c.id, c)
+            self.holders.setdefault(c.id, set()).add(name.split("/")[2])
 
     @staticmethod
     def directory(name, plain):
@@ -290,6 +293,7 @@ class Vault:
         return self.cache[key]
 
     def chunk(self, kind, chunk_id):
+        self.reached.add(chunk_id)
         c = self.chunks.get(chunk_id)
         if not c or c.type != kind:
             raise Bad("chunk %s is in no pack" % chunk_id.hex())
@@ -670,11 +674,13 @@ class Restore:
 
 def verify(vault):
     """The index says of every pack what the pack's own directory says."""
-    indexed = {}
+    indexed, named = {}, {}
     for name in vault.under("index/"):
         r = Reader(vault.box(name, INDEX))
+        packs = named[name.split("/")[1]] = set()
         for _ in range(r.varint()):
             pack = r.bytes().decode()
+            packs.add(pack)
             size, kind, salt = r.int(8), r.int(1), r.take(32)
             indexed[pack] = (size, kind, salt, r.bytes())
         r.done()
@@ -690,9 +696,14 @@ def verify(vault):
     for c in vault.chunks.values():
         vault.chunk(c.type, c.id)
     for p in vault.points():
+        vault.reached.clear()
         if "tree" in p:
-            n = sum(1 for _ in vault.entries(bytes.fromhex(
-                p["tree"]["root"])))
+            n = 0
+            for _, e in vault.entries(bytes.fromhex(p["tree"]["root"])):
+                n += 1
+                for _ in vault.extents(e["content"], CHUNK_DATA, e["size"]
+                                       ) if "content" in e else ():
+                    pass
             if n != p["tree"]["entries"]:
                 raise Bad("point %s: %d entries" % (p["id"], n))
         for m, content in vault.members(p, "disks"):
@@ -701,6 +712,23 @@ def verify(vault):
         for m, content in vault.members(p, "config"):
             for _ in vault.extents(content, CHUNK_DATA, m["size"]):
                 pass
+        if "index" in p:
+            verify_index(vault, p, named)
+
+
+def verify_index(vault, p, named):
+    """What a point stands on names a pack for each chunk that it reaches."""
+    if len(p["index"]) > 1000 or p["index"] != sorted(set(p["index"])):
+        raise Bad("point %s: index" % p["id"])
+    packs = set()
+    for name in p["index"]:
+        if name not in named:
+            raise Bad("point %s stands on %s" % (p["id"], name))
+        packs |= named[name]
+    for chunk_id in vault.reached:
+        if not vault.holders[chunk_id] & packs:
+            raise Bad("point %s: chunk %s is in no pack that it stands on" %
+                      (p["id"], chunk_id.hex()))
 
 
 def main():

@@ -124,6 +124,66 @@ static void test_lists(void **state)
 	catalog_close(c);
 }
 
+static int collect_no(void *arg, int64_t no)
+{
+	buf_printf(arg, "%lld ", (long long)no);
+	return 0;
+}
+
+static int stop_at_no(void *arg, int64_t no)
+{
+	(void)arg;
+	return (int)no;
+}
+
+static void assert_packs_of(struct catalog *c, const char *source,
+			    const char *want)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+
+	assert_ok(catalog_source_packs(c, source, collect_no, &b));
+	buf_put(&b, "", 1);
+	assert_string_equal(b.data, want);
+}
+
+static void assert_sources_of(struct catalog *c, int64_t no, const char *want)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+
+	assert_ok(catalog_pack_sources(c, no, collect_source, &b));
+	buf_put(&b, "", 1);
+	assert_string_equal(b.data, want);
+}
+
+/* Which source names which pack, and the other way round. */
+static void test_links(void **state)
+{
+	struct catalog *c = catalog_fixture_open(catalog_fixture_dir());
+	AUTO_BUF struct buf b = BUF_INIT;
+	int calls = 0;
+
+	(void)state;
+	assert_result(catalog_source_packs(c, "index/a", collect_no, &b),
+		      -ENOENT);
+	assert_ok(catalog_fixture_import(c, "index/b", 0, 2));
+	assert_ok(catalog_fixture_import(c, "index/a", 1, 3));
+	assert_ok(catalog_import(c, "index/none", NULL, 0));
+	assert_packs_of(c, "index/a", "2 3 ");
+	assert_packs_of(c, "index/b", "1 2 ");
+	assert_packs_of(c, "index/none", "");
+	assert_sources_of(c, 1, "index/b ");
+	assert_sources_of(c, 2, "index/a index/b ");
+	assert_sources_of(c, 99, "");
+	assert_int_equal(catalog_source_packs(c, "index/b", stop_at_no, NULL),
+			 1);
+	assert_int_equal(catalog_pack_sources(c, 2, stop_at_once, &calls), 7);
+	assert_ok(catalog_drop_source(c, "index/b"));
+	assert_sources_of(c, 1, "");
+	assert_result(catalog_source_packs(c, "index/b", collect_no, &b),
+		      -ENOENT);
+	catalog_close(c);
+}
+
 static void test_get_pack(void **state)
 {
 	AUTO_BUF struct buf want = BUF_INIT;
@@ -257,6 +317,7 @@ int main(void)
 		cmocka_unit_test_setup(test_chunk_in_several_packs,
 				       catalog_fixture_setup),
 		cmocka_unit_test_setup(test_lists, catalog_fixture_setup),
+		cmocka_unit_test_setup(test_links, catalog_fixture_setup),
 		cmocka_unit_test_setup(test_get_pack, catalog_fixture_setup),
 		cmocka_unit_test_setup(test_import_twice,
 				       catalog_fixture_setup),

@@ -115,6 +115,16 @@ static void add_left_out(struct point *p)
 	}
 }
 
+static void add_index(struct point *p)
+{
+	static const char *const index[] = { ID_1 "-0", ID_1 "-17.m",
+					     ID_2 "-4294967295" };
+
+	p->has_index = true;
+	p->index = copies(index, 3);
+	p->nindex = 3;
+}
+
 /* A point with something in every member. */
 static struct point *full_point(void)
 {
@@ -150,6 +160,7 @@ static struct point *full_point(void)
 	p->data_added_packed = 44;
 	p->extra = copy("{\"nics\":[{\"name\":\"eth0\"}],\"x\":1.5}");
 	add_left_out(p);
+	add_index(p);
 	add_machine(p);
 	return p;
 }
@@ -187,6 +198,10 @@ static void assert_same(const struct point *a, const struct point *b)
 		assert_int_equal(a->left_out.patterns[i].ignore_case,
 				 b->left_out.patterns[i].ignore_case);
 	}
+	assert_int_equal(a->has_index, b->has_index);
+	assert_int_equal(a->nindex, b->nindex);
+	for (i = 0; i < a->nindex; i++)
+		assert_string_equal(a->index[i], b->index[i]);
 	assert_int_equal(a->has_tree, b->has_tree);
 	assert_true(id_equal(&a->root, &b->root));
 	assert_true(a->entries == b->entries && a->files == b->files &&
@@ -281,7 +296,7 @@ static void test_member_names(void **state)
 	assert_true(start == S(1795342400) + 5);
 	assert_string_equal(json_string_value(json_object_get(o, "time")),
 			    "2026-11-22T10:15:00Z");
-	assert_int_equal(json_object_size(o), 21 + 2);
+	assert_int_equal(json_object_size(o), 22 + 2);
 	json_decref(o);
 	point_free(p);
 }
@@ -349,6 +364,9 @@ static void test_encode_refuses(void **state)
 	p->errors = (uint64_t)INT64_MAX + 1;
 	assert_result(point_encode(p, false, &b), -EINVAL);
 	p->errors = 0;
+	p->index[0][32] = '.';
+	assert_result(point_encode(p, false, &b), -EINVAL);
+	p->index[0][32] = '-';
 	assert_ok(point_encode(p, false, &b));
 	point_free(p);
 }
@@ -493,7 +511,7 @@ static void test_every_member_of_another_type(void **state)
 			json_decref(bad);
 		}
 	}
-	assert_int_equal(n, 21 * ARRAY_SIZE(others));
+	assert_int_equal(n, 22 * ARRAY_SIZE(others));
 	json_decref(o);
 	point_free(p);
 }
@@ -534,6 +552,13 @@ static void test_refused_documents(void **state)
 		"{" MINIMAL ",\"config\":[{\"name\":\"a\"}]}",
 		"{" MINIMAL ",\"config\":[{\"name\":\"..\",\"size\":0,"
 		"\"content\":\"AA==\"}]}",
+		"{" MINIMAL ",\"index\":[\"" ID_1 "\"]}",
+		"{" MINIMAL ",\"index\":[\"" ID_1 "-\"]}",
+		"{" MINIMAL ",\"index\":[\"" ID_1 "-0.n\"]}",
+		"{" MINIMAL ",\"index\":[\"" ID_1 "-12345678901\"]}",
+		"{" MINIMAL ",\"index\":[\"../" ID_1 "-0\"]}",
+		"{" MINIMAL ",\"index\":[\"" ID_1 "-0\",\"" ID_1 "-0\"]}",
+		"{" MINIMAL ",\"index\":[\"" ID_2 "-0\",\"" ID_1 "-0\"]}",
 		"{" MINIMAL ",\"tree\":{\"root\":\"" ID_1 "\"}}",
 		"{" MINIMAL ",\"tree\":{\"root\":\"" ID_1
 		"ABCDEF9876543210fedcba9876543210\"}}",
@@ -592,6 +617,22 @@ static void test_bounds(void **state)
 		}
 		assert_ok(point_decode(b.data, b.len, "point/1", &p));
 		assert_int_equal(p->ntags, 1000);
+		point_free(p);
+	}
+	for (i = 0; i < 2; i++) {
+		int j, n = 1000 + i;
+
+		buf_clear(&b);
+		buf_printf(&b, "{%s,\"index\":[", MINIMAL);
+		for (j = 0; j < n; j++)
+			buf_printf(&b, "\"" ID_1 "-%d\"%s", 1000 + j,
+				   j < n - 1 ? "," : "]}");
+		if (i == 1) {
+			assert_refused((char *)b.data, b.len);
+			break;
+		}
+		assert_ok(point_decode(b.data, b.len, "point/1", &p));
+		assert_int_equal(p->nindex, 1000);
 		point_free(p);
 	}
 	/* Deep, but with brackets in a string that do not count. */
