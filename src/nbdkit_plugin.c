@@ -42,6 +42,7 @@ static struct {
 	const char *point, *disk;
 	char *socket; /* to be removed at the end; owned */
 	bool bound; /* it is ours */
+	struct backend *backend; /* owned; the vault stands on it */
 	struct vault *vault; /* owned */
 	struct point_list *points; /* held */
 	const struct point_disk *d; /* in points */
@@ -66,6 +67,7 @@ static void plugin_unload(void)
 {
 	point_list_put(served.points);
 	vault_close(served.vault);
+	backend_close(served.backend);
 	context_forget_credential(&served.ctx);
 	if (served.bound && served.socket)
 		unlink(served.socket);
@@ -128,17 +130,14 @@ static int plugin_config_complete(void)
 static int plugin_get_ready(void)
 {
 	struct credential unused;
-	struct backend *b;
-	const char *url;
 	struct backend_info info;
-	int r = context_vault_url(&served.ctx, &url);
+	const char *url;
+	int r = context_open_backend(&served.ctx, &served.backend);
 
-	if (r == 0)
-		r = backend_open(url, served.ctx.seam, &b);
 	if (r < 0)
 		return -1;
-	r = backend_head(b, "config", &info);
-	backend_close(b);
+	url = backend_url(served.backend);
+	r = backend_head(served.backend, "config", &info);
 	if (r == -ENOENT)
 		r = fail(r,
 			 "%s: there is no vault here; make one with: "
@@ -151,7 +150,7 @@ static int plugin_get_ready(void)
 
 static int plugin_after_fork(void)
 {
-	struct vault_options o = { .url = NULL };
+	struct vault_options o = { .backend = served.backend };
 	size_t i;
 	int r;
 

@@ -75,7 +75,9 @@ static int read_slot(struct vault *v, struct key_slot *slot)
 	if (r == 0)
 		r = key_describe(slot->raw, slot->len, slot->name, &slot->info,
 				 &slot->cost);
-	if (r == -ENOMEM)
+	/* A store that does not answer says nothing about a slot. */
+	if (r < 0 && r != -ENOENT && r != -EOPNOTSUPP &&
+	    !backend_error_is_of_object(r))
 		return r;
 	memcpy(slot->info.slot, slot->name, sizeof(slot->name));
 	slot->error = r;

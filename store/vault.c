@@ -37,7 +37,7 @@ int vault_get_all(struct vault *v, const char *name, size_t max, uint8_t **out,
 
 const char *vault_url(const struct vault *v)
 {
-	return v->backend->url;
+	return backend_url(v->backend);
 }
 
 const char *vault_id_hex(const struct vault *v)

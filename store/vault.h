@@ -46,8 +46,13 @@ struct vault_options {
 	const char *cache_dir;
 	/* bytes of decoded frames and nodes in memory; 0: 64 MiB */
 	uint64_t cache_size;
+	/* set by whoever wants an end: what waits for the backend fails with
+	 * -EINTR then; NULL: nobody. Borrowed until vault_close() */
+	const volatile bool *stop;
 	bool verify; /* re-hash every chunk that is read */
-	struct backend *backend; /* tests: used instead of @url; not closed */
+	/* where set, used instead of @url; it stays the caller's, to be closed
+	 * after vault_close() */
+	struct backend *backend;
 };
 
 /*

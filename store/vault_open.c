@@ -63,8 +63,13 @@ static int put_config(struct backend *b, const struct keyring *k,
 		(void)fail(r,
 			   "%s: somebody else made a vault there at this "
 			   "moment",
-			   b->url);
+			   backend_url(b));
 	return r;
+}
+
+static struct backend_options backend_options_of(const struct vault_options *o)
+{
+	return (struct backend_options){ .seam = o->seam, .stop = o->stop };
 }
 
 /* Whoever dies in the middle leaves a slot that no vault needs, not a vault
@@ -73,12 +78,13 @@ int vault_create(const struct vault_options *o, unsigned int scrypt_log_n,
 		 char id_out[33])
 {
 	struct seam *seam = o->seam ? o->seam : seam_system();
+	struct backend_options with = backend_options_of(o);
 	struct backend *b = o->backend;
 	struct secret *master = NULL;
 	struct keyring *k = NULL;
 	uint8_t vault_id[VAULT_ID_LEN];
 	char slot[33];
-	int r = b ? 0 : backend_create(o->url, seam, &b);
+	int r = b ? 0 : backend_create(o->url, &with, &b);
 
 	if (r < 0)
 		return r;
@@ -119,7 +125,7 @@ static int read_config(struct vault *v, uint8_t **raw, size_t *len,
 		return fail(r,
 			    "%s: there is no vault here; make one with: "
 			    "vmbackup init %s",
-			    v->backend->url, v->backend->url);
+			    backend_url(v->backend), backend_url(v->backend));
 	if (r < 0)
 		return r;
 	r = format_parse_box(*raw, *len, OBJECT_CONFIG, "config", box);
@@ -131,7 +137,7 @@ static int read_config(struct vault *v, uint8_t **raw, size_t *len,
 		return fail(-EOPNOTSUPP,
 			    "%s: this vault needs a newer "
 			    "vmbackup to be read",
-			    v->backend->url);
+			    backend_url(v->backend));
 	return 0;
 }
 
@@ -187,8 +193,8 @@ static int open_slot(struct vault *v, const struct vault_options *o,
 	r = key_slots_read(v, &slots);
 	if (r < 0)
 		return r;
-	r = key_slots_open(&slots, hint, c, vault_id, v->backend->url, &found,
-			   master_out);
+	r = key_slots_open(&slots, hint, c, vault_id, backend_url(v->backend),
+			   &found, master_out);
 	if (r == 0) {
 		memcpy(v->slot, found->name, sizeof(v->slot));
 		buf_put(&v->slot_object, found->raw, found->len);
@@ -244,6 +250,7 @@ static int open_catalog(struct vault *v, const char *cache_dir)
 int vault_open(const struct vault_options *o, struct vault **out)
 {
 	uint64_t size = o->cache_size ? o->cache_size : CACHE_DEFAULT;
+	struct backend_options with = backend_options_of(o);
 	struct vault *v;
 	int r;
 
@@ -257,7 +264,7 @@ int vault_open(const struct vault_options *o, struct vault **out)
 	v->verify = o->verify;
 	v->backend = o->backend;
 	v->borrowed_backend = o->backend != NULL;
-	r = v->backend ? 0 : backend_open(o->url, v->seam, &v->backend);
+	r = v->backend ? 0 : backend_open(o->url, &with, &v->backend);
 	if (r == -ENOTDIR)
 		r = -ENOENT; /* no such place, either */
 	if (r < 0)

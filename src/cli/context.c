@@ -13,6 +13,8 @@
 #include "fs/view.h"
 #include "src/cli/credentials.h"
 #include "src/cli/luks_keys.h"
+#include "src/cli/signals.h"
+#include "store/backend/backend.h"
 #include "store/base/log.h"
 
 int context_usage(const struct context *ctx, const char *fmt, ...)
@@ -197,6 +199,19 @@ void context_forget_credential(struct context *ctx)
 	credentials_release(&ctx->credential);
 }
 
+int context_open_backend(struct context *ctx, struct backend **out)
+{
+	struct backend_options o = { .seam = ctx->seam,
+				     .stop = signals_stop() };
+	const char *url;
+	int r = context_vault_url(ctx, &url);
+
+	*out = NULL;
+	if (r == 0)
+		r = backend_open(url, &o, out);
+	return r == -ENOENT || r == -ENOTDIR ? -ENOMEDIUM : r;
+}
+
 int context_open_vault_with(struct context *ctx, struct vault_options *o,
 			    struct vault **out)
 {
@@ -204,6 +219,7 @@ int context_open_vault_with(struct context *ctx, struct vault_options *o,
 
 	*out = NULL;
 	o->seam = ctx->seam;
+	o->stop = signals_stop();
 	if (!o->ask) {
 		o->ask = context_credential;
 		o->ask_arg = ctx;

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct backend;
 struct seam;
 struct vault;
 struct view;
@@ -89,8 +90,11 @@ MUST_CHECK int context_cache_dir(struct context *ctx, const char **out);
 MUST_CHECK int context_credential(void *ctx, struct credential *out);
 /* Wipe it. */
 void context_forget_credential(struct context *ctx);
+/* Open the place that the vault is in, and nothing of what is there. Return 0,
+ * -ENOMEDIUM (there is no such place) or as backend_open(). */
+MUST_CHECK int context_open_backend(struct context *ctx, struct backend **out);
 /*
- * Open the vault as @o says, whose url, seam, cache_dir and, where it is not
+ * Open the vault as @o says, whose url, seam, stop, cache_dir and, where it is not
  * set, ask are filled in. Then forget the credential, or have it once more from
  * context_credential(); also after an error. Errors are those of
  * context_open_vault().

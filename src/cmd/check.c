@@ -301,17 +301,14 @@ static int scrub(struct context *ctx, const struct check_options *o,
 {
 	struct backend *b;
 	struct backend_info info;
-	const char *url;
-	int r;
+	int r = context_open_backend(ctx, &b);
 
-	r = context_vault_url(ctx, &url);
-	if (r == 0)
-		r = backend_open(url, ctx->seam, &b);
 	if (r < 0)
-		return r == -ENOENT || r == -ENOTDIR ? -ENOMEDIUM : r;
+		return r;
 	r = backend_head(b, "config", &info);
 	if (r == -ENOENT)
-		r = fail(-ENOMEDIUM, "%s: there is no vault here", url);
+		r = fail(-ENOMEDIUM, "%s: there is no vault here",
+			 backend_url(b));
 	if (r == 0)
 		r = scrub_run(ctx, b, o, task, res);
 	backend_close(b);

@@ -16,19 +16,10 @@
 #include "src/cli/output.h"
 #include "src/cmd/key_copy.h"
 #include "store/backend/backend.h"
+#include "store/backend/names.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/key.h"
-
-static int open_backend(struct context *ctx, struct backend **out)
-{
-	const char *url;
-	int r = context_vault_url(ctx, &url);
-
-	if (r == 0)
-		r = backend_open(url, ctx->seam, out);
-	return r == -ENOENT ? -ENOMEDIUM : r;
-}
 
 /* ---- export ---- */
 
@@ -38,17 +29,14 @@ struct export
 	json_t *objects;
 };
 
-static int export_object(void *arg, const char *name,
-			 const struct backend_info *info)
+static int export_object(struct export *e, const char *name)
 {
-	struct export *e = arg;
 	uint8_t *data = NULL;
 	json_t *o;
 	char *hex;
 	size_t len;
 	int r;
 
-	(void)info;
 	r = backend_get_all(e->backend, name, KEY_SLOT_MAX, &data, &len);
 	if (r < 0)
 		return r == -ENOENT
@@ -104,21 +92,24 @@ static int write_document(const char *path, const json_t *document)
 
 static int export_to(struct context *ctx, const char *path)
 {
+	AUTO_NAMES struct backend_names slots = { NULL, 0, 0 };
 	struct export e = { .objects = json_array() };
 	json_t *document = NULL;
-	size_t n;
+	size_t i, n;
 	int r;
 
 	if (!e.objects)
 		return -ENOMEM;
-	r = open_backend(ctx, &e.backend);
+	r = context_open_backend(ctx, &e.backend);
 	if (r < 0)
 		goto out;
-	r = export_object(&e, "config", 0);
+	r = export_object(&e, "config");
 	if (r == -ENOENT)
 		r = -ENOMEDIUM;
 	if (r == 0)
-		r = backend_list(e.backend, "key/", export_object, &e);
+		r = backend_list_names(e.backend, "key/", &slots);
+	for (i = 0; r == 0 && i < slots.n; i++)
+		r = export_object(&e, slots.list[i]);
 	backend_close(e.backend);
 	if (r < 0)
 		goto out;
@@ -164,7 +155,7 @@ static int import_from(struct context *ctx, const char *path)
 				      : json_load_file(path, 0, &error);
 	if (!document)
 		return fail(-EINVAL, "%s: %s", path, error.text);
-	r = open_backend(ctx, &i.backend);
+	r = context_open_backend(ctx, &i.backend);
 	if (r == 0)
 		r = key_copy_read(document, path, import_object, &i);
 	backend_close(i.backend);

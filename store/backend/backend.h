@@ -2,10 +2,32 @@
 /*
  * Where objects live: names to bytes, nothing else.
  *
- * Seven operations; a backend is a table of them. Callers use only the wrappers
- * below, which check names and ranges and the answers of the table. A name is
- * relative, '/'-separated, of the characters [a-z0-9._-], at most 200 long.
- * All operations may block and are safe from any thread.
+ * A backend is a table of a few operations (store/backend/internal.h). Callers
+ * use only the functions below, which check names and ranges and the answers
+ * of the table, and try again what failed for the moment. A name is relative,
+ * '/'-separated, of the characters [a-z0-9._-], at most 200 long. All may block
+ * and are safe from any thread.
+ *
+ * What the errors mean, of whatever backend:
+ *
+ *     -ENOENT         there is no such object; silent
+ *     -EBADMSG        the object is damaged: it ends too early, or something
+ *                     else stands in its place
+ *     -EIO            this one object cannot be read or stored, such as for a
+ *                     bad sector; others may be, all the same
+ *     -ETIMEDOUT      the store gave no answer in all the time that it had
+ *     -EAGAIN         the store did nothing but ask to come back later
+ *     -EHOSTUNREACH   the store is not there: no network, a dead mount
+ *     -EACCES, -EPERM, -EROFS   the store refuses it
+ *     -ENOSPC, -EDQUOT          the store is full
+ *     -ECANCELED      nobody waits for the request that the thread serves any
+ *                     more (store/base/stop.h)
+ *     -EINTR          the options' stop was set
+ *     -ENOMEM         as always; silent
+ *
+ * All but -ENOENT, -EEXIST, -ENOMEM, -ECANCELED and -EINTR have been said in
+ * words. Nobody may infer from -EIO or an error further down that an object is
+ * absent, and only -EBADMSG and -EIO are about one object alone.
  */
 #ifndef STORE_BACKEND_BACKEND_H
 #define STORE_BACKEND_BACKEND_H
@@ -15,10 +37,44 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct seam;
 struct backend;
+struct seam;
+struct secret;
 
 #define BACKEND_NAME_MAX 200
+
+/* Who asks, for stores that want to know. A part that a store has no use for
+ * is NULL; all are borrowed until the next call of the function that gave
+ * them. */
+struct backend_credential {
+	const char *id; /* the name of an account or of an access key */
+	const struct secret *key;
+	const char *token; /* of a session */
+};
+
+/* Zero it: everything has a default. */
+struct backend_options {
+	struct seam *seam; /* borrowed until backend_close(); NULL: system's */
+	/* How long one call may take, with all that is tried again in it; 0:
+	 * ten minutes. What a system call waits for in the kernel, as with a
+	 * hard mount of NFS, cannot be ended. */
+	int64_t timeout_ns;
+	/* The pause before the first repetition; each one later is twice as
+	 * long, up to 100 times this. 0: a tenth of a second. */
+	int64_t pause_ns;
+	/* Set by whoever wants an end: calls that wait end with -EINTR. May be
+	 * NULL; borrowed until backend_close(). */
+	const volatile bool *stop;
+	/*
+	 * Asked whenever a store wants credentials, and again when it says that
+	 * they have expired; from any thread, but never by two at once. They
+	 * do not stand in the URL, which is shown in messages and in lists of
+	 * processes. It returns 0 or a negative errno, said in words. NULL:
+	 * there are none.
+	 */
+	int (*credential)(void *arg, struct backend_credential *out);
+	void *credential_arg;
+};
 
 /* What is known of an object without reading it. */
 struct backend_info {
@@ -29,77 +85,63 @@ struct backend_info {
 };
 
 /* Called for each object found. Return 0 to go on; anything else ends the
- * listing and is what backend_list() returns. */
+ * listing and is what backend_list() returns. It must not call any function
+ * below on the same backend: collect first. */
 typedef int backend_list_fn(void *arg, const char *name,
 			    const struct backend_info *info);
-
-struct backend_ops {
-	int (*put)(struct backend *b, const char *name, const void *data,
-		   size_t len);
-	int (*get)(struct backend *b, const char *name, uint64_t off,
-		   void *data, size_t len);
-	int (*head)(struct backend *b, const char *name,
-		    struct backend_info *info_out);
-	int (*list)(struct backend *b, const char *prefix, backend_list_fn *fn,
-		    void *arg);
-	int (*sync)(struct backend *b, const char *name);
-	int (*delete)(struct backend *b, const char *name);
-	int (*probe)(struct backend *b);
-	/* Make room for a new vault: -EEXIST where one is already. */
-	int (*create)(struct backend *b);
-	void (*close)(struct backend *b);
-};
-
-/* All backends have this, and embed it first. */
-struct backend {
-	const struct backend_ops *ops;
-	char *url; /* owned; for messages */
-};
 
 /*
  * Open the backend that @url names: a path, or scheme:rest. Nothing is
  * created and nothing is checked but that the place exists (local: that the
- * directory can be opened). @seam is borrowed until backend_close().
+ * directory can be opened). @o is copied; NULL: all defaults.
  * Return 0, -ENOENT (no such place), -EINVAL (unknown scheme) or another
  * negative errno, said in words.
  */
-MUST_CHECK int backend_open(const char *url, struct seam *seam,
+MUST_CHECK int backend_open(const char *url, const struct backend_options *o,
 			    struct backend **out);
 /* Make the place for a vault that is about to be made (one directory, whose
  * parent must exist) and open it. Return 0, -EEXIST (it is not empty), or as
  * backend_open(). */
-MUST_CHECK int backend_create(const char *url, struct seam *seam,
+MUST_CHECK int backend_create(const char *url, const struct backend_options *o,
 			      struct backend **out);
 /* Close it and free it. NULL is fine. */
 void backend_close(struct backend *b);
+/* What it was opened as, for messages; borrowed. */
+const char *backend_url(const struct backend *b);
+
+/* Is @err about one object alone, so that others may be looked at all the same?
+ * That is -EBADMSG and -EIO. */
+bool backend_error_is_of_object(int err);
 
 /*
  * Store @data under @name, if nothing is there. On 0 the object is durable
  * and whole; on an error but -EEXIST it is absent, or (a lost reply) whole.
  * Return 0, -EEXIST (it is there: somebody else made it, or this very call did
- * and repeated itself when the answer was lost), -ENOSPC, -EDQUOT, -EROFS, -EACCES
- * or another negative errno. -EEXIST is silent, the rest said in words.
+ * and repeated itself when the answer was lost; silent) or another negative
+ * errno. For registers, which several may want to make: whoever hears -EEXIST
+ * reads what it says.
  */
 MUST_CHECK int backend_put(struct backend *b, const char *name,
 			   const void *data, size_t len);
 /*
  * Read exactly @len bytes at @off.
- * Return 0, -ENOENT (no such object; silent), -EBADMSG (the object ends before
- * that; said in words) or another negative errno (said in words).
+ * Return 0, -ENOENT, -EBADMSG (the object ends before that) or another negative
+ * errno.
  */
 MUST_CHECK int backend_get(struct backend *b, const char *name, uint64_t off,
 			   void *data, size_t len);
-/* Read a whole object into memory that the caller frees. Return 0, -EFBIG (it
- * is longer than @max), or as backend_get(). */
+/* Read a whole object, with one request, into memory that the caller frees.
+ * Return 0, -EFBIG (it is longer than @max), or as backend_get(). */
 MUST_CHECK int backend_get_all(struct backend *b, const char *name, size_t max,
 			       uint8_t **out, size_t *len_out);
-/* Say how long an object is, and since when it is there. Return 0, -ENOENT
- * (silent) or another negative errno. */
+/* Say how long an object is, and since when it is there. Return 0, -ENOENT or
+ * another negative errno. */
 MUST_CHECK int backend_head(struct backend *b, const char *name,
 			    struct backend_info *info_out);
 /*
- * Call @fn for every object whose name begins with @prefix (which ends in '/'
- * or is ""), in any order. Unfinished uploads are not objects.
+ * Call @fn on this thread for every object whose name begins with @prefix
+ * (which ends in '/' or is ""), in any order. Unfinished uploads are not
+ * objects. What is put or deleted meanwhile may be listed or not.
  * Return 0, @fn's answer, or a negative errno: any error while listing is an
  * error, never the end of the list. A prefix under which nothing was ever put
  * is an empty list.
@@ -112,13 +154,17 @@ MUST_CHECK int backend_list(struct backend *b, const char *prefix,
  * object away. What is not there is never made anew, for a name that somebody
  * deleted must not come back. A store that answers only when an object is
  * durable has nothing to do but to look whether it is there.
- * Return 0, -ENOENT (no such object; silent) or another negative errno, said in
- * words.
+ * Return 0, -ENOENT or another negative errno.
  */
 MUST_CHECK int backend_sync(struct backend *b, const char *name);
-/* Delete an object, durably. Return 0, -ENOENT (silent) or another negative
- * errno. */
+/* Delete an object, durably. Return 0, -ENOENT (a store may say 0 of what was
+ * not there) or another negative errno. */
 MUST_CHECK int backend_delete(struct backend *b, const char *name);
+/* Delete @n objects, durably, with as few requests as may be; one that is not
+ * there is none to delete. Return 0 when all are gone, or a negative errno when
+ * some may be there; all were tried. */
+MUST_CHECK int backend_delete_many(struct backend *b, const char *const *names,
+				   size_t n);
 /* Try whether the place really gives create-if-absent, range reads,
  * read-after-write listing and delete. Return 0 or the negative errno said in
  * words; leaves nothing behind. */

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "store/base/log.h"
@@ -44,16 +45,56 @@ const char *dir_advice(int err)
 		return "choose a filesystem with hard links";
 	case EFBIG:
 		return "raise the limit of file sizes (ulimit -f)";
+	case EHOSTUNREACH:
+		return "see whether the filesystem is still mounted and its server can be reached";
 	default:
 		return "see to the disk (dmesg may know more), then run it again";
 	}
 }
 
+int dir_errno(int err)
+{
+	switch (-err) {
+	case ESTALE: /* the server has been restarted; names still lead there */
+		return -ETIMEDOUT;
+	case ENOTCONN:
+	case ESHUTDOWN:
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case ECONNABORTED:
+	case EHOSTDOWN:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case ENOLINK:
+	case EREMOTEIO:
+	case ENODEV:
+		return -EHOSTUNREACH;
+	default:
+		return err;
+	}
+}
+
+/* Where nothing can be learned of the whole filesystem either, the fault is not
+ * the object's: the place is away. No cache answers this question. */
+static int blame(const struct backend_dir *d, int err)
+{
+	struct statvfs st;
+
+	if (err != -EIO || fstatvfs(d->root, &st) == 0)
+		return dir_errno(err);
+	return -EHOSTUNREACH;
+}
+
 int dir_fail(const struct backend_dir *d, int err, const char *what,
 	     const char *name)
 {
-	return fail(err, "vault %s: cannot %s %s: %s; %s", d->base.url, what,
-		    name, strerror(-err), dir_advice(err));
+	int r = blame(d, err);
+
+	if (backend_is_passing(r))
+		return r;
+	return fail(r, "vault %s: cannot %s %s: %s; %s", d->base.url, what,
+		    name, strerror(-err),
+		    dir_advice(r == -EHOSTUNREACH ? r : err));
 }
 
 int dir_open_folder(struct backend_dir *d, const char *name,
@@ -182,18 +223,52 @@ static int get_once(struct backend_dir *d, const char *name, uint64_t off,
 	return r;
 }
 
-static int dir_get(struct backend *b, const char *name, uint64_t off,
-		   void *data, size_t len)
+static int dir_get(struct backend *b, const struct backend_call *c,
+		   const char *name, uint64_t off, void *data, size_t len)
 {
 	struct backend_dir *d = dir_of(b);
 	int r = get_once(d, name, off, data, len);
 
+	(void)c;
 	/* A file server has been restarted: its old handles mean nothing. */
 	if (r == -ESTALE) {
 		fdcache_drop(&d->fds, name);
 		r = get_once(d, name, off, data, len);
 	}
 	return r == -ESTALE ? dir_fail(d, r, "read", name) : r;
+}
+
+/* One request to a file server, and not a look at the size before. */
+static int dir_get_all(struct backend *b, const struct backend_call *c,
+		       const char *name, size_t max, uint8_t **out,
+		       size_t *len_out)
+{
+	struct backend_dir *d = dir_of(b);
+	AUTO_CLOSE int fd = dir_open_object(d, name);
+	uint8_t *data;
+	struct stat st;
+	size_t len;
+	int r;
+
+	(void)c;
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return dir_fail(d, -errno, "look at", name);
+	if ((uint64_t)st.st_size > max)
+		return backend_too_long(b, name, (uint64_t)st.st_size, max);
+	len = (size_t)st.st_size;
+	data = malloc(len > 0 ? len : 1);
+	if (!data)
+		return -ENOMEM;
+	r = read_range(d, fd, name, 0, data, len);
+	if (r < 0) {
+		free(data);
+		return r == -ESTALE ? dir_fail(d, r, "read", name) : r;
+	}
+	*out = data;
+	*len_out = len;
+	return 0;
 }
 
 struct backend_info dir_info(const struct stat *st)
@@ -205,8 +280,8 @@ struct backend_info dir_info(const struct stat *st)
 	};
 }
 
-static int dir_head(struct backend *b, const char *name,
-		    struct backend_info *info_out)
+static int dir_head(struct backend *b, const struct backend_call *c,
+		    const char *name, struct backend_info *info_out)
 {
 	struct backend_dir *d = dir_of(b);
 	const char *leaf = NULL;
@@ -214,6 +289,7 @@ static int dir_head(struct backend *b, const char *name,
 	struct stat st;
 	int r = folder;
 
+	(void)c;
 	if (r >= 0)
 		r = fstatat(folder, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno
 									: 0;
@@ -227,32 +303,78 @@ static int dir_head(struct backend *b, const char *name,
 
 /* ---- delete, probe, create, open ---- */
 
-static int dir_delete(struct backend *b, const char *name)
+/* Take away the names that lie in one folder, from @names[0] on, and let that
+ * last. @done_out: how many those are. Return 0, -ENOENT (none was there) or
+ * another negative errno, silent. */
+static int delete_in_folder(struct backend_dir *d, const char *const *names,
+			    size_t n, size_t *done_out)
+{
+	struct seam *s = dir_seam(d);
+	const char *leaf = NULL;
+	AUTO_CLOSE int folder = dir_open_folder(d, names[0], &leaf);
+	AUTO_CLOSE int fd = -1;
+	size_t len, i, missing = 0;
+	int r, failed = 0;
+
+	*done_out = 1;
+	if (folder < 0)
+		return folder;
+	fd = openat(folder, ".", O_RDONLY | DIR_FOLDER);
+	if (fd < 0)
+		return -errno;
+	len = (size_t)(leaf - names[0]);
+	for (i = 0; i < n && strncmp(names[i], names[0], len) == 0 &&
+		    !strchr(names[i] + len, '/');
+	     i++) {
+		r = s->ops->unlinkat(s, folder, names[i] + len, 0);
+		fdcache_drop(&d->fds, names[i]);
+		if (r == -ENOENT)
+			missing++;
+		else if (r < 0 && failed == 0)
+			failed = r;
+	}
+	*done_out = i;
+	if (missing == 1 && i == 1)
+		return -ENOENT;
+	r = dir_sync_folder(d, fd);
+	return failed < 0 ? failed : r;
+}
+
+static int dir_delete(struct backend *b, const struct backend_call *c,
+		      const char *name)
 {
 	struct backend_dir *d = dir_of(b);
-	const char *leaf = NULL;
-	AUTO_CLOSE int folder = -1, fd = -1;
-	int r;
+	size_t done;
+	int r = delete_in_folder(d, &name, 1, &done);
 
-	folder = dir_open_folder(d, name, &leaf);
-	if (folder >= 0)
-		fd = openat(folder, ".", O_RDONLY | DIR_FOLDER);
-	r = folder < 0 ? folder : fd < 0 ? -errno : 0;
-	if (r == 0)
-		r = d->seam->ops->unlinkat(d->seam, folder, leaf, 0);
-	fdcache_drop(&d->fds, name);
-	if (r == 0)
-		r = dir_sync_folder(d, fd);
+	(void)c;
 	return r == 0 || r == -ENOENT ? r : dir_fail(d, r, "delete", name);
+}
+
+static int dir_delete_many(struct backend *b, const struct backend_call *c,
+			   const char *const *names, size_t n)
+{
+	struct backend_dir *d = dir_of(b);
+	size_t i, done;
+	int r = 0;
+
+	(void)c;
+	for (i = 0; i < n; i += done) {
+		int r2 = delete_in_folder(d, names + i, n - i, &done);
+
+		if (r == 0 && r2 < 0 && r2 != -ENOENT)
+			r = dir_fail(d, r2, "delete", names[i]);
+	}
+	return r;
 }
 
 static int dir_probe(struct backend *b)
 {
 	struct backend_dir *d = dir_of(b);
-	int r = backend_probe_all(b, d->seam);
+	int r = backend_probe_all(b);
 
 	/* It stays while another's probe is at work. */
-	d->seam->ops->unlinkat(d->seam, d->root, "probe", AT_REMOVEDIR);
+	dir_seam(d)->ops->unlinkat(dir_seam(d), d->root, "probe", AT_REMOVEDIR);
 	return r;
 }
 
@@ -279,17 +401,19 @@ static void dir_close(struct backend *b)
 	free(d->durable);
 	if (d->root >= 0)
 		close(d->root);
-	free(b->url);
+	backend_release(b);
 	free(d);
 }
 
 static const struct backend_ops dir_ops = {
 	.put = dir_put,
 	.get = dir_get,
+	.get_all = dir_get_all,
 	.head = dir_head,
-	.list = dir_list_objects,
+	.list = dir_list_page,
 	.sync = dir_sync,
 	.delete = dir_delete,
+	.delete_many = dir_delete_many,
 	.probe = dir_probe,
 	.create = dir_create,
 	.close = dir_close,
@@ -300,7 +424,8 @@ static int open_root(struct backend_dir *d, const char *path, bool create)
 	int r = 0;
 
 	if (create)
-		r = d->seam->ops->mkdirat(d->seam, AT_FDCWD, path, 0700);
+		r = dir_seam(d)->ops->mkdirat(dir_seam(d), AT_FDCWD, path,
+					      0700);
 	d->made = create && r == 0;
 	if (r < 0 && r != -EEXIST)
 		return fail(r, "vault %s: cannot make the directory: %s%s",
@@ -319,8 +444,9 @@ static int open_root(struct backend_dir *d, const char *path, bool create)
 			: "");
 }
 
-int backend_dir_open(const char *url, const char *path, struct seam *seam,
-		     bool create, struct backend **out)
+int backend_dir_open(const char *url, const char *path,
+		     const struct backend_options *o, bool create,
+		     struct backend **out)
 {
 	struct backend_dir *d;
 	int r;
@@ -329,13 +455,12 @@ int backend_dir_open(const char *url, const char *path, struct seam *seam,
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;
-	d->base.ops = &dir_ops;
-	d->seam = seam;
 	d->root = -1;
 	fdcache_init(&d->fds);
 	pthread_mutex_init(&d->lock, NULL);
-	d->base.url = strdup(url);
-	r = d->base.url ? open_root(d, path, create) : -ENOMEM;
+	r = backend_init(&d->base, &dir_ops, url, o);
+	if (r == 0)
+		r = open_root(d, path, create);
 	if (r < 0) {
 		dir_close(&d->base);
 		return r;

@@ -20,7 +20,6 @@
 
 struct backend_dir {
 	struct backend base;
-	struct seam *seam; /* borrowed */
 	int root; /* O_PATH */
 	bool made; /* the vault's directory, by this process */
 	atomic_bool no_tmpfile; /* the filesystem has no unnamed files */
@@ -39,9 +38,19 @@ static inline struct backend_dir *dir_of(struct backend *b)
 	return container_of(b, struct backend_dir, base);
 }
 
+static inline struct seam *dir_seam(struct backend_dir *d)
+{
+	return d->base.options.seam;
+}
+
 /* What to do about @err. */
 const char *dir_advice(int err);
-/* Say "cannot @what @name" with what to do next, and return @err. */
+/*
+ * What the system's @err means of a backend: a file server that is restarted
+ * or slow is one of the moment, and one that is away is not there. */
+int dir_errno(int err);
+/* Say "cannot @what @name" with what to do next, and return dir_errno(@err);
+ * what is of the moment is not said. */
 int dir_fail(const struct backend_dir *d, int err, const char *what,
 	     const char *name);
 /* Something else stands where an object belongs: -EBADMSG, said in words. */
@@ -65,8 +74,9 @@ MUST_CHECK int dir_open_object(struct backend_dir *d, const char *name);
 
 /* fsync of a folder. Return 0 or a negative errno, silent. */
 MUST_CHECK int dir_sync_folder(struct backend_dir *d, int fd);
-int dir_put(struct backend *b, const char *name, const void *data, size_t len);
-int dir_sync(struct backend *b, const char *name);
+int dir_put(struct backend *b, const struct backend_call *c, const char *name,
+	    const void *data, size_t len);
+int dir_sync(struct backend *b, const struct backend_call *c, const char *name);
 /* Make the folders of a new vault, durable. As ops->create. */
 int dir_make_folders(struct backend_dir *d);
 
@@ -75,8 +85,9 @@ int dir_make_folders(struct backend_dir *d);
 /* The folders of a new vault but those in pack/; NULL ends them. */
 extern const char *const dir_folders[];
 
-int dir_list_objects(struct backend *b, const char *prefix, backend_list_fn *fn,
-		     void *arg);
+int dir_list_page(struct backend *b, const struct backend_call *c,
+		  const char *prefix, const char *token,
+		  struct backend_page *page);
 /* Return 0, -EEXIST (somebody's files are there) or another negative errno,
  * said in words. */
 MUST_CHECK int dir_check_empty(struct backend_dir *d);

@@ -19,45 +19,51 @@
 const char *const dir_folders[] = { "commit", "index",	 "key", "pack",
 				    "point",  "session", NULL };
 
-struct dir_listing {
+/* One folder is one page, and each folder in it a token: its name. */
+struct folder_page {
 	struct backend_dir *d;
-	backend_list_fn *fn;
-	void *arg;
-	char name[BACKEND_NAME_MAX + 2];
+	struct backend_page *page;
+	char name[BACKEND_NAME_MAX + 2]; /* of the folder, then of an entry */
+	size_t len; /* of the folder's */
 };
 
-static int list_folder(struct dir_listing *l, int fd, size_t len);
-
-/* One entry of @fd; its name in the vault is l->name, @len long. */
-static int list_entry(struct dir_listing *l, int fd, const char *leaf,
-		      size_t len)
+/* One entry of @fd, whose name in the vault is l->name. */
+static int add_entry(struct folder_page *l, int fd, const char *leaf)
 {
 	struct backend_info info;
 	struct stat st;
-	int r, child;
+	int r;
 
 	if (fstatat(fd, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 		r = -errno;
 		/* Deleted since: then it is not there. */
 		return r == -ENOENT ? 0 : dir_fail(l->d, r, "look at", l->name);
 	}
-	if (S_ISREG(st.st_mode)) {
-		info = dir_info(&st);
-		return l->fn(l->arg, l->name, &info);
+	if (S_ISDIR(st.st_mode)) {
+		memcpy(l->name + strlen(l->name), "/", 2);
+		return backend_page_more(l->page, l->name);
 	}
-	if (!S_ISDIR(st.st_mode))
+	if (!S_ISREG(st.st_mode))
 		return dir_not_an_object(l->d, l->name);
-	child = openat(fd, leaf, O_RDONLY | DIR_FOLDER);
-	if (child < 0) {
-		r = -errno;
-		return r == -ENOENT ? 0 : dir_fail(l->d, r, "list", l->name);
-	}
-	l->name[len] = '/';
-	return list_folder(l, child, len + 1);
+	info = dir_info(&st);
+	return backend_page_add(l->page, l->name, &info);
 }
 
-/* List @fd, which this closes; its name is the first @len of l->name. */
-static int list_folder(struct dir_listing *l, int fd, size_t len)
+/* What no object can be called is none: lost+found, an unnamed file's
+ * stand-in. */
+static int add_name(struct folder_page *l, int fd, const char *leaf)
+{
+	size_t n = strlen(leaf);
+
+	if (l->len + n > BACKEND_NAME_MAX)
+		return 0;
+	memcpy(l->name + l->len, leaf, n + 1);
+	return backend_name_valid(l->name) ? add_entry(l, fd, leaf) : 0;
+}
+
+/* Read the folder @fd, which this closes. */
+static int read_folder(struct folder_page *l, const struct backend_call *c,
+		       int fd)
 {
 	DIR *dir = fdopendir(fd);
 	struct dirent *e;
@@ -68,37 +74,31 @@ static int list_folder(struct dir_listing *l, int fd, size_t len)
 		return -ENOMEM;
 	}
 	while (r == 0) {
-		size_t n;
-
 		errno = 0;
 		e = readdir(dir);
-		l->name[len] = '\0';
+		l->name[l->len] = '\0';
 		if (!e && errno)
 			r = dir_fail(l->d, -errno, "list",
-				     len ? l->name : "it");
+				     l->len ? l->name : "it");
 		if (!e)
 			break;
-		/* What no object can be called is none: lost+found, an unnamed
-		 * file's stand-in. */
-		n = strlen(e->d_name);
-		if (len + n > BACKEND_NAME_MAX)
-			continue;
-		memcpy(l->name + len, e->d_name, n + 1);
-		if (backend_name_valid(l->name))
-			r = list_entry(l, fd, e->d_name, len + n);
+		r = add_name(l, fd, e->d_name);
+		if (r == 0)
+			r = backend_call_over(c);
 	}
 	closedir(dir);
 	return r;
 }
 
-int dir_list_objects(struct backend *b, const char *prefix, backend_list_fn *fn,
-		     void *arg)
+int dir_list_page(struct backend *b, const struct backend_call *c,
+		  const char *prefix, const char *token,
+		  struct backend_page *page)
 {
 	struct backend_dir *d = dir_of(b);
-	struct dir_listing l = { .d = d, .fn = fn, .arg = arg };
-	size_t len = strlen(prefix);
+	const char *path = token ? token : prefix;
+	struct folder_page l = { .d = d, .page = page, .len = strlen(path) };
 	const char *leaf = NULL;
-	AUTO_CLOSE int folder = dir_open_folder(d, prefix, &leaf);
+	AUTO_CLOSE int folder = dir_open_folder(d, path, &leaf);
 	struct stat st;
 	int fd = -1, r;
 
@@ -106,7 +106,7 @@ int dir_list_objects(struct backend *b, const char *prefix, backend_list_fn *fn,
 	if (fstat(d->root, &st) == 0 && st.st_nlink == 0)
 		return fail(-EIO, "vault %s: its directory has been removed",
 			    b->url);
-	memcpy(l.name, prefix, len + 1);
+	memcpy(l.name, path, l.len + 1);
 	r = folder;
 	if (folder >= 0) {
 		fd = openat(folder, ".", O_RDONLY | DIR_FOLDER);
@@ -115,10 +115,10 @@ int dir_list_objects(struct backend *b, const char *prefix, backend_list_fn *fn,
 	if (r == -ENOENT)
 		return 0;
 	if (dir_is_misfit(r))
-		return dir_not_an_object(d, prefix);
+		return dir_not_an_object(d, path);
 	if (r < 0)
-		return dir_fail(d, r, "list", len ? prefix : "it");
-	return list_folder(&l, fd, len);
+		return dir_fail(d, r, "list", l.len ? path : "it");
+	return read_folder(&l, c, fd);
 }
 
 static int refuse_object(void *arg, const char *name,
@@ -168,5 +168,5 @@ int dir_check_empty(struct backend_dir *d)
 			r = refuse_object(d, e->d_name, NULL);
 	}
 	closedir(dir);
-	return r < 0 ? r : dir_list_objects(&d->base, "", refuse_object, d);
+	return r < 0 ? r : backend_list(&d->base, "", refuse_object, d);
 }

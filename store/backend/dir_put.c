@@ -35,7 +35,7 @@
 
 int dir_sync_folder(struct backend_dir *d, int fd)
 {
-	int r = d->seam->ops->fsync(d->seam, fd);
+	int r = dir_seam(d)->ops->fsync(dir_seam(d), fd);
 
 	/* A filesystem that cannot sync a folder: nothing is left to be asked
 	 * of it. */
@@ -138,7 +138,7 @@ static int enter(struct backend_dir *d, int fd, const char *part, bool make,
 	int r;
 
 	if (child < 0 && errno == ENOENT && make) {
-		r = d->seam->ops->mkdirat(d->seam, fd, part, 0700);
+		r = dir_seam(d)->ops->mkdirat(dir_seam(d), fd, part, 0700);
 		if (r < 0 && r != -EEXIST)
 			return r;
 		made = true;
@@ -187,7 +187,7 @@ static int enter_folder(struct backend_dir *d, const char *name, bool make,
 /* @tmp becomes "" for an unnamed file, else the name that must go again. */
 static int new_file(struct backend_dir *d, int folder, char tmp[TMP_NAME_LEN])
 {
-	struct seam *s = d->seam;
+	struct seam *s = dir_seam(d);
 	uint8_t random[16];
 	int r;
 
@@ -215,7 +215,7 @@ static int new_file(struct backend_dir *d, int folder, char tmp[TMP_NAME_LEN])
 static int link_file(struct backend_dir *d, int folder, int fd, const char *tmp,
 		     const char *leaf)
 {
-	struct seam *s = d->seam;
+	struct seam *s = dir_seam(d);
 	char path[32];
 	int r;
 
@@ -236,7 +236,7 @@ static int link_file(struct backend_dir *d, int folder, int fd, const char *tmp,
 static int put_in(struct backend_dir *d, int folder, const char *leaf,
 		  const void *data, size_t len)
 {
-	struct seam *s = d->seam;
+	struct seam *s = dir_seam(d);
 	char tmp[TMP_NAME_LEN];
 	int fd, r, r2;
 
@@ -275,11 +275,13 @@ static int refuse_unsure(const struct backend_dir *d, const char *name,
 		d->base.url, name, what, dir_advice(-EIO));
 }
 
-int dir_put(struct backend *b, const char *name, const void *data, size_t len)
+int dir_put(struct backend *b, const struct backend_call *c, const char *name,
+	    const void *data, size_t len)
 {
 	struct backend_dir *d = dir_of(b);
 	int i, r = -ENOENT;
 
+	(void)c;
 	if (atomic_load(&d->unsure))
 		return refuse_unsure(d, name, "stored");
 	for (i = 0; i < PUT_ATTEMPTS && r == -ENOENT; i++) {
@@ -299,7 +301,7 @@ int dir_put(struct backend *b, const char *name, const void *data, size_t len)
 
 /* The bytes, then the name, then the names of the folders above: as a put, but
  * that nothing comes to be which was not there. */
-int dir_sync(struct backend *b, const char *name)
+int dir_sync(struct backend *b, const struct backend_call *c, const char *name)
 {
 	struct backend_dir *d = dir_of(b);
 	const char *leaf = NULL;
@@ -307,12 +309,13 @@ int dir_sync(struct backend *b, const char *name)
 	struct stat st;
 	int r;
 
+	(void)c;
 	if (atomic_load(&d->unsure))
 		return refuse_unsure(d, name, "synced");
 	fd = dir_open_object(d, name);
 	if (fd < 0)
 		return fd;
-	r = d->seam->ops->fsync(d->seam, fd);
+	r = dir_seam(d)->ops->fsync(dir_seam(d), fd);
 	if (r == 0) {
 		folder = enter_folder(d, name, false, &leaf);
 		r = folder < 0 ? folder : dir_sync_folder(d, folder);
@@ -327,7 +330,7 @@ int dir_sync(struct backend *b, const char *name)
 
 static int make_folder(struct backend_dir *d, int fd, const char *name)
 {
-	int r = d->seam->ops->mkdirat(d->seam, fd, name, 0700);
+	int r = dir_seam(d)->ops->mkdirat(dir_seam(d), fd, name, 0700);
 
 	return r == -EEXIST ? 0 : r;
 }

@@ -11,18 +11,19 @@
 #include <string.h>
 
 #include "store/backend/internal.h"
-#include "store/base/array.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 
-static int mem_put(struct backend *b, const char *name, const void *data,
-		   size_t len)
+#define PAGE_NAMES 1000 /* as many as S3 lists at once */
+
+static int mem_put(struct backend *b, const struct backend_call *c,
+		   const char *name, const void *data, size_t len)
 {
 	struct backend_mem *m = mem_of(b);
 	unsigned int flags;
 	struct mem_object *o;
-	int r = mem_enter(m, BACKEND_MEM_PUT, name, &flags);
+	int r = mem_enter(m, c, BACKEND_MEM_PUT, name, &flags);
 	int done = 0;
 
 	if (flags & BACKEND_MEM_LIES)
@@ -46,14 +47,14 @@ static int mem_put(struct backend *b, const char *name, const void *data,
 	return r < 0 ? mem_broken(m, r, "store", name) : done;
 }
 
-static int mem_get(struct backend *b, const char *name, uint64_t off,
-		   void *data, size_t len)
+static int mem_get(struct backend *b, const struct backend_call *c,
+		   const char *name, uint64_t off, void *data, size_t len)
 {
 	struct backend_mem *m = mem_of(b);
 	unsigned int flags;
 	struct mem_object *o;
 	uint64_t size;
-	int r = mem_enter(m, BACKEND_MEM_GET, name, &flags);
+	int r = mem_enter(m, c, BACKEND_MEM_GET, name, &flags);
 
 	if (r < 0)
 		return mem_broken(m, r, "read", name);
@@ -76,13 +77,13 @@ static int mem_get(struct backend *b, const char *name, uint64_t off,
 		    b->url, name, size, off + len);
 }
 
-static int mem_head(struct backend *b, const char *name,
-		    struct backend_info *info_out)
+static int mem_head(struct backend *b, const struct backend_call *c,
+		    const char *name, struct backend_info *info_out)
 {
 	struct backend_mem *m = mem_of(b);
 	unsigned int flags;
 	struct mem_object *o;
-	int r = mem_enter(m, BACKEND_MEM_HEAD, name, &flags);
+	int r = mem_enter(m, c, BACKEND_MEM_HEAD, name, &flags);
 
 	if (r < 0)
 		return mem_broken(m, r, "look at", name);
@@ -94,48 +95,84 @@ static int mem_head(struct backend *b, const char *name,
 	return 0;
 }
 
-/* @fn may use the backend: the list is copied before. */
-static int mem_list(struct backend *b, const char *prefix, backend_list_fn *fn,
-		    void *arg)
+static int mem_get_all(struct backend *b, const struct backend_call *c,
+		       const char *name, size_t max, uint8_t **out,
+		       size_t *len_out)
 {
 	struct backend_mem *m = mem_of(b);
-	struct found {
-		char name[BACKEND_NAME_MAX + 1];
-		struct backend_info info;
-	};
-	AUTO_FREE struct found *found = NULL;
-	size_t len = strlen(prefix);
-	size_t i, n = 0;
 	unsigned int flags;
-	int r = mem_enter(m, BACKEND_MEM_LIST, prefix, &flags);
+	struct mem_object *o;
+	size_t len;
+	int r = mem_enter(m, c, BACKEND_MEM_GET, name, &flags);
 
 	if (r < 0)
-		return mem_broken(m, r, "list", prefix);
+		return mem_broken(m, r, "read", name);
 	{
 		SCOPED_LOCK(&m->lock);
-		found = alloc_array(m->n + 1, sizeof(*found));
-		if (!found)
-			return -ENOMEM;
-		for (i = mem_lower_bound(m, prefix); i < m->n; i++) {
-			const struct mem_object *o = m->objects[i];
-
-			if (strncmp(o->name, prefix, len) != 0)
-				break;
-			snprintf(found[n].name, sizeof(found[n].name), "%s",
-				 o->name);
-			found[n++].info = mem_object_info(o);
+		o = mem_find(m, name);
+		if (!o)
+			return -ENOENT;
+		len = o->len;
+		if (len <= max) {
+			*out = malloc(len ? len : 1);
+			if (!*out)
+				return -ENOMEM;
+			if (len)
+				memcpy(*out, o->data, len);
+			*len_out = len;
+			mem_counts_of(m, name)->bytes_got += len;
+			return 0;
 		}
 	}
-	for (i = 0; r == 0 && i < n; i++)
-		r = fn(arg, found[i].name, &found[i].info);
+	return backend_too_long(b, name, len, max);
+}
+
+/* The page that begins behind the name @token, in order. */
+static int fill_page(const struct backend_mem *m, const char *prefix,
+		     const char *token, struct backend_page *page)
+{
+	size_t len = strlen(prefix);
+	size_t i = mem_lower_bound(m, token ? token : prefix);
+	int r = 0;
+
+	if (token && i < m->n && strcmp(m->objects[i]->name, token) == 0)
+		i++;
+	for (; r == 0 && i < m->n; i++) {
+		const struct mem_object *o = m->objects[i];
+		struct backend_info info = mem_object_info(o);
+
+		if (strncmp(o->name, prefix, len) != 0)
+			break;
+		if (page->n == m->weather.page_names)
+			return backend_page_more(page, m->objects[i - 1]->name);
+		r = backend_page_add(page, o->name, &info);
+	}
 	return r;
 }
 
-static int mem_sync(struct backend *b, const char *name)
+static int mem_list(struct backend *b, const struct backend_call *c,
+		    const char *prefix, const char *token,
+		    struct backend_page *page)
 {
 	struct backend_mem *m = mem_of(b);
 	unsigned int flags;
-	int r = mem_enter(m, BACKEND_MEM_SYNC, name, &flags);
+	int r = mem_enter(m, c, BACKEND_MEM_LIST, prefix, &flags);
+
+	if (r < 0)
+		return mem_broken(m, r, "list", prefix);
+	SCOPED_LOCK(&m->lock);
+	r = fill_page(m, prefix, token, page);
+	if (r == 0)
+		mem_shuffle(m, page);
+	return r;
+}
+
+static int mem_sync(struct backend *b, const struct backend_call *c,
+		    const char *name)
+{
+	struct backend_mem *m = mem_of(b);
+	unsigned int flags;
+	int r = mem_enter(m, c, BACKEND_MEM_SYNC, name, &flags);
 
 	if (r < 0)
 		return mem_broken(m, r, "sync", name);
@@ -143,11 +180,12 @@ static int mem_sync(struct backend *b, const char *name)
 	return mem_find(m, name) ? 0 : -ENOENT;
 }
 
-static int mem_delete(struct backend *b, const char *name)
+static int mem_delete(struct backend *b, const struct backend_call *c,
+		      const char *name)
 {
 	struct backend_mem *m = mem_of(b);
 	unsigned int flags;
-	int r = mem_enter(m, BACKEND_MEM_DELETE, name, &flags);
+	int r = mem_enter(m, c, BACKEND_MEM_DELETE, name, &flags);
 	int done;
 
 	if (r < 0 && !(flags & BACKEND_MEM_LOST_REPLY))
@@ -158,7 +196,7 @@ static int mem_delete(struct backend *b, const char *name)
 
 static int mem_probe(struct backend *b)
 {
-	return backend_probe_all(b, seam_system());
+	return backend_probe_all(b);
 }
 
 static int mem_create(struct backend *b)
@@ -174,14 +212,16 @@ static void mem_close(struct backend *b)
 	for (i = 0; i < m->n; i++)
 		mem_object_free(m->objects[i]);
 	free(m->objects);
+	pthread_cond_destroy(&m->released);
 	pthread_mutex_destroy(&m->lock);
-	free(b->url);
+	backend_release(b);
 	free(m);
 }
 
 static const struct backend_ops mem_ops = {
 	.put = mem_put,
 	.get = mem_get,
+	.get_all = mem_get_all,
 	.head = mem_head,
 	.list = mem_list,
 	.sync = mem_sync,
@@ -193,14 +233,16 @@ static const struct backend_ops mem_ops = {
 
 struct backend *backend_mem_new(void)
 {
+	/* Tests have no time to wait. */
+	static const struct backend_options patience = { .pause_ns = 100000 };
 	struct backend_mem *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return NULL;
-	m->base.ops = &mem_ops;
-	m->base.url = strdup("memory");
 	pthread_mutex_init(&m->lock, NULL);
-	if (m->base.url)
+	pthread_cond_init(&m->released, NULL);
+	m->weather.page_names = PAGE_NAMES;
+	if (backend_init(&m->base, &mem_ops, "memory", &patience) == 0)
 		return &m->base;
 	mem_close(&m->base);
 	return NULL;

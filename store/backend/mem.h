@@ -35,6 +35,9 @@ enum backend_mem_flags {
 	BACKEND_MEM_LOST_REPLY = 1 << 1,
 	/* A put leaves nothing, the caller is told that all went well. */
 	BACKEND_MEM_LIES = 1 << 2,
+	/* It waits until it is released, or for its deadline, or until somebody
+	 * asks for an end; then it is done, or fails so. */
+	BACKEND_MEM_HANGS = 1 << 3,
 };
 
 /*
@@ -45,7 +48,27 @@ enum backend_mem_flags {
 void backend_mem_fail(struct backend *b, enum backend_mem_op op,
 		      const char *prefix, unsigned int nth, int err,
 		      unsigned int flags);
-/* Forget all faults. */
+/* From now on nothing hangs any more. */
+void backend_mem_release_hanging(struct backend *b);
+/* How many calls hang at the moment. */
+unsigned int backend_mem_hanging(struct backend *b);
+/* Let calls take at most @timeout_ns, and end when *@stop is set (NULL: never).
+ * Set it while nobody is at work. */
+void backend_mem_set_patience(struct backend *b, int64_t timeout_ns,
+			      const volatile bool *stop);
+
+/* What happens to any call, by dice that follow from a seed. */
+struct backend_mem_weather {
+	uint64_t seed;
+	unsigned int lost; /* of 1000 calls; done, and then -ETIMEDOUT */
+	unsigned int throttled; /* of 1000; not done, and -EAGAIN */
+	unsigned int delay_us; /* at most */
+	bool shuffle; /* pages of listings are out of order */
+	size_t page_names; /* at most in a page of a listing; 0: as before */
+};
+void backend_mem_set_weather(struct backend *b,
+			     const struct backend_mem_weather *w);
+/* Forget all faults; what the weather does to listings stays. */
 void backend_mem_heal(struct backend *b);
 /* How many faults have happened. */
 unsigned int backend_mem_failures(struct backend *b);

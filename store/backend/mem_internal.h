@@ -10,6 +10,8 @@
 
 #include <pthread.h>
 
+#include "store/backend/internal.h"
+
 #define MEM_FAULTS 16
 #define MEM_KINDS 16
 
@@ -43,6 +45,11 @@ struct backend_mem {
 	struct mem_fault faults[MEM_FAULTS];
 	unsigned int failures;
 	struct mem_kind kinds[MEM_KINDS];
+	struct backend_mem_weather weather;
+	uint64_t dice; /* the weather's generator */
+	unsigned int hanging; /* how many calls do */
+	bool open; /* what hangs is let go */
+	pthread_cond_t released; /* open, or another reason to look */
 	size_t nkinds; /* names that find no room count in the last one */
 };
 
@@ -73,11 +80,14 @@ struct mem_object *mem_take(struct backend_mem *m, const char *name);
 struct backend_mem_counts *mem_counts_of(struct backend_mem *m,
 					 const char *name);
 /*
- * What every operation begins with: the watcher, the count, the faults.
- * Return 0, or how it is to fail and with what flags.
+ * What every operation begins with: the watcher, the count, the faults, the
+ * weather. Return 0, or how it is to fail and with what flags.
  */
-int mem_enter(struct backend_mem *m, enum backend_mem_op op, const char *name,
+int mem_enter(struct backend_mem *m, const struct backend_call *c,
+	      enum backend_mem_op op, const char *name,
 	      unsigned int *flags_out);
+/* Put a page out of order, if the weather is so. The caller holds the lock. */
+void mem_shuffle(struct backend_mem *m, struct backend_page *page);
 /* Return @err, said in words unless it is one that is silent. */
 int mem_broken(const struct backend_mem *m, int err, const char *what,
 	       const char *name);

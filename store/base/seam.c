@@ -34,6 +34,16 @@ static int64_t sys_monotonic_ns(struct seam *s)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
+static void sys_sleep_ns(struct seam *s, int64_t ns)
+{
+	struct timespec left = { .tv_sec = ns / 1000000000,
+				 .tv_nsec = ns % 1000000000 };
+
+	(void)s;
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+}
+
 static int sys_random(struct seam *s, void *out, size_t len)
 {
 	char *p = out;
@@ -128,6 +138,7 @@ struct seam *seam_system(void)
 	static const struct seam_ops ops = {
 		.realtime_ns = sys_realtime_ns,
 		.monotonic_ns = sys_monotonic_ns,
+		.sleep_ns = sys_sleep_ns,
 		.random = sys_random,
 		.openat = sys_openat,
 		.pwrite = sys_pwrite,

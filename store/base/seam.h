@@ -25,6 +25,8 @@ struct seam_ops {
 	int64_t (*realtime_ns)(struct seam *s);
 	/* Nanoseconds since some start; never goes back. */
 	int64_t (*monotonic_ns)(struct seam *s);
+	/* Wait that long, or a little longer. */
+	void (*sleep_ns)(struct seam *s, int64_t ns);
 	/* Fill @out from the kernel's generator. */
 	int (*random)(struct seam *s, void *out, size_t len);
 	/* As the system calls of the same names. */

@@ -38,15 +38,19 @@ static inline struct stop *stop_obey(struct stop *s)
 	return before;
 }
 
-/* Has the request that this thread serves been asked to end? */
-static inline bool stop_asked(void)
+/* Has the request that @s serves been asked to end? NULL: never. */
+static inline bool stop_is_asked(struct stop *s)
 {
-	struct stop *s = stop_of_thread;
-
 	return s &&
 	       atomic_load_explicit(&s->asked, memory_order_relaxed) != 0 &&
 	       atomic_load_explicit(&s->asked, memory_order_relaxed) ==
 		       atomic_load_explicit(&s->serving, memory_order_relaxed);
+}
+
+/* The same of the request that this thread serves. */
+static inline bool stop_asked(void)
+{
+	return stop_is_asked(stop_of_thread);
 }
 
 /*

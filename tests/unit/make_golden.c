@@ -16,7 +16,7 @@ static void make(void **state)
 	struct backend *b;
 
 	(void)state;
-	assert_ok(backend_create(dir, seam_system(), &b));
+	assert_ok(backend_create(dir, WITH_SEAM(seam_system()), &b));
 	golden_make(b);
 	backend_close(b);
 }

@@ -201,6 +201,13 @@ static int64_t crash_monotonic_ns(struct seam *s)
 	return next->ops->monotonic_ns(next);
 }
 
+static void crash_sleep_ns(struct seam *s, int64_t ns)
+{
+	struct seam *next = crash_of(s)->next;
+
+	next->ops->sleep_ns(next, ns);
+}
+
 static int crash_random(struct seam *s, void *out, size_t len)
 {
 	struct seam *next = crash_of(s)->next;
@@ -380,6 +387,7 @@ struct seam_crash *seam_crash_new(const char *root, struct seam *next)
 	static const struct seam_ops ops = {
 		.realtime_ns = crash_realtime_ns,
 		.monotonic_ns = crash_monotonic_ns,
+		.sleep_ns = crash_sleep_ns,
 		.random = crash_random,
 		.openat = crash_openat,
 		.pwrite = crash_pwrite,

@@ -178,6 +178,21 @@ static int64_t fault_monotonic_ns(struct seam *s)
 	return own_clock(f, &now) ? now : f->next->ops->monotonic_ns(f->next);
 }
 
+static void fault_sleep_ns(struct seam *s, int64_t ns)
+{
+	struct seam_fault *f = fault_of(s);
+	bool own;
+
+	{
+		SCOPED_LOCK(&f->lock);
+		own = f->own_clock;
+		if (own)
+			f->now_ns += ns;
+	}
+	if (!own)
+		f->next->ops->sleep_ns(f->next, ns);
+}
+
 static int fault_random(struct seam *s, void *out, size_t len)
 {
 	struct seam_fault *f = fault_of(s);
@@ -203,6 +218,7 @@ void seam_fault_init(struct seam_fault *f, struct seam *next)
 	static const struct seam_ops ops = {
 		.realtime_ns = fault_realtime_ns,
 		.monotonic_ns = fault_monotonic_ns,
+		.sleep_ns = fault_sleep_ns,
 		.random = fault_random,
 		.openat = fault_openat,
 		.pwrite = fault_pwrite,

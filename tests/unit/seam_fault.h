@@ -74,8 +74,9 @@ void seam_fault_at(struct seam_fault *f, unsigned long n,
 		   enum seam_fault_action action, int err, bool sticky);
 /* Count these calls only, 1 << enum seam_fault_call; 0: all. */
 void seam_fault_only(struct seam_fault *f, unsigned int calls);
-/* Both clocks stand at @now_ns and go on by @step_ns each time one is read. May
- * be called again, to let the clock jump. */
+/* Both clocks stand at @now_ns and go on by @step_ns each time one is read, and
+ * by what is slept, which takes no time then. May be called again, to let the
+ * clock jump. */
 void seam_fault_clock(struct seam_fault *f, int64_t now_ns, int64_t step_ns);
 /* Random bytes follow from @seed alone. */
 void seam_fault_random(struct seam_fault *f, uint64_t seed);

@@ -26,10 +26,14 @@
 		_fail(__FILE__, __LINE__);                                     \
 	} while (0)
 
+#include "store/backend/backend.h"
 #include "store/base/attrs.h"
 
 #include <stdbool.h>
 #include <stdio.h>
+
+/* To open a backend with a seam of one's own. */
+#define WITH_SEAM(s) (&(struct backend_options){ .seam = (s) })
 
 struct backend;
 struct seam;

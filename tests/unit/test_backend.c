@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
 #include "store/base/seam.h"
+#include "store/base/stop.h"
 #include "tests/unit/seam_fault.h"
 
 #define NTHREADS 8
@@ -39,7 +42,8 @@ static int setup(void **state)
 		p->b = backend_mem_new();
 	} else {
 		p->dir = support_path("%s/vault", support_tmpdir_fast());
-		assert_ok(backend_create(p->dir, &p->fault.seam, &p->b));
+		assert_ok(backend_create(p->dir, WITH_SEAM(&p->fault.seam),
+					 &p->b));
 	}
 	/* A filesystem without unnamed files. */
 	seam_fault_only(&p->fault, 1 << SEAM_FAULT_OPENAT);
@@ -534,27 +538,32 @@ static void urls(void **state)
 
 	(void)state;
 	support_log_clear();
-	assert_result(backend_open("", seam, &b), -EINVAL);
+	assert_result(backend_open("", WITH_SEAM(seam), &b), -EINVAL);
 	assert_null(b);
-	assert_result(backend_open("file:", seam, &b), -EINVAL);
-	assert_result(backend_open("gopher:hole", seam, &b), -EINVAL);
+	assert_result(backend_open("file:", WITH_SEAM(seam), &b), -EINVAL);
+	assert_result(backend_open("gopher:hole", WITH_SEAM(seam), &b),
+		      -EINVAL);
 	assert_said("no backend is called 'gopher'");
 	assert_said("./gopher:hole");
-	assert_result(backend_open(support_path("%s/no", dir), seam, &b),
+	assert_result(backend_open(support_path("%s/no", dir), WITH_SEAM(seam),
+				   &b),
 		      -ENOENT);
 	assert_said("vmbackup init");
 	support_write(support_path("%s/file", dir), "", 0);
-	assert_result(backend_open(support_path("%s/file", dir), seam, &b),
+	assert_result(backend_open(support_path("%s/file", dir),
+				   WITH_SEAM(seam), &b),
 		      -ENOTDIR);
 	assert_null(b);
 	/* Opening makes nothing, and a colon behind a slash is no scheme. */
-	assert_ok(backend_open(dir, seam, &b));
+	assert_ok(backend_open(dir, WITH_SEAM(seam), &b));
 	backend_close(b);
 	assert_int_equal(support_count(dir), 1);
-	assert_ok(backend_create(support_path("%s/a:b", dir), seam, &b));
+	assert_ok(backend_create(support_path("%s/a:b", dir), WITH_SEAM(seam),
+				 &b));
 	assert_ok(backend_put(b, "config", "", 0));
 	backend_close(b);
-	assert_ok(backend_open(support_path("file:%s/a:b", dir), seam, &b));
+	assert_ok(backend_open(support_path("file:%s/a:b", dir),
+			       WITH_SEAM(seam), &b));
 	assert_ok(backend_head(b, "config", &info));
 	backend_close(b);
 	backend_close(NULL);
@@ -583,14 +592,14 @@ static void mem_faults(void **state)
 	assert_int_equal(backend_mem_failures(b), 3);
 	backend_mem_heal(b);
 	assert_ok(backend_get(b, "pack/00/1", 0, &c, 1));
-	backend_mem_fail(b, BACKEND_MEM_PUT, "commit/", 1, -ETIMEDOUT,
+	backend_mem_fail(b, BACKEND_MEM_PUT, "commit/", 1, -EIO,
 			 BACKEND_MEM_LOST_REPLY);
-	assert_result(backend_put(b, "commit/1", "x", 1), -ETIMEDOUT);
+	assert_result(backend_put(b, "commit/1", "x", 1), -EIO);
 	assert_result(backend_put(b, "commit/1", "y", 1), -EEXIST);
 	check_object(b, "commit/1", "x", 1);
-	backend_mem_fail(b, BACKEND_MEM_DELETE, "", 1, -ETIMEDOUT,
+	backend_mem_fail(b, BACKEND_MEM_DELETE, "", 1, -EIO,
 			 BACKEND_MEM_LOST_REPLY);
-	assert_result(backend_delete(b, "commit/1"), -ETIMEDOUT);
+	assert_result(backend_delete(b, "commit/1"), -EIO);
 	assert_result(backend_delete(b, "commit/1"), -ENOENT);
 	backend_mem_fail(b, BACKEND_MEM_PUT, "", 1, 0, BACKEND_MEM_LIES);
 	assert_ok(backend_put(b, "commit/2", "x", 1));
@@ -672,6 +681,247 @@ static void mem_objects(void **state)
 	assert_int_equal(backend_mem_nobjects(copy), 2);
 	backend_close(b);
 	backend_close(copy);
+}
+
+/* ---- patience ---- */
+
+/* What fails for the moment is asked again: no caller has to. */
+static void passing_faults_pass(void **state)
+{
+	struct backend *b = backend_mem_new();
+	struct backend_info info;
+	int i;
+
+	(void)state;
+	support_log_clear();
+	for (i = 0; i < 3; i++)
+		backend_mem_fail(b, BACKEND_MEM_PUT, "a", 1, -EAGAIN, 0);
+	assert_ok(backend_put(b, "a", "x", 1));
+	backend_mem_fail(b, BACKEND_MEM_GET, "a", 1, -ETIMEDOUT, 0);
+	check_object(b, "a", "x", 1);
+	backend_mem_fail(b, BACKEND_MEM_HEAD, "a", 1, -ETIMEDOUT, 0);
+	assert_ok(backend_head(b, "a", &info));
+	backend_mem_fail(b, BACKEND_MEM_SYNC, "a", 1, -EAGAIN, 0);
+	assert_ok(backend_sync(b, "a"));
+	assert_int_equal(backend_mem_failures(b), 6);
+	/* It was put, and the answer was lost: it is there, whoever put it. */
+	backend_mem_fail(b, BACKEND_MEM_PUT, "c", 1, -ETIMEDOUT,
+			 BACKEND_MEM_LOST_REPLY);
+	assert_result(backend_put(b, "c", "x", 1), -EEXIST);
+	/* It was deleted, and is not there to be deleted again. */
+	backend_mem_fail(b, BACKEND_MEM_DELETE, "c", 1, -ETIMEDOUT,
+			 BACKEND_MEM_LOST_REPLY);
+	assert_ok(backend_delete(b, "c"));
+	assert_string_equal(support_log_text(), "");
+	/* What is not of the moment is not asked again. */
+	backend_mem_fail(b, BACKEND_MEM_GET, "a", 1, -EIO, 0);
+	assert_result(backend_get(b, "a", 0, &i, 1), -EIO);
+	backend_close(b);
+}
+
+static void patience_ends(void **state)
+{
+	static const int errs[] = { -EAGAIN, -ETIMEDOUT };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(errs); i++) {
+		struct backend *b = backend_mem_new();
+
+		support_log_clear();
+		backend_mem_set_patience(b, 30000000, NULL);
+		backend_mem_fail(b, BACKEND_MEM_PUT, "", 1, errs[i],
+				 BACKEND_MEM_STICKY);
+		assert_result(backend_put(b, "a", "x", 1), errs[i]);
+		assert_said("cannot store a");
+		assert_said("it is tried again and again");
+		assert_true(backend_mem_failures(b) > 5);
+		backend_close(b);
+	}
+}
+
+/* A call that hangs, on a thread of its own. */
+struct hanging {
+	struct backend *b;
+	struct stop *obeys;
+	pthread_t thread;
+	int r;
+};
+
+static void *run_hanging(void *arg)
+{
+	struct hanging *h = arg;
+	struct backend_info info;
+
+	(void)stop_obey(h->obeys);
+	h->r = backend_head(h->b, "a", &info);
+	return NULL;
+}
+
+static void start_hanging(struct hanging *h, struct backend *b)
+{
+	h->b = b;
+	backend_mem_fail(b, BACKEND_MEM_HEAD, "", 1, 0, BACKEND_MEM_HANGS);
+	assert_int_equal(pthread_create(&h->thread, NULL, run_hanging, h), 0);
+	while (backend_mem_hanging(b) == 0)
+		sched_yield();
+}
+
+static int end_of_hanging(struct hanging *h)
+{
+	pthread_join(h->thread, NULL);
+	backend_mem_heal(h->b);
+	return h->r;
+}
+
+static void hanging_calls_end(void **state)
+{
+	struct backend *b = backend_mem_new();
+	volatile bool stop = false;
+	struct stop request = { .serving = 7 };
+	struct hanging h = { .obeys = NULL };
+
+	(void)state;
+	assert_ok(backend_put(b, "a", "x", 1));
+	/* At the deadline, */
+	backend_mem_set_patience(b, 20000000, NULL);
+	start_hanging(&h, b);
+	assert_result(end_of_hanging(&h), -ETIMEDOUT);
+	/* when the command is to end, */
+	backend_mem_set_patience(b, INT64_MAX / 2, &stop);
+	start_hanging(&h, b);
+	stop = true;
+	assert_result(end_of_hanging(&h), -EINTR);
+	stop = false;
+	/* when nobody waits for the request any more, */
+	h.obeys = &request;
+	start_hanging(&h, b);
+	request.asked = 7;
+	assert_result(end_of_hanging(&h), -ECANCELED);
+	/* and as if nothing had been when the store goes on. */
+	request.asked = 0;
+	start_hanging(&h, b);
+	backend_mem_release_hanging(b);
+	assert_ok(end_of_hanging(&h));
+	backend_close(b);
+}
+
+/* Pauses end as well. */
+static void pauses_end(void **state)
+{
+	struct backend *b = backend_mem_new();
+	volatile bool stop = true;
+	char c;
+
+	(void)state;
+	backend_mem_set_patience(b, INT64_MAX / 2, &stop);
+	backend_mem_fail(b, BACKEND_MEM_GET, "", 1, -EAGAIN,
+			 BACKEND_MEM_STICKY);
+	assert_result(backend_get(b, "a", 0, &c, 1), -EINTR);
+	backend_close(b);
+}
+
+/* ---- pages of listings ---- */
+
+static void pages_fail_and_are_whole(void **state)
+{
+	struct backend_mem_weather w = { .seed = 1,
+					 .shuffle = true,
+					 .page_names = 3 };
+	struct backend *b = backend_mem_new();
+	struct backend_mem_counts n;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 10; i++)
+		assert_ok(backend_put(b, support_path("index/%u", i), "", 0));
+	backend_mem_set_weather(b, &w);
+	for (i = 1; i <= 4; i++) {
+		struct seen s = { 0 };
+		unsigned int k;
+
+		/* Each name comes once, whichever page had to come twice. */
+		backend_mem_reset_counts(b);
+		backend_mem_fail(b, BACKEND_MEM_LIST, "", i, -ETIMEDOUT, 0);
+		assert_ok(backend_list(b, "index/", see, &s));
+		assert_int_equal(s.n, 10);
+		for (k = 0; k < 10; k++)
+			assert_non_null(
+				strstr(s.names, support_path("index/%u ", k)));
+		assert_null(strstr(s.names, "index/0 index/1 index/2 index/3 "
+					    "index/4 index/5"));
+		backend_mem_get_counts(b, NULL, &n);
+		assert_int_equal(n.calls[BACKEND_MEM_LIST], 5);
+		/* A page that cannot be had is no end of the list. */
+		backend_mem_fail(b, BACKEND_MEM_LIST, "", i, -EIO, 0);
+		assert_result(backend_list(b, "index/", see, &s), -EIO);
+	}
+	backend_close(b);
+}
+
+static int call_back(void *arg, const char *name,
+		     const struct backend_info *info)
+{
+	struct backend_info again;
+
+	(void)info;
+	return backend_head(arg, name, &again);
+}
+
+static int list_and_call_back(void *arg)
+{
+	int r = backend_list(arg, "", call_back, arg);
+
+	return r < 0 ? 1 : 0;
+}
+
+/* A store with one connection would wait for ever: it is our bug, and is found
+ * where there is no such store, too. */
+static void no_calls_from_a_listing(void **state)
+{
+	struct backend *b = backend_mem_new();
+
+	(void)state;
+	assert_ok(backend_put(b, "a", "x", 1));
+	assert_int_equal(support_fork(list_and_call_back, b), -SIGABRT);
+	backend_close(b);
+}
+
+/* ---- many at once ---- */
+
+static void many_are_deleted(void **state)
+{
+	static const char *const names[] = { "pack/00/a",      "pack/00/b",
+					     "pack/00/no",     "pack/01/c",
+					     "no/such/folder", "tomb/1" };
+	static const char *const bad[] = { "pack/00/d", "../x" };
+	struct place *p = *state;
+
+	assert_ok(backend_put(p->b, "pack/00/a", "", 0));
+	assert_ok(backend_put(p->b, "pack/00/b", "", 0));
+	assert_ok(backend_put(p->b, "pack/00/d", "", 0));
+	assert_ok(backend_put(p->b, "pack/01/c", "", 0));
+	assert_ok(backend_put(p->b, "tomb/1", "", 0));
+	assert_ok(backend_delete_many(p->b, names, ARRAY_SIZE(names)));
+	assert_int_equal(count_objects(p->b, ""), 1);
+	assert_string_equal(support_log_text(), "");
+	assert_ok(backend_delete_many(p->b, names, ARRAY_SIZE(names)));
+	assert_ok(backend_delete_many(p->b, NULL, 0));
+	assert_result(backend_delete_many(p->b, bad, 2), -EINVAL);
+	assert_int_equal(count_objects(p->b, ""), 1);
+	/* One that cannot go does not keep the others. */
+	assert_ok(backend_put(p->b, "tomb/1", "", 0));
+	if (p->dir) {
+		assert_int_equal(
+			mkdir(support_path("%s/pack/00/a", p->dir), 0700), 0);
+	} else {
+		assert_ok(backend_put(p->b, "pack/00/a", "", 0));
+		backend_mem_fail(p->b, BACKEND_MEM_DELETE, "pack/", 1, -EISDIR,
+				 0);
+	}
+	assert_result(backend_delete_many(p->b, names, ARRAY_SIZE(names)),
+		      -EISDIR);
+	assert_int_equal(count_objects(p->b, "tomb/"), 0);
 }
 
 /* ---- the probe sees a store that does not keep its word ---- */
@@ -800,12 +1050,19 @@ int main(void)
 		EACH(list_finds_all),
 		EACH(list_can_be_ended),
 		EACH(deleted_is_gone),
+		EACH(many_are_deleted),
 		EACH(bad_names_are_refused),
 		EACH(probe_leaves_nothing),
 		EACH(one_winner),
 		EACH(parallel_reads),
 		EACH(list_beside_changes),
 		cmocka_unit_test(urls),
+		cmocka_unit_test(passing_faults_pass),
+		cmocka_unit_test(patience_ends),
+		cmocka_unit_test(hanging_calls_end),
+		cmocka_unit_test(pauses_end),
+		cmocka_unit_test(pages_fail_and_are_whole),
+		cmocka_unit_test(no_calls_from_a_listing),
 		cmocka_unit_test(mem_faults),
 		cmocka_unit_test(mem_counts),
 		cmocka_unit_test(mem_objects),

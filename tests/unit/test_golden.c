@@ -47,7 +47,7 @@ static void made_anew_it_is_the_same(void **state)
 	(void)state;
 	assert_non_null(mem);
 	golden_make(mem);
-	assert_ok(backend_open(stored(), seam_system(), &dir));
+	assert_ok(backend_open(stored(), WITH_SEAM(seam_system()), &dir));
 	for (i = 0; i < backend_mem_nobjects(mem); i++) {
 		const char *name = backend_mem_name(mem, i);
 		const uint8_t *data = backend_mem_data(mem, name, &len);

@@ -447,7 +447,8 @@ static struct seam_crash *record(bool named)
 		seam_fault_only(&f, 1 << SEAM_FAULT_OPENAT);
 		seam_fault_at(&f, 1, SEAM_FAULT_FAIL, -EOPNOTSUPP, false);
 	}
-	assert_ok(backend_create(support_path("%s/vault", root), &f.seam, &b));
+	assert_ok(backend_create(support_path("%s/vault", root),
+				 WITH_SEAM(&f.seam), &b));
 	seam_crash_mark(c, MARK_CREATED);
 	for (i = 0; i < ARRAY_SIZE(objects); i++)
 		put_object(b, c, i);
@@ -541,18 +542,18 @@ static void folder_of_a_dead_maker(void **state)
 	struct seam_fault f;
 
 	(void)state;
-	assert_ok(backend_create(dir, seam_system(), &b));
+	assert_ok(backend_create(dir, WITH_SEAM(seam_system()), &b));
 	backend_close(b);
 	c = seam_crash_new(root, NULL);
 	seam_crash_mark(c, MARK_CREATED);
 	seam_fault_init(&f, seam_crash_seam(c));
-	assert_ok(backend_open(dir, &f.seam, &b));
+	assert_ok(backend_open(dir, WITH_SEAM(&f.seam), &b));
 	seam_fault_only(&f, 1 << SEAM_FAULT_FSYNC);
 	seam_fault_at(&f, 1, SEAM_FAULT_FAIL, -EIO, false);
 	assert_result(backend_put(b, "tomb/2", "", 0), -EIO);
 	backend_close(b);
 	seam_fault_at(&f, 0, SEAM_FAULT_NONE, 0, false);
-	assert_ok(backend_open(dir, &f.seam, &b));
+	assert_ok(backend_open(dir, WITH_SEAM(&f.seam), &b));
 	put_object(b, c, 2);
 	backend_close(b);
 	assert_int_equal(violations(c, false), 0);
@@ -586,7 +587,7 @@ static void existing_means_durable(void (*ask)(struct backend *b,
 	struct seam_crash *c;
 	struct seam_fault f;
 
-	assert_ok(backend_create(dir, seam_system(), &b));
+	assert_ok(backend_create(dir, WITH_SEAM(seam_system()), &b));
 	backend_close(b);
 	c = seam_crash_new(root, NULL);
 	seam_crash_mark(c, MARK_CREATED);
@@ -594,11 +595,11 @@ static void existing_means_durable(void (*ask)(struct backend *b,
 	seam_fault_only(&f, 1 << SEAM_FAULT_FSYNC);
 	/* The first fsync is of the folder's own name. */
 	seam_fault_at(&f, 2, SEAM_FAULT_FAIL, -EIO, false);
-	assert_ok(backend_open(dir, &f.seam, &b));
+	assert_ok(backend_open(dir, WITH_SEAM(&f.seam), &b));
 	support_fill(0, data, sizeof(data));
 	assert_result(backend_put(b, "key/0", data, sizeof(data)), -EIO);
 	backend_close(b);
-	assert_ok(backend_open(dir, &f.seam, &b));
+	assert_ok(backend_open(dir, WITH_SEAM(&f.seam), &b));
 	ask(b, data, sizeof(data));
 	seam_crash_mark(c, 0);
 	backend_close(b);
@@ -647,7 +648,7 @@ static void sync_covers_bytes_and_folders(void **state)
 	int fd;
 
 	(void)state;
-	assert_ok(backend_create(dir, seam_system(), &b));
+	assert_ok(backend_create(dir, WITH_SEAM(seam_system()), &b));
 	backend_close(b);
 	c = seam_crash_new(root, NULL);
 	s = seam_crash_seam(c);
@@ -664,7 +665,7 @@ static void sync_covers_bytes_and_folders(void **state)
 	support_fill(6, data, sizeof(data));
 	assert_ok(seam_pwrite_all(s, fd, data, sizeof(data), 0));
 	assert_ok(s->ops->close(s, fd));
-	assert_ok(backend_open(dir, s, &b));
+	assert_ok(backend_open(dir, WITH_SEAM(s), &b));
 	assert_ok(backend_sync(b, "new/deep/er/5"));
 	seam_crash_mark(c, 6);
 	backend_close(b);
@@ -689,10 +690,10 @@ static void old_vault(void **state)
 	size_t i;
 
 	(void)state;
-	assert_ok(backend_create(dir, seam_system(), &b));
+	assert_ok(backend_create(dir, WITH_SEAM(seam_system()), &b));
 	backend_close(b);
 	c = seam_crash_new(root, NULL);
-	assert_ok(backend_open(dir, seam_crash_seam(c), &b));
+	assert_ok(backend_open(dir, WITH_SEAM(seam_crash_seam(c)), &b));
 	for (i = 0; i < ARRAY_SIZE(objects); i++)
 		put_object(b, c, i);
 	backend_close(b);
