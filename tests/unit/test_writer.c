@@ -283,6 +283,7 @@ static void an_unreadable_dead_pack_stops_nobody(void **state)
 	size_t i;
 
 	die_with_packs(s);
+	backend_mem_set_patience(s->backend, 20 * 1000000, NULL);
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
 		s->options.cache_dir = support_tmpdir();
 		backend_mem_fail(s->backend, BACKEND_MEM_GET, "pack/", 1,
