@@ -263,9 +263,8 @@ void inside_describe(struct view *w, uint64_t node, struct buf *out);
 
 /* ---- .vmbackupfs (view_status.c) ---- */
 
-/* The size that attributes tell: what the text will be is not known before it
- * is read. The kernel learns the true end from a read that stops short. */
-#define STATUS_SIZE 4096
+/* Append a text whose length stays as its numbers grow, since it is made anew for
+ * each look. */
 MUST_CHECK int status_json(struct view *w, struct buf *out);
 MUST_CHECK int status_stats(struct view *w, struct buf *out);
 

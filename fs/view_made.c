@@ -291,10 +291,6 @@ static int made_size(struct view *w, uint64_t node, struct stat *st)
 		return saved_size(w, node, st);
 	case MADE_VOLUME_RAW:
 		return volume_raw_size(w, node, st);
-	case MADE_STATUS:
-	case MADE_STATS:
-		text.len = STATUS_SIZE;
-		break;
 	default:
 		r = S_ISLNK(st->st_mode) ? made_link(w, node, &text)
 					 : made_text(w, node, &text);

@@ -15,20 +15,25 @@
 #include "store/point.h"
 #include "store/vault.h"
 
-/*
- * Attributes tell STATUS_SIZE, which no text passes: what is shorter is filled
- * up with spaces, which neither JSON nor people mind, and a newline.
- */
-static int finish(struct buf *out)
-{
-	static const char spaces[] = "                                ";
+/* Columns of a line, which most terminals have. */
+#define LINE 79
 
-	if (out->len > STATUS_SIZE)
-		return -EMSGSIZE;
-	while (buf_error(out) == 0 && out->len + 1 < STATUS_SIZE)
-		buf_put(out, spaces,
-			MIN(sizeof(spaces) - 1, STATUS_SIZE - 1 - out->len));
-	buf_put_u8(out, '\n');
+/*
+ * The kernel is told how long the text is before it reads it, and numbers grow
+ * meanwhile. So each line is filled up with spaces, which neither JSON nor
+ * people mind: all numbers have room in it. A long name takes several lines'
+ * room.
+ */
+static int put_lines(const char *text, struct buf *out)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		size_t room = (len / LINE + 1) * LINE;
+
+		buf_put(out, text, len);
+		buf_printf(out, "%*s\n", (int)(room - len), "");
+		text += len + (text[len] == '\n');
+	}
 	return buf_error(out);
 }
 
@@ -60,6 +65,7 @@ int status_json(struct view *w, struct buf *out)
 	struct vault_stats s;
 	json_t *j;
 	char *text;
+	int r;
 
 	volumes_get_stats(w->volumes, &m);
 	vault_get_stats(w->vault, &s);
@@ -95,10 +101,9 @@ int status_json(struct view *w, struct buf *out)
 	json_decref(j);
 	if (!text)
 		return -ENOMEM;
-	buf_put(out, text, strlen(text));
+	r = put_lines(text, out);
 	free(text);
-	buf_put_u8(out, '\n');
-	return finish(out);
+	return r;
 }
 
 static double percent(uint64_t hits, uint64_t misses)
@@ -109,13 +114,14 @@ static double percent(uint64_t hits, uint64_t misses)
 
 int status_stats(struct view *w, struct buf *out)
 {
+	AUTO_BUF struct buf text = BUF_INIT;
 	struct point_list *l = roster_list(w->roster);
 	struct volumes_stats m;
 	struct vault_stats s;
 
 	volumes_get_stats(w->volumes, &m);
 	vault_get_stats(w->vault, &s);
-	buf_printf(out,
+	buf_printf(&text,
 		   "vault            %.1024s\n"
 		   "up               %.0f s\n"
 		   "points           %zu (%zu damaged)\n"
@@ -134,5 +140,7 @@ int status_stats(struct view *w, struct buf *out)
 		   s.cache_limit, leaves_count(w->leaves), m.known, m.open,
 		   m.unreadable, m.marked, s.damage);
 	point_list_put(l);
-	return finish(out);
+	buf_put_u8(&text, 0);
+	return buf_error(&text) < 0 ? buf_error(&text)
+				    : put_lines((char *)text.data, out);
 }
