@@ -207,4 +207,10 @@ says 'log-not-replayed: The filesystem is marked dirty'
 expect 0 "$dump" ntfs "$tmp/state"
 says 'log-not-replayed: The filesystem was in use'
 
+# The library would compare the keys of this index as that says.
+cp "$tmp/main" "$tmp/rule"
+"$guest/ntfs_tree.py" patch "$tmp/rule" rule
+expect 1 "$dump" --ask system.ntfs_acl ntfs "$tmp/rule"
+says 'metadata/owner-99: system.ntfs_acl: Bad message'
+
 through_mount

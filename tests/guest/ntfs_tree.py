@@ -8,7 +8,8 @@ ntfs_tree.py odd DIR             what ntfs-3g shows other than we do (-o
 ntfs_tree.py patch IMAGE WHAT..  change an image as Windows would: efs=NAME
                                  (encrypted), stale=NAME (its record used anew),
                                  dirty (the flag of $Volume), log ($LogFile in
-                                 use), mft=BYTE (the $MFT moved to there)
+                                 use), rule (by which the keys of $SII
+                                 are compared), mft=BYTE (the $MFT moved to there)
 """
 import mmap
 import os
@@ -329,6 +330,11 @@ def patch(image, *what):
                     alter(data, value(data, off) + 10, "<H", lambda v: v | 1)
         elif verb == "log":
             start_log(data)
+        elif verb == "rule":
+            for kind, off in attributes(data, mft(data)[1] + 9 * 1024):
+                if kind == 0x90 and "$SII".encode("utf-16le") in \
+                        data[off:off + 64]:
+                    alter(data, value(data, off) + 4, "<I", lambda v: 0)
         elif verb == "mft":
             move_mft(data, int(name))
         else:

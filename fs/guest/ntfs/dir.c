@@ -18,7 +18,6 @@
 #include "store/base/log.h"
 
 #define PIECE_BYTES (128u << 10)
-#define INDEX_BLOCK_MAX (2u << 20)
 #define FIRST_POS 2 /* behind the library's own "." and ".." */
 
 /* An entry gathered: 8 node, 8 cookie, 1 type, 1 length, the name. */
@@ -101,7 +100,7 @@ static int index_block(struct ntfs *n, ntfs_inode *ni, uint32_t *out)
 	if (r < 0)
 		return r;
 	*out = get_le32(root.data + 8);
-	if (*out < 512 || *out > INDEX_BLOCK_MAX || *out & (*out - 1))
+	if (*out < 512 || *out > NTFS_INDEX_BLOCK_MAX || *out & (*out - 1))
 		return index_damaged(ni);
 	return 0;
 }

@@ -45,6 +45,7 @@
 #define NTFS_STREAM_SHIFT 33
 #define NTFS_STREAMS_MAX 4096
 
+#define NTFS_INDEX_BLOCK_MAX (2u << 20)
 #define NTFS_REPARSE_MAX (16u << 10) /* as Windows has it */
 #define NTFS_UNIT_MAX (1u << 20) /* bytes that are compressed as one */
 

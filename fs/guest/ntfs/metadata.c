@@ -61,6 +61,32 @@ static int put_attr(struct ntfs *n, ntfs_inode *ni, ATTR_TYPES type,
 }
 
 /*
+ * May the library search this index? It compares keys by the rule that the index
+ * names: that of file names reads a name behind a key of four bytes, and with
+ * that of plain bytes entries may be empty, so that the next one is the same one
+ * again. The rules of numbers demand keys of equal lengths. Return 0, -ENOENT or
+ * -EBADMSG (both silent), or a read error.
+ */
+static int check_index(struct ntfs *n, ntfs_inode *ni, ntfschar *name,
+		       uint32_t name_len, COLLATION_RULES rule)
+{
+	AUTO_BUF struct buf root = BUF_INIT;
+	uint32_t block;
+	int r = ntfs_data_bytes(n, ni, AT_INDEX_ROOT, name, name_len,
+				n->vol->mft_record_size, &root);
+
+	if (r < 0)
+		return r == -EFBIG ? -EBADMSG : r;
+	if (root.len < 32 || get_le32(root.data + 4) != le32_to_cpu(rule))
+		return -EBADMSG;
+	block = get_le32(root.data + 8);
+	return block < 512 || block > NTFS_INDEX_BLOCK_MAX ||
+			       (block & (block - 1))
+		       ? -EBADMSG
+		       : 0;
+}
+
+/*
  * Find what index @name of @ni has for a key: @len bytes to @out. Return 0,
  * -ENOENT (silent), or an error.
  */
@@ -68,11 +94,16 @@ static int find_entry(struct ntfs *n, ntfs_inode *ni, ntfschar *name,
 		      uint32_t name_len, const void *key, int key_len,
 		      uint8_t *out, size_t len)
 {
-	ntfs_index_context *x = ntfs_index_ctx_get(ni, name, name_len);
+	COLLATION_RULES rule =
+		key_len == 4 ? COLLATION_NTOFS_ULONG : COLLATION_NTOFS_ULONGS;
+	ntfs_index_context *x;
 	const uint8_t *entry;
 	size_t at;
-	int r = 0;
+	int r = check_index(n, ni, name, name_len, rule);
 
+	if (r < 0)
+		return r;
+	x = ntfs_index_ctx_get(ni, name, name_len);
 	if (!x)
 		return -ENOMEM;
 	errno = 0;
