@@ -20,6 +20,7 @@
 
 #include "fs/place.h"
 #include "src/cli/credentials.h"
+#include "src/cli/output.h"
 #include "src/cmd/cmd.h"
 #include "store/base/buf.h"
 #include "store/base/log.h"
@@ -369,6 +370,14 @@ static int put_script(const struct boot *b, struct buf *out)
 	return r < 0 ? r : buf_error(out);
 }
 
+static int script_json(const char *script)
+{
+	json_t *o = output_message("script");
+
+	output_set_string(o, "script", script);
+	return output_json(o);
+}
+
 static int start(const char *script)
 {
 	signal(SIGPIPE, SIG_DFL);
@@ -439,6 +448,8 @@ static int start_point(struct context *ctx, const struct args *a, char **argv)
 		return r;
 	if (a->run)
 		return start((char *)script.data);
+	if (ctx->json)
+		return script_json((char *)script.data);
 	return fputs((char *)script.data, stdout) < 0 ? -EIO : 0;
 }
 

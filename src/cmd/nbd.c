@@ -12,6 +12,7 @@
 
 #include "fs/place.h"
 #include "src/cli/credentials.h"
+#include "src/cli/output.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/nbd_plugin.h"
 #include "store/base/log.h"
@@ -87,6 +88,19 @@ static void add_parameters(struct argv *a, struct context *ctx,
 		add(a, "cache-dir=%s", v->cache_dir);
 }
 
+/* What --run prints is its command's. */
+static int report_start(const struct args *o, const struct disk_choice *choice)
+{
+	json_t *m = output_message("serving");
+	int r;
+
+	output_set_string(m, "point", choice->id);
+	output_set_string(m, "disk", choice->disk);
+	output_set_bytes(m, "socket", o->socket, strlen(o->socket));
+	r = output_json(m);
+	return r < 0 ? r : output_flush();
+}
+
 static int become(struct context *ctx, const struct args *o,
 		  const struct vault_options *v,
 		  const struct disk_choice *choice)
@@ -119,6 +133,8 @@ static int become(struct context *ctx, const struct args *o,
 	add(&a, "%s", plugin);
 	add_parameters(&a, ctx, v, key, choice, o);
 	r = a.no_memory ? -ENOMEM : 0;
+	if (r == 0 && ctx->json && !o->run)
+		r = report_start(o, choice);
 	if (r == 0) {
 		signal(SIGPIPE, SIG_DFL);
 		execvp("nbdkit", a.items);

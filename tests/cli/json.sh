@@ -82,8 +82,13 @@ holds '[(c["modifier"], c["path"].split("/")[-1]) for c in d[:-1]] == [("M", "fi
 holds 'd[-1]["message_type"] == "statistics" and d[-1]["changed_files"] == 1'
 json 0 versions "web1:$source/file"
 holds '[v["size"] for v in d[0]] == [6, 4]'
+truncate -s 1M "$tmp/disk"
+json 0 backup --vm machine --disk "vda=raw:$tmp/disk"
+json 0 boot machine
+holds 'len(d) == 1 and d[0]["message_type"] == "script"'
+holds 'd[0]["script"].startswith("#!/bin/sh\n") and "qemu" in d[0]["script"]'
 json 0 stats
-holds 'd[0]["points_count"] == 2 and d[0]["total_size"] == 18'
+holds 'd[0]["points_count"] == 3 and d[0]["total_size"] == 18'
 json 0 check
 holds 'd[-1]["message_type"] == "summary" and d[-1]["num_errors"] == 0'
 json 0 check --read-data

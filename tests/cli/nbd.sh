@@ -34,6 +34,18 @@ with open(sys.argv[1], "wb") as f:
 PY
 expect 0 vmb backup --vm web1 --disk "vda=raw:$image" --disk "again=raw:$image"
 
+# Programs are told before the server starts what it is of, and where.
+mkdir "$tmp/fake"
+printf '#!/bin/sh\nexit 0\n' >"$tmp/fake/nbdkit"
+chmod +x "$tmp/fake/nbdkit"
+expect 0 env PATH="$tmp/fake:$PATH" "$vmbackup" -r "$vault" \
+	--key-file "$keyfile" --cache-dir "$cache" --json \
+	nbd web1/latest --disk vda --socket "$tmp/socket"
+[ "$("$tests/json_field.py" message_type <"$tmp/out")" = serving ] ||
+	fail "--json says nothing of what is served"
+[ "$("$tests/json_field.py" socket <"$tmp/out")" = "$tmp/socket" ] ||
+	fail "--json does not say where"
+
 # Holes of more than 32 bits of length.
 truncate -s 20G "$tmp/wide"
 printf data | dd of="$tmp/wide" bs=1M seek=9000 conv=notrunc status=none
