@@ -33,6 +33,7 @@ struct node *node_new(const char *name, enum kind kind)
 	memset(x, 0, sizeof(*x));
 	snprintf(x->name, sizeof(x->name), "%s", name);
 	x->kind = kind;
+	x->file = (unsigned int)model.n + OUTSIDE_FILE;
 	return x;
 }
 
@@ -54,6 +55,13 @@ void node_add(struct node *dir, struct node *x)
 		at = &(*at)->next;
 	x->next = *at;
 	*at = x;
+}
+
+void node_share(struct node *x, struct node *as)
+{
+	memcpy(x->text, as->text, sizeof(x->text));
+	x->file = as->file;
+	x->shared = as->shared = true;
 }
 
 static void node_drop(struct node *dir, const struct node *x)
@@ -111,11 +119,59 @@ void model_source(struct node *dir, unsigned int depth)
 	}
 }
 
+void model_share(void)
+{
+	size_t i;
+
+	for (i = 1; i < model.n; i++) {
+		struct node *x = &model.nodes[i];
+		struct node *as = &model.nodes[model_below((unsigned int)i)];
+
+		if (x->kind == FILE_KIND && as->kind == FILE_KIND &&
+		    model_percent(30))
+			node_share(x, as);
+	}
+}
+
+void model_fill(struct node *dir)
+{
+	static const char *const before[] = { "A", "aa", "bb", "dd", "f" };
+	const char *prefix = before[model_below(ARRAY_SIZE(before))];
+	struct node *c;
+	char name[16];
+	unsigned int i;
+
+	if (model.n > NODES_MAX / 4)
+		return;
+	if (model_percent(30)) {
+		for (i = 0; i < 300; i++) {
+			snprintf(name, sizeof(name), "%s%u", prefix, 100 + i);
+			c = node_new(name, LINK_KIND);
+			snprintf(c->text, sizeof(c->text), "nowhere");
+			node_add(dir, c);
+		}
+	}
+	for (c = dir->child; c; c = c->next)
+		if (c->kind == DIR_KIND)
+			model_fill(c);
+}
+
+void model_show(struct node *x)
+{
+	struct node *c;
+
+	x->listed = true;
+	x->walked = x->kind == DIR_KIND;
+	x->bad = model.damage && model_percent(10);
+	for (c = x->child; c; c = c->next)
+		model_show(c);
+}
+
 static bool is_cache(const struct node *dir)
 {
 	const struct node *tag = node_find(dir, model_names[0]);
 
-	return model.caches && tag && tag->kind == FILE_KIND &&
+	return model.caches && !model.volume && tag && tag->kind == FILE_KIND &&
 	       !strcmp(tag->text, tag_text);
 }
 
@@ -213,7 +269,7 @@ void model_pick_sources(struct node *dir, unsigned int chance)
 
 static bool is_spared(const char *path, bool is_dir)
 {
-	return (model.known && left_out(path, is_dir)) ||
+	return (model.known && !model.volume && left_out(path, is_dir)) ||
 	       (model.spare && matches(model.spare, path, is_dir));
 }
 
@@ -262,8 +318,18 @@ static void model_new(struct node *at, const struct node *s, const char *path)
 
 	memcpy(x->text, s->text, sizeof(x->text));
 	node_add(at, x);
+	x->fs = at->fs;
 	if (x->kind == DIR_KIND)
 		model_restore(x, s, path, false, true);
+	if (!s->shared)
+		return;
+	/* No link leads from one filesystem to another. */
+	if (model.first[s->file] && model.first_dir[s->file]->fs == at->fs) {
+		node_share(x, model.first[s->file]);
+		return;
+	}
+	model.first[s->file] = x;
+	model.first_dir[s->file] = at;
 }
 
 /* Entry @s of the point meets @x, which stands there. */
@@ -294,7 +360,10 @@ static void model_meet(struct node *at, struct node *x, const struct node *s,
 void model_restore(struct node *at, const struct node *from, const char *path,
 		   bool barred, bool made)
 {
-	bool keeps = !model.word && (model.incomplete || !model.known), deletes;
+	bool keeps = !model.word &&
+		     (model.incomplete || (!model.known && !model.volume));
+	bool deletes;
+	int dirs;
 	struct node *x, *next;
 	const struct node *s;
 	char sub[256];
@@ -313,29 +382,49 @@ void model_restore(struct node *at, const struct node *from, const char *path,
 		if (deletes && model_remove(x, sub))
 			node_drop(at, x);
 	}
-	for (s = from->child; s; s = s->next) {
-		snprintf(sub, sizeof(sub), "%s/%s", path[1] ? path : "",
-			 s->name);
-		if (!s->listed || (model.spare && matches(model.spare, sub,
-							  s->kind == DIR_KIND)))
-			continue;
-		x = node_find(at, s->name);
-		if (x)
-			model_meet(at, x, s, sub, deletes, barred);
-		else if (!at->guarded)
-			model_new(at, s, sub);
-	}
+	for (dirs = 0; dirs < 2; dirs++)
+		for (s = from->child; s; s = s->next) {
+			snprintf(sub, sizeof(sub), "%s/%s", path[1] ? path : "",
+				 s->name);
+			if (!s->listed || (s->kind == DIR_KIND) != dirs ||
+			    (model.spare && matches(model.spare, sub, dirs)))
+				continue;
+			x = node_find(at, s->name);
+			if (x)
+				model_meet(at, x, s, sub, deletes, barred);
+			else if (!at->guarded)
+				model_new(at, s, sub);
+		}
+}
+
+const char *model_shown(uint64_t file, const char *path)
+{
+	struct shown *s;
+
+	for (s = model.shown; s < model.shown + model.nshown; s++)
+		if (s->file == file)
+			return s->path;
+	assert_true(model.nshown++ < NODES_MAX);
+	s->file = file;
+	snprintf(s->path, sizeof(s->path), "%s", path);
+	return NULL;
 }
 
 void model_print(const struct node *dir, const char *path, struct buf *out)
 {
 	const struct node *x;
-	char sub[400], line[600];
+	char sub[256], line[600];
+	const char *same;
 
+	if (!path[0])
+		model.nshown = 0;
 	for (x = dir->child; x; x = x->next) {
 		snprintf(sub, sizeof(sub), "%s/%s", path, x->name);
-		snprintf(line, sizeof(line), "%s %d %s\n", sub, x->kind,
-			 x->text);
+		same = x->kind == FILE_KIND && x->shared
+			       ? model_shown(x->file, sub)
+			       : NULL;
+		snprintf(line, sizeof(line), "%s %d %s%s%s\n", sub, x->kind,
+			 x->text, same ? " is " : "", same ? same : "");
 		buf_put(out, line, strlen(line));
 		model_print(x, sub, out);
 	}

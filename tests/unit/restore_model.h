@@ -13,8 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NODES_MAX 4000
+#define NODES_MAX 6000
 #define TEXT_MAX_LEN 64
+#define OUTSIDE_FILE 1 /* the file of outside/file; see struct node */
 
 struct guard;
 
@@ -29,11 +30,22 @@ struct node {
 	bool source; /* of the backup */
 	bool listed, walked, way; /* in the point; its entries, too; or a way */
 	bool guarded, vault; /* target */
+	/* Which file it is: names of one file share a number, and are marked. */
+	unsigned int file;
+	bool shared;
+	const struct node *fs; /* directory in the target: where mounted */
+	bool bad; /* in a volume: cannot be read */
+};
+
+/* A name that was printed, and which file it is. */
+struct shown {
+	uint64_t file;
+	char path[256];
 };
 
 struct restore_model {
 	struct node nodes[NODES_MAX];
-	size_t n;
+	size_t n, nsource; /* the source's come first */
 	uint64_t random;
 	unsigned int serial;
 	struct node *source; /* "/" */
@@ -42,6 +54,12 @@ struct restore_model {
 	bool one_fs, caches, known, incomplete;
 	const char *spare; /* the restore's own pattern, or NULL */
 	bool delete_extra, word, never;
+	bool volume; /* the source is a filesystem in a disk */
+	bool damage; /* something of the point cannot be read */
+	struct node *first[NODES_MAX + 2]; /* restored, of each shared file */
+	struct node *first_dir[NODES_MAX + 2]; /* and where */
+	struct shown shown[NODES_MAX];
+	size_t nshown;
 	bool can_mount;
 	const char *top, *target, *outside;
 	char mounts[64][256]; /* made in the target, to be undone */
@@ -74,6 +92,8 @@ void node_add(struct node *dir, struct node *x);
 void node_fill(struct node *x, char who);
 /* Whether @x or something below it is a source. */
 bool node_leads(const struct node *x);
+/* Make @x another name of the file of @as. */
+void node_share(struct node *x, struct node *as);
 /* Choose a kind for an entry at @depth. */
 enum kind model_any_kind(unsigned int depth);
 
@@ -81,6 +101,14 @@ enum kind model_any_kind(unsigned int depth);
 
 /* Give @dir entries, at @depth. */
 void model_source(struct node *dir, unsigned int depth);
+/* Make some of the files below names of others. */
+void model_share(void);
+/* Give some directories of @dir so many entries that the point's tree has
+ * several nodes. */
+void model_fill(struct node *dir);
+/* Mark all below @x as shown by a volume; some of it can not be read where
+ * the point is damaged. */
+void model_show(struct node *x);
 /* Make each entry below @dir a source, with a chance of @chance percent. */
 void model_pick_sources(struct node *dir, unsigned int chance);
 /* Mark what a backup takes of @x, at @path; @inside: its directory's entries
@@ -96,7 +124,10 @@ void model_forget(struct node *x, bool inside);
  * @barred: nothing is deleted below; @made: by this restore. */
 void model_restore(struct node *at, const struct node *from, const char *path,
 		   bool barred, bool made);
-/* Append a line for each entry below @dir, whose path is @path. */
+/* Return the path at which @file was printed already, or NULL: it is noted that
+ * this is @path. */
+const char *model_shown(uint64_t file, const char *path);
+/* Append a line for each entry below @dir, whose path is @path ("" first). */
 void model_print(const struct node *dir, const char *path, struct buf *out);
 
 #endif

@@ -5,22 +5,28 @@
  *
  * Each run makes a source (never on disk), what a backup of it takes (several
  * sources, patterns, caches, mount points that are not crossed), plants that as
- * a point, makes a target that resembles it, with mounts, vaults, a key and
- * links out of it, and restores. The model is a recursion over the source as it
- * was, with the rules of vmbackup(1), and knows nothing of trees or walks: it
- * says what the target must look like then, entry by entry. What lies outside
- * must be as it was, and a dry run before must change nothing and say the same
- * lines. RESTORE_RUNS and RESTORE_SEED choose how many runs and which.
+ * a point, or shows it as a filesystem in a disk of one, makes a target that
+ * resembles it, with mounts, vaults, a key, names of one file and links out of
+ * it, and restores. The model is a recursion over the source as it was, with
+ * the rules of vmbackup(1), and knows nothing of trees or walks: it says what
+ * the target must look like then, entry by entry. What lies outside must be as
+ * it was, and a dry run before must change nothing and say the same lines.
+ *
+ * Where something of the point is damaged, an entry is as it was or as the
+ * model says, and nothing was deleted behind the first thing that is lost.
+ *
+ * RESTORE_RUNS and RESTORE_SEED choose how many runs and which.
  */
 #include "config.h"
 
 #include "tests/unit/plant.h"
+#include "tests/unit/plant_disk.h"
+#include "tests/unit/restore_damage.h"
 #include "tests/unit/restore_model.h"
+#include "tests/unit/restore_target.h"
 #include "tests/unit/support.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +34,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/view.h"
 #include "src/restore/guard.h"
 #include "src/restore/restore.h"
 #include "src/scan/exclude.h"
@@ -56,6 +63,20 @@ static void note_mount(struct point_left_out *l, const char *path)
 	l->mounts[i] = strdup(path);
 }
 
+static void plant_shared(struct plant *p, const char *path,
+			 const struct node *x)
+{
+	AUTO_BUF struct buf store = BUF_INIT;
+	struct entry e = plant_entry(p, x->name, S_IFREG | 0644);
+	size_t i;
+
+	e.ino = 1000000 + x->file;
+	for (i = 0, e.nlink = 0; i < model.nsource; i++)
+		e.nlink += model.nodes[i].file == x->file;
+	plant_content(p, &e, x->text, strlen(x->text), &store);
+	plant_put(p, path, &e);
+}
+
 static void plant_below(struct plant *p, const struct node *dir,
 			const char *path)
 {
@@ -71,6 +92,8 @@ static void plant_below(struct plant *p, const struct node *dir,
 			plant_dir(p, path, c->name);
 		else if (c->kind == LINK_KIND)
 			plant_link(p, path, c->name, c->text);
+		else if (c->shared)
+			plant_shared(p, path, c);
 		else
 			plant_file(p, path, c->name, c->text);
 	}
@@ -86,6 +109,8 @@ static void plant_below(struct plant *p, const struct node *dir,
 	}
 }
 
+static const uint8_t image[PLANT_CELL];
+
 static void plant_point(struct plant *p, unsigned int nth)
 {
 	struct point_left_out *l;
@@ -95,7 +120,10 @@ static void plant_point(struct plant *p, unsigned int nth)
 	plant_begin(p);
 	l = &p->point->left_out;
 	l->known = model.known;
-	plant_below(p, model.source, "");
+	if (model.volume)
+		plant_image(p, "vda", image, sizeof(image));
+	else
+		plant_below(p, model.source, "");
 	if (model.known) {
 		l->one_file_system = model.one_fs;
 		l->caches = model.caches;
@@ -107,184 +135,9 @@ static void plant_point(struct plant *p, unsigned int nth)
 	p->point->incomplete = model.incomplete;
 	snprintf(time, sizeof(time), "2026-11-22T00%02u%02uZ", nth / 60,
 		 nth % 60);
+	damage_prepare(p->backend);
 	plant_commit(p, "web1", time, NULL);
-}
-
-/* ---- the target ---- */
-
-static struct node *grow_target(const struct node *like, const char *path,
-				unsigned int depth);
-
-static void add_mount(const char *from, const char *type, const char *path)
-{
-	assert_ok(mount(from, path, type, type ? 0 : MS_BIND, NULL));
-	assert_true(model.nmounts < ARRAY_SIZE(model.mounts));
-	snprintf(model.mounts[model.nmounts++], sizeof(model.mounts[0]), "%s",
-		 path);
-}
-
-static void guard(const char *path)
-{
-	assert_ok(guard_add(model.guard, path, "the vault"));
-}
-
-static void mark_guarded(struct node *x)
-{
-	if (x->kind == DIR_KIND)
-		x->guarded = true;
-	for (x = x->child; x; x = x->next)
-		mark_guarded(x);
-}
-
-/* A directory that looks like a vault; its name is @x's. */
-static void make_vault(struct node *x, const char *path)
-{
-	static const char *const dirs[] = { "commit", "pack", "point" };
-	struct node *c;
-	char sub[300];
-	size_t i;
-
-	x->vault = true;
-	if (!node_find(x, "config")) {
-		c = node_new("config", FILE_KIND);
-		node_fill(c, 't');
-		node_add(x, c);
-		snprintf(sub, sizeof(sub), "%s/config", path);
-		support_write(sub, c->text, strlen(c->text));
-	}
-	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
-		node_add(x, node_new(dirs[i], DIR_KIND));
-		snprintf(sub, sizeof(sub), "%s/%s", path, dirs[i]);
-		assert_ok(mkdir(sub, 0755));
-	}
-}
-
-static void make_dir(struct node *x, const struct node *like, const char *path,
-		     unsigned int depth)
-{
-	assert_ok(mkdir(path, 0755));
-	if (model.can_mount && depth > 0 && model.nmounts < 3 &&
-	    model_percent(6)) {
-		x->mount = true;
-		add_mount("none", "tmpfs", path);
-	}
-	x->child = grow_target(like, path, depth + 1)->child;
-	if (depth == 0 || !model_percent(10))
-		return;
-	if (model_percent(60))
-		make_vault(x, path);
-	if (!x->vault || model_percent(60)) {
-		mark_guarded(x);
-		guard(path);
-	}
-}
-
-static void make_other(struct node *x, const char *path)
-{
-	char other[300];
-
-	node_fill(x, 't');
-	if (x->kind == LINK_KIND) {
-		assert_ok(symlink(x->text, path));
-		return;
-	}
-	support_write(path, x->text, strlen(x->text));
-	if (model.can_mount && model.nmounts < 3 && model_percent(2)) {
-		snprintf(other, sizeof(other), "%s/bound%zu", model.outside,
-			 model.nmounts);
-		support_write(other, x->text, strlen(x->text));
-		add_mount(other, NULL, path);
-		x->mount = true;
-	} else if (model_percent(4)) {
-		x->guarded = true;
-		guard(path);
-	}
-}
-
-/* Return a directory whose entries resemble those of @like (may be NULL), and
- * make them in @path. */
-static struct node *grow_target(const struct node *like, const char *path,
-				unsigned int depth)
-{
-	struct node *dir = node_new("", DIR_KIND);
-	char sub[256];
-	size_t i;
-
-	for (i = 0; i < MODEL_NAMES; i++) {
-		const struct node *was = node_find(like, model_names[i]);
-		struct node *x;
-
-		if (!model_percent(was ? 70 : i == 0 ? 5 : depth > 3 ? 10 : 30))
-			continue;
-		x = node_new(model_names[i], was && model_percent(85)
-						     ? was->kind
-						     : model_any_kind(depth));
-		snprintf(sub, sizeof(sub), "%s/%s", path, x->name);
-		if (x->kind == DIR_KIND)
-			make_dir(x, was && was->kind == DIR_KIND ? was : NULL,
-				 sub, depth);
-		else
-			make_other(x, sub);
-		node_add(dir, x);
-	}
-	return dir;
-}
-
-/* ---- what there is ---- */
-
-static int not_dots(const struct dirent *e)
-{
-	return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-}
-
-static int by_bytes(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static void print_one(const char *full, const char *shown, enum kind *out,
-		      struct buf *text)
-{
-	char line[600], content[TEXT_MAX_LEN] = "";
-	struct stat st;
-	ssize_t n = 0;
-	int fd;
-
-	assert_ok(lstat(full, &st));
-	*out = S_ISDIR(st.st_mode)   ? DIR_KIND
-	       : S_ISLNK(st.st_mode) ? LINK_KIND
-				     : FILE_KIND;
-	if (*out == LINK_KIND)
-		n = readlink(full, content, sizeof(content) - 1);
-	if (*out == FILE_KIND) {
-		fd = open(full, O_RDONLY | O_CLOEXEC);
-		n = read(fd, content, sizeof(content) - 1);
-		close(fd);
-	}
-	content[MAX(n, 0)] = '\0';
-	snprintf(line, sizeof(line), "%s %d %s\n", shown, *out, content);
-	buf_put(text, line, strlen(line));
-}
-
-static void print_disk(const char *top, const char *path, struct buf *out)
-{
-	char sub[400], full[800];
-	struct dirent **list;
-	enum kind kind;
-	int n, i;
-
-	snprintf(full, sizeof(full), "%s%s", top, path);
-	n = scandir(full, &list, not_dots, by_bytes);
-	assert_true(n >= 0);
-	for (i = 0; i < n; i++) {
-		snprintf(sub, sizeof(sub), "%s/%s", path, list[i]->d_name);
-		snprintf(full, sizeof(full), "%s%s", top, sub);
-		free(list[i]);
-		print_one(full, sub, &kind, out);
-		if (kind == DIR_KIND)
-			print_disk(top, sub, out);
-	}
-	free(list);
+	damage_do(p->backend);
 }
 
 static void assert_same(unsigned int run, const char *what, struct buf *got,
@@ -293,12 +146,13 @@ static void assert_same(unsigned int run, const char *what, struct buf *got,
 	buf_put_u8(got, '\0');
 	buf_put_u8(want, '\0');
 	if (strcmp((char *)got->data, (char *)want->data) != 0)
-		fail_msg("run %u (known %d, caches %d, one_fs %d, incomplete "
-			 "%d, delete %d, word %d, never %d, patterns %s %s %s,"
-			 " spare %s): %s: got\n%swanted\n%slines\n%.*s",
-			 run, model.known, model.caches, model.one_fs,
-			 model.incomplete, model.delete_extra, model.word,
-			 model.never,
+		fail_msg("run %u (volume %d, damage %d, known %d, caches %d, "
+			 "one_fs %d, incomplete %d, delete %d, word %d, never "
+			 "%d, patterns %s %s %s, spare %s): %s: got\n%swanted\n"
+			 "%slines\n%.*s",
+			 run, model.volume, model.damage, model.known,
+			 model.caches, model.one_fs, model.incomplete,
+			 model.delete_extra, model.word, model.never,
 			 model.npatterns > 0 ? model.patterns[0] : "-",
 			 model.npatterns > 1 ? model.patterns[1] : "-",
 			 model.npatterns > 2 ? model.patterns[2] : "-",
@@ -320,6 +174,9 @@ static void choose(void)
 
 	model.n = 0;
 	model.nmounts = 0;
+	memset(model.first, 0, sizeof(model.first));
+	model.volume = model_percent(12);
+	model.damage = model_percent(model.volume ? 30 : 4);
 	model.one_fs = model_percent(40);
 	model.caches = model_percent(40);
 	model.known = model_percent(90);
@@ -333,6 +190,15 @@ static void choose(void)
 	model.never = model_percent(10);
 	model.source = node_new("", DIR_KIND);
 	model_source(model.source, 0);
+	if (!model.damage)
+		model_share();
+	else if (!model.volume)
+		model_fill(model.source);
+	model.nsource = model.n;
+	if (model.volume) {
+		model_show(model.source);
+		return;
+	}
 	if (model_percent(20))
 		model.source->source = true;
 	model_pick_sources(model.source, model.source->source ? 3 : 15);
@@ -371,6 +237,19 @@ static void note(void *arg, const char *action, const char *path, uint64_t size)
 	buf_put(&model.notes, line, strlen(line));
 }
 
+/* The node of the namespace at @path of point @p. */
+static struct view *open_volume(struct vault *v, const struct point *p,
+				const char *path, uint64_t *node_out)
+{
+	struct view *view;
+	struct view_attr a;
+
+	assert_ok(view_new(v, &view));
+	assert_ok(view_lookup_path(view, view_point_node(view, p), path, &a));
+	*node_out = a.node;
+	return view;
+}
+
 static void restore_once(struct plant *p, const char *path, bool dry_run)
 {
 	struct restore_options o = {
@@ -386,8 +265,10 @@ static void restore_once(struct plant *p, const char *path, bool dry_run)
 	};
 	struct exclude *x = NULL;
 	struct restore_progress progress;
+	const struct point *point;
 	struct point_list *l;
 	struct task task = { 0 };
+	int r;
 
 	if (model.spare) {
 		x = exclude_new();
@@ -395,11 +276,46 @@ static void restore_once(struct plant *p, const char *path, bool dry_run)
 		o.exclude = x;
 	}
 	assert_ok(vault_points(p->vault, &l));
+	point = l->points[l->n - 1];
+	if (model.volume)
+		o.view = open_volume(p->vault, point, path + 1, &o.node);
 	buf_clear(&model.notes);
-	assert_ok(restore_run(p->vault, l->points[l->n - 1], &o, &task,
-			      &progress));
+	r = restore_run(p->vault, point, &o, &task, &progress);
+	assert_true(r == 0 || model.damage);
+	view_free(o.view);
 	point_list_put(l);
 	exclude_free(x);
+}
+
+/* A directory of the point, mostly the top, as a restore names it. */
+static const struct node *choose_path(char *path, size_t len)
+{
+	const struct node *from;
+	char start[200];
+
+	from = choose_start(start, sizeof(start));
+	if (model.volume)
+		snprintf(path, len, "/volumes/vda1%s", start[1] ? start : "");
+	else
+		snprintf(path, len, "%s", start);
+	return from;
+}
+
+/* What is there after a restore, and what was said. */
+static void check_restored(struct plant *p, unsigned int run,
+			   struct buf *before, struct node *at,
+			   const struct node *from, const char *path)
+{
+	AUTO_BUF struct buf after = BUF_INIT;
+	AUTO_BUF struct buf want = BUF_INIT;
+
+	model_restore(at, from, path, false, false);
+	target_print(model.target, &after);
+	model_print(at, "", &want);
+	if (model.damage)
+		damage_check(p->vault, run, path, before, &after, &want);
+	else
+		assert_same(run, "after the restore", &after, &want);
 }
 
 static void one_run(struct plant *p, unsigned int nth, unsigned int run)
@@ -416,35 +332,29 @@ static void one_run(struct plant *p, unsigned int nth, unsigned int run)
 	support_log_clear();
 	choose();
 	plant_point(p, nth);
-	if (!model.known)
+	if (!model.known && !model.volume)
 		model_forget(model.source, false);
-	from = choose_start(path, sizeof(path));
+	from = choose_path(path, sizeof(path));
 	model.guard = guard_new();
 	assert_ok(mkdir(model.target, 0755));
-	at = grow_target(from, model.target, 0);
-	print_disk(model.outside, "", &out_before);
-	print_disk(model.target, "", &before);
+	at = target_grow(from, model.target);
+	target_print(model.outside, &out_before);
+	target_print(model.target, &before);
 	model_print(at, "", &after);
 	assert_same(run, "the target as it was made", &before, &after);
 	restore_once(p, path, true);
 	buf_put(&said, model.notes.data, model.notes.len);
 	buf_clear(&after);
-	print_disk(model.target, "", &after);
+	target_print(model.target, &after);
 	assert_same(run, "after a dry run", &after, &before);
 	restore_once(p, path, false);
 	assert_same(run, "lines of the dry and the real run", &model.notes,
 		    &said);
-	model_restore(at, from, path, false, false);
-	buf_clear(&after);
-	buf_clear(&before);
-	print_disk(model.target, "", &after);
-	model_print(at, "", &before);
-	assert_same(run, "after the restore", &after, &before);
-	print_disk(model.outside, "", &out_after);
+	check_restored(p, run, &before, at, from, path);
+	target_print(model.outside, &out_after);
 	assert_same(run, "outside", &out_after, &out_before);
-	while (model.nmounts > 0)
-		assert_ok(umount2(model.mounts[--model.nmounts], MNT_DETACH));
-	support_remove(model.target);
+	target_remove();
+	damage_undo(p->backend);
 	guard_free(model.guard);
 }
 
