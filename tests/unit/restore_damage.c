@@ -58,6 +58,7 @@ static bool is_old(const char *name)
 
 void damage_do(struct backend *b)
 {
+	uint64_t random = model.random;
 	size_t i, len;
 
 	for (i = 0; model.damage && i < backend_mem_nobjects(b); i++) {
@@ -77,6 +78,8 @@ void damage_do(struct backend *b)
 	}
 	while (state.nold > 0)
 		free(state.old[--state.nold]);
+	/* What was written depends on the runs before; what follows must not. */
+	model.random = random;
 }
 
 void damage_undo(struct backend *b)
@@ -139,6 +142,24 @@ static bool is_lost(const struct search *s, const struct node *x)
 	return r < 0;
 }
 
+static bool search_below(struct search *s, const struct node *dir,
+			 const char *path);
+
+/* The walk enters no directory that is left out; the entries below it have
+ * ranks all the same. */
+static bool search_dir(struct search *s, const struct node *dir,
+		       const char *path)
+{
+	const char *top = s->top;
+	bool found;
+
+	if (model_excludes(path, true) && !is_below(top, path))
+		s->top = "/nowhere";
+	found = search_below(s, dir, path);
+	s->top = top;
+	return found;
+}
+
 /* In the order of a tree. A directory of a volume that cannot be read is lost
  * from its beginning. */
 static bool search_below(struct search *s, const struct node *dir,
@@ -153,13 +174,15 @@ static bool search_below(struct search *s, const struct node *dir,
 		return true;
 	for (c = dir->child; c; c = c->next) {
 		snprintf(s->lost.name, sizeof(s->lost.name), "%s", c->name);
+		snprintf(sub, sizeof(sub), "%s/%s", path, c->name);
 		s->rank += c->listed;
-		if (c->listed && is_below(path, s->top) && is_lost(s, c))
+		if (c->listed && is_below(path, s->top) &&
+		    !model_excludes(sub, c->kind == DIR_KIND) && is_lost(s, c))
 			return true;
 	}
 	for (c = dir->child; c; c = c->next) {
 		snprintf(sub, sizeof(sub), "%s/%s", path, c->name);
-		if (c->listed && c->kind == DIR_KIND && search_below(s, c, sub))
+		if (c->listed && c->kind == DIR_KIND && search_dir(s, c, sub))
 			return true;
 	}
 	return false;
@@ -204,9 +227,11 @@ static void check_order(unsigned int run, const struct place *lost)
 		snprintf(path, sizeof(path), "%.*s", (int)(end - line), line);
 		p = place_of(path);
 		if (place_compare(&p, lost) >= 0)
-			fail_msg("run %u: %s was deleted, behind %s/%s, which "
-				 "is lost",
-				 run, path, lost->dir, lost->name);
+			fail_msg("run %u (spare %s): %s was deleted, behind "
+				 "%s/%s, which is lost: lines\n%s",
+				 run, model.spare ? model.spare : "-", path,
+				 lost->dir, lost->name,
+				 (char *)model.notes.data);
 	}
 }
 

@@ -267,10 +267,15 @@ void model_pick_sources(struct node *dir, unsigned int chance)
 
 /* ---- the model ---- */
 
+bool model_excludes(const char *path, bool is_dir)
+{
+	return model.spare && matches(model.spare, path, is_dir);
+}
+
 static bool is_spared(const char *path, bool is_dir)
 {
 	return (model.known && !model.volume && left_out(path, is_dir)) ||
-	       (model.spare && matches(model.spare, path, is_dir));
+	       model_excludes(path, is_dir);
 }
 
 static bool shaped_as_vault(const struct node *dir)
@@ -387,7 +392,7 @@ void model_restore(struct node *at, const struct node *from, const char *path,
 			snprintf(sub, sizeof(sub), "%s/%s", path[1] ? path : "",
 				 s->name);
 			if (!s->listed || (s->kind == DIR_KIND) != dirs ||
-			    (model.spare && matches(model.spare, sub, dirs)))
+			    model_excludes(sub, dirs))
 				continue;
 			x = node_find(at, s->name);
 			if (x)

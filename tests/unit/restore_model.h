@@ -124,6 +124,8 @@ void model_forget(struct node *x, bool inside);
  * @barred: nothing is deleted below; @made: by this restore. */
 void model_restore(struct node *at, const struct node *from, const char *path,
 		   bool barred, bool made);
+/* Whether the restore's own pattern leaves @path of the point out. */
+bool model_excludes(const char *path, bool is_dir);
 /* Return the path at which @file was printed already, or NULL: it is noted that
  * this is @path. */
 const char *model_shown(uint64_t file, const char *path);
