@@ -42,7 +42,9 @@ enum entry_flags {
 	ENTRY_XATTRS = 1 << 0,
 	ENTRY_XATTRS_CHUNK = 1 << 1,
 	ENTRY_ACL = 1 << 2, /* among the xattrs is a POSIX ACL */
-	ENTRY_PARTIAL = 1 << 3, /* the writer could not have all xattrs */
+	/* The writer could not have all xattrs, or the file changed while it was
+	 * read. */
+	ENTRY_PARTIAL = 1 << 3,
 };
 
 struct timestamp {

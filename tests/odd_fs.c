@@ -10,7 +10,10 @@
  *     attrs, attr-dir    have three attributes, the second cannot be read, and
  *                        list the last one twice
  *     huge, huge-dir     say that they have 2^63 - 1 bytes
+ *     settling           changes at each read, until it is opened again
  *     plain              nothing is wrong with it
+ *
+ * All times are of 1970, and inode numbers stay as they are.
  */
 #define FUSE_USE_VERSION 312
 
@@ -19,6 +22,7 @@
 #include <errno.h>
 #include <fuse.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,8 +44,12 @@ static const struct odd_file files[] = {
 	{ "/attr-dir", 0, 0, S_IFDIR | 0755 },
 	{ "/huge", INT64_MAX, 0, S_IFREG | 0644 },
 	{ "/huge-dir", INT64_MAX, 0, S_IFDIR | 0755 },
+	{ "/settling", 5, 5, S_IFREG | 0644 },
 	{ "/plain", 5, 5, S_IFREG | 0644 },
 };
+
+/* Of "settling". */
+static atomic_int opened, changes;
 
 static const struct odd_file *find(const char *path)
 {
@@ -60,11 +68,14 @@ static int odd_getattr(const char *path, struct stat *st,
 
 	(void)fi;
 	memset(st, 0, sizeof(*st));
+	st->st_ino = f ? (ino_t)(f - files + 2) : 1;
 	st->st_nlink = 1;
 	st->st_mode = f ? f->mode : S_IFDIR | 0755;
 	st->st_size = f ? f->said : 0;
 	if (!f && strcmp(path, "/") != 0)
 		return -ENOENT;
+	if (strcmp(path, "/settling") == 0)
+		st->st_mtime = st->st_ctime = changes;
 	return 0;
 }
 
@@ -86,7 +97,8 @@ static int odd_readdir(const char *path, void *buf, fuse_fill_dir_t fill,
 
 static int odd_open(const char *path, struct fuse_file_info *fi)
 {
-	(void)path;
+	if (strcmp(path, "/settling") == 0)
+		opened++;
 	/* The kernel asks beyond the size that it knows. */
 	fi->direct_io = 1;
 	return 0;
@@ -107,6 +119,10 @@ static int odd_read(const char *path, char *buf, size_t len, off_t off,
 	(void)fi;
 	for (; f && n < len && off + (off_t)n < f->len; n++)
 		buf[n] = byte_at(off + (off_t)n);
+	if (strcmp(path, "/settling") == 0 && n > 0) {
+		buf[0] = (char)('0' + changes);
+		changes += opened == 1;
+	}
 	return (int)n;
 }
 
@@ -146,7 +162,15 @@ static int odd_getxattr(const char *path, const char *name, char *value,
 	return 1;
 }
 
+static void *odd_init(struct fuse_conn_info *conn, struct fuse_config *config)
+{
+	(void)conn;
+	config->use_ino = 1;
+	return NULL;
+}
+
 static const struct fuse_operations ops = {
+	.init = odd_init,
 	.getattr = odd_getattr,
 	.readdir = odd_readdir,
 	.open = odd_open,

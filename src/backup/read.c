@@ -5,7 +5,9 @@
  *
  * A file that changes while it is read gives a mixture that never was. It is
  * read again a few times; if it will not hold still it is stored as it was read
- * last, and that is said.
+ * last, and that is said. Its entry is then marked as partial, so that the next
+ * backup reads it again, however much it looks as it did: the times of a file
+ * on a server tell nothing by our clock.
  */
 #include "config.h"
 
@@ -227,8 +229,10 @@ static void read_file(struct reading *r, struct slot *s)
 	err = fd < 0 ? fd : read_still(r, s, &what);
 	if (fd == -ENOENT)
 		what = "vanished before it was read";
-	if (err > 0)
+	if (err > 0) {
+		s->partial = true;
 		backup_complain(b, s, "changed while it was read", 0);
+	}
 	if (err < 0 && atomic_load(&b->failed) == 0)
 		backup_complain(b, s, what,
 				err == -EAGAIN || err == -EFBIG ? 0 : err);

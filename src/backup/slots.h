@@ -56,7 +56,7 @@ struct slot {
 	struct buf xattrs, target, content;
 	uint64_t ahead; /* bytes in backup.bytes_ahead that are its own */
 	bool has_acl;
-	bool partial; /* not all of its attributes could be had; said */
+	bool partial; /* it changed, or some attributes were not had; said */
 	bool unchanged; /* all but st is the parent's */
 	/* As in the parent, by all that stat says, but looked at again: what it
 	 * holds there, a file's content or a link's target. */
