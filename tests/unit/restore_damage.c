@@ -113,19 +113,9 @@ static int place_compare(const struct place *a, const struct place *b)
 			    (const uint8_t *)b->name, strlen(b->name));
 }
 
-static bool is_below(const char *path, const char *top)
-{
-	size_t len = strlen(top);
-
-	if (!top[1])
-		return true;
-	return !strncmp(path, top, len) && (!path[len] || path[len] == '/');
-}
-
 struct search {
 	struct vault *vault;
 	const struct point *point;
-	const char *top; /* what is not in or below it does not count */
 	uint64_t rank; /* of the last entry that was passed */
 	struct place lost; /* the first */
 };
@@ -142,26 +132,9 @@ static bool is_lost(const struct search *s, const struct node *x)
 	return r < 0;
 }
 
-static bool search_below(struct search *s, const struct node *dir,
-			 const char *path);
-
-/* The walk enters no directory that is left out; the entries below it have
- * ranks all the same. */
-static bool search_dir(struct search *s, const struct node *dir,
-		       const char *path)
-{
-	const char *top = s->top;
-	bool found;
-
-	if (model_excludes(path, true) && !is_below(top, path))
-		s->top = "/nowhere";
-	found = search_below(s, dir, path);
-	s->top = top;
-	return found;
-}
-
 /* In the order of a tree. A directory of a volume that cannot be read is lost
- * from its beginning. */
+ * from its beginning. What the restore leaves out, or cannot enter in the
+ * target, it need not read: the model has been where it goes. */
 static bool search_below(struct search *s, const struct node *dir,
 			 const char *path)
 {
@@ -170,19 +143,19 @@ static bool search_below(struct search *s, const struct node *dir,
 
 	snprintf(s->lost.dir, sizeof(s->lost.dir), "%s", path);
 	s->lost.name[0] = '\0';
-	if (dir->bad && is_below(path, s->top))
+	if (dir->bad && model.entered[dir->file])
 		return true;
 	for (c = dir->child; c; c = c->next) {
 		snprintf(s->lost.name, sizeof(s->lost.name), "%s", c->name);
 		snprintf(sub, sizeof(sub), "%s/%s", path, c->name);
 		s->rank += c->listed;
-		if (c->listed && is_below(path, s->top) &&
+		if (c->listed && model.entered[dir->file] &&
 		    !model_excludes(sub, c->kind == DIR_KIND) && is_lost(s, c))
 			return true;
 	}
 	for (c = dir->child; c; c = c->next) {
 		snprintf(sub, sizeof(sub), "%s/%s", path, c->name);
-		if (c->listed && c->kind == DIR_KIND && search_dir(s, c, sub))
+		if (c->listed && c->kind == DIR_KIND && search_below(s, c, sub))
 			return true;
 	}
 	return false;
@@ -288,10 +261,10 @@ static void check_lines(unsigned int run, const struct buf *of,
 	}
 }
 
-void damage_check(struct vault *v, unsigned int run, const char *path,
-		  struct buf *before, struct buf *after, struct buf *want)
+void damage_check(struct vault *v, unsigned int run, struct buf *before,
+		  struct buf *after, struct buf *want)
 {
-	struct search s = { .vault = v, .top = path };
+	struct search s = { .vault = v };
 	struct point_list *l;
 
 	buf_put_u8(before, '\0');

@@ -16,10 +16,10 @@ void damage_do(struct backend *b);
 void damage_undo(struct backend *b);
 /*
  * Check the target, whose lines were @before and are now @after, against those
- * that the model @wants; and that nothing was deleted behind what cannot be
- * read below @path, where the restore began.
+ * that the model @wants, which has done the restore; and that nothing was
+ * deleted behind the first thing in its way that cannot be read.
  */
-void damage_check(struct vault *v, unsigned int run, const char *path,
-		  struct buf *before, struct buf *after, struct buf *want);
+void damage_check(struct vault *v, unsigned int run, struct buf *before,
+		  struct buf *after, struct buf *want);
 
 #endif

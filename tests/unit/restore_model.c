@@ -373,6 +373,7 @@ void model_restore(struct node *at, const struct node *from, const char *path,
 	const struct node *s;
 	char sub[256];
 
+	model.entered[from->file] = true;
 	barred = barred || (!made && (shaped_as_vault(at) ||
 				      (model.known && is_cache(at))));
 	deletes = model.delete_extra && !keeps && from->walked && !made &&

@@ -58,6 +58,7 @@ struct restore_model {
 	bool damage; /* something of the point cannot be read */
 	struct node *first[NODES_MAX + 2]; /* restored, of each shared file */
 	struct node *first_dir[NODES_MAX + 2]; /* and where */
+	bool entered[NODES_MAX + 2]; /* directories of the source, by file */
 	struct shown shown[NODES_MAX];
 	size_t nshown;
 	bool can_mount;

@@ -175,6 +175,7 @@ static void choose(void)
 	model.n = 0;
 	model.nmounts = 0;
 	memset(model.first, 0, sizeof(model.first));
+	memset(model.entered, 0, sizeof(model.entered));
 	model.volume = model_percent(12);
 	model.damage = model_percent(model.volume ? 30 : 4);
 	model.one_fs = model_percent(40);
@@ -313,7 +314,7 @@ static void check_restored(struct plant *p, unsigned int run,
 	target_print(model.target, &after);
 	model_print(at, "", &want);
 	if (model.damage)
-		damage_check(p->vault, run, path, before, &after, &want);
+		damage_check(p->vault, run, before, &after, &want);
 	else
 		assert_same(run, "after the restore", &after, &want);
 }
