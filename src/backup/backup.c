@@ -237,10 +237,29 @@ static bool is_parent_whole(const struct backup *b)
 	return stats.chunks_new == 0;
 }
 
+/* What the point is called now that it is there: another one of the same second
+ * may be, too. Where that cannot be known, a name that finds it all the same. */
+static void name_point(struct backup *b, const struct point *p,
+		       struct backup_result *out)
+{
+	char name[POINT_NAME_LEN];
+	struct point_list *l;
+	size_t i;
+
+	point_put_name(p, 8, name);
+	if (vault_points(b->vault, &l) == 0) {
+		for (i = 0; i < l->n; i++)
+			if (strcmp(l->points[i]->id, p->id) == 0)
+				memcpy(name, l->names[i], sizeof(name));
+		point_list_put(l);
+	}
+	snprintf(out->point_name, sizeof(out->point_name), "%s/%s", p->vm,
+		 name);
+}
+
 static int commit_point(struct backup *b, struct point *p,
 			struct backup_result *out)
 {
-	char name[POINT_TIME_LEN];
 	int err;
 
 	err = entries_finish(&b->entries, p);
@@ -260,9 +279,7 @@ static int commit_point(struct backup *b, struct point *p,
 	if (err < 0)
 		return err;
 	memcpy(out->point_id, p->id, sizeof(out->point_id));
-	point_time_name(p->time_ns, name);
-	snprintf(out->point_name, sizeof(out->point_name), "%s/%s", p->vm,
-		 name);
+	name_point(b, p, out);
 	return 0;
 }
 

@@ -87,7 +87,7 @@ struct backup_progress {
 struct backup_result {
 	struct backup_progress progress;
 	char point_id[33]; /* "" where none was made */
-	char point_name[320]; /* "<vm>/<time>" */
+	char point_name[320]; /* "<vm>/<time>", as point_list has it */
 	bool skipped; /* --skip-if-unchanged, and it was */
 	uint64_t packs_adopted;
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a backup must bear: few descriptors, new files, a damaged parent. */
+/* What a backup must bear: few descriptors, new files, a damaged parent, another
+ * backup of the machine at the same time. */
 #include "config.h"
 
 #include "tests/unit/vaults.h"
@@ -172,11 +173,73 @@ static void new_files_are_compared(void **state)
 	backend_close(b);
 }
 
+/* ---- two points of one second ---- */
+
+static struct {
+	struct vault_options options;
+	struct backup_options backup;
+	struct backup_result result;
+	bool done;
+} twin;
+
+/* Another backup of the machine begins and ends. */
+static int make_twin(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct task task = { .stop = NULL };
+	struct vault *v;
+
+	(void)arg;
+	if (op != BACKEND_MEM_PUT || twin.done || strncmp(name, "pack/", 5))
+		return 0;
+	twin.done = true;
+	assert_ok(vault_open(&twin.options, &v));
+	assert_ok(backup_run(v, &twin.backup, &task, &twin.result));
+	vault_close(v);
+	return 0;
+}
+
+static void a_point_tells_its_name(void **state)
+{
+	const char *dir = support_path("%s/src", support_tmpdir_fast());
+	struct backup_result result;
+	struct task task = { .stop = NULL };
+	struct point_list *l;
+	struct backend *b;
+	struct vault *v;
+	char name[100];
+	size_t at;
+
+	(void)state;
+	make_dirs(dir, 1);
+	twin.options = new_vault(&b);
+	twin.backup = (struct backup_options){ .vm = "m",
+					       .sources = &dir,
+					       .nsources = 1,
+					       .level = 1,
+					       .time_ns = 1000000000 };
+	backend_mem_watch(b, make_twin, NULL);
+	assert_ok(vault_open(&twin.options, &v));
+	assert_ok(backup_run(v, &twin.backup, &task, &result));
+	backend_mem_watch(b, NULL, NULL);
+	assert_true(twin.done);
+	assert_string_equal(twin.result.point_name, "m/1970-01-01T000001Z");
+	snprintf(name, sizeof(name), "m/1970-01-01T000001Z-%.8s",
+		 result.point_id);
+	assert_string_equal(result.point_name, name);
+	assert_ok(vault_points(v, &l));
+	assert_ok(point_find(l, result.point_name, &at));
+	assert_string_equal(l->points[at]->id, result.point_id);
+	point_list_put(l);
+	vault_close(v);
+	backend_close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(new_files_are_compared),
 		cmocka_unit_test(few_descriptors),
+		cmocka_unit_test(a_point_tells_its_name),
 		cmocka_unit_test(a_damaged_parent),
 	};
 
