@@ -387,8 +387,9 @@ const struct command cmd_backup = {
 		"\nA disk's SOURCE is a raw file, a block device, an image"
 		" that qemu-nbd reads, or an NBD URI. Put raw:, qcow2:, vhd:,"
 		" vhdx:, vmdk: and so on in front to say what a file is: only"
-		" a qcow2 that needs no other file is recognised, since a"
-		" guest can make its own raw disk look like any image.",
+		" a qcow2 that needs no other file and is called .qcow2 is"
+		" recognised, since a guest can make its own raw disk look"
+		" like any image.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run_backup,

@@ -192,7 +192,8 @@ static int add_file(struct chain_walk *w, int fd, char *path,
 
 /*
  * The format of a file that another one names. Where that does not say it,
- * nothing but a raw disk and a plain qcow2 is taken for what it looks like.
+ * nothing but a raw disk and a qcow2 by its name, too, is taken for what it
+ * looks like.
  */
 static int choose_format(struct chain_walk *w, int fd, const char *path,
 			 const char *driver, const struct image_format **out)
@@ -215,7 +216,7 @@ static int choose_format(struct chain_walk *w, int fd, const char *path,
 			    path, strerror(-r));
 	seen = image_format_recognise(&w->bytes);
 	*out = seen ? seen : image_format_raw();
-	if (!seen || image_format_is_plain(seen, &w->bytes))
+	if (!seen || image_format_is_certain(seen, &w->bytes, path))
 		return 0;
 	return fail(-EPERM,
 		    "disk %s: %s does not say what %s is, which looks like %s:"

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "store/base/bytes.h"
 
@@ -208,6 +209,16 @@ bool image_format_is_plain(const struct image_format *f,
 	       b->head_len > QCOW2_HEADER_LEN + 4 &&
 	       (version == 2 || version == 3) &&
 	       head_be(b, QCOW_BACKING_OFF, 8) == 0 && !qcow2_external_data(b);
+}
+
+bool image_format_is_certain(const struct image_format *f,
+			     const struct image_bytes *b, const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	return image_format_is_plain(f, b) && dot &&
+	       (strcasecmp(dot, ".qcow2") == 0 ||
+		strcasecmp(dot, ".qcow") == 0);
 }
 
 bool image_format_is_descriptor(const struct image_format *f,

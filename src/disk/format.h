@@ -52,12 +52,17 @@ const struct image_format *image_format_raw(void);
 const struct image_format *image_format_find(const char *word, size_t len);
 /* What the bytes look like: NULL where they look like no image. */
 const struct image_format *image_format_recognise(const struct image_bytes *b);
-/*
- * Is it a whole disk by itself, of a format that is safe to be taken for what
- * it looks like? Only qcow2 without a backing file or an external data file is.
- */
+/* Is it a whole disk by itself? Only qcow2 without a backing file or an external
+ * data file is known to be. */
 bool image_format_is_plain(const struct image_format *f,
 			   const struct image_bytes *b);
+/*
+ * Is it safe to take a file for what it looks like, though nobody said its
+ * format? A guest may have written all of its bytes, but not its name: it must
+ * be plain and end in ".qcow2" or ".qcow".
+ */
+bool image_format_is_certain(const struct image_format *f,
+			     const struct image_bytes *b, const char *path);
 /* Is it a text that lists the files which hold the disk? qemu opens those by
  * their names. */
 bool image_format_is_descriptor(const struct image_format *f,

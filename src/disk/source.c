@@ -47,14 +47,6 @@ const char *disk_source_path(const char *source)
 	return path;
 }
 
-/* A name that says raw is its owner's word, as a guest's bytes are not. */
-static bool is_named_raw(const char *path)
-{
-	size_t len = strlen(path);
-
-	return len > 4 && strcmp(path + len - 4, ".raw") == 0;
-}
-
 static int ask(const struct disk_source_options *o, const char *path,
 	       const struct image_format *seen, const struct image_bytes *b)
 {
@@ -84,7 +76,7 @@ static int recognise(const struct disk_source_options *o, int fd,
 			    strerror(-r));
 	seen = image_format_recognise(&b);
 	*out = seen ? seen : image_format_raw();
-	if (!seen || (image_format_is_plain(seen, &b) && !is_named_raw(path)))
+	if (!seen || image_format_is_certain(seen, &b, path))
 		return 0;
 	return ask(o, path, seen, &b);
 }

@@ -3,18 +3,18 @@
  * Where a disk is read from. One face for all kinds:
  *
  *     PATH             a raw disk in a file, with its holes, or a block device;
- *                      or an image that is a plain qcow2
+ *                      or a plain qcow2 image whose name says so
  *     raw:PATH         a raw disk, whatever its bytes look like
  *     qcow2:PATH ...   an image, of the format that the word names (format.h)
  *     nbd://..., nbd+unix://..., ...         an NBD export
  *
  * The bytes of a raw disk are its guest's to write, the beginning of an image
- * among them. So what a file looks like decides next to nothing: a file without
- * a word in front that looks like an image of any kind but a qcow2 that needs no
- * other file is neither read as that nor as raw, but asked about; a block
- * device is raw unless a word says otherwise. What a guest can still do is to
- * turn its raw disk into such a qcow2, which hurts nobody else. A caller who
- * knows what a disk was before sees it by the format (disk_source.recognised).
+ * among them. So what a file looks like decides nothing by itself: a file
+ * without a word in front that looks like an image is neither read as that nor
+ * as raw, but asked about, unless it is a qcow2 that needs no other file and its
+ * name ends so, which no guest can choose; a block device is raw unless a word
+ * says otherwise. A caller who knows what a disk was before sees it by the
+ * format (disk_source.recognised).
  */
 #ifndef SRC_DISK_SOURCE_H
 #define SRC_DISK_SOURCE_H

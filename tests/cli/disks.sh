@@ -159,7 +159,8 @@ for format in qcow2 vpc vhdx vmdk; do
 	[ "$(disk_field a format)" = $format ] || fail "not read: $format"
 	is image/latest a "$raw"
 done
-expect 0 vmb backup --vm image --disk a="$tmp/i,qcow2=x" --json
+ln -s "i,qcow2=x" "$tmp/i.qcow2"
+expect 0 vmb backup --vm image --disk a="$tmp/i.qcow2" --json
 [ "$(disk_field a format)" = qcow2 ] || fail "not seen: qcow2"
 is image/latest a "$raw"
 qemu-img convert -O vpc -o force_size=on,subformat=fixed "$raw" "$tmp/fixed"
@@ -183,7 +184,7 @@ no_point 1 vmb backup --vm image --disk a=qcow2:"$tmp/broken"
 says 'qemu-nbd gave up'
 mkdir "$tmp/bin"
 no_point 1 env PATH="$tmp/bin" "$vmbackup" -r "$vault" --key-file "$keyfile" \
-	--cache-dir "$cache" backup --vm image --disk a="$tmp/i,qcow2=x"
+	--cache-dir "$cache" backup --vm image --disk a="$tmp/i.qcow2"
 says 'qemu-utils'
 note "images that are not opened"
 
@@ -200,7 +201,7 @@ fake_nbd <<'SH'
 echo "qemu-nbd: nothing will come of this" >&2
 exit 1
 SH
-no_point 1 with_fake backup --vm image --disk a="$tmp/i,qcow2=x"
+no_point 1 with_fake backup --vm image --disk a="$tmp/i.qcow2"
 says 'qemu-nbd gave up: nothing will come of this'
 # ---- NBD ----
 
@@ -385,11 +386,11 @@ fi
 # A qemu-nbd that dies while it is needed: the server of the first disk kills
 # that of the second, which is open by then.
 if command -v nbdkit >/dev/null; then
-	cp "$tmp/vm.qcow2" "$tmp/victim"
+	cp "$tmp/vm.qcow2" "$tmp/victim.qcow2"
 	cat >"$tmp/kill" <<SH
 #!/bin/sh
 for f in /proc/[0-9]*/fd/*; do
-	[ "\$(readlink "\$f")" = "$tmp/victim" ] || continue
+	[ "\$(readlink "\$f")" = "$tmp/victim.qcow2" ] || continue
 	pid=\${f#/proc/}
 	pid=\${pid%%/*}
 	[ "\$(cat /proc/\$pid/comm)" != qemu-nbd ] || kill -KILL "\$pid"
@@ -403,7 +404,7 @@ SH
 	cleanup_fn end_process $!
 	await 20 test -S "$tmp/kills.sock" || fail "nbdkit"
 	no_point 1 vmb backup --vm bad --disk a="$(uri kills)" \
-		--disk b="$tmp/victim"
+		--disk b="$tmp/victim.qcow2"
 	says 'disk b: .* at byte [0-9]+'
 	says 'disk b: qemu-nbd was killed by signal 9'
 	note "a killed qemu-nbd"

@@ -115,25 +115,57 @@ untouched restore
 [ -z "$watched" ] || end_watch
 note "devices and targets"
 
+# ---- a raw disk with the header of an image that needs no other file ----
+
+# Without a word no guest has its first backup read what it wrote: what counts
+# is the file's name.
+qemu-img create -q -f qcow2 "$tmp/nested" 1M
+for name in guest guest.raw guest.img guest-flat.vmdk; do
+	truncate -s 2M "$tmp/$name"
+	dd if="$tmp/nested" of="$tmp/$name" conv=notrunc status=none
+	expect 1 vmb backup --vm first --disk a="$tmp/$name"
+	says "looks like a qcow2 image.* --disk a=qcow2:.*/$name,.* a=raw:.*/$name"
+	expect 0 vmb backup --vm first --disk a="raw:$tmp/$name"
+	holds first/latest "$tmp/$name"
+done
+for name in disk.qcow2 disk.QCOW2 disk.qcow; do
+	cp "$tmp/nested" "$tmp/$name"
+	expect 0 vmb backup --vm "$name" --disk a="$tmp/$name" --json
+	[ "$("$tests/json_field.py" disks <"$tmp/out" |
+		grep -c '"format": "qcow2", "size": 1048576')" = 1 ] ||
+		fail "$name is not read as qcow2"
+done
+# The same of what another image refers to and does not say the format of, as
+# the images of older versions of qemu.
+for name in guest.img disk.qcow2; do
+	qemu-img create -q -f qcow2 -F raw -u -b "$name" "$tmp/over-$name" 1M
+	python3 -c 'import sys
+with open(sys.argv[1], "r+b") as f:
+    head = f.read(4096).replace(b"\xe2\x79\x2a\xca", b"none")
+    f.seek(0)
+    f.write(head)' "$tmp/over-$name"
+done
+expect 1 vmb backup --vm first --disk a="qcow2:$tmp/over-guest.img"
+says 'does not say what .*guest.img is, which looks like a qcow2 image'
+expect 0 vmb backup --vm first --disk a="qcow2:$tmp/over-disk.qcow2"
+note "guests that make images of their disks"
+
 # ---- as what a disk was read before ----
 
-truncate -s 2M "$tmp/guest"
-expect 0 vmb backup --vm turn --disk a="$tmp/guest"
-qemu-img create -q -f qcow2 "$tmp/nested" 1M
-dd if="$tmp/nested" of="$tmp/guest" conv=notrunc status=none
-expect 1 vmb backup --vm turn --disk a="$tmp/guest"
+guest=$tmp/turns.qcow2
+truncate -s 2M "$guest"
+expect 0 vmb backup --vm turn --disk a="$guest"
+dd if="$tmp/nested" of="$guest" conv=notrunc status=none
+expect 1 vmb backup --vm turn --disk a="$guest"
 says 'was read as raw .* looks like qcow2.* --disk a=raw:.* or --disk a=qcow2:'
-expect 0 vmb backup --vm turn --disk a="raw:$tmp/guest"
-holds turn/latest "$tmp/guest"
-expect 1 vmb backup --vm turn --disk a="$tmp/guest"
-expect 0 vmb backup --vm turn --disk a="qcow2:$tmp/guest"
-expect 0 vmb backup --vm turn --disk a="$tmp/guest"
-dd if=/dev/zero of="$tmp/guest" bs=512 count=1 conv=notrunc status=none
-expect 1 vmb backup --vm turn --disk a="$tmp/guest"
+expect 0 vmb backup --vm turn --disk a="raw:$guest"
+holds turn/latest "$guest"
+expect 1 vmb backup --vm turn --disk a="$guest"
+expect 0 vmb backup --vm turn --disk a="qcow2:$guest"
+expect 0 vmb backup --vm turn --disk a="$guest"
+dd if=/dev/zero of="$guest" bs=512 count=1 conv=notrunc status=none
+expect 1 vmb backup --vm turn --disk a="$guest"
 says 'was read as qcow2'
-cp "$tmp/nested" "$tmp/disk.raw"
-expect 1 vmb backup --vm named --disk a="$tmp/disk.raw"
-says 'raw:'
 note "changes of format"
 
 # ---- what images may refer to ----

@@ -63,8 +63,8 @@ qemu-img convert -O qcow2 -o cluster_size=64k "$tmp/ordinary" "$tmp/qcow2"
 layouts='ordinary odd dense full empty'
 
 new_vault
-disks=()
-for name in $layouts qcow2; do
+disks=(--disk "qcow2=qcow2:$tmp/qcow2")
+for name in $layouts; do
 	disks+=(--disk "$name=$tmp/$name")
 done
 expect 0 vmb backup --vm web1 "${disks[@]}"
