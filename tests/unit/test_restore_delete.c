@@ -251,7 +251,8 @@ static struct view *open_volume(struct vault *v, const struct point *p,
 	return view;
 }
 
-static void restore_once(struct plant *p, const char *path, bool dry_run)
+static void restore_once(struct plant *p, const struct point *point,
+			 const char *path, bool dry_run)
 {
 	struct restore_options o = {
 		.path = path,
@@ -266,8 +267,6 @@ static void restore_once(struct plant *p, const char *path, bool dry_run)
 	};
 	struct exclude *x = NULL;
 	struct restore_progress progress;
-	const struct point *point;
-	struct point_list *l;
 	struct task task = { 0 };
 	int r;
 
@@ -276,15 +275,12 @@ static void restore_once(struct plant *p, const char *path, bool dry_run)
 		assert_ok(exclude_add(x, model.spare, false));
 		o.exclude = x;
 	}
-	assert_ok(vault_points(p->vault, &l));
-	point = l->points[l->n - 1];
 	if (model.volume)
 		o.view = open_volume(p->vault, point, path + 1, &o.node);
 	buf_clear(&model.notes);
 	r = restore_run(p->vault, point, &o, &task, &progress);
 	assert_true(r == 0 || model.damage);
 	view_free(o.view);
-	point_list_put(l);
 	exclude_free(x);
 }
 
@@ -328,11 +324,13 @@ static void one_run(struct plant *p, unsigned int nth, unsigned int run)
 	AUTO_BUF struct buf said = BUF_INIT;
 	const struct node *from;
 	struct node *at;
+	struct point_list *l;
 	char path[256];
 
 	support_log_clear();
 	choose();
 	plant_point(p, nth);
+	assert_ok(vault_points(p->vault, &l));
 	if (!model.known && !model.volume)
 		model_forget(model.source, false);
 	from = choose_path(path, sizeof(path));
@@ -343,12 +341,12 @@ static void one_run(struct plant *p, unsigned int nth, unsigned int run)
 	target_print(model.target, &before);
 	model_print(at, "", &after);
 	assert_same(run, "the target as it was made", &before, &after);
-	restore_once(p, path, true);
+	restore_once(p, l->points[l->n - 1], path, true);
 	buf_put(&said, model.notes.data, model.notes.len);
 	buf_clear(&after);
 	target_print(model.target, &after);
 	assert_same(run, "after a dry run", &after, &before);
-	restore_once(p, path, false);
+	restore_once(p, l->points[l->n - 1], path, false);
 	assert_same(run, "lines of the dry and the real run", &model.notes,
 		    &said);
 	check_restored(p, run, &before, at, from, path);
@@ -356,6 +354,7 @@ static void one_run(struct plant *p, unsigned int nth, unsigned int run)
 	assert_same(run, "outside", &out_after, &out_before);
 	target_remove();
 	damage_undo(p->backend);
+	point_list_put(l);
 	guard_free(model.guard);
 }
 
