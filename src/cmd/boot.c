@@ -22,6 +22,8 @@
 #include "src/cli/credentials.h"
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
+#include "src/cmd/guarded.h"
+#include "store/backend/backend.h"
 #include "store/base/buf.h"
 #include "store/base/log.h"
 #include "store/point.h"
@@ -165,7 +167,8 @@ static int put_key(const struct boot *b, struct buf *out)
 
 static int put_mount(const struct boot *b, struct buf *out)
 {
-	AUTO_FREE char *local = realpath(b->url, NULL);
+	const char *path = backend_path(b->url);
+	AUTO_FREE char *local = path ? realpath(path, NULL) : NULL;
 	char exe[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	int r;
@@ -408,6 +411,29 @@ static int choose_disks(struct boot *b, const struct place *place,
 	return 0;
 }
 
+/* The script writes into the overlays' directory. */
+static int check_overlay(const struct boot *b)
+{
+	size_t i;
+	int r = guarded_check(b->ctx, b->args->overlay);
+
+	/* disk0.qcow2 and so on, and behind them the file "point". */
+	for (i = b->first; r == 0 && i <= b->end; i++) {
+		AUTO_FREE char *path = NULL;
+		int n = i < b->end
+				? asprintf(&path, "%s/disk%zu.qcow2",
+					   b->args->overlay, i)
+				: asprintf(&path, "%s/point", b->args->overlay);
+
+		if (n < 0) {
+			path = NULL;
+			return -ENOMEM;
+		}
+		r = guarded_check(b->ctx, path);
+	}
+	return r;
+}
+
 static int make_script(struct boot *b, struct vault *v, const char *text,
 		       struct buf *out)
 {
@@ -420,6 +446,8 @@ static int make_script(struct boot *b, struct vault *v, const char *text,
 	r = place_parse(l, text, &place);
 	if (r == 0)
 		r = choose_disks(b, &place, text);
+	if (r == 0 && b->args->overlay)
+		r = check_overlay(b);
 	if (r == 0)
 		r = put_script(b, out);
 	place_release(&place);

@@ -10,6 +10,7 @@
 #include "src/cli/keyfile.h"
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
+#include "src/cmd/guarded.h"
 #include "store/base/log.h"
 #include "store/vault.h"
 
@@ -91,11 +92,14 @@ static int run_init(struct context *ctx, void *args, int argc, char **argv)
 	r = context_vault_url(ctx, &o.url);
 	if (r < 0)
 		return r;
-	if (a->new_key_file)
-		r = keyfile_make(ctx->seam, a->new_key_file,
-				 &o.credential.keyfile);
-	else
+	if (a->new_key_file) {
+		r = guarded_check(ctx, a->new_key_file);
+		if (r == 0)
+			r = keyfile_make(ctx->seam, a->new_key_file,
+					 &o.credential.keyfile);
+	} else {
 		r = load(ctx, &o.credential);
+	}
 	if (r < 0)
 		return r;
 	r = vault_create(&o, a->kdf_cost, id);

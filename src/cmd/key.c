@@ -12,6 +12,7 @@
 #include "src/cli/keyfile.h"
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
+#include "src/cmd/guarded.h"
 #include "src/cmd/key_export.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
@@ -64,8 +65,13 @@ static int load_new(struct context *ctx, const struct args *a,
 	};
 
 	memset(out, 0, sizeof(*out));
-	if (a->make_key_file)
-		return keyfile_make(ctx->seam, a->make_key_file, &out->keyfile);
+	if (a->make_key_file) {
+		int r = guarded_check(ctx, a->make_key_file);
+
+		return r < 0 ? r
+			     : keyfile_make(ctx->seam, a->make_key_file,
+					    &out->keyfile);
+	}
 	return credentials_load(&source, out);
 }
 

@@ -14,6 +14,7 @@
 
 #include "src/cli/context.h"
 #include "src/cli/output.h"
+#include "src/cmd/guarded.h"
 #include "src/cmd/key_copy.h"
 #include "store/backend/backend.h"
 #include "store/backend/names.h"
@@ -100,7 +101,9 @@ static int export_to(struct context *ctx, const char *path)
 
 	if (!e.objects)
 		return -ENOMEM;
-	r = context_open_backend(ctx, &e.backend);
+	r = strcmp(path, "-") ? guarded_check(ctx, path) : 0;
+	if (r == 0)
+		r = context_open_backend(ctx, &e.backend);
 	if (r < 0)
 		goto out;
 	r = export_object(&e, "config");

@@ -14,6 +14,7 @@
 #include "src/cli/credentials.h"
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
+#include "src/cmd/guarded.h"
 #include "src/cmd/nbd_plugin.h"
 #include "store/base/log.h"
 #include "store/point.h"
@@ -178,6 +179,8 @@ static int serve(struct context *ctx, const struct args *o, const char *text)
 	struct vault *v;
 	int r = context_open_vault_with(ctx, &vo, &v);
 
+	if (r == 0 && o->socket && *o->socket)
+		r = guarded_check(ctx, o->socket);
 	if (r == 0)
 		r = context_read_error(v,
 				       choose_disk(v, text, o->disk, &choice));

@@ -14,6 +14,7 @@
 #include "src/cli/progress.h"
 #include "src/cli/signals.h"
 #include "src/cmd/cmd.h"
+#include "src/cmd/guarded.h"
 #include "src/cmd/restore_disk.h"
 #include "src/restore/guard.h"
 #include "src/restore/restore.h"
@@ -261,61 +262,6 @@ static int report_result(struct context *ctx, const struct args *a,
 	return output_error();
 }
 
-static int guard_file(struct guard *g, const char *path, const char *variable)
-{
-	if (!path)
-		path = getenv(variable);
-	return path ? guard_add(g, path,
-				"a file with a key or password that "
-				"is in use")
-		    : 0;
-}
-
-/* Keys that systemd handed over. */
-static int guard_credentials(struct guard *g)
-{
-	static const char *const names[] = { "key", "password" };
-	const char *dir = getenv("CREDENTIALS_DIRECTORY");
-	AUTO_FREE char *path = NULL;
-	size_t i;
-	int r = 0;
-
-	for (i = 0; dir && i < ARRAY_SIZE(names) && r == 0; i++) {
-		free(path);
-		if (asprintf(&path, "%s/vmbackup.%s", dir, names[i]) < 0) {
-			path = NULL;
-			return -ENOMEM;
-		}
-		r = guard_file(g, path, "");
-	}
-	return r;
-}
-
-/* What a restore must not touch, since without it there is no other one. */
-static int find_guarded(struct context *ctx, struct vault *v, struct guard *g)
-{
-	const char *cache = NULL;
-	size_t i;
-	int r;
-
-	r = guard_add(g, vault_url(v), "the vault");
-	if (r == 0)
-		r = context_cache_dir(ctx, &cache);
-	if (r == 0 && cache)
-		r = guard_add(g, cache, "the cache");
-	if (r == 0)
-		r = guard_file(g, ctx->key_file, "VMBACKUP_KEY_FILE");
-	if (r == 0)
-		r = guard_file(g, ctx->password_file, "VMBACKUP_PASSWORD_FILE");
-	if (r == 0)
-		r = guard_file(g, NULL, "VMBACKUP_LUKS_KEY_FILE");
-	if (r == 0)
-		r = guard_credentials(g);
-	for (i = 0; i < ctx->luks_key_files.n && r == 0; i++)
-		r = guard_file(g, ctx->luks_key_files.items[i], "");
-	return r;
-}
-
 static int restore_files(struct context *ctx, const struct args *a,
 			 const char *spec, struct restore_options *o)
 {
@@ -339,7 +285,7 @@ static int restore_files(struct context *ctx, const struct args *a,
 	guard = guard_new();
 	r = guard ? choose_source(w, spec, &place, &path, o) : -ENOMEM;
 	if (r == 0)
-		r = find_guarded(ctx, v, guard);
+		r = guarded_add(ctx, guard);
 	if (r < 0)
 		goto out;
 	o->guard = guard;

@@ -20,7 +20,10 @@
 #include "src/cli/progress.h"
 #include "src/cli/signals.h"
 #include "src/cmd/cmd.h"
+#include "src/cmd/guarded.h"
+#include "src/disk/target.h"
 #include "src/restore/disk.h"
+#include "src/restore/guard.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/base/task.h"
@@ -36,6 +39,7 @@ struct report {
 	struct progress *progress;
 	uint64_t before, total; /* of the disks done, and of all */
 	const char *name;
+	const struct guard *guard; /* borrowed; what is never touched */
 };
 
 static void tick(void *arg, const void *progress)
@@ -103,6 +107,7 @@ static int one_disk(struct context *ctx, const struct restore_disk_args *a,
 		    struct report *rep)
 {
 	struct restore_disk_options o = {
+		.guard = rep->guard,
 		.to = to,
 		.format = a->format,
 		.delta = a->delta,
@@ -133,43 +138,101 @@ static int one_disk(struct context *ctx, const struct restore_disk_args *a,
 	return ctx->quiet ? 0 : report_text(a, d, to, &p);
 }
 
+static int check_guarded(const struct guard *g, const char *path)
+{
+	const char *what = NULL;
+	int r = guard_find_file(g, path, &what);
+
+	if (r == 0 && what)
+		r = fail(-EBUSY,
+			 "%s: it is, or lies in, %s: restore to another place",
+			 path, what);
+	return r;
+}
+
+/* Make the file @path, which is new, durably. A run that was killed may have
+ * left one. Return 0 or a negative errno, silent. */
+static int write_new(struct seam *s, const char *path, const uint8_t *data,
+		     size_t len)
+{
+	int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+	int fd = s->ops->openat(s, AT_FDCWD, path, flags, 0600);
+	int r, c;
+
+	if (fd == -EEXIST) {
+		r = s->ops->unlinkat(s, AT_FDCWD, path, 0);
+		fd = r < 0 ? r : s->ops->openat(s, AT_FDCWD, path, flags, 0600);
+	}
+	if (fd < 0)
+		return fd;
+	r = seam_pwrite_all(s, fd, data, len, 0);
+	if (r == 0)
+		r = s->ops->fsync(s, fd);
+	c = s->ops->close(s, fd);
+	r = r < 0 ? r : c;
+	if (r < 0)
+		(void)s->ops->unlinkat(s, AT_FDCWD, path, 0);
+	return r;
+}
+
+/* Put the file in its place, by a name that is short enough where its own is of
+ * full length. What is there is replaced, never written to: it may
+ * be a link to something else, or open to others. */
+static int write_config(struct seam *s, const struct restore_disk_args *a,
+			const struct guard *guard, const char *to,
+			const uint8_t *data, size_t len)
+{
+	AUTO_FREE char *partial = NULL;
+	int r;
+
+	if (asprintf(&partial, "%s/config" DISK_TARGET_PARTIAL, a->disks_to) <
+	    0) {
+		partial = NULL;
+		return -ENOMEM;
+	}
+	r = check_guarded(guard, partial);
+	if (r < 0)
+		return r;
+	r = write_new(s, partial, data, len);
+	if (r < 0)
+		return fail(r, "%s: cannot be written: %s", partial,
+			    strerror(-r));
+	r = disk_target_place(s, partial, to, a->force || a->delta);
+	if (r == 0)
+		return 0;
+	(void)s->ops->unlinkat(s, AT_FDCWD, partial, 0);
+	return fail(r, "%s: cannot be made: %s%s", to, strerror(-r),
+		    r == -EEXIST ? ": say --overwrite=always to replace it"
+				 : "");
+}
+
 static int one_config(struct vault *v, const struct restore_disk_args *a,
-		      int dir, const struct point_config *f)
+		      const struct guard *guard, const struct point_config *f)
 {
 	struct content_ref content = point_config_content(f);
-	struct seam *s = vault_seam(v);
 	AUTO_FREE uint8_t *data = NULL;
-	int fd, r, c;
+	AUTO_FREE char *to = NULL;
+	int r;
 
 	if (f->size > CONFIG_MAX)
 		return fail(-EFBIG,
 			    "config/%s: over 64 MiB: copy it out of the"
 			    " mount",
 			    f->name);
+	if (asprintf(&to, "%s/%s", a->disks_to, f->name) < 0) {
+		to = NULL;
+		return -ENOMEM;
+	}
+	r = check_guarded(guard, to);
+	if (r < 0)
+		return r;
 	data = malloc(f->size ? (size_t)f->size : 1);
 	if (!data)
 		return -ENOMEM;
 	r = content_read(v, &content, 0, data, (size_t)f->size);
 	if (r < 0 || a->dry_run)
 		return r;
-	fd = s->ops->openat(s, dir, f->name,
-			    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC |
-				    (a->force || a->delta ? O_TRUNC : O_EXCL),
-			    0600);
-	if (fd < 0)
-		return fail(fd, "%s/%s: cannot be made: %s%s", a->disks_to,
-			    f->name, strerror(-fd),
-			    fd == -EEXIST
-				    ? ": say --overwrite=always to replace it"
-				    : "");
-	r = seam_pwrite_all(s, fd, data, (size_t)f->size, 0);
-	if (r == 0)
-		r = s->ops->fsync(s, fd);
-	c = s->ops->close(s, fd);
-	r = r < 0 ? r : c;
-	return r < 0 ? fail(r, "%s/%s: cannot be written: %s", a->disks_to,
-			    f->name, strerror(-r))
-		     : 0;
+	return write_config(vault_seam(v), a, guard, to, data, (size_t)f->size);
 }
 
 static const char *suffix(const struct restore_disk_args *a)
@@ -178,13 +241,14 @@ static const char *suffix(const struct restore_disk_args *a)
 }
 
 static int all_disks(struct context *ctx, const struct restore_disk_args *a,
-		     struct vault *v, const struct point *p)
+		     struct vault *v, const struct point *p, struct report *rep)
 {
-	struct report rep = { .progress = NULL };
 	struct seam *s = vault_seam(v);
 	size_t i;
-	int dir, r;
+	int dir, r = check_guarded(rep->guard, a->disks_to);
 
+	if (r < 0)
+		return r;
 	r = s->ops->mkdirat(s, AT_FDCWD, a->disks_to, 0700);
 	if (r < 0 && r != -EEXIST)
 		return fail(r, "%s: cannot be made: %s", a->disks_to,
@@ -194,9 +258,9 @@ static int all_disks(struct context *ctx, const struct restore_disk_args *a,
 	if (dir < 0)
 		return fail(dir, "%s: %s", a->disks_to, strerror(-dir));
 	for (i = 0, r = 0; i < p->nconfigs && r == 0; i++)
-		r = one_config(v, a, dir, &p->configs[i]);
+		r = one_config(v, a, rep->guard, &p->configs[i]);
 	for (i = 0; i < p->ndisks; i++)
-		rep.total += p->disks[i].used * passes(a);
+		rep->total += p->disks[i].used * passes(a);
 	for (i = 0; i < p->ndisks && r == 0; i++) {
 		AUTO_FREE char *to = NULL;
 
@@ -206,7 +270,7 @@ static int all_disks(struct context *ctx, const struct restore_disk_args *a,
 			r = -ENOMEM;
 			break;
 		}
-		r = one_disk(ctx, a, v, &p->disks[i], to, &rep);
+		r = one_disk(ctx, a, v, &p->disks[i], to, rep);
 	}
 	if (r == 0 && !a->dry_run) {
 		r = s->ops->fsync(s, dir);
@@ -220,9 +284,8 @@ static int all_disks(struct context *ctx, const struct restore_disk_args *a,
 
 static int restore_place(struct context *ctx, const struct restore_disk_args *a,
 			 struct vault *v, const struct place *place,
-			 const char *spec)
+			 const char *spec, struct report *rep)
 {
-	struct report rep = { .progress = NULL };
 	const struct point_disk *d;
 	int r;
 
@@ -233,18 +296,20 @@ static int restore_place(struct context *ctx, const struct restore_disk_args *a,
 					     " a place in it");
 		if (place->point->ndisks == 0)
 			return fail(-ENOENT, "%s: it has no disks", spec);
-		return all_disks(ctx, a, v, place->point);
+		return all_disks(ctx, a, v, place->point, rep);
 	}
 	r = place_disk(place, spec, NULL, &d);
 	if (r < 0)
 		return r;
-	rep.total = d->used * passes(a);
-	return one_disk(ctx, a, v, d, a->to, &rep);
+	rep->total = d->used * passes(a);
+	return one_disk(ctx, a, v, d, a->to, rep);
 }
 
 int cmd_restore_disks(struct context *ctx, const struct restore_disk_args *a,
 		      const char *spec)
 {
+	struct report rep = { .progress = NULL };
+	struct guard *guard;
 	struct place place;
 	struct point_list *l;
 	struct vault *v;
@@ -254,13 +319,17 @@ int cmd_restore_disks(struct context *ctx, const struct restore_disk_args *a,
 	r = context_open_view(ctx, &v, &w);
 	if (r < 0)
 		return r;
+	rep.guard = guard = guard_new();
 	l = view_points(w);
 	r = place_parse(l, spec, &place);
 	if (r == 0)
-		r = restore_place(ctx, a, v, &place, spec);
+		r = guard ? guarded_add(ctx, guard) : -ENOMEM;
+	if (r == 0)
+		r = restore_place(ctx, a, v, &place, spec, &rep);
 	r = context_read_error(v, r);
 	place_release(&place);
 	point_list_put(l);
+	guard_free(guard);
 	view_free(w);
 	vault_close(v);
 	return r;

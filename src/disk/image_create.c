@@ -110,7 +110,7 @@ int disk_image_create(struct seam *s, const char *path,
 {
 	AUTO_FREE char *draft = NULL;
 
-	if (asprintf(&draft, "%s.new", path) < 0) {
+	if (asprintf(&draft, "%s" DISK_TARGET_DRAFT, path) < 0) {
 		draft = NULL;
 		return -ENOMEM;
 	}

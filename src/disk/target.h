@@ -50,6 +50,7 @@ struct disk_target_options {
 };
 
 #define DISK_TARGET_PARTIAL ".vmbackup-partial"
+#define DISK_TARGET_DRAFT ".new" /* behind that: an image that is being made */
 
 /*
  * Open a raw file or a block device (target_raw.c). *resumed_out says that

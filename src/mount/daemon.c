@@ -31,6 +31,7 @@
 #include "src/cli/context.h"
 #include "src/cli/luks_keys.h"
 #include "src/mount/options.h"
+#include "store/backend/backend.h"
 #include "store/base/log.h"
 #include "store/point.h"
 #include "store/vault.h"
@@ -86,7 +87,8 @@ static int settle_url(struct context *ctx, const char *dir)
 
 	if (r < 0)
 		return r;
-	path = realpath(url, NULL);
+	url = backend_path(url);
+	path = url ? realpath(url, NULL) : NULL;
 	if (!path)
 		return 0; /* not a path, or nothing there: opening it tells */
 	free(ctx->url);

@@ -11,11 +11,13 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "src/disk/target.h"
+#include "src/restore/guard.h"
 #include "store/base/bytes.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
@@ -314,6 +316,36 @@ static int pass(struct disk_restore *run)
 	return atomic_load(&run->failed) ? atomic_load(&run->failed) : r;
 }
 
+/* Neither what is written to nor what it is called until it is whole may be of
+ * what is guarded. */
+static int check_guarded(const struct restore_disk_options *o)
+{
+	static const char *const ends[] = {
+		"", DISK_TARGET_PARTIAL, DISK_TARGET_PARTIAL DISK_TARGET_DRAFT
+	};
+	const char *what = NULL;
+	size_t i;
+	int r;
+
+	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+		AUTO_FREE char *path = NULL;
+
+		if (asprintf(&path, "%s%s", o->to, ends[i]) < 0) {
+			path = NULL;
+			return -ENOMEM;
+		}
+		r = guard_find_file(o->guard, path, &what);
+		if (r < 0)
+			return r;
+		if (what)
+			return fail(-EBUSY,
+				    "%s: it is, or lies in, %s: restore to"
+				    " another place",
+				    path, what);
+	}
+	return 0;
+}
+
 static int open_target(struct disk_restore *run)
 {
 	struct disk_target_options to = {
@@ -330,8 +362,10 @@ static int open_target(struct disk_restore *run)
 		.stop = run->task->stop,
 	};
 	bool resumed = false;
-	int r;
+	int r = check_guarded(run->o);
 
+	if (r < 0)
+		return r;
 	if (run->o->format && strcmp(run->o->format, "raw") != 0) {
 		r = disk_target_image(&to, &resumed, &run->target);
 	} else {

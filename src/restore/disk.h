@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct guard;
 struct point_disk;
 struct task;
 struct vault;
@@ -29,6 +30,7 @@ struct restore_disk_options {
 	bool dry_run; /* with delta: only compare */
 	bool verify; /* afterwards read all of it again and compare */
 	unsigned int threads; /* 0: one a core, at most 16 */
+	const struct guard *guard; /* what is never touched; may be NULL */
 };
 
 struct restore_disk_progress {
@@ -47,8 +49,8 @@ struct restore_disk_progress {
  * "<to>.vmbackup-partial", from which the next run goes on. With 0, all is on
  * disk.
  * Return 0; -EEXIST (the file is there), -EINVAL (what is there is not a disk of
- * that size), -EBUSY (the device is mounted or otherwise in use), -ENOSPC (it is
- * too small), -EINTR (@task was stopped), -EBADMSG (the vault is damaged, or
+ * that size), -EBUSY (the device is mounted or otherwise in use, or what is
+ * guarded is there), -ENOSPC (it is too small), -EINTR (@task was stopped), -EBADMSG (the vault is damaged, or
  * what was written reads back otherwise) or another negative errno; all but
  * -EINTR said in words.
  */

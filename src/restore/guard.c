@@ -24,9 +24,17 @@ struct guarded {
 	const char *what; /* borrowed */
 };
 
+/* A directory that was added. */
+struct guard_top {
+	char *path; /* owned */
+	const char *what; /* borrowed */
+};
+
 struct guard {
 	struct guarded *items; /* owned; some hundreds, by no order */
 	size_t n, cap;
+	struct guard_top *tops; /* owned */
+	size_t ntops, tops_cap;
 };
 
 struct guard *guard_new(void)
@@ -36,8 +44,13 @@ struct guard *guard_new(void)
 
 void guard_free(struct guard *g)
 {
+	size_t i;
+
 	if (!g)
 		return;
+	for (i = 0; i < g->ntops; i++)
+		free(g->tops[i].path);
+	free(g->tops);
 	free(g->items);
 	free(g);
 }
@@ -93,6 +106,19 @@ static int put_below(struct guard *g, int fd, const char *what, int depth)
 	return r;
 }
 
+static int put_top(struct guard *g, const char *path, const char *what)
+{
+	char *copy;
+
+	if (array_reserve(&g->tops, &g->tops_cap, g->ntops + 1) < 0)
+		return -ENOMEM;
+	copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	g->tops[g->ntops++] = (struct guard_top){ .path = copy, .what = what };
+	return 0;
+}
+
 int guard_add(struct guard *g, const char *path, const char *what)
 {
 	AUTO_CLOSE int fd = -1;
@@ -106,6 +132,8 @@ int guard_add(struct guard *g, const char *path, const char *what)
 		return r;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	r = fd < 0 ? -errno : put_below(g, fd, what, GUARD_DEPTH_MAX);
+	if (r == 0)
+		r = put_top(g, path, what);
 	if (r < 0 && r != -ENOMEM)
 		return fail(r,
 			    "%s %s: its directories cannot be listed, so "
@@ -167,4 +195,77 @@ const char *guard_find_above(const struct guard *g, const char *path)
 	if (fd >= 0)
 		close(fd);
 	return what;
+}
+
+/* Is the file @wanted one of the names in the directory open at @fd, or below?
+ * Return 1, 0 or a negative errno. */
+static int holds(int fd, const struct stat *wanted, int depth);
+
+/* The same of the entry @name in the directory open at @at. */
+static int holds_entry(int at, const char *name, const struct stat *wanted,
+		       int depth)
+{
+	AUTO_CLOSE int fd = -1;
+	struct stat st;
+
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (st.st_ino == wanted->st_ino && st.st_dev == wanted->st_dev)
+		return 1;
+	if (!S_ISDIR(st.st_mode) || depth == 0)
+		return 0;
+	fd = openat(at, name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK |
+			    O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT || errno == EACCES ? 0 : -errno;
+	return holds(fd, wanted, depth - 1);
+}
+
+static int holds(int fd, const struct stat *wanted, int depth)
+{
+	struct dir_list list = { .n = 0 };
+	size_t i;
+	int r = dir_list_read(&list, fd);
+
+	for (i = 0; i < list.n && r == 0; i++)
+		r = holds_entry(fd, list.text + list.names[i].off, wanted,
+				depth);
+	dir_list_release(&list);
+	return r;
+}
+
+static int top_holds(const struct guard_top *top, const struct stat *wanted)
+{
+	AUTO_CLOSE int fd = open(top->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : holds(fd, wanted, GUARD_DEPTH_MAX);
+}
+
+int guard_find_file(const struct guard *g, const char *path,
+		    const char **what_out)
+{
+	struct stat st;
+	size_t i;
+	int r;
+
+	*what_out = guard_find_above(g, path);
+	if (*what_out || !g || stat(path, &st) < 0)
+		return 0;
+	*what_out = guard_find(g, &st);
+	for (i = 0; !*what_out && i < g->ntops; i++) {
+		r = top_holds(&g->tops[i], &st);
+		if (r < 0 && r != -ENOMEM)
+			return fail(r,
+				    "%s %s: its files cannot be listed, so it "
+				    "is not known whether %s is one of them: "
+				    "%s",
+				    g->tops[i].what, g->tops[i].path, path,
+				    strerror(-r));
+		if (r < 0)
+			return r;
+		if (r == 1)
+			*what_out = g->tops[i].what;
+	}
+	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a restore never writes over, into, or away, wherever in the target it
- * lies: the vault that it reads from, the cache, the files with keys.
+ * What is never written over, into, or away, by a restore or by another verb
+ * that writes files: the vault, the cache, the files with keys.
  *
  * A guard knows them by device and inode, so that neither a symbolic link nor
  * a bind mount nor another spelling leads past it. Of a directory it knows all
@@ -35,5 +35,14 @@ const char *guard_find(const struct guard *g, const struct stat *st);
  * upwards to the root.
  */
 const char *guard_find_above(const struct guard *g, const char *path);
+/*
+ * Tell what would be harmed if a file at @path were made, replaced or written
+ * to; NULL: nothing that is guarded. @path may lie in it or be it, through
+ * whatever links; or it is a file in it, by a hard link or a bind mount, which
+ * takes a look at each of its files.
+ * Return 0; -ENOMEM; or the negative errno of a listing, said in words.
+ */
+MUST_CHECK int guard_find_file(const struct guard *g, const char *path,
+			       const char **what_out);
 
 #endif

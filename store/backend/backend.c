@@ -58,6 +58,15 @@ static int open_any(const char *url, const struct backend_options *o,
 		url, (int)n, url, url);
 }
 
+const char *backend_path(const char *url)
+{
+	size_t n = scheme_len(url);
+
+	if (n == 0)
+		return url;
+	return n == 4 && strncmp(url, "file", 4) == 0 ? url + 5 : NULL;
+}
+
 int backend_open(const char *url, const struct backend_options *o,
 		 struct backend **out)
 {

@@ -104,6 +104,9 @@ MUST_CHECK int backend_open(const char *url, const struct backend_options *o,
  * backend_open(). */
 MUST_CHECK int backend_create(const char *url, const struct backend_options *o,
 			      struct backend **out);
+/* Return the local directory that @url names, in @url's memory, or NULL: the
+ * vault is elsewhere. Nothing is looked at. */
+const char *backend_path(const char *url);
 /* Close it and free it. NULL is fine. */
 void backend_close(struct backend *b);
 /* What it was opened as, for messages; borrowed. */
