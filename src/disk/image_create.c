@@ -56,25 +56,42 @@ static int run_qemu_img(int fd, const struct image_format *format,
 	return r;
 }
 
-/* A file for qemu-img to work in. What a run that was killed has left of one is
- * used again, unless that run still goes on. */
-static int open_draft(struct seam *s, const char *draft, int *out)
+/* What a run that was killed has left goes, unless that run still goes on. It is
+ * not written to: it may be somebody else's, or another name of something. */
+static int remove_draft(struct seam *s, const char *draft)
 {
+	AUTO_CLOSE int fd =
+		open(draft, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
-	int r, fd = s->ops->openat(s, AT_FDCWD, draft,
-				   O_CREAT | O_RDWR | O_NOFOLLOW | O_NONBLOCK |
-					   O_CLOEXEC,
-				   0600);
+	int r;
 
-	if (fd < 0)
-		return fail(fd, "%s: cannot be made: %s", draft, strerror(-fd));
-	*out = fd;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return fail(-EEXIST, "%s: it is no file: remove it", draft);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return fail(-EBUSY, "%s: another restore is writing it", draft);
-	r = s->ops->ftruncate(s, fd, 0);
-	return r < 0 ? fail(r, "%s: %s", draft, strerror(-r)) : 0;
+	r = s->ops->unlinkat(s, AT_FDCWD, draft, 0);
+	return r < 0 ? fail(r, "%s: cannot be removed: %s", draft, strerror(-r))
+		     : 0;
+}
+
+/* A file for qemu-img to work in. */
+static int open_draft(struct seam *s, const char *draft, int *out)
+{
+	int flags = O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC;
+	int r, fd = s->ops->openat(s, AT_FDCWD, draft, flags, 0600);
+
+	if (fd == -EEXIST) {
+		r = remove_draft(s, draft);
+		if (r < 0)
+			return r;
+		fd = s->ops->openat(s, AT_FDCWD, draft, flags, 0600);
+	}
+	if (fd < 0)
+		return fail(fd, "%s: cannot be made: %s", draft, strerror(-fd));
+	*out = fd;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return fail(-EBUSY, "%s: another restore is writing it", draft);
+	return 0;
 }
 
 static int create(struct seam *s, const char *draft, const char *path,

@@ -7,8 +7,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/base/log.h"
@@ -83,6 +85,54 @@ int disk_target_allowed(const struct disk_target_options *o, bool there)
 			    " replace it",
 			    o->to);
 	return 0;
+}
+
+/* What the filesystem makes of a new file of ours: some keep no modes, and a
+ * server may have another name for us. */
+static int stat_new(struct seam *s, const char *beside, struct stat *out)
+{
+	AUTO_FREE char *path = NULL;
+	uint64_t token;
+	int fd, r = s->ops->random(s, &token, sizeof(token));
+
+	if (r < 0)
+		return r;
+	if (asprintf(&path, "%s-%016llx", beside, (unsigned long long)token) <
+	    0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	fd = s->ops->openat(s, AT_FDCWD, path,
+			    O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fd;
+	r = fstat(fd, out) < 0 ? -errno : 0;
+	(void)s->ops->close(s, fd);
+	(void)s->ops->unlinkat(s, AT_FDCWD, path, 0);
+	return r;
+}
+
+int disk_target_is_ours(struct seam *s, int fd, const char *path)
+{
+	struct stat st, ours;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return fail(-errno, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return fail(-EEXIST, "%s: it is no file: remove it", path);
+	r = stat_new(s, path, &ours);
+	if (r < 0)
+		return fail(r, "%s: no file can be made beside it: %s", path,
+			    strerror(-r));
+	if (st.st_nlink == 1 && st.st_uid == ours.st_uid &&
+	    st.st_mode == ours.st_mode)
+		return 0;
+	return fail(-EEXIST,
+		    "%s: it is not what an earlier run of yours left: its"
+		    " owner, its mode or a second name of it say that others"
+		    " may get at it; remove it to begin anew",
+		    path);
 }
 
 /* The folder that a name stands in, durable. */

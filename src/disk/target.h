@@ -97,6 +97,14 @@ MUST_CHECK int disk_image_create(struct seam *s, const char *path,
  * negative errno, said in words. */
 MUST_CHECK int disk_target_allowed(const struct disk_target_options *o,
 				   bool there);
+/*
+ * May what @fd is open on, which was found at @path, be gone on with, as what an
+ * earlier run of ours left? In a directory of several people it may be somebody
+ * else's, who would read the disk there or change it; or another name of a file
+ * that is not to be touched.
+ * Return 0, -EEXIST (it may not) or another negative errno, said in words.
+ */
+MUST_CHECK int disk_target_is_ours(struct seam *s, int fd, const char *path);
 /* Give a whole, synced file its name, durably. Silent. */
 MUST_CHECK int disk_target_place(struct seam *s, const char *partial,
 				 const char *to, bool replace);

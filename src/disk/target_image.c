@@ -128,7 +128,8 @@ static const struct disk_target_ops image_ops = {
 
 /* What is there may refer to files beside it, which are only read. */
 static int open_image(struct image_target *f,
-		      const struct disk_target_options *o, const char *path)
+		      const struct disk_target_options *o, const char *path,
+		      int fd)
 {
 	struct disk_device_options device = {
 		.name = o->disk,
@@ -137,12 +138,8 @@ static int open_image(struct image_target *f,
 		.stop = o->stop,
 	};
 	struct image_policy policy = { .disk = o->disk };
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	int r;
 
-	if (fd < 0)
-		return fail(-errno, "%s: cannot be opened: %s", path,
-			    strerror(errno));
 	r = disk_device_open_image(&device, fd, f->format, &policy, !o->dry_run,
 				   &f->image);
 	if (r < 0)
@@ -162,6 +159,32 @@ static int open_image(struct image_target *f,
 	return 0;
 }
 
+static int open_there(struct image_target *f,
+		      const struct disk_target_options *o)
+{
+	AUTO_CLOSE int fd = open(o->to, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return fail(-errno, "%s: cannot be opened: %s", o->to,
+			    strerror(errno));
+	return open_image(f, o, o->to, fd);
+}
+
+static int open_partial(struct image_target *f,
+			const struct disk_target_options *o)
+{
+	AUTO_CLOSE int fd = open(f->partial, O_RDONLY | O_NOFOLLOW |
+						     O_NONBLOCK | O_CLOEXEC);
+	int r = 0;
+
+	if (fd < 0)
+		return fail(-errno, "%s: cannot be opened: %s", f->partial,
+			    strerror(errno));
+	if (!f->target.fresh)
+		r = disk_target_is_ours(f->seam, fd, f->partial);
+	return r < 0 ? r : open_image(f, o, f->partial, fd);
+}
+
 static int open_new(struct image_target *f, const struct disk_target_options *o,
 		    bool *resumed_out)
 {
@@ -175,19 +198,16 @@ static int open_new(struct image_target *f, const struct disk_target_options *o,
 		return -ENOMEM;
 	}
 	*resumed_out = lstat(f->partial, &st) == 0;
-	if (*resumed_out && !S_ISREG(st.st_mode))
-		return fail(-EEXIST, "%s: it is no file: remove it",
-			    f->partial);
 	if (!*resumed_out) {
 		r = disk_image_create(f->seam, f->partial, f->format, o->size);
 		if (r < 0)
 			return r;
 		f->target.fresh = true;
 	}
-	r = open_image(f, o, f->partial);
+	r = open_partial(f, o);
 	if (r < 0 && f->target.fresh)
 		(void)unlink(f->partial);
-	else if (r < 0 && r != -EINTR)
+	else if (r < 0 && r != -EINTR && r != -EEXIST)
 		log_warn("remove %s to begin anew", f->partial);
 	return r;
 }
@@ -210,7 +230,7 @@ static int open_target(struct image_target *f,
 	if (r < 0)
 		return r;
 	if (there && o->delta)
-		return open_image(f, o, o->to);
+		return open_there(f, o);
 	f->replace = there;
 	return open_new(f, o, resumed_out);
 }

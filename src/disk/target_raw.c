@@ -282,7 +282,6 @@ static int open_new(struct raw *f, const struct disk_target_options *o,
 		    bool *resumed_out)
 {
 	struct seam *s = f->seam;
-	struct stat st;
 	int r;
 
 	f->to = strdup(o->to);
@@ -294,17 +293,17 @@ static int open_new(struct raw *f, const struct disk_target_options *o,
 	f->fd = s->ops->openat(s, AT_FDCWD, f->partial,
 			       O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 	if (f->fd == -EEXIST) {
-		f->fd = s->ops->openat(s, AT_FDCWD, f->partial,
-				       O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
-		if (f->fd >= 0 &&
-		    (fstat(f->fd, &st) < 0 || !S_ISREG(st.st_mode)))
-			return fail(-EEXIST, "%s: it is no file: remove it",
-				    f->partial);
+		f->fd = s->ops->openat(
+			s, AT_FDCWD, f->partial,
+			O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
 		*resumed_out = true;
 	}
 	if (f->fd < 0)
 		return fail(f->fd, "%s: cannot be made: %s", f->partial,
 			    strerror(-f->fd));
+	r = *resumed_out ? disk_target_is_ours(s, f->fd, f->partial) : 0;
+	if (r < 0)
+		return r;
 	if (flock(f->fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 		return fail(-EBUSY, "%s: another restore is writing it",
 			    f->partial);

@@ -195,7 +195,7 @@ if command -v qemu-img >/dev/null && command -v qemu-nbd >/dev/null; then
 fi
 rm -f "$tmp/big" "$tmp/r"
 # What an earlier run left is proved, not believed.
-head -c 3000000 /dev/urandom >"$tmp/p.vmbackup-partial"
+(umask 077; head -c 3000000 /dev/urandom >"$tmp/p.vmbackup-partial")
 expect 0 vmb restore "$place" --to "$tmp/p"
 same "$tmp/p"
 mkfifo "$tmp/q.vmbackup-partial"
@@ -204,6 +204,43 @@ expect 1 timeout 20 "$vmbackup" -r "$vault" --key-file "$keyfile" \
 ln -s "$tmp/p" "$tmp/s.vmbackup-partial"
 expect 1 vmb restore "$place" --to "$tmp/s"
 same "$tmp/p"
+# Nor is it gone on with where it may be somebody else's.
+echo victim >"$tmp/victim"
+chmod 600 "$tmp/victim"
+for format in raw qcow2; do
+	command -v qemu-nbd >/dev/null || [ $format = raw ] || continue
+	t=$tmp/t.vmbackup-partial
+	if [ $format = qcow2 ]; then
+		(umask 077; qemu-img create -q -f qcow2 "$t" $size)
+		qemu-img create -q -f qcow2 "$tmp/victim" $size
+	else
+		(umask 077; truncate -s $size "$t")
+	fi
+	cp "$tmp/victim" "$tmp/victim.was"
+	for mode in 666 640 604; do
+		chmod $mode "$t"
+		expect 1 vmb restore "$place" --to "$tmp/t" --format $format
+		says 'not what an earlier run of yours left'
+	done
+	chmod 600 "$t"
+	if [ "$(id -u)" = 0 ]; then
+		chown 65534 "$t"
+		expect 1 vmb restore "$place" --to "$tmp/t" --format $format
+		says 'not what an earlier run of yours left'
+	fi
+	ln -f "$tmp/victim" "$t"
+	expect 1 vmb restore "$place" --to "$tmp/t" --format $format
+	says 'not what an earlier run of yours left'
+	cmp "$tmp/victim" "$tmp/victim.was" || fail "written by a hard link"
+	[ ! -e "$tmp/t" ] || fail "a disk that others may read"
+	rm "$t"
+	[ $format = raw ] || ln "$tmp/victim" "$t.new"
+	expect 0 vmb restore "$place" --to "$tmp/t" --format $format
+	cmp "$tmp/victim" "$tmp/victim.was" || fail "written by a hard link"
+	[ "$(stat -c '%a %h' "$tmp/t")" = '600 1' ] || fail "open to others"
+	[ -z "$(find "$tmp" -maxdepth 1 -name 't.*')" ] || fail "something is left"
+	rm "$tmp/t"
+done
 note "interrupted"
 
 # ---- all of them ----
