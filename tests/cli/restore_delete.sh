@@ -88,6 +88,8 @@ keyfile=$src/key
 mkdir "$cache"
 expect 0 vmb init
 expect 0 vmb backup --vm own "$src"
+# Where the key slot is that this key opens is noted once there is a cache.
+expect 0 vmb points
 whole() {
 	find "$vault" "$cache" -type f -o -type d | sort
 }
