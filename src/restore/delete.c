@@ -184,7 +184,19 @@ static int open_same_mount(int dirfd, const char *name)
 	return (int)fd;
 }
 
-/* Remove all that a directory holds. As remove_at(). */
+/* A dry run tells what would be removed, and so what cannot be. */
+static int remove_name(const struct removal *m, int dirfd, const char *name,
+		       int flags)
+{
+	struct seam *s = m->run->seam;
+
+	if (m->run->o->dry_run)
+		return dir_is_read_only(dirfd) ? -EROFS : 0;
+	return s->ops->unlinkat(s, dirfd, name, flags);
+}
+
+/* Remove all that a directory holds. As remove_at(). Of what is read-only each
+ * name would fail: it is said once. */
 static int remove_below(struct removal *m, int fd)
 {
 	struct dir_list list = { .n = 0 };
@@ -193,7 +205,9 @@ static int remove_below(struct removal *m, int fd)
 	int r, e;
 
 	r = dir_list_read(&list, fd);
-	for (i = 0; i < list.n && r != -ENOMEM; i++) {
+	if (r == 0 && list.n > 0 && dir_is_read_only(fd))
+		r = -EROFS;
+	for (i = 0; i < list.n && r != -ENOMEM && r != -EROFS; i++) {
 		if (restore_stopped(m->run) < 0) {
 			r = -ECANCELED;
 			break;
@@ -231,24 +245,17 @@ static int remove_dir(struct removal *m, int dirfd, const char *name)
 	m->depth++;
 	r = remove_below(m, fd);
 	m->depth--;
-	if (r == 0 && !run->o->dry_run)
-		r = run->seam->ops->unlinkat(run->seam, dirfd, name,
-					     AT_REMOVEDIR);
-	return r;
+	return r == 0 ? remove_name(m, dirfd, name, AT_REMOVEDIR) : r;
 }
 
 static int remove_other(struct removal *m, int dirfd, const char *name,
 			const struct stat *st)
 {
-	struct restore *run = m->run;
-	const char *guarded = guard_find(run->o->guard, st);
-	int r = 0;
+	const char *guarded = guard_find(m->run->o->guard, st);
 
 	if (guarded || is_mount_point(dirfd, name))
 		return stays(m, guarded ? guarded : "a mount point");
-	if (!run->o->dry_run)
-		r = run->seam->ops->unlinkat(run->seam, dirfd, name, 0);
-	return r;
+	return remove_name(m, dirfd, name, 0);
 }
 
 /* Return 0 when it is gone, 1 where it stays, or a negative errno, said. */
@@ -274,7 +281,7 @@ static int remove_at(struct removal *m, int dirfd, const char *name)
 		tell(m, "deleted");
 	} else if (r < 0 && r != -ECANCELED) {
 		log_warn("%s: not removed: %s", removal_path(m), strerror(-r));
-		restore_error(m->run, r);
+		restore_error_at(m->run, dirfd, r);
 		r = -ECANCELED; /* the directories above stay, and all is said */
 	}
 	path_pop(m, len);

@@ -35,7 +35,7 @@ static void rdir_finish(struct rdir *d)
 			 "restored",
 			 restore_path(&path, &d->ref));
 	if (r < 0)
-		restore_error(d->run, r);
+		restore_error_at(d->run, d->fd, r);
 }
 
 void rdir_put(struct rdir *d)
@@ -74,7 +74,8 @@ static int rdir_examine(struct rdir *d)
 		return -errno;
 	d->dev = st.st_dev;
 	d->ino = st.st_ino;
-	if (!run->o->dry_run)
+	d->read_only = !d->made && dir_is_read_only(d->fd);
+	if (!run->o->dry_run && !d->read_only)
 		sync_note(run, d->fd, st.st_dev);
 	if (!d->guarded)
 		d->guarded = guard_find(run->o->guard, &st);
@@ -157,15 +158,16 @@ int guarded_refuse(struct restore *run, struct rdir *dir)
 }
 
 /* What stands at @name is no directory. May it go? */
-static int make_way(struct restore *run, int dirfd, const char *name,
-		    const struct stat *st, const struct ref *ref)
+static int make_way(struct restore *run, const struct rdir *parent,
+		    const char *name, const struct stat *st,
+		    const struct ref *ref)
 {
 	struct entry e;
 
 	ref_entry(ref, &e);
 	if (run->o->overwrite == RESTORE_NEVER)
 		return -EEXIST;
-	if (guard_find(run->o->guard, st) || is_mount_point(dirfd, name))
+	if (guard_find(run->o->guard, st) || is_mount_point(parent->fd, name))
 		return -EBUSY;
 	if (run->o->overwrite == RESTORE_IF_NEWER &&
 	    (st->st_mtim.tv_sec > e.mtime.sec ||
@@ -173,18 +175,19 @@ static int make_way(struct restore *run, int dirfd, const char *name,
 	      st->st_mtim.tv_nsec >= (long)e.mtime.nsec)))
 		return -EEXIST;
 	if (run->o->dry_run)
-		return 0;
-	return run->seam->ops->unlinkat(run->seam, dirfd, name, 0);
+		return parent->read_only ? -EROFS : 0;
+	return run->seam->ops->unlinkat(run->seam, parent->fd, name, 0);
 }
 
 /* Only a directory that was itself asked for takes the place of something: on
  * the way to others (@lev says which) a symbolic link may be how the machine is
  * laid out now. */
-static int open_or_make(struct restore *run, struct rdir *d, int dirfd,
-			const char *name, const struct level *lev)
+static int open_or_make(struct restore *run, struct rdir *d,
+			const struct rdir *parent, const char *name,
+			const struct level *lev)
 {
+	int dirfd = parent->fd, r;
 	struct stat st;
-	int r;
 
 	if (!run->o->dry_run) {
 		r = run->seam->ops->mkdirat(run->seam, dirfd, name, 0700);
@@ -193,11 +196,13 @@ static int open_or_make(struct restore *run, struct rdir *d, int dirfd,
 		d->made = r == 0;
 	}
 	if (!d->made && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return run->o->dry_run && errno == ENOENT ? 1 : -errno;
+		return !run->o->dry_run || errno != ENOENT ? -errno
+		       : parent->read_only		   ? -EROFS
+							   : 1;
 	if (!d->made && !S_ISDIR(st.st_mode)) {
 		if (!lev->wanted || !lev->seen.taken)
 			return -EEXIST;
-		r = make_way(run, dirfd, name, &st, &lev->ref);
+		r = make_way(run, parent, name, &st, &lev->ref);
 		if (r < 0)
 			return r;
 		if (run->o->dry_run)
@@ -222,11 +227,23 @@ static int open_guarded(struct restore *run, struct rdir *d,
 	return d->fd < 0 ? guarded_refuse(run, parent) : 0;
 }
 
+/* It is read-only. A dry run says so, too. */
+static void refuse_attributes(struct rdir *d)
+{
+	AUTO_BUF struct buf path = BUF_INIT;
+
+	d->finish = false;
+	log_warn("%s: the attributes of this directory were not restored: %s",
+		 restore_path(&path, &d->ref), strerror(EROFS));
+	restore_error_at(d->run, d->fd, -EROFS);
+}
+
 /* Open or make @name, the directory of @lev, in @parent. */
 static int rdir_open(struct restore *run, struct rdir *parent, const char *name,
 		     struct level *lev)
 {
 	struct rdir *d;
+	bool finish;
 	int r = 1;
 
 	d = rdir_new(run, &lev->ref);
@@ -235,14 +252,16 @@ static int rdir_open(struct restore *run, struct rdir *parent, const char *name,
 	if (parent->guarded)
 		r = open_guarded(run, d, parent, name);
 	else if (!parent->absent)
-		r = open_or_make(run, d, parent->fd, name, lev);
+		r = open_or_make(run, d, parent, name, lev);
 	d->absent = r == 1;
-	d->finish = !run->o->dry_run &&
-		    (d->made || (lev->wanted && lev->seen.taken &&
-				 run->o->overwrite != RESTORE_NEVER));
+	finish = d->made || (lev->wanted && lev->seen.taken &&
+			     run->o->overwrite != RESTORE_NEVER);
+	d->finish = finish && !run->o->dry_run;
 	d->guarded = parent->guarded;
 	if (r == 0)
 		r = rdir_examine(d);
+	if (r == 0 && finish && d->read_only && !d->guarded)
+		refuse_attributes(d);
 	if (r < 0) {
 		d->finish = false;
 		rdir_put(d);
@@ -325,7 +344,7 @@ static int level_lost(struct restore *run, size_t i, int r)
 			   "where it belongs"
 		 : r == -EEXIST ? "something that is no directory stands there"
 				: strerror(-r));
-	return restore_error(run, r);
+	return restore_error_at(run, lev[-1].dir->fd, r);
 }
 
 /* Make or open again what is needed to write into level @i. */

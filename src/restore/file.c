@@ -356,7 +356,8 @@ static int other_write(struct restore *run, struct rdir *dir, const char *name,
 
 /* ---- one entry ---- */
 
-static void failed(struct restore *run, const struct ref *ref, int r)
+static void failed(struct restore *run, const struct rdir *dir,
+		   const struct ref *ref, int r)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
 	const char *why = strerror(-r);
@@ -378,18 +379,19 @@ static void failed(struct restore *run, const struct ref *ref, int r)
 		why = "a mount point stands there, or what this restore needs: "
 		      "the vault, a key, the cache";
 	log_warn("%s: not restored: %s", restore_path(&path, ref), why);
-	restore_error(run, r);
+	restore_error_at(run, dir->fd, r);
 }
 
 /* Say that an entry stands there with its content, but not all attributes. */
-static void failed_late(struct restore *run, const struct ref *ref, int r)
+static void failed_late(struct restore *run, const struct rdir *dir,
+			const struct ref *ref, int r)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
 
 	log_warn("%s: restored, but not all of its attributes: %s",
 		 restore_path(&path, ref),
 		 r == -EBADMSG ? "the vault is damaged there" : strerror(-r));
-	restore_error(run, r);
+	restore_error_at(run, dir->fd, r);
 }
 
 int item_write(struct restore *run, const struct item *it, uint8_t *piece)
@@ -413,11 +415,11 @@ int item_write(struct restore *run, const struct item *it, uint8_t *piece)
 	if (r == 0 && lost < 0)
 		restore_error(run, lost); /* said; the rest of it stands */
 	if (r < 0) {
-		failed(run, &it->ref, r);
+		failed(run, it->dir, &it->ref, r);
 		return r;
 	}
 	if (late < 0)
-		failed_late(run, &it->ref, late);
+		failed_late(run, it->dir, &it->ref, late);
 	pthread_mutex_lock(&run->lock);
 	if (it->attrs_only)
 		run->progress.unchanged++;
@@ -472,8 +474,12 @@ void entry_restore(struct restore *run, struct rdir *dir, const struct ref *ref,
 	ref_entry(ref, &e);
 	place = dir->guarded ? guarded_refuse(run, dir)
 			     : place_decide(run, dir, name, &e);
+	/* No need to read it from the vault first, nor to say that it was
+	 * restored. */
+	if (place >= 0 && place != PLACE_KEEP && dir->read_only)
+		place = -EROFS;
 	if (place < 0) {
-		failed(run, ref, place);
+		failed(run, dir, ref, place);
 		return;
 	}
 	if (place == PLACE_KEEP) {

@@ -76,6 +76,7 @@ struct rdir {
 	bool deletes; /* what the point lacks is removed from it */
 	const char *guarded; /* what it belongs to, which is left alone; NULL */
 	bool told; /* that something of the point is not written into it */
+	bool read_only; /* its filesystem, or what of it is mounted there */
 	dev_t dev;
 	ino_t ino;
 	struct ref ref; /* held; its entry; empty: it has none */
@@ -177,9 +178,16 @@ struct restore {
 
 /* ---- reports (run.c) ---- */
 
-/* Count one more error. @r -EBADMSG marks damage; a full disk and the like end
- * the run. Return @r. */
+/* Count one more error. @r -EBADMSG marks damage; a target that is full or
+ * read-only ends the run. Return @r. */
 int restore_error(struct restore *run, int r);
+/* The same of what was met in the directory open at @fd, which need not be on
+ * the target's own filesystem: one that is mounted below it may be full or
+ * read-only alone. */
+int restore_error_at(struct restore *run, int fd, int r);
+/* Whether nothing can be written to the directory open at @fd: its filesystem,
+ * mount or subvolume is read-only. */
+bool dir_is_read_only(int fd);
 /* Should the run end? Return 0, or the negative errno that it ends with. */
 int restore_stopped(struct restore *run);
 /* Seconds since the run began. */

@@ -8,13 +8,52 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "src/restore/internal.h"
 #include "src/scan/exclude.h"
 #include "store/base/seam.h"
 
-int restore_error(struct restore *run, int r)
+bool dir_is_read_only(int fd)
+{
+	return faccessat(fd, ".", W_OK, 0) < 0 && errno == EROFS;
+}
+
+/* Is what is full in the directory at @fd full in the target, too? A directory
+ * with a quota of its own has as many blocks as that allows. */
+static bool shares_space(const struct restore *run, int fd)
+{
+	struct statvfs here, target;
+	struct stat a, b;
+
+	if (fd < 0 || run->target < 0 || fstat(fd, &a) < 0 ||
+	    fstat(run->target, &b) < 0 || fstatvfs(fd, &here) < 0 ||
+	    fstatvfs(run->target, &target) < 0)
+		return true;
+	return a.st_dev == b.st_dev && here.f_blocks == target.f_blocks;
+}
+
+/* Would everything that is still to be written meet the same? */
+static bool ends_all(const struct restore *run, int fd, int r)
+{
+	switch (r) {
+	case -ENOMEM:
+		return true;
+	case -EROFS:
+		return run->target < 0 || dir_is_read_only(run->target);
+	case -ENOSPC:
+	case -EDQUOT:
+		return shares_space(run, fd);
+	default:
+		return false;
+	}
+}
+
+int restore_error_at(struct restore *run, int fd, int r)
 {
 	int none = 0;
 
@@ -23,9 +62,14 @@ int restore_error(struct restore *run, int r)
 	if (r == -EBADMSG)
 		run->progress.damage = true;
 	pthread_mutex_unlock(&run->lock);
-	if (r == -ENOSPC || r == -EDQUOT || r == -EROFS || r == -ENOMEM)
+	if (ends_all(run, fd, r))
 		atomic_compare_exchange_strong(&run->fatal, &none, r);
 	return r;
+}
+
+int restore_error(struct restore *run, int r)
+{
+	return restore_error_at(run, -1, r);
 }
 
 int restore_stopped(struct restore *run)

@@ -35,6 +35,7 @@ void sync_note(struct restore *run, int fd, dev_t dev)
 int sync_all(struct restore *run)
 {
 	struct restore_sync *s = &run->sync;
+	int r = 0;
 	size_t i;
 
 	if (run->o->dry_run)
@@ -42,10 +43,11 @@ int sync_all(struct restore *run)
 	if (s->more)
 		sync();
 	for (i = 0; i < s->n; i++)
-		if (syncfs(s->items[i].fd) < 0)
-			return fail(-errno, "target %s: not all is on disk: %s",
-				    run->o->target, strerror(errno));
-	return 0;
+		if (syncfs(s->items[i].fd) < 0 && r == 0)
+			r = -errno;
+	return r < 0 ? fail(r, "target %s: not all is on disk: %s",
+			    run->o->target, strerror(-r))
+		     : 0;
 }
 
 void sync_release(struct restore *run)
