@@ -11,9 +11,9 @@
  * have been taken, had it been there: what the backup's patterns, or this
  * restore's own, leave out is spared wherever it stands, and so is a cache
  * where the backup left caches out. A mount point in the target is never
- * crossed: what is mounted there now need not be what was. A vault is never
- * touched, nor is what the caller guards. A directory stays while anything in
- * it does.
+ * crossed: what is mounted there now need not be what was; nor is a subvolume,
+ * where the backup kept to one filesystem. A vault is never touched, nor is what
+ * the caller guards. A directory stays while anything in it does.
  *
  * A dry run goes the same way and only does not unlink, so that it tells what a
  * real one does.
@@ -128,6 +128,14 @@ static bool is_left_cache(const struct restore *run, int fd)
 	       dir_has_cache_tag(fd);
 }
 
+/* Whether the backup would have passed by a directory of filesystem @dev whose
+ * parent is of @above. Subvolumes need no mount point to be that. */
+static bool is_passed_by(const struct restore *run, dev_t above, dev_t dev)
+{
+	return run->point->left_out.one_file_system && !run->o->view &&
+	       dev != above;
+}
+
 bool delete_is_barred(struct restore *run, const struct level *lev)
 {
 	const char *path = lev->path_len ? (char *)run->path.data : "";
@@ -139,6 +147,10 @@ bool delete_is_barred(struct restore *run, const struct level *lev)
 	/* The target itself may well be one. */
 	if (lev != run->levels && is_mount_point(fd, ""))
 		why = "the target has a mount point there";
+	else if (lev != run->levels &&
+		 is_passed_by(run, lev[-1].dir->dev, lev->dir->dev) &&
+		 !seen_is_source(run, path))
+		why = "the target has another filesystem there";
 	else if (is_vault(fd))
 		why = "a vault stands there";
 	if (why && lev->wanted && lev->seen.whole && !run->keeps)
@@ -225,7 +237,7 @@ static int remove_dir(struct removal *m, int dirfd, const char *name)
 	struct restore *run = m->run;
 	AUTO_CLOSE int fd = -1;
 	const char *guarded;
-	struct stat st;
+	struct stat above, st;
 	int r;
 
 	fd = open_same_mount(dirfd, name);
@@ -233,8 +245,10 @@ static int remove_dir(struct removal *m, int dirfd, const char *name)
 		return stays(m, "a mount point");
 	if (fd < 0)
 		return fd;
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0 || fstat(dirfd, &above) < 0)
 		return -errno;
+	if (is_passed_by(run, above.st_dev, st.st_dev))
+		return stays(m, "another filesystem");
 	guarded = guard_find(run->o->guard, &st);
 	if (guarded || is_vault(fd))
 		return stays(m, guarded ? guarded : "a vault");

@@ -293,6 +293,8 @@ struct seen seen_below(const struct restore *run, struct seen above,
 		       const char *path);
 /* The same, from the top. */
 struct seen seen_at(const struct restore *run, const char *path);
+/* Whether the backup was told to take @path. */
+bool seen_is_source(const struct restore *run, const char *path);
 /* Whether the backup would have left @path out by its patterns. */
 bool seen_left_out(const struct restore *run, const char *path, bool is_dir);
 

@@ -26,9 +26,13 @@
 #include "store/content.h"
 #include "store/point.h"
 
-static bool is_source(const struct point *p, const char *path)
+bool seen_is_source(const struct restore *run, const char *path)
 {
+	const struct point *p = run->point;
 	size_t i;
+
+	if (run->o->view)
+		return false;
 
 	for (i = 0; i < p->nsources; i++)
 		if (strcmp(p->sources[i], path) == 0)
@@ -100,7 +104,7 @@ struct seen seen_below(const struct restore *run, struct seen above,
 		return s;
 	}
 	s.taken = (above.whole && !seen_left_out(run, path, true)) ||
-		  is_source(p, path);
+		  seen_is_source(run, path);
 	s.whole = s.taken && !is_mount(p, path) && !is_left_cache(run, path);
 	return s;
 }

@@ -4,7 +4,7 @@
 # read-only or full is said, and stops nothing else; one that a backup with
 # --one-file-system would not have entered is left alone by --delete.
 . "$(dirname "$0")/../lib.sh"
-requires root namespaces
+requires root namespaces loop mkfs.btrfs btrfs
 
 names() {
 	(cd "$1" && find . -mindepth 1 | sort | xargs)
@@ -72,3 +72,39 @@ mounts+=("$tmp/small")
 expect 15 vmb restore "full/latest:files$src" --target "$tmp/small"
 says 'ended early: No space left on device'
 note "full"
+
+# ---- subvolumes ----
+
+mkdir "$tmp/btrfs"
+truncate -s 128M "$tmp/image"
+mkfs.btrfs -q "$tmp/image" 2>/dev/null
+mount -o loop "$tmp/image" "$tmp/btrfs"
+mounts+=("$tmp/btrfs")
+src=$tmp/btrfs/src
+mkdir -p "$src/data" "$src/zdir"
+echo f | tee "$src/f" "$src/data/d" >"$src/zdir/f"
+expect 0 vmb backup -x --vm sub "$src"
+expect 0 vmb backup --vm all "$src"
+# One that is new, one that is read-only, and one where a directory was.
+rm -r "$src/data" "$src/zdir"
+mkdir "$src/gone"
+for name in new data; do
+	btrfs -q subvolume create "$src/$name"
+	echo mine >"$src/$name/mine"
+done
+btrfs -q subvolume create "$tmp/btrfs/old"
+echo o | tee "$tmp/btrfs/old/o" >"$tmp/btrfs/old/p"
+btrfs -q subvolume snapshot -r "$tmp/btrfs/old" "$src/snap"
+both 3 "sub/latest:files$src" --target "$src" --delete
+says 'src/new: not deleted: another filesystem is there'
+says 'src/data/: the target has another filesystem there: nothing is deleted'
+[ "$(names "$src")" = "./data ./data/d ./data/mine ./f ./new ./new/mine ./snap \
+./snap/o ./snap/p ./zdir ./zdir/f" ] || fail "subvolumes: $(names "$src")"
+# Another backup would have entered them; what is read-only is said, once.
+rm -r "$src/zdir"
+both 3 "all/latest:files$src" --target "$src" --delete
+says 'src/snap: not removed: Read-only file system'
+! grep -q 'snap/' "$tmp/err" || fail "each name of what is read-only was said"
+[ "$(names "$src")" = "./data ./data/d ./f ./snap ./snap/o ./snap/p ./zdir \
+./zdir/f" ] || fail "a read-only subvolume: $(names "$src")"
+note "subvolumes"
