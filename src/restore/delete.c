@@ -105,22 +105,6 @@ bool is_mount_point(int dirfd, const char *name)
 	       (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
-/* Whether a directory is a vault, of whomever: no vault is ever the leftover of
- * something else. */
-static bool is_vault(int fd)
-{
-	static const char *const parts[] = { "config", "pack", "point",
-					     "commit" };
-	struct stat st;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(parts); i++)
-		if (fstatat(fd, parts[i], &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		    S_ISDIR(st.st_mode) != (i > 0))
-			return false;
-	return true;
-}
-
 /* Whether the backup would have taken no more than the tag of a directory. */
 static bool is_left_cache(const struct restore *run, int fd)
 {
@@ -151,8 +135,10 @@ bool delete_is_barred(struct restore *run, const struct level *lev)
 		 is_passed_by(run, lev[-1].dir->dev, lev->dir->dev) &&
 		 !seen_is_source(run, path))
 		why = "the target has another filesystem there";
-	else if (is_vault(fd))
+	else if (dir_is_vault(fd))
 		why = "a vault stands there";
+	else if (lev == run->levels && dir_lies_in_vault(fd))
+		why = "it lies in a vault";
 	if (why && lev->wanted && lev->seen.whole && !run->keeps)
 		log_warn("%.*s/: %s: nothing is deleted in it",
 			 (int)lev->path_len, path, why);
@@ -217,6 +203,10 @@ static int remove_below(struct removal *m, int fd)
 	int r, e;
 
 	r = dir_list_read(&list, fd);
+	if (r == 0 && dir_holds_objects(fd, &list)) {
+		dir_list_release(&list);
+		return stays(m, "a part of a vault");
+	}
 	if (r == 0 && list.n > 0 && dir_is_read_only(fd))
 		r = -EROFS;
 	for (i = 0; i < list.n && r != -ENOMEM && r != -EROFS; i++) {
@@ -250,7 +240,7 @@ static int remove_dir(struct removal *m, int dirfd, const char *name)
 	if (is_passed_by(run, above.st_dev, st.st_dev))
 		return stays(m, "another filesystem");
 	guarded = guard_find(run->o->guard, &st);
-	if (guarded || is_vault(fd))
+	if (guarded || dir_is_vault(fd))
 		return stays(m, guarded ? guarded : "a vault");
 	if (is_left_cache(run, fd))
 		return 1;
@@ -366,6 +356,18 @@ static bool folds_case(const struct level *lev)
 	return false;
 }
 
+static void bar_deleting(struct restore *run, struct level *lev)
+{
+	if (!run->keeps)
+		log_warn("%.*s/: a part of a vault is there: nothing is "
+			 "deleted in it",
+			 (int)lev->path_len,
+			 lev->path_len ? (char *)run->path.data : "");
+	lev->dir->barred = true;
+	lev->dir->deletes = false;
+	dir_list_clear(&lev->there);
+}
+
 int extras_begin(struct restore *run, struct level *lev)
 {
 	int r;
@@ -374,6 +376,8 @@ int extras_begin(struct restore *run, struct level *lev)
 		return 0;
 	lev->listed = true;
 	r = dir_list_read(&lev->there, lev->dir->fd);
+	if (r == 0 && dir_holds_objects(lev->dir->fd, &lev->there))
+		bar_deleting(run, lev);
 	if (r == 0 && folds_case(lev))
 		restore_keep(run, "the target takes names that differ in case "
 				  "for one");

@@ -51,6 +51,20 @@ static bool is_same(const struct entry *e, const struct stat *st)
 	       st->st_mtim.tv_nsec == (long)e->mtime.nsec;
 }
 
+/* As long as nobody gave it another target, a link is what it was. */
+static bool is_same_link(const struct entry *e, const struct stat *st,
+			 int dirfd, const char *name)
+{
+	char target[ENTRY_TARGET_MAX + 1];
+	ssize_t n;
+
+	if (!S_ISLNK(e->mode) || !S_ISLNK(st->st_mode) || e->target_len == 0)
+		return false;
+	n = readlinkat(dirfd, name, target, sizeof(target));
+	return n >= 0 && (size_t)n == e->target_len &&
+	       memcmp(target, e->target, e->target_len) == 0;
+}
+
 enum placing { PLACE_NEW, PLACE_OVER, PLACE_ATTRS, PLACE_KEEP };
 
 /* A directory stands where something else is to be. An empty one goes; one that
@@ -99,7 +113,9 @@ static int place_decide(struct restore *run, struct rdir *dir, const char *name,
 	    (run->o->overwrite == RESTORE_IF_NEWER && !is_newer(e, &st)))
 		return PLACE_KEEP;
 	if (guard_find(run->o->guard, &st))
-		return is_same(e, &st) ? PLACE_KEEP : -EBUSY;
+		return is_same(e, &st) || is_same_link(e, &st, dir->fd, name)
+			       ? PLACE_KEEP
+			       : -EBUSY;
 	if (run->o->overwrite == RESTORE_IF_CHANGED && is_same(e, &st))
 		return PLACE_ATTRS;
 	if (!S_ISDIR(st.st_mode))

@@ -6,6 +6,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@
 /* A vault's own directories are two deep. */
 #define GUARD_DEPTH_MAX 8
 #define GUARD_UP_MAX 4096
+#define GUARD_LINKS_MAX 40 /* as the kernel follows */
 
 struct guarded {
 	dev_t dev;
@@ -119,14 +122,104 @@ static int put_top(struct guard *g, const char *path, const char *what)
 	return 0;
 }
 
+/* ---- links on the way ---- */
+
+/* What is still to be walked of a path, and where. */
+struct way {
+	int fd; /* owned */
+	char *rest; /* owned */
+	unsigned int links;
+};
+
+static int way_enter(struct way *w, int at, const char *name)
+{
+	int fd = openat(at, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = fd;
+	return 0;
+}
+
+/* Go on at @path, and then with what was left. */
+static int way_turn(struct way *w, const char *path, const char *rest)
+{
+	char *joined;
+
+	if (asprintf(&joined, "%s/%s", path, rest) < 0)
+		return -ENOMEM;
+	free(w->rest);
+	w->rest = joined;
+	return *path == '/' || w->fd < 0
+		       ? way_enter(w, AT_FDCWD, *path == '/' ? "/" : ".")
+		       : 0;
+}
+
+/* Guard the link @name; the way goes on where it leads. */
+static int way_link(struct way *w, struct guard *g, const char *name,
+		    const struct stat *st, const char *rest, const char *what)
+{
+	char to[PATH_MAX];
+	ssize_t n = readlinkat(w->fd, name, to, sizeof(to) - 1);
+	int r = guard_put(g, st, what);
+
+	if (r < 0)
+		return r;
+	if (n <= 0 || ++w->links > GUARD_LINKS_MAX)
+		return -ELOOP;
+	to[n] = '\0';
+	return way_turn(w, to, rest);
+}
+
+/* Take one step. Return 1 when it was the last, 0 or a negative errno. */
+static int way_step(struct way *w, struct guard *g, const char *what)
+{
+	char name[NAME_MAX + 1];
+	const char *p = w->rest + strspn(w->rest, "/");
+	size_t len = strcspn(p, "/");
+	struct stat st;
+
+	if (len == 0)
+		return 1;
+	if (len > NAME_MAX)
+		return -ENAMETOOLONG;
+	memcpy(name, p, len);
+	name[len] = '\0';
+	p += len;
+	if (fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (S_ISLNK(st.st_mode))
+		return way_link(w, g, name, &st, p, what);
+	if (!S_ISDIR(st.st_mode))
+		return 1;
+	memmove(w->rest, p, strlen(p) + 1);
+	return way_enter(w, w->fd, name);
+}
+
+/* Without the links that lead to it what is guarded is not found again. */
+static int put_links(struct guard *g, const char *path, const char *what)
+{
+	struct way w = { .fd = -1 };
+	int r = way_turn(&w, path, "");
+
+	while (r == 0)
+		r = way_step(&w, g, what);
+	if (w.fd >= 0)
+		close(w.fd);
+	free(w.rest);
+	return r == -ENOMEM ? r : 0; /* what cannot be walked leads nowhere */
+}
+
 int guard_add(struct guard *g, const char *path, const char *what)
 {
 	AUTO_CLOSE int fd = -1;
 	struct stat st;
-	int r;
+	int r = put_links(g, path, what);
 
-	if (stat(path, &st) < 0)
-		return 0;
+	if (r < 0 || stat(path, &st) < 0)
+		return r;
 	r = guard_put(g, &st, what);
 	if (r < 0 || !S_ISDIR(st.st_mode))
 		return r;

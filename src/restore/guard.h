@@ -20,8 +20,9 @@ struct guard;
 MUST_CHECK struct guard *guard_new(void);
 void guard_free(struct guard *g);
 /*
- * Guard what stands at @path (links are followed), which @what names in
- * messages: "the vault"; borrowed. What is not there needs no guard.
+ * Guard what stands at @path, which @what names in messages: "the vault";
+ * borrowed. Links are followed, and those on the way are guarded, too. What is
+ * not there needs no guard.
  * Return 0; -ENOMEM; or, said in words, the negative errno of a directory
  * whose own directories cannot be listed.
  */

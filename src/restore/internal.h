@@ -13,6 +13,7 @@
  *     seen.c         what the point has seen of a directory
  *     guard.c        what is never touched: the vault, keys, the cache
  *     delete.c       what the point does not have is removed
+ *     vault_shape.c  whether a directory is, or was, a vault
  *     file.c         entries that are no directories are written
  *     jobs.c         the pool that writes regular files
  *     attr.c         owner, extended attributes, mode, times
@@ -315,6 +316,17 @@ bool delete_is_barred(struct restore *run, const struct level *lev);
 bool delete_applies(struct restore *run, const struct level *lev);
 /* Whether @name in @dirfd ("": @dirfd itself) is where something is mounted. */
 bool is_mount_point(int dirfd, const char *name);
+/* ---- vaults of whomever (vault_shape.c) ---- */
+
+/* Whether the directory open at @fd is a vault, or most probably what is left
+ * of one. */
+bool dir_is_vault(int fd);
+/* The same of a directory that it lies in. */
+bool dir_lies_in_vault(int fd);
+/* Whether it holds objects of a vault; @list are its names. It looks at a few:
+ * in a vault there is nothing else. */
+bool dir_holds_objects(int fd, const struct dir_list *list);
+
 /* From here on nothing is deleted; say so with @why, if anything was to be. */
 void restore_keep(struct restore *run, const char *why);
 #define RESTORE_KEEP_LOST "not all of the point can be read"

@@ -80,8 +80,8 @@ note "what the backup left out"
 # ---- the vault, keys, the cache ----
 
 fresh "$src"
-mkdir "$src/www"
-echo page >"$src/www/index"
+mkdir "$src/www" "$src/one"
+echo page | tee "$src/one/page" >"$src/www/index"
 cp "$keyfile" "$src/key"
 vault=$src/vault cache=$src/cache
 keyfile=$src/key
@@ -120,6 +120,60 @@ cp -a "$vault" "$src/other"
 both 3 "own/latest:files$src" --target "$src" --delete
 says '/other: not deleted: a vault is there'
 [ -e "$src/other/config" ] || fail "another vault was deleted"
+# Nor is one that has lost parts, whatever is left of it.
+for left in config pack key point 'pack point' 'index key session'; do
+	fresh "$src/other"
+	for part in $left; do
+		cp -a "$vault/$part" "$src/other"
+	done
+	(cd "$src/other" && find . -type f) >"$tmp/left"
+	[ -s "$tmp/left" ] || fail "a vault has no $left"
+	expect 3 vmb restore "own/latest:files$src" --target "$src" --delete
+	says 'other(/.*)?: not deleted: a (part of a )?vault is there'
+	(cd "$src/other" && find . -type f) | diff "$tmp/left" - >&2 ||
+		fail "of a vault only $left was left, and that was deleted"
+done
+# Nor is anything deleted where the target lies in it.
+rm -r "$src/other"
+cp -a "$vault" "$src/other"
+find "$src/other" -type f | sort >"$tmp/left"
+in_other() {
+	expect 0 vmb restore "own/latest:files$src/one" --target "$1" --delete
+	says "$2: nothing is deleted in it"
+	find "$src/other" -type f ! -name page | sort |
+		diff "$tmp/left" - >&2 || fail "deleted in another vault: $1"
+}
+in_other "$src/other/pack" 'it lies in a vault'
+in_other "$src/other" 'a vault stands there'
+mv "$src/other/pack" "$src/moved"
+in=$(dirname "$(find "$src/moved" -mindepth 2 -type f -print -quit)")
+find "$src/other" "$in" -type f ! -name page | sort >"$tmp/left"
+expect 0 vmb restore "own/latest:files$src/one" --target "$in" --delete
+says 'a part of a vault is there: nothing is deleted in it'
+find "$src/other" "$in" -type f ! -name page | sort |
+	diff "$tmp/left" - >&2 || fail "deleted in a part of a vault"
+rm -r "$src/other" "$src/moved"
+# What leads to the vault, the key and the cache is needed as they are.
+mkdir "$src/way"
+ln -s way/there "$src/to_vault"
+ln -s ../vault "$src/way/there"
+ln -s key "$src/to_key"
+ln -s cache "$src/to_cache"
+expect 0 vmb backup --vm linked "$src"
+ln -sfn "$src/way/there" "$src/to_vault"
+through() {
+	vault=$src/to_vault keyfile=$src/to_key cache=$src/to_cache vmb "$@"
+}
+expect 3 through restore "linked/latest:files$src" --target "$src" --delete
+says 'to_vault: not restored: .*the vault'
+! grep -q 'to_key\|to_cache\|way/there' "$tmp/err" ||
+	fail "links that did not change were not left as they are"
+expect 3 through restore "own/latest:files$src" --target "$src" --delete
+for name in to_vault way/there to_key to_cache; do
+	says "/$name: not deleted: (the vault|the cache|a file with a key)"
+	[ -L "$src/$name" ] || fail "$name is gone"
+done
+rm -r "$src"/to_* "$src/way"
 note "the vault, keys, the cache"
 
 # ---- one file ----

@@ -283,14 +283,13 @@ static bool shaped_as_vault(const struct node *dir)
 	static const char *const parts[] = { "config", "pack", "point",
 					     "commit" };
 	const struct node *c;
-	size_t i;
+	size_t i, n = 0;
 
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
 		c = node_find(dir, parts[i]);
-		if (!c || (c->kind == DIR_KIND) != (i > 0))
-			return false;
+		n += c && c->kind == (i == 0 ? FILE_KIND : DIR_KIND);
 	}
-	return true;
+	return n >= 2;
 }
 
 /* Remove what may go of @x, which stands at @path. Is it gone whole? */

@@ -47,16 +47,19 @@ static void mark_guarded(struct node *x)
 		mark_guarded(x);
 }
 
-/* A directory that looks like a vault; its name is @x's. */
+/* A directory that looks like a vault; its name is @x's. It may have lost up
+ * to two of its four parts. */
 static void make_vault(struct node *x, const char *path)
 {
 	static const char *const dirs[] = { "commit", "pack", "point" };
+	bool all = model_percent(50);
+	size_t lost = model_below(4), also = model_below(4);
 	struct node *c;
 	char sub[300];
 	size_t i;
 
 	x->vault = true;
-	if (!node_find(x, "config")) {
+	if (all || (lost != 3 && also != 3)) {
 		c = node_new("config", FILE_KIND);
 		node_fill(c, 't');
 		node_add(x, c);
@@ -64,6 +67,8 @@ static void make_vault(struct node *x, const char *path)
 		support_write(sub, c->text, strlen(c->text));
 	}
 	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
+		if (!all && (i == lost || i == also))
+			continue;
 		node_add(x, node_new(dirs[i], DIR_KIND));
 		snprintf(sub, sizeof(sub), "%s/%s", path, dirs[i]);
 		assert_ok(mkdir(sub, 0755));
