@@ -133,7 +133,7 @@ bool delete_is_barred(struct restore *run, const struct level *lev)
 		why = "the target has a mount point there";
 	else if (lev != run->levels &&
 		 is_passed_by(run, lev[-1].dir->dev, lev->dir->dev) &&
-		 !seen_is_source(run, path))
+		 !lev->seen.source)
 		why = "the target has another filesystem there";
 	else if (dir_is_vault(fd))
 		why = "a vault stands there";

@@ -181,7 +181,8 @@ static int make_way(struct restore *run, const struct rdir *parent,
 
 /* Only a directory that was itself asked for takes the place of something: on
  * the way to others (@lev says which) a symbolic link may be how the machine is
- * laid out now. */
+ * laid out now. So may one where a source is to be, which the backup may have
+ * taken through that very link. */
 static int open_or_make(struct restore *run, struct rdir *d,
 			const struct rdir *parent, const char *name,
 			const struct level *lev)
@@ -202,9 +203,12 @@ static int open_or_make(struct restore *run, struct rdir *d,
 	if (!d->made && !S_ISDIR(st.st_mode)) {
 		if (!lev->wanted || !lev->seen.taken)
 			return -EEXIST;
+		if (S_ISLNK(st.st_mode) && lev->seen.source)
+			return -ELOOP;
 		r = make_way(run, parent, name, &st, &lev->ref);
 		if (r < 0)
 			return r;
+		d->replaced = true;
 		if (run->o->dry_run)
 			return 1;
 		r = run->seam->ops->mkdirat(run->seam, dirfd, name, 0700);
@@ -343,6 +347,9 @@ static int level_lost(struct restore *run, size_t i, int r)
 			   "target; restore what is below by its own path, to "
 			   "where it belongs"
 		 : r == -EEXIST ? "something that is no directory stands there"
+		 : r == -ELOOP	? "a symbolic link stands there in the target; "
+				  "restore this by its own path, to where "
+				  "the link leads, or remove the link"
 				: strerror(-r));
 	return restore_error_at(run, lev[-1].dir->fd, r);
 }

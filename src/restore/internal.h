@@ -64,6 +64,7 @@ struct ref {
 struct seen {
 	bool taken; /* it is not only on the way to a source */
 	bool whole; /* all that it held is in the point */
+	bool source; /* the backup was told to take it */
 };
 
 struct rdir {
@@ -72,6 +73,7 @@ struct rdir {
 	int fd; /* owned; -1: closed meanwhile, or absent */
 	bool absent; /* dry run: it would be made */
 	bool made; /* by us: it holds nothing that we did not write */
+	bool replaced; /* what stood there; or, in a dry run, would be */
 	bool finish; /* set its attributes at the end */
 	bool barred; /* it is, or is below, where nothing is ever deleted */
 	bool deletes; /* what the point lacks is removed from it */
@@ -294,8 +296,6 @@ struct seen seen_below(const struct restore *run, struct seen above,
 		       const char *path);
 /* The same, from the top. */
 struct seen seen_at(const struct restore *run, const char *path);
-/* Whether the backup was told to take @path. */
-bool seen_is_source(const struct restore *run, const char *path);
 /* Whether the backup would have left @path out by its patterns. */
 bool seen_left_out(const struct restore *run, const char *path, bool is_dir);
 

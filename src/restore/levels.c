@@ -70,7 +70,11 @@ int level_enter(struct restore *run, const struct ref *ref, const char *name,
 	lev = level_top(run);
 	if (lev->dir->guarded)
 		RESTORE_COUNT(run, skipped, 1);
-	restore_note(run, lev->dir->guarded ? "skipped" : "restored", NULL, 0);
+	restore_note(run,
+		     lev->dir->guarded	  ? "skipped"
+		     : lev->dir->replaced ? "updated"
+					  : "restored",
+		     NULL, 0);
 	return 0;
 }
 

@@ -26,13 +26,9 @@
 #include "store/content.h"
 #include "store/point.h"
 
-bool seen_is_source(const struct restore *run, const char *path)
+static bool is_source(const struct point *p, const char *path)
 {
-	const struct point *p = run->point;
 	size_t i;
-
-	if (run->o->view)
-		return false;
 
 	for (i = 0; i < p->nsources; i++)
 		if (strcmp(p->sources[i], path) == 0)
@@ -95,7 +91,7 @@ struct seen seen_below(const struct restore *run, struct seen above,
 		       const char *path)
 {
 	const struct point *p = run->point;
-	struct seen s;
+	struct seen s = { .source = false };
 
 	if (run->o->view) {
 		s.taken = above.whole || (strncmp(path, "/volumes/", 9) == 0 &&
@@ -103,8 +99,8 @@ struct seen seen_below(const struct restore *run, struct seen above,
 		s.whole = s.taken;
 		return s;
 	}
-	s.taken = (above.whole && !seen_left_out(run, path, true)) ||
-		  seen_is_source(run, path);
+	s.source = is_source(p, path);
+	s.taken = s.source || (above.whole && !seen_left_out(run, path, true));
 	s.whole = s.taken && !is_mount(p, path) && !is_left_cache(run, path);
 	return s;
 }
@@ -112,7 +108,7 @@ struct seen seen_below(const struct restore *run, struct seen above,
 struct seen seen_at(const struct restore *run, const char *path)
 {
 	AUTO_FREE char *part = strdup(path);
-	struct seen s = { false, false };
+	struct seen s = { .taken = false };
 	char *end = part;
 
 	if (!part)

@@ -48,6 +48,30 @@ both 3 "way/latest:files$src" --target "$tmp/t"
 says 'srv: not restored.*no directory stands there'
 [ "$(names "$tmp/t")" = './disk ./srv' ] && [ -L "$tmp/t/srv" ] ||
 	fail "a link on the way was replaced"
+# So is one that the backup took a directory through, or that is there now.
+fresh "$tmp/t"
+mkdir "$tmp/t/real"
+echo db >"$tmp/t/real/table"
+ln -s real "$tmp/t/db"
+expect 0 vmb backup --vm db "$tmp/t/db/" "$tmp/t/real/table"
+for to in real gone; do
+	ln -sfn "$to" "$tmp/t/db"
+	both 3 "db/latest:files$tmp/t" --target "$tmp/t" --delete
+	says '/db: not restored.*a symbolic link stands there'
+	[ "$(readlink "$tmp/t/db")" = "$to" ] || fail "$to: a link was replaced"
+done
+ln -sfn real "$tmp/t/db"
+echo new >"$tmp/t/real/table"
+expect 0 vmb restore "db/latest:files$tmp/t/db" --target "$tmp/t/db" --delete
+[ -L "$tmp/t/db" ] && [ "$(cat "$tmp/t/real/table")" = db ] ||
+	fail "not restored to where a link leads"
+# Below a source a directory takes a link's place, and that is told.
+expect 0 vmb backup --vm way "$src/srv"
+fresh "$tmp/t"
+ln -s gone "$tmp/t/data"
+both 0 "way/latest:files$src/srv" --target "$tmp/t"
+grep -q "^updated *$src/srv/data$" "$tmp/out" || fail "replaced, but not told"
+[ -d "$tmp/t/data/sub" ] && [ ! -L "$tmp/t/data" ] || fail "$(names "$tmp/t")"
 note "beside the way"
 
 # ---- what the backup left out ----

@@ -348,7 +348,8 @@ static void model_meet(struct node *at, struct node *x, const struct node *s,
 	}
 	if (at->guarded || model.never || x->guarded || x->mount)
 		return;
-	if (s->kind == DIR_KIND && s->way)
+	if (s->kind == DIR_KIND &&
+	    (s->way || (s->source && x->kind == LINK_KIND)))
 		return;
 	if (x->kind == DIR_KIND && deletes) {
 		if (!model_remove(x, path))
