@@ -103,7 +103,8 @@ static int begin_session(struct backup *b)
 	return writer_begin(b->vault, o->level, b->pool, &b->writer);
 }
 
-static int begin(struct backup *b, const char *vm, struct backup_disks *disks)
+static int begin(struct backup *b, const char *vm, const char *host,
+		 struct backup_disks *disks)
 {
 	int err = slots_init(&b->slots, b);
 	if (err == 0)
@@ -119,7 +120,7 @@ static int begin(struct backup *b, const char *vm, struct backup_disks *disks)
 	if (err == 0)
 		err = entries_init(&b->entries, b);
 	if (err == 0 && b->options->ndisks)
-		err = backup_disks_open(b, b->parent.machine, disks);
+		err = backup_disks_open(b, vm, host, disks);
 	return err;
 }
 
@@ -317,7 +318,7 @@ static int make_point(struct backup *b, struct point *p,
 			    "\"%s\" cannot name a machine: 1 to 255 bytes "
 			    "without '/'",
 			    vm);
-	err = begin(b, vm, &disks);
+	err = begin(b, vm, host, &disks);
 	if (err == 0)
 		err = describe(b, vm, host, p);
 	if (err == 0)

@@ -18,10 +18,10 @@ struct backup_disks {
 };
 
 /* Open all of them, so that what cannot be opened is known before anything is
- * read. @machine, the machine's last point, may be NULL: it knows as what the
- * disks were read. Return 0 or a negative errno, said in words; close @d then. */
-MUST_CHECK int backup_disks_open(struct backup *b, const struct point *machine,
-				 struct backup_disks *d);
+ * read, for a point of machine @vm made on @host. Return 0 or a negative errno,
+ * said in words; close @d then. */
+MUST_CHECK int backup_disks_open(struct backup *b, const char *vm,
+				 const char *host, struct backup_disks *d);
 void backup_disks_close(struct backup_disks *d);
 /* Read all into @p; @parent (may be NULL): the point to take over from what hints
  * call unchanged. Return 0 or a negative errno, said in words. */

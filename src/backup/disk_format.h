@@ -3,8 +3,8 @@
  * Is a disk read as it was before?
  *
  * A guest that writes the header of a qcow2 image into its raw disk would have
- * the next backup read what that header says is in it. The machine's last point
- * knows how the disk was read then; a change that nobody asked for is refused.
+ * the next backup read what that header says is in it. The vault's points know
+ * how the disk was read then; a change that nobody asked for is refused.
  */
 #ifndef SRC_BACKUP_DISK_FORMAT_H
 #define SRC_BACKUP_DISK_FORMAT_H
@@ -13,12 +13,21 @@
 
 struct backup_disk;
 struct disk_source;
-struct point;
+struct point_list;
 
-/* @machine, the machine's last point with disks, may be NULL. Return 0, or -EPERM
- * (the same source had another format there, and none was said now), said in
- * words. */
-MUST_CHECK int disk_format_check(const struct point *machine,
+/* All that was backed up before, and for whom a disk is read now; borrowed. */
+struct disk_past {
+	const struct point_list *points;
+	const char *vm, *host;
+};
+
+/*
+ * Look for the latest disk that was read from the very file of @o, by whatever
+ * path, under whatever name; else for the latest that the machine has under that
+ * name. Return 0, or -EPERM, said in words: nobody says now what the disk is, and
+ * the file was read as something else, or the name's disk as a raw one.
+ */
+MUST_CHECK int disk_format_check(const struct disk_past *was,
 				 const struct backup_disk *o,
 				 const struct disk_source *s);
 

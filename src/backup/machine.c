@@ -36,10 +36,15 @@ bool backup_member_name_ok(const char *name)
 
 /* ---- disks ---- */
 
-int backup_disks_open(struct backup *b, const struct point *machine,
+int backup_disks_open(struct backup *b, const char *vm, const char *host,
 		      struct backup_disks *d)
 {
 	const struct backup_options *o = b->options;
+	struct disk_past was = {
+		.points = b->points,
+		.vm = vm,
+		.host = host,
+	};
 	size_t i;
 	int r = 0;
 
@@ -62,7 +67,7 @@ int backup_disks_open(struct backup *b, const struct point *machine,
 		if (r < 0)
 			break;
 		d->n++;
-		r = disk_format_check(machine, &o->disks[i], d->sources[i]);
+		r = disk_format_check(&was, &o->disks[i], d->sources[i]);
 		b->progress.total_bytes += d->sources[i]->size;
 	}
 	return r;

@@ -166,6 +166,39 @@ expect 0 vmb backup --vm turn --disk a="$guest"
 dd if=/dev/zero of="$guest" bs=512 count=1 conv=notrunc status=none
 expect 1 vmb backup --vm turn --disk a="$guest"
 says 'was read as qcow2'
+# Whatever was backed up in between, however the file is called, and for whom it is
+# read: it was a raw disk.
+mkdir "$tmp/g"
+truncate -s 2M "$tmp/g/web.qcow2" "$tmp/g/other"
+expect 0 vmb backup --vm G --disk vda="$tmp/g/web.qcow2"
+expect 0 vmb backup --vm G --disk vdb="$tmp/g/other"
+expect 0 vmb backup --vm E --disk vda="$tmp/g/other"
+dd if="$tmp/nested" of="$tmp/g/web.qcow2" conv=notrunc status=none
+ln -s web.qcow2 "$tmp/g/link.qcow2"
+ln "$tmp/g/web.qcow2" "$tmp/g/hard.qcow2"
+cp "$tmp/g/web.qcow2" "$tmp/g/copy.qcow2"
+asked() {
+	expect 1 vmb backup "$@"
+	says 'was read as raw .* looks like qcow2'
+}
+for path in "$tmp/g/web.qcow2" "$tmp/g/../g/web.qcow2" "$tmp/g//web.qcow2" "$tmp/g/link.qcow2" \
+	"$tmp/g/hard.qcow2"; do
+	asked --vm G --disk vda="$path"
+	asked --vm G --disk sda="$path"
+	asked --vm F --disk vda="$path"
+	asked --vm G --disk vda="$path" --parent E
+done
+(cd "$tmp/g" && asked --vm G --disk vda=web.qcow2) || exit 1
+mv "$tmp/g/web.qcow2" "$tmp/g/moved.qcow2"
+rm "$tmp/g/link.qcow2" "$tmp/g/hard.qcow2"
+asked --vm G --disk vda="$tmp/g/moved.qcow2"
+asked --vm G --disk vda="$tmp/g/copy.qcow2"
+# What is another thing is not asked about, nor what was said once.
+expect 0 vmb backup --vm G --disk vdc="$tmp/g/copy.qcow2"
+expect 0 vmb backup --vm H --disk vda="$tmp/g/copy.qcow2"
+expect 0 vmb backup --vm G --disk vda="qcow2:$tmp/g/moved.qcow2"
+expect 0 vmb backup --vm G --disk vda="$tmp/g/moved.qcow2"
+expect 0 vmb backup --vm G --disk vda="$tmp/g/copy.qcow2"
 note "changes of format"
 
 # ---- what images may refer to ----
