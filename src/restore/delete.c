@@ -70,18 +70,24 @@ static const char *removal_path(const struct removal *m)
 	return (const char *)m->path.data;
 }
 
+/* What goes is told by where it stands: the point never had it. */
 static void tell(struct removal *m, const char *action)
 {
 	const struct restore_options *o = m->run->o;
+	AUTO_BUF struct buf path = BUF_INIT;
 
 	if (o->note)
-		o->note(o->note_arg, action, removal_path(m), 0);
+		o->note(o->note_arg, action,
+			restore_target_path(m->run, removal_path(m), &path), 0);
 }
 
 /* It stays, though nobody's pattern spares it. */
 static int stays(struct removal *m, const char *what)
 {
-	log_warn("%s: not deleted: %s is there", removal_path(m), what);
+	AUTO_BUF struct buf path = BUF_INIT;
+
+	log_warn("%s: not deleted: %s is there",
+		 restore_target_path(m->run, removal_path(m), &path), what);
 	RESTORE_COUNT(m->run, kept, 1);
 	tell(m, "kept");
 	return 1;
@@ -265,6 +271,7 @@ static int remove_other(struct removal *m, int dirfd, const char *name,
 /* Return 0 when it is gone, 1 where it stays, or a negative errno, said. */
 static int remove_at(struct removal *m, int dirfd, const char *name)
 {
+	AUTO_BUF struct buf where = BUF_INIT;
 	size_t len = m->path.len;
 	struct stat st;
 	int r;
@@ -284,7 +291,9 @@ static int remove_at(struct removal *m, int dirfd, const char *name)
 		RESTORE_COUNT(m->run, deleted, 1);
 		tell(m, "deleted");
 	} else if (r < 0 && r != -ECANCELED) {
-		log_warn("%s: not removed: %s", removal_path(m), strerror(-r));
+		log_warn("%s: not removed: %s",
+			 restore_target_path(m->run, removal_path(m), &where),
+			 strerror(-r));
 		restore_error_at(m->run, dirfd, r);
 		r = -ECANCELED; /* the directories above stay, and all is said */
 	}
@@ -396,21 +405,36 @@ static bool extra_is_dir(const struct level *lev, const struct dir_name *n)
 	       S_ISDIR(st.st_mode);
 }
 
+bool extra_is_spared(struct restore *run, const struct level *lev,
+		     const struct dir_name *n)
+{
+	const char *name = lev->there.text + n->off;
+	AUTO_BUF struct buf path = BUF_INIT;
+
+	return is_spared(run, restore_path_of(run, name, &path),
+			 extra_is_dir(lev, n));
+}
+
 static void extra_remove(struct restore *run, struct level *lev,
 			 const struct dir_name *n)
 {
 	const char *name = lev->there.text + n->off;
 	AUTO_BUF struct buf path = BUF_INIT;
+	AUTO_BUF struct buf where = BUF_INIT;
 
 	if (!run->keeps) {
 		(void)!restore_remove(run, lev->dir, name);
 		return;
 	}
-	if (is_spared(run, restore_path_of(run, name, &path),
-		      extra_is_dir(lev, n)))
+	if (extra_is_spared(run, lev, n))
 		return;
 	RESTORE_COUNT(run, kept, 1);
-	restore_note(run, "kept", name, 0);
+	if (run->o->note)
+		run->o->note(run->o->note_arg, "kept",
+			     restore_target_path(
+				     run, restore_path_of(run, name, &path),
+				     &where),
+			     0);
 }
 
 void extras_before(struct restore *run, struct level *lev, const char *name)

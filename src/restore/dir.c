@@ -432,12 +432,19 @@ int level_open_target(struct restore *run, const struct ref *ref, bool whole)
 			    strerror(r < 0 ? -r : errno));
 	d->barred = delete_is_barred(run, lev);
 	d->deletes = delete_applies(run, lev);
+	if (!S_ISDIR(e.mode))
+		return 0;
+	r = extras_begin(run, lev);
+	if (r == 0)
+		r = restore_aim(run);
+	if (r < 0)
+		return r;
 	/* Whose directory is it? See restore_options.path. */
-	if (S_ISDIR(e.mode) && lev->wanted && !run->o->dry_run &&
+	if (lev->wanted && !run->o->dry_run &&
 	    (d->made || (!whole && lev->seen.taken &&
 			 run->o->overwrite != RESTORE_NEVER))) {
 		d->ref = ref_get(ref);
 		d->finish = true;
 	}
-	return S_ISDIR(e.mode) ? extras_begin(run, lev) : 0;
+	return 0;
 }

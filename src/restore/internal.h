@@ -10,6 +10,7 @@
  *     view_file.c    its entries and their content
  *     levels.c       the directories that the walk is in
  *     dir.c          directories are made, opened and finished
+ *     aim.c          whether the target is where the directory belongs
  *     seen.c         what the point has seen of a directory
  *     guard.c        what is never touched: the vault, keys, the cache
  *     delete.c       what the point does not have is removed
@@ -205,6 +206,9 @@ const char *restore_path(struct buf *out, const struct ref *ref);
  * itself. For the walk's thread. */
 const char *restore_path_of(const struct restore *run, const char *name,
 			    struct buf *out);
+/* Return where @path of the tree is in the target. For the walk's thread. */
+const char *restore_target_path(const struct restore *run, const char *path,
+				struct buf *out);
 /* Tell the caller that @action was done with @name, in the directory being
  * walked; NULL: with the directory itself. For the walk's thread. */
 void restore_note(struct restore *run, const char *action, const char *name,
@@ -287,6 +291,15 @@ void rdir_put(struct rdir *d);
  * errno. */
 MUST_CHECK int rdir_find(struct restore *run, const uint8_t *key, size_t len);
 
+/* ---- the target (aim.c) ---- */
+
+/*
+ * With --delete: does the target, whose level is open and listed, look as if the
+ * directory of the point belonged somewhere else, so that what the point has
+ * never seen would go? Return 0, or a negative errno, said in words.
+ */
+MUST_CHECK int restore_aim(struct restore *run);
+
 /* ---- what the point has seen (seen.c) ---- */
 
 /* Prepare the patterns that the point has. Return 0 or -ENOMEM. */
@@ -330,6 +343,10 @@ bool dir_holds_objects(int fd, const struct dir_list *list);
 /* From here on nothing is deleted; say so with @why, if anything was to be. */
 void restore_keep(struct restore *run, const char *why);
 #define RESTORE_KEEP_LOST "not all of the point can be read"
+/* Whether @n, which stands in the directory of @lev, would stay if it were an
+ * extra, by somebody's pattern. */
+bool extra_is_spared(struct restore *run, const struct level *lev,
+		     const struct dir_name *n);
 /* Read what stands in the directory of @lev. */
 MUST_CHECK int extras_begin(struct restore *run, struct level *lev);
 /* Remove what stands there and sorts before @name (NULL: all that is left);

@@ -65,7 +65,8 @@ struct restore_options {
 	/* Called with @note_arg from this thread for each thing done; may be
 	 * NULL. @action:
 	 * "restored", "updated", "unchanged", "skipped", "deleted", "kept"
-	 * (would have been deleted); @path is of the tree. */
+	 * (would have been deleted); @path is of the tree, and of these two in
+	 * the target. */
 	void (*note)(void *arg, const char *action, const char *path,
 		     uint64_t size);
 	void *note_arg;

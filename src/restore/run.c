@@ -151,6 +151,21 @@ const char *restore_path_of(const struct restore *run, const char *name,
 	return buf_error(out) < 0 ? "(no memory)" : (const char *)out->data;
 }
 
+const char *restore_target_path(const struct restore *run, const char *path,
+				struct buf *out)
+{
+	const char *target = run->o->target;
+	size_t len = strlen(target);
+
+	while (len > 0 && target[len - 1] == '/')
+		len--;
+	buf_clear(out);
+	buf_put(out, target, len);
+	path += run->levels[0].path_len;
+	buf_put(out, path, strlen(path) + 1);
+	return buf_error(out) < 0 ? "(no memory)" : (const char *)out->data;
+}
+
 void restore_note(struct restore *run, const char *action, const char *name,
 		  uint64_t size)
 {

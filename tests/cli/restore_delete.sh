@@ -74,6 +74,49 @@ grep -q "^updated *$src/srv/data$" "$tmp/out" || fail "replaced, but not told"
 [ -d "$tmp/t/data/sub" ] && [ ! -L "$tmp/t/data" ] || fail "$(names "$tmp/t")"
 note "beside the way"
 
+# ---- a target that is another directory's ----
+
+# What is in data goes into the target itself. Nothing of these is an extra of
+# it, nor may it get its attributes.
+from=way/latest:files$src/srv/data
+expect 0 vmb backup --vm way "$src/srv/data"
+refused() {
+	(cd "$tmp" && find src t -printf '%p %m %T@\n' | sort) >"$tmp/want"
+	expect 2 vmb restore "$from" --target "$1" --delete --dry-run
+	says "$2"
+	expect 2 vmb restore "$from" --target "$1" --delete
+	says "$2"
+	(cd "$tmp" && find src t -printf '%p %m %T@\n' | sort) |
+		diff "$tmp/want" - >&2 || fail "something changed in $1"
+}
+expect 2 vmb restore "$from" --target / --delete --dry-run
+says 'target /: it lies above'
+refused "$src" "it lies above .*/data"
+refused "$src/srv" "it lies above .*say --target $src/srv/data"
+fresh "$tmp/t"
+mkdir -p "$tmp/t/srv/data"
+touch "$tmp/t/srv/data/index" "$tmp/t/index"
+refused "$tmp/t" "it has a directory srv/data.*say --target $tmp/t/srv/data"
+refused "$tmp/t/srv" "it has a directory data"
+refused "$tmp/t/../t/srv/" "it has a directory data"
+fresh "$tmp/t"
+touch "$tmp/t/precious"
+refused "$tmp/t" "it has nothing in common"
+# By its name it is known, whatever it holds; and what is there is told so.
+fresh "$tmp/t"
+mkdir -p "$tmp/t$src/srv/data/old"
+both 0 "$from" --target "$tmp/t$src/srv/data" --delete
+[ "$(names "$tmp/t$src/srv/data")" = './index ./sub' ] ||
+	fail "by its name: $(names "$tmp/t")"
+grep -q "^deleted *$tmp/t$src/srv/data/old$" "$tmp/out" ||
+	fail "deleted, but not told where"
+# A new filesystem, and what patterns spare, belong to nobody.
+fresh "$tmp/t"
+mkdir "$tmp/t/lost+found" "$tmp/t/mine"
+both 0 "$from" --target "$tmp/t" --delete --exclude mine
+[ "$(names "$tmp/t")" = './index ./mine ./sub' ] || fail "$(names "$tmp/t")"
+note "a target that is another directory's"
+
 # ---- what the backup left out ----
 
 fresh "$src"

@@ -184,7 +184,8 @@ static struct place place_of(const char *path)
 }
 
 /* Nothing is deleted at or behind the first place that is lost. */
-static void check_order(unsigned int run, const struct place *lost)
+static void check_order(unsigned int run, const char *start,
+			const struct place *lost)
 {
 	static const char deleted[] = "deleted ";
 	const char *line, *end;
@@ -197,7 +198,10 @@ static void check_order(unsigned int run, const struct place *lost)
 		if (strncmp(line, deleted, strlen(deleted)) != 0)
 			continue;
 		line += strlen(deleted);
-		snprintf(path, sizeof(path), "%.*s", (int)(end - line), line);
+		/* That is where it stands. */
+		line += strlen(model.target);
+		snprintf(path, sizeof(path), "%s%.*s", start[1] ? start : "",
+			 (int)(end - line), line);
 		p = place_of(path);
 		if (place_compare(&p, lost) >= 0)
 			fail_msg("run %u (spare %s): %s was deleted, behind "
@@ -273,7 +277,7 @@ void damage_check(struct vault *v, unsigned int run, struct buf *before,
 	assert_ok(vault_points(v, &l));
 	s.point = l->points[l->n - 1];
 	if (search_below(&s, model.source, model.volume ? "/volumes/vda1" : ""))
-		check_order(run, &s.lost);
+		check_order(run, path, &s.lost);
 	point_list_put(l);
 	check_lines(run, before, before, after, want);
 	check_lines(run, after, before, after, want);

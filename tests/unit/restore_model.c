@@ -403,6 +403,61 @@ void model_restore(struct node *at, const struct node *from, const char *path,
 		}
 }
 
+/* Does @at have the directory @path ("b/c")? */
+static bool has_dir(const struct node *at, const char *path)
+{
+	char name[16];
+	size_t len;
+
+	for (; at && at->kind == DIR_KIND && *path; path += len) {
+		path += *path == '/';
+		len = strcspn(path, "/");
+		snprintf(name, sizeof(name), "%.*s", (int)len, path);
+		at = node_find(at, name);
+	}
+	return at && at->kind == DIR_KIND;
+}
+
+static bool is_listed(const struct node *from, const char *name, size_t len)
+{
+	const struct node *s;
+
+	for (s = from->child; s; s = s->next)
+		if (s->listed && strlen(s->name) == len &&
+		    strncmp(s->name, name, len) == 0)
+			return true;
+	return false;
+}
+
+bool model_refuses(const struct node *at, const struct node *from,
+		   const char *path)
+{
+	bool keeps = !model.word &&
+		     (model.incomplete || (!model.known && !model.volume));
+	const char *p = path + (model.volume ? strlen("/volumes/vda1") : 0);
+	const struct node *x;
+	bool some = false;
+	char sub[256];
+
+	if (!model.delete_extra || keeps)
+		return false;
+	for (; *p; p++)
+		if (*p == '/' && p[1] && has_dir(at, p) &&
+		    !is_listed(from, p + 1, strcspn(p + 1, "/")))
+			return true;
+	if (!from->walked || shaped_as_vault(at) ||
+	    (model.known && is_cache(at)))
+		return false;
+	for (x = at->child; x; x = x->next) {
+		if (is_listed(from, x->name, strlen(x->name)))
+			return false;
+		snprintf(sub, sizeof(sub), "%s/%s", path[1] ? path : "",
+			 x->name);
+		some |= !is_spared(sub, x->kind == DIR_KIND);
+	}
+	return some;
+}
+
 const char *model_shown(uint64_t file, const char *path)
 {
 	struct shown *s;

@@ -126,6 +126,10 @@ void model_forget(struct node *x, bool inside);
 void model_restore(struct node *at, const struct node *from, const char *path,
 		   bool barred, bool made);
 /* Whether the restore's own pattern leaves @path of the point out. */
+/* Is the target @at refused, since it is not where the directory @from of the
+ * point, which is at @path there, belongs? */
+bool model_refuses(const struct node *at, const struct node *from,
+		   const char *path);
 bool model_excludes(const char *path, bool is_dir);
 /* Return the path at which @file was printed already, or NULL: it is noted that
  * this is @path. */

@@ -251,8 +251,9 @@ static struct view *open_volume(struct vault *v, const struct point *p,
 	return view;
 }
 
-static void restore_once(struct plant *p, const struct point *point,
-			 const char *path, bool dry_run)
+/* Return whether the target was refused, as it is to be with @refuses. */
+static bool restore_once(struct plant *p, const struct point *point,
+			 const char *path, bool refuses, bool dry_run)
 {
 	struct restore_options o = {
 		.path = path,
@@ -279,9 +280,11 @@ static void restore_once(struct plant *p, const struct point *point,
 		o.view = open_volume(p->vault, point, path + 1, &o.node);
 	buf_clear(&model.notes);
 	r = restore_run(p->vault, point, &o, &task, &progress);
-	assert_true(r == 0 || model.damage);
+	if (!model.damage)
+		assert_int_equal(r, refuses ? -EINVAL : 0);
 	view_free(o.view);
 	exclude_free(x);
+	return r == -EINVAL;
 }
 
 /* A directory of the point, mostly the top, as a restore names it. */
@@ -326,6 +329,7 @@ static void one_run(struct plant *p, unsigned int nth, unsigned int run)
 	struct node *at;
 	struct point_list *l;
 	char path[256];
+	bool refuses;
 
 	support_log_clear();
 	choose();
@@ -341,15 +345,22 @@ static void one_run(struct plant *p, unsigned int nth, unsigned int run)
 	target_print(model.target, &before);
 	model_print(at, "", &after);
 	assert_same(run, "the target as it was made", &before, &after);
-	restore_once(p, l->points[l->n - 1], path, true);
+	refuses = model_refuses(at, from, path);
+	restore_once(p, l->points[l->n - 1], path, refuses, true);
 	buf_put(&said, model.notes.data, model.notes.len);
 	buf_clear(&after);
 	target_print(model.target, &after);
 	assert_same(run, "after a dry run", &after, &before);
-	restore_once(p, l->points[l->n - 1], path, false);
+	refuses = restore_once(p, l->points[l->n - 1], path, refuses, false);
 	assert_same(run, "lines of the dry and the real run", &model.notes,
 		    &said);
-	check_restored(p, run, &before, at, from, path);
+	if (refuses) {
+		buf_clear(&after);
+		target_print(model.target, &after);
+		assert_same(run, "a target that was refused", &after, &before);
+	} else {
+		check_restored(p, run, &before, at, from, path);
+	}
 	target_print(model.outside, &out_after);
 	assert_same(run, "outside", &out_after, &out_before);
 	target_remove();
