@@ -329,6 +329,9 @@ static int run_disks(struct context *ctx, const struct args *a,
 			  a->iincludes.n + a->exclude_files.n +
 			  a->include_files.n;
 
+	if (a->to && strcmp(a->to, "-") == 0)
+		return context_usage(ctx, "--to takes a file or a device; see"
+					  " also vmbackup cat");
 	if (a->target || (a->to && a->disks_to))
 		return context_usage(ctx,
 				     "say one of --target, --to, --disks-to");

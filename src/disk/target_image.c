@@ -21,6 +21,7 @@
 #include "src/disk/chain.h"
 #include "src/disk/device.h"
 #include "src/disk/format.h"
+#include "src/disk/in_use.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
@@ -227,6 +228,8 @@ static int open_target(struct image_target *f,
 			    " format %s",
 			    o->to, o->format);
 	r = disk_target_allowed(o, there);
+	if (r == 0 && there && !o->dry_run)
+		r = disk_in_use_at(o->to);
 	if (r < 0)
 		return r;
 	if (there && o->delta)

@@ -26,6 +26,7 @@
 
 #include "src/disk/chain.h"
 #include "src/disk/format.h"
+#include "src/disk/in_use.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 
@@ -197,6 +198,7 @@ static void plan_end(struct raw *f, const struct disk_target_options *o,
 static int open_device(struct raw *f, const struct disk_target_options *o)
 {
 	uint64_t size = 0;
+	int r;
 
 	f->is_device = true;
 	f->fd = f->seam->ops->openat(
@@ -210,6 +212,9 @@ static int open_device(struct raw *f, const struct disk_target_options *o)
 	if (f->fd < 0)
 		return fail(f->fd, "%s: cannot be opened: %s", o->to,
 			    strerror(-f->fd));
+	r = o->dry_run ? 0 : disk_in_use(f->fd, o->to);
+	if (r < 0)
+		return r;
 	if (ioctl(f->fd, BLKGETSIZE64, &size) < 0)
 		return fail(-errno, "%s: its size cannot be told: %s", o->to,
 			    strerror(errno));
@@ -329,6 +334,8 @@ static int open_target(struct raw *f, const struct disk_target_options *o,
 		return fail(-EINVAL, "%s: neither a file nor a block device",
 			    o->to);
 	r = disk_target_allowed(o, there);
+	if (r == 0 && there && !o->dry_run)
+		r = disk_in_use_at(o->to);
 	if (r < 0)
 		return r;
 	if (o->delta && there)

@@ -49,8 +49,8 @@ struct restore_disk_progress {
  * "<to>.vmbackup-partial", from which the next run goes on. With 0, all is on
  * disk.
  * Return 0; -EEXIST (the file is there), -EINVAL (what is there is not a disk of
- * that size), -EBUSY (the device is mounted or otherwise in use, or what is
- * guarded is there), -ENOSPC (it is too small), -EINTR (@task was stopped), -EBADMSG (the vault is damaged, or
+ * that size), -EBUSY (what is there is mounted, locked by a running machine or
+ * otherwise in use, or it is guarded), -ENOSPC (it is too small), -EINTR (@task was stopped), -EBADMSG (the vault is damaged, or
  * what was written reads back otherwise) or another negative errno; all but
  * -EINTR said in words.
  */

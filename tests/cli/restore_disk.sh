@@ -259,6 +259,57 @@ same "$tmp/all/vda.raw"
 expect 2 vmb restore two/latest:disks --disks-to "$tmp/all"
 note "all disks and config files"
 
+# ---- what a machine runs on ----
+
+# lock FILE BYTE COMMAND...: it runs while another process has locked the byte.
+lock() {
+	python3 - "$@" <<'PY'
+import fcntl, os, struct, subprocess, sys
+fd = os.open(sys.argv[1], os.O_RDWR)
+lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, int(sys.argv[2]), 1, 0)
+fcntl.fcntl(fd, fcntl.F_OFD_SETLK, lock)
+sys.exit(subprocess.call(sys.argv[3:]))
+PY
+}
+# locked FILE ARG...: the restore is refused, and the file is left as it is.
+locked() {
+	local file=$1
+	shift
+	cp "$file" "$tmp/live.was"
+	expect 1 lock "$file" 100 "$vmbackup" -r "$vault" --key-file \
+		"$keyfile" --cache-dir "$cache" restore "$place" "$@"
+	says 'another program has locked it'
+	cmp "$file" "$tmp/live.was" || fail "written under a machine: $*"
+}
+truncate -s $size "$tmp/live"
+for more in --delta '--overwrite always' '--delta --overwrite always'; do
+	locked "$tmp/live" --to "$tmp/live" $more
+	if command -v qemu-nbd >/dev/null; then
+		qemu-img create -q -f qcow2 "$tmp/live.qcow2" $size
+		locked "$tmp/live.qcow2" --to "$tmp/live.qcow2" \
+			--format qcow2 $more
+	fi
+done
+expect 0 lock "$tmp/live" 100 "$vmbackup" -r "$vault" --key-file "$keyfile" \
+	--cache-dir "$cache" restore "$place" --to "$tmp/live" --delta --dry-run
+if [ "$(id -u)" = 0 ] && losetup -f >/dev/null 2>&1; then
+	loop_attach "$tmp/live"
+	for more in --delta '--overwrite always'; do
+		expect 1 vmb restore "$place" --to "$tmp/live" $more
+		says "$loop lies on it"
+		# A machine has the device open, not exclusively.
+		locked "$loop" --to "$loop" $more
+	done
+	cmp "$tmp/live" "$tmp/live.was" || fail "written under a loop device"
+	loop_detach "$loop"
+fi
+await 20 vmb restore "$place" --to "$tmp/live" --delta ||
+	fail "it is not let go"
+same "$tmp/live"
+expect 2 vmb restore "$place" --to -
+[ ! -e - ] || fail "a file is called -"
+note "what a machine runs on"
+
 # ---- images ----
 
 if command -v qemu-img >/dev/null && command -v qemu-nbd >/dev/null; then
