@@ -415,17 +415,17 @@ err:
 	return NULL;
 }
 
-int image_chain_describe(const struct image_chain *c, const char *disk,
+int image_chain_describe(const struct image_chain *c, int i, const char *disk,
 			 struct buf *out)
 {
-	json_t *o = describe(c, 0);
+	json_t *o = describe(c, i);
 	char *text;
 
 	if (!o)
 		return c->by_name ? fail(-EILSEQ,
 					 "disk %s: the path of %s is not UTF-8,"
 					 " which such images must have",
-					 disk, c->files[0].path)
+					 disk, c->files[i].path)
 				  : -ENOMEM;
 	text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);

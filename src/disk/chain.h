@@ -67,11 +67,11 @@ MUST_CHECK int image_chain_open(const struct image_policy *policy, int fd,
 				struct image_chain *out);
 void image_chain_close(struct image_chain *c);
 /*
- * Put what qemu takes instead of a file's name, "json:{...}", at the end of
- * @out, with a zero byte. Return 0, -ENOMEM, or -EILSEQ (a name that must be
+ * Put what qemu takes instead of the name of file @i of it, with what that lies
+ * on, "json:{...}", at the end of @out, with a zero byte. Return 0, -ENOMEM, or -EILSEQ (a name that must be
  * passed on is not UTF-8), said in words.
  */
-MUST_CHECK int image_chain_describe(const struct image_chain *c,
+MUST_CHECK int image_chain_describe(const struct image_chain *c, int i,
 				    const char *disk, struct buf *out);
 
 #endif

@@ -37,6 +37,7 @@ struct disk_device {
 	uint32_t granule; /* reads are multiples of it, but for the last */
 	bool has_bitmap; /* disk_extent.same means something */
 	bool writable;
+	bool damaged; /* an image of which something is missing; said */
 };
 
 /* Connect to the server at an NBD URI, to read. A bitmap that is not there is a

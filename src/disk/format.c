@@ -221,6 +221,29 @@ bool image_format_is_certain(const struct image_format *f,
 		strcasecmp(dot, ".qcow") == 0);
 }
 
+/* VirtualBox's source, VDICore.h: VDIHEADER1. */
+#define VDI_DATA_OFF 0x158
+#define VDI_BLOCK_LEN 0x178
+#define VDI_BLOCK_EXTRA 0x17c
+#define VDI_ALLOCATED 0x184
+#define VDI_HEADER_LEN 0x188
+
+uint64_t image_format_end(const struct image_format *f,
+			  const struct image_bytes *b)
+{
+	uint64_t block;
+
+	if (f != &formats[VDI] || b->head_len < VDI_HEADER_LEN)
+		return 0;
+	block = (uint64_t)get_le32(b->head + VDI_BLOCK_LEN) +
+		get_le32(b->head + VDI_BLOCK_EXTRA);
+	/* A product of less than 2^62. */
+	if (block > UINT64_C(1) << 30)
+		return 0;
+	return get_le32(b->head + VDI_DATA_OFF) +
+	       block * get_le32(b->head + VDI_ALLOCATED);
+}
+
 bool image_format_is_descriptor(const struct image_format *f,
 				const struct image_bytes *b)
 {

@@ -63,6 +63,10 @@ bool image_format_is_plain(const struct image_format *f,
  */
 bool image_format_is_certain(const struct image_format *f,
 			     const struct image_bytes *b, const char *path);
+/* How long the file must be at least, as far as the header says; 0: it does not
+ * say. */
+uint64_t image_format_end(const struct image_format *f,
+			  const struct image_bytes *b);
 /* Is it a text that lists the files which hold the disk? qemu opens those by
  * their names. */
 bool image_format_is_descriptor(const struct image_format *f,

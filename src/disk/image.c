@@ -180,7 +180,7 @@ static int open_image(const struct disk_device_options *o,
 	int r = check_confinement(o, c);
 
 	if (r == 0)
-		r = image_chain_describe(c, o->name, &image);
+		r = image_chain_describe(c, 0, o->name, &image);
 	if (r < 0)
 		return r;
 	r = open_chain(o, c, (char *)image.data, writable, &words, out);
@@ -215,6 +215,13 @@ int disk_device_open_image(const struct disk_device_options *o, int fd,
 	r = image_chain_open(policy, fd, o->source, format, c);
 	if (r == 0)
 		r = open_image(o, c, writable, out);
+	if (r == 0 && !writable) {
+		r = image_check(o, c, &(*out)->damaged);
+		if (r < 0) {
+			disk_device_close(*out);
+			*out = NULL;
+		}
+	}
 	image_chain_close(c);
 	free(c);
 	return r;

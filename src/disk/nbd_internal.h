@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct image_chain;
 struct nbd_handle;
 struct qemu;
 
@@ -83,5 +84,13 @@ const char *nbd_reason(int r);
 MUST_CHECK int nbd_ask_status(struct nbd *n, uint64_t off, uint64_t len);
 /* The next of what the last answers say, both of them together. */
 bool nbd_next_extent(struct nbd *n, struct disk_extent *out);
+
+/*
+ * Look whether something is missing of an image, or of those it lies on; what is
+ * damaged is said in words (image_check.c). Return 0, -EINTR or another negative
+ * errno.
+ */
+MUST_CHECK int image_check(const struct disk_device_options *o,
+			   const struct image_chain *c, bool *damaged_out);
 
 #endif

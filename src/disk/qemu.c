@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@
 #define LISTEN_FD 3 /* where systemd's protocol begins */
 #define SAID_MAX 1000
 #define END_MS 2000
+#define STOP_MS 200
 #define CLOSE_MS 30000
 #define NOT_STARTED 127
 
@@ -77,6 +79,7 @@ static bool keep_descriptors(const struct launch *l)
 
 static void child(const struct launch *l)
 {
+	struct rlimit bound;
 	sigset_t none;
 	int null;
 
@@ -93,6 +96,9 @@ static void child(const struct launch *l)
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)signal(SIGPIPE, SIG_DFL);
+	bound.rlim_cur = bound.rlim_max = l->o->output_max;
+	if (bound.rlim_max && setrlimit(RLIMIT_FSIZE, &bound) < 0)
+		_exit(NOT_STARTED);
 	if (confinement_enter(l->confinement) < 0)
 		_exit(NOT_STARTED);
 	execve(l->path, l->o->argv, l->env);
@@ -231,6 +237,16 @@ static void linger(const struct qemu *q, int ms)
 		return;
 	(void)poll(&pfd, 1, ms);
 	close(pfd.fd);
+}
+
+int qemu_wait_code(struct qemu *q, const volatile bool *stop)
+{
+	while (!await_end(q, WNOHANG)) {
+		if (stop && *stop)
+			return -EINTR;
+		linger(q, STOP_MS);
+	}
+	return WIFEXITED(q->status) ? WEXITSTATUS(q->status) : -EIO;
 }
 
 /* The last line that it printed, without its name in front. */

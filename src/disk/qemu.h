@@ -13,6 +13,8 @@
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
 
+#include <stdint.h>
+
 struct qemu;
 
 struct qemu_options {
@@ -23,6 +25,9 @@ struct qemu_options {
 	const struct confine_file *files;
 	size_t nfiles;
 	int listener; /* a socket, for LISTEN_FDS of systemd; -1: none */
+	/* It is killed where it prints more bytes, and writes no larger file
+	 * either; 0: no bound. */
+	uint64_t output_max;
 };
 
 /* Start it. Return 0, -ENOENT (it is not installed) or another negative errno;
@@ -30,6 +35,9 @@ struct qemu_options {
 MUST_CHECK int qemu_start(const struct qemu_options *o, struct qemu **out);
 /* Wait until it ends. Return 0 if it did what it was told, or -EIO. */
 MUST_CHECK int qemu_wait(struct qemu *q);
+/* The same, but @stop (may be NULL) is looked at meanwhile. Return its exit
+ * code, -EIO (something killed it) or -EINTR: it still runs. */
+MUST_CHECK int qemu_wait_code(struct qemu *q, const volatile bool *stop);
 /*
  * Append what became of it, and the last line that it printed, as part of a
  * sentence; it is given a moment to end. Return whether it has ended.

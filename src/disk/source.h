@@ -106,8 +106,8 @@ MUST_CHECK int disk_source_read(struct disk_source *s, uint64_t off, void *out,
 /* Say that the range will be read soon. */
 void disk_source_prefetch(struct disk_source *s, uint64_t off, size_t len);
 /*
- * All was read: did it hold still? Return 0; 1: it was written to meanwhile
- * (said in words); or a negative errno (another size; gone), said in words.
+ * All was read: is it the whole disk, of one moment? Return 0; 1: it was written
+ * to meanwhile, or it is an image of which something is missing (said in words); or a negative errno (another size; gone), said in words.
  */
 MUST_CHECK int disk_source_finish(struct disk_source *s);
 

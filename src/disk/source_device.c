@@ -34,6 +34,11 @@ static int device_read(struct disk_source *s, uint64_t off, void *out,
 	return disk_device_read(device_of(s), off, out, len);
 }
 
+static int device_finish(struct disk_source *s)
+{
+	return device_of(s)->damaged;
+}
+
 static void device_close(struct disk_source *s)
 {
 	disk_device_close(device_of(s));
@@ -44,6 +49,7 @@ static void device_close(struct disk_source *s)
 static const struct disk_source_ops device_ops = {
 	.extent = device_extent,
 	.read = device_read,
+	.finish = device_finish,
 	.close = device_close,
 };
 

@@ -168,6 +168,34 @@ expect 0 vmb backup --vm image --disk a=vhd:"$tmp/fixed"
 is image/latest a "$raw"
 note "qcow2, vhd, vhdx, vmdk"
 
+# What a copy that broke off lacks reads as zeros: that is said, and the point is
+# not one of the whole disk.
+head -c 8M /dev/urandom >"$tmp/full"
+for format in qcow2 vmdk vdi parallels; do
+	qemu-img convert -O $format "$tmp/full" "$tmp/whole"
+	expect 0 vmb backup --vm cut --disk a=$format:"$tmp/whole"
+	truncate -s 4M "$tmp/whole"
+	expect 3 vmb backup --vm cut --disk a=$format:"$tmp/whole"
+	says 'is damaged, and what is missing of it reads as zeros'
+	expect 0 vmb points --vm cut --latest 1 --json
+	prints '"incomplete":true'
+done
+# The tables lie behind the end; and an image that another one lies on.
+truncate -s 1G "$tmp/full"
+head -c 8M /dev/urandom |
+	dd of="$tmp/full" bs=1M seek=900 conv=notrunc status=none
+qemu-img convert -O qcow2 "$tmp/full" "$tmp/whole"
+qemu-img create -q -f qcow2 -F qcow2 -b "$tmp/whole" "$tmp/top"
+expect 0 vmb backup --vm cut --disk a=qcow2:"$tmp/top" --allow-backing "$tmp"
+truncate -s 1M "$tmp/whole"
+for name in whole top; do
+	expect 3 vmb backup --vm cut --disk a=qcow2:"$tmp/$name" \
+		--allow-backing "$tmp"
+	says "$tmp/whole is damaged"
+done
+rm "$tmp/full" "$tmp/whole" "$tmp/top"
+note "images that are cut short"
+
 # What a guest may write into its raw disk does not make us read other files.
 qemu-img create -q -f qcow2 -b "$raw" -F raw "$tmp/over"
 no_point 1 vmb backup --vm image --disk a="$tmp/over"

@@ -47,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		int r = image_format_names(f, &b, check_name, &n, &why);
 
 		(void)image_format_encryption(f, &b);
+		(void)image_format_end(f, &b);
 		(void)image_format_is_descriptor(f, &b);
 		/* What is taken for an image unasked names no file. */
 		if (image_format_is_plain(f, &b) && (seen != f || n > 0))
