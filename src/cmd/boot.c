@@ -492,11 +492,20 @@ static bool one_of(const char *text, const char *const *words, size_t n)
 	return !text;
 }
 
+/* What would be pulled away from under the machine: the script ends when qemu
+ * does, and takes the mount and the overlays with it. */
+static bool leaves_script(const char *argument)
+{
+	argument += strspn(argument, "-");
+	return !strcmp(argument, "daemonize");
+}
+
 static int run_boot(struct context *ctx, void *args, int argc, char **argv)
 {
 	static const char *const networks[] = { "none", "user" };
 	static const char *const buses[] = { "virtio", "scsi", "ide" };
 	const struct args *a = args;
+	int i;
 
 	if (argc < 1)
 		return context_usage(ctx, "boot takes a POINT, and arguments of"
@@ -505,6 +514,15 @@ static int run_boot(struct context *ctx, void *args, int argc, char **argv)
 		return context_usage(ctx, "--network is none or user");
 	if (!one_of(a->bus, buses, 3))
 		return context_usage(ctx, "--bus is virtio, scsi or ide");
+	for (i = 1; i < argc; i++)
+		if (leaves_script(argv[i]))
+			return context_usage(ctx,
+					     "%s: the mount and the"
+					     " overlays last as long as"
+					     " the script, which waits for"
+					     " qemu: put that into the"
+					     " background instead",
+					     argv[i]);
 	return start_point(ctx, a, argv);
 }
 

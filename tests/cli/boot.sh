@@ -57,6 +57,13 @@ prints ' -m 512 -smp 3 '
 prints 'scsi-hd,drive=disk1'
 prints 'virtio-scsi-pci'
 ! grep -q 'accel kvm' "$tmp/out" || fail "--no-kvm"
+for word in -daemonize --daemonize; do
+	expect 2 vmb boot "$odd" --run -- -display none $word
+	says 'put that into the background'
+done
+expect 0 vmb boot "$odd" --json
+[ "$("$tests/json_field.py" script <"$tmp/out" | head -n 1)" = '#!/bin/sh' ] ||
+	fail "--json: $(head -c 300 "$tmp/out")"
 expect 0 vmb boot "$odd" --bus ide
 prints 'ide-hd,drive=disk0'
 
