@@ -83,14 +83,19 @@ static int report_text(const struct restore_disk_args *a,
 {
 	char size[OUTPUT_SIZE_LEN], written[OUTPUT_SIZE_LEN];
 	char same[OUTPUT_SIZE_LEN], time[OUTPUT_DURATION_LEN];
+	char zeroed[OUTPUT_SIZE_LEN];
 
 	printf("%s %s to ", d->name, a->dry_run ? "compared" : "restored");
 	output_name(stdout, to, strlen(to));
-	printf(": %s of %s %s, %s were there, in %s%s%s\n",
+	printf(": %s of %s %s, %s were there, ",
 	       output_size(p->bytes_written, written),
 	       output_size(d->used, size), a->dry_run ? "differ" : "written",
-	       output_size(p->bytes_same, same),
-	       output_duration(p->seconds, time),
+	       output_size(p->bytes_same, same));
+	if (p->bytes_zeroed)
+		printf("%s %s that the disk has as zeros, ",
+		       output_size(p->bytes_zeroed, zeroed),
+		       a->dry_run ? "hold data" : "were cleared");
+	printf("in %s%s%s\n", output_duration(p->seconds, time),
 	       p->resumed ? ", going on with an earlier run" : "",
 	       a->verify && !a->dry_run ? "; verified" : "");
 	return output_error();

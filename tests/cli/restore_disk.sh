@@ -103,6 +103,19 @@ done
 expect 1 vmb restore "$place" --to "$tmp/fstab" --delta --format qcow2
 says 'it is no such image'
 cmp "$tmp/fstab" "$tmp/fstab.was" || fail "a text file was written to"
+# What is cleared is told, too.
+hole=$(python3 - "$tmp/a" <<'PY'
+import sys
+data = open(sys.argv[1], "rb").read()
+print(data.index(bytes(262144 * 2)) // 4096 * 4096 + 4096)
+PY
+)
+printf dirt | dd of="$tmp/a" bs=1 seek="$hole" conv=notrunc status=none
+expect 0 vmb restore "$place" --to "$tmp/a" --delta --dry-run
+prints 'hold data that the disk has as zeros'
+expect 0 vmb restore "$place" --to "$tmp/a" --delta
+prints 'were cleared that the disk has as zeros'
+same "$tmp/a"
 truncate -s 1000000 "$tmp/a"
 expect 2 vmb restore "$place" --to "$tmp/a" --delta
 expect 0 vmb restore "$place" --to "$tmp/a" --delta --overwrite always \
