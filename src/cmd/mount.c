@@ -74,7 +74,8 @@ static int run_mount(struct context *ctx, void *args, int argc, char **argv)
 	if (r == 0)
 		r = daemon_run(&m);
 	mount_options_release(&options);
-	return r;
+	/* The daemon has said why, and there is nothing to be added. */
+	return context_exit_code(r);
 }
 
 const struct command cmd_mount = {

@@ -150,4 +150,11 @@ if (: <>/dev/fuse) 2>/dev/null; then
 	expect 32 "$mounter" "$vault" "$tmp/no-such-dir" -o \
 		"keyfile=$keyfile,cachedir=$cache"
 	says 'no-such-dir'
+	# What is wrong is said once.
+	mkdir "$tmp/once"
+	head -c 64 /dev/urandom >"$tmp/other-key"
+	expect 12 "$vmbackup" -r "$vault" --key-file "$tmp/other-key" \
+		mount "$tmp/once"
+	says 'wrong password or key'
+	! grep -i '^vmbackup: [a-z ]*$' "$tmp/err" >&2 || fail "said twice"
 fi
