@@ -97,8 +97,8 @@ static bool is_below(const char *path, const char *root)
 	       (path[n] == '\0' || path[n] == '/');
 }
 
-/* The absolute path of a file: its directory without links, and its own name.
- * The file may itself be a link, which whoever owns the directory made. */
+/* The absolute path of a file: its directory without links, and its own name. The
+ * file may itself be a link, in a directory that the caller allows. */
 static char *place_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -124,7 +124,8 @@ static bool is_allowed(const struct chain_walk *w, const char *path)
 
 	if (!place || !real || !home)
 		return false;
-	if (is_below(place, home))
+	/* A link may have been put there by who made the image. */
+	if (is_below(real, home))
 		return true;
 	for (i = 0; i < w->policy->nallowed; i++) {
 		AUTO_FREE char *root = realpath(w->policy->allowed[i], NULL);

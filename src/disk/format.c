@@ -145,6 +145,7 @@ const struct image_format *image_format_recognise(const struct image_bytes *b)
 		{ VHDX, 8, "vhdxfile" },
 		{ VMDK, 4, "KDMV" },
 		{ VMDK, 4, "COWD" },
+		{ VMDK, 8, "\xbe\xba\xfe\xca\0\0\0\0" }, /* seSparse */
 		{ VMDK, 21, "# Disk DescriptorFile" },
 		{ QED, 4, "QED\0" },
 		{ PARALLELS, 16, "WithoutFreeSpace" },

@@ -232,6 +232,13 @@ holds link/latest "$tmp/links/one.raw"
 rm "$tmp/links/one.raw"
 expect 1 vmb backup --vm link --disk a="qcow2:$tmp/links/two.qcow2"
 says 'links/one.raw'
+# A link beside the image that leads elsewhere.
+ln -s "$base" "$tmp/links/one.raw"
+expect 1 vmb backup --vm link --disk a="qcow2:$tmp/links/two.qcow2"
+says "links/one.raw, which lies elsewhere: say --allow-backing"
+expect 0 vmb backup --vm link --disk a="qcow2:$tmp/links/two.qcow2" \
+	--allow-backing "$tmp/links/one.raw"
+holds link/latest "$base"
 # Several files, which qemu opens by their names.
 (cd "$in" && qemu-img convert -O vmdk -o subformat=monolithicFlat one.raw \
 	split.vmdk)

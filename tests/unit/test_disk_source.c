@@ -80,6 +80,7 @@ static void recognised(void **state)
 	} heads[] = {
 		{ "KDMV", 4, "vmdk+" },
 		{ "COWD", 4, "vmdk+" },
+		{ "\xbe\xba\xfe\xca\0\0\0\0", 8, "vmdk+" },
 		{ "# Disk DescriptorFile\n", 21, "vmdk+" },
 		{ "vhdxfile", 8, "vhdx+" },
 		{ "conectix", 8, "vpc+" },
