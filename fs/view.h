@@ -133,6 +133,12 @@ MUST_CHECK int view_getxattr(struct view *w, uint64_t node, const char *name,
 			     struct buf *out);
 /* Append the names of all attributes, each with its NUL. */
 MUST_CHECK int view_listxattr(struct view *w, uint64_t node, struct buf *out);
+/* Append the state (user.vmbackupfs.state) of the volume that a node is in, or
+ * nothing where that is shown as the guest would see it. In a volume with a
+ * state, that a name is missing does not prove that the guest had none. Return
+ * 0; -EINVAL where the node is in no volume; or another negative errno. */
+MUST_CHECK int view_volume_state(struct view *w, uint64_t node,
+				 struct buf *out);
 /* Append what a node is called in messages:
  * "web1/2026-11-22T101500Z:files/etc/passwd". */
 void view_describe(struct view *w, uint64_t node, struct buf *out);

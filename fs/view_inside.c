@@ -388,6 +388,19 @@ static const char *own_value(const struct place *p, uint64_t guest_node,
 	return NULL;
 }
 
+int view_volume_state(struct view *w, uint64_t node, struct buf *out)
+{
+	AUTO_PLACE struct place p = { .w = NULL };
+	const char *state;
+	int r = node_is_guest(node) ? place_of(&p, w, node) : -EINVAL;
+
+	if (r < 0)
+		return r;
+	state = p.lent.guest->info.state;
+	buf_put(out, state, strlen(state));
+	return buf_error(out);
+}
+
 /* The list of an inode, in @store. */
 static int load_list(const struct place *p, uint64_t guest_node,
 		     struct buf *store, struct reader *list, uint64_t *n)

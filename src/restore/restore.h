@@ -53,8 +53,8 @@ struct restore_options {
 	 */
 	bool delete_extra;
 	/* Even where the point is incomplete and lacks what the backup could
-	 * not read, or was made by a version that did not note what it left
-	 * out. */
+	 * not read, was made by a version that did not note what it left out,
+	 * or a volume is marked with a state. */
 	bool delete_incomplete;
 	bool dry_run;
 	bool verify; /* afterwards read all that was written and compare */

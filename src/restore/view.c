@@ -75,6 +75,51 @@ static bool hides_volume(const struct walk_entry *e)
 	return false;
 }
 
+/* Does the walk go into a volume here? */
+static bool is_volume_top(const struct walk_entry *e)
+{
+	return e->depth == 1 && view_in_volume(e->node) &&
+	       strncmp(e->path, "/volumes/", 9) == 0 &&
+	       !strchr(e->path + 9, '/');
+}
+
+/* A name whose inode is damaged may itself be another than it was, and so sort
+ * behind what it stands for. */
+static bool has_damaged(const struct view_sorted *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->n; i++)
+		if (d->names[i].damaged)
+			return true;
+	return false;
+}
+
+/* A volume that is marked is not as its machine left it: what it does not show
+ * may have been there. */
+static void keep_if_marked(struct restore *run, const char *path, uint64_t node)
+{
+	AUTO_BUF struct buf why = BUF_INIT, state = BUF_INIT;
+	int r;
+
+	if (!run->o->delete_extra || run->o->delete_incomplete)
+		return;
+	r = view_volume_state(run->o->view, node, &state);
+	if (r == 0 && state.len == 0)
+		return;
+	buf_put_u8(&state, '\0');
+	buf_printf(&why,
+		   "the volume of %s is marked as %s, so it may lack what the "
+		   "machine had; "
+		   "--delete-incomplete deletes that, too",
+		   path, (char *)state.data);
+	buf_put_u8(&why, '\0');
+	if (r < 0 || buf_error(&state) < 0 || buf_error(&why) < 0)
+		restore_keep(run, RESTORE_KEEP_LOST);
+	else
+		restore_keep(run, (char *)why.data);
+}
+
 int view_ref(struct restore *run, const char *path, uint64_t node,
 	     struct ref *out)
 {
@@ -147,6 +192,8 @@ static int go_below(struct restore *run, struct walk *w)
 		walk_skip(w);
 		return 0;
 	}
+	if (is_volume_top(e))
+		keep_if_marked(run, e->path, e->node);
 	if (e->depth > 0) {
 		r = view_ref(run, e->path, e->node, &ref);
 		if (r < 0) {
@@ -161,7 +208,7 @@ static int go_below(struct restore *run, struct walk *w)
 	}
 	if (e->error < 0)
 		restore_error(run, e->error);
-	if (e->error < 0 || hides_volume(e))
+	if (e->error < 0 || hides_volume(e) || has_damaged(e->dir))
 		restore_keep(run, RESTORE_KEEP_LOST);
 	return r < 0 ? r : need_bits(run, w->nranks);
 }
@@ -254,6 +301,8 @@ int restore_view_walk(struct restore *run)
 			    strerror(-r));
 	ref_entry(&ref, &e);
 	r = begin(run, S_ISDIR(e.mode));
+	if (r == 0 && view_in_volume(run->o->node))
+		keep_if_marked(run, run->o->path, run->o->node);
 	if (r == 0)
 		r = level_open_target(run, &ref, false);
 	if (r == 0)

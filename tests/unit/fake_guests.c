@@ -78,7 +78,7 @@ int discover_volumes(const struct discover_disk *disks, size_t n,
 		*out = r < 0 ? NULL : s;
 		return r;
 	}
-	s->n = ARRAY_SIZE(names) + fake.extra;
+	s->n = fake.good ? 2 : ARRAY_SIZE(names) + fake.extra;
 	s->volumes = calloc(s->n, sizeof(*s->volumes));
 	if (!s->volumes)
 		r = -ENOMEM;
@@ -141,7 +141,8 @@ int guest_open(const char *type, struct blocks *b, struct lru *memory,
 	g->root = 2;
 	g->held = fake.held;
 	if (strcmp(type, "vda2") == 0) {
-		strncpy(g->info.state, "log-not-replayed",
+		strncpy(g->info.state,
+			fake.state ? fake.state : "log-not-replayed",
 			sizeof(g->info.state) - 1);
 		strncpy(g->info.note, "as of its last checkpoint",
 			sizeof(g->info.note) - 1);
@@ -218,6 +219,11 @@ static const struct name top[] = {
 	{ "notype", 10, DT_UNKNOWN },
 };
 
+static const struct name good[] = {
+	{ "dir", 4, DT_DIR },
+	{ "file", 3, DT_REG },
+};
+
 static const struct name hostile[] = {
 	{ "again", 4, DT_DIR },
 	{ "chain", FAKE_CHAIN, DT_DIR },
@@ -269,6 +275,9 @@ int guest_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 	if (dir >= FAKE_CHAIN) {
 		few = &below;
 		n = 1;
+	} else if (dir == 2 && fake.good) {
+		few = good;
+		n = ARRAY_SIZE(good);
 	} else if (dir == 2) {
 		few = top;
 		n = ARRAY_SIZE(top);

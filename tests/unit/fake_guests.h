@@ -18,6 +18,8 @@
  *
  *     again(4): itself    chain(FAKE_CHAIN): holds "d", which holds "d", ...
  *     top(2): the one above    twin(FAKE_CHAIN): the same once more
+ *
+ * With fake.good, vda1 and vda2 are all, and / lists only dir and file.
  */
 #ifndef TESTS_UNIT_FAKE_GUESTS_H
 #define TESTS_UNIT_FAKE_GUESTS_H
@@ -41,7 +43,8 @@ struct fake {
 	atomic_uint extra; /* further volumes: x0, x1... */
 	atomic_size_t held; /* by each that is opened from then on */
 	atomic_bool hold; /* opens wait until it is false */
-	atomic_bool hostile;
+	atomic_bool hostile, good;
+	const char *state; /* of vda2; NULL: "log-not-replayed" */
 	atomic_size_t keys; /* that came with the last find */
 };
 extern struct fake fake;
