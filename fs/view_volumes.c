@@ -263,5 +263,7 @@ int volume_list(struct view *w, uint64_t dir, uint64_t cookie, view_dir_fn *fn,
 		else
 			r = put_raw(w, x, name, volume, next, fn, arg);
 	}
+	if (r == 0 && !point_volumes_whole(x))
+		return -EIO;
 	return r > 0 ? 0 : r;
 }

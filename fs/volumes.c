@@ -353,6 +353,11 @@ const char *point_volumes_name(const struct point_volumes *x, size_t i,
 	return x->set->volumes[i].name;
 }
 
+bool point_volumes_whole(const struct point_volumes *x)
+{
+	return !x->set->cut;
+}
+
 int point_volumes_find(const struct point_volumes *x, const char *name,
 		       uint32_t *serial)
 {
@@ -364,7 +369,7 @@ int point_volumes_find(const struct point_volumes *x, const char *name,
 			*serial = x->serials[i];
 			return 0;
 		}
-	return x->sure ? -ENOENT : -EIO;
+	return x->sure && !x->set->cut ? -ENOENT : -EIO;
 }
 
 /* ---- by serial ---- */

@@ -67,8 +67,10 @@ size_t point_volumes_count(const struct point_volumes *x);
 /* The name is borrowed from @x. */
 const char *point_volumes_name(const struct point_volumes *x, size_t i,
 			       uint32_t *serial);
+/* Are these all that there are? If not, the log says so. */
+bool point_volumes_whole(const struct point_volumes *x);
 /* Return 0; -ENOENT (there is none of that name); or -EIO (it was not found, but
- * reads failed when it was looked for). */
+ * reads failed when it was looked for, or these are not all). */
 MUST_CHECK int point_volumes_find(const struct point_volumes *x,
 				  const char *name, uint32_t *serial);
 

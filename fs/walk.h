@@ -19,7 +19,7 @@
 #ifndef FS_WALK_H
 #define FS_WALK_H
 
-#include "fs/node_set.h"
+#include "fs/guest/node_set.h"
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
 

@@ -152,6 +152,7 @@ static int common_new(struct lru *memory, struct guest_common **out)
 		free(c);
 		return r;
 	}
+	pthread_mutex_init(&c->lock, NULL);
 	lru_part_init(&c->files, memory, &guest_file_lru);
 	lru_part_init(&c->dirs, memory, &guest_dir_lru);
 	lru_part_init(&c->windows, memory, &map_window_lru);
@@ -166,6 +167,8 @@ static void common_free(struct guest_common *c)
 	lru_part_release(&c->files);
 	lru_part_release(&c->dirs);
 	lru_part_release(&c->windows);
+	node_set_release(&c->spoiled);
+	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
 

@@ -100,7 +100,10 @@ struct guest_ops {
 	int (*lookup)(struct guest *g, uint64_t dir, const char *name,
 		      size_t len, uint64_t *node_out);
 	/* Call @fn for all entries behind @cookie (0: from the start), in a
-	 * fixed order and without "." and "..". -ENOTDIR: it is none. */
+	 * fixed order and without "." and "..". What cannot be given for what
+	 * it is said to be is passed over with guest_dir_spoil(), so that the
+	 * rest comes; an error is for what ends the listing. -ENOTDIR: it is
+	 * none. */
 	int (*readdir)(struct guest *g, uint64_t dir, uint64_t cookie,
 		       guest_dir_fn *fn, void *arg);
 	/* Append the target, without a NUL. -EINVAL: it is not a link. */
@@ -149,6 +152,15 @@ struct guest_file {
 void guest_file_init(struct guest_file *f, const struct guest_file_ops *ops,
 		     uint64_t size, size_t memory);
 
+/*
+ * For a reader: not all that directory @dir holds can be listed. @fmt, which
+ * names neither the format nor the directory, is said in the log, the first
+ * time. From now on guest_readdir() ends with -EBADMSG at the end of @dir,
+ * wherever it began: a listing comes in pieces.
+ */
+PRINTF(3, 4)
+void guest_dir_spoil(struct guest *g, uint64_t dir, const char *fmt, ...);
+
 /* ---- for the callers ---- */
 
 /*
@@ -171,8 +183,10 @@ MUST_CHECK int guest_getattr(struct guest *g, uint64_t node,
  * returned. */
 MUST_CHECK int guest_lookup(struct guest *g, uint64_t dir, const char *name,
 			    uint64_t *node_out);
-/* Names that cannot be (empty, "/" or NUL in them, "." and "..", over 255
- * bytes) are said in the log and passed over. */
+/* List a directory, as guest_ops has it. Return 0; what @fn returned; -EBADMSG
+ * at the end, when all that can be was given, but something was passed over:
+ * what is damaged, and names that cannot be (empty, "/" or NUL in them, "." and
+ * "..", over 255 bytes); or what ended it earlier. */
 MUST_CHECK int guest_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 			     guest_dir_fn *fn, void *arg);
 MUST_CHECK int guest_readlink(struct guest *g, uint64_t node, struct buf *out);

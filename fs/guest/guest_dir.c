@@ -11,13 +11,58 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fs/guest/guest_internal.h"
+#include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/stop.h"
 #include "store/crypt/siphash.h"
+
+/* ---- what is passed over ---- */
+
+/* Return whether that is news. */
+static bool note_spoiled(struct guest_common *c, uint64_t dir)
+{
+	int r = 0;
+
+	SCOPED_LOCK(&c->lock);
+	if (!atomic_load(&c->all_spoiled))
+		r = c->spoiled.n < GUEST_SPOILED_MAX
+			    ? node_set_add(&c->spoiled, dir)
+			    : -ENOMEM;
+	if (r < 0)
+		atomic_store(&c->all_spoiled, true);
+	atomic_store(&c->any_spoiled, true);
+	return r != 0;
+}
+
+static bool is_spoiled(struct guest_common *c, uint64_t dir)
+{
+	if (!atomic_load_explicit(&c->any_spoiled, memory_order_acquire))
+		return false;
+	SCOPED_LOCK(&c->lock);
+	return atomic_load(&c->all_spoiled) || node_set_has(&c->spoiled, dir);
+}
+
+void guest_dir_spoil(struct guest *g, uint64_t dir, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	/* A request that is to end makes good things look damaged. */
+	if (stop_asked() || !note_spoiled(g->common, dir))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_warn("%s: directory %llu: %s: what is damaged is left out, and its "
+		 "listing ends with an error",
+		 g->ops->name, (unsigned long long)dir, text);
+}
 
 /* ---- listing ---- */
 
@@ -28,19 +73,6 @@ struct guard {
 	void *arg;
 };
 
-/* Say it once for a directory (as long as few others have such names). */
-static void say_bad_name(struct guard *guard)
-{
-	_Atomic uint64_t *said =
-		&guard->g->common->said[guard->dir % GUEST_SAID];
-
-	if (atomic_exchange(said, guard->dir) == guard->dir)
-		return;
-	log_warn("%s: directory %llu: an entry with a name or inode number "
-		 "that cannot be is left out",
-		 guard->g->ops->name, (unsigned long long)guard->dir);
-}
-
 static int guard_entry(void *arg, const char *name, size_t len, uint64_t node,
 		       unsigned int type, uint64_t cookie)
 {
@@ -50,7 +82,9 @@ static int guard_entry(void *arg, const char *name, size_t len, uint64_t node,
 		return -ECANCELED;
 	if (!entry_name_ok(name, len) || node == 0 || node >= GUEST_NODE_MAX ||
 	    cookie == 0 || cookie > INT64_MAX) {
-		say_bad_name(guard);
+		guest_dir_spoil(guard->g, guard->dir,
+				"an entry with a name or inode number that "
+				"cannot be");
 		return 0;
 	}
 	return guard->fn(guard->arg, name, len, node, type, cookie);
@@ -60,10 +94,14 @@ int guest_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 		  guest_dir_fn *fn, void *arg)
 {
 	struct guard guard = { .g = g, .dir = dir, .fn = fn, .arg = arg };
+	int r;
 
 	if (dir == 0 || dir >= GUEST_NODE_MAX)
 		return -ENOENT;
-	return g->ops->readdir(g, dir, cookie, guard_entry, &guard);
+	r = g->ops->readdir(g, dir, cookie, guard_entry, &guard);
+	if (r == 0 && stop_asked())
+		return -ECANCELED;
+	return r == 0 && is_spoiled(g->common, dir) ? -EBADMSG : r;
 }
 
 /* ---- looking up ---- */
@@ -282,7 +320,7 @@ int guest_lookup(struct guest *g, uint64_t dir, const char *name,
 	if (r < 0)
 		return r;
 	if (node == 0 || node >= GUEST_NODE_MAX)
-		return -ENOENT; /* as readdir passes it over */
+		return -EBADMSG; /* there is such a name: readdir says it */
 	*node_out = node;
 	return 0;
 }

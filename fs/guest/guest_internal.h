@@ -5,6 +5,9 @@
 
 #include "fs/guest/guest.h"
 #include "fs/guest/lru.h"
+#include "fs/guest/node_set.h"
+
+#include <pthread.h>
 
 /* Which reader takes which type; the last has no type. In readers.c. */
 struct guest_reader {
@@ -17,14 +20,16 @@ extern const struct guest_reader guest_readers[];
 #define GUEST_DIR_ENTRIES (256u << 10)
 #define GUEST_DIR_NAMES ((size_t)6 << 20) /* bytes */
 
-#define GUEST_SAID 64
+/* Where more are spoiled, all are taken for it. */
+#define GUEST_SPOILED_MAX (64u << 10)
 struct guest_common {
 	struct lru_part files; /* struct guest_file by node */
 	struct lru_part dirs; /* struct guest_dir by node */
 	struct lru_part windows; /* map.c's, by node and number */
 	uint8_t sipkey[16]; /* of the hashes of names */
-	/* Directories whose bad names were said, each in its own place. */
-	_Atomic uint64_t said[GUEST_SAID];
+	pthread_mutex_t lock; /* protects spoiled */
+	struct node_set spoiled; /* directories; see guest_dir_spoil() */
+	atomic_bool any_spoiled, all_spoiled;
 };
 
 extern const struct lru_ops guest_file_lru;

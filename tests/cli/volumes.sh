@@ -164,6 +164,46 @@ versions web1:config/domain.xml 2 1
 expect 1 vmb versions web1:volumes/vda/none
 note "diff and versions"
 
+# ---- a directory of which something cannot be listed ----
+
+# maimed COMMAND: a volume whose /etc/conf.d debugfs has changed so. What is
+# lost is said, and is nowhere taken for absent.
+maimed() {
+	truncate -s 64M "$tmp/m"
+	mke2fs -q -F -t ext4 -b 4096 -O ^metadata_csum -d "$src" "$tmp/m"
+	"$@"
+	expect 0 vmb backup --vm maimed --disk vda="$tmp/m" -q
+	rm -rf "$tmp/t"
+	cp -a "$src" "$tmp/t"
+	touch "$tmp/t/zzz"
+	expect 3 vmb restore maimed/latest:volumes/vda --target "$tmp/t" \
+		--delete
+	says 'not all of the point can be read'
+	[ "$(ls "$tmp/t/etc/conf.d" | wc -l)" = 300 ] || fail "$*: files deleted"
+	[ -e "$tmp/t/zzz" ] || fail "$*: something was deleted after that"
+	expect 1 vmb ls maimed/latest:volumes/vda/etc/conf.d
+	[ "$(wc -l <"$tmp/out")" -ge 100 ] || fail "$*: the rest is not listed"
+	expect 1 vmb find --point maimed/latest '*.conf'
+}
+# The first entry behind "." and ".." leads nowhere. More are listed at once
+# than stand before it, and more calls follow.
+bad_entry() {
+	local block
+	block=$(debugfs -R 'bmap /etc/conf.d 0' "$tmp/m" 2>/dev/null)
+	printf '\xff\xff\xff\xff' | dd of="$tmp/m" bs=1 conv=notrunc \
+		seek=$((block * 4096 + 24)) status=none
+}
+lost_block() {
+	debugfs -w -R 'punch /etc/conf.d 1 1' "$tmp/m" 2>/dev/null
+}
+cut_size() {
+	debugfs -w -R 'sif /etc/conf.d size 4096' "$tmp/m" 2>/dev/null
+}
+maimed bad_entry
+maimed lost_block
+maimed cut_size
+note "what cannot be listed"
+
 # ---- a filesystem that leads in circles ----
 
 debugfs -w -R 'link /deep /deep/a/b/c/circle' "$tmp/vda" 2>/dev/null

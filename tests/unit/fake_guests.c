@@ -79,6 +79,7 @@ int discover_volumes(const struct discover_disk *disks, size_t n,
 		return r;
 	}
 	s->n = fake.good ? 2 : ARRAY_SIZE(names) + fake.extra;
+	s->cut = fake.cut;
 	s->volumes = calloc(s->n, sizeof(*s->volumes));
 	if (!s->volumes)
 		r = -ENOMEM;

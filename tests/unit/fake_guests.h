@@ -44,6 +44,7 @@ struct fake {
 	atomic_size_t held; /* by each that is opened from then on */
 	atomic_bool hold; /* opens wait until it is false */
 	atomic_bool hostile, good;
+	atomic_bool cut; /* there were more volumes */
 	const char *state; /* of vda2; NULL: "log-not-replayed" */
 	atomic_size_t keys; /* that came with the last find */
 };

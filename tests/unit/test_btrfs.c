@@ -333,6 +333,8 @@ static void test_names(void **state)
 	/* What is damaged is missed, but the rest is told. */
 	assert_result(guest_readdir(g, g->root, 0, on_entry, &l), -EBADMSG);
 	assert_int_equal(l.n, 2);
+	assert_result(guest_readdir(g, g->root, 1000, on_entry, &l), -EBADMSG);
+	assert_int_equal(l.n, 2);
 	assert_ok(g->ops->xattrs(g, g->root, on_xattr, &n));
 	assert_int_equal(n, 2);
 	/* A subvolume that is not in it. */

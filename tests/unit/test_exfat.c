@@ -6,6 +6,7 @@
 #include "tests/unit/support.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -233,9 +234,98 @@ static void test_broken(void **state)
 	assert_int_equal(read_file("outside", out, 9), -EBADMSG);
 	assert_int_equal(read_file("good", out, 9), 5);
 	assert_result(guest_lookup(guest, guest->root, "a/b", &node), -ENOENT);
-	assert_said("not whole");
+	assert_result(guest_lookup(guest, guest->root, "no", &node), -EBADMSG);
+	assert_said("cannot be");
 	assert_result(guest_getattr(guest, 3, &a), -ENOENT);
 	assert_result(guest_getattr(guest, GUEST_NODE_MAX - 1, &a), -ENOENT);
+}
+
+struct listing {
+	unsigned int n, max;
+	uint64_t cookie;
+	char names[64];
+};
+
+static int keep_entry(void *arg, const char *name, size_t len, uint64_t node,
+		      unsigned int type, uint64_t cookie)
+{
+	struct listing *l = arg;
+
+	(void)len;
+	(void)node;
+	(void)type;
+	l->cookie = cookie;
+	snprintf(l->names + strlen(l->names),
+		 sizeof(l->names) - strlen(l->names), "%s,", name);
+	return ++l->n == l->max;
+}
+
+/* The names in the root, listed whole or one a call, and how that ends. */
+static int list_root(unsigned int max, struct listing *out)
+{
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	do {
+		out->n = 0;
+		out->max = max;
+		r = guest_readdir(guest, guest->root, out->cookie, keep_entry,
+				  out);
+	} while (r == 1);
+	return r;
+}
+
+/* However a file's set is broken, the others are listed, and that one is missed
+ * at the end. */
+static void test_broken_sets(void **state)
+{
+	static const struct {
+		unsigned int slot, byte;
+		uint8_t value;
+	} damages[] = {
+		{ 0, 0, 0x05 }, /* the first slot is as if deleted */
+		{ 0, 0, 0x84 }, { 0, 0, 0xc5 }, { 0, 0, 0xa5 }, { 0, 0, 0x00 },
+		{ 0, 1, 1 },	{ 0, 1, 0 },	{ 0, 1, 3 },	{ 0, 1, 0xff },
+		{ 1, 0, 0x41 }, { 1, 0, 0xc1 }, { 1, 0, 0x00 }, { 1, 3, 0 },
+		{ 1, 3, 200 },	{ 2, 0, 0x41 }, { 2, 0, 0xc2 }, { 2, 0, 0x00 },
+		{ 2, 0, 0x85 },
+	};
+	struct listing l;
+	unsigned int max;
+	uint8_t *set;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(damages); i++) {
+		for (max = 1; max < 9; max += 7) {
+			teardown(state);
+			setup(state);
+			put_set("one", 0, true, 10, 5, 5);
+			set = put_set("precious.doc", 0, true, 11, 5, 5);
+			put_set("two", 0, true, 12, 5, 5);
+			assert_ok(open_image());
+			assert_ok(list_root(max, &l));
+			assert_string_equal(l.names, "one,precious.doc,two,");
+			guest_close(guest);
+			set[32 * damages[i].slot + damages[i].byte] =
+				damages[i].value;
+			assert_ok(open_image());
+			assert_result(list_root(max, &l), -EBADMSG);
+			assert_true(strncmp(l.names, "one,", 4) == 0);
+			assert_null(strstr(l.names, "precious"));
+			if (damages[i].value || damages[i].byte)
+				assert_non_null(strstr(l.names, "two,"));
+		}
+	}
+	/* A cookie that was never given may lead into a set. */
+	teardown(state);
+	setup(state);
+	put_set("one", 0, true, 10, 5, 5);
+	put_set("two", 0, true, 12, 5, 5);
+	assert_ok(open_image());
+	l = (struct listing){ .max = 9 };
+	assert_ok(guest_readdir(guest, guest->root, 2, keep_entry, &l));
+	assert_string_equal(l.names, "two,");
+	assert_ok(list_root(9, &l));
 }
 
 static void test_boot(void **state)
@@ -265,6 +355,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_contiguous_directory,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_broken_sets, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_boot, setup, teardown),
 	};
 	int r;

@@ -143,6 +143,17 @@ static int count_entry(void *arg, const char *name, size_t len, uint64_t node,
 	return 0;
 }
 
+/* The root has more than can be listed. */
+static unsigned int count_spoiled(uint64_t cookie)
+{
+	unsigned int n = 0;
+
+	assert_result(guest_readdir(guest, guest->root, cookie, count_entry,
+				    &n),
+		      -EBADMSG);
+	return n;
+}
+
 static unsigned int count_root(uint64_t cookie)
 {
 	unsigned int n = 0;
@@ -168,13 +179,30 @@ static void test_short_names(void **state)
 	open_image();
 	assert_string_equal(guest->info.label, "LABEL IN RO");
 	assert_string_equal(guest->info.uuid, "1234-5678");
-	assert_int_equal(count_root(0), 6);
+	assert_int_equal(count_spoiled(0), 6);
+	assert_int_equal(count_spoiled(9), 0);
 	node_of("PLAIN.TXT");
 	node_of("lower.txt");
 	node_of("base.TXT");
 	node_of("\xcf\x83RST"); /* 0xe5: a small sigma */
 	node_of("\xc3\xa4rger.TXT");
-	assert_said("cannot be is left out");
+	assert_said("cannot be: what is damaged is left out");
+}
+
+/* A slot of zeros ends a directory; Linux would go on behind it. */
+static void test_behind_the_end(void **state)
+{
+	(void)state;
+	put_slot("ONE     TXT", 0x20, 0, 0);
+	used++;
+	put_slot("\xe5WO     TXT", 0x20, 0, 0);
+	open_image();
+	assert_int_equal(count_root(0), 1);
+	guest_close(guest);
+	put_slot("THREE   TXT", 0x20, 0, 0);
+	open_image();
+	assert_int_equal(count_spoiled(0), 1);
+	assert_said("behind its end");
 }
 
 static void test_attrs(void **state)
@@ -501,6 +529,8 @@ static void test_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_behind_the_end, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_short_names, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_attrs, setup, teardown),

@@ -12,16 +12,21 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "store/base/log.h"
+
+#undef fail /* cmocka has one, too */
 #include <cmocka.h>
 
 #include "fs/guest/guest_internal.h"
 #include "fs/guest/map.h"
 
 #define ROOT 2
+#define OTHER 5000 /* the same once more */
 #define COUNT 3000
 #define ROOM (1u << 20) /* bytes that are kept */
 
 static unsigned int readdirs, files, bad_mode;
+static bool bad_names; /* a directory begins with some */
 static unsigned int damage_at; /* readdir ends there, with damage_is */
 static int damage_is;
 
@@ -44,15 +49,17 @@ static int f_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 	int r = 0;
 
 	(void)g;
-	if (dir != ROOT)
+	if (dir != ROOT && dir != OTHER)
 		return -ENOTDIR;
 	readdirs++;
-	for (i = cookie; i < ARRAY_SIZE(bad) && !cookie && r == 0; i++)
-		r = fn(arg, bad[i], strlen(bad[i]), 5, DT_REG, 1);
-	if (!cookie && r == 0)
-		r = fn(arg, "nul\0nul", 7, 5, DT_REG, 1);
-	if (!cookie && r == 0)
-		r = fn(arg, "no-node", 7, 0, DT_REG, 1);
+	if (bad_names && !cookie) {
+		for (i = 0; i < ARRAY_SIZE(bad) && r == 0; i++)
+			r = fn(arg, bad[i], strlen(bad[i]), 5, DT_REG, 1);
+		if (r == 0)
+			r = fn(arg, "nul\0nul", 7, 5, DT_REG, 1);
+		if (r == 0)
+			r = fn(arg, "no-node", 7, 0, DT_REG, 1);
+	}
 	for (i = cookie; i < COUNT && r == 0; i++) {
 		if (damage_at && i == damage_at)
 			return damage_is;
@@ -158,7 +165,16 @@ static int teardown(void **state)
 	lru_part_release(&common.dirs);
 	lru_part_release(&common.windows);
 	lru_free(guest.memory);
+	node_set_release(&common.spoiled);
+	common.any_spoiled = common.all_spoiled = false;
 	return 0;
+}
+
+static void quiet(void *arg, enum log_level level, const char *text)
+{
+	(void)arg;
+	(void)level;
+	(void)text;
 }
 
 static int count(void *arg, const char *name, size_t len, uint64_t node,
@@ -177,7 +193,7 @@ static void test_directories(void **state)
 
 	(void)state;
 	assert_int_equal(guest_readdir(&guest, ROOT, 0, count, &n), 0);
-	assert_int_equal(n, 10 + COUNT); /* the bad ones are passed over */
+	assert_int_equal(n, 10 + COUNT);
 	n = 0;
 	assert_int_equal(guest_readdir(&guest, ROOT, 10, count, &n), 7);
 	readdirs = 0;
@@ -195,6 +211,32 @@ static void test_directories(void **state)
 	name[256] = '\0';
 	assert_int_equal(guest_lookup(&guest, ROOT, name, &node),
 			 -ENAMETOOLONG);
+}
+
+/* What is passed over is missed at the end, wherever a listing begins, and of
+ * other names nobody knows. */
+static void test_spoiled_directory(void **state)
+{
+	unsigned int few = 0, n = 10;
+	uint64_t node, dir;
+
+	(void)state;
+	log_set(LOG_LEVEL_WARN, quiet, NULL);
+	assert_int_equal(guest_readdir(&guest, ROOT, 1000, count, &n), 0);
+	bad_names = true;
+	assert_int_equal(guest_readdir(&guest, ROOT, 0, count, &few), 7);
+	n = 10;
+	assert_int_equal(guest_readdir(&guest, ROOT, few, count, &n), -EBADMSG);
+	assert_int_equal(n - 10, COUNT - few);
+	assert_int_equal(guest_lookup(&guest, ROOT, "file-1", &node), 0);
+	assert_int_equal(guest_lookup(&guest, ROOT, "none", &node), -EBADMSG);
+	bad_names = false;
+	/* Where very many are, all are taken for it. */
+	for (dir = OTHER + 1; dir < OTHER + GUEST_SPOILED_MAX; dir++)
+		guest_dir_spoil(&guest, dir, "as told");
+	assert_int_equal(guest_readdir(&guest, OTHER, 0, count, &n), 0);
+	guest_dir_spoil(&guest, dir, "as told");
+	assert_int_equal(guest_readdir(&guest, OTHER, 0, count, &n), -EBADMSG);
 }
 
 /* What came before a damage is found; of the rest nobody knows. */
@@ -348,6 +390,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_directories, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_spoiled_directory, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_directory, setup,
 						teardown),

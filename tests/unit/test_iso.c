@@ -40,11 +40,14 @@ static size_t put_record(uint8_t *at, const char *name, size_t n,
 	return len;
 }
 
-static void put_file(const char *name, unsigned int flags, uint32_t sector,
-		     uint32_t size, const void *use, size_t use_len)
+static uint8_t *put_file(const char *name, unsigned int flags, uint32_t sector,
+			 uint32_t size, const void *use, size_t use_len)
 {
-	end += put_record(image + ROOT * SECTOR + end, name, strlen(name),
-			  flags, sector, size, use, use_len);
+	uint8_t *at = image + ROOT * SECTOR + end;
+
+	end += put_record(at, name, strlen(name), flags, sector, size, use,
+			  use_len);
+	return at;
 }
 
 /* What makes a symbolic link; SL with @flags and one component follow. */
@@ -143,11 +146,50 @@ static void test_sections(void **state)
 	assert_result(guest_getattr(guest, GUEST_NODE_MAX - 1, &a), -ENOENT);
 }
 
+static int count_entry(void *arg, const char *name, size_t len, uint64_t node,
+		       unsigned int type, uint64_t cookie)
+{
+	unsigned int *n = arg;
+
+	(void)name;
+	(void)len;
+	(void)node;
+	(void)type;
+	(void)cookie;
+	++*n;
+	return 0;
+}
+
+/* Zeros end the records of a sector. */
+static void test_behind_the_end(void **state)
+{
+	unsigned int n = 0;
+	uint8_t *one;
+
+	(void)state;
+	begin(false);
+	put_file("ONE.;1", 0, 31, 5, NULL, 0);
+	one = put_file("TWO.;1", 0, 31, 5, NULL, 0);
+	put_file("THREE.;1", 0, 31, 5, NULL, 0);
+	open_image();
+	assert_ok(guest_readdir(guest, guest->root, 0, count_entry, &n));
+	assert_int_equal(n, 3);
+	guest_close(guest);
+	one[0] = 0;
+	n = 0;
+	open_image();
+	assert_result(guest_readdir(guest, guest->root, 0, count_entry, &n),
+		      -EBADMSG);
+	assert_int_equal(n, 1);
+	assert_said("behind the last one");
+}
+
 static void test_rock(void **state)
 {
 	uint8_t use[120];
 	struct guest_attr a;
 	struct buf target = BUF_INIT;
+	unsigned int entries = 0;
 	size_t n;
 
 	(void)state;
@@ -186,6 +228,11 @@ static void test_rock(void **state)
 		      -EBADMSG);
 	assert_result(guest_getattr(guest, node_of("LOOP"), &a), -EBADMSG);
 	assert_said("continues without end");
+	/* It has another name, maybe, than is shown. */
+	assert_result(guest_readdir(guest, guest->root, 0, count_entry,
+				    &entries),
+		      -EBADMSG);
+	assert_int_equal(entries, 3);
 	buf_release(&target);
 }
 
@@ -193,6 +240,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_sections, teardown),
+		cmocka_unit_test_teardown(test_behind_the_end, teardown),
 		cmocka_unit_test_teardown(test_rock, teardown),
 	};
 	int r;

@@ -5,6 +5,7 @@
 
 #include "tests/unit/support.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -141,6 +142,22 @@ static void test_marked(void **state)
 	assert_deleted("/volumes", true, 4, 0);
 }
 
+/* There were more volumes than can be shown: which is not known. */
+static void test_cut_list(void **state)
+{
+	struct view_attr a;
+
+	(void)state;
+	fake.cut = true;
+	fake.state = "";
+	assert_deleted("/volumes", false, 0, 4);
+	assert_said("not all of the point can be read");
+	assert_result(view_lookup_path(view, VIEW_ROOT,
+				       "vms/web1/" TIME "/volumes/none", &a),
+		      -EIO);
+	assert_deleted("/volumes/vda1", false, 2, 0);
+}
+
 /* A name may be damaged together with its inode: nothing goes before it. */
 static void test_damaged_entry(void **state)
 {
@@ -154,6 +171,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_marked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_cut_list, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_damaged_entry, set_up,
 						tear_down),
 	};

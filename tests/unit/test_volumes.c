@@ -82,6 +82,36 @@ static void test_gpt(void **state)
 	blocks_put(b);
 }
 
+/* More partitions than are looked at: those that are, and that there are more. */
+static void test_gpt_many(void **state)
+{
+	static uint8_t disk[2 * SIZE + 2048];
+	static struct table t;
+	uint8_t *h = disk + 512, *e = disk + 1024;
+	struct blocks *b;
+	uint32_t n, i;
+
+	(void)state;
+	for (n = TABLE_MAX; n <= TABLE_MAX + 1; n++) {
+		put_gpt(disk, 512, 1, 2);
+		for (i = 0; i < n; i++) {
+			memset(e + i * 128, 0x11, 16);
+			put_le64(e + i * 128 + 32, 400 + i);
+			put_le64(e + i * 128 + 40, 400 + i);
+		}
+		put_le32(h + 80, n);
+		put_le32(h + 88, crc32_ieee(e, n * 128));
+		put_le32(h + 16, 0);
+		put_le32(h + 16, crc32_ieee(h, 92));
+		assert_int_equal(
+			blocks_memory(disk, sizeof(disk), sizeof(disk), &b), 0);
+		assert_int_equal(gpt_read(b, 0, &t), 0);
+		assert_int_equal(t.n, TABLE_MAX);
+		assert_int_equal(t.cut, n > TABLE_MAX);
+		blocks_put(b);
+	}
+}
+
 /* Sectors of 4096 bytes: the table, then only its copy at the end. */
 static void test_gpt_4096(void **state)
 {
@@ -144,12 +174,14 @@ static void test_mbr(void **state)
 	assert_int_equal(t.n, 3);
 	assert_int_equal(t.parts[2].number, 6);
 	assert_int_equal(t.parts[2].off, 31 * 512);
+	assert_false(t.cut);
 	blocks_put(b);
 	/* A chain that comes back ends, and keeps what came before. */
 	put_entry(disk + 30 * 512, 1, 0x05, 0, 6);
 	b = image(disk, SIZE);
 	assert_int_equal(mbr_read(b, 0, &t), 0);
 	assert_int_equal(t.n, 3);
+	assert_true(t.cut);
 	blocks_put(b);
 	disk[446] = 0x12; /* code, not a table */
 	b = image(disk, SIZE);
@@ -486,6 +518,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gpt),
+		cmocka_unit_test(test_gpt_many),
 		cmocka_unit_test(test_gpt_4096),
 		cmocka_unit_test(test_mbr),
 		cmocka_unit_test(test_unreadable_disk),

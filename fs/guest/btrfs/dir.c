@@ -107,26 +107,24 @@ int btrfs_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 	struct btrfs *fs = g->state;
 	const struct btrfs_subvol *s;
 	bool empty, ended = false;
-	int r, err;
+	int r;
 
 	r = btrfs_node_split(fs, dir, &s, &key.objectid, &empty);
 	if (r < 0 || empty || cookie >= INT64_MAX)
 		return r;
-	err = none_or_no_dir(fs, s, key.objectid);
-	if (err != -ENOENT)
-		return err;
-	/* What is damaged is missed at the end, when the rest was told. */
-	err = 0;
+	r = none_or_no_dir(fs, s, key.objectid);
+	if (r != -ENOENT)
+		return r;
 	for (r = btrfs_seek(fs, &s->tree, &key, false, &c); r > 0;
 	     r = btrfs_next(&c)) {
 		if (c.key.objectid != key.objectid ||
 		    c.key.type != BTRFS_DIR_INDEX)
 			break;
 		r = give_entry(fs, s, &c, fn, arg, &ended);
-		if (ended)
+		if (ended || (r < 0 && r != -EBADMSG))
 			return r;
 		if (r < 0)
-			err = r;
+			guest_dir_spoil(g, dir, "a damaged entry");
 	}
-	return r < 0 ? r : err;
+	return MIN(r, 0);
 }

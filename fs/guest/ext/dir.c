@@ -5,7 +5,8 @@
  * entry, in bytes, so that a later call goes on at its block.
  *
  * What is damaged costs the rest of its block; the others are still listed,
- * and the error comes at the end.
+ * and the error comes at the end. A directory of ext has a block for each part
+ * of its size, and no other: where it has not, something of it is lost.
  */
 #include "config.h"
 
@@ -27,6 +28,7 @@
 #define INLINE_PARENT 4 /* bytes before the entries of an inline one */
 
 struct listing {
+	struct guest *g; /* NULL: of one block only */
 	const struct ext *e;
 	const struct ext_inode *i;
 	uint64_t cookie;
@@ -34,14 +36,19 @@ struct listing {
 	void *arg;
 	uint8_t *buf; /* owned; a block */
 	uint64_t mapped; /* bytes met so far */
-	int error; /* of what was passed over */
+	int error; /* of what was passed over in one block */
 };
 
 static void spoiled(struct listing *l, uint64_t off, const char *what)
 {
-	l->error = fail(-EBADMSG,
-			"ext: directory inode %" PRIu32 ": %s at byte %" PRIu64,
-			l->i->ino, what, off);
+	if (l->g)
+		guest_dir_spoil(l->g, l->i->ino, "%s at byte %" PRIu64, what,
+				off);
+	else
+		l->error = fail(-EBADMSG,
+				"ext: directory inode %" PRIu32
+				": %s at byte %" PRIu64,
+				l->i->ino, what, off);
 }
 
 static unsigned int type_of(const struct ext *e, uint8_t type)
@@ -136,8 +143,10 @@ static int list_range(void *arg, uint64_t lblk, uint64_t pblk, uint64_t n,
 	uint64_t end = l->i->size / size, skip;
 	int r;
 
-	if (lblk >= end)
+	if (lblk >= end) {
+		spoiled(l, lblk * size, "a block behind its end");
 		return 0;
+	}
 	n = MIN(n, end - lblk);
 	l->mapped += n * size;
 	if (l->mapped >
@@ -146,6 +155,8 @@ static int list_range(void *arg, uint64_t lblk, uint64_t pblk, uint64_t n,
 			    "ext: directory inode %" PRIu32 ": longer than one "
 			    "can be",
 			    l->i->ino);
+	if (unwritten)
+		spoiled(l, lblk * size, "a block that was never written");
 	if (unwritten || (lblk + n) * size <= l->cookie)
 		return 0;
 	skip = l->cookie / size > lblk ? l->cookie / size - lblk : 0;
@@ -206,12 +217,16 @@ static int list_inline(struct listing *l)
 	return r;
 }
 
-int ext_dir_read(const struct ext *e, const struct ext_inode *i,
-		 uint64_t cookie, guest_dir_fn *fn, void *arg)
+int ext_dir_read(struct guest *g, const struct ext_inode *i, uint64_t cookie,
+		 guest_dir_fn *fn, void *arg)
 {
-	struct listing l = {
-		.e = e, .i = i, .cookie = cookie, .fn = fn, .arg = arg
-	};
+	struct listing l = { .g = g,
+			     .e = g->state,
+			     .i = i,
+			     .cookie = cookie,
+			     .fn = fn,
+			     .arg = arg };
+	uint32_t size = l.e->super.block_size;
 	int r;
 
 	if (i->flags & EXT_FL_ENCRYPT)
@@ -220,14 +235,15 @@ int ext_dir_read(const struct ext *e, const struct ext_inode *i,
 			    ": encrypted by the "
 			    "guest (fscrypt): its names need the guest's key",
 			    i->ino);
-	if (i->flags & EXT_FL_INLINE_DATA) {
-		r = list_inline(&l);
-		return r ? r : l.error;
-	}
-	l.buf = malloc(e->super.block_size);
+	if (i->flags & EXT_FL_INLINE_DATA)
+		return list_inline(&l);
+	l.buf = malloc(size);
 	if (!l.buf)
 		return -ENOMEM;
-	r = ext_map_walk(e, i, 0, list_range, &l);
+	r = ext_map_walk(l.e, i, 0, list_range, &l);
 	free(l.buf);
-	return r ? r : l.error;
+	if (r == 0 && (l.mapped == 0 || l.mapped != i->size))
+		spoiled(&l, l.mapped,
+			"not as many blocks as it has by its size");
+	return r;
 }

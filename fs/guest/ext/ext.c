@@ -149,7 +149,7 @@ static int ext_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 		return r;
 	if (!S_ISDIR(i.mode))
 		return -ENOTDIR;
-	return ext_dir_read(g->state, &i, cookie, fn, arg);
+	return ext_dir_read(g, &i, cookie, fn, arg);
 }
 
 static int ext_lookup(struct guest *g, uint64_t dir, const char *name,

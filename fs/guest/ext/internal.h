@@ -130,7 +130,8 @@ MUST_CHECK int ext_map_read(const struct ext *e, const struct ext_inode *i,
 
 /* dir.c */
 
-MUST_CHECK int ext_dir_read(const struct ext *e, const struct ext_inode *i,
+/* List directory @i of @g, as guest_ops.readdir does. */
+MUST_CHECK int ext_dir_read(struct guest *g, const struct ext_inode *i,
 			    uint64_t cookie, guest_dir_fn *fn, void *arg);
 
 /*

@@ -21,7 +21,8 @@
  * Names are found exactly as written: the table of capital letters is not used.
  * Nor is the bitmap of clusters: nothing is ever allocated here. What is behind a
  * file's valid length reads as zeros, whatever its clusters hold. A set whose
- * checksum is wrong is listed, and an error for whoever asks further.
+ * checksum is wrong is listed, and an error for whoever asks further. One that
+ * is not whole, and what is left of one, is missed at the end of the listing.
  */
 #include "config.h"
 
@@ -218,37 +219,96 @@ static int exfat_slots(const struct exfat *e, uint64_t node, struct slots *s)
 	return r < 0 ? r : 1;
 }
 
-static int exfat_walk(struct slots *s, guest_dir_fn *fn, void *arg)
+/* Whether a slot that no set has taken is a part of a file, or may be one: it
+ * is in use, must be known by who reads it, and does not stand alone. */
+static bool is_stray(uint8_t type)
+{
+	return (type & EXFAT_IN_USE) && !(type & EXFAT_BENIGN) &&
+	       type != EXFAT_BITMAP && type != EXFAT_UPCASE &&
+	       type != EXFAT_LABEL && type != EXFAT_FILE;
+}
+
+struct exfat_walk {
+	struct guest *g;
+	uint64_t dir;
+	struct slots *s; /* borrowed */
+	guest_dir_fn *fn;
+	void *arg;
+	bool over; /* the end was met */
+	/* A cookie that anybody made up may point into a set. */
+	bool aligned;
+};
+
+static void spoil(const struct exfat_walk *w, const char *what, uint64_t pos)
+{
+	guest_dir_spoil(w->g, w->dir, "%s at byte %" PRIu64, what, pos);
+}
+
+/* The walk is to end behind a set; the one that goes on there cannot tell what
+ * does not belong to that set. */
+static void look_behind(const struct exfat_walk *w)
+{
+	const uint8_t *slot;
+	uint64_t pos;
+
+	if (slots_next(w->s, &slot, &pos) <= 0)
+		return;
+	if (is_stray(slot[0]))
+		spoil(w, "a part of a file's entry", pos);
+	slots_unget(w->s);
+}
+
+/* Give the set that begins with @slot, at @pos. */
+static int walk_set(const struct exfat_walk *w, const uint8_t *slot,
+		    uint64_t pos)
 {
 	char name[GUEST_NAME_MAX + 1];
 	uint8_t file[SLOT_LEN];
 	struct exfat_set set;
-	const uint8_t *slot;
-	uint64_t pos, node;
+	uint64_t node;
 	size_t len;
 	int r;
 
-	while ((r = slots_next(s, &slot, &pos)) > 0 && slot[0] != EXFAT_END) {
-		if (slot[0] != EXFAT_FILE)
+	memcpy(file, slot, sizeof(file));
+	r = exfat_set_read(w->s, file, &set);
+	if (r == -EBADMSG) {
+		spoil(w, "an entry that is not whole", pos);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	node = pos / SLOT_LEN << 1 | w->s->chain.contiguous;
+	len = utf16_name(set.name, set.name_len, node, name);
+	r = w->fn(w->arg, name, len, node,
+		  set.attrs & EXFAT_DIRECTORY ? DT_DIR : DT_REG, w->s->index);
+	if (r > 0)
+		look_behind(w);
+	return r;
+}
+
+static int walk_slots(struct exfat_walk *w)
+{
+	const uint8_t *slot;
+	uint64_t pos;
+	int r;
+
+	while ((r = slots_next(w->s, &slot, &pos)) > 0) {
+		w->over |= slot[0] == EXFAT_END;
+		w->aligned |= slot[0] < EXFAT_SECONDARY;
+		if (!(slot[0] & EXFAT_IN_USE) || !w->aligned)
 			continue;
-		memcpy(file, slot, sizeof(file));
-		r = exfat_set_read(s, file, &set);
-		if (r == -EBADMSG) {
-			log_warn("exFAT: the directory entry at byte %" PRIu64
-				 " is not whole; it is left out",
-				 pos);
+		if (w->over || is_stray(slot[0])) {
+			spoil(w,
+			      w->over ? "an entry behind its end"
+				      : "a part of a file's entry",
+			      pos);
 			continue;
 		}
-		if (r < 0)
-			return r;
-		node = pos / SLOT_LEN << 1 | s->chain.contiguous;
-		len = utf16_name(set.name, set.name_len, node, name);
-		r = fn(arg, name, len, node,
-		       set.attrs & EXFAT_DIRECTORY ? DT_DIR : DT_REG, s->index);
+		r = slot[0] == EXFAT_FILE ? walk_set(w, slot, pos) : 0;
 		if (r != 0)
 			return r;
 	}
-	return MIN(r, 0);
+	return r;
 }
 
 static int exfat_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
@@ -256,15 +316,19 @@ static int exfat_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 {
 	const struct exfat *e = g->state;
 	struct slots *s = malloc(sizeof(*s));
+	struct exfat_walk w = {
+		.g = g, .dir = dir, .s = s, .fn = fn, .arg = arg
+	};
 	int r;
 
 	if (!s)
 		return -ENOMEM;
+	w.aligned = cookie == 0;
 	r = exfat_slots(e, dir, s);
 	if (r > 0)
 		r = slots_skip(s, cookie);
 	if (r > 0)
-		r = exfat_walk(s, fn, arg);
+		r = walk_slots(&w);
 	free(s);
 	return r;
 }

@@ -23,7 +23,10 @@ MUST_CHECK int exfat_boot(struct exfat *e, uint64_t blocks,
 
 enum exfat_slots {
 	EXFAT_END = 0x00,
+	EXFAT_BENIGN = 0x20, /* this bit: who does not know it may pass it */
 	EXFAT_IN_USE = 0x80,
+	EXFAT_BITMAP = 0x81,
+	EXFAT_UPCASE = 0x82,
 	EXFAT_LABEL = 0x83,
 	EXFAT_FILE = 0x85,
 	EXFAT_STREAM = 0xc0,

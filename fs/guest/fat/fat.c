@@ -218,7 +218,25 @@ static int fat_slots(const struct fat *f, uint64_t node, struct slots *s)
 			  false);
 }
 
-static int fat_walk(struct slots *s, guest_dir_fn *fn, void *arg)
+/* The end of a directory was met. Linux looks behind it, other systems do not:
+ * what stands there may be files. */
+static int fat_walk_end(struct guest *g, uint64_t dir, struct slots *s)
+{
+	const uint8_t *slot;
+	uint64_t pos;
+	int r;
+
+	while ((r = slots_next(s, &slot, &pos)) > 0)
+		if (slot_is_file(slot))
+			guest_dir_spoil(g, dir,
+					"an entry behind its end at byte "
+					"%" PRIu64,
+					pos);
+	return r;
+}
+
+static int fat_walk(struct guest *g, uint64_t dir, struct slots *s,
+		    guest_dir_fn *fn, void *arg)
 {
 	char name[GUEST_NAME_MAX + 1];
 	struct fat_long pieces;
@@ -228,7 +246,9 @@ static int fat_walk(struct slots *s, guest_dir_fn *fn, void *arg)
 	int r;
 
 	fat_long_clear(&pieces);
-	while ((r = slots_next(s, &slot, &pos)) > 0 && slot[0] != 0) {
+	while ((r = slots_next(s, &slot, &pos)) > 0) {
+		if (slot[0] == 0)
+			return fat_walk_end(g, dir, s);
 		if (slot[0] != FAT_DELETED &&
 		    (slot[11] & FAT_LONG_MASK) == FAT_LONG) {
 			fat_long_add(&pieces, slot);
@@ -244,7 +264,7 @@ static int fat_walk(struct slots *s, guest_dir_fn *fn, void *arg)
 		}
 		fat_long_clear(&pieces);
 	}
-	return MIN(r, 0);
+	return r;
 }
 
 static int fat_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
@@ -260,7 +280,7 @@ static int fat_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 	if (r == 0)
 		r = slots_skip(s, cookie);
 	if (r > 0)
-		r = fat_walk(s, fn, arg);
+		r = fat_walk(g, dir, s, fn, arg);
 	free(s);
 	return r;
 }

@@ -13,6 +13,9 @@
 #include "store/base/log.h"
 
 struct walk {
+	struct guest *g;
+	uint64_t dir; /* node */
+	uint64_t cookie; /* what ends up to here was given */
 	const struct iso *iso;
 	uint64_t start, size, off; /* of the directory; in it */
 	guest_dir_fn *fn;
@@ -37,6 +40,12 @@ static int walk_describe(struct walk *w, const struct iso_record *rec)
 	r = rock_read(w->iso, rec, NULL, &rock);
 	if (r < 0 && r != -EBADMSG)
 		return r;
+	/* Its name may be another than it would be. */
+	if (r < 0)
+		guest_dir_spoil(w->g, w->dir,
+				"the record at byte %" PRIu64
+				" has malformed Rock Ridge fields",
+				rec->pos);
 	if (rock.relocated)
 		return 0;
 	w->first = ISO_NODE(rec->flags & ISO_DIRECTORY ? rec->at : rec->pos);
@@ -86,14 +95,30 @@ static int walk_record(struct walk *w, const struct iso_record *rec)
 	return w->fn(w->arg, w->name, w->len, first, w->type, w->off);
 }
 
-/* The records of one sector, from w->off on. */
+/* Behind the last record of a sector there are zeros. */
+static void check_rest(const struct walk *w, const uint8_t *sector, size_t at,
+		       size_t len)
+{
+	for (; at < len; at++)
+		if (sector[at]) {
+			guest_dir_spoil(w->g, w->dir,
+					"a record behind the last one of a "
+					"sector, at byte %" PRIu64 " of it",
+					w->off + at);
+			return;
+		}
+}
+
+/* The records of one sector, which begins at w->off. */
 static int walk_sector(struct walk *w, const uint8_t *sector, size_t len)
 {
-	size_t at = w->off % ISO_SECTOR;
+	uint64_t start = w->off;
 	struct iso_record rec;
+	size_t at;
 	int r;
 
-	while (at < len) {
+	for (at = 0; at < len; at += rec.len) {
+		w->off = start + at;
 		r = iso_record_get(w->iso, w->start + w->off, sector + at,
 				   len - at, &rec);
 		if (r < 0)
@@ -104,32 +129,33 @@ static int walk_sector(struct walk *w, const uint8_t *sector, size_t len)
 				    w->start, w->off);
 		if (!rec.len)
 			break;
-		at += rec.len;
 		w->off += rec.len;
-		r = walk_record(w, &rec);
+		r = w->off > w->cookie ? walk_record(w, &rec) : 0;
 		if (r != 0)
 			return r;
 	}
-	w->off = (w->off - at) + ISO_SECTOR;
+	w->off = start;
+	check_rest(w, sector, at, len);
+	w->off = start + ISO_SECTOR;
 	return 0;
 }
 
 static int walk_dir(struct walk *w)
 {
 	uint8_t sector[ISO_SECTOR];
-	uint64_t start, len;
+	uint64_t len;
 	int r = 0;
 
+	w->off = w->cookie / ISO_SECTOR * ISO_SECTOR;
 	while (r == 0 && w->off < w->size) {
-		start = w->off / ISO_SECTOR * ISO_SECTOR;
-		len = MIN(w->size - start, ISO_SECTOR);
-		r = blocks_read(w->iso->meta, w->start + start, sector,
+		len = MIN(w->size - w->off, ISO_SECTOR);
+		r = blocks_read(w->iso->meta, w->start + w->off, sector,
 				(size_t)len);
 		if (r < 0)
 			return fail(r == -ERANGE ? -EBADMSG : r,
 				    "ISO 9660: the directory at byte %" PRIu64
 				    " cannot be read at byte %" PRIu64 " of it",
-				    w->start, start);
+				    w->start, w->off);
 		r = walk_sector(w, sector, (size_t)len);
 	}
 	/* The rest of its records is missing: asking for it will tell. */
@@ -141,7 +167,12 @@ static int walk_dir(struct walk *w)
 int iso_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 		guest_dir_fn *fn, void *arg)
 {
-	struct walk w = { .iso = g->state, .fn = fn, .arg = arg };
+	struct walk w = { .g = g,
+			  .dir = dir,
+			  .cookie = cookie,
+			  .iso = g->state,
+			  .fn = fn,
+			  .arg = arg };
 	struct iso_record rec;
 	int r;
 
@@ -152,6 +183,5 @@ int iso_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 		return -ENOTDIR;
 	w.start = rec.at;
 	w.size = rec.size;
-	w.off = cookie;
 	return walk_dir(&w);
 }

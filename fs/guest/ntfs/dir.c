@@ -24,6 +24,8 @@
 #define ENTRY_HEAD 18
 
 struct gather {
+	struct guest *g;
+	uint64_t dir;
 	struct buf out;
 	s64 from; /* position of the first entry that is wanted */
 	s64 last; /* position of the last entry */
@@ -41,6 +43,15 @@ static unsigned int type_of(unsigned int dt)
 	default:
 		return DT_UNKNOWN; /* reparse points and what may be special */
 	}
+}
+
+/* The filesystem's own files, and the top itself, stand in the top. */
+static bool is_hidden(const struct gather *g, const ntfschar *name,
+		      int name_len, MFT_REF ref)
+{
+	return MREF(ref) < FILE_first_user && g->dir == g->g->root &&
+	       name_len > 0 &&
+	       (le16_to_cpu(name[0]) == '$' || MREF(ref) == FILE_root);
 }
 
 static int gather_entry(void *arg, const ntfschar *name, const int name_len,
@@ -62,12 +73,12 @@ static int gather_entry(void *arg, const ntfschar *name, const int name_len,
 	}
 	g->last = pos;
 	if (pos < g->from || name_type == FILE_NAME_DOS ||
-	    MREF(ref) < FILE_first_user)
+	    is_hidden(g, name, name_len, ref))
 		return 0;
-	if (MREF(ref) > UINT32_MAX) {
-		log_warn("NTFS: a name leads to record %llu, which cannot be: "
-			 "it is not shown",
-			 (unsigned long long)MREF(ref));
+	if (MREF(ref) < FILE_first_user || MREF(ref) > UINT32_MAX) {
+		guest_dir_spoil(g->g, g->dir,
+				"a name leads to record %llu, which cannot be",
+				(unsigned long long)MREF(ref));
 		return 0;
 	}
 	len = ntfs_text_name(name, (uint8_t)name_len, MREF(ref), text);
@@ -226,7 +237,7 @@ int ntfs_dir_read(struct guest *g, uint64_t dir, uint64_t cookie,
 		  guest_dir_fn *fn, void *arg)
 {
 	struct ntfs *n = g->state;
-	struct gather gather = { .out = BUF_INIT };
+	struct gather gather = { .g = g, .dir = dir, .out = BUF_INIT };
 	int r, told;
 
 	if (cookie > INT64_MAX / 2)

@@ -63,6 +63,9 @@ struct volume_set {
 	 * arrays, then logical volumes. */
 	struct volume *volumes;
 	size_t n;
+	/* There are, or were, more: there are too many, or a table breaks off.
+	 * It was said. */
+	bool cut;
 };
 
 /*

@@ -110,6 +110,7 @@ static void add_entry(struct table *out, const uint8_t *e, unsigned int number,
 	if (out->n == TABLE_MAX) {
 		log_warn("GPT: more than %d partitions: the rest is not shown",
 			 TABLE_MAX);
+		out->cut = true;
 		return;
 	}
 	p = &out->parts[out->n++];
@@ -130,6 +131,7 @@ static int read_table(struct blocks *b, uint64_t lba, size_t sector,
 	int r;
 
 	out->n = 0;
+	out->cut = false;
 	r = read_header(b, lba, sector, &h);
 	if (r < 0)
 		return r;
@@ -141,12 +143,9 @@ static int read_table(struct blocks *b, uint64_t lba, size_t sector,
 	if (r == -ERANGE ||
 	    (r == 0 && crc32_ieee(entries, len) != h.entries_crc))
 		r = -EBADMSG;
-	for (i = 0; i < h.count && r == 0 && out->n <= TABLE_MAX; i++) {
+	for (i = 0; i < h.count && r == 0 && !out->cut; i++)
 		add_entry(out, entries + (size_t)i * h.entry_size, i + 1,
 			  sector);
-		if (out->n == TABLE_MAX)
-			break;
-	}
 	free(entries);
 	return r;
 }

@@ -219,6 +219,7 @@ int finder_add_partitions(struct finder *f, const char *name,
 	size_t i;
 	int r = 0;
 
+	f->set->cut |= t->cut;
 	for (i = 0; i < t->n && r == 0; i++)
 		r = add_partition(f, name, disk, &t->parts[i], depth);
 	return r;

@@ -48,6 +48,7 @@ struct table {
 	struct partition parts[TABLE_MAX];
 	size_t n;
 	bool protective; /* an MBR that says there is a GPT */
+	bool cut; /* there are, or were, more: said */
 };
 
 /* @sector is the disk's, in bytes; 0: not known, and taken for 512. Return 0;

@@ -83,8 +83,12 @@ static void add(const struct disk *d, struct table *out, unsigned int number,
 {
 	struct partition *p;
 
-	if (out->n == TABLE_MAX)
+	if (out->n == TABLE_MAX) {
+		log_warn("MBR: more than %d partitions: the rest is not shown",
+			 TABLE_MAX);
+		out->cut = true;
 		return;
+	}
 	p = &out->parts[out->n++];
 	memset(p, 0, sizeof(*p));
 	p->number = number;
@@ -110,12 +114,13 @@ static void read_logical(const struct disk *d, uint64_t base,
 	struct entry e[4];
 	size_t n = 0, i;
 
-	for (;;) {
+	while (!out->cut) {
 		if (n == LOGICAL_MAX || met(links, n, lba) ||
 		    read_sector(d, lba, e) < 0) {
 			log_warn("MBR: the chain of logical partitions is "
 				 "damaged behind partition %u",
 				 *number - 1);
+			out->cut = true;
 			return;
 		}
 		links[n++] = lba;
@@ -140,7 +145,7 @@ int mbr_read(struct blocks *b, uint32_t sector, struct table *out)
 	int r;
 
 	out->n = 0;
-	out->protective = false;
+	out->protective = out->cut = false;
 	r = read_sector(&d, 0, e);
 	if (r < 0)
 		return r;

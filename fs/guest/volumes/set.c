@@ -75,7 +75,7 @@ int finder_add(struct finder *f, const char *name, struct blocks *b)
 		if (!f->full)
 			log_warn("more than %d volumes: the rest is not shown",
 				 VOLUMES_MAX);
-		f->full = true;
+		f->full = s->cut = true;
 		return -ENOSPC;
 	}
 	if (array_reserve(&s->volumes, &f->cap, s->n + 1) < 0)

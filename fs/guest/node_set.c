@@ -1,25 +1,23 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 
-#include "fs/node_set.h"
+#include "fs/guest/node_set.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define CAP_MIN 256
 
-static bool put(uint64_t *slots, size_t cap, uint64_t node)
+/* The slot of a node, or the free one where it would be. */
+static size_t find(const uint64_t *slots, size_t cap, uint64_t node)
 {
 	/* Fibonacci hashing: neighbouring inodes are spread over the table. */
 	size_t i = (size_t)(node * 0x9e3779b97f4a7c15u >> 20) & (cap - 1);
 
-	for (; slots[i]; i = (i + 1) & (cap - 1))
-		if (slots[i] == node)
-			return false;
-	slots[i] = node;
-	return true;
+	while (slots[i] && slots[i] != node)
+		i = (i + 1) & (cap - 1);
+	return i;
 }
 
 static int grow(struct node_set *s)
@@ -31,7 +29,7 @@ static int grow(struct node_set *s)
 		return -ENOMEM;
 	for (i = 0; i < s->cap; i++)
 		if (s->slots[i])
-			(void)put(slots, cap, s->slots[i]);
+			slots[find(slots, cap, s->slots[i])] = s->slots[i];
 	free(s->slots);
 	s->slots = slots;
 	s->cap = cap;
@@ -40,13 +38,22 @@ static int grow(struct node_set *s)
 
 int node_set_add(struct node_set *s, uint64_t node)
 {
+	size_t i;
+
 	/* At most half full, so that searches stay short. */
 	if (2 * s->n >= s->cap && grow(s) < 0)
 		return -ENOMEM;
-	if (!put(s->slots, s->cap, node))
+	i = find(s->slots, s->cap, node);
+	if (s->slots[i])
 		return 0;
+	s->slots[i] = node;
 	s->n++;
 	return 1;
+}
+
+bool node_set_has(const struct node_set *s, uint64_t node)
+{
+	return s->n > 0 && s->slots[find(s->slots, s->cap, node)];
 }
 
 void node_set_release(struct node_set *s)

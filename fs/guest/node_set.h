@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A set of nodes of the namespace: a hash table with open addressing. */
-#ifndef FS_NODE_SET_H
-#define FS_NODE_SET_H
+/* A set of nodes, of a filesystem or of the namespace: a hash table with open addressing. */
+#ifndef FS_GUEST_NODE_SET_H
+#define FS_GUEST_NODE_SET_H
 
 #include "store/base/attrs.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct node_set {
 
 /* Return 1 (@node is new), 0 (it was in the set) or -ENOMEM. */
 MUST_CHECK int node_set_add(struct node_set *s, uint64_t node);
+bool node_set_has(const struct node_set *s, uint64_t node);
 void node_set_release(struct node_set *s);
 
 #endif
