@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * From a chunk's id to its bytes: database -> pack -> frames -> slice.
+ * From a chunk's id to its bytes: database -> pack -> frames -> slice. What the
+ * database says is compared with the pack's directory: the database is a copy
+ * that may rot, and what is authentic but of another chunk is no answer.
  *
  * Frames that a read covers whole are decoded straight into the caller's
  * memory; others through the cache of frames, where neighbours find them.
@@ -208,31 +210,26 @@ static int read_frame(struct frame_run *r, uint32_t number, uint32_t off,
 
 /* ---- chunks ---- */
 
-/* Bytes [@off, @off + @len) of the chunk at @loc. */
-static int read_loc(struct vault *v, const struct chunk_loc *loc, uint32_t off,
-		    uint32_t len, uint8_t *out)
+/* Bytes [@off, @off + @len) of the chunk at @loc, in @pack. */
+static int read_loc(struct vault *v, struct pack_info *pack,
+		    const struct chunk_loc *loc, uint32_t off, uint32_t len,
+		    uint8_t *out)
 {
-	struct frame_run run = { .vault = v };
+	struct frame_run run = { v, pack, window_thread(), 0 };
 	uint64_t skip = (uint64_t)loc->off + off, end = skip + len, sum = 0;
 	uint32_t i;
-	int r = pack_get(v, loc->pack, &run.pack);
+	int r = run.window ? 0 : -ENOMEM;
 
-	if (r < 0)
-		return r;
-	run.window = window_thread();
-	if (!run.window)
-		r = -ENOMEM;
-	for (i = loc->frame; i < run.pack->nframes && sum < end; i++) {
-		sum += run.pack->frames[i].plen;
+	/* The directory has been checked: the chunk lies in its frames. */
+	for (i = loc->frame; i < pack->nframes && sum < end; i++) {
+		sum += pack->frames[i].plen;
 		run.last = i;
 	}
-	if (r == 0 && (loc->frame >= run.pack->nframes || sum < end))
-		r = fail(-EBADMSG,
-			 "%s: its directory and the index disagree: "
-			 "delete the local cache",
-			 run.pack->object);
+	if (r == 0 && sum < end)
+		r = fail(-EBADMSG, "%s: its directory is malformed",
+			 pack->object);
 	for (i = loc->frame; r == 0 && len > 0; i++) {
-		uint32_t plen = run.pack->frames[i].plen, n;
+		uint32_t plen = pack->frames[i].plen, n;
 
 		if (skip >= plen) {
 			skip -= plen;
@@ -244,7 +241,6 @@ static int read_loc(struct vault *v, const struct chunk_loc *loc, uint32_t off,
 		len -= n;
 		skip = 0;
 	}
-	pack_put(v, run.pack);
 	return r;
 }
 
@@ -283,19 +279,19 @@ static int rehash(struct vault *v, uint8_t type, const struct id *id,
 /* With the option "verify" a chunk is hashed as a whole before any of it is
  * used, once: the seal proves who wrote it, its name that it is what they
  * meant. */
-static int read_verified(struct vault *v, const struct chunk_loc *loc,
-			 const struct id *id, uint32_t off, uint32_t len,
-			 uint8_t *out)
+static int read_verified(struct vault *v, struct pack_info *pack,
+			 const struct chunk_loc *loc, const struct id *id,
+			 uint32_t off, uint32_t len, uint8_t *out)
 {
 	uint8_t *whole;
 	int r;
 
 	if (!v->verify || was_verified(v, id, false))
-		return read_loc(v, loc, off, len, out);
+		return read_loc(v, pack, loc, off, len, out);
 	whole = malloc(loc->len);
 	if (!whole)
 		return -ENOMEM;
-	r = read_loc(v, loc, 0, loc->len, whole);
+	r = read_loc(v, pack, loc, 0, loc->len, whole);
 	if (r == 0)
 		r = rehash(v, loc->type, id, whole, loc->len);
 	if (r == 0)
@@ -322,22 +318,84 @@ static bool index_is_old(struct vault *v)
 	       now - atomic_load(&v->refresh_ns) > REFRESH_NS;
 }
 
-/*
- * The next pack that holds the chunk. @refreshed: the index was read again,
- * once a read.
- */
-static int locate(struct vault *v, const struct id *id, int64_t after,
-		  bool *refreshed, struct chunk_loc *out)
-{
-	int r = catalog_find_chunk(v->catalog, id, after, out);
+/* The packs that hold a chunk, one after the other. */
+struct search {
+	struct vault *vault;
+	const struct id *id;
+	struct chunk_loc loc; /* of the last one found */
+	struct pack_info *pack; /* it, held; NULL: none */
+	uint64_t mends; /* vault->mends, before anything was asked */
+	bool refreshed; /* the index was read again */
+	bool found; /* something was, at least once */
+	bool doubted; /* something that the database said was wrong */
+};
 
-	if (r == -ENOENT && !*refreshed && index_is_old(v)) {
-		*refreshed = true;
+static struct search search_begin(struct vault *v, const struct id *id)
+{
+	return (struct search){ .vault = v,
+				.id = id,
+				.mends = atomic_load(&v->mends) };
+}
+
+static void search_end(struct search *s)
+{
+	pack_put(s->vault, s->pack);
+	s->pack = NULL;
+}
+
+#define AUTO_SEARCH CLEANUP(search_end)
+
+/* Ask the database for the next, and for those that are newer if it has none. */
+static int ask(struct search *s)
+{
+	struct vault *v = s->vault;
+	int r = catalog_find_chunk(v->catalog, s->id, s->loc.pack, &s->loc);
+
+	if (r == -ENOENT && !s->refreshed && index_is_old(v)) {
+		s->refreshed = true;
 		r = vault_refresh(v);
 		if (r == 0)
-			r = catalog_find_chunk(v->catalog, id, after, out);
+			r = catalog_find_chunk(v->catalog, s->id, s->loc.pack,
+					       &s->loc);
 	}
 	return r;
+}
+
+/*
+ * Find the next pack. A row that its pack's directory does not bear out is
+ * dropped, and so is one whose pack is not known: the next one is as good. Only
+ * where none is left the whole index is read again, and then all are new;
+ * that is done once, too, where the database does not know the chunk at all.
+ * Return 0; -ENOENT (there are no more); or another negative errno.
+ */
+static int search_next(struct search *s)
+{
+	struct vault *v = s->vault;
+	int r;
+
+	search_end(s);
+	for (;;) {
+		r = ask(s);
+		if (r == 0)
+			r = pack_get(v, s->loc.pack, &s->pack);
+		if (r == 0 && pack_has(v, s->pack, s->id, &s->loc)) {
+			s->found = true;
+			return 0;
+		}
+		search_end(s);
+		if (r == 0 || r == -ESTALE) {
+			s->doubted = true;
+			r = catalog_drop_chunk(v->catalog, s->id, &s->loc);
+		} else if (r == -ENOENT &&
+			   (s->doubted || (!s->found && s->mends == 0))) {
+			r = vault_mend(v, s->mends, s->doubted);
+			s->mends = atomic_load(&v->mends);
+			s->doubted = false;
+			s->loc.pack = 0;
+		}
+		if (r < 0)
+			return r;
+	}
 }
 
 static int missing(struct vault *v, const struct id *id, const char *why)
@@ -355,28 +413,24 @@ static int missing(struct vault *v, const struct id *id, const char *why)
 int chunk_read(struct vault *v, uint8_t type, const struct id *id,
 	       uint32_t total, uint32_t off, uint32_t len, void *out)
 {
-	struct chunk_loc loc = { 0 };
-	bool refreshed = false;
+	AUTO_SEARCH struct search s = search_begin(v, id);
 	int r, last = 0;
 
-	for (;;) {
-		r = locate(v, id, loc.pack, &refreshed, &loc);
-		if (r == -ENOENT)
-			break;
-		if (r < 0)
-			return r;
+	while ((r = search_next(&s)) == 0) {
 		/* A copy that cannot be the one that was meant: try the next. */
-		if (loc.type != type || loc.len != total || off > total ||
+		if (s.loc.type != type || s.loc.len != total || off > total ||
 		    len > total - off) {
 			last = -EBADMSG;
 			continue;
 		}
-		last = read_verified(v, &loc, id, off, len, out);
+		last = read_verified(v, s.pack, &s.loc, id, off, len, out);
 		if (!try_other(last))
 			return last;
 		/* A backend that does not answer has no newer index. */
-		refreshed |= last == -EIO;
+		s.refreshed |= last == -EIO;
 	}
+	if (r != -ENOENT)
+		return r;
 	if (last == -EIO)
 		return last;
 	return missing(v, id,
@@ -388,22 +442,21 @@ int chunk_read(struct vault *v, uint8_t type, const struct id *id,
 int chunk_read_all(struct vault *v, uint8_t type, const struct id *id,
 		   struct buf *out)
 {
-	struct chunk_loc loc;
-	bool refreshed = false;
-	int r = locate(v, id, 0, &refreshed, &loc);
+	AUTO_SEARCH struct search s = search_begin(v, id);
+	int r = search_next(&s);
 
 	if (r == -ENOENT)
 		return missing(v, id, "no index knows it");
 	if (r < 0)
 		return r;
-	if (loc.len > FORMAT_CHUNK_MAX)
+	if (s.loc.len > FORMAT_CHUNK_MAX)
 		return missing(v, id, "damaged");
-	r = buf_reserve(out, loc.len);
+	r = buf_reserve(out, s.loc.len);
 	if (r == 0)
-		r = chunk_read(v, type, id, loc.len, 0, loc.len,
+		r = chunk_read(v, type, id, s.loc.len, 0, s.loc.len,
 			       out->data + out->len);
 	if (r == 0)
-		out->len += loc.len;
+		out->len += s.loc.len;
 	return r;
 }
 

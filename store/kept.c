@@ -26,6 +26,7 @@
 #include "store/base/pool.h"
 #include "store/catalog/catalog.h"
 #include "store/crypt/crypt.h"
+#include "store/crypt/keyring.h"
 #include "store/format.h"
 #include "store/vault_internal.h"
 
@@ -120,10 +121,47 @@ static int read_vault(struct vault *v, const struct kept_kind *kind,
 	return r;
 }
 
+/*
+ * What the database keeps of an object ends with a proof that it is that: it
+ * may have changed since. Set @mac, of object @name and its plaintext.
+ */
+static int prove(struct vault *v, const char *name, const void *data,
+		 size_t len, struct id *mac)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	int r;
+
+	buf_put_bytes(&b, name, strlen(name));
+	buf_put(&b, data, len);
+	r = buf_error(&b);
+	return r < 0 ? r
+		     : keyring_id(v->keyring, LOCAL_OBJECT, b.data, b.len, mac);
+}
+
+/* Return 0, -ENOENT (it is not in the database, or not as it was put there) or
+ * another negative errno. */
+static int get_kept(struct vault *v, const char *name, struct buf *out)
+{
+	size_t from = out->len, len;
+	struct id mac;
+	int r = catalog_get_object(v->catalog, name, out);
+
+	if (r < 0)
+		return r;
+	len = out->len - from;
+	r = len < ID_LEN ? -ENOENT
+			 : prove(v, name, out->data + from, len - ID_LEN, &mac);
+	if (r == 0 &&
+	    !crypt_equal(mac.b, out->data + out->len - ID_LEN, ID_LEN))
+		r = -ENOENT;
+	out->len = r < 0 ? from : out->len - ID_LEN;
+	return r;
+}
+
 int kept_read(struct vault *v, const struct kept_kind *kind, const char *name,
 	      const uint8_t *sha256, struct buf *out)
 {
-	int r = catalog_get_object(v->catalog, name, out);
+	int r = get_kept(v, name, out);
 
 	return r == -ENOENT ? read_vault(v, kind, name, sha256, out) : r;
 }
@@ -172,13 +210,21 @@ static void fetch_rest(struct arrival *slice, size_t n, size_t missing)
 	pool_free(p);
 }
 
-static void keep_new(struct vault *v, const struct arrival *slice, size_t n)
+/* The proofs go behind what was read, which nobody needs any more. */
+static void keep_new(struct vault *v, struct arrival *slice, size_t n)
 {
 	struct catalog_object *objects = alloc_array(n, sizeof(*objects));
+	struct id mac;
 	size_t i, k = 0;
 
 	for (i = 0; objects && i < n; i++) {
-		if (!slice[i].is_new || slice[i].item->error < 0)
+		struct buf *b = &slice[i].plain;
+
+		if (!slice[i].is_new || slice[i].item->error < 0 ||
+		    prove(v, slice[i].item->name, b->data, b->len, &mac) < 0)
+			continue;
+		buf_put(b, mac.b, ID_LEN);
+		if (buf_error(b) < 0)
 			continue;
 		objects[k].name = slice[i].item->name;
 		objects[k].data = slice[i].plain.data;
@@ -198,8 +244,7 @@ static int read_slice(struct vault *v, struct arrival *slice, size_t n)
 	for (i = 0; i < n && r == 0; i++) {
 		struct kept *item = slice[i].item;
 
-		item->error = catalog_get_object(v->catalog, item->name,
-						 &slice[i].plain);
+		item->error = get_kept(v, item->name, &slice[i].plain);
 		missing += item->error == -ENOENT;
 		if (item->error < 0 && item->error != -ENOENT)
 			r = item->error;

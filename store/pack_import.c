@@ -81,7 +81,9 @@ static int import_pack(struct vault *v, const char *name, const char *object,
 	memcpy(c.row.salt, ends->salt, CRYPT_SALT_LEN);
 	c.row.size = size;
 	c.row.kind = ends->kind;
-	r = catalog_import(vault_catalog(v), object, &c, 1);
+	r = pack_row_seal(v, &c.row, c.dir, c.dir_len);
+	if (r == 0)
+		r = catalog_import(vault_catalog(v), object, &c, 1);
 	format_release_dir(&dir);
 	return r;
 }

@@ -6,10 +6,13 @@
 #include "store/base/attrs.h"
 #include "store/format.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct chunk_loc;
 struct keyring;
+struct pack_row;
 struct vault;
 
 /* A pack of a vault; shared and counted in its cache. */
@@ -22,10 +25,28 @@ struct pack_info {
 	struct seal_key key;
 	struct frame *frames; /* owned */
 	size_t nframes;
+	uint64_t
+		*chunks; /* owned; a keyed hash of each and its place, sorted */
+	size_t nchunks;
 };
 
-/* Borrow a pack by its number in the database, until pack_put(). Return 0,
- * -ENOENT, -EBADMSG or -EIO. */
+/*
+ * The database is on a disk that may fail as any, and has no checksums. So the
+ * row of a pack is sealed when it comes from the vault, and a pack whose row or
+ * directory is not what was sealed is not used; its directory then tells
+ * whether what the database says of a chunk is true.
+ */
+/* Set row->mac, of the row and of the plaintext of its directory. Return 0 or a
+ * negative errno. */
+MUST_CHECK int pack_row_seal(const struct vault *v, struct pack_row *row,
+			     const void *dir, size_t dir_len);
+/* Is chunk @id in this pack, and just where @loc says? */
+bool pack_has(const struct vault *v, const struct pack_info *p,
+	      const struct id *id, const struct chunk_loc *loc);
+
+/* Borrow a pack by its number in the database, until pack_put(). Return 0;
+ * -ESTALE (the database has no such pack, or a row of it that is wrong and has
+ * been dropped); or another negative errno. */
 MUST_CHECK int pack_get(struct vault *v, int64_t no, struct pack_info **out);
 void pack_put(struct vault *v, struct pack_info *p);
 /* Free a pack, for the cache. */

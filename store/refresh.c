@@ -6,6 +6,9 @@
  * never change, so those that were imported need not be read again: the names
  * say what is new, and what is gone. Where one cannot be read, packs are asked
  * themselves what is in them.
+ *
+ * The copy is on a disk that may fail. Where a read finds that it says what the
+ * vault does not, all of the index is read again: that costs time, and no more.
  */
 #include "config.h"
 
@@ -17,13 +20,16 @@
 
 #include "store/backend/backend.h"
 #include "store/base/array.h"
+#include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/catalog/catalog.h"
 #include "store/index.h"
+#include "store/pack_read.h"
 
 /* The packs of one index object, on their way into the database. */
 struct index_import {
+	struct vault *vault; /* borrowed */
 	struct catalog_pack *packs; /* owned */
 	struct pack_dir *dirs; /* owned; of each */
 	size_t n, packs_cap, dirs_cap;
@@ -50,18 +56,20 @@ static int import_pack(void *arg, const struct index_pack *p)
 	c->row.kind = p->kind;
 	c->dir = p->dir;
 	c->dir_len = p->dir_len;
-	return 0;
+	return pack_row_seal(im->vault, &c->row, c->dir, c->dir_len);
 }
 
 static int import_all(struct vault *v, const char *source,
-		      struct index_import *im)
+		      struct index_import *im, bool again)
 {
 	size_t i;
 
 	/* The array of directories may have moved while it grew. */
 	for (i = 0; i < im->n; i++)
 		im->packs[i].decoded = &im->dirs[i];
-	return catalog_import(v->catalog, source, im->packs, im->n);
+	return again ? catalog_import_again(v->catalog, source, im->packs,
+					    im->n)
+		     : catalog_import(v->catalog, source, im->packs, im->n);
 }
 
 static void import_release(struct index_import *im)
@@ -74,10 +82,10 @@ static void import_release(struct index_import *im)
 	free(im->dirs);
 }
 
-static int import_object(struct vault *v, const char *name)
+static int import_object(struct vault *v, const char *name, bool again)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
-	struct index_import im = { 0 };
+	struct index_import im = { .vault = v };
 	uint8_t *raw = NULL;
 	size_t len = 0;
 	int r = vault_get_all(v, name, FORMAT_BOX_MAX, &raw, &len);
@@ -88,7 +96,7 @@ static int import_object(struct vault *v, const char *name)
 	if (r == 0)
 		r = index_decode(plain.data, plain.len, name, import_pack, &im);
 	if (r == 0)
-		r = import_all(v, name, &im);
+		r = import_all(v, name, &im, again);
 	import_release(&im);
 	free(raw);
 	return r;
@@ -166,7 +174,8 @@ static int make_up_for(struct vault *v, uint64_t bad)
 	return vault_import_packs(v);
 }
 
-int vault_refresh(struct vault *v)
+/* Import what is new, or all of it @again. */
+static int read_index(struct vault *v, bool again)
 {
 	struct object_names listed = { 0 };
 	uint64_t lists = atomic_load(&v->lists);
@@ -180,9 +189,9 @@ int vault_refresh(struct vault *v)
 	if (r == 0)
 		r = drop_gone(v, &listed);
 	for (i = 0; i < listed.n && r == 0; i++) {
-		r = catalog_has_source(v->catalog, listed.list[i]);
+		r = again ? 0 : catalog_has_source(v->catalog, listed.list[i]);
 		if (r == 0)
-			r = import_object(v, listed.list[i]);
+			r = import_object(v, listed.list[i], again);
 		/* An index object that is damaged (a flipped bit can make
 		 * its version a later one, too) or lies on a bad sector
 		 * stops nobody. */
@@ -202,5 +211,67 @@ int vault_refresh(struct vault *v)
 		atomic_store(&v->refresh_ns,
 			     v->seam->ops->monotonic_ns(v->seam));
 	}
+	return r;
+}
+
+int vault_refresh(struct vault *v)
+{
+	return read_index(v, false);
+}
+
+/* ---- making it say what the vault does ---- */
+
+/* A database that is wrong again so soon is on a disk that keeps nothing. */
+#define MEND_NS INT64_C(60000000000)
+
+/* With the lock held. Return 1 (this thread is to mend), 0 (others have) or
+ * -ENOTRECOVERABLE. */
+static int mend_begin(struct vault *v, uint64_t mends)
+{
+	int64_t now = v->seam->ops->monotonic_ns(v->seam);
+
+	while (v->mending)
+		pthread_cond_wait(&v->mended, &v->lock);
+	if (atomic_load(&v->mends) != mends)
+		return 0;
+	if (v->mend_ns && now - v->mend_ns < MEND_NS)
+		return -ENOTRECOVERABLE;
+	v->mending = true;
+	return 1;
+}
+
+static void mend_end(struct vault *v)
+{
+	SCOPED_LOCK(&v->lock);
+	v->mending = false;
+	v->mend_ns = v->seam->ops->monotonic_ns(v->seam);
+	atomic_fetch_add(&v->mends, 1);
+	pthread_cond_broadcast(&v->mended);
+}
+
+int vault_mend(struct vault *v, uint64_t mends, bool doubted)
+{
+	const char *dir = catalog_dir(v->catalog);
+	int r;
+
+	pthread_mutex_lock(&v->lock);
+	r = mend_begin(v, mends);
+	pthread_mutex_unlock(&v->lock);
+	if (r < 0)
+		return fail(
+			r,
+			"local database in %s: it says again what the vault "
+			"does not: choose another cache directory",
+			dir ? dir : "memory");
+	if (r == 0)
+		return 0;
+	if (doubted)
+		log_warn(
+			"local database in %s: it says what the vault does not "
+			"(is its disk sound?): it is made again from the "
+			"index",
+			dir ? dir : "memory");
+	r = read_index(v, true);
+	mend_end(v);
 	return r;
 }

@@ -14,6 +14,11 @@
 struct cache;
 struct point_list;
 
+/* What keyring_id() is told where it proves what the local database keeps: no
+ * type of a chunk. */
+#define LOCAL_PACK 0xf0
+#define LOCAL_OBJECT 0xf1
+
 struct vault {
 	struct seam *seam; /* borrowed */
 	struct backend *backend; /* owned, unless borrowed_backend */
@@ -27,8 +32,11 @@ struct vault {
 	struct cache *packs; /* pack number -> struct pack_info */
 	struct cache *frames; /* pack number, frame -> plaintext */
 	struct cache *nodes; /* chunk id -> struct node */
-	pthread_mutex_t lock; /* protects points, is_listing and verified */
+	pthread_cond_t mended; /* vault_mend() was done */
 	pthread_cond_t listed; /* is_listing became false */
+	pthread_mutex_t lock; /* protects what follows, to verified */
+	bool mending;
+	int64_t mend_ns; /* when that was done last; monotonic; 0: never */
 	struct point_list *points; /* the last list; owned */
 	/* Some thread lists the points: the next two are its alone. */
 	bool is_listing;
@@ -42,6 +50,16 @@ struct vault {
 	atomic_int_fast64_t refresh_ns; /* when that was; monotonic */
 	/* index objects that could not be read then */
 	atomic_uint_fast64_t refresh_bad;
+	atomic_uint_fast64_t mends; /* how often vault_mend() was done */
 };
+
+/*
+ * Read the whole index again, and make the local database say what that says.
+ * @doubted: it said something else, which is worth a warning. @mends: v->mends,
+ * from before it was asked; where others have mended since, or are at it, that
+ * serves this caller, too. Return 0; -ENOTRECOVERABLE (it was done just now, and
+ * it is wrong again: said); or what vault_refresh() returns.
+ */
+MUST_CHECK int vault_mend(struct vault *v, uint64_t mends, bool doubted);
 
 #endif

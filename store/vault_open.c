@@ -260,6 +260,7 @@ int vault_open(const struct vault_options *o, struct vault **out)
 		return -ENOMEM;
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->listed, NULL);
+	pthread_cond_init(&v->mended, NULL);
 	v->seam = o->seam ? o->seam : seam_system();
 	v->verify = o->verify;
 	v->backend = o->backend;
@@ -303,6 +304,7 @@ void vault_close(struct vault *v)
 	if (!v->borrowed_backend)
 		backend_close(v->backend);
 	pthread_cond_destroy(&v->listed);
+	pthread_cond_destroy(&v->mended);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
 }

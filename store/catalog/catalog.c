@@ -169,11 +169,13 @@ static bool read_pack(sqlite3_stmt *st, struct pack_row *out)
 {
 	const void *name = sqlite3_column_text(st, 1);
 	const void *salt = sqlite3_column_blob(st, 4);
+	const void *mac = sqlite3_column_blob(st, 5);
 	uint64_t size, kind;
 	size_t len = (size_t)sqlite3_column_bytes(st, 1);
 
 	if (!name || len >= PACK_NAME_MAX || memchr(name, '\0', len) || !salt ||
-	    sqlite3_column_bytes(st, 4) != CRYPT_SALT_LEN ||
+	    sqlite3_column_bytes(st, 4) != CRYPT_SALT_LEN || !mac ||
+	    sqlite3_column_bytes(st, 5) != CRYPT_SHA256_LEN ||
 	    !column_u64(st, 2, INT64_MAX, &size) ||
 	    !column_u64(st, 3, UINT8_MAX, &kind))
 		return false;
@@ -183,6 +185,7 @@ static bool read_pack(sqlite3_stmt *st, struct pack_row *out)
 	out->size = size;
 	out->kind = (uint8_t)kind;
 	memcpy(out->salt, salt, CRYPT_SALT_LEN);
+	memcpy(out->mac, mac, CRYPT_SHA256_LEN);
 	return true;
 }
 
@@ -206,8 +209,8 @@ int catalog_get_pack(struct catalog *c, int64_t no, struct pack_row *out,
 		r = catalog_fail_row(c, "looking up a pack");
 	if (r == 0 && dir_out) {
 		sqlite3_stmt *st = row_of(k, which);
-		const void *dir = sqlite3_column_blob(st, 5);
-		size_t len = (size_t)sqlite3_column_bytes(st, 5);
+		const void *dir = sqlite3_column_blob(st, 6);
+		size_t len = (size_t)sqlite3_column_bytes(st, 6);
 
 		/* SQLite reports errors of reading a long value this way. */
 		rc = dir ? SQLITE_OK : sqlite3_errcode(k->db);

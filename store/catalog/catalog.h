@@ -4,7 +4,8 @@
  * user of SQLite.
  *
  * A cache: derived from the vault's objects, rebuilt at any time, never
- * evidence. Every row hangs on the object it came from (its source); rows of
+ * evidence: what it says is compared with what was authenticated
+ * (store/pack_read.h, store/point_list.c). Every row hangs on the object it came from (its source); rows of
  * objects that are no longer listed are dropped. A damaged database is
  * deleted and begun anew. All calls are safe from any thread: each takes a
  * connection of its own from a pool.
@@ -47,6 +48,9 @@ struct pack_row {
 	uint64_t size;
 	uint8_t kind; /* OBJECT_DATA_PACK or OBJECT_TREE_PACK */
 	uint8_t salt[CRYPT_SALT_LEN];
+	/* Of all that, without the number, and of the directory: by whoever
+	 * imports it, for whoever reads it (pack_row_seal()). */
+	uint8_t mac[CRYPT_SHA256_LEN];
 };
 
 struct chunk_loc {
@@ -73,6 +77,11 @@ struct catalog_pack {
 };
 MUST_CHECK int catalog_import(struct catalog *c, const char *source,
 			      const struct catalog_pack *packs, size_t npacks);
+/* The same, and where the source, its packs or their chunks are known already,
+ * what is known of them is made what is said here. */
+MUST_CHECK int catalog_import_again(struct catalog *c, const char *source,
+				    const struct catalog_pack *packs,
+				    size_t npacks);
 /* Call @fn for every imported source. @fn may not call the catalog. */
 MUST_CHECK int catalog_sources(struct catalog *c,
 			       int (*fn)(void *arg, const char *source),
@@ -98,6 +107,11 @@ MUST_CHECK int catalog_drop_source(struct catalog *c, const char *source);
  */
 MUST_CHECK int catalog_find_chunk(struct catalog *c, const struct id *id,
 				  int64_t after, struct chunk_loc *out);
+/* Forget this very row of a chunk; one that says something else of it stays. */
+MUST_CHECK int catalog_drop_chunk(struct catalog *c, const struct id *id,
+				  const struct chunk_loc *loc);
+/* Forget a pack, but not the rows of its chunks: for one whose row is wrong. */
+MUST_CHECK int catalog_drop_pack(struct catalog *c, int64_t no);
 /* Return 0, -ENOENT or -ENOTRECOVERABLE. @dir_out (may be NULL): the directory in plain,
  * appended. */
 MUST_CHECK int catalog_get_pack(struct catalog *c, int64_t no,

@@ -31,16 +31,24 @@ static const char *const sql[STMT_COUNT] = {
 			    " WHERE id=?1 AND pack>?2 ORDER BY pack",
 	[STMT_ADD_CHUNK] = "INSERT OR IGNORE INTO chunks"
 			   " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+	[STMT_SET_CHUNK] = "INSERT OR REPLACE INTO chunks"
+			   " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+	[STMT_DROP_CHUNK_ROW] =
+		"DELETE FROM chunks WHERE id=?1 AND pack=?2 AND len=?3"
+		" AND frame=?4 AND off=?5 AND type=?6",
 	[STMT_DROP_CHUNK] = "DELETE FROM chunks WHERE id=?1 AND pack=?2",
-	[STMT_GET_PACK] = "SELECT no, name, size, kind, salt FROM packs"
+	[STMT_GET_PACK] = "SELECT no, name, size, kind, salt, mac FROM packs"
 			  " WHERE no=?1",
-	[STMT_GET_PACK_DIR] = "SELECT no, name, size, kind, salt, dir"
+	[STMT_GET_PACK_DIR] = "SELECT no, name, size, kind, salt, mac, dir"
 			      " FROM packs WHERE no=?1",
 	[STMT_PACK_NO] = "SELECT no FROM packs WHERE name=?1",
-	[STMT_PACKS] = "SELECT no, name, size, kind, salt FROM packs"
+	[STMT_PACKS] = "SELECT no, name, size, kind, salt, mac FROM packs"
 		       " ORDER BY no",
-	[STMT_ADD_PACK] = "INSERT INTO packs(name, size, kind, salt, dir)"
-			  " VALUES(?1, ?2, ?3, ?4, ?5)",
+	[STMT_ADD_PACK] = "INSERT INTO packs"
+			  "(name, size, kind, salt, mac, dir)"
+			  " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+	[STMT_SET_PACK] = "UPDATE packs SET size=?2, kind=?3, salt=?4,"
+			  " mac=?5, dir=?6 WHERE name=?1",
 	[STMT_DROP_PACK] = "DELETE FROM packs WHERE no=?1",
 	[STMT_SOURCE_NO] = "SELECT no FROM sources WHERE name=?1",
 	[STMT_SOURCES] = "SELECT name FROM sources ORDER BY name",
@@ -49,6 +57,7 @@ static const char *const sql[STMT_COUNT] = {
 	[STMT_ADD_LINK] = "INSERT OR IGNORE INTO source_packs VALUES(?1, ?2)",
 	[STMT_DROP_LINK] = "DELETE FROM source_packs"
 			   " WHERE source=?1 AND pack=?2",
+	[STMT_DROP_LINKS] = "DELETE FROM source_packs WHERE pack=?1",
 	[STMT_NEXT_LINK] = "SELECT pack FROM source_packs WHERE source=?1",
 	[STMT_PACK_LINK] = "SELECT 1 FROM source_packs WHERE pack=?1",
 	[STMT_PACK_SOURCES] = "SELECT s.name FROM source_packs p"

@@ -31,7 +31,7 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define BUSY_MS 10000
 #define PAGE_SIZE_TEXT "4096"
 #define PAGE_SIZE 4096
@@ -50,7 +50,8 @@ static const char schema[] =
 	" type INTEGER NOT NULL, PRIMARY KEY(id, pack)) WITHOUT ROWID;"
 	"CREATE TABLE packs(no INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" name TEXT NOT NULL UNIQUE, size INTEGER NOT NULL,"
-	" kind INTEGER NOT NULL, salt BLOB NOT NULL, dir BLOB NOT NULL);"
+	" kind INTEGER NOT NULL, salt BLOB NOT NULL, mac BLOB NOT NULL,"
+	" dir BLOB NOT NULL);"
 	"CREATE TABLE sources(no INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" name TEXT NOT NULL UNIQUE);"
 	"CREATE TABLE source_packs(source INTEGER NOT NULL,"
@@ -341,6 +342,16 @@ static bool is_torn(const struct catalog *c)
 	return stat(c->file, &st) == 0 && st.st_size % PAGE_SIZE != 0;
 }
 
+/* Others may have written what stands in the file. */
+static bool is_foreign(const struct catalog *c)
+{
+	struct stat st;
+
+	return lstat(c->file, &st) == 0 &&
+	       (!S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
+		st.st_nlink != 1 || st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
 /* Under the lock: make the file if it is not there, and connect. */
 static int connect_or_make(struct catalog *c, struct conn **out,
 			   char why[CATALOG_WHY_LEN])
@@ -365,7 +376,10 @@ static int connect_or_make(struct catalog *c, struct conn **out,
 		/* Logs without a database are left by an older deletion. */
 		(void)delete_files(c, 1);
 	}
-	rc = !made && is_torn(c) ? SQLITE_CORRUPT : connect_file(c, &k);
+	if (!made && is_foreign(c))
+		rc = SQLITE_NOTFOUND;
+	else
+		rc = !made && is_torn(c) ? SQLITE_CORRUPT : connect_file(c, &k);
 	if (rc == SQLITE_OK && made)
 		rc = make_schema(c, k);
 	if (rc == SQLITE_OK)

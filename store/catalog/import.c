@@ -68,7 +68,7 @@ static int batch_flush(struct catalog *c, struct conn *k, struct batch *b,
 		int rc;
 
 		rc = conn_step(k, which,
-			       which == STMT_ADD_CHUNK ? "biiiii" : "bi",
+			       which == STMT_DROP_CHUNK ? "bi" : "biiiii",
 			       chunk->id.b, (size_t)ID_LEN, b->refs[i].pack,
 			       (int64_t)chunk->len, (int64_t)chunk->frame,
 			       (int64_t)chunk->off, (int64_t)chunk->type);
@@ -104,36 +104,45 @@ static int batch_add(struct catalog *c, struct conn *k, struct batch *b,
 
 /* ---- import ---- */
 
-/* The pack's number; @made: its row is new. */
-static int add_pack(struct catalog *c, struct conn *k,
-		    const struct catalog_pack *p, int64_t *no, bool *made)
+/* Write the row of a pack, with the statement that adds or changes it. */
+static int write_pack(struct catalog *c, struct conn *k,
+		      enum catalog_stmt which, const struct catalog_pack *p)
 {
 	const struct pack_row *row = &p->row;
-	int rc;
+	int rc = conn_step(k, which, "tiibbb", row->name, (int64_t)row->size,
+			   (int64_t)row->kind, row->salt, sizeof(row->salt),
+			   row->mac, sizeof(row->mac), p->dir, p->dir_len);
 
-	*made = false;
-	rc = conn_step(k, STMT_PACK_NO, "t", row->name);
+	return rc == SQLITE_DONE ? 0 : catalog_fail(c, k, rc, "adding a pack");
+}
+
+/* The pack's number; @made: its row is new, or was written @again. */
+static int add_pack(struct catalog *c, struct conn *k,
+		    const struct catalog_pack *p, bool again, int64_t *no,
+		    bool *made)
+{
+	int rc, r;
+
+	*made = again;
+	rc = conn_step(k, STMT_PACK_NO, "t", p->row.name);
 	if (rc == SQLITE_ROW) {
 		*no = sqlite3_column_int64(k->stmts[STMT_PACK_NO], 0);
 		conn_reset(k, STMT_PACK_NO);
-		return 0;
+		return again ? write_pack(c, k, STMT_SET_PACK, p) : 0;
 	}
-	if (rc == SQLITE_DONE)
-		rc = conn_step(k, STMT_ADD_PACK, "tiibb", row->name,
-			       (int64_t)row->size, (int64_t)row->kind,
-			       row->salt, sizeof(row->salt), p->dir,
-			       p->dir_len);
 	if (rc != SQLITE_DONE)
 		return catalog_fail(c, k, rc, "adding a pack");
+	r = write_pack(c, k, STMT_ADD_PACK, p);
 	*no = sqlite3_last_insert_rowid(k->db);
 	*made = true;
-	return 0;
+	return r;
 }
 
 static int add_packs(struct catalog *c, struct conn *k, int64_t source,
 		     const struct catalog_pack *packs, size_t npacks,
-		     struct batch *b)
+		     bool again, struct batch *b)
 {
+	enum catalog_stmt which = again ? STMT_SET_CHUNK : STMT_ADD_CHUNK;
 	size_t i;
 	int r = 0, rc;
 
@@ -141,17 +150,16 @@ static int add_packs(struct catalog *c, struct conn *k, int64_t source,
 		int64_t no = 0;
 		bool made;
 
-		r = add_pack(c, k, &packs[i], &no, &made);
+		r = add_pack(c, k, &packs[i], again, &no, &made);
 		if (r < 0)
 			return r;
 		rc = conn_step(k, STMT_ADD_LINK, "ii", source, no);
 		if (rc != SQLITE_DONE)
 			return catalog_fail(c, k, rc, "linking a pack");
 		if (made)
-			r = batch_add(c, k, b, STMT_ADD_CHUNK, no,
-				      packs[i].decoded);
+			r = batch_add(c, k, b, which, no, packs[i].decoded);
 	}
-	return r < 0 ? r : batch_flush(c, k, b, STMT_ADD_CHUNK);
+	return r < 0 ? r : batch_flush(c, k, b, which);
 }
 
 /* The source's number: 1 and it, 0 where it is unknown, or a negative errno. */
@@ -169,8 +177,9 @@ static int find_source(struct catalog *c, struct conn *k, const char *source,
 	return 1;
 }
 
-int catalog_import(struct catalog *c, const char *source,
-		   const struct catalog_pack *packs, size_t npacks)
+static int import_source(struct catalog *c, const char *source,
+			 const struct catalog_pack *packs, size_t npacks,
+			 bool again)
 {
 	CLEANUP(batch_release) struct batch b = { NULL, 0, 0 };
 	size_t i, nchunks = 0;
@@ -194,15 +203,28 @@ int catalog_import(struct catalog *c, const char *source,
 	if (r < 0)
 		return r;
 	r = find_source(c, k, source, &no);
-	if (r != 0)
+	if (r < 0 || (r > 0 && !again))
 		return catalog_return(c, k, r < 0 ? r : 0);
-	rc = conn_step(k, STMT_ADD_SOURCE, "t", source);
+	rc = r > 0 ? SQLITE_DONE : conn_step(k, STMT_ADD_SOURCE, "t", source);
+	if (r == 0)
+		no = sqlite3_last_insert_rowid(k->db);
 	if (rc != SQLITE_DONE)
 		r = catalog_fail(c, k, rc, "adding an index");
 	else
-		r = add_packs(c, k, sqlite3_last_insert_rowid(k->db), packs,
-			      npacks, &b);
+		r = add_packs(c, k, no, packs, npacks, again, &b);
 	return catalog_return(c, k, r);
+}
+
+int catalog_import(struct catalog *c, const char *source,
+		   const struct catalog_pack *packs, size_t npacks)
+{
+	return import_source(c, source, packs, npacks, false);
+}
+
+int catalog_import_again(struct catalog *c, const char *source,
+			 const struct catalog_pack *packs, size_t npacks)
+{
+	return import_source(c, source, packs, npacks, true);
 }
 
 /* ---- drop ---- */
@@ -223,8 +245,8 @@ static int drop_chunks(struct catalog *c, struct conn *k, int64_t no)
 		return catalog_fail(c, k, rc, "reading a pack");
 	st = k->stmts[STMT_GET_PACK_DIR];
 	name = (const char *)sqlite3_column_text(st, 1);
-	r = format_get_dir(sqlite3_column_blob(st, 5),
-			   (size_t)sqlite3_column_bytes(st, 5),
+	r = format_get_dir(sqlite3_column_blob(st, 6),
+			   (size_t)sqlite3_column_bytes(st, 6),
 			   name ? name : "?", false, &dir);
 	conn_reset(k, STMT_GET_PACK_DIR);
 	if (r == -EBADMSG)
@@ -235,6 +257,41 @@ static int drop_chunks(struct catalog *c, struct conn *k, int64_t no)
 	if (r == 0)
 		r = batch_add(c, k, &b, STMT_DROP_CHUNK, no, &dir);
 	return r < 0 ? r : batch_flush(c, k, &b, STMT_DROP_CHUNK);
+}
+
+int catalog_drop_chunk(struct catalog *c, const struct id *id,
+		       const struct chunk_loc *loc)
+{
+	struct conn *k;
+	int r, rc;
+
+	r = catalog_borrow_write(c, &k);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_DROP_CHUNK_ROW, "biiiii", id->b, (size_t)ID_LEN,
+		       loc->pack, (int64_t)loc->len, (int64_t)loc->frame,
+		       (int64_t)loc->off, (int64_t)loc->type);
+	if (rc != SQLITE_DONE)
+		r = catalog_fail(c, k, rc, "dropping a chunk");
+	return catalog_return(c, k, r);
+}
+
+int catalog_drop_pack(struct catalog *c, int64_t no)
+{
+	struct conn *k;
+	int r, rc;
+
+	r = catalog_borrow_write(c, &k);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_DROP_VERIFIED, "i", no);
+	if (rc == SQLITE_DONE)
+		rc = conn_step(k, STMT_DROP_LINKS, "i", no);
+	if (rc == SQLITE_DONE)
+		rc = conn_step(k, STMT_DROP_PACK, "i", no);
+	if (rc != SQLITE_DONE)
+		r = catalog_fail(c, k, rc, "dropping a pack");
+	return catalog_return(c, k, r);
 }
 
 /* Unlink a pack from a source, and drop it where that was its last. */

@@ -66,8 +66,8 @@ static void test_another_version_begins_anew(void **state)
 	catalog_close(c);
 	data = support_read(file, &len);
 	assert_non_null(data);
-	assert_int_equal(data[63], 1); /* user_version, big-endian */
-	data[63] = 2;
+	assert_int_equal(data[63], 2); /* user_version, big-endian */
+	data[63]++;
 	support_write(file, data, len);
 	free(data);
 	c = catalog_fixture_open(dir);
@@ -140,6 +140,38 @@ static void test_unusable_directories(void **state)
 		return;
 	assert_int_equal(chown(dir, 65534, 65534), 0);
 	assert_falls_back(dir, "another user");
+}
+
+/* Files that others may change, or that are another's, are begun anew. */
+static void test_foreign_files(void **state)
+{
+	const char *dir = catalog_fixture_dir();
+	const char *file = support_path("%s/catalog.db", dir);
+	const char *other = support_path("%s/other", dir);
+	struct catalog *c;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		c = catalog_fixture_open(dir);
+		assert_ok(catalog_fixture_import(c, "index/1", 0, 3));
+		catalog_close(c);
+		if (i == 0)
+			assert_int_equal(chmod(file, 0620), 0);
+		else if (i == 1)
+			assert_int_equal(link(file, other), 0);
+		else if (i == 2)
+			assert_true(rename(file, other) == 0 &&
+				    symlink("other", file) == 0);
+		else if (geteuid() == 0)
+			assert_int_equal(chown(file, 65534, 65534), 0);
+		else
+			continue;
+		c = catalog_fixture_open(dir);
+		assert_int_equal(catalog_has_source(c, "index/1"), 0);
+		catalog_close(c);
+		assert_int_equal(access(other, F_OK) == 0, i > 0);
+	}
 }
 
 static int open_as_nobody(void *arg)
@@ -538,6 +570,8 @@ int main(void)
 		cmocka_unit_test_setup(test_temporary_leaves_nothing,
 				       catalog_fixture_setup),
 		cmocka_unit_test_setup(test_unusable_directories,
+				       catalog_fixture_setup),
+		cmocka_unit_test_setup(test_foreign_files,
 				       catalog_fixture_setup),
 		cmocka_unit_test_setup(test_read_only_directory,
 				       catalog_fixture_setup),
