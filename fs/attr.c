@@ -60,33 +60,49 @@ void attr_from_entry(const struct entry *e, struct stat *st)
 	}
 }
 
-static uint32_t map_id(const struct attr_policy *p, uint32_t id, bool user)
+/* Return false where *@id is in no range: it is nobody's then, which is the
+ * number of an account, too. */
+static bool map_id(const struct attr_policy *p, bool user, uint32_t *id)
 {
 	bool any = false;
 	size_t i;
 
-	if (user ? p->set_uid : p->set_gid)
-		return user ? p->uid : p->gid;
+	if (user ? p->set_uid : p->set_gid) {
+		*id = user ? p->uid : p->gid;
+		return true;
+	}
 	for (i = 0; i < p->nranges; i++) {
 		const struct attr_range *g = &p->ranges[i];
 
 		if (!(user ? g->users : g->groups))
 			continue;
 		any = true;
-		if (id >= g->from && id - g->from < g->count)
-			return g->to + (id - g->from);
+		if (*id >= g->from && *id - g->from < g->count) {
+			*id = g->to + (*id - g->from);
+			return true;
+		}
 	}
-	return any ? ATTR_NOBODY : id;
+	if (any)
+		*id = ATTR_NOBODY;
+	return !any;
 }
 
 void attr_apply(const struct attr_policy *p, bool stored, struct stat *st)
 {
-	if (stored) {
-		st->st_uid = map_id(p, st->st_uid, true);
-		st->st_gid = map_id(p, st->st_gid, false);
-	}
-	if (!S_ISLNK(st->st_mode))
-		st->st_mode &= ~(p->umask & 0777);
+	bool user = !stored || map_id(p, true, &st->st_uid);
+	bool group = !stored || map_id(p, false, &st->st_gid);
+	mode_t others;
+
+	if (S_ISLNK(st->st_mode))
+		return;
+	st->st_mode &= ~(p->umask & 0777);
+	others = st->st_mode & 07;
+	if (!user)
+		st->st_mode =
+			(st->st_mode & ~(mode_t)(S_ISUID | 0700)) | others << 6;
+	if (!group)
+		st->st_mode =
+			(st->st_mode & ~(mode_t)(S_ISGID | 070)) | others << 3;
 }
 
 /* linux/posix_acl_xattr.h: le32 version 2, then entries of le16 tag,
@@ -120,19 +136,53 @@ static uint16_t masked(mode_t umask, uint16_t tag)
 	}
 }
 
-void attr_apply_acl(const struct attr_policy *p, void *value, size_t len)
+/* What an ACL grants to those of whom it says nothing. */
+static uint16_t acl_others(const uint8_t *value, size_t len)
+{
+	const uint8_t *at;
+
+	for (at = value + 4; at < value + len; at += ACL_ENTRY_LEN)
+		if (get_le16(at) == ACL_TAG_OTHER)
+			return get_le16(at + 2);
+	return 0;
+}
+
+/* Map the id of an entry, or of the owner or group whose entry it is. Return
+ * false where that is nobody's. */
+static bool map_entry(const struct attr_policy *p, const struct stat *st,
+		      uint8_t *at)
+{
+	uint16_t tag = get_le16(at);
+	bool named = tag == ACL_TAG_USER || tag == ACL_TAG_GROUP, known = true;
+	uint32_t id = get_le32(at + 4);
+
+	if (!named)
+		id = tag == ACL_TAG_USER_OBJ ? st->st_uid : st->st_gid;
+	if (named || tag == ACL_TAG_USER_OBJ || tag == ACL_TAG_GROUP_OBJ)
+		known = map_id(
+			p, tag == ACL_TAG_USER || tag == ACL_TAG_USER_OBJ, &id);
+	if (named)
+		put_le32(at + 4, id);
+	return known;
+}
+
+void attr_apply_acl(const struct attr_policy *p, const struct stat *st,
+		    void *value, size_t len)
 {
 	uint8_t *at = value, *end = at + len;
+	uint16_t others;
 
 	if (!acl_has_form(value, len))
 		return;
+	others = acl_others(value, len);
 	for (at += 4; at < end; at += ACL_ENTRY_LEN) {
-		uint16_t tag = get_le16(at);
+		uint16_t tag = get_le16(at), perms = get_le16(at + 2);
 
-		put_le16(at + 2, get_le16(at + 2) & ~masked(p->umask, tag));
-		if (tag == ACL_TAG_USER || tag == ACL_TAG_GROUP)
-			put_le32(at + 4, map_id(p, get_le32(at + 4),
-						tag == ACL_TAG_USER));
+		if (!map_entry(p, st, at)) {
+			perms = others;
+			tag = ACL_TAG_OTHER;
+		}
+		put_le16(at + 2, perms & ~masked(p->umask, tag));
 	}
 }
 

@@ -39,7 +39,8 @@ struct attr_policy {
 	mode_t umask; /* bits taken away from everything but links */
 	struct attr_range *ranges; /* owned by whoever filled it; where there
 				    * are any for users (or groups), an id in
-				    * none of them is shown as ATTR_NOBODY */
+				    * none of them is shown as ATTR_NOBODY,
+				    * and gets what others get */
 	size_t nranges, ranges_cap;
 };
 
@@ -48,8 +49,10 @@ struct attr_policy {
 /* Apply @p to @st, whose owner and group are stored ones where @stored. */
 void attr_apply(const struct attr_policy *p, bool stored, struct stat *st);
 /* The same for the ids and permissions in a POSIX ACL as system.posix_acl_*
- * holds it; a value that is not of that form is left alone. */
-void attr_apply_acl(const struct attr_policy *p, void *value, size_t len);
+ * holds it, of an inode whose stored owner and group are those of @st; a value
+ * that is not of that form is left alone. */
+void attr_apply_acl(const struct attr_policy *p, const struct stat *st,
+		    void *value, size_t len);
 /*
  * Is this a POSIX ACL that Linux accepts (posix_acl_valid() of its fs/posix_acl.c)
  * and has room for? To a kernel that enforces ACLs any other value is an error,

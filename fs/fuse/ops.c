@@ -377,6 +377,7 @@ static int get_xattr(const struct ops *o, uint64_t node, const char *name,
 		     struct buf *value)
 {
 	bool acl = strncmp(name, ACL_PREFIX, strlen(ACL_PREFIX)) == 0;
+	struct view_attr a;
 	int r;
 
 	/* ls(1) remembers this answer and does not ask for each file; so
@@ -388,7 +389,9 @@ static int get_xattr(const struct ops *o, uint64_t node, const char *name,
 	if (r == -ENODATA && strcmp(name, SELINUX) == 0)
 		r = -EOPNOTSUPP;
 	if (r == 0 && acl)
-		attr_apply_acl(&o->policy, value->data, value->len);
+		r = view_getattr(o->view, node, &a);
+	if (r == 0 && acl)
+		attr_apply_acl(&o->policy, &a.st, value->data, value->len);
 	return r;
 }
 

@@ -157,6 +157,14 @@ stop_mount "$tmp/mnt"
 # Root's own id is in no range.
 with allow_other,idmap=u:1000:1000,umask=0,gid=65534
 may 1000 open mine
+may 65534 open
+[ -z "$(seen_by 65534 volumes/acl/good)" ] ||
+	fail "an entry of a list, of whom no range has, is taken for nobody's"
+stop_mount "$tmp/mnt"
+
+with allow_other,idmap=b:1000:1000
+may 1000 open mine
+may 65534 open
 stop_mount "$tmp/mnt"
 
 with allow_root

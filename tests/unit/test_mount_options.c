@@ -219,15 +219,47 @@ static void uid_and_umask_reach_acls(void **state)
 	uint8_t acl[4 + 8 * ARRAY_SIZE(whole)];
 	size_t len = make_acl(acl, whole, ARRAY_SIZE(whole)), i;
 	static const uint8_t perms[] = { 7, 3, 2, 1, 3, 3, 0 };
+	struct stat st = { .st_uid = 5 };
 
 	(void)state;
 	parse("uid=3,gid=4,umask=045");
-	attr_apply_acl(&o.policy, acl, len);
+	attr_apply_acl(&o.policy, &st, acl, len);
 	assert_int_equal(get_le32(acl + 4 + 8 * 1 + 4), 3);
 	assert_int_equal(get_le32(acl + 4 + 8 * 2 + 4), 3);
 	assert_int_equal(get_le32(acl + 4 + 8 * 4 + 4), 4);
 	for (i = 0; i < ARRAY_SIZE(perms); i++)
 		assert_int_equal(get_le16(acl + 4 + 8 * i + 2), perms[i]);
+}
+
+/* Who is in no range is nobody, which is an account, too: it gets what others
+ * get, and so does whoever is in that group. */
+static void gives_nobody_nothing(void **state)
+{
+	uint8_t acl[4 + 8 * ARRAY_SIZE(whole)];
+	size_t len = make_acl(acl, whole, ARRAY_SIZE(whole)), i;
+	/* Known: user 5, group 1001; not the owner, user 1005, the group. */
+	static const uint8_t perms[] = { 5, 7, 5, 5, 7, 7, 5 };
+	struct stat st = { .st_uid = 1, .st_gid = 1, .st_mode = 07760 };
+
+	(void)state;
+	parse("idmap=u:5:5+g:1001:1001");
+	attr_apply_acl(&o.policy, &st, acl, len);
+	for (i = 0; i < ARRAY_SIZE(perms); i++)
+		assert_int_equal(get_le16(acl + 4 + 8 * i + 2), perms[i]);
+	assert_int_equal(get_le32(acl + 4 + 8 * 2 + 4), ATTR_NOBODY);
+	attr_apply(&o.policy, true, &st);
+	assert_int_equal(st.st_mode, 01000);
+	assert_int_equal(st.st_uid, ATTR_NOBODY);
+	st = (struct stat){ .st_uid = 5, .st_gid = 1, .st_mode = 0754 };
+	attr_apply(&o.policy, true, &st);
+	assert_int_equal(st.st_mode, 0744);
+	st = (struct stat){ .st_uid = 1, .st_gid = 1001, .st_mode = 0750 };
+	attr_apply(&o.policy, true, &st);
+	assert_int_equal(st.st_mode, 0050);
+	st = (struct stat){ .st_uid = 1, .st_gid = 1, .st_mode = 0777 };
+	parse("umask=07");
+	attr_apply(&o.policy, true, &st);
+	assert_int_equal(st.st_mode, 0);
 }
 
 static void tells_acls_that_the_kernel_takes(void **state)
@@ -293,13 +325,14 @@ static void maps_ids_in_acls(void **state)
 	uint8_t acl[] = { 2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255,  255, 2, 0,
 			  4, 0, 5, 0, 0, 0, 8, 0, 4,   0,   0xe9, 3,   0, 0 };
 	uint8_t same[sizeof(acl)];
+	struct stat st = { .st_uid = 5, .st_gid = 1005 };
 
 	(void)state;
 	parse("idmap=u:0:10:100+g:1000:0:10");
 	memcpy(same, acl, sizeof(acl));
-	attr_apply_acl(&o.policy, same, sizeof(same) - 1);
+	attr_apply_acl(&o.policy, &st, same, sizeof(same) - 1);
 	assert_memory_equal(same, acl, sizeof(acl));
-	attr_apply_acl(&o.policy, acl, sizeof(acl));
+	attr_apply_acl(&o.policy, &st, acl, sizeof(acl));
 	assert_int_equal(acl[8], 255);
 	assert_int_equal(acl[16], 15);
 	assert_int_equal(acl[24], 1);
@@ -333,6 +366,7 @@ int main(void)
 		T(maps_ids),
 		T(maps_ids_in_acls),
 		T(uid_and_umask_reach_acls),
+		T(gives_nobody_nothing),
 		T(tells_acls_that_the_kernel_takes),
 		T(gathers_luks_keys),
 	};
