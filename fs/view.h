@@ -133,6 +133,11 @@ MUST_CHECK int view_getxattr(struct view *w, uint64_t node, const char *name,
 			     struct buf *out);
 /* Append the names of all attributes, each with its NUL. */
 MUST_CHECK int view_listxattr(struct view *w, uint64_t node, struct buf *out);
+/* The top of the volume that a node is in. Return 0; -EINVAL where it is in no
+ * volume; or another negative errno. */
+MUST_CHECK int view_volume_top(struct view *w, uint64_t node, uint64_t *out);
+/* Are both nodes in one volume? */
+bool view_same_volume(uint64_t a, uint64_t b);
 /* Append the state (user.vmbackupfs.state) of the volume that a node is in, or
  * nothing where that is shown as the guest would see it. In a volume with a
  * state, that a name is missing does not prove that the guest had none. Return

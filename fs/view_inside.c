@@ -388,6 +388,22 @@ static const char *own_value(const struct place *p, uint64_t guest_node,
 	return NULL;
 }
 
+int view_volume_top(struct view *w, uint64_t node, uint64_t *out)
+{
+	AUTO_PLACE struct place p = { .w = NULL };
+	int r = node_is_guest(node) ? place_of(&p, w, node) : -EINVAL;
+
+	if (r == 0)
+		*out = node_guest(p.volume, p.lent.guest->root);
+	return r;
+}
+
+bool view_same_volume(uint64_t a, uint64_t b)
+{
+	return node_is_guest(a) && node_is_guest(b) &&
+	       node_volume(a) == node_volume(b);
+}
+
 int view_volume_state(struct view *w, uint64_t node, struct buf *out)
 {
 	AUTO_PLACE struct place p = { .w = NULL };

@@ -72,16 +72,34 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 
 /*
  * Is @node below the mount's top? Where a mount shows a part of the vault, file
- * handles lead to that part alone: a client of an export may make them up.
+ * handles lead to that part alone: a client of an export may make them up. From
+ * what is in a volume the way up is not always known, but where the volume
+ * stands is; the way itself is asked for only where a directory in this very
+ * volume is the mount's top.
  */
 static bool is_shown(const struct ops *o, uint64_t node)
 {
 	struct view_attr a = { .node = node };
+	uint64_t top, last;
 
-	while (a.node != o->root && a.node != VIEW_ROOT)
+	if (o->root == VIEW_ROOT)
+		return true;
+	if (view_in_volume(node)) {
+		if (view_volume_top(o->view, node, &top) < 0)
+			return false;
+		if (!view_same_volume(o->root, node) || o->root == top)
+			a.node = top;
+	}
+	do {
+		if (a.node == o->root)
+			return true;
+		last = a.node;
 		if (view_parent(o->view, a.node, &a) < 0)
 			return false;
-	return a.node == o->root;
+	} while (last != VIEW_ROOT && a.node != VIEW_ROOT);
+	/* What is hidden stands in every top. */
+	return view_lookup(o->view, VIEW_ROOT, HIDDEN_NAME, &a) == 0 &&
+	       a.node == last;
 }
 
 /*

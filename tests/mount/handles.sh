@@ -83,6 +83,14 @@ if what == "take":
     print(len(rows), "handles")
     sys.exit()
 
+if what == "unopened":
+    # Of files that nobody has opened nothing but the handle is left.
+    for path in sorted(set(nodes())):
+        handle = take(path)
+        open("/proc/sys/vm/drop_caches", "w").write("3")
+        os.close(open_it(handle, os.O_PATH))
+    sys.exit()
+
 for path, handle, before, grows in pickle.load(open(store, "rb")):
     try:
         fd = open_it(handle, os.O_PATH)
@@ -103,7 +111,8 @@ for path, handle, before, grows in pickle.load(open(store, "rb")):
     os.close(fd)
 END
 handles() { expect 0 python3 "$tmp/handles.py" "$tmp/mnt" "$tmp/taken" "$1"; }
-forget() { echo 2 >/proc/sys/vm/drop_caches; }
+# With 2 inodes stay whose pages are cached.
+forget() { echo 3 >/proc/sys/vm/drop_caches; }
 
 handles take
 note "$(cat "$tmp/out")"
@@ -114,6 +123,7 @@ done
 handles same
 forget
 handles same
+handles unopened
 # New points come in front of and behind the old one.
 expect 0 vmb backup --vm aaa --time 2001-01-01 "$tmp/other"
 expect 0 vmb backup --vm web1 "$tmp/other"
@@ -141,7 +151,7 @@ END
 start_mount "$vault" "$tmp/mnt" "point=web1/latest~1"
 cat >>"$tmp/forge.py" <<'END'
 length, kind, data = take(mnt + "/files" + part)
-open("/proc/sys/vm/drop_caches", "w").write("2")
+open("/proc/sys/vm/drop_caches", "w").write("3")
 if known(open_it((length, kind, data), os.O_PATH), True)[1] != stat.S_IFDIR:
     sys.exit("a handle from the part that is shown does not open")
 # vms, ids, tags: node numbers of the view that stand above the part.
@@ -158,4 +168,8 @@ for node in (1 << 54, 2 << 54, 3 << 54):
     sys.exit("a handle that was made up leaves the part that is shown")
 END
 expect 0 python3 "$tmp/forge.py" "$tmp/mnt" "$tmp/tree/a/b"
+handles unopened
+stop_mount "$tmp/mnt"
+start_mount "$vault" "$tmp/mnt" "point=web1/latest~1:volumes/vda"
+handles unopened
 stop_mount "$tmp/mnt"
