@@ -17,7 +17,8 @@
  * shown; of the last access there is the day alone.
  *
  * Names: the long one; the short one (code page 437) where there is none or it
- * is broken: a piece missing, or a checksum that is of another short name. They
+ * is broken: a piece missing, or a checksum that is of another short name; then
+ * the listing ends with an error, as the file may have had another name. They
  * are found exactly as written: a guest would take other cases of letters too.
  *
  * An allocation that goes on behind a file's size is left alone: guests
@@ -235,8 +236,42 @@ static int fat_walk_end(struct guest *g, uint64_t dir, struct slots *s)
 	return r;
 }
 
+/* The short name is a name of the file, but not the one that it is known by. */
+static void spoil_name(struct guest *g, uint64_t dir, uint64_t pos)
+{
+	guest_dir_spoil(g, dir,
+			"the long name of the file at byte %" PRIu64
+			" is broken, and it is shown by its short one",
+			pos);
+}
+
+static bool slot_is_long(const uint8_t *slot)
+{
+	return slot[0] != FAT_DELETED && (slot[11] & FAT_LONG_MASK) == FAT_LONG;
+}
+
+/* Stand behind slot @cookie - 1. Return 1, 0 (there is no such slot) or a
+ * negative errno. A cookie that anybody made up may point between the pieces of
+ * a name, which are then no broken ones: *aligned_out is false. */
+static int go_to(struct slots *s, uint64_t cookie, bool *aligned_out)
+{
+	const uint8_t *slot;
+	uint64_t pos;
+	int r;
+
+	*aligned_out = true;
+	if (cookie == 0)
+		return 1;
+	r = slots_skip(s, cookie - 1);
+	if (r > 0)
+		r = slots_next(s, &slot, &pos);
+	if (r > 0)
+		*aligned_out = !slot_is_long(slot);
+	return r;
+}
+
 static int fat_walk(struct guest *g, uint64_t dir, struct slots *s,
-		    guest_dir_fn *fn, void *arg)
+		    bool aligned, guest_dir_fn *fn, void *arg)
 {
 	char name[GUEST_NAME_MAX + 1];
 	struct fat_long pieces;
@@ -249,12 +284,13 @@ static int fat_walk(struct guest *g, uint64_t dir, struct slots *s,
 	while ((r = slots_next(s, &slot, &pos)) > 0) {
 		if (slot[0] == 0)
 			return fat_walk_end(g, dir, s);
-		if (slot[0] != FAT_DELETED &&
-		    (slot[11] & FAT_LONG_MASK) == FAT_LONG) {
+		if (slot_is_long(slot)) {
 			fat_long_add(&pieces, slot);
 			continue;
 		}
 		if (slot_is_file(slot)) {
+			if (aligned && fat_long_is_broken(&pieces, slot))
+				spoil_name(g, dir, pos);
 			len = fat_name(&pieces, slot, name);
 			r = fn(arg, name, len, pos / SLOT_LEN,
 			       slot[11] & FAT_DIRECTORY ? DT_DIR : DT_REG,
@@ -263,6 +299,7 @@ static int fat_walk(struct guest *g, uint64_t dir, struct slots *s,
 				return r;
 		}
 		fat_long_clear(&pieces);
+		aligned = true;
 	}
 	return r;
 }
@@ -272,15 +309,16 @@ static int fat_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 {
 	const struct fat *f = g->state;
 	struct slots *s = malloc(sizeof(*s));
+	bool aligned = true;
 	int r;
 
 	if (!s)
 		return -ENOMEM;
 	r = fat_slots(f, dir, s);
 	if (r == 0)
-		r = slots_skip(s, cookie);
+		r = go_to(s, cookie, &aligned);
 	if (r > 0)
-		r = fat_walk(g, dir, s, fn, arg);
+		r = fat_walk(g, dir, s, aligned, fn, arg);
 	free(s);
 	return r;
 }

@@ -32,10 +32,13 @@ struct fat_long {
 	unsigned int pieces; /* 0: none */
 	unsigned int left; /* that must still come */
 	uint8_t sum;
+	bool any; /* a piece came, be it of what it may */
 };
 void fat_long_clear(struct fat_long *l);
 /* The next slot, which is a piece. */
 void fat_long_add(struct fat_long *l, const uint8_t *slot);
+/* Did pieces come before the file of @slot which are no whole name of it? */
+bool fat_long_is_broken(const struct fat_long *l, const uint8_t *slot);
 /*
  * The name of the file of @slot, with a NUL behind: the long one when @l holds
  * a whole one that belongs to it and may stand in a directory, else the short

@@ -60,6 +60,7 @@ void fat_long_clear(struct fat_long *l)
 {
 	l->pieces = 0;
 	l->left = 0;
+	l->any = false;
 }
 
 void fat_long_add(struct fat_long *l, const uint8_t *slot)
@@ -68,8 +69,9 @@ void fat_long_add(struct fat_long *l, const uint8_t *slot)
 						     18, 20, 22, 24, 28, 30 };
 	unsigned int n = slot[0] & 0x3f, i;
 
+	l->any = true;
 	if (slot[0] & 0x40) {
-		fat_long_clear(l);
+		l->pieces = l->left = 0;
 		if (n < 1 || n > PIECES_MAX)
 			return;
 		l->pieces = n;
@@ -78,7 +80,7 @@ void fat_long_add(struct fat_long *l, const uint8_t *slot)
 	}
 	if (!l->pieces || slot[0] & 0x80 || n != l->left ||
 	    slot[13] != l->sum) {
-		fat_long_clear(l);
+		l->pieces = l->left = 0;
 		return;
 	}
 	l->left--;
@@ -96,13 +98,18 @@ static uint8_t short_sum(const uint8_t *slot)
 	return (uint8_t)sum;
 }
 
+bool fat_long_is_broken(const struct fat_long *l, const uint8_t *slot)
+{
+	return l->any && (!l->pieces || l->left || l->sum != short_sum(slot));
+}
+
 /* The length, or 0: no long name that could be shown. */
 static size_t long_name(const struct fat_long *l, const uint8_t *slot,
 			char *out)
 {
 	size_t max = l->pieces * (size_t)PIECE_UNITS, n = 0, used, len;
 
-	if (!l->pieces || l->left || l->sum != short_sum(slot))
+	if (!l->any || fat_long_is_broken(l, slot))
 		return 0;
 	while (n < max && l->units[n])
 		n++;
