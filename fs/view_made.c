@@ -32,7 +32,7 @@ enum made_time {
 #define MODE_DIR (S_IFDIR | 0555)
 #define MODE_LINK (S_IFLNK | 0777)
 #define MODE_TEXT (S_IFREG | 0444)
-/* All of a guest's files are in it, whatever their modes. */
+/* All of a guest's files are in it, whatever their modes, or their paths. */
 #define MODE_DATA (S_IFREG | 0400)
 
 /*
@@ -58,7 +58,7 @@ static const struct made_kind {
 	[MADE_VM] = { "vms/%m", NULL, MODE_DIR, TIME_MACHINE, false },
 	[MADE_LATEST] = { "vms/%M/latest", "%x", MODE_LINK, TIME_POINT, false },
 	[MADE_POINT] = { "vms/%p", NULL, MODE_DIR, TIME_POINT, false },
-	[MADE_POINT_JSON] = { "vms/%p/point.json", NULL, MODE_TEXT, TIME_POINT,
+	[MADE_POINT_JSON] = { "vms/%p/point.json", NULL, MODE_DATA, TIME_POINT,
 			      true },
 	[MADE_ID] = { "ids/%i", "../vms/%p", MODE_LINK, TIME_POINT, false },
 	[MADE_TAG] = { "tags/%t", NULL, MODE_DIR, TIME_LIST, false },

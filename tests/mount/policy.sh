@@ -66,7 +66,7 @@ expect 0 vmb backup --vm web1 --config "$tmp/domain.xml" "${disks[@]}" \
 # ---- the matrix ----
 
 stored=("files$tmp/files")
-private=(config/domain.xml)
+private=(config/domain.xml point.json)
 for format in $formats acl joliet; do
 	private+=("disks/$format.raw" "volumes/$format.raw")
 	case $format in

@@ -251,7 +251,7 @@ static void shows_the_layout(void **state)
 		      -ENOTDIR);
 	assert_int_equal(at("").st.st_mode, S_IFDIR | 0555);
 	assert_int_equal(at(W1).st.st_mtim.tv_sec, 1795342500);
-	assert_int_equal(at(W1 "/point.json").st.st_mode, S_IFREG | 0444);
+	assert_int_equal(at(W1 "/point.json").st.st_mode, S_IFREG | 0400);
 	assert_false(at(W1).immutable);
 	assert_true(at(W1 "/point.json").immutable);
 }
