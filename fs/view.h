@@ -131,7 +131,8 @@ MUST_CHECK int view_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 /* Append an attribute's value. -ENODATA: there is no such attribute. */
 MUST_CHECK int view_getxattr(struct view *w, uint64_t node, const char *name,
 			     struct buf *out);
-/* Append the names of all attributes, each with its NUL. */
+/* Append the names of all attributes, each with its NUL. Return 0; 1, where some
+ * of an inode in a volume are left out, which was said; or a negative errno. */
 MUST_CHECK int view_listxattr(struct view *w, uint64_t node, struct buf *out);
 /* The top of the volume that a node is in. Return 0; -EINVAL where it is in no
  * volume; or another negative errno. */

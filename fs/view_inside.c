@@ -417,7 +417,8 @@ int view_volume_state(struct view *w, uint64_t node, struct buf *out)
 	return buf_error(out);
 }
 
-/* The list of an inode, in @store. */
+/* The list of an inode, in @store. Return 0, 1 (some are left out) or a negative
+ * errno. */
 static int load_list(const struct place *p, uint64_t guest_node,
 		     struct buf *store, struct reader *list, uint64_t *n)
 {
@@ -427,14 +428,14 @@ static int load_list(const struct place *p, uint64_t guest_node,
 	if (r < 0)
 		return guest_error(r);
 	if (store->len == 0)
-		return 0;
+		return r;
 	if (xattrs_check(store->data, store->len) < 0)
 		return fail(-EIO,
 			    "%s: inode %llu: malformed extended "
 			    "attributes",
 			    p->name, (unsigned long long)guest_node);
 	*n = xattrs_begin(list, store->data, store->len);
-	return 0;
+	return r;
 }
 
 int inside_xattr(struct view *w, uint64_t node, const char *name,
@@ -469,7 +470,7 @@ int inside_xattrs(struct view *w, uint64_t node, struct buf *out)
 	uint64_t n, guest_node = node_in_guest(node);
 	struct reader list;
 	size_t i;
-	int r = place_of(&p, w, node);
+	int r = place_of(&p, w, node), e;
 
 	if (r == 0)
 		r = load_list(&p, guest_node, &store, &list, &n);
@@ -483,7 +484,8 @@ int inside_xattrs(struct view *w, uint64_t node, struct buf *out)
 		    list_xattr(&again, n, names[i], &value) == -ENODATA)
 			buf_put(out, names[i], strlen(names[i]) + 1);
 	}
-	return list_xattrs(&list, n, out);
+	e = list_xattrs(&list, n, out);
+	return e < 0 ? e : r;
 }
 
 /* ---- words ---- */

@@ -110,7 +110,9 @@ struct guest_ops {
 	int (*readlink)(struct guest *g, uint64_t node, struct buf *out);
 	/* Open a regular file. -EINVAL: it is not one. */
 	int (*file)(struct guest *g, uint64_t node, struct guest_file **out);
-	/* Call @fn for each attribute. NULL: the format has none. */
+	/* Call @fn for each attribute. Return 1 where some are not given, for
+	 * they are no attributes that Linux could have: said. NULL: the format
+	 * has none. */
 	int (*xattrs)(struct guest *g, uint64_t node, guest_xattr_fn *fn,
 		      void *arg);
 	/* One that is found by its name in full and not listed, appended.
@@ -198,7 +200,8 @@ MUST_CHECK int guest_read(struct guest *g, uint64_t node, uint64_t off,
 MUST_CHECK int guest_seek(struct guest *g, uint64_t node, uint64_t off,
 			  bool hole, uint64_t *out);
 /* Append the list of attributes as entry.h has it (xattrs_*()), sorted; nothing
- * where there are none. */
+ * where there are none. Return 0; 1, where some are left out, which was said; or
+ * a negative errno. */
 MUST_CHECK int guest_xattrs(struct guest *g, uint64_t node, struct buf *out);
 /* The value of an attribute that guest_xattrs() does not list, appended.
  * -ENODATA (silent): it has none of that name. */

@@ -88,6 +88,7 @@ static int encode(struct collect *c, struct buf *out)
 int guest_xattrs(struct guest *g, uint64_t node, struct buf *out)
 {
 	struct collect c = { .bytes = BUF_INIT, .items = BUF_INIT };
+	bool some;
 	int r;
 
 	if (node == 0 || node >= GUEST_NODE_MAX)
@@ -95,15 +96,16 @@ int guest_xattrs(struct guest *g, uint64_t node, struct buf *out)
 	if (!g->ops->xattrs)
 		return 0;
 	r = g->ops->xattrs(g, node, collect_one, &c);
-	if (r == 0 && c.left_out)
+	if (r >= 0 && c.left_out)
 		log_warn("%s: inode %llu: %zu extended attributes left out: "
 			 "a name or value that cannot be, or too much of them",
 			 g->ops->name, (unsigned long long)node, c.left_out);
-	if (r == 0 && c.n > 0)
-		r = encode(&c, out);
+	some = r > 0 || c.left_out > 0;
+	if (r >= 0)
+		r = c.n > 0 ? encode(&c, out) : 0;
 	buf_release(&c.bytes);
 	buf_release(&c.items);
-	return r;
+	return r == 0 && some ? 1 : r;
 }
 
 int guest_xattr_unlisted(struct guest *g, uint64_t node, const char *name,

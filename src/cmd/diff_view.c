@@ -135,7 +135,7 @@ static int all_xattrs(struct view *v, uint64_t node, struct buf *out)
 	int r = view_listxattr(v, node, &names);
 	size_t at = 0, len;
 
-	while (r == 0 && at < names.len) {
+	while (r >= 0 && at < names.len) {
 		const char *name = (const char *)names.data + at;
 
 		len = strlen(name) + 1;

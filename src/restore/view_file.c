@@ -144,25 +144,25 @@ static int load_xattrs(struct view *w, const struct vent *x, struct buf *mem,
 	AUTO_FREE const char **names = NULL;
 	AUTO_BUF struct buf all = BUF_INIT;
 	size_t n;
-	int r = view_listxattr(w, x->node, &all);
+	int r = view_listxattr(w, x->node, &all), some = r > 0 ? -E2BIG : 0;
 
 	if (r == -EOPNOTSUPP || r == -ENODATA)
 		return 0;
 	if (r < 0 || all.len == 0)
-		return r;
+		return r < 0 ? r : some;
 	names = alloc_array(XATTRS_MAX, sizeof(*names));
 	if (!names)
 		return -ENOMEM;
 	n = pick_names(&all, names);
 	if (n == 0)
-		return 0;
+		return some;
 	r = put_xattrs(w, x->node, names, n, mem);
 	if (r == -ENOMEM)
 		return r;
 	e->flags |= ENTRY_XATTRS;
 	e->xattrs = mem->data;
 	e->xattrs_len = (uint32_t)mem->len;
-	return r;
+	return r < 0 ? r : some;
 }
 
 int vent_load(struct restore *run, const struct vent *x, struct buf *mem,

@@ -45,6 +45,7 @@ struct fake {
 	atomic_bool hold; /* opens wait until it is false */
 	atomic_bool hostile, good;
 	atomic_bool cut; /* there were more volumes */
+	atomic_bool left_out; /* attributes of inode 3 */
 	const char *state; /* of vda2; NULL: "log-not-replayed" */
 	atomic_size_t keys; /* that came with the last find */
 };

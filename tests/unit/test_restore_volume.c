@@ -22,6 +22,8 @@
 static struct plant plant;
 static struct view *view;
 static char target[256];
+static bool really; /* not only a dry run */
+static uint64_t errors; /* of the last restore */
 static uint8_t image[6 * FAKE_VOLUME];
 
 static void put_dir(const char *below)
@@ -108,7 +110,9 @@ static void assert_deleted(const char *path, bool incomplete, unsigned int gone,
 		    0);
 	o.target = to;
 	o.node = a.node;
+	o.dry_run = !really;
 	assert_ok(restore_run(plant.vault, l->points[0], &o, &task, &p));
+	errors = p.errors;
 	point_list_put(l);
 	assert_int_equal(p.deleted, gone);
 	assert_int_equal(p.kept, kept);
@@ -167,12 +171,27 @@ static void test_damaged_entry(void **state)
 	assert_said("not all of the point can be read");
 }
 
+/* What is left out of a file's attributes is not restored. */
+static void test_left_out_attributes(void **state)
+{
+	(void)state;
+	really = true;
+	assert_deleted("/volumes/vda1/file", false, 0, 0);
+	assert_int_equal(errors, 0);
+	fake.left_out = true;
+	assert_deleted("/volumes/vda1/file", false, 0, 0);
+	assert_int_equal(errors, 1);
+	really = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_marked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cut_list, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_left_out_attributes,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_damaged_entry, set_up,
 						tear_down),
 	};

@@ -124,6 +124,7 @@ int ntfs_xattrs(struct guest *g, uint64_t node, guest_xattr_fn *fn, void *arg)
 	struct ntfs *n = g->state;
 	struct ntfs_stream *s;
 	size_t i, total = 0;
+	bool some = false;
 	ntfs_inode *ni;
 	int r;
 
@@ -144,6 +145,7 @@ int ntfs_xattrs(struct guest *g, uint64_t node, guest_xattr_fn *fn, void *arg)
 		if (!r)
 			r = stream_read(n, ni, s, &name, &value);
 		if (r == 1) {
+			some = true;
 			r = 0;
 			continue;
 		}
@@ -160,5 +162,5 @@ int ntfs_xattrs(struct guest *g, uint64_t node, guest_xattr_fn *fn, void *arg)
 			r = fn(arg, (char *)name.data, value.data, value.len);
 	}
 	ntfs_inode_close(ni);
-	return r;
+	return r == 0 && some ? 1 : r;
 }
