@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What stands in the target and not in the point.
- *
- * It is removed while the walk goes along, a name at a time: what lies between
- * two entries that were read one behind the other is not in the point. When the
- * walk must pass over something, all that is left stays.
+ * What stands in the target and not in the point is removed (extras.c finds it).
  *
  * That the point lacks a thing proves little by itself. It is removed only from
  * a directory of which the point has seen all (seen.c), and only where it would
@@ -20,7 +16,6 @@
  */
 #include "config.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -95,7 +90,7 @@ static int stays(struct removal *m, const char *what)
 
 /* ---- what is spared ---- */
 
-static bool is_spared(const struct restore *run, const char *path, bool is_dir)
+bool delete_spares(const struct restore *run, const char *path, bool is_dir)
 {
 	return (run->o->exclude &&
 		exclude_match(run->o->exclude, path, is_dir)) ||
@@ -281,7 +276,7 @@ static int remove_at(struct removal *m, int dirfd, const char *name)
 	r = path_push(m, name);
 	if (r < 0)
 		return r;
-	if (is_spared(m->run, removal_path(m), S_ISDIR(st.st_mode)))
+	if (delete_spares(m->run, removal_path(m), S_ISDIR(st.st_mode)))
 		r = 1;
 	else if (S_ISDIR(st.st_mode))
 		r = remove_dir(m, dirfd, name);
@@ -325,132 +320,4 @@ void restore_keep(struct restore *run, const char *why)
 	run->keeps = true;
 	log_warn("nothing %sis deleted: %s",
 		 run->progress.deleted ? "more " : "", why);
-}
-
-/* ---- along with the walk ---- */
-
-static bool is_listed(const struct dir_list *l, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < l->n; i++)
-		if (strcmp(l->text + l->names[i].off, name) == 0)
-			return true;
-	return false;
-}
-
-/*
- * Whether the directory takes names that differ in case for one: then the name
- * of what was just restored may be listed in another case, and is no extra. The
- * first name with a letter tells: in the other case it is there, but not listed.
- */
-static bool folds_case(const struct level *lev)
-{
-	const struct dir_list *l = &lev->there;
-	char name[NAME_MAX + 1];
-	struct stat st;
-	size_t i, at;
-
-	for (i = 0; i < l->n; i++) {
-		snprintf(name, sizeof(name), "%s", l->text + l->names[i].off);
-		for (at = 0; name[at] && !isalpha((unsigned char)name[at]);)
-			at++;
-		if (!name[at])
-			continue;
-		name[at] ^= 'a' ^ 'A';
-		return fstatat(lev->dir->fd, name, &st, AT_SYMLINK_NOFOLLOW) ==
-			       0 &&
-		       !is_listed(l, name);
-	}
-	return false;
-}
-
-static void bar_deleting(struct restore *run, struct level *lev)
-{
-	if (!run->keeps)
-		log_warn("%.*s/: a part of a vault is there: nothing is "
-			 "deleted in it",
-			 (int)lev->path_len,
-			 lev->path_len ? (char *)run->path.data : "");
-	lev->dir->barred = true;
-	lev->dir->deletes = false;
-	dir_list_clear(&lev->there);
-}
-
-int extras_begin(struct restore *run, struct level *lev)
-{
-	int r;
-
-	if (!lev->wanted || lev->listed || !lev->dir || !lev->dir->deletes)
-		return 0;
-	lev->listed = true;
-	r = dir_list_read(&lev->there, lev->dir->fd);
-	if (r == 0 && dir_holds_objects(lev->dir->fd, &lev->there))
-		bar_deleting(run, lev);
-	if (r == 0 && folds_case(lev))
-		restore_keep(run, "the target takes names that differ in case "
-				  "for one");
-	return r;
-}
-
-/* Whether an entry that the directory being walked has is a directory. */
-static bool extra_is_dir(const struct level *lev, const struct dir_name *n)
-{
-	struct stat st;
-
-	if (n->type != DT_UNKNOWN)
-		return n->type == DT_DIR;
-	return fstatat(lev->dir->fd, lev->there.text + n->off, &st,
-		       AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISDIR(st.st_mode);
-}
-
-bool extra_is_spared(struct restore *run, const struct level *lev,
-		     const struct dir_name *n)
-{
-	const char *name = lev->there.text + n->off;
-	AUTO_BUF struct buf path = BUF_INIT;
-
-	return is_spared(run, restore_path_of(run, name, &path),
-			 extra_is_dir(lev, n));
-}
-
-static void extra_remove(struct restore *run, struct level *lev,
-			 const struct dir_name *n)
-{
-	const char *name = lev->there.text + n->off;
-	AUTO_BUF struct buf path = BUF_INIT;
-	AUTO_BUF struct buf where = BUF_INIT;
-
-	if (!run->keeps) {
-		(void)!restore_remove(run, lev->dir, name);
-		return;
-	}
-	if (extra_is_spared(run, lev, n))
-		return;
-	RESTORE_COUNT(run, kept, 1);
-	if (run->o->note)
-		run->o->note(run->o->note_arg, "kept",
-			     restore_target_path(
-				     run, restore_path_of(run, name, &path),
-				     &where),
-			     0);
-}
-
-void extras_before(struct restore *run, struct level *lev, const char *name)
-{
-	const struct dir_name *n;
-	int c;
-
-	for (; lev->there_next < lev->there.n; lev->there_next++) {
-		n = &lev->there.names[lev->there_next];
-		c = name ? strcmp(lev->there.text + n->off, name) : -1;
-		if (c > 0)
-			return;
-		if (c == 0) {
-			lev->there_next++;
-			return;
-		}
-		extra_remove(run, lev, n);
-	}
 }

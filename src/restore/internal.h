@@ -13,7 +13,8 @@
  *     aim.c          whether the target is where the directory belongs
  *     seen.c         what the point has seen of a directory
  *     guard.c        what is never touched: the vault, keys, the cache
- *     delete.c       what the point does not have is removed
+ *     extras.c       what the point does not have is found in the target
+ *     delete.c       and removed
  *     vault_shape.c  whether a directory is, or was, a vault
  *     file.c         entries that are no directories are written
  *     jobs.c         the pool that writes regular files
@@ -129,7 +130,9 @@ struct level {
 	size_t nsubs, cap, next;
 	struct buf names;
 	struct dir_list there; /* --delete: what the target holds */
-	size_t there_next;
+	size_t there_next, nextras; /* of there: the next, and those before */
+	struct buf unlisted; /* names of the point that are there, but not in
+			      * there */
 	bool listed;
 };
 
@@ -343,16 +346,26 @@ bool dir_holds_objects(int fd, const struct dir_list *list);
 /* From here on nothing is deleted; say so with @why, if anything was to be. */
 void restore_keep(struct restore *run, const char *why);
 #define RESTORE_KEEP_LOST "not all of the point can be read"
+/* Whether a pattern of the backup or of this restore spares @path. */
+bool delete_spares(const struct restore *run, const char *path, bool is_dir);
+
+/* ---- what is not in the point (extras.c) ---- */
+
 /* Whether @n, which stands in the directory of @lev, would stay if it were an
  * extra, by somebody's pattern. */
 bool extra_is_spared(struct restore *run, const struct level *lev,
 		     const struct dir_name *n);
 /* Read what stands in the directory of @lev. */
 MUST_CHECK int extras_begin(struct restore *run, struct level *lev);
-/* Remove what stands there and sorts before @name (NULL: all that is left);
- * @name itself is passed. What is between two names that were read one behind
- * the other is surely not in the point. */
+/* The walk meets @name: what stands there and sorts before it is an extra. What
+ * is between two names that were read one behind the other is surely not in the
+ * point. */
 void extras_before(struct restore *run, struct level *lev, const char *name);
+/* All names of the top were met: remove the extras. Once for each directory,
+ * before its first subdirectory; then it does nothing. */
+void extras_end(struct restore *run);
+/* Nothing that stands there is an extra. */
+void extras_drop(struct level *lev);
 
 /* ---- the end (sync.c) ---- */
 

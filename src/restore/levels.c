@@ -22,6 +22,7 @@ void level_release(struct level *lev)
 	free(lev->subs);
 	buf_release(&lev->names);
 	dir_list_release(&lev->there);
+	buf_release(&lev->unlisted);
 	memset(lev, 0, sizeof(*lev));
 }
 
@@ -46,6 +47,7 @@ int level_enter(struct restore *run, const struct ref *ref, const char *name,
 {
 	struct level *lev;
 
+	extras_end(run);
 	if (array_reserve(&run->levels, &run->cap, run->nlevels + 1) < 0)
 		return -ENOMEM;
 	tree_key_push(&run->key, name, len);
@@ -105,11 +107,7 @@ int level_leave(struct restore *run)
 
 	r = level_pass(run, NULL, 0);
 	lev = level_top(run);
-	if (lev->dir && !lev->failed && run->nlevels > 1 &&
-	    level_need(run, run->nlevels - 1) == 0)
-		extras_before(run, lev, NULL);
-	else if (run->nlevels == 1 && !lev->failed)
-		extras_before(run, lev, NULL);
+	extras_end(run);
 	level_release(lev);
 	run->nlevels--;
 	if (run->nlevels > 0) {

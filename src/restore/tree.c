@@ -107,7 +107,7 @@ static int walk_dir(struct restore *run)
 		if (r < 0)
 			level_top(run)->next = level_top(run)->nsubs;
 		if (r < 0)
-			level_top(run)->there.n = 0;
+			extras_drop(level_top(run));
 		e = level_leave(run);
 		r = r ? r : e;
 	}

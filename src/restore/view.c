@@ -249,7 +249,7 @@ static int walk_dir(struct restore *run)
 	/* After an error, finish what was begun. What was not met is not known
 	 * to be superfluous. */
 	while (r < 0 && run->nlevels > 0) {
-		level_top(run)->there.n = 0;
+		extras_drop(level_top(run));
 		(void)!level_leave(run);
 	}
 	return r;
