@@ -85,7 +85,7 @@ struct known_pack {
 /* One that was listed and that it did not know. */
 struct unknown_pack {
 	char name[PACK_NAME_MAX];
-	uint64_t size;
+	struct backend_info info;
 };
 
 struct pack_listing {
@@ -179,12 +179,13 @@ static int find_unnamed(struct pack_listing *l)
 	return r;
 }
 
-static int note_unknown(struct pack_listing *l, const char *name, uint64_t size)
+static int note_unknown(struct pack_listing *l, const char *name,
+			const struct backend_info *info)
 {
 	if (array_reserve(&l->unknown, &l->unknown_cap, l->nunknown + 1) < 0)
 		return -ENOMEM;
 	memcpy(l->unknown[l->nunknown].name, name, strlen(name) + 1);
-	l->unknown[l->nunknown++].size = size;
+	l->unknown[l->nunknown++].info = *info;
 	return 0;
 }
 
@@ -220,7 +221,7 @@ static int on_pack(void *arg, const char *object,
 	}
 	k = find_known(l, name);
 	if (!k || k->unnamed)
-		return note_unknown(l, name, info->size);
+		return note_unknown(l, name, info);
 	k->listed = true;
 	return take_known(l->writer, k->name, k->no, k->size, info->size);
 }
@@ -240,29 +241,61 @@ static void report_missing(const struct pack_listing *l)
 
 /* A pack of which the database did not know when it was asked. Another process
  * that shares the database may have read its index since. */
-static int take_unknown(const struct pack_listing *l, const char *name,
-			uint64_t size)
+static int take_unknown(const struct pack_listing *l,
+			const struct unknown_pack *u, bool dead)
 {
+	const struct known_pack *k = find_known(l, u->name);
 	struct writer *w = l->writer;
 	struct catalog *c = vault_catalog(w->vault);
-	const struct known_pack *k = find_known(l, name);
 	struct pack_row row;
 	int64_t no = 0;
-	int r = catalog_pack_no(c, name, &no);
+	int r = catalog_pack_no(c, u->name, &no);
 
 	if (r == -ENOENT || (k && k->unnamed))
-		return writer_adopt_pack(w, name, size);
+		return dead ? writer_adopt_pack(w, u->name, u->info.size) : 0;
 	if (r == 0)
 		r = catalog_get_pack(c, no, &row, NULL);
 	if (r == 0)
-		r = take_known(w, name, no, row.size, size);
+		r = take_known(w, u->name, no, row.size, u->info.size);
+	return r;
+}
+
+static int by_session(const void *a, const void *b)
+{
+	return strcmp(((const struct unknown_pack *)a)->name,
+		      ((const struct unknown_pack *)b)->name);
+}
+
+/* Ask of each session once. */
+static int take_unknowns(const struct pack_listing *l)
+{
+	size_t i, end;
+	int r = 0;
+
+	if (l->nunknown)
+		qsort(l->unknown, l->nunknown, sizeof(*l->unknown), by_session);
+	for (i = 0; i < l->nunknown && r == 0; i = end) {
+		const char *name = l->unknown[i].name;
+		int64_t newest_ns = 0;
+		char sid[33];
+		bool dead;
+
+		snprintf(sid, sizeof(sid), "%.32s", name);
+		for (end = i; end < l->nunknown &&
+			      strncmp(l->unknown[end].name, name, 32) == 0;
+		     end++)
+			newest_ns =
+				MAX(newest_ns, l->unknown[end].info.stored_ns);
+		dead = writer_is_dead(l->writer, sid, newest_ns);
+		for (; i < end && r == 0; i++)
+			r = take_unknown(l, &l->unknown[i], dead);
+	}
 	return r;
 }
 
 static int list_packs(struct pack_listing *l)
 {
 	struct writer *w = l->writer;
-	size_t i;
 	int r = catalog_packs(vault_catalog(w->vault), on_row, l);
 
 	if (r == 0 && l->nknown)
@@ -273,9 +306,7 @@ static int list_packs(struct pack_listing *l)
 		r = backend_list(vault_backend(w->vault), "pack/", on_pack, l);
 	if (r == 0)
 		report_missing(l);
-	for (i = 0; i < l->nunknown && r == 0; i++)
-		r = take_unknown(l, l->unknown[i].name, l->unknown[i].size);
-	return r;
+	return r == 0 ? take_unknowns(l) : r;
 }
 
 int writer_list(struct writer *w)

@@ -71,6 +71,9 @@ MUST_CHECK int writer_note_stand(struct writer *w, struct point *p);
  */
 MUST_CHECK int writer_adopt_pack(struct writer *w, const char *name,
 				 uint64_t size);
+/* Whether a session has ended, as far as can be told; its newest pack was stored
+ * at @newest_ns. Where that cannot be found out it has not. */
+bool writer_is_dead(struct writer *w, const char *sid, int64_t newest_ns);
 /* Name all adopted packs in this session's index. Return 0 or a negative
  * errno. */
 MUST_CHECK int writer_index_adopted(struct writer *w);

@@ -34,6 +34,7 @@
 #include "store/record/commit.h"
 #include "store/vault.h"
 #include "store/writer/internal.h"
+#include "store/writer/session.h"
 
 #define COMMIT_MAX (64u << 10)
 
@@ -62,13 +63,14 @@ static int create_session(struct writer *w)
 	if (r < 0)
 		return r;
 	hex_encode(raw, sizeof(raw), w->sid);
-	buf_printf(&plain,
-		   "{\"session\":\"%s\",\"kind\":\"backup\","
-		   "\"start_ns\":%lld,\"program\":\"%s\"}",
-		   w->sid, (long long)seam->ops->realtime_ns(seam),
-		   PACKAGE_STRING);
 	snprintf(name, sizeof(name), "session/%s", w->sid);
-	return writer_put_box(w, OBJECT_SESSION, name, &plain, NULL);
+	r = session_encode(w->sid, "backup", seam->ops->realtime_ns(seam),
+			   &plain);
+	if (r == 0)
+		r = writer_put_box(w, OBJECT_SESSION, name, &plain, NULL);
+	/* What it says of this host is no part of what the point adds. */
+	w->stats.bytes_packed = 0;
+	return r;
 }
 
 int writer_begin(struct vault *v, int level, struct pool *pool,

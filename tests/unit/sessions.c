@@ -134,6 +134,21 @@ const char *sessions_first_object(struct scene *s, const char *prefix)
 	return NULL;
 }
 
+void sessions_age(struct scene *s)
+{
+	struct backend_info info;
+	size_t i;
+
+	for (i = 0; i < backend_mem_nobjects(s->backend); i++) {
+		const char *name = backend_mem_name(s->backend, i);
+
+		assert_ok(backend_head(s->backend, name, &info));
+		assert_ok(backend_mem_set_time(
+			s->backend, name,
+			info.stored_ns - INT64_C(48) * 3600 * 1000000000));
+	}
+}
+
 void sessions_put_text(struct scene *s, uint8_t type, const char *name,
 		       const char *text)
 {

@@ -34,6 +34,8 @@ int sessions_commit(struct scene *s);
 size_t sessions_npoints(struct scene *s); /* none of them damaged */
 size_t sessions_nobjects(struct scene *s, const char *prefix);
 const char *sessions_first_object(struct scene *s, const char *prefix);
+/* All that is in the vault was stored days ago. */
+void sessions_age(struct scene *s);
 /* Put a box of the vault under @name, with JSON @text in it. */
 void sessions_put_text(struct scene *s, uint8_t type, const char *name,
 		       const char *text);

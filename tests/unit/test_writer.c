@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
@@ -17,6 +18,7 @@
 #include "store/point.h"
 #include "store/vault.h"
 #include "store/writer/bundle.h"
+#include "store/writer/session.h"
 #include "store/writer/writer.h"
 
 /* ---- chunks ---- */
@@ -215,7 +217,78 @@ static struct id die_with_packs(struct scene *s)
 	assert_int_equal(sessions_nobjects(s, "pack/"), 1);
 	assert_int_equal(sessions_nobjects(s, "index/"), 0);
 	assert_int_equal(sessions_npoints(s), 0);
+	sessions_age(s);
 	return id;
+}
+
+/* What a backup uploads while another runs is not read, nor named again. */
+static void a_live_session_is_let_alone(void **state)
+{
+	struct scene *s = *state;
+	struct backend_mem_counts counts;
+	const char *pack;
+	struct id id = die_with_packs(s);
+
+	/* Its session began long ago, but it stored something just now. */
+	pack = sessions_first_object(s, "pack/");
+	assert_ok(backend_mem_set_time(s->backend, pack, INT64_MAX));
+	backend_mem_reset_counts(s->backend);
+	sessions_next(s);
+	assert_int_equal(sessions_stats(s).packs_adopted, 0);
+	backend_mem_get_counts(s->backend, "pack", &counts);
+	assert_int_equal(counts.calls[BACKEND_MEM_GET], 0);
+	assert_int_equal(writer_has_chunk(s->writer, CHUNK_DATA, &id, 5000), 0);
+	/* Once it is decided nobody waits for the store's clock. */
+	{
+		char name[OBJECT_NAME_MAX];
+
+		snprintf(name, sizeof(name), "commit/%.32s",
+			 strrchr(pack, '/') + 1);
+		sessions_put_text(s, OBJECT_COMMIT, name,
+				  "{\"decision\":\"FENCED\"}");
+	}
+	sessions_next(s);
+	assert_int_equal(sessions_stats(s).packs_adopted, 1);
+}
+
+static int write_session(void *arg)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+
+	if (session_encode("0", "backup", 1, &b) < 0)
+		return 1;
+	support_write(arg, b.data, b.len);
+	return 0;
+}
+
+/* A process that is no more will upload nothing more. */
+static void an_ended_process(void **state)
+{
+	char *path = (char *)support_path("%s/session", support_tmpdir());
+	static const char odd[] = "{\"pid\":\"1\",\"host\":7}";
+	AUTO_BUF struct buf own = BUF_INIT;
+	AUTO_FREE uint8_t *other = NULL;
+	struct session_info s;
+	size_t len;
+
+	(void)state;
+	assert_ok(session_encode("0", "backup", 1, &own));
+	assert_ok(session_decode(own.data, own.len, "session/0", &s));
+	assert_int_equal(s.pid, getpid());
+	assert_false(session_process_ended(&s));
+	assert_int_equal(support_fork(write_session, path), 0);
+	other = support_read(path, &len);
+	assert_non_null(other);
+	assert_ok(session_decode(other, len, "session/0", &s));
+	assert_true(session_process_ended(&s));
+	/* Of another host nothing is known. */
+	s.host[0] ^= 1;
+	assert_false(session_process_ended(&s));
+	assert_result(session_decode("[]", 2, "session/0", &s), -EBADMSG);
+	assert_ok(session_decode(odd, strlen(odd), "session/0", &s));
+	assert_int_equal(s.pid, 0);
+	assert_string_equal(s.host, "");
+	assert_false(session_process_ended(&s));
 }
 
 static void a_dead_session_is_reused(void **state)
@@ -323,6 +396,7 @@ static void an_unsure_dead_index_stops_nobody(void **state)
 	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "point/", 1, -EIO, 0);
 	assert_result(sessions_commit(s), -EIO);
 	backend_mem_heal(s->backend);
+	sessions_age(s);
 	writer_free(s->writer);
 	s->writer = NULL;
 	vault_close(s->vault);
@@ -493,6 +567,7 @@ static void lost_replies(void **state)
 				 BACKEND_MEM_LOST_REPLY);
 		assert_result(sessions_commit(s), -EIO);
 		assert_int_equal(backend_mem_failures(s->backend), i + 1);
+		sessions_age(s);
 		sessions_next(s);
 		/* The register was written all the same: the point is whole. */
 		assert_int_equal(sessions_npoints(s), i == 3);
@@ -640,6 +715,8 @@ int main(void)
 		CASE(small_chunks_share_a_frame),
 		CASE(full_packs_go_at_once),
 		CASE(order_of_objects),
+		CASE(a_live_session_is_let_alone),
+		cmocka_unit_test(an_ended_process),
 		CASE(a_dead_session_is_reused),
 		CASE(adopted_twice),
 		CASE(a_deleted_name_stays_gone),

@@ -153,6 +153,7 @@ static void many_adopted(void **state)
 		writer_free(dead[i].writer);
 	}
 	backend_mem_heal(s->backend);
+	sessions_age(s);
 	assert_int_equal(take_census(s).objects, 0);
 	sessions_next(s);
 	put_many(s, 0, CHUNKS);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Whether a session is dead, so that what it left may as well serve another. To
+ * be wrong is safe, for a pack that stays is as good a place for a chunk as any;
+ * but a running backup has gigabytes that no index object names yet, and each
+ * session that begins beside it would read and name them all.
+ *
+ * A session whose register stands is decided. One of this host whose process is
+ * no more has died. Of all others only the silence tells, and how long that is
+ * must go by the clock of the store.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/base/log.h"
+#include "store/format.h"
+#include "store/vault.h"
+#include "store/writer/internal.h"
+#include "store/writer/session.h"
+
+#define SESSION_OBJECT_MAX (64u << 10)
+/* A session that stored nothing for so long is taken for dead. */
+#define LEASE_NS (INT64_C(24) * 3600 * 1000000000)
+
+/* Since when is there nothing new of the session, whose newest pack was stored
+ * at @newest_ns? */
+static bool is_silent(struct writer *w, const char *name, int64_t newest_ns)
+{
+	struct backend *b = vault_backend(w->vault);
+	struct backend_info theirs, ours;
+	char own[OBJECT_NAME_MAX];
+
+	snprintf(own, sizeof(own), "session/%s", w->sid);
+	if (backend_head(b, own, &ours) < 0 ||
+	    backend_head(b, name, &theirs) < 0)
+		return false;
+	return ours.stored_ns - MAX(theirs.stored_ns, newest_ns) > LEASE_NS;
+}
+
+static bool has_ended(struct writer *w, const char *name)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	struct session_info s;
+	uint8_t *raw = NULL;
+	size_t len;
+	int r = vault_get_all(w->vault, name, SESSION_OBJECT_MAX, &raw, &len);
+
+	if (r == 0)
+		r = format_read_box(vault_keyring(w->vault), raw, len,
+				    OBJECT_SESSION, name, &plain);
+	if (r == 0)
+		r = session_decode(plain.data, plain.len, name, &s);
+	free(raw);
+	return r == 0 && session_process_ended(&s);
+}
+
+bool writer_is_dead(struct writer *w, const char *sid, int64_t newest_ns)
+{
+	struct backend *b = vault_backend(w->vault);
+	char name[OBJECT_NAME_MAX];
+	struct backend_info info;
+	int r;
+
+	snprintf(name, sizeof(name), "commit/%s", sid);
+	r = backend_head(b, name, &info);
+	if (r == 0)
+		return true;
+	if (r != -ENOENT)
+		return false;
+	snprintf(name, sizeof(name), "session/%s", sid);
+	/* Only after its end does somebody take that away. */
+	if (backend_head(b, name, &info) == -ENOENT)
+		return true;
+	return has_ended(w, name) || is_silent(w, name, newest_ns);
+}
