@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What a session may refer to. Only packs seen in a listing made after the
- * session object was created, and after the tombs were listed: a collector
- * that condemns a pack puts its tomb first and then waits for every session
- * it finds, so whoever saw a condemned pack is decided before it goes.
+ * session object was created, and after tombs were read: a collector that
+ * condemns a pack puts its tomb first and then waits for every session it
+ * finds, so whoever saw a condemned pack is decided before it goes.
  */
 #include "config.h"
 
@@ -19,6 +19,7 @@
 #include "store/catalog/catalog.h"
 #include "store/format.h"
 #include "store/vault.h"
+#include "store/writer/condemned.h"
 #include "store/writer/internal.h"
 
 bool writer_pack_usable(struct writer *w, int64_t no)
@@ -34,6 +35,12 @@ bool writer_use_pack(struct writer *w, int64_t no)
 		return false;
 	/* There is room, since it became usable. */
 	return packset_add(&w->used, no) == 0;
+}
+
+int writer_mark_whole(struct writer *w, int64_t no)
+{
+	SCOPED_LOCK(&w->lock);
+	return packset_add(&w->whole, no);
 }
 
 int writer_mark_usable(struct writer *w, int64_t no)
@@ -94,17 +101,8 @@ struct pack_listing {
 	size_t nknown, known_cap;
 	struct unknown_pack *unknown; /* owned */
 	size_t nunknown, unknown_cap;
+	struct condemned condemned;
 };
-
-static int on_tomb(void *arg, const char *name, const struct backend_info *info)
-{
-	size_t *tombs = arg;
-
-	(void)name;
-	(void)info;
-	++*tombs;
-	return 0;
-}
 
 static int on_row(void *arg, const struct pack_row *row)
 {
@@ -190,9 +188,11 @@ static int note_unknown(struct pack_listing *l, const char *name,
 }
 
 /* A pack that the database says is @size bytes long is listed with @listed. */
-static int take_known(struct writer *w, const char *name, int64_t no,
-		      uint64_t size, uint64_t listed)
+static int take_known(const struct pack_listing *l, const char *name,
+		      int64_t no, uint64_t size, uint64_t listed)
 {
+	struct writer *w = l->writer;
+
 	if (size != listed) {
 		log_warn("pack/%s: damaged: %llu bytes long, not %llu; nothing "
 			 "new will refer to it",
@@ -200,9 +200,11 @@ static int take_known(struct writer *w, const char *name, int64_t no,
 			 (unsigned long long)size);
 		return 0;
 	}
-	if (is_avoided(vault_catalog(w->vault), name))
+	if (pack_list_has(&l->condemned.quarantined, name) ||
+	    is_avoided(vault_catalog(w->vault), name))
 		return 0;
-	return writer_mark_usable(w, no);
+	return condemned_has(&l->condemned, name) ? writer_mark_whole(w, no)
+						  : writer_mark_usable(w, no);
 }
 
 static int on_pack(void *arg, const char *object,
@@ -223,20 +225,26 @@ static int on_pack(void *arg, const char *object,
 	if (!k || k->unnamed)
 		return note_unknown(l, name, info);
 	k->listed = true;
-	return take_known(l->writer, k->name, k->no, k->size, info->size);
+	return take_known(l, k->name, k->no, k->size, info->size);
 }
 
-static void report_missing(const struct pack_listing *l)
+/* What a collection deleted is still named by older index objects. */
+static int report_missing(const struct pack_listing *l)
 {
+	struct writer *w = l->writer;
 	size_t i;
+	int r = 0;
 
-	for (i = 0; i < l->nknown; i++)
-		if (!l->known[i].unnamed &&
-		    !packset_has(&l->writer->whole, l->known[i].no))
+	for (i = 0; i < l->nknown && r == 0; i++)
+		if (pack_list_has(&l->condemned.swept, l->known[i].name))
+			r = packset_add(&w->swept, l->known[i].no);
+		else if (!l->known[i].unnamed &&
+			 !packset_has(&w->whole, l->known[i].no))
 			log_warn("pack/%s: %s; what it held is stored again "
 				 "where the source still has it",
 				 l->known[i].name,
 				 l->known[i].listed ? "damaged" : "missing");
+	return r;
 }
 
 /* A pack of which the database did not know when it was asked. Another process
@@ -252,11 +260,13 @@ static int take_unknown(const struct pack_listing *l,
 	int r = catalog_pack_no(c, u->name, &no);
 
 	if (r == -ENOENT || (k && k->unnamed))
-		return dead ? writer_adopt_pack(w, u->name, u->info.size) : 0;
+		return dead && !condemned_has(&l->condemned, u->name)
+			       ? writer_adopt_pack(w, u->name, u->info.size)
+			       : 0;
 	if (r == 0)
 		r = catalog_get_pack(c, no, &row, NULL);
 	if (r == 0)
-		r = take_known(w, u->name, no, row.size, u->info.size);
+		r = take_known(l, u->name, no, row.size, u->info.size);
 	return r;
 }
 
@@ -305,25 +315,22 @@ static int list_packs(struct pack_listing *l)
 	if (r == 0)
 		r = backend_list(vault_backend(w->vault), "pack/", on_pack, l);
 	if (r == 0)
-		report_missing(l);
+		r = report_missing(l);
 	return r == 0 ? take_unknowns(l) : r;
 }
 
 int writer_list(struct writer *w)
 {
 	struct pack_listing l = { .writer = w };
-	size_t tombs = 0;
 	int r = writer_settle_indexes(w);
 
 	if (r == 0)
-		r = backend_list(vault_backend(w->vault), "tomb/", on_tomb,
-				 &tombs);
-	/* While something is being collected, refer to nothing old: it
-	 * costs space, never safety. */
-	if (r == 0 && tombs == 0)
+		r = condemned_read(w->vault, &l.condemned);
+	if (r == 0)
 		r = list_packs(&l);
 	if (r == 0)
 		r = writer_index_adopted(w);
+	condemned_release(&l.condemned);
 	free(l.known);
 	free(l.unknown);
 	return r;

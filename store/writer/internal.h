@@ -41,6 +41,8 @@ struct writer {
 	 * are its own; those of them that new chunks may be found in; and those
 	 * in which one was. */
 	struct packset whole, usable, used;
+	/* Those that a collection deleted: nobody misses them. */
+	struct packset swept;
 	int error; /* the first that hit any thread: the session is lost */
 	struct writer_stats stats;
 	struct zip **zips; /* idle compressors; owned */
@@ -59,7 +61,8 @@ int writer_error(struct writer *w);
  * writer_use_pack() is for who does. */
 bool writer_pack_usable(struct writer *w, int64_t no);
 bool writer_use_pack(struct writer *w, int64_t no);
-/* Mark a pack as whole and usable. Return 0 or -ENOMEM. */
+/* Mark a pack as whole; and as usable. Return 0 or -ENOMEM. */
+MUST_CHECK int writer_mark_whole(struct writer *w, int64_t no);
 MUST_CHECK int writer_mark_usable(struct writer *w, int64_t no);
 /* Say in @p which index objects it stands on, once all are written. Return 0 or
  * a negative errno. */

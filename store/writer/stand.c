@@ -75,7 +75,7 @@ static int is_whole(void *arg, int64_t no)
 	struct writer *w = arg;
 
 	SCOPED_LOCK(&w->lock);
-	return !packset_has(&w->whole, no);
+	return !packset_has(&w->whole, no) && !packset_has(&w->swept, no);
 }
 
 int writer_rely_on(struct writer *w, const struct point *p)

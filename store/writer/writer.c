@@ -128,6 +128,7 @@ void writer_free(struct writer *w)
 	packset_release(&w->whole);
 	packset_release(&w->usable);
 	packset_release(&w->used);
+	packset_release(&w->swept);
 	free(w->stand);
 	pthread_mutex_destroy(&w->lock);
 	free(w);

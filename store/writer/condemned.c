@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A collection first puts a tomb that names the packs it condemns, then waits
+ * for every session that it finds. Who lists tombs, reads them, and only then
+ * lists packs, either sees the tomb or is waited for. A tomb that is gone when
+ * it is read has done its work, or was given up: its packs are no longer listed,
+ * or are as good as others.
+ *
+ * Sweeps are the registers of what was deleted. They stay, for a put that the
+ * network delayed can bring a deleted name back, and a collector that slept may
+ * delete it a second time. They are read after the tombs, lest a collection that
+ * ends meanwhile is missed, and kept in the local database.
+ */
+#include "config.h"
+
+#include "store/writer/condemned.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/base/array.h"
+#include "store/base/log.h"
+#include "store/catalog/catalog.h"
+#include "store/format.h"
+#include "store/vault.h"
+
+struct listed_names {
+	char (*list)[OBJECT_NAME_MAX]; /* owned */
+	size_t n, cap;
+};
+
+static int on_name(void *arg, const char *name, const struct backend_info *info)
+{
+	struct listed_names *l = arg;
+
+	(void)info;
+	if (strlen(name) >= OBJECT_NAME_MAX)
+		return 0;
+	if (array_reserve(&l->list, &l->cap, l->n + 1) < 0)
+		return -ENOMEM;
+	memcpy(l->list[l->n++], name, strlen(name) + 1);
+	return 0;
+}
+
+/* The plaintext of a box, from the vault. */
+static int read_record(struct vault *v, const char *name, uint8_t type,
+		       struct buf *out)
+{
+	uint8_t *raw = NULL;
+	size_t len;
+	int r = vault_get_all(v, name, FORMAT_BOX_MAX, &raw, &len);
+
+	if (r == 0)
+		r = format_read_box(vault_keyring(v), raw, len, type, name,
+				    out);
+	free(raw);
+	return r;
+}
+
+static int read_tomb(struct vault *v, const char *name, struct condemned *c)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	int r = read_record(v, name, OBJECT_TOMB, &plain);
+
+	return r < 0 ? r : tomb_decode(plain.data, plain.len, name, &c->tombs);
+}
+
+/* Sweeps never change and never go: each is fetched once. */
+static int read_sweep(struct vault *v, const char *name, struct condemned *c)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	bool aborted, kept;
+	int r = catalog_get_object(vault_catalog(v), name, &plain);
+
+	kept = r == 0;
+	if (r == -ENOENT)
+		r = read_record(v, name, OBJECT_SWEEP, &plain);
+	if (r == 0)
+		r = sweep_decode(plain.data, plain.len, name, &aborted,
+				 &c->swept);
+	if (r == 0 && !kept)
+		(void)!catalog_put_object(vault_catalog(v), name, plain.data,
+					  plain.len);
+	return r;
+}
+
+/* Read all that is called so. What cannot be read may condemn anything. */
+static int read_each(struct vault *v, const char *prefix,
+		     int (*read)(struct vault *v, const char *name,
+				 struct condemned *c),
+		     struct condemned *c)
+{
+	struct listed_names names = { .n = 0 };
+	size_t i;
+	int r = backend_list(vault_backend(v), prefix, on_name, &names);
+
+	for (i = 0; i < names.n && r == 0; i++) {
+		r = read(v, names.list[i], c);
+		if (r == -ENOMEM || r == -ENOTRECOVERABLE || r == -EINTR)
+			break;
+		if (r < 0 && r != -ENOENT)
+			c->all = true;
+		r = 0;
+	}
+	free(names.list);
+	return r;
+}
+
+static int on_quarantine(void *arg, const char *name,
+			 const struct backend_info *info)
+{
+	struct condemned *c = arg;
+	int r = pack_list_add(&c->quarantined, strchr(name, '/') + 1);
+
+	(void)info;
+	return r == -EINVAL ? 0 : r; /* not a pack's name */
+}
+
+int condemned_read(struct vault *v, struct condemned *out)
+{
+	struct condemned *c = out;
+	int r = read_each(v, "tomb/", read_tomb, c);
+
+	if (r == 0)
+		r = read_each(v, "sweep/", read_sweep, c);
+	if (r == 0)
+		r = backend_list(vault_backend(v), "quarantine/", on_quarantine,
+				 c);
+	if (c->all)
+		log_warn("what a collection deletes cannot be read: this "
+			 "backup stores everything anew that it reads");
+	pack_list_sort(&c->tombs);
+	pack_list_sort(&c->swept);
+	pack_list_sort(&c->quarantined);
+	return r;
+}
+
+void condemned_release(struct condemned *c)
+{
+	pack_list_release(&c->tombs);
+	pack_list_release(&c->swept);
+	pack_list_release(&c->quarantined);
+}
+
+bool condemned_has(const struct condemned *c, const char *name)
+{
+	return c->all || pack_list_has(&c->tombs, name) ||
+	       pack_list_has(&c->swept, name) ||
+	       pack_list_has(&c->quarantined, name);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Packs that a session may not store by reference to: what collections condemned
+ * or swept away, and what was found damaged. */
+#ifndef STORE_WRITER_CONDEMNED_H
+#define STORE_WRITER_CONDEMNED_H
+
+#include "store/base/attrs.h"
+#include "store/record/pack_list.h"
+
+#include <stdbool.h>
+
+struct vault;
+
+struct condemned {
+	/* A tomb or sweep could not be read: it may name any pack. */
+	bool all;
+	/* Packs about to be deleted; deleted; damaged. Owned. */
+	struct pack_list tombs, swept, quarantined;
+};
+
+/* Read what stands, in the order in which a collector needs it to be read, and
+ * before packs are listed. Return 0 or a negative errno; release it then, too. */
+MUST_CHECK int condemned_read(struct vault *v, struct condemned *out);
+void condemned_release(struct condemned *c);
+/* Whether nothing new may refer to pack @name. */
+bool condemned_has(const struct condemned *c, const char *name);
+
+#endif

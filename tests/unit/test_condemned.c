@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Beside a collection, and with packs that were found damaged, a session refers
+ * to all that is not named, and to nothing that is. */
+#include "config.h"
+
+#include "tests/unit/sessions.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
+#include "store/format.h"
+#include "store/point.h"
+#include "store/record/pack_list.h"
+#include "store/vault.h"
+#include "store/writer/writer.h"
+
+#define TOMB "tomb/0123456789abcdef0123456789abcdef"
+#define SWEEP "sweep/0123456789abcdef0123456789abcdef"
+
+/* Two sessions, each with one pack of one chunk. */
+struct two {
+	struct scene *scene;
+	struct id ids[2];
+	char packs[2][OBJECT_NAME_MAX]; /* objects */
+};
+
+static struct two make_two(struct scene *s)
+{
+	struct two t = { .scene = s };
+	size_t i, j;
+
+	for (i = 0; i < 2; i++) {
+		char sid[33];
+
+		t.ids[i] = sessions_put(s, i, 5000);
+		snprintf(sid, sizeof(sid), "%s", writer_session(s->writer));
+		assert_ok(sessions_commit(s));
+		for (j = 0; j < backend_mem_nobjects(s->backend); j++) {
+			const char *name = backend_mem_name(s->backend, j);
+
+			if (strncmp(name, "pack/", 5) == 0 && strstr(name, sid))
+				snprintf(t.packs[i], OBJECT_NAME_MAX, "%s",
+					 name);
+		}
+		assert_true(t.packs[i][0]);
+		sessions_next(s);
+	}
+	support_log_clear();
+	return t;
+}
+
+static const char *leaf(const char *object)
+{
+	return strrchr(object, '/') + 1;
+}
+
+static void put_box(struct scene *s, uint8_t type, const char *name,
+		    const struct buf *plain)
+{
+	AUTO_BUF struct buf box = BUF_INIT;
+
+	assert_ok(format_seal_box(vault_keyring(s->vault), NULL, NULL,
+				  vault_seam(s->vault), type, name, NULL, 0,
+				  plain->data, plain->len, &box));
+	assert_ok(backend_mem_set(s->backend, name, box.data, box.len));
+}
+
+/* A tomb, or a sweep, of the first pack. */
+static void condemn(struct two *t, uint8_t type)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	struct pack_list l = { .n = 0 };
+
+	assert_ok(pack_list_add(&l, leaf(t->packs[0])));
+	if (type == OBJECT_TOMB)
+		tomb_encode(&l, &plain);
+	else
+		sweep_encode(&l, &plain);
+	put_box(t->scene, type, type == OBJECT_TOMB ? TOMB : SWEEP, &plain);
+	pack_list_release(&l);
+}
+
+static bool has(struct two *t, size_t i)
+{
+	int r = writer_has_chunk(t->scene->writer, CHUNK_DATA, &t->ids[i],
+				 5000);
+
+	assert_in_range(r, 0, 1);
+	return r == 1;
+}
+
+/* Whether the point of session @i may be taken over unseen. */
+static bool relies(struct two *t, size_t i)
+{
+	struct point_list *l;
+	size_t j;
+	int r = -ENOENT;
+
+	assert_ok(vault_points(t->scene->vault, &l));
+	for (j = 0; j < l->n; j++)
+		if (strncmp(l->points[j]->session, leaf(t->packs[i]), 32) == 0)
+			r = writer_rely_on(t->scene->writer, l->points[j]);
+	point_list_put(l);
+	assert_in_range(r, 0, 1);
+	return r == 1;
+}
+
+static void a_tomb_names_what_it_condemns(void **state)
+{
+	struct two t = make_two(*state);
+
+	condemn(&t, OBJECT_TOMB);
+	sessions_next(t.scene);
+	assert_false(has(&t, 0));
+	assert_true(has(&t, 1));
+	/* A point that was not purged is whole until this session ends. */
+	assert_true(relies(&t, 0));
+	assert_true(relies(&t, 1));
+	sessions_put(t.scene, 0, 5000);
+	sessions_put(t.scene, 1, 5000);
+	assert_int_equal(sessions_stats(t.scene).chunks_new, 1);
+	assert_ok(sessions_commit(t.scene));
+	/* Its work is done, or it was given up. */
+	assert_ok(backend_mem_remove(t.scene->backend, TOMB));
+	sessions_next(t.scene);
+	assert_true(has(&t, 0));
+	assert_string_equal(support_log_text(), "");
+}
+
+/* It goes between the listing and the look at it: as if it had not been. */
+static int take_tomb(void *arg, enum backend_mem_op op, const char *name)
+{
+	if (op == BACKEND_MEM_GET && strncmp(name, "tomb/", 5) == 0)
+		(void)backend_mem_remove(arg, name);
+	return 0;
+}
+
+static void a_tomb_that_goes(void **state)
+{
+	struct two t = make_two(*state);
+
+	condemn(&t, OBJECT_TOMB);
+	backend_mem_watch(t.scene->backend, take_tomb, t.scene->backend);
+	sessions_next(t.scene);
+	backend_mem_watch(t.scene->backend, NULL, NULL);
+	assert_int_equal(sessions_nobjects(t.scene, "tomb/"), 0);
+	assert_true(has(&t, 0));
+}
+
+static void what_cannot_be_read_condemns_all(void **state)
+{
+	static const char *const names[] = { TOMB, SWEEP, "tomb/1" };
+	struct two t = make_two(*state);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		assert_ok(backend_mem_set(t.scene->backend, names[i], "x", 1));
+		support_log_clear();
+		sessions_next(t.scene);
+		assert_said("cannot be read");
+		assert_false(has(&t, 0));
+		assert_false(has(&t, 1));
+		assert_true(relies(&t, 1));
+		assert_ok(backend_mem_remove(t.scene->backend, names[i]));
+	}
+	condemn(&t, OBJECT_TOMB);
+	backend_mem_fail(t.scene->backend, BACKEND_MEM_GET, "tomb/", 1, -EIO,
+			 BACKEND_MEM_STICKY);
+	sessions_next(t.scene);
+	assert_false(has(&t, 1));
+	backend_mem_heal(t.scene->backend);
+	sessions_next(t.scene);
+	assert_true(has(&t, 1));
+}
+
+/* An older index object goes on naming what was deleted. That is no damage, and
+ * where the name comes back nobody uses it. */
+static void what_was_swept_is_not_missed(void **state)
+{
+	struct two t = make_two(*state);
+	AUTO_BUF struct buf aborted = BUF_INIT;
+	AUTO_BUF struct buf pack = BUF_INIT;
+	struct backend *b = t.scene->backend;
+	char index[OBJECT_NAME_MAX];
+	size_t len;
+	uint8_t *data;
+
+	sweep_encode(NULL, &aborted);
+	put_box(t.scene, OBJECT_SWEEP, SWEEP "-1", &aborted);
+	sessions_next(t.scene);
+	assert_true(has(&t, 0));
+	condemn(&t, OBJECT_SWEEP);
+	data = backend_mem_data(b, t.packs[0], &len);
+	buf_put(&pack, data, len);
+	assert_ok(backend_mem_remove(b, t.packs[0]));
+	sessions_next(t.scene);
+	assert_false(has(&t, 0));
+	assert_true(has(&t, 1));
+	assert_true(relies(&t, 0));
+	assert_string_equal(support_log_text(), "");
+	assert_ok(backend_mem_set(b, t.packs[0], pack.data, pack.len));
+	sessions_next(t.scene);
+	assert_false(has(&t, 0));
+	/* Nor is it adopted by whoever knows no index object that names it. */
+	snprintf(index, sizeof(index), "index/%.32s-0", leaf(t.packs[0]));
+	assert_ok(backend_mem_remove(b, index));
+	sessions_next(t.scene);
+	assert_int_equal(sessions_stats(t.scene).packs_adopted, 0);
+	assert_false(has(&t, 0));
+}
+
+static void a_pack_in_quarantine(void **state)
+{
+	struct two t = make_two(*state);
+	char name[OBJECT_NAME_MAX];
+
+	snprintf(name, sizeof(name), "quarantine/%s", leaf(t.packs[0]));
+	sessions_put_text(t.scene, OBJECT_QUARANTINE, name, "{}");
+	assert_ok(backend_mem_set(t.scene->backend, "quarantine/x", "x", 1));
+	sessions_next(t.scene);
+	assert_false(has(&t, 0));
+	assert_true(has(&t, 1));
+	assert_false(relies(&t, 0));
+	assert_true(relies(&t, 1));
+	sessions_put(t.scene, 0, 5000);
+	assert_int_equal(sessions_stats(t.scene).chunks_new, 1);
+	assert_ok(sessions_commit(t.scene));
+	sessions_next(t.scene);
+	assert_true(has(&t, 0));
+}
+
+#define CASE(fn)                                                               \
+	cmocka_unit_test_setup_teardown(fn, sessions_setup, sessions_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(a_tomb_names_what_it_condemns),
+		CASE(a_tomb_that_goes),
+		CASE(what_cannot_be_read_condemns_all),
+		CASE(what_was_swept_is_not_missed),
+		CASE(a_pack_in_quarantine),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
