@@ -53,6 +53,9 @@ static void update_progress(struct backup *b)
 
 void backup_tick(struct backup *b)
 {
+	/* A heartbeat that is missed is no reason to end. */
+	if (b->writer)
+		(void)writer_tick(b->writer);
 	if (!task_is_due(b->task, vault_seam(b->vault)))
 		return;
 	update_progress(b);

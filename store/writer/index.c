@@ -77,7 +77,10 @@ static int flush(struct writer *w, const struct buf *packs, size_t n)
 	buf_put(&plain, packs->data, packs->len);
 	assert(plain.len <= FORMAT_BOX_MAX);
 	snprintf(name, sizeof(name), "index/%s-%u", w->sid, number);
-	r = writer_put_box(w, OBJECT_INDEX, name, &plain, NULL);
+	/* A backup that was fenced off had better end now than in hours. */
+	r = writer_check_fenced(w);
+	if (r == 0)
+		r = writer_put_box(w, OBJECT_INDEX, name, &plain, NULL);
 	/* Reading it back checks it, and moves its chunks to the database. */
 	if (r == 0)
 		r = vault_refresh(w->vault);

@@ -48,6 +48,10 @@ struct writer {
 	struct zip **zips; /* idle compressors; owned */
 	size_t nzips, zips_cap;
 
+	/* When a heartbeat was last put, monotonic, and how many; for the thread
+	 * that calls writer_tick(). */
+	int64_t beat_ns;
+	unsigned int nbeats;
 	/* The index objects that the point stands on; owned. For the thread that
 	 * begins and commits. */
 	char (*stand)[INDEX_NAME_MAX];
@@ -77,6 +81,16 @@ MUST_CHECK int writer_adopt_pack(struct writer *w, const char *name,
 /* Whether a session has ended, as far as can be told; its newest pack was stored
  * at @newest_ns. Where that cannot be found out it has not. */
 bool writer_is_dead(struct writer *w, const char *sid, int64_t newest_ns);
+/* Look whether the session was decided by somebody else. Return 0 (not that one
+ * could see) or -ECANCELED, said in words. */
+MUST_CHECK int writer_check_fenced(struct writer *w);
+/* Look whether each pack in which a chunk was found is still listed. Return 0 or
+ * a negative errno, said in words. */
+MUST_CHECK int writer_check_used(struct writer *w);
+/* Decide the session for point @p, whose object has that hash. Return 0,
+ * -ECANCELED (fenced) or another negative errno, said in words. */
+MUST_CHECK int writer_put_register(struct writer *w, const struct point *p,
+				   const uint8_t *point_hash);
 /* Name all adopted packs in this session's index. Return 0 or a negative
  * errno. */
 MUST_CHECK int writer_index_adopted(struct writer *w);

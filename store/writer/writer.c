@@ -29,14 +29,10 @@
 #include "store/base/seam.h"
 #include "store/base/zip.h"
 #include "store/catalog/catalog.h"
-#include "store/index.h"
 #include "store/point.h"
-#include "store/record/commit.h"
 #include "store/vault.h"
 #include "store/writer/internal.h"
 #include "store/writer/session.h"
-
-#define COMMIT_MAX (64u << 10)
 
 int writer_fail(struct writer *w, int err)
 {
@@ -87,6 +83,7 @@ int writer_begin(struct vault *v, int level, struct pool *pool,
 	w->vault = v;
 	w->level = level;
 	w->pool = pool;
+	w->beat_ns = vault_seam(v)->ops->monotonic_ns(vault_seam(v));
 	w->uploads = pool_new(1, WRITER_UPLOADS);
 	r = w->uploads ? 0 : -ENOMEM;
 	if (r == 0)
@@ -263,50 +260,6 @@ int writer_drain(struct writer *w)
 
 /* ---- the commit ---- */
 
-/* What the register says now: 0 ours, -ECANCELED fenced. */
-static int read_register(struct writer *w, const char *name,
-			 const struct buf *mine)
-{
-	AUTO_BUF struct buf plain = BUF_INIT;
-	uint8_t *raw = NULL;
-	size_t len;
-	int r = vault_get_all(w->vault, name, COMMIT_MAX, &raw, &len);
-
-	if (r == 0)
-		r = format_read_box(vault_keyring(w->vault), raw, len,
-				    OBJECT_COMMIT, name, &plain);
-	free(raw);
-	if (r == 0 && (plain.len != mine->len ||
-		       memcmp(plain.data, mine->data, mine->len) != 0))
-		r = fail(-ECANCELED,
-			 "%s: this backup was taken for dead and "
-			 "fenced off; run it again: what it uploaded will be "
-			 "reused",
-			 name);
-	return r;
-}
-
-static int commit_register(struct writer *w, const struct point *p,
-			   const uint8_t *point_hash)
-{
-	AUTO_BUF struct buf plain = BUF_INIT;
-	char name[OBJECT_NAME_MAX];
-	struct commit c;
-	int r;
-
-	/* The hash ties the register to these bytes of the point. */
-	memcpy(c.point, p->id, sizeof(c.point));
-	memcpy(c.hash, point_hash, sizeof(c.hash));
-	commit_encode(&c, w->sid, &plain);
-	snprintf(name, sizeof(name), "commit/%s", w->sid);
-	r = writer_put_box(w, OBJECT_COMMIT, name, &plain, NULL);
-	/* After another error the register may stand all the same (a lost
-	 * reply), but that it is durable was not confirmed: not a success. */
-	if (r < 0 && r != -EEXIST)
-		return r;
-	return read_register(w, name, &plain);
-}
-
 /* A point that readers would refuse is not committed. */
 static int check_point(const struct buf *plain, const struct point *p)
 {
@@ -336,6 +289,8 @@ int writer_commit(struct writer *w, struct point *p)
 	if (r == 0)
 		r = writer_flush_index(w);
 	if (r == 0)
+		r = writer_check_used(w);
+	if (r == 0)
 		r = seam->ops->random(seam, raw, sizeof(raw));
 	if (r < 0)
 		return writer_fail(w, r);
@@ -354,6 +309,6 @@ int writer_commit(struct writer *w, struct point *p)
 	if (r == 0)
 		r = writer_put_box(w, OBJECT_POINT, name, &plain, hash);
 	if (r == 0)
-		r = commit_register(w, p, hash);
+		r = writer_put_register(w, p, hash);
 	return r < 0 ? writer_fail(w, r) : 0;
 }

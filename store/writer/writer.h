@@ -74,6 +74,13 @@ MUST_CHECK int writer_has_chunk(struct writer *w, uint8_t type,
 MUST_CHECK int writer_rely_on(struct writer *w, const struct point *p);
 
 /*
+ * Let others see that the session is alive, where ten minutes have passed since
+ * they last could: to be called often, by one thread. May block. Return 0 or a
+ * negative errno, after which the session goes on.
+ */
+int writer_tick(struct writer *w);
+
+/*
  * Store a chunk, if it is new. @data is read before the call returns. May run
  * compression on this thread and may block on uploads (bounded memory).
  * Thread-safe.
@@ -88,8 +95,10 @@ MUST_CHECK int writer_chunk_take(struct writer *w, uint8_t type, uint8_t *data,
 
 /*
  * Wait until the pool is idle, then make everything durable and @p a point. Its
- * id, session, data_added and data_added_packed are filled in.
- * Return 0 only when the register was read back as ours. -ECANCELED: fenced.
+ * id, session, index, data_added and data_added_packed are filled in.
+ * Return 0 only when the register was read back as ours; -ECANCELED: fenced; or
+ * another negative errno, said in words: no point was made, or nobody answered
+ * whether one was.
  */
 MUST_CHECK int writer_commit(struct writer *w, struct point *p);
 

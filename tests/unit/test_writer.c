@@ -12,6 +12,7 @@
 
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
+#include "store/base/bytes.h"
 #include "store/base/pool.h"
 #include "store/chunk.h"
 #include "store/format.h"
@@ -20,6 +21,7 @@
 #include "store/writer/bundle.h"
 #include "store/writer/session.h"
 #include "store/writer/writer.h"
+#include "tests/unit/seam_fault.h"
 
 /* ---- chunks ---- */
 
@@ -543,6 +545,68 @@ static void a_fenced_session_makes_no_point(void **state)
 	assert_int_equal(sessions_npoints(s), 1);
 }
 
+/* One that was fenced off learns it when it writes an index, not at its end. */
+static void a_fenced_session_ends_early(void **state)
+{
+	struct scene *s = *state;
+	uint8_t data[100] = "x";
+	struct id id;
+	uint32_t i;
+	int r = 0;
+
+	fence(s);
+	for (i = 0; i < 100000 && r == 0; i++) {
+		put_le32(data, i);
+		r = writer_chunk(s->writer, CHUNK_NODE, data, sizeof(data),
+				 &id);
+	}
+	assert_result(r, -ECANCELED);
+	assert_int_equal(sessions_nobjects(s, "index/"), 0);
+}
+
+/* Somebody deletes a pack in which this session found a chunk. */
+static void a_pack_that_goes_meanwhile(void **state)
+{
+	struct scene *s = *state;
+	struct id id = sessions_put(s, 1, 5000);
+
+	assert_ok(sessions_commit(s));
+	sessions_next(s);
+	assert_int_equal(writer_has_chunk(s->writer, CHUNK_DATA, &id, 5000), 1);
+	assert_ok(backend_mem_remove(s->backend,
+				     sessions_first_object(s, "pack/")));
+	support_log_clear();
+	assert_result(sessions_commit(s), -EIO);
+	assert_said("and is gone");
+	assert_int_equal(sessions_npoints(s), 1);
+}
+
+static void a_long_session_has_a_pulse(void **state)
+{
+	static const int64_t minute = INT64_C(60) * 1000000000;
+	struct scene *s = *state;
+	struct seam_fault f;
+	int i;
+
+	seam_fault_init(&f, NULL);
+	seam_fault_clock(&f, INT64_C(1000000000000000000), 0);
+	s->options.seam = &f.seam;
+	sessions_next(s);
+	for (i = 1; i <= 35; i++) {
+		seam_fault_clock(&f, INT64_C(1000000000000000000) + i * minute,
+				 0);
+		assert_ok(writer_tick(s->writer));
+		assert_int_equal(sessions_nobjects(s, "heartbeat/"), i / 10);
+	}
+	assert_ok(sessions_commit(s));
+	writer_free(s->writer);
+	s->writer = NULL;
+	vault_close(s->vault);
+	s->options.seam = NULL;
+	assert_ok(vault_open(&s->options, &s->vault));
+	seam_fault_release(&f);
+}
+
 static void lost_replies(void **state)
 {
 	static const char *const kinds[] = { "pack/", "index/", "point/",
@@ -555,16 +619,52 @@ static void lost_replies(void **state)
 
 		backend_mem_fail(s->backend, BACKEND_MEM_PUT, kinds[i], 1, -EIO,
 				 BACKEND_MEM_LOST_REPLY);
-		assert_result(sessions_commit(s), -EIO);
+		/* The register is asked, and made durable. */
+		assert_result(sessions_commit(s), i == 3 ? 0 : -EIO);
 		assert_int_equal(backend_mem_failures(s->backend), i + 1);
 		sessions_age(s);
 		sessions_next(s);
-		/* The register was written all the same: the point is whole. */
 		assert_int_equal(sessions_npoints(s), i == 3);
 		assert_int_equal(
 			writer_has_chunk(s->writer, CHUNK_DATA, &id, 5000), 1);
 		assert_ok(sessions_reads(s, &id, i, 5000));
 	}
+}
+
+/* A put of the register that failed is tried again where none stands, and where
+ * nobody answers whether one does, that is said. */
+static void the_register_is_asked(void **state)
+{
+	struct scene *s = *state;
+
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "commit/", 1, -EIO, 0);
+	assert_ok(sessions_commit(s));
+	assert_int_equal(sessions_npoints(s), 1);
+	sessions_next(s);
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "commit/", 1, -EIO,
+			 BACKEND_MEM_LOST_REPLY);
+	backend_mem_fail(s->backend, BACKEND_MEM_GET, "commit/", 1, -EIO,
+			 BACKEND_MEM_STICKY);
+	support_log_clear();
+	assert_result(sessions_commit(s), -EIO);
+	assert_said("is not known");
+	backend_mem_heal(s->backend);
+	assert_int_equal(sessions_npoints(s), 2);
+	/* Full is full: there is no point, and no doubt. */
+	sessions_next(s);
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "commit/", 1, -ENOSPC,
+			 BACKEND_MEM_STICKY);
+	support_log_clear();
+	assert_result(sessions_commit(s), -ENOSPC);
+	assert_null(strstr(support_log_text(), "not known"));
+	backend_mem_heal(s->backend);
+	assert_int_equal(sessions_npoints(s), 2);
+	/* A lie: what it said is stored is not there. */
+	sessions_next(s);
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "commit/", 1, 0,
+			 BACKEND_MEM_LIES | BACKEND_MEM_STICKY);
+	assert_result(sessions_commit(s), -EIO);
+	assert_said("cannot be relied on");
 }
 
 /* NFS answers so where the reply to the first link() was lost, and an object
@@ -717,6 +817,10 @@ int main(void)
 		CASE(a_truncated_pack_is_not_reused),
 		CASE(strange_names_are_left_alone),
 		CASE(a_fenced_session_makes_no_point),
+		CASE(a_fenced_session_ends_early),
+		CASE(a_pack_that_goes_meanwhile),
+		CASE(a_long_session_has_a_pulse),
+		CASE(the_register_is_asked),
 		CASE(lost_replies),
 		CASE(it_exists_because_we_made_it),
 		CASE(it_exists_and_is_not_ours),
