@@ -36,7 +36,7 @@ int key_put_slot(struct backend *b, const struct secret *master,
 		     log_n ? log_n : KEY_SCRYPT_LOG_N, label, &box);
 	snprintf(name, sizeof(name), "key/%s", slot);
 	if (r == 0)
-		r = backend_put(b, name, box.data, box.len);
+		r = backend_put_own(b, name, box.data, box.len);
 	return r;
 }
 

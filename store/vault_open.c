@@ -58,7 +58,7 @@ static int put_config(struct backend *b, const struct keyring *k,
 				    "config", features, sizeof(features),
 				    plain.data, plain.len, &box);
 	if (r == 0)
-		r = backend_put(b, "config", box.data, box.len);
+		r = backend_put_own(b, "config", box.data, box.len);
 	if (r == -EEXIST)
 		(void)fail(r,
 			   "%s: somebody else made a vault there at this "

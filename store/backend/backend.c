@@ -167,6 +167,40 @@ int backend_get(struct backend *b, const char *name, uint64_t off, void *data,
 	return r;
 }
 
+/* Is the object that is there already ours, byte for byte? */
+static int compare(struct backend *b, const char *name, const void *data,
+		   size_t len)
+{
+	AUTO_FREE uint8_t *there = NULL;
+	struct backend_info info;
+	size_t there_len = 0;
+	int r = backend_head(b, name, &info);
+
+	if (r == 0 && info.size == len)
+		r = backend_get_all(b, name, len, &there, &there_len);
+	if (r == -ENOENT)
+		return fail(
+			-EIO,
+			"vault %s: %s was there already, and is gone; run it again",
+			b->url, name);
+	if (r < 0)
+		return r;
+	if (!there || there_len != len || memcmp(there, data, len) != 0)
+		return fail(
+			-EEXIST,
+			"vault %s: %s is there already, and is not what was put; run it again",
+			b->url, name);
+	return 0;
+}
+
+int backend_put_own(struct backend *b, const char *name, const void *data,
+		    size_t len)
+{
+	int r = backend_put(b, name, data, len);
+
+	return r == -EEXIST ? compare(b, name, data, len) : r;
+}
+
 int backend_too_long(const struct backend *b, const char *name, uint64_t size,
 		     size_t max)
 {

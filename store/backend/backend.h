@@ -127,6 +127,17 @@ bool backend_error_is_of_object(int err);
 MUST_CHECK int backend_put(struct backend *b, const char *name,
 			   const void *data, size_t len);
 /*
+ * The same for a name that nobody else can have, such as one with random bytes
+ * or with a hash of the object in it. What is there already was put by this
+ * client, whose first answer was lost on the way: NFS sends a link() again and
+ * hears of its own, and so does whoever repeats a put. It is asked about, never
+ * guessed.
+ * Return 0 when the object is there with these very bytes, durable; -EEXIST when
+ * others are there (said in words); or as backend_put().
+ */
+MUST_CHECK int backend_put_own(struct backend *b, const char *name,
+			       const void *data, size_t len);
+/*
  * Read exactly @len bytes at @off.
  * Return 0, -ENOENT, -EBADMSG (the object ends before that) or another negative
  * errno.

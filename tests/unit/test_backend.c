@@ -122,6 +122,24 @@ static void put_is_once(void **state)
 	assert_string_equal(support_log_text(), "");
 }
 
+/* A name of one's own may be there already, by this very put; not as another's
+ * object. */
+static void own_names_are_compared(void **state)
+{
+	struct place *p = *state;
+
+	assert_ok(backend_put_own(p->b, "session/1", "first", 5));
+	assert_ok(backend_put_own(p->b, "session/1", "first", 5));
+	assert_ok(backend_put_own(p->b, "session/2", "", 0));
+	assert_ok(backend_put_own(p->b, "session/2", "", 0));
+	assert_string_equal(support_log_text(), "");
+	assert_result(backend_put_own(p->b, "session/1", "other", 5), -EEXIST);
+	assert_said("session/1 is there already");
+	assert_result(backend_put_own(p->b, "session/1", "firs", 4), -EEXIST);
+	assert_result(backend_put_own(p->b, "session/2", "x", 1), -EEXIST);
+	check_object(p->b, "session/1", "first", 5);
+}
+
 static void absent_is_silent(void **state)
 {
 	static const char *const names[] = { "config", "pack/00/no",
@@ -708,6 +726,9 @@ static void passing_faults_pass(void **state)
 	backend_mem_fail(b, BACKEND_MEM_PUT, "c", 1, -ETIMEDOUT,
 			 BACKEND_MEM_LOST_REPLY);
 	assert_result(backend_put(b, "c", "x", 1), -EEXIST);
+	backend_mem_fail(b, BACKEND_MEM_PUT, "d", 1, -ETIMEDOUT,
+			 BACKEND_MEM_LOST_REPLY);
+	assert_ok(backend_put_own(b, "d", "x", 1));
 	/* It was deleted, and is not there to be deleted again. */
 	backend_mem_fail(b, BACKEND_MEM_DELETE, "c", 1, -ETIMEDOUT,
 			 BACKEND_MEM_LOST_REPLY);
@@ -1043,6 +1064,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		EACH(put_and_get),
 		EACH(put_is_once),
+		EACH(own_names_are_compared),
 		EACH(absent_is_silent),
 		EACH(times_are_known),
 		EACH(sync_makes_nothing),
