@@ -234,7 +234,9 @@ static const struct backend_ops mem_ops = {
 struct backend *backend_mem_new(void)
 {
 	/* Tests have no time to wait. */
-	static const struct backend_options patience = { .pause_ns = 100000 };
+	static const struct backend_options patience = { .timeout_ns =
+								 300000000,
+							 .pause_ns = 100000 };
 	struct backend_mem *m = calloc(1, sizeof(*m));
 
 	if (!m)

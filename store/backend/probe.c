@@ -67,7 +67,7 @@ static int probe_object(struct backend *b, const char *name)
 	struct backend_info info = { 0, 0 };
 	int r;
 
-	r = backend_put(b, name, first, sizeof(first));
+	r = backend_put_own(b, name, first, sizeof(first));
 	if (r == -EEXIST)
 		return probe_failed(b, "a name never used before is taken");
 	if (r < 0)
