@@ -265,8 +265,8 @@ static void check_lines(unsigned int run, const struct buf *of,
 	}
 }
 
-void damage_check(struct vault *v, unsigned int run, struct buf *before,
-		  struct buf *after, struct buf *want)
+void damage_check(struct vault *v, unsigned int run, const char *path,
+		  struct buf *before, struct buf *after, struct buf *want)
 {
 	struct search s = { .vault = v };
 	struct point_list *l;

@@ -19,7 +19,7 @@ void damage_undo(struct backend *b);
  * that the model @wants, which has done the restore; and that nothing was
  * deleted behind the first thing in its way that cannot be read.
  */
-void damage_check(struct vault *v, unsigned int run, struct buf *before,
-		  struct buf *after, struct buf *want);
+void damage_check(struct vault *v, unsigned int run, const char *path,
+		  struct buf *before, struct buf *after, struct buf *want);
 
 #endif

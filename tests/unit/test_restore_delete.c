@@ -313,7 +313,7 @@ static void check_restored(struct plant *p, unsigned int run,
 	target_print(model.target, &after);
 	model_print(at, "", &want);
 	if (model.damage)
-		damage_check(p->vault, run, before, &after, &want);
+		damage_check(p->vault, run, path, before, &after, &want);
 	else
 		assert_same(run, "after the restore", &after, &want);
 }
