@@ -145,18 +145,19 @@ static int on_source(void *arg, const char *source)
 	return names_add(arg, source);
 }
 
-/* Index objects that are gone take what only they knew with them. */
-static int drop_gone(struct vault *v, const struct object_names *listed)
+/* Index objects that are gone take what only they knew with them. @known were
+ * in the database before the listing began: what came into it since, by another
+ * process or thread, may have been put too late to be listed. */
+static int drop_gone(struct vault *v, const struct object_names *known,
+		     const struct object_names *listed)
 {
-	struct object_names known = { 0 };
 	size_t i;
-	int r = catalog_sources(v->catalog, on_source, &known);
+	int r = 0;
 
-	for (i = 0; i < known.n && r == 0; i++)
-		if (strncmp(known.list[i], "index/", 6) == 0 &&
-		    !names_has(listed, known.list[i]))
-			r = catalog_drop_source(v->catalog, known.list[i]);
-	names_release(&known);
+	for (i = 0; i < known->n && r == 0; i++)
+		if (strncmp(known->list[i], "index/", 6) == 0 &&
+		    !names_has(listed, known->list[i]))
+			r = catalog_drop_source(v->catalog, known->list[i]);
 	return r;
 }
 
@@ -177,17 +178,19 @@ static int make_up_for(struct vault *v, uint64_t bad)
 /* Import what is new, or all of it @again. */
 static int read_index(struct vault *v, bool again)
 {
-	struct object_names listed = { 0 };
+	struct object_names listed = { 0 }, known = { 0 };
 	uint64_t lists = atomic_load(&v->lists);
 	uint64_t bad = 0;
 	size_t i;
 	int r;
 
-	r = backend_list(v->backend, "index/", on_listed, &listed);
+	r = catalog_sources(v->catalog, on_source, &known);
+	if (r == 0)
+		r = backend_list(v->backend, "index/", on_listed, &listed);
 	if (r == 0 && listed.n)
 		qsort(listed.list, listed.n, sizeof(*listed.list), by_text);
 	if (r == 0)
-		r = drop_gone(v, &listed);
+		r = drop_gone(v, &known, &listed);
 	for (i = 0; i < listed.n && r == 0; i++) {
 		r = again ? 0 : catalog_has_source(v->catalog, listed.list[i]);
 		if (r == 0)
@@ -204,6 +207,7 @@ static int read_index(struct vault *v, bool again)
 			r = 0;
 	}
 	names_release(&listed);
+	names_release(&known);
 	if (r == 0)
 		r = make_up_for(v, bad);
 	if (r == 0) {

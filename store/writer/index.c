@@ -96,38 +96,51 @@ static int flush(struct writer *w, const struct buf *packs, size_t n)
 	return r;
 }
 
-/* The index is taken off the session before it is written, so that other
- * threads go on naming packs in the next one. */
-int writer_flush_index(struct writer *w)
+/* Is it time to close the index, or will it be with @more bytes? The caller
+ * holds the lock. */
+static bool index_is_full(const struct writer *w, size_t more)
 {
-	struct buf packs;
-	size_t n;
+	return w->nindex > 0 && (w->nindex >= WRITER_INDEX_PACKS ||
+				 w->index_chunks >= WRITER_INDEX_CHUNKS ||
+				 w->index.len + more > FORMAT_INDEX_TARGET);
+}
+
+/*
+ * Write the index if it is full, or with @all whatever there is. It is taken
+ * off the session before, so that other threads go on naming packs in the next
+ * one; who finds that full as well waits for the first to be written.
+ */
+static int flush_if(struct writer *w, bool all, size_t more)
+{
+	struct buf packs = BUF_INIT;
+	size_t n = 0;
 	int r;
 
 	pthread_mutex_lock(&w->lock);
-	packs = w->index;
-	n = w->nindex;
-	w->index = (struct buf)BUF_INIT;
-	w->nindex = w->index_chunks = 0;
+	while (w->flushing)
+		pthread_cond_wait(&w->flushed, &w->lock);
+	if (all || index_is_full(w, more)) {
+		packs = w->index;
+		n = w->nindex;
+		w->index = (struct buf)BUF_INIT;
+		w->nindex = w->index_chunks = 0;
+	}
+	w->flushing = n > 0;
 	pthread_mutex_unlock(&w->lock);
-	r = n ? flush(w, &packs, n) : 0;
+	if (n == 0)
+		return 0;
+	r = flush(w, &packs, n);
 	buf_release(&packs);
+	pthread_mutex_lock(&w->lock);
+	w->flushing = false;
+	pthread_cond_broadcast(&w->flushed);
+	pthread_mutex_unlock(&w->lock);
 	return r;
 }
 
-/* Would @more bytes of another pack go over the bound? */
-static bool index_has_room(struct writer *w, size_t more)
+int writer_flush_index(struct writer *w)
 {
-	SCOPED_LOCK(&w->lock);
-	return w->nindex == 0 || w->index.len + more <= FORMAT_INDEX_TARGET;
-}
-
-static bool index_is_full(struct writer *w)
-{
-	SCOPED_LOCK(&w->lock);
-	return w->nindex >= WRITER_INDEX_PACKS ||
-	       w->index_chunks >= WRITER_INDEX_CHUNKS ||
-	       w->index.len >= FORMAT_INDEX_TARGET;
+	return flush_if(w, true, 0);
 }
 
 /* A pack of an older version may have a directory that is larger than an index
@@ -137,17 +150,23 @@ int writer_index_pack(struct writer *w, const char *name, uint64_t size,
 		      uint8_t kind, const uint8_t *salt, const struct buf *dir,
 		      size_t nchunks)
 {
+	size_t more = PACK_ENTRY_MAX + dir->len;
+	bool put = false;
 	int r = 0;
 
-	if (!index_has_room(w, PACK_ENTRY_MAX + dir->len))
-		r = writer_flush_index(w);
-	if (r < 0)
-		return r;
-	pthread_mutex_lock(&w->lock);
-	index_put_pack(&w->index, name, size, kind, salt, dir->data, dir->len);
-	w->nindex++;
-	w->index_chunks += nchunks;
-	r = buf_error(&w->index);
-	pthread_mutex_unlock(&w->lock);
-	return r == 0 && index_is_full(w) ? writer_flush_index(w) : r;
+	while (r == 0 && !put) {
+		r = flush_if(w, false, more);
+		pthread_mutex_lock(&w->lock);
+		/* Others may have named theirs since. */
+		put = r == 0 && !index_is_full(w, more);
+		if (put) {
+			index_put_pack(&w->index, name, size, kind, salt,
+				       dir->data, dir->len);
+			w->nindex++;
+			w->index_chunks += nchunks;
+			r = buf_error(&w->index);
+		}
+		pthread_mutex_unlock(&w->lock);
+	}
+	return r == 0 ? flush_if(w, false, 0) : r;
 }

@@ -20,8 +20,10 @@ struct zip;
  * database. */
 #define WRITER_INDEX_PACKS 128
 #define WRITER_INDEX_CHUNKS 50000
-/* Full packs that may wait for their upload. */
-#define WRITER_UPLOADS 2
+/* Packs on their way at once, and full ones that may wait: with the open ones
+ * that is what memory holds. */
+#define WRITER_UPLOADS 4
+#define WRITER_UPLOADS_WAIT 1
 
 struct writer {
 	struct vault *vault; /* borrowed */
@@ -37,6 +39,8 @@ struct writer {
 	unsigned int next_pack, next_index;
 	struct buf index; /* packs that no index object names yet */
 	size_t nindex, index_chunks;
+	bool flushing; /* somebody writes an index object */
+	pthread_cond_t flushed; /* its end */
 	/* Packs that were seen, whole, in a listing of this session's, or that
 	 * are its own; those of them that new chunks may be found in; and those
 	 * in which one was. */
@@ -120,8 +124,8 @@ MUST_CHECK int writer_put(struct writer *w, const char *name, const void *data,
 MUST_CHECK int writer_put_box(struct writer *w, uint8_t type, const char *name,
 			      const struct buf *plain, uint8_t *hash);
 /* Name a durable pack with its @nchunks chunks in the next index object, and
- * write that one when it is full. For one thread at a time. Return 0 or a
- * negative errno. */
+ * write that one when it is full. Safe from any thread. Return 0 or a negative
+ * errno. */
 MUST_CHECK int writer_index_pack(struct writer *w, const char *name,
 				 uint64_t size, uint8_t kind,
 				 const uint8_t *salt, const struct buf *dir,

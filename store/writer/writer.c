@@ -80,11 +80,12 @@ int writer_begin(struct vault *v, int level, struct pool *pool,
 	if (!w)
 		return -ENOMEM;
 	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->flushed, NULL);
 	w->vault = v;
 	w->level = level;
 	w->pool = pool;
 	w->beat_ns = vault_seam(v)->ops->monotonic_ns(vault_seam(v));
-	w->uploads = pool_new(1, WRITER_UPLOADS);
+	w->uploads = pool_new(WRITER_UPLOADS, WRITER_UPLOADS_WAIT);
 	r = w->uploads ? 0 : -ENOMEM;
 	if (r == 0)
 		r = create_session(w);
@@ -127,6 +128,7 @@ void writer_free(struct writer *w)
 	packset_release(&w->used);
 	packset_release(&w->swept);
 	free(w->stand);
+	pthread_cond_destroy(&w->flushed);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }
@@ -184,8 +186,9 @@ static int upload(struct writer *w, struct pack *p)
 	return r;
 }
 
-/* Sealing a pack and putting it take turns on one thread, so that one pack
- * is on its way while the next one fills, and memory holds a few of them. */
+/* Sealing a pack and putting it take turns on one thread of a few, so that some
+ * packs are on their way while the next one fills: most of a put is waiting for
+ * a disk or a network. */
 static void run_upload(void *arg)
 {
 	struct upload_job *u = arg;
