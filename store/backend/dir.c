@@ -392,13 +392,11 @@ static int dir_create(struct backend *b)
 static void dir_close(struct backend *b)
 {
 	struct backend_dir *d = dir_of(b);
-	size_t i;
 
 	fdcache_release(&d->fds);
 	pthread_mutex_destroy(&d->lock);
-	for (i = 0; i < d->ndurable; i++)
-		free(d->durable[i]);
-	free(d->durable);
+	dir_names_release(&d->durable);
+	dir_names_release(&d->swept);
 	if (d->root >= 0)
 		close(d->root);
 	backend_release(b);

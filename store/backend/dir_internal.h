@@ -18,6 +18,16 @@
 /* How folders are opened: no symbolic link is followed. */
 #define DIR_FOLDER (O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
+/* A stand-in for an unnamed file: this, and so many random bytes in digits. */
+#define DIR_TMP_PREFIX ".tmp-"
+#define DIR_TMP_RANDOM 16
+
+/* Names of folders, without the last slash. */
+struct dir_names {
+	char **name; /* owned, and so is each */
+	size_t n, cap;
+};
+
 struct backend_dir {
 	struct backend base;
 	int root; /* O_PATH */
@@ -25,12 +35,11 @@ struct backend_dir {
 	atomic_bool no_tmpfile; /* the filesystem has no unnamed files */
 	atomic_bool unsure; /* the sync of a folder failed: no more puts */
 	struct fdcache fds; /* of packs */
-	pthread_mutex_t lock; /* protects durable, ndurable, cap */
+	pthread_mutex_t lock; /* protects all below */
 	/* Folders whose own name has been made durable by this process. Only
 	 * an empty "probe" is ever removed, and nothing in it need last. */
-	char **durable; /* owned, and so is each */
-	size_t ndurable;
-	size_t cap;
+	struct dir_names durable;
+	struct dir_names swept; /* of what killed writers left */
 };
 
 static inline struct backend_dir *dir_of(struct backend *b)
@@ -74,11 +83,18 @@ MUST_CHECK int dir_open_object(struct backend_dir *d, const char *name);
 
 /* fsync of a folder. Return 0 or a negative errno, silent. */
 MUST_CHECK int dir_sync_folder(struct backend_dir *d, int fd);
+void dir_names_release(struct dir_names *names);
 int dir_put(struct backend *b, const struct backend_call *c, const char *name,
 	    const void *data, size_t len);
 int dir_sync(struct backend *b, const struct backend_call *c, const char *name);
 /* Make the folders of a new vault, durable. As ops->create. */
 int dir_make_folders(struct backend_dir *d);
+
+/* ---- dir_sweep.c ---- */
+
+/* Remove from @folder what killed writers left. @file was made there just now:
+ * its time is the time. */
+void dir_sweep(struct backend_dir *d, int folder, int file);
 
 /* ---- dir_list.c ---- */
 

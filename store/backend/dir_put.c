@@ -25,8 +25,7 @@
 #include "store/base/log.h"
 #include "store/base/seam.h"
 
-#define TMP_PREFIX ".tmp-"
-#define TMP_NAME_LEN (sizeof(TMP_PREFIX) + 2 * 16)
+#define TMP_NAME_LEN (sizeof(DIR_TMP_PREFIX) + 2 * DIR_TMP_RANDOM)
 /* Folders vanish while one works in them (another process's probe ends) and
  * filesystems turn out to lack something; both are soon settled. */
 #define PUT_ATTEMPTS 100
@@ -48,50 +47,46 @@ int dir_sync_folder(struct backend_dir *d, int fd)
 	return r;
 }
 
-static bool is_durable(struct backend_dir *d, const char *path, size_t len)
+void dir_names_release(struct dir_names *names)
+{
+	while (names->n > 0)
+		free(names->name[--names->n]);
+	free(names->name);
+}
+
+static bool is_noted(struct backend_dir *d, const struct dir_names *names,
+		     const char *path, size_t len)
 {
 	size_t i;
 
 	SCOPED_LOCK(&d->lock);
-	for (i = 0; i < d->ndurable; i++)
-		if (strncmp(d->durable[i], path, len) == 0 &&
-		    !d->durable[i][len])
+	for (i = 0; i < names->n; i++)
+		if (strncmp(names->name[i], path, len) == 0 &&
+		    !names->name[i][len])
 			return true;
 	return false;
 }
 
-/* Forgetting one (no memory) costs an fsync, nothing else. */
-static void note_durable(struct backend_dir *d, const char *path, size_t len)
+/* Forgetting one (no memory) costs an fsync or a look, nothing else. */
+static void note_name(struct backend_dir *d, struct dir_names *names,
+		      const char *path, size_t len)
 {
 	char *copy;
 
-	if (is_durable(d, path, len))
+	if (is_noted(d, names, path, len))
 		return;
 	copy = strndup(path, len);
 	SCOPED_LOCK(&d->lock);
-	if (copy && array_reserve(&d->durable, &d->cap, d->ndurable + 1) == 0) {
-		d->durable[d->ndurable++] = copy;
+	if (copy &&
+	    array_reserve(&names->name, &names->cap, names->n + 1) == 0) {
+		names->name[names->n++] = copy;
 		copy = NULL;
 	}
 	free(copy);
 }
 
-struct folder_names {
-	char **name; /* owned, and so is each */
-	size_t n, cap;
-};
-
-static void folder_names_release(struct folder_names *names)
-{
-	size_t i;
-
-	for (i = 0; i < names->n; i++)
-		free(names->name[i]);
-	free(names->name);
-}
-
-static void folder_names_add(struct folder_names *names, const char *prefix,
-			     size_t len, const char *part)
+static void names_add(struct dir_names *names, const char *prefix, size_t len,
+		      const char *part)
 {
 	if (array_reserve(&names->name, &names->cap, names->n + 1) < 0)
 		return;
@@ -108,7 +103,7 @@ static void folder_names_add(struct folder_names *names, const char *prefix,
  */
 static int settle(struct backend_dir *d, int fd, const char *path, size_t len)
 {
-	CLEANUP(folder_names_release) struct folder_names names = { .n = 0 };
+	CLEANUP(dir_names_release) struct dir_names names = { .n = 0 };
 	int copy = openat(fd, ".", O_RDONLY | DIR_FOLDER);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *e;
@@ -119,12 +114,12 @@ static int settle(struct backend_dir *d, int fd, const char *path, size_t len)
 		close(copy);
 	while (dir && (e = readdir(dir)))
 		if (e->d_type == DT_DIR && e->d_name[0] != '.')
-			folder_names_add(&names, path, len, e->d_name);
+			names_add(&names, path, len, e->d_name);
 	if (dir)
 		closedir(dir);
 	r = dir_sync_folder(d, fd);
 	for (i = 0; r == 0 && i < names.n; i++)
-		note_durable(d, names.name[i], strlen(names.name[i]));
+		note_name(d, &d->durable, names.name[i], strlen(names.name[i]));
 	return r;
 }
 
@@ -146,14 +141,14 @@ static int enter(struct backend_dir *d, int fd, const char *part, bool make,
 	}
 	if (child < 0)
 		return -errno;
-	if (!made && is_durable(d, path, len))
+	if (!made && is_noted(d, &d->durable, path, len))
 		return child;
 	r = settle(d, fd, path, len - strlen(part));
 	if (r < 0) {
 		close(child);
 		return r;
 	}
-	note_durable(d, path, len);
+	note_name(d, &d->durable, path, len);
 	return child;
 }
 
@@ -188,7 +183,7 @@ static int enter_folder(struct backend_dir *d, const char *name, bool make,
 static int new_file(struct backend_dir *d, int folder, char tmp[TMP_NAME_LEN])
 {
 	struct seam *s = dir_seam(d);
-	uint8_t random[16];
+	uint8_t random[DIR_TMP_RANDOM];
 	int r;
 
 	tmp[0] = '\0';
@@ -202,8 +197,8 @@ static int new_file(struct backend_dir *d, int folder, char tmp[TMP_NAME_LEN])
 	r = s->ops->random(s, random, sizeof(random));
 	if (r < 0)
 		return r;
-	memcpy(tmp, TMP_PREFIX, sizeof(TMP_PREFIX));
-	hex_encode(random, sizeof(random), tmp + strlen(TMP_PREFIX));
+	memcpy(tmp, DIR_TMP_PREFIX, sizeof(DIR_TMP_PREFIX));
+	hex_encode(random, sizeof(random), tmp + strlen(DIR_TMP_PREFIX));
 	r = s->ops->openat(s, folder, tmp,
 			   O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
 			   0600);
@@ -233,9 +228,11 @@ static int link_file(struct backend_dir *d, int folder, int fd, const char *tmp,
 	return r == -EPERM ? -EOPNOTSUPP : r;
 }
 
-static int put_in(struct backend_dir *d, int folder, const char *leaf,
-		  const void *data, size_t len)
+/* @leaf: the end of @name, which is in @folder. */
+static int put_in(struct backend_dir *d, int folder, const char *name,
+		  const char *leaf, const void *data, size_t len)
 {
+	size_t path_len = (size_t)(leaf - name);
 	struct seam *s = dir_seam(d);
 	char tmp[TMP_NAME_LEN];
 	int fd, r, r2;
@@ -253,6 +250,10 @@ static int put_in(struct backend_dir *d, int folder, const char *leaf,
 	/* A leftover of this is no object; it does no harm. */
 	if (tmp[0])
 		s->ops->unlinkat(s, folder, tmp, 0);
+	if (tmp[0] && !is_noted(d, &d->swept, name, path_len)) {
+		note_name(d, &d->swept, name, path_len);
+		dir_sweep(d, folder, fd);
+	}
 	/* The winner may have died before his fsync, and who is told -EEXIST
 	 * acts on it: it must be true after a power cut, too. */
 	if (r == 0 || r == -EEXIST) {
@@ -290,7 +291,7 @@ int dir_put(struct backend *b, const struct backend_call *c, const char *name,
 
 		r = folder;
 		if (r >= 0)
-			r = put_in(d, folder, leaf, data, len);
+			r = put_in(d, folder, name, leaf, data, len);
 	}
 	if (dir_is_misfit(r))
 		return dir_not_an_object(d, name);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "store/backend/backend.h"
@@ -467,6 +468,52 @@ static void put_faults_named(void **state)
 	faults(true);
 }
 
+#define STAND_IN(digit) ".tmp-0123456789abcdef0123456789abcde" digit
+
+static void make_leftover(const char *dir, const char *leaf, time_t age)
+{
+	const struct timespec at[2] = { { .tv_sec = time(NULL) - age },
+					{ .tv_sec = time(NULL) - age } };
+	const char *path = support_path("%s/tomb/%s", dir, leaf);
+
+	support_write(path, "x", 1);
+	assert_int_equal(utimensat(AT_FDCWD, path, at, 0), 0);
+}
+
+static bool is_there(const char *dir, const char *leaf)
+{
+	return access(support_path("%s/tomb/%s", dir, leaf), F_OK) == 0;
+}
+
+/* What a killed writer left goes when it is old; what may be in work stays, and
+ * so does what is not ours. */
+static void dead_stand_ins_are_swept(void **state)
+{
+	uint8_t data[OBJECT_LEN] = { 0 };
+	struct backend *b;
+	const char *dir = new_vault(&b);
+	struct seam_fault f;
+
+	(void)state;
+	assert_ok(backend_put(b, "tomb/other", "", 0));
+	backend_close(b);
+	make_leftover(dir, STAND_IN("0"), 25 * 60 * 60);
+	make_leftover(dir, STAND_IN("1"), 23 * 60 * 60);
+	make_leftover(dir, STAND_IN("g"), 1000 * 60 * 60);
+	make_leftover(dir, ".tmp-", 1000 * 60 * 60);
+	/* With unnamed files nothing is looked for. */
+	assert_ok(
+		put_faulty(dir, &f, false, 0, SEAM_FAULT_NONE, 0, false, data));
+	assert_true(is_there(dir, STAND_IN("0")));
+	assert_int_equal(unlink(support_path("%s/" OBJECT, dir)), 0);
+	assert_ok(
+		put_faulty(dir, &f, true, 0, SEAM_FAULT_NONE, 0, false, data));
+	assert_false(is_there(dir, STAND_IN("0")));
+	assert_true(is_there(dir, STAND_IN("1")));
+	assert_true(is_there(dir, STAND_IN("g")));
+	assert_true(is_there(dir, ".tmp-"));
+}
+
 /* After a folder's sync has failed once, a later yes proves nothing. */
 static void no_put_after_failed_sync(void **state)
 {
@@ -661,6 +708,7 @@ int main(void)
 		cmocka_unit_test(readonly_filesystem),
 		cmocka_unit_test(put_faults_unnamed),
 		cmocka_unit_test(put_faults_named),
+		cmocka_unit_test(dead_stand_ins_are_swept),
 		cmocka_unit_test(no_put_after_failed_sync),
 		cmocka_unit_test(folders_without_sync),
 		cmocka_unit_test(said_what_to_do),
