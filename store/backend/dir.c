@@ -46,6 +46,7 @@ const char *dir_advice(int err)
 	case EFBIG:
 		return "raise the limit of file sizes (ulimit -f)";
 	case EHOSTUNREACH:
+	case ETIMEDOUT:
 		return "see whether the filesystem is still mounted and its server can be reached";
 	default:
 		return "see to the disk (dmesg may know more), then run it again";
@@ -435,11 +436,11 @@ static int open_root(struct backend_dir *d, const char *path, bool create)
 		return 0;
 	r = -errno;
 	return fail(
-		r, "vault %s: cannot open the directory: %s%s", d->base.url,
-		strerror(-r),
+		dir_errno(r), "vault %s: cannot open the directory: %s; %s",
+		d->base.url, strerror(-r),
 		r == -ENOENT
-			? "; make a vault with vmbackup init, or mount the disk it is on"
-			: "");
+			? "make a vault with vmbackup init, or mount the disk it is on"
+			: dir_advice(dir_errno(r)));
 }
 
 int backend_dir_open(const char *url, const char *path,

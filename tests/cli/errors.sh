@@ -113,6 +113,18 @@ if [ "$(id -u)" = 0 ]; then
 		start_mount "$tmp/ro" "$tmp/mnt"
 		[ "$(cat "$tmp/mnt/vms/web1/latest/files$tmp/source/file")" = \
 			content ] || fail "a read-only vault, mounted"
+		# A filesystem whose server has died: such a place is away, and
+		# nothing is said of what it holds.
+		pid=$(mount_pid "$tmp/mnt")
+		kill -KILL "$pid"
+		await_end "$pid" 30 || fail "the mount cannot be killed"
+		for verb in points check "backup $tmp/source"; do
+			# shellcheck disable=SC2086
+			expect 14 "$vmbackup" -r "$tmp/mnt" --key-file \
+				"$keyfile" --cache-dir "$cache" $verb
+			says "$tmp/mnt"
+			says 'still mounted'
+		done
 		stop_mount "$tmp/mnt"
 	fi
 
