@@ -6,6 +6,8 @@
  *     varint packs; each: varint length, name "<sid>-<n>-<sha256>",
  *                         u64 size, u8 kind, 32 salt,
  *                         varint length, the pack's directory in plain
+ *     nothing, or
+ *     varint superseded; each: varint length, name "<sid>-<n>"
  */
 #include "config.h"
 
@@ -42,8 +44,34 @@ void index_put_pack(struct buf *out, const char *name, uint64_t size,
 	buf_put_bytes(out, dir, dir_len);
 }
 
+static int decode_superseded(struct reader *r,
+			     int (*gone)(void *arg, const char *name),
+			     void *arg)
+{
+	uint64_t i, n = reader_varint_max(r, INDEX_SUPERSEDED_MAX);
+	int err = 0;
+
+	for (i = 0; i < n && err == 0; i++) {
+		char name[INDEX_NAME_MAX];
+		const uint8_t *s;
+		size_t len;
+
+		s = reader_bytes(r, INDEX_NAME_MAX - 1, &len);
+		if (r->bad)
+			break;
+		memcpy(name, s, len);
+		name[len] = '\0';
+		if (strlen(name) != len || !index_name_ok(name))
+			r->bad = true;
+		else if (gone)
+			err = gone(arg, name);
+	}
+	return err;
+}
+
 int index_decode(const void *data, size_t len, const char *name,
-		 int (*fn)(void *arg, const struct index_pack *p), void *arg)
+		 int (*fn)(void *arg, const struct index_pack *p),
+		 int (*gone)(void *arg, const char *name), void *arg)
 {
 	struct reader r;
 	uint64_t i, n;
@@ -75,6 +103,8 @@ int index_decode(const void *data, size_t len, const char *name,
 		else
 			err = fn(arg, &p);
 	}
+	if (err == 0 && !r.bad && !reader_done(&r))
+		err = decode_superseded(&r, gone, arg);
 	if (err != 0)
 		return err;
 	if (!reader_done(&r))

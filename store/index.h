@@ -33,10 +33,25 @@ struct index_pack {
 	const uint8_t *dir; /* borrowed */
 	size_t dir_len;
 };
-/* Decode an index object's plaintext, and call @fn for each pack until it
- * returns other than 0. Return that, 0, or -EBADMSG (said in words). */
+/* Decode an index object's plaintext, and call @fn for each pack, then @gone
+ * (may be NULL) with the name of each index object that this one supersedes,
+ * until one returns other than 0. Return that, 0, or -EBADMSG (said in
+ * words). */
 MUST_CHECK int index_decode(const void *data, size_t len, const char *name,
 			    int (*fn)(void *arg, const struct index_pack *p),
+			    int (*gone)(void *arg, const char *name),
 			    void *arg);
+
+/* An index object supersedes at most so many. */
+#define INDEX_SUPERSEDED_MAX 65536
+/* A merged one is at most so long; those that are stored in less than
+ * FORMAT_INDEX_TARGET are merged again. */
+#define INDEX_MERGED_MAX (16u << 20)
+
+struct vault;
+/* Find the index object that is imported, and supersedes @name ("<sid>-<n>"):
+ * its name, likewise. Return 0, -ENOENT or another negative errno. */
+MUST_CHECK int vault_index_superseding(struct vault *v, const char *name,
+				       char out[INDEX_NAME_MAX]);
 
 #endif

@@ -15,6 +15,7 @@
 #include "store/vault_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,8 @@ struct index_import {
 	struct catalog_pack *packs; /* owned */
 	struct pack_dir *dirs; /* owned; of each */
 	size_t n, packs_cap, dirs_cap;
+	/* the index objects that it supersedes, a line each */
+	struct buf superseded;
 };
 
 static int import_pack(void *arg, const struct index_pack *p)
@@ -59,11 +62,34 @@ static int import_pack(void *arg, const struct index_pack *p)
 	return pack_row_seal(im->vault, &c->row, c->dir, c->dir_len);
 }
 
+static int import_superseded(void *arg, const char *name)
+{
+	struct index_import *im = arg;
+
+	buf_printf(&im->superseded, "%s\n", name);
+	return buf_error(&im->superseded);
+}
+
+/* What a source supersedes is kept under this name. */
+static void note_name(char out[OBJECT_NAME_MAX + 16], const char *source)
+{
+	snprintf(out, OBJECT_NAME_MAX + 16, "superseded/%s", source);
+}
+
 static int import_all(struct vault *v, const char *source,
 		      struct index_import *im, bool again)
 {
+	char note[OBJECT_NAME_MAX + 16];
 	size_t i;
+	int r = 0;
 
+	note_name(note, source);
+	/* Before the source: whoever finds it finds this. */
+	if (im->superseded.len)
+		r = catalog_put_object(v->catalog, note, im->superseded.data,
+				       im->superseded.len);
+	if (r < 0)
+		return r;
 	/* The array of directories may have moved while it grew. */
 	for (i = 0; i < im->n; i++)
 		im->packs[i].decoded = &im->dirs[i];
@@ -80,6 +106,7 @@ static void import_release(struct index_import *im)
 		format_release_dir(&im->dirs[i]);
 	free(im->packs);
 	free(im->dirs);
+	buf_release(&im->superseded);
 }
 
 static int import_object(struct vault *v, const char *name, bool again)
@@ -94,7 +121,8 @@ static int import_object(struct vault *v, const char *name, bool again)
 		r = format_read_box(v->keyring, raw, len, OBJECT_INDEX, name,
 				    &plain);
 	if (r == 0)
-		r = index_decode(plain.data, plain.len, name, import_pack, &im);
+		r = index_decode(plain.data, plain.len, name, import_pack,
+				 import_superseded, &im);
 	if (r == 0)
 		r = import_all(v, name, &im, again);
 	import_release(&im);
@@ -133,6 +161,13 @@ static bool names_has(const struct object_names *names, const char *name)
 				   sizeof(*names->list), by_text);
 }
 
+static bool is_merged(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 2 && strcmp(name + len - 2, ".m") == 0;
+}
+
 static int on_listed(void *arg, const char *name,
 		     const struct backend_info *info)
 {
@@ -145,9 +180,20 @@ static int on_source(void *arg, const char *source)
 	return names_add(arg, source);
 }
 
-/* Index objects that are gone take what only they knew with them. @known were
- * in the database before the listing began: what came into it since, by another
- * process or thread, may have been put too late to be listed. */
+static int drop_source(struct vault *v, const char *source)
+{
+	char note[OBJECT_NAME_MAX + 16];
+	int r = catalog_drop_source(v->catalog, source);
+
+	note_name(note, source);
+	return r == 0 && is_merged(source)
+		       ? catalog_drop_object(v->catalog, note)
+		       : r;
+}
+
+/* Index objects that are gone take what only they knew with them. Those of
+ * @known were imported before the objects were listed: what another process
+ * imports meanwhile is not gone. */
 static int drop_gone(struct vault *v, const struct object_names *known,
 		     const struct object_names *listed)
 {
@@ -157,7 +203,98 @@ static int drop_gone(struct vault *v, const struct object_names *known,
 	for (i = 0; i < known->n && r == 0; i++)
 		if (strncmp(known->list[i], "index/", 6) == 0 &&
 		    !names_has(listed, known->list[i]))
-			r = catalog_drop_source(v->catalog, known->list[i]);
+			r = drop_source(v, known->list[i]);
+	return r;
+}
+
+/* Add what an imported source supersedes, as objects' names. */
+static int add_superseded(struct vault *v, const char *source,
+			  struct object_names *out)
+{
+	AUTO_BUF struct buf lines = BUF_INIT;
+	char note[OBJECT_NAME_MAX + 16], name[OBJECT_NAME_MAX];
+	size_t at = 0;
+	int r;
+
+	note_name(note, source);
+	r = catalog_get_object(v->catalog, note, &lines);
+	while (r == 0 && at < lines.len) {
+		const char *line = (const char *)lines.data + at;
+		const char *end = memchr(line, '\n', lines.len - at);
+
+		if (!end || end - line >= INDEX_NAME_MAX)
+			break;
+		snprintf(name, sizeof(name), "index/%.*s", (int)(end - line),
+			 line);
+		at += (size_t)(end - line) + 1;
+		if (strcmp(name, source) != 0)
+			r = names_add(out, name);
+	}
+	if (r == 0 && out->n)
+		qsort(out->list, out->n, sizeof(*out->list), by_text);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* An index object that is damaged (a flipped bit can make its version a later
+ * one, too) or lies on a bad sector stops nobody. */
+static int import_listed(struct vault *v, const char *name, bool again,
+			 uint64_t *bad)
+{
+	int r = again ? 0 : catalog_has_source(v->catalog, name);
+
+	if (r == 0)
+		r = import_object(v, name, again);
+	if (r == -EBADMSG || r == -ENOENT || r == -EOPNOTSUPP || r == -EIO) {
+		++*bad;
+		r = 0;
+	}
+	return r > 0 ? 0 : r;
+}
+
+/*
+ * Merged ones first: what they supersede need not be read, nor kept. Those that
+ * are imported already say which of the others are superseded themselves.
+ */
+static int import_merged(struct vault *v, const struct object_names *listed,
+			 bool again, struct object_names *superseded,
+			 uint64_t *bad)
+{
+	size_t i, pass;
+	int r = 0;
+
+	for (pass = 0; pass < 2; pass++)
+		for (i = 0; i < listed->n && r == 0; i++) {
+			const char *name = listed->list[i];
+
+			if (!is_merged(name) || names_has(superseded, name))
+				continue;
+			if (pass == 1)
+				r = import_listed(v, name, again, bad);
+			/* Nothing is noted of one that is not imported. */
+			if (r == 0)
+				r = add_superseded(v, name, superseded);
+		}
+	return r;
+}
+
+static int import_others(struct vault *v, const struct object_names *listed,
+			 bool again, const struct object_names *superseded,
+			 uint64_t *bad)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < listed->n && r == 0; i++) {
+		const char *name = listed->list[i];
+
+		if (!names_has(superseded, name)) {
+			r = import_listed(v, name, again, bad);
+			continue;
+		}
+		r = catalog_has_source(v->catalog, name);
+		if (r == 1)
+			r = drop_source(v, name);
+	}
 	return r;
 }
 
@@ -178,10 +315,9 @@ static int make_up_for(struct vault *v, uint64_t bad)
 /* Import what is new, or all of it @again. */
 static int read_index(struct vault *v, bool again)
 {
-	struct object_names listed = { 0 }, known = { 0 };
+	struct object_names known = { 0 }, listed = { 0 }, superseded = { 0 };
 	uint64_t lists = atomic_load(&v->lists);
 	uint64_t bad = 0;
-	size_t i;
 	int r;
 
 	r = catalog_sources(v->catalog, on_source, &known);
@@ -191,23 +327,13 @@ static int read_index(struct vault *v, bool again)
 		qsort(listed.list, listed.n, sizeof(*listed.list), by_text);
 	if (r == 0)
 		r = drop_gone(v, &known, &listed);
-	for (i = 0; i < listed.n && r == 0; i++) {
-		r = again ? 0 : catalog_has_source(v->catalog, listed.list[i]);
-		if (r == 0)
-			r = import_object(v, listed.list[i], again);
-		/* An index object that is damaged (a flipped bit can make
-		 * its version a later one, too) or lies on a bad sector
-		 * stops nobody. */
-		if (r == -EBADMSG || r == -ENOENT || r == -EOPNOTSUPP ||
-		    r == -EIO) {
-			bad++;
-			r = 0;
-		}
-		if (r > 0)
-			r = 0;
-	}
-	names_release(&listed);
+	if (r == 0)
+		r = import_merged(v, &listed, again, &superseded, &bad);
+	if (r == 0)
+		r = import_others(v, &listed, again, &superseded, &bad);
 	names_release(&known);
+	names_release(&listed);
+	names_release(&superseded);
 	if (r == 0)
 		r = make_up_for(v, bad);
 	if (r == 0) {
@@ -278,4 +404,29 @@ int vault_mend(struct vault *v, uint64_t mends, bool doubted)
 	r = read_index(v, true);
 	mend_end(v);
 	return r;
+}
+
+int vault_index_superseding(struct vault *v, const char *name,
+			    char out[INDEX_NAME_MAX])
+{
+	struct object_names known = { 0 };
+	char object[OBJECT_NAME_MAX];
+	bool found = false;
+	size_t i;
+	int r = catalog_sources(v->catalog, on_source, &known);
+
+	snprintf(object, sizeof(object), "index/%s", name);
+	for (i = 0; i < known.n && r == 0 && !found; i++) {
+		struct object_names gone = { 0 };
+
+		if (!is_merged(known.list[i]))
+			continue;
+		r = add_superseded(v, known.list[i], &gone);
+		found = r == 0 && names_has(&gone, object);
+		if (found)
+			snprintf(out, INDEX_NAME_MAX, "%s", known.list[i] + 6);
+		names_release(&gone);
+	}
+	names_release(&known);
+	return r < 0 ? r : found ? 0 : -ENOENT;
 }

@@ -258,7 +258,7 @@ static int check_object(struct check *c, const char *name)
 	if (r == 0 && k->type == OBJECT_INDEX) {
 		c->out->indexes++;
 		r = index_decode(plain.data, plain.len, name, on_index_pack,
-				 &ic);
+				 NULL, &ic);
 	}
 	if (r == -EBADMSG || r == -EOPNOTSUPP || r == -EIO) {
 		n = check_found(

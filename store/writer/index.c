@@ -63,6 +63,19 @@ static int own_pack(void *arg, const struct index_pack *p)
 	return r == -ENOENT ? 0 : r;
 }
 
+/* Is an index object in the database, or what another session merged it into
+ * meanwhile? Return 1, 0 or a negative errno. */
+static int was_read(struct writer *w, const char *name)
+{
+	char merged[INDEX_NAME_MAX];
+	int r = catalog_has_source(vault_catalog(w->vault), name);
+
+	if (r != 0)
+		return r;
+	r = vault_index_superseding(w->vault, name + 6, merged);
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
 static int flush(struct writer *w, const struct buf *packs, size_t n)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
@@ -85,14 +98,15 @@ static int flush(struct writer *w, const struct buf *packs, size_t n)
 	if (r == 0)
 		r = vault_refresh(w->vault);
 	if (r == 0) {
-		r = catalog_has_source(vault_catalog(w->vault), name);
+		r = was_read(w, name);
 		r = r < 0 ? r
 		    : r	  ? 0
 			  : fail(-EIO, "%s: written, but cannot be read back",
 				 name);
 	}
 	if (r == 0)
-		r = index_decode(plain.data, plain.len, name, own_pack, w);
+		r = index_decode(plain.data, plain.len, name, own_pack, NULL,
+				 w);
 	return r;
 }
 

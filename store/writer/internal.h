@@ -95,6 +95,9 @@ MUST_CHECK int writer_check_used(struct writer *w);
  * -ECANCELED (fenced) or another negative errno, said in words. */
 MUST_CHECK int writer_put_register(struct writer *w, const struct point *p,
 				   const uint8_t *point_hash);
+/* Merge the vault's small index objects, where there are many, once the session
+ * is decided. What fails is said, and harms nothing. */
+void writer_merge_indexes(struct writer *w);
 /* Name all adopted packs in this session's index. Return 0 or a negative
  * errno. */
 MUST_CHECK int writer_index_adopted(struct writer *w);

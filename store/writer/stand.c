@@ -70,7 +70,7 @@ static bool stands_on(const struct writer *w, const char *name)
 /* ---- relying on a point ---- */
 
 /* Return 0, or 1 to end the search: one is missing. */
-static int is_whole(void *arg, int64_t no)
+static int is_lost(void *arg, int64_t no)
 {
 	struct writer *w = arg;
 
@@ -78,24 +78,46 @@ static int is_whole(void *arg, int64_t no)
 	return !packset_has(&w->whole, no) && !packset_has(&w->swept, no);
 }
 
-int writer_rely_on(struct writer *w, const struct point *p)
+/* Whether an index object, or the one that supersedes it, was read, and each
+ * pack that it names was listed: 0, 1 or -ENOENT; its name to @out. */
+static int check_index(struct writer *w, const char *name,
+		       char out[INDEX_NAME_MAX])
 {
 	char source[OBJECT_NAME_MAX];
+	int r;
+
+	snprintf(out, INDEX_NAME_MAX, "%s", name);
+	snprintf(source, sizeof(source), PREFIX "%s", name);
+	r = catalog_source_packs(vault_catalog(w->vault), source, is_lost, w);
+	if (r != -ENOENT)
+		return r;
+	r = vault_index_superseding(w->vault, name, out);
+	if (r < 0)
+		return r;
+	snprintf(source, sizeof(source), PREFIX "%s", out);
+	return catalog_source_packs(vault_catalog(w->vault), source, is_lost,
+				    w);
+}
+
+int writer_rely_on(struct writer *w, const struct point *p)
+{
+	char(*names)[INDEX_NAME_MAX];
 	size_t i;
 	int r = 0;
 
 	if (!p->has_index || p->verdict_unknown)
 		return 0;
-	for (i = 0; i < p->nindex && r == 0; i++) {
-		snprintf(source, sizeof(source), PREFIX "%s", p->index[i]);
-		r = catalog_source_packs(vault_catalog(w->vault), source,
-					 is_whole, w);
-	}
-	if (r != 0)
-		return r == 1 || r == -ENOENT ? 0 : r;
+	names = alloc_array(p->nindex, sizeof(*names));
+	if (!names)
+		return -ENOMEM;
 	for (i = 0; i < p->nindex && r == 0; i++)
-		r = stand_on(w, p->index[i]);
-	return r < 0 ? r : 1;
+		r = check_index(w, p->index[i], names[i]);
+	for (i = 0; i < p->nindex && r == 0; i++)
+		r = stand_on(w, names[i]);
+	free(names);
+	if (r == 0)
+		return 1;
+	return r == 1 || r == -ENOENT ? 0 : r;
 }
 
 /* ---- what the new point stands on ---- */

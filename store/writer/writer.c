@@ -313,5 +313,8 @@ int writer_commit(struct writer *w, struct point *p)
 		r = writer_put_box(w, OBJECT_POINT, name, &plain, hash);
 	if (r == 0)
 		r = writer_put_register(w, p, hash);
-	return r < 0 ? writer_fail(w, r) : 0;
+	if (r < 0)
+		return writer_fail(w, r);
+	writer_merge_indexes(w);
+	return 0;
 }

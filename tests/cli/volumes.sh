@@ -175,12 +175,11 @@ maimed() {
 	expect 0 vmb backup --vm maimed --disk vda="$tmp/m" -q
 	rm -rf "$tmp/t"
 	cp -a "$src" "$tmp/t"
-	touch "$tmp/t/zzz"
+	touch "$tmp/t/etc/conf.d/zzz"
 	expect 3 vmb restore maimed/latest:volumes/vda --target "$tmp/t" \
 		--delete
 	says 'not all of the point can be read'
-	[ "$(ls "$tmp/t/etc/conf.d" | wc -l)" = 300 ] || fail "$*: files deleted"
-	[ -e "$tmp/t/zzz" ] || fail "$*: something was deleted after that"
+	[ "$(ls "$tmp/t/etc/conf.d" | wc -l)" = 301 ] || fail "$*: files deleted"
 	expect 1 vmb ls maimed/latest:volumes/vda/etc/conf.d
 	[ "$(wc -l <"$tmp/out")" -ge 100 ] || fail "$*: the rest is not listed"
 	expect 1 vmb find --point maimed/latest '*.conf'

@@ -2,6 +2,8 @@
 /* An index object's plaintext, and the directories in it. */
 #include "config.h"
 
+#include <stdlib.h>
+
 #include "store/base/log.h"
 #include "store/index.h"
 
@@ -24,9 +26,17 @@ static int on_pack(void *arg, const struct index_pack *p)
 	return 0;
 }
 
+static int on_gone(void *arg, const char *name)
+{
+	(void)arg;
+	if (!index_name_ok(name))
+		abort();
+	return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	log_set(LOG_LEVEL_ERROR, quiet, NULL);
-	(void)!index_decode(data, len, "index/fuzz", on_pack, NULL);
+	(void)!index_decode(data, len, "index/fuzz", on_pack, on_gone, NULL);
 	return 0;
 }

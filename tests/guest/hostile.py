@@ -155,6 +155,18 @@ class Walk:
         for name in os.listxattr(path, follow_symlinks=False):
             self.attempt(os.getxattr, path, name, follow_symlinks=False)
 
+    def names(self, path):
+        """What comes before an error is listed, as ls(1) and find(1) do."""
+        found = []
+        it = self.attempt(os.scandir, path)
+        while it is not None:
+            entry = self.attempt(next, it, None)
+            if entry is None:
+                it.close()
+                break
+            found.append(entry.name)
+        return found
+
     def entry(self, path, above):
         self.entries += 1
         if self.entries > ENTRIES_MAX:
@@ -171,7 +183,7 @@ class Walk:
             if st.st_ino in above:
                 self.errors += 1
                 return
-            for name in self.attempt(os.listdir, path) or ():
+            for name in self.names(path):
                 if name in (b"", b".", b"..") or b"/" in name or b"\0" in name:
                     sys.exit("%r has %r" % (path, name))
                 self.entry(path + b"/" + name, above | {st.st_ino})

@@ -674,7 +674,7 @@ class Restore:
 
 def verify(vault):
     """The index says of every pack what the pack's own directory says."""
-    indexed, named = {}, {}
+    indexed, named, superseded = {}, {}, {}
     for name in vault.under("index/"):
         r = Reader(vault.box(name, INDEX))
         packs = named[name.split("/")[1]] = set()
@@ -683,6 +683,9 @@ def verify(vault):
             packs.add(pack)
             size, kind, salt = r.int(8), r.int(1), r.take(32)
             indexed[pack] = (size, kind, salt, r.bytes())
+        if r.left():
+            for _ in range(r.varint()):
+                superseded.setdefault(r.bytes().decode(), packs)
         r.done()
     for name, pack in vault.packs.items():
         want = (len(pack["data"]), pack["kind"], pack["salt"],
@@ -713,7 +716,7 @@ def verify(vault):
             for _ in vault.extents(content, CHUNK_DATA, m["size"]):
                 pass
         if "index" in p:
-            verify_index(vault, p, named)
+            verify_index(vault, p, {**superseded, **named})
 
 
 def verify_index(vault, p, named):

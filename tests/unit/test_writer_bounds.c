@@ -59,7 +59,7 @@ static struct census take_census(struct scene *s)
 					  OBJECT_INDEX, name, &plain));
 		c.here = 0;
 		assert_ok(index_decode(plain.data, plain.len, name, count_pack,
-				       &c));
+				       NULL, &c));
 		c.objects++;
 		c.chunks += c.here;
 		c.most_chunks = MAX(c.most_chunks, c.here);
