@@ -58,6 +58,7 @@ static int set_up_group(void **state)
 	}
 	put_dir("/vda1.raw");
 	put_dir("/vda1.raw/aaa");
+	put_dir("/vda1.raw/dir");
 	return 0;
 }
 
