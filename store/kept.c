@@ -59,26 +59,17 @@ int kept_want(struct kept_wish *l, const char *name, const uint8_t *sha256)
 	return 0;
 }
 
-struct listing {
-	const struct kept_kind *kind;
-	struct kept_wish *out;
-};
-
 static int on_object(void *arg, const char *name,
 		     const struct backend_info *info)
 {
-	struct listing *l = arg;
-
 	(void)info;
-	return l->kind->name_ok(name) ? kept_want(l->out, name, NULL) : 0;
+	return kept_want(arg, name, NULL);
 }
 
 int kept_list(struct vault *v, const struct kept_kind *kind,
 	      struct kept_wish *out)
 {
-	struct listing l = { .kind = kind, .out = out };
-
-	return backend_list(v->backend, kind->prefix, on_object, &l);
+	return vault_list(v, kind->prefix, on_object, out);
 }
 
 size_t kept_find(const struct kept_set *s, const char *name)

@@ -14,9 +14,6 @@ struct kept_kind {
 	const char *prefix; /* "commit/" */
 	uint8_t type; /* enum object_type */
 	size_t max; /* bytes that the object may have */
-	/* Whether an object of that name is one of these; others are passed
-	 * over. */
-	bool (*name_ok)(const char *name);
 	/* Return 0, -ENOMEM, or -EBADMSG, said in words. */
 	int (*decode)(const void *data, size_t len, const char *name,
 		      void **out);

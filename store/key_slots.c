@@ -48,10 +48,6 @@ static int on_slot(void *arg, const char *name, const struct backend_info *info)
 	struct listing *l = arg;
 	struct key_slot *slot;
 
-	if (!name_is_hex(name + strlen("key/"))) {
-		log_warn("%s: not a key slot: ignored", name);
-		return 0;
-	}
 	if (l->slots->n == KEY_SLOTS_MAX) {
 		l->more++;
 		return 0;
@@ -113,7 +109,7 @@ int key_slots_read(struct vault *v, struct key_slots *out)
 	int r;
 
 	memset(out, 0, sizeof(*out));
-	r = backend_list(vault_backend(v), "key/", on_slot, &l);
+	r = vault_list(v, "key/", on_slot, &l);
 	for (i = 0; i < out->n && r == 0; i++)
 		r = read_slot(v, &out->slots[i]);
 	if (r < 0) {

@@ -123,12 +123,7 @@ static int on_pack(void *arg, const char *object,
 {
 	struct unnamed_packs *u = arg;
 	const char *name = strrchr(object, '/') + 1;
-	char expected[OBJECT_NAME_MAX];
 
-	if (strlen(name) >= PACK_NAME_MAX ||
-	    format_pack_object_name(name, expected) < 0 ||
-	    strcmp(object, expected) != 0)
-		return 0;
 	if (array_reserve(&u->list, &u->cap, u->n + 1) < 0)
 		return -ENOMEM;
 	memcpy(u->list[u->n].name, name, strlen(name) + 1);
@@ -141,7 +136,7 @@ int vault_import_packs(struct vault *v)
 	struct unnamed_packs u = { .n = 0 };
 	int64_t no;
 	size_t i;
-	int r = backend_list(v->backend, "pack/", on_pack, &u);
+	int r = vault_list(v, "pack/", on_pack, &u);
 
 	for (i = 0; i < u.n && r == 0; i++) {
 		r = catalog_pack_no(v->catalog, u.list[i].name, &no);

@@ -33,38 +33,6 @@
 
 /* ---- the kinds of objects ---- */
 
-static bool is_commit(const char *name)
-{
-	return name_is_hex(name + strlen("commit/"));
-}
-
-static bool is_verdict(const char *name)
-{
-	char hex[NAME_HEX + 1];
-
-	return name_numbered(name, "purge/", hex, NULL);
-}
-
-static bool is_note(const char *name)
-{
-	char hex[NAME_HEX + 1];
-
-	return name_numbered(name, "note/", hex, NULL);
-}
-
-static bool is_machine(const char *name)
-{
-	char hex[NAME_HEX + 1];
-
-	return name_numbered(name, "machine/", hex, NULL);
-}
-
-static bool is_any(const char *name)
-{
-	(void)name;
-	return true;
-}
-
 static int decode_commit(const void *data, size_t len, const char *name,
 			 void **out)
 {
@@ -134,24 +102,19 @@ static void release_point(void *value)
 }
 
 static const struct kept_kind commits = {
-	"commit/", OBJECT_COMMIT, SMALL_OBJECT_MAX,
-	is_commit, decode_commit, free,
+	"commit/", OBJECT_COMMIT, SMALL_OBJECT_MAX, decode_commit, free,
 };
 static const struct kept_kind verdicts = {
-	"purge/",   OBJECT_PURGE,   SMALL_OBJECT_MAX,
-	is_verdict, decode_verdict, free,
+	"purge/", OBJECT_PURGE, SMALL_OBJECT_MAX, decode_verdict, free,
 };
 static const struct kept_kind notes = {
-	"note/", OBJECT_NOTE, SMALL_OBJECT_MAX,
-	is_note, decode_note, release_note,
+	"note/", OBJECT_NOTE, SMALL_OBJECT_MAX, decode_note, release_note,
 };
 static const struct kept_kind machines = {
-	"machine/", OBJECT_MACHINE, SMALL_OBJECT_MAX,
-	is_machine, decode_note,    release_note,
+	"machine/", OBJECT_MACHINE, SMALL_OBJECT_MAX, decode_note, release_note,
 };
 static const struct kept_kind points = {
-	"point/", OBJECT_POINT, POINT_DOC_MAX,
-	is_any,	  decode_point, release_point,
+	"point/", OBJECT_POINT, POINT_DOC_MAX, decode_point, release_point,
 };
 
 void point_objects_release(struct point_objects *o)

@@ -9,10 +9,15 @@
 #include "store/vault_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "store/backend/backend.h"
+#include "store/base/array.h"
 #include "store/base/cache.h"
+#include "store/base/lock.h"
 #include "store/base/log.h"
+#include "store/base/name.h"
 
 int vault_get(struct vault *v, const char *name, uint64_t off, void *data,
 	      size_t len)
@@ -81,4 +86,66 @@ void vault_get_stats(struct vault *v, struct vault_stats *out)
 	out->cache_bytes = frames.bytes + nodes.bytes + packs.bytes;
 	out->cache_limit = frames.limit + nodes.limit + packs.limit;
 	out->damage = atomic_load(&v->damage);
+}
+
+/* ---- listing ---- */
+
+/*
+ * People, their programs and filesystems leave other things in directories
+ * (desktop.ini, a fifo of a test, lost+found): none of them is an object, and none
+ * keeps anybody from reading those that are.
+ */
+
+#define STRAYS_MAX 100 /* that are named */
+
+struct object_filter {
+	struct vault *vault;
+	backend_list_fn *fn;
+	void *arg;
+};
+
+/* Remember it. Return false where it was known, or too many are. */
+static bool is_new_stray(struct vault *v, const char *name)
+{
+	size_t i;
+
+	SCOPED_LOCK(&v->lock);
+	for (i = 0; i < v->nstrays; i++)
+		if (strcmp(v->strays[i], name) == 0)
+			return false;
+	if (v->nstrays == STRAYS_MAX ||
+	    array_reserve(&v->strays, &v->strays_cap, v->nstrays + 1) < 0)
+		return false;
+	v->strays[v->nstrays] = strdup(name);
+	v->nstrays += v->strays[v->nstrays] != NULL;
+	return true;
+}
+
+static int pass_object(void *arg, const char *name,
+		       const struct backend_info *info)
+{
+	struct object_filter *f = arg;
+
+	if (name_is_object(name))
+		return f->fn(f->arg, name, info);
+	if (is_new_stray(f->vault, name))
+		log_warn("vault %s: %s is no object of a vault: it is left "
+			 "alone; find out who put it there",
+			 vault_url(f->vault), name);
+	return 0;
+}
+
+int vault_list(struct vault *v, const char *prefix, backend_list_fn *fn,
+	       void *arg)
+{
+	struct object_filter f = { v, fn, arg };
+
+	return backend_list(v->backend, prefix, pass_object, &f);
+}
+
+void vault_forget_strays(struct vault *v)
+{
+	while (v->nstrays > 0)
+		free(v->strays[--v->nstrays]);
+	free(v->strays);
 }

@@ -9,6 +9,7 @@
 #ifndef STORE_VAULT_H
 #define STORE_VAULT_H
 
+#include "store/backend/backend.h"
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
 #include "store/base/id.h"
@@ -101,6 +102,13 @@ struct vault_stats {
 };
 void vault_get_stats(struct vault *v, struct vault_stats *out);
 
+/*
+ * backend_list() of the vault's objects alone. What else lies there is left
+ * alone, and named once, as a warning. An object whose place something else than
+ * a file has is listed: reading it fails with -EBADMSG.
+ */
+MUST_CHECK int vault_list(struct vault *v, const char *prefix,
+			  backend_list_fn *fn, void *arg);
 /* Read from the backend, as backend_get() and backend_get_all(), and count it.
  * An object over @max is damage: -EBADMSG. */
 MUST_CHECK int vault_get(struct vault *v, const char *name, uint64_t off,

@@ -34,7 +34,7 @@ struct vault {
 	struct cache *nodes; /* chunk id -> struct node */
 	pthread_cond_t mended; /* vault_mend() was done */
 	pthread_cond_t listed; /* is_listing became false */
-	pthread_mutex_t lock; /* protects what follows, to verified */
+	pthread_mutex_t lock; /* protects what follows, to strays_cap */
 	bool mending;
 	int64_t mend_ns; /* when that was done last; monotonic; 0: never */
 	struct point_list *points; /* the last list; owned */
@@ -43,6 +43,8 @@ struct vault {
 	struct point_objects objects;
 	bool is_list_old; /* @points is not made of @objects */
 	struct id verified[1024]; /* chunks whose plaintext was re-hashed */
+	char **strays; /* names that were warned of; owned, and so is each */
+	size_t nstrays, strays_cap;
 	atomic_uint_fast64_t gets, get_bytes, damage;
 	atomic_uint_fast64_t lists; /* how often the points were listed */
 	/* lists, when the index was last read */
@@ -61,5 +63,7 @@ struct vault {
  * it is wrong again: said); or what vault_refresh() returns.
  */
 MUST_CHECK int vault_mend(struct vault *v, uint64_t mends, bool doubted);
+/* Forget what vault_list() warned of; for when the vault is closed. */
+void vault_forget_strays(struct vault *v);
 
 #endif

@@ -295,6 +295,7 @@ void vault_close(struct vault *v)
 		return;
 	point_list_put(v->points);
 	point_objects_release(&v->objects);
+	vault_forget_strays(v);
 	cache_free(v->nodes);
 	cache_free(v->frames);
 	cache_free(v->packs);

@@ -20,6 +20,7 @@
 #include "store/backend/names.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
+#include "store/base/name.h"
 #include "store/key.h"
 
 /* ---- export ---- */
@@ -38,6 +39,10 @@ static int export_object(struct export *e, const char *name)
 	size_t len;
 	int r;
 
+	if (!name_is_object(name)) {
+		log_warn("%s: not a key slot: left out", name);
+		return 0;
+	}
 	r = backend_get_all(e->backend, name, KEY_SLOT_MAX, &data, &len);
 	if (r < 0)
 		return r == -ENOENT

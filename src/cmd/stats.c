@@ -158,7 +158,7 @@ static int run_stats(struct context *ctx, void *args, int argc, char **argv)
 	r = context_read_error(v, vault_points(v, &l));
 	if (r == 0) {
 		count_points(&s, l);
-		r = backend_list(vault_backend(v), "", count_object, &s);
+		r = vault_list(v, "", count_object, &s);
 	}
 	if (r == 0)
 		r = catalog_size(vault_catalog(v), &s.cache);

@@ -155,7 +155,9 @@ MUST_CHECK int backend_head(struct backend *b, const char *name,
 /*
  * Call @fn on this thread for every object whose name begins with @prefix
  * (which ends in '/' or is ""), in any order. Unfinished uploads are not
- * objects. What is put or deleted meanwhile may be listed or not.
+ * objects. What is put or deleted meanwhile may be listed or not. What is no
+ * plain file but stands where one belongs is listed with size 0: it hides none
+ * of the others, and reading it fails with -EBADMSG.
  * Return 0, @fn's answer, or a negative errno: any error while listing is an
  * error, never the end of the list. A prefix under which nothing was ever put
  * is an empty list.

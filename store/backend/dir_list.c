@@ -16,8 +16,12 @@
 
 #include "store/base/log.h"
 
-const char *const dir_folders[] = { "commit", "index",	 "key", "pack",
-				    "point",  "session", NULL };
+/* Of all kinds of objects but config, which lies beside them. */
+const char *const dir_folders[] = {
+	"commit",     "digest",	 "feature", "forget", "heartbeat", "index",
+	"key",	      "machine", "note",    "pack",   "point",	   "purge",
+	"quarantine", "session", "sweep",   "tomb",   NULL,
+};
 
 /* One folder is one page, and each folder in it a token: its name. */
 struct folder_page {
@@ -26,6 +30,40 @@ struct folder_page {
 	char name[BACKEND_NAME_MAX + 2]; /* of the folder, then of an entry */
 	size_t len; /* of the folder's */
 };
+
+/* Is the name, or the folder that it is in, one of a vault's? */
+static bool is_ours(const char *name)
+{
+	size_t n = strcspn(name, "/"), i;
+
+	for (i = 0; dir_folders[i]; i++)
+		if (strlen(dir_folders[i]) == n &&
+		    memcmp(dir_folders[i], name, n) == 0)
+			return true;
+	return false;
+}
+
+/* Is that the name of a vault's folder? Most kinds of objects lie side by side in
+ * one, and packs in folders of two digits. */
+static bool is_our_folder(const char *name)
+{
+	const char *rest = strchr(name, '/');
+
+	if (!rest)
+		return is_ours(name);
+	return strncmp(name, "pack/", strlen("pack/")) == 0 &&
+	       strlen(rest + 1) == 2 &&
+	       strspn(rest + 1, "0123456789abcdef") == 2;
+}
+
+/* Can there be objects in a folder of that name? Nothing is known of those of
+ * other kinds, and in tomb/ and sweep/ objects have any names. */
+static bool may_hold_objects(const char *name)
+{
+	return is_our_folder(name) || !strchr(name, '/') || !is_ours(name) ||
+	       strncmp(name, "tomb/", strlen("tomb/")) == 0 ||
+	       strncmp(name, "sweep/", strlen("sweep/")) == 0;
+}
 
 /* One entry of @fd, whose name in the vault is l->name. */
 static int add_entry(struct folder_page *l, int fd, const char *leaf)
@@ -39,13 +77,18 @@ static int add_entry(struct folder_page *l, int fd, const char *leaf)
 		/* Deleted since: then it is not there. */
 		return r == -ENOENT ? 0 : dir_fail(l->d, r, "look at", l->name);
 	}
-	if (S_ISDIR(st.st_mode)) {
+	if (S_ISDIR(st.st_mode) && may_hold_objects(l->name)) {
 		memcpy(l->name + strlen(l->name), "/", 2);
 		return backend_page_more(l->page, l->name);
 	}
-	if (!S_ISREG(st.st_mode))
+	/* What is in the folder that belongs there would be taken for lost. */
+	if (!S_ISDIR(st.st_mode) && is_our_folder(l->name))
 		return dir_not_an_object(l->d, l->name);
 	info = dir_info(&st);
+	/* It may stand where an object belongs, and shall not be taken for
+	 * nothing. */
+	if (!S_ISREG(st.st_mode))
+		info.size = 0;
 	return backend_page_add(l->page, l->name, &info);
 }
 
@@ -90,6 +133,16 @@ static int read_folder(struct folder_page *l, const struct backend_call *c,
 	return r;
 }
 
+/* Somebody else's folder that cannot be read hides no object: it is listed
+ * itself, for whoever wants to know of it. */
+static int add_foreign(struct folder_page *l)
+{
+	struct backend_info info = { .size = 0 };
+
+	l->name[l->len - 1] = '\0';
+	return backend_page_add(l->page, l->name, &info);
+}
+
 int dir_list_page(struct backend *b, const struct backend_call *c,
 		  const char *prefix, const char *token,
 		  struct backend_page *page)
@@ -114,6 +167,8 @@ int dir_list_page(struct backend *b, const struct backend_call *c,
 	}
 	if (r == -ENOENT)
 		return 0;
+	if (r < 0 && token && !is_ours(path))
+		return add_foreign(&l);
 	if (dir_is_misfit(r))
 		return dir_not_an_object(d, path);
 	if (r < 0)

@@ -69,3 +69,84 @@ bool name_is_pack(const char *name, size_t *number_end)
 		*number_end = (size_t)(p - name);
 	return true;
 }
+
+/* ---- all kinds ---- */
+
+enum form {
+	FORM_HEX, /* 32 digits */
+	FORM_NUMBERED, /* 32 digits, "-" and a number */
+	FORM_NUMBER,
+	FORM_PACK, /* a pack's name */
+	FORM_FILED_PACK, /* the same, in a folder of two digits of its hash */
+	FORM_ANY,
+};
+
+static bool is_number(const char *text)
+{
+	uint32_t n;
+
+	return get_number(&text, &n) && *text == '\0';
+}
+
+static bool is_filed_pack(const char *text)
+{
+	size_t end;
+
+	return strnlen(text, 3) == 3 && text[2] == '/' &&
+	       name_is_pack(text + 3, &end) &&
+	       memcmp(text, text + 3 + end + 1, 2) == 0;
+}
+
+static bool has_form(const char *name, const char *prefix, enum form form)
+{
+	const char *rest = name + strlen(prefix);
+	char hex[NAME_HEX + 1];
+
+	switch (form) {
+	case FORM_HEX:
+		return name_is_hex(rest);
+	case FORM_NUMBERED:
+		return name_numbered(name, prefix, hex, NULL);
+	case FORM_NUMBER:
+		return is_number(rest);
+	case FORM_PACK:
+		return name_is_pack(rest, NULL);
+	case FORM_FILED_PACK:
+		return is_filed_pack(rest);
+	case FORM_ANY:
+		break;
+	}
+	return true;
+}
+
+bool name_is_object(const char *name)
+{
+	static const struct {
+		const char *prefix;
+		enum form form;
+	} kinds[] = {
+		{ "key/", FORM_HEX },
+		{ "session/", FORM_HEX },
+		{ "pack/", FORM_FILED_PACK },
+		{ "index/", FORM_NUMBERED },
+		{ "point/", FORM_HEX },
+		{ "commit/", FORM_HEX },
+		{ "purge/", FORM_NUMBERED },
+		{ "tomb/", FORM_ANY },
+		{ "sweep/", FORM_ANY },
+		{ "quarantine/", FORM_PACK },
+		{ "note/", FORM_NUMBERED },
+		{ "feature/", FORM_NUMBER },
+		{ "heartbeat/", FORM_NUMBERED },
+		{ "digest/", FORM_NUMBERED },
+		{ "forget/", FORM_NUMBERED },
+		{ "machine/", FORM_NUMBERED },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strncmp(name, kinds[i].prefix, strlen(kinds[i].prefix)) ==
+		    0)
+			return has_form(name, kinds[i].prefix, kinds[i].form);
+	return strcmp(name, "config") == 0;
+}

@@ -32,4 +32,12 @@ MUST_CHECK bool name_is_hex(const char *text);
  * not NULL, gets the offset at which its number ends. */
 MUST_CHECK bool name_is_pack(const char *name, size_t *number_end);
 
+/*
+ * Return whether an object of a vault can be called @name, which begins with its
+ * folder. Any name in tomb/ and sweep/ can be one: what lies there may condemn
+ * packs, and a writer that passed it over could rely on what is about to be
+ * deleted.
+ */
+MUST_CHECK bool name_is_object(const char *name);
+
 #endif

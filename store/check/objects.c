@@ -76,18 +76,8 @@ struct check_pack *check_find_pack(struct check *c, const char *name)
 static int add_pack(struct check *c, const char *object, uint64_t size)
 {
 	const char *name = strrchr(object, '/') + 1;
-	char expected[OBJECT_NAME_MAX];
 	struct check_pack *p;
 
-	if (strlen(name) >= PACK_NAME_MAX ||
-	    format_pack_object_name(name, expected) < 0 ||
-	    strcmp(object, expected) != 0) {
-		int n = check_found(c, true, object,
-				    "not a pack's name, or in"
-				    " the wrong folder");
-
-		return n < 0 ? n : 0;
-	}
 	if (array_reserve(&c->packs, &c->packs_cap, c->npacks + 1) < 0)
 		return -ENOMEM;
 	p = &c->packs[c->npacks++];
@@ -98,9 +88,17 @@ static int add_pack(struct check *c, const char *object, uint64_t size)
 	return 0;
 }
 
+static int report_stray(struct check *c, const char *name)
+{
+	int n = check_found(c, false, name, "not an object of a vault");
+
+	return n < 0 ? n : 0;
+}
+
 static int on_pack(void *arg, const char *name, const struct backend_info *info)
 {
-	return add_pack(arg, name, info->size);
+	return name_is_object(name) ? add_pack(arg, name, info->size)
+				    : report_stray(arg, name);
 }
 
 static void sort_packs(struct check *c)
@@ -130,14 +128,10 @@ static int on_object(void *arg, const char *name,
 {
 	const struct kind *k = kind_of(name);
 	struct object_listing *l = arg;
-	int n;
 
+	if (!k || !name_is_object(name))
+		return report_stray(l->check, name);
 	l->check->out->objects++;
-	if (!k) {
-		n = check_found(l->check, false, name,
-				"not an object of a vault");
-		return n < 0 ? n : 0;
-	}
 	if (!strcmp(k->prefix, "pack/"))
 		return add_pack(l->check, name, info->size);
 	if (!k->type && strcmp(k->prefix, "key/") != 0)
@@ -233,6 +227,17 @@ static int check_slot(struct check *c, const char *name, const uint8_t *raw,
 	return r;
 }
 
+static const char *what_is_lost(uint8_t type)
+{
+	switch (type) {
+	case OBJECT_INDEX:
+		return "; the packs that only it names are unknown, until the"
+		       " next backup adopts them";
+	default:
+		return "";
+	}
+}
+
 static int check_object(struct check *c, const char *name)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
@@ -261,13 +266,9 @@ static int check_object(struct check *c, const char *name)
 				 NULL, &ic);
 	}
 	if (r == -EBADMSG || r == -EOPNOTSUPP || r == -EIO) {
-		n = check_found(
-			c, true, name,
-			r == -EIO ? "cannot be read"
-			: k->type == OBJECT_INDEX
-				? "damaged; the packs that only it names are"
-				  " unknown, until the next backup adopts them"
-				: "damaged");
+		n = check_found(c, true, name, "%s%s",
+				r == -EIO ? "cannot be read" : "damaged",
+				what_is_lost(k->type));
 		r = n < 0 ? n : 0;
 	}
 out:

@@ -212,16 +212,8 @@ static int on_pack(void *arg, const char *object,
 {
 	struct pack_listing *l = arg;
 	const char *name = strrchr(object, '/') + 1;
-	char expected[OBJECT_NAME_MAX];
-	struct known_pack *k;
+	struct known_pack *k = find_known(l, name);
 
-	if (strlen(name) >= PACK_NAME_MAX ||
-	    format_pack_object_name(name, expected) < 0 ||
-	    strcmp(object, expected) != 0) {
-		log_warn("%s: not a pack's name: left alone", object);
-		return 0;
-	}
-	k = find_known(l, name);
 	if (!k || k->unnamed)
 		return note_unknown(l, name, info);
 	k->listed = true;
@@ -313,7 +305,7 @@ static int list_packs(struct pack_listing *l)
 	if (r == 0)
 		r = find_unnamed(l);
 	if (r == 0)
-		r = backend_list(vault_backend(w->vault), "pack/", on_pack, l);
+		r = vault_list(w->vault, "pack/", on_pack, l);
 	if (r == 0)
 		r = report_missing(l);
 	return r == 0 ? take_unknowns(l) : r;

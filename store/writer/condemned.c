@@ -95,7 +95,7 @@ static int read_each(struct vault *v, const char *prefix,
 {
 	struct listed_names names = { .n = 0 };
 	size_t i;
-	int r = backend_list(vault_backend(v), prefix, on_name, &names);
+	int r = vault_list(v, prefix, on_name, &names);
 
 	for (i = 0; i < names.n && r == 0; i++) {
 		r = read(v, names.list[i], c);
@@ -113,10 +113,9 @@ static int on_quarantine(void *arg, const char *name,
 			 const struct backend_info *info)
 {
 	struct condemned *c = arg;
-	int r = pack_list_add(&c->quarantined, strchr(name, '/') + 1);
 
 	(void)info;
-	return r == -EINVAL ? 0 : r; /* not a pack's name */
+	return pack_list_add(&c->quarantined, strchr(name, '/') + 1);
 }
 
 int condemned_read(struct vault *v, struct condemned *out)
@@ -127,8 +126,7 @@ int condemned_read(struct vault *v, struct condemned *out)
 	if (r == 0)
 		r = read_each(v, "sweep/", read_sweep, c);
 	if (r == 0)
-		r = backend_list(vault_backend(v), "quarantine/", on_quarantine,
-				 c);
+		r = vault_list(v, "quarantine/", on_quarantine, c);
 	if (c->all)
 		log_warn("what a collection deletes cannot be read: this "
 			 "backup stores everything anew that it reads");

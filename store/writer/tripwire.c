@@ -70,8 +70,6 @@ static int on_pack(void *arg, const char *object,
 	const char *name = strrchr(object, '/') + 1;
 
 	(void)info;
-	if (strlen(name) >= sizeof(key.name))
-		return 0;
 	memcpy(key.name, name, strlen(name) + 1);
 	found = bsearch(&key, u->list, u->n, sizeof(*u->list), by_name);
 	if (found)
@@ -87,7 +85,7 @@ int writer_check_used(struct writer *w)
 
 	if (r == 0 && u.n) {
 		qsort(u.list, u.n, sizeof(*u.list), by_name);
-		r = backend_list(vault_backend(w->vault), "pack/", on_pack, &u);
+		r = vault_list(w->vault, "pack/", on_pack, &u);
 	}
 	for (i = 0; i < u.n && r == 0; i++)
 		if (!u.list[i].there)

@@ -74,11 +74,12 @@ static void create_makes_folders(void **state)
 			stat(support_path("%s/pack/%02x", dir, i), &st), 0);
 		assert_int_equal(st.st_mode & 07777, 0700);
 	}
-	assert_int_equal(support_count(dir), 6 + 256);
+	assert_int_equal(support_count(dir), 16 + 256);
 	assert_ok(backend_put(b, "pack/7f/x", "x", 1));
 	assert_int_equal(mode_of(support_path("%s/pack/7f/x", dir)), 0600);
-	assert_ok(backend_put(b, "tomb/1", "x", 1));
-	assert_int_equal(mode_of(support_path("%s/tomb", dir)), 0700);
+	/* Later versions have other kinds of objects. */
+	assert_ok(backend_put(b, "later/1", "x", 1));
+	assert_int_equal(mode_of(support_path("%s/later", dir)), 0700);
 	backend_close(b);
 }
 
@@ -170,9 +171,21 @@ static void misfits(void **state)
 	}
 	/* Nothing was written through the link. */
 	assert_int_equal(support_count(other), 1);
-	assert_result(count_objects(b, "pack/"), -EBADMSG);
 	assert_result(count_objects(b, "elsewhere/"), -EBADMSG);
 	assert_result(count_objects(b, "file/"), -EBADMSG);
+	/* They are listed, so that nobody takes an object for deleted whose
+	 * place they have; and they hide nothing else. */
+	assert_ok(backend_put(b, "pack/00/x", "", 0));
+	assert_int_equal(count_objects(b, "pack/"), 4);
+	assert_int_equal(count_objects(b, ""), 6);
+	assert_int_equal(mkdir(support_path("%s/commit/dir", dir), 0), 0);
+	assert_int_equal(count_objects(b, "commit/"), 1);
+	assert_result(backend_get(b, "commit/dir", 0, &c, 1), -EBADMSG);
+	/* But where a whole folder of objects is not to be seen, nobody is told
+	 * that there are none. */
+	assert_int_equal(rmdir(support_path("%s/pack/80", dir)), 0);
+	assert_int_equal(symlink(other, support_path("%s/pack/80", dir)), 0);
+	assert_result(count_objects(b, "pack/"), -EBADMSG);
 	assert_result(count_objects(b, ""), -EBADMSG);
 	backend_close(b);
 }
@@ -333,7 +346,7 @@ static void check_leftovers(const char *dir, struct backend *b, bool there)
 	size_t folder = access(support_path("%s/tomb", dir), F_OK) == 0;
 
 	assert_int_equal(count_objects(b, ""), there);
-	assert_int_equal(support_count(dir), 6 + 256 + folder + there);
+	assert_int_equal(support_count(dir), 15 + 256 + folder + there);
 }
 
 /* True when it is there, whole; false when it is not. */
@@ -434,6 +447,7 @@ static void faults(bool named)
 	unsigned long n, calls;
 
 	support_fill(1, data, sizeof(data));
+	clear(dir);
 	assert_ok(
 		put_faulty(dir, &f, named, 0, SEAM_FAULT_NONE, 0, false, data));
 	calls = f.calls;
@@ -686,12 +700,12 @@ static void create_kills(void **state)
 		r = support_fork(run_killed, &k);
 		assert_true(r == 0 || r == -SIGKILL);
 		assert_ok(backend_create(k.dir, WITH_SEAM(seam_system()), &b));
-		assert_int_equal(support_count(k.dir), 6 + 256);
+		assert_int_equal(support_count(k.dir), 16 + 256);
 		backend_close(b);
 		support_remove(k.dir);
 	}
 	/* The directory, six folders, 256 more, three syncs. */
-	assert_int_equal(k.n - 2, 1 + 6 + 256 + 3);
+	assert_int_equal(k.n - 2, 1 + 16 + 256 + 3);
 }
 
 int main(void)

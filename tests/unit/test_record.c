@@ -67,6 +67,50 @@ static void test_pack_names(void **state)
 	assert_false(name_is_hex("0011"));
 }
 
+static void test_object_names(void **state)
+{
+	static const char *const right[] = {
+		"config",	    "key/" SID,		  "session/" SID,
+		"pack/00/" PACK_A,  "index/" SID "-0",	  "point/" SID,
+		"commit/" SID,	    "purge/" SID "-10",	  "tomb/anything",
+		"sweep/" SID,	    "quarantine/" PACK_A, "note/" SID "-0",
+		"feature/0",	    "feature/4294967295", "heartbeat/" SID "-0",
+		"digest/" SID "-0", "forget/" SID "-0",	  "machine/" SID "-0",
+	};
+	static const char *const wrong[] = {
+		"",
+		"config/",
+		"config2",
+		"key",
+		"key/",
+		"key/desktop.ini",
+		"key/" SID "0",
+		"key/" SID "-0",
+		"session/" SID "/x",
+		"pack/" PACK_A,
+		"pack/01/" PACK_A,
+		"pack/00/",
+		"pack/0",
+		"pack/00/" SID,
+		"index/" SID,
+		"index/" SID "-00",
+		"quarantine/00/" PACK_A,
+		"feature/",
+		"feature/00",
+		"feature/4294967296",
+		"feature/1x",
+		"probe/" SID,
+		"later/" SID,
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(right); i++)
+		assert_true(name_is_object(right[i]));
+	for (i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_false(name_is_object(wrong[i]));
+}
+
 static void test_list(void **state)
 {
 	struct pack_list l = { 0 };
@@ -242,6 +286,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbered),
 		cmocka_unit_test(test_pack_names),
+		cmocka_unit_test(test_object_names),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_tomb),
 		cmocka_unit_test(test_tomb_order),

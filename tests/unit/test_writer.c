@@ -512,7 +512,8 @@ static void strange_names_are_left_alone(void **state)
 	assert_ok(backend_mem_set(s->backend, "pack/00/readme.txt", "x", 1));
 	assert_ok(backend_mem_set(s->backend, "pack/other", "x", 1));
 	sessions_next(s);
-	assert_said("not a pack's name");
+	assert_said("pack/other is no object");
+	assert_said("pack/00/readme.txt is no object");
 	assert_int_equal(sessions_stats(s).packs_adopted, 0);
 	assert_ok(sessions_commit(s));
 }
