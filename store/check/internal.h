@@ -69,6 +69,12 @@ MUST_CHECK int check_tick(struct check *c);
 
 /* List and open objects; fill packs, good and points. */
 MUST_CHECK int check_objects(struct check *c);
+/* Look whether the plaintext of an object of that type means something, where
+ * this version knows of it. Return 0, -EBADMSG (said in words) or -ENOMEM. */
+MUST_CHECK int check_record(uint8_t type, const void *data, size_t len,
+			    const char *name);
+/* What it means that an object of that type is damaged, from "; " on, or "". */
+const char *check_what_is_lost(uint8_t type);
 /* List packs alone, for a scrub. */
 MUST_CHECK int check_list_packs(struct check *c);
 /* Walk all trees. */

@@ -35,9 +35,17 @@ static const struct kind {
 	{ "index/", OBJECT_INDEX },
 	{ "commit/", OBJECT_COMMIT },
 	{ "point/", OBJECT_POINT },
-	{ "purge/", 0 },
-	{ "tomb/", 0 },
-	{ "sweep/", 0 },
+	{ "purge/", OBJECT_PURGE },
+	{ "tomb/", OBJECT_TOMB },
+	{ "sweep/", OBJECT_SWEEP },
+	{ "note/", OBJECT_NOTE },
+	{ "machine/", OBJECT_MACHINE },
+	/* Of these the names say all that programs act upon. */
+	{ "quarantine/", 0 },
+	{ "feature/", 0 },
+	{ "heartbeat/", 0 },
+	{ "digest/", 0 },
+	{ "forget/", 0 },
 };
 
 static const struct kind *kind_of(const char *name)
@@ -227,17 +235,6 @@ static int check_slot(struct check *c, const char *name, const uint8_t *raw,
 	return r;
 }
 
-static const char *what_is_lost(uint8_t type)
-{
-	switch (type) {
-	case OBJECT_INDEX:
-		return "; the packs that only it names are unknown, until the"
-		       " next backup adopts them";
-	default:
-		return "";
-	}
-}
-
 static int check_object(struct check *c, const char *name)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
@@ -260,6 +257,8 @@ static int check_object(struct check *c, const char *name)
 	if (r == 0)
 		r = format_read_box(vault_keyring(c->vault), raw, len, k->type,
 				    name, &plain);
+	if (r == 0)
+		r = check_record(k->type, plain.data, plain.len, name);
 	if (r == 0 && k->type == OBJECT_INDEX) {
 		c->out->indexes++;
 		r = index_decode(plain.data, plain.len, name, on_index_pack,
@@ -268,7 +267,7 @@ static int check_object(struct check *c, const char *name)
 	if (r == -EBADMSG || r == -EOPNOTSUPP || r == -EIO) {
 		n = check_found(c, true, name, "%s%s",
 				r == -EIO ? "cannot be read" : "damaged",
-				what_is_lost(k->type));
+				check_what_is_lost(k->type));
 		r = n < 0 ? n : 0;
 	}
 out:

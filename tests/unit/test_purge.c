@@ -10,10 +10,14 @@
 
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
+#include "store/base/task.h"
+#include "store/check/check.h"
 #include "store/format.h"
 #include "store/point.h"
 #include "store/record/purge.h"
 #include "store/vault.h"
+
+#define SOME_ID "0123456789abcdef0123456789abcdef"
 
 /* Decide on the only point of a vault. */
 static void decide(struct scene *s, unsigned int n, const char *text)
@@ -84,6 +88,60 @@ static void a_verdict_that_cannot_be_read(void **state)
 	assert_result(vault_points(s->vault, &l), -EHOSTUNREACH);
 }
 
+/* Make a check, and tell how much damage it finds: none, or one object's, whose
+ * finding has @words in it. */
+static uint64_t damages(struct scene *s, const char *object, const char *words)
+{
+	struct check_options o = { .read_data = false };
+	struct task task = { .stop = NULL };
+	struct check_result result;
+	uint64_t n;
+
+	assert_ok(check_run(s->vault, &o, &task, &result));
+	n = result.damages;
+	if (n > 0) {
+		assert_int_equal(result.nfindings, 1);
+		assert_string_equal(result.findings[0]->object, object);
+		assert_non_null(strstr(result.findings[0]->text, words));
+	}
+	check_release(&result);
+	return n;
+}
+
+/* Of all that is said of points and packs, a check finds what is damaged, and
+ * what is sealed but means nothing. */
+static void a_check_opens_records(void **state)
+{
+	static const struct {
+		uint8_t type;
+		const char *name;
+		const char *words;
+	} cases[] = {
+		{ OBJECT_PURGE, "purge/" SOME_ID "-0", "was removed" },
+		{ OBJECT_NOTE, "note/" SOME_ID "-0", "as protected" },
+		{ OBJECT_MACHINE, "machine/" SOME_ID "-0", "damaged" },
+		{ OBJECT_TOMB, "tomb/" SOME_ID, "which packs" },
+		{ OBJECT_SWEEP, "sweep/" SOME_ID, "which packs" },
+	};
+	struct scene *s = *state;
+	uint8_t *data;
+	size_t len, i;
+
+	assert_ok(sessions_commit(s));
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		sessions_put_text(s, cases[i].type, cases[i].name,
+				  "{\"verdict\":\"PERHAPS\"}");
+		assert_int_equal(damages(s, cases[i].name, cases[i].words), 1);
+		assert_ok(backend_mem_remove(s->backend, cases[i].name));
+	}
+	sessions_put_text(s, OBJECT_PURGE, cases[0].name,
+			  "{\"verdict\":\"KEPT\"}");
+	assert_int_equal(damages(s, "", ""), 0);
+	data = backend_mem_data(s->backend, cases[0].name, &len);
+	data[len - 1] ^= 1;
+	assert_int_equal(damages(s, cases[0].name, cases[0].words), 1);
+}
+
 static void names_of_verdicts(void **state)
 {
 	static const char *const bad[] = {
@@ -115,6 +173,7 @@ int main(void)
 		CASE(a_purged_point_is_gone),
 		CASE(a_kept_point_stays),
 		CASE(a_verdict_that_cannot_be_read),
+		CASE(a_check_opens_records),
 		cmocka_unit_test(names_of_verdicts),
 	};
 

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What seals cannot tell: whether an object means something. One that its
+ * writer sealed with nonsense in it is authentic, and as lost as a damaged one.
+ */
+#include "config.h"
+
+#include "store/check/internal.h"
+
+#include "store/record/commit.h"
+#include "store/record/note.h"
+#include "store/record/pack_list.h"
+#include "store/record/purge.h"
+
+static int decode_note(const void *data, size_t len, const char *name)
+{
+	struct note n;
+	int r = note_decode(data, len, name, &n);
+
+	if (r == 0)
+		note_release(&n);
+	return r;
+}
+
+static int decode_packs(uint8_t type, const void *data, size_t len,
+			const char *name)
+{
+	struct pack_list l = { .n = 0 };
+	bool aborted;
+	int r = type == OBJECT_TOMB
+			? tomb_decode(data, len, name, &l)
+			: sweep_decode(data, len, name, &aborted, &l);
+
+	pack_list_release(&l);
+	return r;
+}
+
+int check_record(uint8_t type, const void *data, size_t len, const char *name)
+{
+	struct commit commit;
+	bool purged;
+
+	switch (type) {
+	case OBJECT_COMMIT:
+		return commit_decode(data, len, name, &commit);
+	case OBJECT_PURGE:
+		return purge_decode(data, len, name, &purged);
+	case OBJECT_NOTE:
+	case OBJECT_MACHINE:
+		return decode_note(data, len, name);
+	case OBJECT_TOMB:
+	case OBJECT_SWEEP:
+		return decode_packs(type, data, len, name);
+	default:
+		return 0;
+	}
+}
+
+const char *check_what_is_lost(uint8_t type)
+{
+	switch (type) {
+	case OBJECT_INDEX:
+		return "; the packs that only it names are unknown, until the"
+		       " next backup adopts them";
+	case OBJECT_PURGE:
+		return "; nobody knows whether the point that it names was"
+		       " removed";
+	case OBJECT_TOMB:
+	case OBJECT_SWEEP:
+		return "; nobody knows which packs it condemns, so backups"
+		       " store everything anew";
+	case OBJECT_NOTE:
+		return "; the point that it names counts as protected";
+	default:
+		return "";
+	}
+}
