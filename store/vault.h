@@ -54,12 +54,14 @@ struct vault_options {
 	/* where set, used instead of @url; it stays the caller's, to be closed
 	 * after vault_close() */
 	struct backend *backend;
+	const char *label; /* of a new vault's first key slot; may be NULL */
 };
 
 /*
  * Make a new vault: probe the backend, write config and a first key slot.
- * @scrypt_log_n 0: the default (17). Return 0, -EEXIST (there is one, or the
- * place is not empty), or another negative errno, said in words.
+ * @scrypt_log_n 0: the default (17). What an interrupted one left there, a key
+ * slot of no vault, is removed. Return 0, -EEXIST (there is one, or the place is
+ * not empty), or another negative errno, said in words.
  */
 MUST_CHECK int vault_create(const struct vault_options *o,
 			    unsigned int scrypt_log_n, char id_out[33]);

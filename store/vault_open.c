@@ -21,10 +21,12 @@
 #include <unistd.h>
 
 #include "store/backend/backend.h"
+#include "store/backend/names.h"
 #include "store/base/bytes.h"
 #include "store/base/cache.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
+#include "store/base/name.h"
 #include "store/base/seam.h"
 #include "store/base/secret.h"
 #include "store/catalog/catalog.h"
@@ -72,8 +74,35 @@ static struct backend_options backend_options_of(const struct vault_options *o)
 	return (struct backend_options){ .seam = o->seam, .stop = o->stop };
 }
 
+/* Remove a slot that is of another vault: there is only this one here. What
+ * cannot be read, or removed, is in nobody's way. */
+static void drop_slot(struct backend *b, const char *name,
+		      const uint8_t *vault_id)
+{
+	AUTO_FREE uint8_t *raw = NULL;
+	struct box box;
+	size_t len;
+
+	if (name_is_object(name) &&
+	    backend_get_all(b, name, KEY_SLOT_MAX, &raw, &len) == 0 &&
+	    format_parse_box(raw, len, OBJECT_KEY, name, &box) == 0 &&
+	    memcmp(box.header.vault_id, vault_id, VAULT_ID_LEN) != 0)
+		(void)!backend_delete(b, name);
+}
+
+static void drop_other_slots(struct backend *b, const uint8_t *vault_id)
+{
+	AUTO_NAMES struct backend_names slots = { NULL, 0, 0 };
+	size_t i;
+
+	if (backend_list_names(b, "key/", &slots) < 0)
+		return;
+	for (i = 0; i < slots.n; i++)
+		drop_slot(b, slots.list[i], vault_id);
+}
+
 /* Whoever dies in the middle leaves a slot that no vault needs, not a vault
- * that no key opens. */
+ * that no key opens. Whose config is there has won, and removes such slots. */
 int vault_create(const struct vault_options *o, unsigned int scrypt_log_n,
 		 char id_out[33])
 {
@@ -101,11 +130,13 @@ int vault_create(const struct vault_options *o, unsigned int scrypt_log_n,
 	/* The slot first: a vault with a config can always be opened. */
 	if (r == 0)
 		r = key_put_slot(b, master, vault_id, seam, &o->credential,
-				 scrypt_log_n, NULL, slot);
+				 scrypt_log_n, o->label, slot);
 	if (r == 0)
 		r = put_config(b, k, seam);
-	if (r == 0)
-		hex_encode(vault_id, sizeof(vault_id), id_out);
+	if (r < 0)
+		goto out;
+	hex_encode(vault_id, sizeof(vault_id), id_out);
+	drop_other_slots(b, vault_id);
 out:
 	keyring_free(k);
 	secret_free(master);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/guarded.h"
+#include "src/cmd/key_label.h"
 #include "store/base/log.h"
 #include "store/vault.h"
 
@@ -74,7 +76,7 @@ static int run_init(struct context *ctx, void *args, int argc, char **argv)
 {
 	struct args *a = args;
 	struct vault_options o = { .seam = ctx->seam };
-	char id[33];
+	char id[33], *label;
 	int r;
 
 	if (argc > 1)
@@ -102,7 +104,10 @@ static int run_init(struct context *ctx, void *args, int argc, char **argv)
 	}
 	if (r < 0)
 		return r;
-	r = vault_create(&o, a->kdf_cost, id);
+	label = key_label(ctx, NULL, NULL, NULL);
+	o.label = label;
+	r = label ? vault_create(&o, a->kdf_cost, id) : -ENOMEM;
+	free(label);
 	credentials_release(&o.credential);
 	if (r < 0) {
 		/* A key of nothing only confuses. */

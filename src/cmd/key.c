@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +13,8 @@
 #include "src/cmd/cmd.h"
 #include "src/cmd/guarded.h"
 #include "src/cmd/key_export.h"
+#include "src/cmd/key_label.h"
 #include "store/base/log.h"
-#include "store/base/seam.h"
 #include "store/base/secret.h"
 #include "store/vault.h"
 
@@ -75,26 +74,6 @@ static int load_new(struct context *ctx, const struct args *a,
 	return credentials_load(&source, out);
 }
 
-/* {"created":...,"host":...,"user":...,"label":...}; free() it. */
-static char *make_label(struct context *ctx, const struct args *a)
-{
-	int64_t now = ctx->seam->ops->realtime_ns(ctx->seam);
-	char host[256] = "";
-	struct passwd *pw = getpwuid(getuid());
-	json_t *o = json_object();
-	char *text;
-
-	gethostname(host, sizeof(host) - 1);
-	output_set_time(o, "created", now / 1000000000 * 1000000000);
-	output_set_string(o, "host", a->host ? a->host : host);
-	output_set_string(o, "user", a->user ? a->user : pw ? pw->pw_name : "");
-	if (a->label)
-		output_set_string(o, "label", a->label);
-	text = json_dumps(o, JSON_COMPACT);
-	json_decref(o);
-	return text;
-}
-
 static int report_result(struct context *ctx, const char *what,
 			 const char *slot)
 {
@@ -122,7 +101,7 @@ static int add_slot(struct context *ctx, const struct args *a, struct vault *v,
 	r = load_new(ctx, a, c);
 	if (r < 0)
 		return r;
-	label = make_label(ctx, a);
+	label = key_label(ctx, a->host, a->user, a->label);
 	if (!label)
 		return -ENOMEM;
 	r = vault_key_add(v, c, a->kdf_cost, label, slot);

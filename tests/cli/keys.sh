@@ -8,6 +8,25 @@ vm() {
 	"$vmbackup" -r "$v" --no-cache "$@"
 }
 
+# A killed init leaves what it tried out, or a key slot; the next one makes the
+# vault, and takes the slot away.
+expect 0 vm init --new-key-file "$tmp/k0"
+rm "$v/config"
+mkdir -p "$v/probe"
+echo x >"$v/probe/0123"
+cp -a "$v" "$tmp/left"
+expect 0 vm init --new-key-file "$tmp/k00"
+expect 0 vm --key-file "$tmp/k00" key list
+prints "^\\*.* keyfile +20[0-9-]+.* $(id -un) +$(uname -n)"
+[ "$(ls "$v/key" | wc -l)" = 1 ] || fail "the slot of no vault is still there"
+expect 12 vm --key-file "$tmp/k0" points
+# But where there is anything else, somebody needs that slot.
+echo x >"$tmp/left/point/x"
+expect 1 "$vmbackup" -r "$tmp/left" --key-file "$tmp/k0" init
+says 'not empty'
+[ "$(ls "$tmp/left/key" | wc -l)" = 1 ] || fail "init took a key slot away"
+rm -rf "$v" "$tmp/left"
+
 # A new key file: its own, private, never overwritten.
 expect 0 vm init --new-key-file "$tmp/k1"
 [ "$(stat -c '%a %s' "$tmp/k1")" = "600 32" ] || fail "the new key file"

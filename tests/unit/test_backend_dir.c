@@ -105,10 +105,14 @@ static void create_wants_an_empty_place(void **state)
 	/* Twice is no harm while nothing is in it. */
 	assert_ok(backend_create(dir, WITH_SEAM(seam), &b));
 	assert_ok(backend_put(b, "key/1", "x", 1));
+	assert_ok(backend_put(b, "probe/1", "x", 1));
+	backend_close(b);
+	assert_ok(backend_create(dir, WITH_SEAM(seam), &b));
+	assert_ok(backend_put(b, "point/1", "x", 1));
 	backend_close(b);
 	assert_result(backend_create(dir, WITH_SEAM(seam), &b), -EEXIST);
-	assert_said("it has key/1");
-	assert_int_equal(unlink(support_path("%s/key/1", dir)), 0);
+	assert_said("it has point/1");
+	assert_int_equal(unlink(support_path("%s/point/1", dir)), 0);
 	support_write(support_path("%s/.profile", dir), "", 0);
 	assert_result(backend_create(dir, WITH_SEAM(seam), &b), -EEXIST);
 	assert_said("it has .profile");
