@@ -75,6 +75,7 @@ bool name_is_pack(const char *name, size_t *number_end)
 enum form {
 	FORM_HEX, /* 32 digits */
 	FORM_NUMBERED, /* 32 digits, "-" and a number */
+	FORM_INDEX, /* the same, and ".m" where others were merged into it */
 	FORM_NUMBER,
 	FORM_PACK, /* a pack's name */
 	FORM_FILED_PACK, /* the same, in a folder of two digits of its hash */
@@ -97,6 +98,19 @@ static bool is_filed_pack(const char *text)
 	       memcmp(text, text + 3 + end + 1, 2) == 0;
 }
 
+static bool is_index(const char *name, const char *prefix)
+{
+	size_t len = strnlen(name, OBJECT_NAME_MAX);
+	char plain[OBJECT_NAME_MAX], hex[NAME_HEX + 1];
+
+	if (len >= sizeof(plain))
+		return false;
+	memcpy(plain, name, len + 1);
+	if (len > 2 && strcmp(plain + len - 2, ".m") == 0)
+		plain[len - 2] = '\0';
+	return name_numbered(plain, prefix, hex, NULL);
+}
+
 static bool has_form(const char *name, const char *prefix, enum form form)
 {
 	const char *rest = name + strlen(prefix);
@@ -107,6 +121,8 @@ static bool has_form(const char *name, const char *prefix, enum form form)
 		return name_is_hex(rest);
 	case FORM_NUMBERED:
 		return name_numbered(name, prefix, hex, NULL);
+	case FORM_INDEX:
+		return is_index(name, prefix);
 	case FORM_NUMBER:
 		return is_number(rest);
 	case FORM_PACK:
@@ -128,7 +144,7 @@ bool name_is_object(const char *name)
 		{ "key/", FORM_HEX },
 		{ "session/", FORM_HEX },
 		{ "pack/", FORM_FILED_PACK },
-		{ "index/", FORM_NUMBERED },
+		{ "index/", FORM_INDEX },
 		{ "point/", FORM_HEX },
 		{ "commit/", FORM_HEX },
 		{ "purge/", FORM_NUMBERED },

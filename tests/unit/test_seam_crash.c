@@ -339,8 +339,8 @@ struct object {
 
 /* Folders that create makes, one that it does not, and none. */
 static const struct object objects[] = {
-	{ "key/0", 100 },	  { "pack/ab/1", 20000 }, { "tomb/2", 5000 },
-	{ "pack/ab/3", 511 },	  { "config", 1 },	  { "tomb/4", 513 },
+	{ "key/0", 100 },	  { "pack/ab/1", 20000 }, { "later/2", 5000 },
+	{ "pack/ab/3", 511 },	  { "config", 1 },	  { "later/4", 513 },
 	{ "new/deep/er/5", 700 },
 };
 
@@ -550,7 +550,7 @@ static void folder_of_a_dead_maker(void **state)
 	assert_ok(backend_open(dir, WITH_SEAM(&f.seam), &b));
 	seam_fault_only(&f, 1 << SEAM_FAULT_FSYNC);
 	seam_fault_at(&f, 1, SEAM_FAULT_FAIL, -EIO, false);
-	assert_result(backend_put(b, "tomb/2", "", 0), -EIO);
+	assert_result(backend_put(b, "later/2", "", 0), -EIO);
 	backend_close(b);
 	seam_fault_at(&f, 0, SEAM_FAULT_NONE, 0, false);
 	assert_ok(backend_open(dir, WITH_SEAM(&f.seam), &b));
