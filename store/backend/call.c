@@ -80,7 +80,7 @@ static int asked_to_end(const struct backend_call *c)
 {
 	const volatile bool *stop = c->b->options.stop;
 
-	if (stop && *stop)
+	if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED))
 		return -EINTR;
 	return stop_is_asked(c->obeys) ? -ECANCELED : 0;
 }

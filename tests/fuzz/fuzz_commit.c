@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	if (c.point[0] == '\0')
 		return 0; /* fenced */
-	if (strlen(c.point) != POINT_ID_HEX)
+	if (strlen(c.point) != NAME_HEX)
 		abort();
 	commit_encode(&c, "0123456789abcdef0123456789abcdef", &b);
 	if (buf_error(&b) < 0)

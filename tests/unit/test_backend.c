@@ -811,7 +811,7 @@ static void hanging_calls_end(void **state)
 	/* when the command is to end, */
 	backend_mem_set_patience(b, INT64_MAX / 2, &stop);
 	start_hanging(&h, b);
-	stop = true;
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	assert_result(end_of_hanging(&h), -EINTR);
 	stop = false;
 	/* when nobody waits for the request any more, */
