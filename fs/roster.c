@@ -179,6 +179,26 @@ static int sort_known(const struct roster *r, struct known_point ***out)
 	return 0;
 }
 
+/* A machine may have another name now: its points move there, and keep their
+ * names and numbers. Both directories change. */
+static int move_known(struct roster *r, const struct point *p,
+		      struct known_point *x)
+{
+	struct named *was = roster_get(&r->machines, x->p.machine), *is;
+	uint32_t machine;
+	int e;
+
+	if (strcmp(was->name, p->vm) == 0)
+		return 0;
+	e = need_named(&r->machines, p->vm, &machine);
+	if (e < 0)
+		return e;
+	is = roster_get(&r->machines, machine);
+	was->touched = is->touched = true;
+	x->p.machine = machine;
+	return 0;
+}
+
 /* The known point for each of @list, in its order; new ones are added. */
 static int match_known(struct roster *r, const struct point_list *list,
 		       struct known_point **known)
@@ -194,10 +214,12 @@ static int match_known(struct roster *r, const struct point_list *list,
 			       key.p.id) == 0)
 			hit = bsearch(&pkey, sorted, nsorted, sizeof(*sorted),
 				      by_id);
-		if (hit)
+		if (hit) {
 			known[i] = *hit;
-		else
+			e = move_known(r, list->points[i], *hit);
+		} else {
 			e = add_known(r, list->points[i], &known[i]);
+		}
 	}
 	free(sorted);
 	return e;

@@ -30,6 +30,7 @@
 #include "store/catalog/catalog.h"
 #include "store/point.h"
 #include "store/vault.h"
+#include "store/writer/note.h"
 #include "store/writer/writer.h"
 
 /* ---- how far it is ---- */
@@ -195,7 +196,7 @@ static int describe(struct backup *b, const char *vm, const char *host,
 		free_second(b, vm, o->time_ns ? o->time_ns : p->scan_start_ns);
 	if (parent)
 		memcpy(p->parent, parent->id, sizeof(p->parent));
-	return 0;
+	return note_machine_of(b->vault, b->points, vm, p->machine);
 }
 
 /* ---- reading, and the end ---- */

@@ -105,6 +105,8 @@ static json_t *point_json(const struct point_list *l, size_t i)
 	output_set_uint(summary, "data_added", p->data_added);
 	output_set_uint(summary, "data_added_packed", p->data_added_packed);
 	json_object_set_new(o, "summary", summary);
+	output_set_string(o, "machine", p->machine);
+	output_set_bool(o, "protected", p->is_protected);
 	output_set_bool(o, "incomplete", p->incomplete);
 	output_set_uint(o, "error_count", p->errors);
 	output_set_string(o, "id", p->id);
@@ -134,7 +136,8 @@ static void add_row(struct table *t, const struct point_list *l, size_t i)
 
 	filter_name(l, i, name, sizeof(name));
 	table_cell(t, "%.8s", p->id);
-	table_cell(t, "%s%s", name, p->incomplete ? " (incomplete)" : "");
+	table_cell(t, "%s%s%s", name, p->incomplete ? " (incomplete)" : "",
+		   p->is_protected ? " (protected)" : "");
 	table_cell(t, "%s", p->host);
 	for (n = 0; n < p->ntags; n++)
 		buf_printf(&text, "%s%s", n ? "," : "", p->tags[n]);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Notes are put under the first number that is free. Two who note something at
+ * once both want the same one: the second learns that it is taken, and takes the
+ * next. A number that is taken by one's own bytes is a lost reply.
+ */
+#include "config.h"
+
+#include "store/writer/note.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/base/hex.h"
+#include "store/base/log.h"
+#include "store/base/seam.h"
+#include "store/format.h"
+#include "store/point.h"
+#include "store/vault.h"
+
+#define NOTE_OBJECT_MAX (64u << 10)
+#define TRIES 1000 /* so many are at it at once? */
+
+/* Whether what is under @name is just this. */
+static bool is_own(struct vault *v, const char *name, const struct buf *box)
+{
+	AUTO_FREE uint8_t *there = NULL;
+	size_t len = 0;
+
+	return vault_get_all(v, name, NOTE_OBJECT_MAX, &there, &len) == 0 &&
+	       len == box->len && memcmp(there, box->data, len) == 0;
+}
+
+/* Put a note called "<prefix><id>-<n>", n being @from or more. */
+static int put_note(struct vault *v, uint8_t type, const char *prefix,
+		    const char *id, uint32_t from, const struct buf *plain)
+{
+	AUTO_BUF struct buf box = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	unsigned int i;
+	int r = -EEXIST;
+
+	for (i = 0; i < TRIES && r == -EEXIST; i++) {
+		if (from > UINT32_MAX - i)
+			return fail(-EOVERFLOW, "%s%s: no more can be noted",
+				    prefix, id);
+		snprintf(name, sizeof(name), "%s%s-%u", prefix, id, from + i);
+		r = format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				    type, name, NULL, 0, plain->data,
+				    plain->len, &box);
+		if (r == 0)
+			r = backend_put(vault_backend(v), name, box.data,
+					box.len);
+		if (r == -EEXIST && is_own(v, name, &box))
+			r = 0;
+	}
+	return r == -EEXIST ? fail(r, "%s%s: others note too much at once",
+				   prefix, id)
+			    : r;
+}
+
+static int encode(struct vault *v, enum note_kind kind, const char *text,
+		  const char *by, struct buf *out)
+{
+	struct seam *s = vault_seam(v);
+	int r = note_encode(kind, text, by, s->ops->realtime_ns(s), out);
+
+	if (r == -EINVAL)
+		return fail(r,
+			    "%s: a note takes 1 to %d bytes of plain UTF-8 "
+			    "text",
+			    note_word(kind), NOTE_TEXT_MAX);
+	return r;
+}
+
+int note_point(struct vault *v, const struct point *p, enum note_kind kind,
+	       const char *text, const char *by)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	int r;
+
+	if ((kind == NOTE_TAG || kind == NOTE_UNTAG) &&
+	    (!text || !point_name_ok(text)))
+		return fail(-EINVAL, "\"%s\" cannot be a tag",
+			    text ? text : "");
+	r = encode(v, kind, text, by, &plain);
+	return r < 0 ? r
+		     : put_note(v, OBJECT_NOTE, "note/", p->id,
+				(uint32_t)p->nnotes, &plain);
+}
+
+/* A point of the machine that is called @vm, or NULL. */
+static const struct point *find_machine(const struct point_list *l,
+					const char *vm)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (strcmp(l->points[i]->vm, vm) == 0)
+			return l->points[i];
+	return NULL;
+}
+
+static const struct point_machine *find_named(const struct point_list *l,
+					      const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < l->nmachines; i++)
+		if (l->machines[i].name &&
+		    strcmp(l->machines[i].name, name) == 0)
+			return &l->machines[i];
+	return NULL;
+}
+
+int note_rename(struct vault *v, const struct point_list *l, const char *old,
+		const char *name, const char *by)
+{
+	const struct point *p = find_machine(l, old);
+	AUTO_BUF struct buf plain = BUF_INIT;
+	uint32_t next = 0;
+	size_t i;
+	int r;
+
+	if (!p)
+		return fail(
+			-ENOENT,
+			"%s: no machine of this name has a point; \"vmbackup"
+			" points\" lists what there is",
+			old);
+	if (!point_name_ok(name))
+		return fail(-EINVAL, "\"%s\" cannot be a machine's name", name);
+	if (find_machine(l, name) || find_named(l, name))
+		return fail(-EEXIST,
+			    "%s: a machine is called so already; rename that "
+			    "one first",
+			    name);
+	for (i = 0; i < l->nmachines; i++)
+		if (strcmp(l->machines[i].id, p->machine) == 0)
+			next = l->machines[i].next;
+	r = encode(v, NOTE_NAME, name, by, &plain);
+	return r < 0 ? r
+		     : put_note(v, OBJECT_MACHINE, "machine/", p->machine, next,
+				&plain);
+}
+
+/* Whether some machine, whatever it is called, has this id. */
+static bool id_is_taken(const struct point_list *l, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (strcmp(l->points[i]->machine, id) == 0)
+			return true;
+	for (i = 0; i < l->nmachines; i++)
+		if (strcmp(l->machines[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+int note_machine_of(struct vault *v, const struct point_list *l, const char *vm,
+		    char out[NAME_HEX + 1])
+{
+	const struct point *p = find_machine(l, vm);
+	const struct point_machine *m = p ? NULL : find_named(l, vm);
+	struct seam *s = vault_seam(v);
+	uint8_t raw[NAME_HEX / 2];
+	int r;
+
+	if (p || m) {
+		memcpy(out, p ? p->machine : m->id, NAME_HEX + 1);
+		return 0;
+	}
+	/* The id that follows from the name, so that two first backups at once
+	 * agree; unless the machine that has it was renamed. */
+	r = point_machine_of(vm, out);
+	if (r < 0 || !id_is_taken(l, out))
+		return r;
+	r = s->ops->random(s, raw, sizeof(raw));
+	if (r == 0)
+		hex_encode(raw, sizeof(raw), out);
+	return r;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Saying something of a point, or of a machine, that is in the vault. */
+#ifndef STORE_WRITER_NOTE_H
+#define STORE_WRITER_NOTE_H
+
+#include "store/base/attrs.h"
+#include "store/base/name.h"
+#include "store/record/note.h"
+
+struct point;
+struct point_list;
+struct vault;
+
+/*
+ * Put a note on the point @p of a list. @text may be NULL where the kind needs
+ * none; @by says who writes it ("root@web1"), NULL: nobody. It is durable on
+ * return, and in the next list of points.
+ * Return 0, -EINVAL (the text is missing, too long, or cannot be shown), or a
+ * negative errno of the backend; said in words.
+ */
+MUST_CHECK int note_point(struct vault *v, const struct point *p,
+			  enum note_kind kind, const char *text,
+			  const char *by);
+/*
+ * Call the machine that is called @old in the list @l @name from now on, in all
+ * its points and for the backups that come.
+ * Return 0; -ENOENT (no machine of that name has a point); -EEXIST (another one
+ * is called @name); -EINVAL (no name); or a negative errno of the backend; said
+ * in words.
+ */
+MUST_CHECK int note_rename(struct vault *v, const struct point_list *l,
+			   const char *old, const char *name, const char *by);
+/*
+ * Find the id of the machine that a backup under the name @vm is of: the one
+ * that is called so now, or a new one. Return 0 or a negative errno.
+ */
+MUST_CHECK int note_machine_of(struct vault *v, const struct point_list *l,
+			       const char *vm, char out[NAME_HEX + 1]);
+
+#endif

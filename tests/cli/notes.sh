@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What is said of points and machines after they were made: notes, and names
+# that machines are given.
+. "$(dirname "$0")/../lib.sh"
+requires python3
+
+mkdir "$tmp/source"
+echo hello >"$tmp/source/file"
+new_vault
+expect 0 vmb backup --vm web1 --tag old "$tmp/source"
+expect 0 vmb backup --vm db1 "$tmp/source"
+
+# of MEMBER: of each point in the last list, once each.
+of() {
+	python3 -c 'import json, sys
+for value in sorted({p[sys.argv[1]] for p in json.load(sys.stdin)}):
+    print(value)' "$1" <"$tmp/out"
+}
+
+# ---- notes ----
+
+expect 0 vmb note web1/latest --text "before the upgrade" --tag gold \
+	--untag old --protect
+expect 0 vmb note web1/latest --verified
+expect 0 vmb note web1/latest
+prints 'text  before the upgrade$'
+prints 'tag  gold$'
+prints '@.*  verified$'
+expect 0 vmb points
+prints 'web1/.*protected.*gold'
+expect 0 vmb points --tag gold --json
+[ "$(of vm)" = web1 ] || fail "the tag"
+expect 0 vmb points --tag old
+prints '^0 points'
+# Another client, which has no cache, sees the same.
+expect 0 vmb --no-cache note web1/latest --json
+python3 - "$tmp/out" <<-'EOF' || fail "notes as JSON"
+	import json, sys
+	o = json.load(open(sys.argv[1]))
+	assert o["protected"] is True, o
+	assert [n["kind"] for n in o["notes"]] == [
+	    "text", "tag", "untag", "protect", "verified"], o
+	assert all(n["by"] and n["time"] for n in o["notes"]), o
+EOF
+expect 0 vmb note web1/latest --unprotect
+expect 0 vmb points
+if grep -q protected "$tmp/out"; then
+	fail "it is protected still"
+fi
+expect 2 vmb note
+expect 2 vmb note web1/latest --tag a/b
+says 'cannot be a tag'
+expect 1 vmb note nobody/latest --text x
+expect 2 vmb note web1/latest --protect --unprotect
+# A note that cannot be read hides nothing, and may be the one that protects.
+chmod -R u+w "$vault"
+first=$(find "$vault/note" -name '*-0')
+printf x | dd of="$first" bs=1 seek=120 conv=notrunc status=none
+expect 0 vmb --no-cache points
+prints 'web1/.*protected'
+expect 13 vmb check
+says 'note/'
+rm "$first"
+note notes
+
+# ---- names ----
+
+expect 0 vmb points --vm web1 --json
+id=$(of machine)
+expect 0 vmb rename web1 shop
+expect 0 vmb ls shop/latest:files"$tmp/source"
+prints file
+expect 1 vmb ls web1/latest
+expect 0 vmb backup --vm shop "$tmp/source" --json
+expect 0 vmb points --vm shop --json
+[ "$(of machine)" = "$id" ] ||
+	fail "the history is not one machine's"
+expect 0 vmb backup --vm shop "$tmp/source" -v
+# The old name is another machine's.
+expect 0 vmb backup --vm web1 "$tmp/source"
+expect 0 vmb points --vm web1 --json
+[ "$(of machine)" != "$id" ] ||
+	fail "two machines have one id"
+expect 1 vmb rename shop db1
+says 'called so already'
+expect 1 vmb rename nobody x
+expect 2 vmb rename shop a/b
+expect 2 vmb rename shop
+# And back: what counts is the last name.
+expect 0 vmb rename shop shop2
+expect 0 vmb rename shop2 shop
+expect 0 vmb --no-cache points --vm shop
+prints '^3 points'
+expect 0 vmb check
+note names
+
+# ---- in the mount ----
+
+start_mount "$vault" "$tmp/mnt"
+[ -e "$tmp/mnt/vms/shop/latest/files$tmp/source/file" ] || fail "shop"
+expect 0 vmb rename shop market
+await 20 test -e "$tmp/mnt/vms/market/latest/files$tmp/source/file" ||
+	fail "market"
+await 20 test ! -e "$tmp/mnt/vms/shop" || fail "shop is there still"
+[ "$(ls "$tmp/mnt/vms/market" | grep -c Z)" = 3 ] || fail "points of market"
+stop_mount "$tmp/mnt"
+note mount

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What points and machines are called when they were renamed, and their notes. */
+#include "config.h"
+
+#include "tests/unit/sessions.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/backend/mem.h"
+#include "store/format.h"
+#include "store/point.h"
+#include "store/vault.h"
+#include "store/writer/note.h"
+
+#define OTHER "11111111111111111111111111111111"
+
+static struct point_list *list(struct scene *s)
+{
+	struct point_list *l;
+
+	assert_ok(vault_points(s->vault, &l));
+	assert_int_equal(l->ndamaged, 0);
+	return l;
+}
+
+/* A point of a machine called @vm, of id @machine. */
+static void commit(struct scene *s, const char *vm, const char *machine)
+{
+	struct point *p = point_new();
+
+	assert_non_null(p);
+	p->vm = strdup(vm);
+	p->host = strdup("h");
+	p->program = strdup("test");
+	snprintf(p->machine, sizeof(p->machine), "%s", machine);
+	assert_ok(writer_commit(s->writer, p));
+	point_free(p);
+	sessions_next(s);
+}
+
+/* The points of machines called @vm. */
+static size_t count(const struct point_list *l, const char *vm)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < l->n; i++)
+		n += strcmp(l->points[i]->vm, vm) == 0;
+	return n;
+}
+
+static void two_machines_of_one_name(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+	char id[NAME_HEX + 1];
+
+	commit(s, "web", "");
+	commit(s, "old", OTHER);
+	/* Somebody renames, just as another machine takes the name. */
+	sessions_put_text(s, OBJECT_MACHINE, "machine/" OTHER "-0",
+			  "{\"kind\":\"name\",\"text\":\"web\"}");
+	l = list(s);
+	assert_int_equal(count(l, "web"), 1);
+	assert_int_equal(count(l, "web~11111111"), 1);
+	assert_said("two machines are called web");
+	/* Either can be renamed, and backed up, by the name that is shown. */
+	assert_ok(note_machine_of(s->vault, l, "web~11111111", id));
+	assert_string_equal(id, OTHER);
+	assert_ok(note_rename(s->vault, l, "web~11111111", "db", NULL));
+	point_list_put(l);
+	l = list(s);
+	assert_int_equal(count(l, "web"), 1);
+	assert_int_equal(count(l, "db"), 1);
+	assert_string_equal(l->points[0]->named, "old");
+	assert_result(note_rename(s->vault, l, "db", "web", NULL), -EEXIST);
+	point_list_put(l);
+}
+
+static void ids_of_new_machines(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+	char natural[NAME_HEX + 1], id[NAME_HEX + 1];
+
+	assert_ok(point_machine_of("web", natural));
+	l = list(s);
+	assert_ok(note_machine_of(s->vault, l, "web", id));
+	assert_string_equal(id, natural);
+	point_list_put(l);
+	commit(s, "web", "");
+	l = list(s);
+	assert_string_equal(l->points[0]->machine, natural);
+	assert_ok(note_rename(s->vault, l, "web", "shop", "me"));
+	point_list_put(l);
+	l = list(s);
+	assert_ok(note_machine_of(s->vault, l, "shop", id));
+	assert_string_equal(id, natural);
+	/* The name is free, its id is not. */
+	assert_ok(note_machine_of(s->vault, l, "web", id));
+	assert_string_not_equal(id, natural);
+	point_list_put(l);
+}
+
+static void notes_in_order(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l, *same;
+	char text[16];
+	int i;
+
+	commit(s, "web", "");
+	l = list(s);
+	/* Nobody looks in between: each finds its number taken. */
+	for (i = 0; i < 12; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		assert_ok(note_point(s->vault, l->points[0], NOTE_TEXT, text,
+				     NULL));
+	}
+	assert_ok(note_point(s->vault, l->points[0], NOTE_PROTECT, NULL, "x"));
+	assert_result(note_point(s->vault, l->points[0], NOTE_TAG, "", NULL),
+		      -EINVAL);
+	assert_int_equal(l->points[0]->nnotes, 0);
+	point_list_put(l);
+	l = list(s);
+	assert_int_equal(l->points[0]->nnotes, 13);
+	for (i = 0; i < 12; i++)
+		assert_int_equal(strtol(l->points[0]->notes[i].text, NULL, 10),
+				 i);
+	assert_true(l->points[0]->is_protected);
+	same = list(s);
+	assert_ptr_equal(same, l);
+	point_list_put(same);
+	point_list_put(l);
+}
+
+/* The reply to a note is lost: it is not noted twice. */
+static void a_lost_reply(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+
+	commit(s, "web", "");
+	l = list(s);
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "note/", 1, -ETIMEDOUT,
+			 BACKEND_MEM_LOST_REPLY);
+	assert_ok(note_point(s->vault, l->points[0], NOTE_TEXT, "once", NULL));
+	assert_int_equal(sessions_nobjects(s, "note/"), 1);
+	point_list_put(l);
+}
+
+int main(void)
+{
+#define CASE(test)                                                             \
+	cmocka_unit_test_setup_teardown(test, sessions_setup, sessions_teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(two_machines_of_one_name),
+		CASE(ids_of_new_machines),
+		CASE(notes_in_order),
+		CASE(a_lost_reply),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
