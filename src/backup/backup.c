@@ -21,6 +21,7 @@
 #include "src/backup/disk.h"
 #include "src/backup/internal.h"
 #include "src/backup/left_out.h"
+#include "src/backup/mounted.h"
 #include "src/backup/take.h"
 #include "src/scan/scan.h"
 #include "store/backend/backend.h"
@@ -65,6 +66,8 @@ void backup_tick(struct backup *b)
 
 /* ---- the beginning ---- */
 
+#define MOUNTED_MAX 64 /* vaults that are mounted here */
+
 static void skip_stat(const char *path, struct stat *list, size_t *n)
 {
 	if (path && stat(path, &list[*n]) == 0)
@@ -74,6 +77,8 @@ static void skip_stat(const char *path, struct stat *list, size_t *n)
 static int open_scan(struct backup *b)
 {
 	const struct backup_options *o = b->options;
+	const char *place = backend_path(vault_url(b->vault));
+	dev_t vaults[MOUNTED_MAX];
 	struct stat skip[2];
 	struct scan_options so = {
 		.sources = o->sources,
@@ -82,12 +87,14 @@ static int open_scan(struct backup *b)
 		.exclude_caches = o->exclude_caches,
 		.one_file_system = o->one_file_system,
 		.skip = skip,
+		.apart = vaults,
 	};
 
 	if (o->nsources == 0)
 		return 0; /* disks alone */
-	skip_stat(vault_url(b->vault), skip, &so.nskip);
+	skip_stat(place, skip, &so.nskip);
 	skip_stat(catalog_dir(vault_catalog(b->vault)), skip, &so.nskip);
+	so.napart = mounted_vaults(vaults, MOUNTED_MAX);
 	return scan_open(&so, &b->scan);
 }
 

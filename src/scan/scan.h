@@ -44,6 +44,10 @@ struct scan_options {
 	 * by device and inode. */
 	const struct stat *skip;
 	size_t nskip;
+	/* Filesystems that are entered only where a source is in them: vaults
+	 * that are mounted. Copied. */
+	const dev_t *apart;
+	size_t napart;
 };
 
 /* One entry found. Pointers are good until the next call. */

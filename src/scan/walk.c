@@ -183,6 +183,15 @@ int scan_walk_new(struct scan *s, const struct scan_options *o,
 		memcpy(w->skip, o->skip, o->nskip * sizeof(*w->skip));
 		w->nskip = o->nskip;
 	}
+	if (o->napart > 0) {
+		w->apart = alloc_array(o->napart, sizeof(*w->apart));
+		if (!w->apart) {
+			scan_walk_free(w);
+			return -ENOMEM;
+		}
+		memcpy(w->apart, o->apart, o->napart * sizeof(*w->apart));
+		w->napart = o->napart;
+	}
 	*out = w;
 	return 0;
 }
@@ -203,6 +212,7 @@ void scan_walk_free(struct scan_walk *w)
 	while (w->nlevels > 0)
 		walk_level_release(&w->levels[--w->nlevels]);
 	free(w->levels);
+	free(w->apart);
 	free(w->skip);
 	dir_list_release(&w->list);
 	buf_release(&w->key);

@@ -120,6 +120,18 @@ bool walk_is_skipped(const struct scan_walk *w, const struct stat *st)
 	return false;
 }
 
+/* Whether @st is where a filesystem begins that is not entered. */
+static bool is_apart(const struct scan_walk *w, const struct walk_level *lev,
+		     const struct stat *st)
+{
+	size_t i;
+
+	for (i = 0; st->st_dev != lev->dev && i < w->napart; i++)
+		if (w->apart[i] == st->st_dev)
+			return true;
+	return false;
+}
+
 /*
  * What is wanted below directory @st, an entry of @lev. Set *left_out where
  * less is wanted than all of a source for a reason that is not a pattern's.
@@ -139,7 +151,8 @@ static enum walk_want want_below(const struct scan_walk *w,
 		return WANT_ALL;
 	if (lev->want != WANT_ALL || excluded)
 		return some;
-	*left_out = w->one_file_system && st->st_dev != lev->fs;
+	*left_out = (w->one_file_system && st->st_dev != lev->fs) ||
+		    is_apart(w, lev, st);
 	return *left_out ? some : WANT_ALL;
 }
 

@@ -51,6 +51,8 @@ struct scan_walk {
 	const struct source_node *top; /* borrowed */
 	struct stat *skip; /* owned */
 	size_t nskip;
+	dev_t *apart; /* owned; see struct scan_options */
+	size_t napart;
 	/* directories that may be open: of a batch, and on the way down */
 	size_t batch_dirs, open_levels;
 	struct scan_batch *batch; /* being filled; borrowed; NULL: none */
