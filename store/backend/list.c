@@ -185,7 +185,8 @@ static size_t take_wave(struct listing *l, struct page_job *jobs)
 		jobs[i] = (struct page_job){ .listing = l,
 					     .token = l->tokens[i] };
 	l->n -= n;
-	memmove(l->tokens, l->tokens + n, l->n * sizeof(*l->tokens));
+	if (l->n > 0)
+		memmove(l->tokens, l->tokens + n, l->n * sizeof(*l->tokens));
 	return n;
 }
 
