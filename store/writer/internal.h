@@ -30,7 +30,7 @@ struct writer {
 	char sid[33];
 	int level;
 	struct pool *pool; /* compression; the caller's; NULL: none */
-	struct pool *uploads; /* owned */
+	struct pool *uploads; /* owned; NULL: puts are made in line */
 
 	pthread_mutex_t lock; /* protects everything below */
 	/* chunks of this session not yet in the database */

@@ -85,8 +85,9 @@ int writer_begin(struct vault *v, int level, struct pool *pool,
 	w->level = level;
 	w->pool = pool;
 	w->beat_ns = vault_seam(v)->ops->monotonic_ns(vault_seam(v));
-	w->uploads = pool_new(WRITER_UPLOADS, WRITER_UPLOADS_WAIT);
-	r = w->uploads ? 0 : -ENOMEM;
+	if (pool)
+		w->uploads = pool_new(WRITER_UPLOADS, WRITER_UPLOADS_WAIT);
+	r = pool && !w->uploads ? -ENOMEM : 0;
 	if (r == 0)
 		r = create_session(w);
 	if (r == 0)
@@ -209,7 +210,10 @@ static int start_upload(struct writer *w, struct pack *p)
 		return -ENOMEM;
 	}
 	*u = (struct upload_job){ w, p };
-	pool_run(w->uploads, run_upload, u);
+	if (w->uploads)
+		pool_run(w->uploads, run_upload, u);
+	else
+		run_upload(u);
 	return 0;
 }
 
@@ -257,7 +261,8 @@ int writer_drain(struct writer *w)
 		if (p)
 			r = start_upload(w, p);
 	}
-	pool_wait(w->uploads);
+	if (w->uploads)
+		pool_wait(w->uploads);
 	return r < 0 ? r : writer_error(w);
 }
 

@@ -39,8 +39,8 @@ struct writer_stats {
  * Begin a session in @v, which must outlive it. New chunks are compressed with
  * zstd at @level; 0 stores them as they are. What writer_chunk_take() is given
  * is compressed on the threads of @pool where it has room: the caller lends it
- * until writer_free(), and may run jobs of its own on it. NULL: everything is
- * compressed on the thread that brings it.
+ * until writer_free(), and may run jobs of its own on it. NULL: all work of the
+ * session, puts included, is done on the thread that brings it, in its order.
  * Return 0, or a negative errno said in words.
  */
 MUST_CHECK int writer_begin(struct vault *v, int level, struct pool *pool,
