@@ -255,7 +255,8 @@ crash crash -l size=128m
 crash crash-1k -b size=1024 -n size=8192 -m rmapbt=1 -l size=128m,su=64k
 through_mount
 
-# A log that is damaged in the middle: the state of before, and it is said.
+# A log of which the first record that counts is damaged, and not the last, which
+# may be torn: the state of before, and it is said.
 python3 - "$tmp/crash" <<-'END'
 	import struct
 	import sys
@@ -263,9 +264,20 @@ python3 - "$tmp/crash" <<-'END'
 	    sb = f.read(512)
 	    block, = struct.unpack_from(">I", sb, 4)
 	    start, = struct.unpack_from(">Q", sb, 48)
-	    group, = struct.unpack_from(">I", sb, 84)
+	    group, nblocks = struct.unpack_from(">I8xI", sb, 84)
 	    start = (start >> sb[124]) * group + (start & ((1 << sb[124]) - 1))
-	    f.seek(start * block + (1 << 20))
+	    f.seek(start * block)
+	    log = f.read(nblocks * block)
+	    records = []
+	    for at in range(0, len(log), 512):
+	        if log[at:at + 4] == b"\xfe\xed\xba\xbe":
+	            length, lsn, tail = struct.unpack_from(">IQQ", log, at + 12)
+	            size, = struct.unpack_from(">I", log, at + 320)
+	            headers = max(1, -(-size // 32768))
+	            records.append((lsn, tail, at + headers * 512, length))
+	    records.sort()
+	    live = [r for r in records[:-1] if r[0] >= records[-1][1] and r[3]]
+	    f.seek(start * block + live[0][2] + live[0][3] // 2)
 	    f.write(b"damage" * 20)
 END
 "$dump" xfs "$tmp/crash" >"$tmp/out" 2>"$tmp/err" || true
