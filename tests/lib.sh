@@ -195,6 +195,15 @@ expect() {
 		fail "exit code $got, not $want: $(printf '%q ' "$@")"
 }
 
+# flip FILE OFFSET: one bit of it.
+flip() {
+	local byte
+	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+	# shellcheck disable=SC2059
+	printf "\\x$(printf %x $((byte ^ 1)))" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 # says PATTERN: the last command said so (extended regular expression).
 says() {
 	grep -Eiq -- "$1" "$tmp/err" ||

@@ -25,14 +25,6 @@ fresh() {
 	cp -a "$tmp/good" "$vault"
 	chmod -R u+w "$vault"
 }
-# flip FILE OFFSET: one bit of it.
-flip() {
-	local byte
-	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
-	# shellcheck disable=SC2059
-	printf "\\x$(printf %x $((byte ^ 1)))" |
-		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
 
 fresh
 expect 0 vmb check

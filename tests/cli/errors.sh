@@ -50,7 +50,7 @@ says 'newer|format|version'
 cp -a "$vault" "$tmp/damaged"
 for object in "$tmp/damaged/point"/*; do
 	chmod u+w "$object"
-	printf 'X' | dd of="$object" bs=1 seek=150 conv=notrunc status=none
+	flip "$object" 150
 done
 expect 13 "$vmbackup" -r "$tmp/damaged" --key-file "$keyfile" \
 	--cache-dir "$tmp/cache2" check

@@ -56,7 +56,7 @@ expect 2 vmb note web1/latest --protect --unprotect
 # A note that cannot be read hides nothing, and may be the one that protects.
 chmod -R u+w "$vault"
 first=$(find "$vault/note" -name '*-0')
-printf x | dd of="$first" bs=1 seek=120 conv=notrunc status=none
+flip "$first" 120
 expect 0 vmb --no-cache points
 prints 'web1/.*protected'
 expect 13 vmb check
@@ -86,6 +86,10 @@ expect 1 vmb rename shop db1
 says 'called so already'
 expect 1 vmb rename nobody x
 expect 2 vmb rename shop a/b
+# A word that means the latest point of all names no machine.
+expect 2 vmb rename shop latest~1
+expect 2 vmb backup --vm latest "$tmp"
+says 'no machine can be called "latest"'
 expect 2 vmb rename shop
 # And back: what counts is the last name.
 expect 0 vmb rename shop shop2

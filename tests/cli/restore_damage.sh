@@ -10,17 +10,6 @@ field() {
 	"$tests/json_field.py" "$1" <"$tmp/out"
 }
 
-# flip FILE OFFSET: one byte of it.
-flip() {
-	chmod u+w "$1"
-	python3 -c 'import sys
-with open(sys.argv[1], "r+b") as f:
-    f.seek(int(sys.argv[2]))
-    b = f.read(1)
-    f.seek(-1, 1)
-    f.write(bytes([b[0] ^ 255]))' "$1" "$2"
-}
-
 # names DIR: all below it.
 names() {
 	(cd "$1" && find . | sort)
