@@ -160,6 +160,9 @@ void point_free(struct point *p);
 MUST_CHECK int point_machine_of(const char *vm, char out[POINT_ID_HEX + 1]);
 /* Return whether a machine, disk or tag may be called that. */
 bool point_name_ok(const char *name);
+/* Return whether point_find() takes @name for the latest point of all machines:
+ * no new machine should be called so. */
+bool point_name_is_latest(const char *name);
 /* Return the disk of that name, borrowed, or NULL. */
 const struct point_disk *point_find_disk(const struct point *p,
 					 const char *name);
@@ -234,7 +237,8 @@ void point_list_put(struct point_list *l);
  * digits of its id>", "<vm>/latest", "<vm>/latest~2", "latest", "latest~2" (of
  * all machines), "<vm>" (its latest), or at least 4 digits of an id; @out is its
  * index in @l. Return 0, -ENOENT, or -EEXIST (an id prefix, or a time, of
- * several); both said in words.
+ * several, or a name that begins an id of another machine's point); both said
+ * in words.
  */
 MUST_CHECK int point_find(const struct point_list *l, const char *text,
 			  size_t *out);

@@ -4,11 +4,11 @@
  *
  * What a text without '/' means, the first that fits:
  *
- *   latest, latest~N    of all machines; a machine of such a name is reached
- *                       as "latest/latest"
+ *   latest, latest~N    of all machines; new machines are not called so, and one
+ *                       of before is reached as "latest/latest"
  *   32 digits           the point of that id
- *   a machine's name    its latest point, even where the name could also be
- *                       the beginning of an id: one digit more tells them apart
+ *   a machine's name    its latest point; where another machine's point has an
+ *                       id that begins so, neither is guessed
  *   4 digits or more    the beginning of an id
  *
  * With '/' (which no name has) the first part is a machine and the second is
@@ -50,6 +50,13 @@ static bool parse_latest(const char *text, size_t *back)
 	}
 	*back = n;
 	return true;
+}
+
+bool point_name_is_latest(const char *name)
+{
+	size_t back;
+
+	return parse_latest(name, &back);
 }
 
 /* The run of a machine's points: from @first, before @end. */
@@ -137,6 +144,27 @@ static bool find_exact(const struct point_list *l, const char *id, size_t *out)
 		}
 	}
 	return false;
+}
+
+/* Not an id that is given in full, so it is a machine's name; but another
+ * machine's point may have an id that begins so. */
+static int check_one_meaning(const struct point_list *l, const char *text,
+			     size_t len)
+{
+	size_t i;
+
+	if (len < ID_PREFIX_MIN || len >= POINT_ID_HEX ||
+	    !point_hex_ok(text, len))
+		return 0;
+	for (i = 0; i < l->n; i++)
+		if (strncmp(l->points[i]->id, text, len) == 0 &&
+		    strcmp(l->points[i]->vm, text) != 0)
+			return fail(-EEXIST,
+				    "%s: a machine has this name, and the id of"
+				    " the point %s/%s begins so; say %s/latest,"
+				    " or more digits of the id",
+				    text, l->points[i]->vm, l->names[i], text);
+	return 0;
 }
 
 static int find_id(const struct point_list *l, const char *text, size_t *out)
@@ -255,8 +283,11 @@ int point_find(const struct point_list *l, const char *text, size_t *out)
 	if (len == POINT_ID_HEX && find_exact(l, text, out))
 		return 0;
 	if (find_vm(l, text, len, &first, &end)) {
-		*out = end - 1;
-		return 0;
+		int r = check_one_meaning(l, text, len);
+
+		if (r == 0)
+			*out = end - 1;
+		return r;
 	}
 	if (len >= ID_PREFIX_MIN && len <= POINT_ID_HEX &&
 	    point_hex_ok(text, len))

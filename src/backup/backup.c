@@ -329,6 +329,11 @@ static int make_point(struct backup *b, struct point *p,
 			    "\"%s\" cannot name a machine: 1 to 255 bytes "
 			    "without '/'",
 			    vm);
+	if (point_name_is_latest(vm))
+		return fail(-EINVAL,
+			    "no machine can be called \"%s\", which names the"
+			    " latest point of all; give another name with --vm",
+			    vm);
 	err = begin(b, vm, host, &disks);
 	if (err == 0)
 		err = describe(b, vm, host, p);

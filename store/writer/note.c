@@ -131,7 +131,7 @@ int note_rename(struct vault *v, const struct point_list *l, const char *old,
 			"%s: no machine of this name has a point; \"vmbackup"
 			" points\" lists what there is",
 			old);
-	if (!point_name_ok(name))
+	if (!point_name_ok(name) || point_name_is_latest(name))
 		return fail(-EINVAL, "\"%s\" cannot be a machine's name", name);
 	if (find_machine(l, name) || find_named(l, name))
 		return fail(-EEXIST,

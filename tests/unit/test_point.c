@@ -857,8 +857,6 @@ static void test_find(void **state)
 		{ "22220123456789ab", 1 },
 		{ "abcd1", 2 },
 		{ "abcd2", 3 },
-		/* A machine's name wins over the beginning of an id. */
-		{ "cafe", 0 },
 		{ "cafe0", 4 },
 		/* A whole id wins; without one it is a name too. */
 		{ "cafe0123456789abcdef0123456789ab", 4 },
@@ -908,6 +906,8 @@ static void test_find_nothing(void **state)
 		{ "2223", -ENOENT, "no point's id" },
 		{ "ABCD1", -ENOENT, "not a point" },
 		{ "abcd", -EEXIST, "2 points" },
+		/* A machine's name, and the beginning of another's id. */
+		{ "cafe", -EEXIST, "say cafe/latest" },
 		{ "db/1970-01-01T000320Z", -EEXIST, "T000320Z-abcd2012" },
 		{ "db/1970-01-01T00:03:20Z", -EEXIST, "say which" },
 		{ "db/1970-01-01T000320Z-abcd101", -ENOENT, "no such point" },
