@@ -130,6 +130,8 @@ static void free_tags(struct string_list *list)
 
 static int add_patterns(struct exclude *x, const struct args *a)
 {
+	/* Nothing has begun: a signal ends the wait for a pipe's writer. */
+	bool watched = signals_watch(false);
 	size_t i;
 	int r = 0;
 
@@ -139,6 +141,7 @@ static int add_patterns(struct exclude *x, const struct args *a)
 		r = exclude_add(x, a->iexcludes.items[i], true);
 	for (i = 0; i < a->exclude_files.n && r == 0; i++)
 		r = exclude_add_file(x, a->exclude_files.items[i], false);
+	signals_watch(watched);
 	return r;
 }
 

@@ -110,6 +110,7 @@ static int patterns(const struct string_list *plain,
 		    const struct string_list *folded,
 		    const struct string_list *files, struct exclude **out)
 {
+	bool watched;
 	size_t i;
 	int r = 0;
 
@@ -123,8 +124,11 @@ static int patterns(const struct string_list *plain,
 		r = exclude_add(*out, plain->items[i], false);
 	for (i = 0; i < folded->n && r == 0; i++)
 		r = exclude_add(*out, folded->items[i], true);
+	/* Nothing has begun: a signal ends the wait for a pipe's writer. */
+	watched = signals_watch(false);
 	for (i = 0; i < files->n && r == 0; i++)
 		r = exclude_add_file(*out, files->items[i], false);
+	signals_watch(watched);
 	return r;
 }
 

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "store/base/array.h"
+#include "store/base/buf.h"
 #include "store/base/log.h"
 
 struct pattern {
@@ -369,46 +370,76 @@ err:
 	return r;
 }
 
-int exclude_add_file(struct exclude *x, const char *file, bool fold_case)
+/* The whole of it, or -EFBIG: it may be a pipe, or have no end. */
+static int read_bounded(const char *file, struct buf *out)
 {
-	AUTO_FREE char *line = NULL;
-	unsigned int number = 0;
-	size_t cap = 0;
-	char *p;
-	ssize_t n;
-	FILE *f;
+	FILE *f = fopen(file, "re");
+	char part[4096];
+	size_t n = 1;
 	int r = 0;
 
-	f = fopen(file, "re");
 	if (!f)
 		return fail(-errno, "exclude file %s: %s", file,
 			    strerror(errno));
 	errno = 0;
-	while (r == 0 && (n = getline(&line, &cap, f)) >= 0) {
-		number++;
-		while (n > 0 && isspace((unsigned char)line[n - 1]))
-			line[--n] = '\0';
-		p = line;
-		/* Some editors begin a file of UTF-8 with a mark. */
-		if (number == 1 && strncmp(p, "\xef\xbb\xbf", 3) == 0)
-			p += 3;
-		p += strspn(p, " \t");
-		if (*p == '\0' || *p == '#')
-			continue;
-		if (strlen(p) != (size_t)(line + n - p))
-			r = fail(-EINVAL,
-				 "exclude file %s, line %u: holds a "
-				 "NUL byte",
-				 file, number);
-		else
-			r = exclude_add(x, p, fold_case);
-		if (r < 0)
-			log_line(LOG_LEVEL_ERROR, "exclude file %s, line %u",
-				 file, number);
+	while (r == 0 && n > 0) {
+		n = fread(part, 1, sizeof(part), f);
+		buf_put(out, part, n);
+		r = buf_error(out);
+		if (r == 0 && out->len > EXCLUDE_FILE_MAX)
+			r = fail(-EFBIG,
+				 "exclude file %s: it has more than %u MiB",
+				 file, EXCLUDE_FILE_MAX >> 20);
 	}
 	if (r == 0 && ferror(f))
 		r = fail(errno ? -errno : -EIO, "exclude file %s: %s", file,
 			 strerror(errno ? errno : EIO));
 	fclose(f);
+	return r;
+}
+
+/* A line without its end; it is changed. */
+static int add_line(struct exclude *x, char *line, size_t n, bool is_first,
+		    bool fold_case)
+{
+	char *p = line;
+
+	while (n > 0 && isspace((unsigned char)line[n - 1]))
+		n--;
+	line[n] = '\0';
+	/* Some editors begin a file of UTF-8 with a mark. */
+	if (is_first && strncmp(p, "\xef\xbb\xbf", 3) == 0)
+		p += 3;
+	p += strspn(p, " \t");
+	if (*p == '\0' && p == line + n)
+		return 0;
+	if (*p == '#')
+		return 0;
+	if (strlen(p) != (size_t)(line + n - p))
+		return fail(-EINVAL, "it holds a NUL byte");
+	return exclude_add(x, p, fold_case);
+}
+
+int exclude_add_file(struct exclude *x, const char *file, bool fold_case)
+{
+	AUTO_BUF struct buf all = BUF_INIT;
+	unsigned int number = 0;
+	char *line, *end;
+	int r = read_bounded(file, &all);
+
+	if (r < 0)
+		return r;
+	buf_put_u8(&all, '\n');
+	r = buf_error(&all);
+	for (line = (char *)all.data;
+	     r == 0 && line < (char *)all.data + all.len; line = end + 1) {
+		end = memchr(line, '\n',
+			     (size_t)((char *)all.data + all.len - line));
+		r = add_line(x, line, (size_t)(end - line), number++ == 0,
+			     fold_case);
+		if (r < 0)
+			log_line(LOG_LEVEL_ERROR, "exclude file %s, line %u",
+				 file, number);
+	}
 	return r;
 }

@@ -15,13 +15,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Bytes of a file of patterns. */
+#define EXCLUDE_FILE_MAX (16u << 20)
+
 struct exclude;
 
 MUST_CHECK struct exclude *exclude_new(void);
 void exclude_free(struct exclude *x);
 MUST_CHECK int exclude_add(struct exclude *x, const char *pattern,
 			   bool fold_case);
-/* Return 0 or a negative errno said in words with @file. */
+/* Add the lines of @file. Return 0 or a negative errno said in words with @file:
+ * -EFBIG for one that is larger than EXCLUDE_FILE_MAX. A pipe is waited for. */
 MUST_CHECK int exclude_add_file(struct exclude *x, const char *file,
 				bool fold_case);
 bool exclude_empty(const struct exclude *x);

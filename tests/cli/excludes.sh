@@ -87,6 +87,19 @@ notes '{"patterns": ["!a.o", "keep/c.o", {"path": "TEXT", "ignore_case": true},
 	"*.o", "!keep/*.o", "docs/d*", "\\#odd"]}'
 expect 1 vmb backup --vm web1 --exclude-file "$tmp/no-such-file" "$s"
 says 'no-such-file'
+expect 1 vmb backup --vm web1 --exclude-file /dev/zero "$s"
+says 'more than 16 MiB'
+# One that nobody writes to: nothing has begun that a signal could not end.
+mkfifo "$tmp/fifo"
+"$vmbackup" -r "$vault" --key-file "$keyfile" --cache-dir "$tmp/cache" \
+	backup --vm web1 --exclude-file "$tmp/fifo" "$s" 2>"$tmp/err" &
+pid=$!
+# The writer's open() ends once it is read.
+timeout 20 sh -c 'exec 9>"$1"; kill "$2"' - "$tmp/fifo" "$pid" ||
+	fail "the list was not opened"
+code=0
+wait "$pid" || code=$?
+[ "$code" = 130 ] || fail "exit code $code after a signal, not 130"
 
 # Of a cache its mark is kept, of what only looks like one everything.
 leaves --exclude-caches -- Cache/data Cache/below Cache/below/data
