@@ -404,6 +404,10 @@ static void dir_close(struct backend *b)
 	free(d);
 }
 
+/* Packs lie in 256 folders, which a disk or a server of files can read side by
+ * side. */
+#define LIST_THREADS 4
+
 static const struct backend_ops dir_ops = {
 	.put = dir_put,
 	.get = dir_get,
@@ -458,6 +462,7 @@ int backend_dir_open(const char *url, const char *path,
 	fdcache_init(&d->fds);
 	pthread_mutex_init(&d->lock, NULL);
 	r = backend_init(&d->base, &dir_ops, url, o);
+	d->base.list_threads = LIST_THREADS;
 	if (r == 0)
 		r = open_root(d, path, create);
 	if (r < 0) {

@@ -127,24 +127,62 @@ static int mem_get_all(struct backend *b, const struct backend_call *c,
 	return backend_too_long(b, name, len, max);
 }
 
-/* The page that begins behind the name @token, in order. */
+/*
+ * What is left of a listing behind a page is fetched in two halves, at once
+ * where there are threads for it. A token names the objects that its part lies
+ * between: "AFTER UNTIL", and no UNTIL for the last.
+ */
+static int leave_rest(const struct backend_mem *m, size_t i, size_t end,
+		      const char *until, struct backend_page *page)
+{
+	size_t middle = i + (end - i) / 2;
+	char token[2 * (BACKEND_NAME_MAX + 1)];
+	int r = 0;
+
+	if (m->base.list_threads > 1 && middle > i) {
+		snprintf(token, sizeof(token), "%s %s", m->objects[i - 1]->name,
+			 m->objects[middle - 1]->name);
+		r = backend_page_more(page, token);
+		i = middle;
+	}
+	snprintf(token, sizeof(token), "%s %s", m->objects[i - 1]->name, until);
+	return r == 0 ? backend_page_more(page, token) : r;
+}
+
+static size_t find_end(const struct backend_mem *m, const char *prefix,
+		       const char *until, size_t i)
+{
+	size_t len = strlen(prefix);
+
+	while (i < m->n && strncmp(m->objects[i]->name, prefix, len) == 0 &&
+	       (!*until || strcmp(m->objects[i]->name, until) <= 0))
+		i++;
+	return i;
+}
+
 static int fill_page(const struct backend_mem *m, const char *prefix,
 		     const char *token, struct backend_page *page)
 {
-	size_t len = strlen(prefix);
-	size_t i = mem_lower_bound(m, token ? token : prefix);
+	char after[BACKEND_NAME_MAX + 1] = "";
+	const char *until = "";
+	size_t i, end;
 	int r = 0;
 
-	if (token && i < m->n && strcmp(m->objects[i]->name, token) == 0)
+	if (token) {
+		until = strchr(token, ' ') + 1;
+		snprintf(after, sizeof(after), "%.*s", (int)(until - 1 - token),
+			 token);
+	}
+	i = mem_lower_bound(m, token ? after : prefix);
+	if (token && i < m->n && strcmp(m->objects[i]->name, after) == 0)
 		i++;
-	for (; r == 0 && i < m->n; i++) {
+	end = find_end(m, prefix, until, i);
+	for (; r == 0 && i < end; i++) {
 		const struct mem_object *o = m->objects[i];
 		struct backend_info info = mem_object_info(o);
 
-		if (strncmp(o->name, prefix, len) != 0)
-			break;
 		if (page->n == m->weather.page_names)
-			return backend_page_more(page, m->objects[i - 1]->name);
+			return leave_rest(m, i, end, until, page);
 		r = backend_page_add(page, o->name, &info);
 	}
 	return r;

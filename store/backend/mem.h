@@ -65,6 +65,7 @@ struct backend_mem_weather {
 	unsigned int delay_us; /* at most */
 	bool shuffle; /* pages of listings are out of order */
 	size_t page_names; /* at most in a page of a listing; 0: as before */
+	unsigned int list_threads; /* that fetch pages at once; 0: the caller */
 };
 void backend_mem_set_weather(struct backend *b,
 			     const struct backend_mem_weather *w);

@@ -147,6 +147,7 @@ void backend_mem_set_weather(struct backend *b,
 
 	SCOPED_LOCK(&m->lock);
 	m->weather = *w;
+	m->base.list_threads = w->list_threads;
 	m->dice = w->seed;
 	if (m->weather.page_names == 0)
 		m->weather.page_names = page;

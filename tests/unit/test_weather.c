@@ -90,6 +90,7 @@ static void set_weather(struct backend *b, uint64_t seed)
 		.delay_us = 200,
 		.shuffle = true,
 		.page_names = 3,
+		.list_threads = 4,
 	};
 
 	backend_mem_set_patience(b, 60 * SECOND, NULL);
