@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * For `make bench-scale`.
+ *
+ *     scale make VAULT KEYFILE POINTS CHUNKS INDEXES   a vault in a directory
+ *     scale count POINTS                               what a listing asks for
+ *
+ * What is counted is printed as JSON. The vault that is listed lies in memory
+ * and answers each call after 5 ms, so that the time it took says how many
+ * round trips stood in line.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/backend/mem.h"
+#include "store/base/array.h"
+#include "store/base/secret.h"
+#include "store/point.h"
+#include "store/vault.h"
+#include "tests/bench/crowd.h"
+
+#define LATENCY_US 5000
+
+static struct secret *read_key(const char *path)
+{
+	struct secret *key = secret_new(32);
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (key && path && read(fd, key->data, key->len) != (ssize_t)key->len) {
+		secret_free(key);
+		key = NULL;
+	}
+	if (fd >= 0)
+		close(fd);
+	return key;
+}
+
+/* Into a new vault, with a database that vanishes. */
+static int make(struct vault_options *o, const struct crowd *c)
+{
+	struct vault *v = NULL;
+	char id[33];
+	int r = vault_create(o, 0, id);
+
+	if (r == 0)
+		r = vault_open(o, &v);
+	if (r == 0)
+		r = crowd_add(v, c);
+	vault_close(v);
+	return r;
+}
+
+/* ---- counting ---- */
+
+static int delay(void *arg, enum backend_mem_op op, const char *name)
+{
+	const struct timespec ts = { 0, LATENCY_US * 1000 };
+
+	(void)arg;
+	(void)op;
+	(void)name;
+	nanosleep(&ts, NULL);
+	return 0;
+}
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* List the points, and say what that took. */
+static int list(struct vault_options *o, const char *what)
+{
+	static const char *const kinds[] = { "digest", "index", "commit",
+					     "point" };
+	struct backend *b = o->backend;
+	struct backend_mem_counts n;
+	struct point_list *l = NULL;
+	struct vault *v = NULL;
+	double began;
+	size_t i;
+	int r;
+
+	backend_mem_reset_counts(b);
+	backend_mem_watch(b, delay, NULL);
+	began = seconds();
+	r = vault_open(o, &v);
+	if (r == 0)
+		r = vault_points(v, &l);
+	began = seconds() - began;
+	backend_mem_watch(b, NULL, NULL);
+	if (r == 0) {
+		printf("{\"what\": \"%s\", \"points\": %zu, \"trips\": %.0f",
+		       what, l->n, began * 1e6 / LATENCY_US);
+		for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+			backend_mem_get_counts(b, kinds[i], &n);
+			printf(", \"%s\": %llu", kinds[i],
+			       (unsigned long long)n.calls[BACKEND_MEM_GET]);
+		}
+		backend_mem_get_counts(b, NULL, &n);
+		printf(", \"lists\": %llu, \"reads\": %llu}\n",
+		       (unsigned long long)n.calls[BACKEND_MEM_LIST],
+		       (unsigned long long)n.calls[BACKEND_MEM_GET]);
+	}
+	point_list_put(l);
+	vault_close(v);
+	return r;
+}
+
+static int count(struct vault_options *o, size_t points)
+{
+	const struct crowd c = { .points = points, .chunks = 2 };
+	char cache[] = "/tmp/scale-XXXXXX";
+	AUTO_FREE char *clean = NULL;
+	int r;
+
+	o->backend = backend_mem_new();
+	if (!o->backend || !mkdtemp(cache))
+		return -ENOMEM;
+	r = make(o, &c);
+	o->cache_dir = cache;
+	if (r == 0)
+		r = list(o, "cold");
+	if (r == 0)
+		r = list(o, "warm");
+	backend_close(o->backend);
+	if (asprintf(&clean, "rm -r %s", cache) >= 0 && system(clean) != 0)
+		r = -EIO;
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct vault_options o = { .url = argc > 2 ? argv[2] : NULL };
+	struct secret *key;
+	struct crowd c = { 0 };
+	int r = -EINVAL;
+
+	key = read_key(argc == 7 ? argv[3] : NULL);
+	o.credential.keyfile = key;
+	if (key && argc == 7 && strcmp(argv[1], "make") == 0) {
+		c.points = strtoul(argv[4], NULL, 10);
+		c.chunks = strtoul(argv[5], NULL, 10);
+		c.indexes = strtoul(argv[6], NULL, 10);
+		r = make(&o, &c);
+	} else if (key && argc == 3 && strcmp(argv[1], "count") == 0) {
+		r = count(&o, strtoul(argv[2], NULL, 10));
+	}
+	secret_free(key);
+	if (r < 0)
+		fprintf(stderr, "scale: %s\n", strerror(-r));
+	return r < 0;
+}
