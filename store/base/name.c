@@ -70,6 +70,39 @@ bool name_is_pack(const char *name, size_t *number_end)
 	return true;
 }
 
+bool name_quarantine(const char *name, char pack_out[PACK_NAME_MAX],
+		     uint32_t *n_out)
+{
+	static const char folder[] = "quarantine/";
+	char pack[OBJECT_NAME_MAX];
+	const char *number;
+	size_t end, len;
+
+	if (strncmp(name, folder, strlen(folder)) != 0)
+		return false;
+	name += strlen(folder);
+	len = strnlen(name, sizeof(pack));
+	if (len == sizeof(pack))
+		return false;
+	memcpy(pack, name, len + 1);
+	*n_out = 0;
+	/* The first has no number; a pack's name ends in a hash, so the rest
+	 * cannot be part of it. */
+	if (!name_is_pack(pack, NULL)) {
+		char *cut = strrchr(pack, '-');
+
+		if (!cut)
+			return false;
+		*cut = '\0';
+		number = name + (cut - pack) + 1;
+		if (!name_is_pack(pack, &end) || !get_number(&number, n_out) ||
+		    *number || *n_out == 0)
+			return false;
+	}
+	memcpy(pack_out, pack, strlen(pack) + 1);
+	return true;
+}
+
 /* ---- all kinds ---- */
 
 enum form {
@@ -77,8 +110,8 @@ enum form {
 	FORM_NUMBERED, /* 32 digits, "-" and a number */
 	FORM_INDEX, /* the same, and ".m" where others were merged into it */
 	FORM_NUMBER,
-	FORM_PACK, /* a pack's name */
-	FORM_FILED_PACK, /* the same, in a folder of two digits of its hash */
+	FORM_QUARANTINE, /* a pack's name, and "-" and a number */
+	FORM_FILED_PACK, /* that, in a folder of two digits of its hash */
 	FORM_ANY,
 };
 
@@ -114,7 +147,8 @@ static bool is_index(const char *name, const char *prefix)
 static bool has_form(const char *name, const char *prefix, enum form form)
 {
 	const char *rest = name + strlen(prefix);
-	char hex[NAME_HEX + 1];
+	char hex[NAME_HEX + 1], pack[PACK_NAME_MAX];
+	uint32_t n;
 
 	switch (form) {
 	case FORM_HEX:
@@ -125,8 +159,8 @@ static bool has_form(const char *name, const char *prefix, enum form form)
 		return is_index(name, prefix);
 	case FORM_NUMBER:
 		return is_number(rest);
-	case FORM_PACK:
-		return name_is_pack(rest, NULL);
+	case FORM_QUARANTINE:
+		return name_quarantine(name, pack, &n);
 	case FORM_FILED_PACK:
 		return is_filed_pack(rest);
 	case FORM_ANY:
@@ -150,7 +184,7 @@ bool name_is_object(const char *name)
 		{ "purge/", FORM_NUMBERED },
 		{ "tomb/", FORM_ANY },
 		{ "sweep/", FORM_ANY },
-		{ "quarantine/", FORM_PACK },
+		{ "quarantine/", FORM_QUARANTINE },
 		{ "note/", FORM_NUMBERED },
 		{ "feature/", FORM_NUMBER },
 		{ "heartbeat/", FORM_NUMBERED },

@@ -31,6 +31,10 @@ MUST_CHECK bool name_is_hex(const char *text);
 /* Return whether @name is a pack's name without its folder; @number_end, where
  * not NULL, gets the offset at which its number ends. */
 MUST_CHECK bool name_is_pack(const char *name, size_t *number_end);
+/* Take "quarantine/<pack>", of number 0, or "quarantine/<pack>-<n>" apart, with
+ * n from 1. Return whether @name is such a name. */
+MUST_CHECK bool name_quarantine(const char *name, char pack_out[PACK_NAME_MAX],
+				uint32_t *n_out);
 
 /*
  * Return whether an object of a vault can be called @name, which begins with its

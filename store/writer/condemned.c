@@ -25,6 +25,7 @@
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
 #include "store/format.h"
+#include "store/record/quarantine.h"
 #include "store/vault.h"
 
 struct listed_names {
@@ -68,23 +69,50 @@ static int read_tomb(struct vault *v, const char *name, struct condemned *c)
 	return r < 0 ? r : tomb_decode(plain.data, plain.len, name, &c->tombs);
 }
 
-/* Sweeps never change and never go: each is fetched once. */
-static int read_sweep(struct vault *v, const char *name, struct condemned *c)
+static int decode_sweep(const struct buf *plain, const char *name,
+			struct condemned *c)
+{
+	bool aborted;
+
+	return sweep_decode(plain->data, plain->len, name, &aborted, &c->swept);
+}
+
+static int decode_lifted(const struct buf *plain, const char *name,
+			 struct condemned *c)
+{
+	(void)c;
+	return quarantine_decode(plain->data, plain->len, name);
+}
+
+/* Read what never changes and does not go: it is fetched once. */
+static int read_once(struct vault *v, const char *name, uint8_t type,
+		     int (*decode)(const struct buf *plain, const char *name,
+				   struct condemned *c),
+		     struct condemned *c)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
-	bool aborted, kept;
 	int r = catalog_get_object(vault_catalog(v), name, &plain);
+	bool kept = r == 0;
 
-	kept = r == 0;
 	if (r == -ENOENT)
-		r = read_record(v, name, OBJECT_SWEEP, &plain);
+		r = read_record(v, name, type, &plain);
 	if (r == 0)
-		r = sweep_decode(plain.data, plain.len, name, &aborted,
-				 &c->swept);
+		r = decode(&plain, name, c);
 	if (r == 0 && !kept)
 		(void)!catalog_put_object(vault_catalog(v), name, plain.data,
 					  plain.len);
 	return r;
+}
+
+static int read_sweep(struct vault *v, const char *name, struct condemned *c)
+{
+	return read_once(v, name, OBJECT_SWEEP, decode_sweep, c);
+}
+
+/* Is it about one object, and not about all that follow? */
+static bool goes_on(int r)
+{
+	return r != -ENOMEM && r != -ENOTRECOVERABLE && r != -EINTR;
 }
 
 /* Read all that is called so. What cannot be read may condemn anything. */
@@ -99,7 +127,7 @@ static int read_each(struct vault *v, const char *prefix,
 
 	for (i = 0; i < names.n && r == 0; i++) {
 		r = read(v, names.list[i], c);
-		if (r == -ENOMEM || r == -ENOTRECOVERABLE || r == -EINTR)
+		if (!goes_on(r))
 			break;
 		if (r < 0 && r != -ENOENT)
 			c->all = true;
@@ -112,10 +140,34 @@ static int read_each(struct vault *v, const char *prefix,
 static int on_quarantine(void *arg, const char *name,
 			 const struct backend_info *info)
 {
-	struct condemned *c = arg;
-
 	(void)info;
-	return pack_list_add(&c->quarantined, strchr(name, '/') + 1);
+	return quarantine_list_add(arg, name);
+}
+
+/* What forbids a pack counts by its name; what allows it again is opened. */
+static int read_quarantine(struct vault *v, struct condemned *c)
+{
+	struct quarantine_list l = { .n = 0 };
+	char name[OBJECT_NAME_MAX];
+	size_t i;
+	int r = vault_list(v, "quarantine/", on_quarantine, &l);
+
+	quarantine_list_sort(&l);
+	for (i = 0; i < l.n && r == 0; i++) {
+		const struct quarantine_item *item = &l.items[i];
+		int lifted = -ENOENT;
+
+		quarantine_name(item->pack, item->n, name);
+		if (quarantine_is_lifted(item->n))
+			lifted = read_once(v, name, OBJECT_QUARANTINE,
+					   decode_lifted, c);
+		if (!goes_on(lifted))
+			r = lifted;
+		else if (lifted < 0)
+			r = pack_list_add(&c->quarantined, item->pack);
+	}
+	quarantine_list_release(&l);
+	return r;
 }
 
 int condemned_read(struct vault *v, struct condemned *out)
@@ -126,7 +178,7 @@ int condemned_read(struct vault *v, struct condemned *out)
 	if (r == 0)
 		r = read_each(v, "sweep/", read_sweep, c);
 	if (r == 0)
-		r = vault_list(v, "quarantine/", on_quarantine, c);
+		r = read_quarantine(v, c);
 	if (c->all)
 		log_warn("what a collection deletes cannot be read: this "
 			 "backup stores everything anew that it reads");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Notes, tombs and sweeps; the first byte says which. What a decoder takes is
+/* Notes, quarantines, tombs and sweeps; the first byte says which. What a decoder takes is
  * encoded again, and must read back as the same. */
 #include "config.h"
 
@@ -10,6 +10,7 @@
 #include "store/base/log.h"
 #include "store/record/note.h"
 #include "store/record/pack_list.h"
+#include "store/record/quarantine.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -67,6 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	if (data[0] == 'n')
 		one_note(data + 1, len - 1);
+	else if (data[0] == 'q')
+		(void)!quarantine_decode(data + 1, len - 1, "fuzz");
 	else
 		one_list(data[0] == 's', data + 1, len - 1);
 	return 0;

@@ -14,6 +14,7 @@
 #include "store/format.h"
 #include "store/point.h"
 #include "store/record/pack_list.h"
+#include "store/record/quarantine.h"
 #include "store/vault.h"
 #include "store/writer/writer.h"
 
@@ -232,6 +233,44 @@ static void a_pack_in_quarantine(void **state)
 	assert_true(has(&t, 0));
 }
 
+static void set_text(struct two *t, uint32_t n, const char *text)
+{
+	char name[OBJECT_NAME_MAX];
+
+	quarantine_name(leaf(t->packs[0]), n, name);
+	(void)!backend_mem_remove(t->scene->backend, name);
+	sessions_put_text(t->scene, OBJECT_QUARANTINE, name, text);
+	sessions_next(t->scene);
+}
+
+static void a_pack_let_out_of_quarantine(void **state)
+{
+	struct two t = make_two(*state);
+	char name[OBJECT_NAME_MAX];
+
+	set_text(&t, 0, "{\"time_ns\":1}");
+	assert_false(has(&t, 0));
+	/* Whoever lets it out has the vault's key, and says what is meant. */
+	quarantine_name(leaf(t.packs[0]), 1, name);
+	assert_ok(backend_mem_set(t.scene->backend, name, "x", 1));
+	sessions_next(t.scene);
+	assert_false(has(&t, 0));
+	set_text(&t, 1, "no JSON");
+	assert_false(has(&t, 0));
+	set_text(&t, 1, "{\"time_ns\":2}");
+	assert_true(has(&t, 0));
+	assert_true(relies(&t, 0));
+	/* The last one counts, whatever is listed first. */
+	set_text(&t, 2, "{\"time_ns\":3}");
+	assert_false(has(&t, 0));
+	set_text(&t, 13, "{\"time_ns\":4}");
+	assert_true(has(&t, 0));
+	set_text(&t, 100, "{\"time_ns\":5}");
+	assert_false(has(&t, 0));
+	assert_false(relies(&t, 0));
+	assert_true(has(&t, 1));
+}
+
 #define CASE(fn)                                                               \
 	cmocka_unit_test_setup_teardown(fn, sessions_setup, sessions_teardown)
 
@@ -243,6 +282,7 @@ int main(void)
 		CASE(what_cannot_be_read_condemns_all),
 		CASE(what_was_swept_is_not_missed),
 		CASE(a_pack_in_quarantine),
+		CASE(a_pack_let_out_of_quarantine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include "store/base/name.h"
 #include "store/record/note.h"
 #include "store/record/pack_list.h"
+#include "store/record/quarantine.h"
 
 #define SID "00112233445566778899aabbccddeeff"
 #define HASH "000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f"
@@ -82,6 +83,8 @@ static void test_object_names(void **state)
 		"tomb/anything",
 		"sweep/" SID,
 		"quarantine/" PACK_A,
+		"quarantine/" PACK_A "-1",
+		"quarantine/" PACK_A "-4294967295",
 		"note/" SID "-0",
 		"feature/0",
 		"feature/4294967295",
@@ -110,6 +113,13 @@ static void test_object_names(void **state)
 		"index/" SID "-0.m.m",
 		"index/" SID ".m",
 		"quarantine/00/" PACK_A,
+		"quarantine/" PACK_A "-0",
+		"quarantine/" PACK_A "-01",
+		"quarantine/" PACK_A "-4294967296",
+		"quarantine/" PACK_A "-",
+		"quarantine/" PACK_A "-1-1",
+		"quarantine/" PACK_A "-1.m",
+		"quarantine/" SID "-1",
 		"feature/",
 		"feature/00",
 		"feature/4294967296",
@@ -296,6 +306,53 @@ static void test_note_decoding(void **state)
 	note_release(&n);
 }
 
+static void add(struct quarantine_list *l, const char *pack, uint32_t n)
+{
+	char name[OBJECT_NAME_MAX];
+
+	quarantine_name(pack, n, name);
+	assert_true(name_is_object(name));
+	assert_ok(quarantine_list_add(l, name));
+}
+
+static void test_quarantine(void **state)
+{
+	struct quarantine_list l = { .n = 0 };
+	AUTO_BUF struct buf b = BUF_INIT;
+
+	(void)state;
+	quarantine_list_sort(&l);
+	assert_null(quarantine_list_find(&l, PACK_A));
+	add(&l, PACK_B, 9);
+	add(&l, PACK_A, 2);
+	add(&l, PACK_B, 10);
+	add(&l, PACK_A, 0);
+	add(&l, PACK_A, 1);
+	add(&l, PACK_B, 0);
+	assert_result(quarantine_list_add(&l, "quarantine/x"), -EINVAL);
+	quarantine_list_sort(&l);
+	assert_int_equal(l.n, 2);
+	assert_int_equal(quarantine_list_find(&l, PACK_A)->n, 2);
+	assert_int_equal(quarantine_list_find(&l, PACK_B)->n, 10);
+	assert_null(quarantine_list_find(&l, SID));
+	quarantine_list_release(&l);
+	assert_false(quarantine_is_lifted(0));
+	assert_true(quarantine_is_lifted(1));
+
+	assert_ok(quarantine_encode("missing", "root@web1", 5, &b));
+	assert_ok(quarantine_decode(b.data, b.len, "q"));
+	buf_clear(&b);
+	assert_ok(quarantine_encode("missing", NULL, 5, &b));
+	assert_ok(quarantine_decode(b.data, b.len, "q"));
+	assert_ok(quarantine_decode("{}", 2, "q"));
+	assert_result(quarantine_decode("", 0, "q"), -EBADMSG);
+	assert_result(quarantine_decode("[]", 2, "q"), -EBADMSG);
+	assert_result(quarantine_decode("{\"what\":1}", 10, "q"), -EBADMSG);
+	assert_result(quarantine_decode("{\"by\":{}}", 9, "q"), -EBADMSG);
+	assert_result(quarantine_decode("{\"time_ns\":\"\"}", 14, "q"),
+		      -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_pack_names),
 		cmocka_unit_test(test_object_names),
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_quarantine),
 		cmocka_unit_test(test_tomb),
 		cmocka_unit_test(test_tomb_order),
 		cmocka_unit_test(test_sweep),
