@@ -10,6 +10,9 @@
  * and it is tried again the next time. An error of the way there ends the
  * refresh: a list that is short of points because a network was away for a
  * moment would make a mirror delete them.
+ *
+ * A snapshot is written anew only when many objects have come since: until then
+ * the few are read one by one, which is cheaper than to write all.
  */
 #include "config.h"
 
@@ -47,15 +50,26 @@ void kept_release(const struct kept_kind *kind, struct kept_set *s)
 	memset(s, 0, sizeof(*s));
 }
 
+void kept_release_wish(struct kept_wish *l)
+{
+	while (l->n > 0)
+		free(l->items[--l->n].name);
+	free(l->items);
+	memset(l, 0, sizeof(*l));
+}
+
 int kept_want(struct kept_wish *l, const char *name, const uint8_t *sha256)
 {
 	struct kept_wanted *w;
 
 	if (array_reserve(&l->items, &l->cap, l->n + 1) < 0)
 		return -ENOMEM;
-	w = &l->items[l->n++];
-	snprintf(w->name, sizeof(w->name), "%s", name);
+	w = &l->items[l->n];
+	w->name = strdup(name);
+	if (!w->name)
+		return -ENOMEM;
 	w->sha256 = sha256;
+	l->n++;
 	return 0;
 }
 
@@ -302,14 +316,31 @@ static void sort_wanted(struct kept_wish *l)
 		return;
 	qsort(l->items, l->n, sizeof(*l->items), by_name);
 	for (i = 1; i < l->n; i++)
-		if (strcmp(l->items[n].name, l->items[i].name) != 0 && ++n != i)
-			l->items[n] = l->items[i];
+		if (strcmp(l->items[n].name, l->items[i].name) == 0)
+			free(l->items[i].name);
+		else
+			l->items[++n] = l->items[i];
 	l->n = n + 1;
 }
 
-/* What is new: the names that @old lacks, and what it could not read. */
-static int merge(const struct kept_set *old, const struct kept_wish *wanted,
-		 struct kept_set *new, bool *is_new, size_t *from)
+/* Has the set just what is wanted, each read? */
+static bool is_complete(const struct kept_set *s, const struct kept_wish *l)
+{
+	size_t i;
+
+	if (s->n != l->n)
+		return false;
+	for (i = 0; i < s->n; i++)
+		if (!s->items[i].value ||
+		    strcmp(s->items[i].name, l->items[i].name) != 0)
+			return false;
+	return true;
+}
+
+/* What is new: the names that @old lacks, and what it could not read. The names
+ * move to the new set. */
+static void merge(const struct kept_set *old, struct kept_wish *wanted,
+		  struct kept_set *new, bool *is_new, size_t *from)
 {
 	size_t i, j = 0;
 
@@ -322,12 +353,9 @@ static int merge(const struct kept_set *old, const struct kept_wish *wanted,
 				  ? j
 				  : SIZE_MAX;
 		is_new[i] = from[i] == SIZE_MAX || !old->items[j].value;
-		new->items[i].name = strdup(wanted->items[i].name);
-		if (!new->items[i].name)
-			return -ENOMEM;
-		new->n++;
+		new->items[new->n++].name = wanted->items[i].name;
+		wanted->items[i].name = NULL;
 	}
-	return 0;
 }
 
 /* Let the new set have the values of the old one that it shares. */
@@ -338,6 +366,7 @@ static bool take_over(const struct kept_kind *kind, struct kept_set *old,
 	bool changed = old->n != new->n;
 	size_t i;
 
+	new->fresh = old->fresh;
 	for (i = 0; i < new->n; i++) {
 		struct kept *was =
 			from[i] == SIZE_MAX ? NULL : &old->items[from[i]];
@@ -347,6 +376,8 @@ static bool take_over(const struct kept_kind *kind, struct kept_set *old,
 		if (was && !is_new[i]) {
 			new->items[i].value = was->value;
 			was->value = NULL;
+		} else {
+			new->fresh += new->items[i].value != NULL;
 		}
 	}
 	kept_release(kind, old);
@@ -365,17 +396,122 @@ int kept_refresh(struct vault *v, const struct kept_kind *kind,
 	int r;
 
 	sort_wanted(wanted);
+	if (is_complete(s, wanted))
+		return 0;
 	is_new = alloc_array(wanted->n + 1, sizeof(*is_new));
 	from = alloc_array(wanted->n + 1, sizeof(*from));
 	new.items = alloc_array(wanted->n + 1, sizeof(*new.items));
 	if (!is_new || !from || !new.items)
-		r = -ENOMEM;
-	else
-		r = merge(s, wanted, &new, is_new, from);
-	if (r == 0)
-		r = read_new(v, kind, &new, wanted, is_new);
+		return -ENOMEM;
+	merge(s, wanted, &new, is_new, from);
+	r = read_new(v, kind, &new, wanted, is_new);
 	if (r == 0 && take_over(kind, s, &new, is_new, from))
 		*changed_out = true;
 	kept_release(kind, &new);
 	return r;
+}
+
+/* ---- snapshots ---- */
+
+/* So many that are read one by one are no burden. */
+#define FRESH_MAX 128
+
+static void snapshot_name(const struct kept_kind *kind,
+			  char out[OBJECT_NAME_MAX])
+{
+	snprintf(out, OBJECT_NAME_MAX, "snapshot/%s%u", kind->prefix,
+		 kind->version);
+}
+
+static int load_item(const struct kept_kind *kind, struct reader *r,
+		     struct kept *item)
+{
+	size_t prefix = strlen(kind->prefix), len;
+	const uint8_t *name =
+		reader_bytes(r, OBJECT_NAME_MAX - 1 - prefix, &len);
+
+	if (!name)
+		return -EBADMSG;
+	item->name = malloc(prefix + len + 1);
+	if (!item->name)
+		return -ENOMEM;
+	memcpy(item->name, kind->prefix, prefix);
+	memcpy(item->name + prefix, name, len);
+	item->name[prefix + len] = '\0';
+	return kind->unpack(r, &item->value);
+}
+
+static int load_items(const struct kept_kind *kind, struct reader *r,
+		      struct kept_set *out)
+{
+	size_t n = reader_varint_max(r, reader_left(r));
+	int e = 0;
+
+	out->items = alloc_array(n + 1, sizeof(*out->items));
+	if (!out->items)
+		return -ENOMEM;
+	while (e == 0 && out->n < n)
+		e = load_item(kind, r, &out->items[out->n++]);
+	if (e == 0 && !reader_done(r))
+		e = -EBADMSG;
+	return e;
+}
+
+int kept_load(struct vault *v, const struct kept_kind *kind, struct kept_set *s)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	struct reader in;
+	int r;
+
+	if (s->items)
+		return 0;
+	snapshot_name(kind, name);
+	r = get_kept(v, name, &plain);
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	reader_init(&in, plain.data, plain.len);
+	r = load_items(kind, &in, s);
+	if (r < 0)
+		kept_release(kind, s);
+	return r == -ENOMEM ? r : 0;
+}
+
+static int pack_items(const struct kept_kind *kind, const struct kept_set *s,
+		      struct buf *out)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < s->n; i++)
+		n += s->items[i].value != NULL;
+	buf_put_varint(out, n);
+	for (i = 0; i < s->n; i++) {
+		const char *name = s->items[i].name + strlen(kind->prefix);
+
+		if (!s->items[i].value)
+			continue;
+		buf_put_bytes(out, name, strlen(name));
+		kind->pack(s->items[i].value, out);
+	}
+	return buf_error(out);
+}
+
+void kept_save(struct vault *v, const struct kept_kind *kind,
+	       struct kept_set *s)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	struct id mac;
+
+	/* A private database ends with the process. */
+	if (s->fresh <= FRESH_MAX + s->n / 64 || !catalog_dir(v->catalog))
+		return;
+	snapshot_name(kind, name);
+	if (pack_items(kind, s, &plain) < 0 ||
+	    prove(v, name, plain.data, plain.len, &mac) < 0)
+		return;
+	buf_put(&plain, mac.b, ID_LEN);
+	if (buf_error(&plain) == 0 &&
+	    catalog_put_object(v->catalog, name, plain.data, plain.len) == 0)
+		s->fresh = 0;
 }

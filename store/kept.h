@@ -3,6 +3,10 @@
  * Small immutable objects of one kind, decoded, as an open vault keeps them
  * from one listing to the next: what did not change is neither fetched nor
  * decoded again.
+ *
+ * The local database has each of them, and from time to time all of a kind in one
+ * piece, its snapshot, from which a new process begins: so that to have what is
+ * known costs nothing that counts, however many there are.
  */
 #ifndef STORE_KEPT_H
 #define STORE_KEPT_H
@@ -18,6 +22,12 @@ struct kept_kind {
 	int (*decode)(const void *data, size_t len, const char *name,
 		      void **out);
 	void (*release)(void *value);
+	/* For the snapshot. Append a value; ask buf_error(). */
+	void (*pack)(const void *value, struct buf *out);
+	/* Take off @r what was appended there. Return 0, -EBADMSG (silent) or
+	 * -ENOMEM. */
+	int (*unpack)(struct reader *r, void **out);
+	uint32_t version; /* of that form */
 };
 
 struct kept {
@@ -31,11 +41,12 @@ struct kept {
 struct kept_set {
 	struct kept *items; /* owned */
 	size_t n;
+	size_t fresh; /* how many values came since the last snapshot */
 };
 
 /* An object that is to be in a set. */
 struct kept_wanted {
-	char name[OBJECT_NAME_MAX];
+	char *name; /* owned */
 	const uint8_t *sha256; /* of the object as stored; NULL: any */
 };
 
@@ -45,6 +56,7 @@ struct kept_wish {
 };
 
 void kept_release(const struct kept_kind *kind, struct kept_set *s);
+void kept_release_wish(struct kept_wish *l);
 /* Append @name to the list. Return 0 or -ENOMEM. */
 MUST_CHECK int kept_want(struct kept_wish *l, const char *name,
 			 const uint8_t *sha256);
@@ -63,6 +75,14 @@ MUST_CHECK int kept_list(struct vault *v, const struct kept_kind *kind,
 MUST_CHECK int kept_refresh(struct vault *v, const struct kept_kind *kind,
 			    struct kept_set *s, struct kept_wish *wanted,
 			    bool *changed_out);
+/* Fill an empty set from the snapshot. Where there is none, or it is damaged, the
+ * set stays empty. Return 0 or -ENOMEM. */
+MUST_CHECK int kept_load(struct vault *v, const struct kept_kind *kind,
+			 struct kept_set *s);
+/* Make a new snapshot, where so much has come since the last that it is worth
+ * the writing. What cannot be kept is read again another time. */
+void kept_save(struct vault *v, const struct kept_kind *kind,
+	       struct kept_set *s);
 /* The first item whose name is not before @name: its index, or s->n. */
 size_t kept_find(const struct kept_set *s, const char *name);
 /*

@@ -64,40 +64,40 @@ void point_free(struct point *p)
 	for (i = 0; i < p->nnotes; i++)
 		note_release(&p->notes[i]);
 	for (i = 0; i < p->ntags; i++)
-		free(p->tags[i]);
+		point_free_part(p, p->tags[i]);
 	for (i = 0; i < p->nsources; i++)
-		free(p->sources[i]);
+		point_free_part(p, p->sources[i]);
 	for (i = 0; i < p->left_out.npatterns; i++)
-		free(p->left_out.patterns[i].text);
+		point_free_part(p, p->left_out.patterns[i].text);
 	for (i = 0; i < p->left_out.nmounts; i++)
-		free(p->left_out.mounts[i]);
+		point_free_part(p, p->left_out.mounts[i]);
 	for (i = 0; i < p->ndisks; i++) {
-		free(p->disks[i].name);
-		free(p->disks[i].format);
-		free(p->disks[i].source);
-		free(p->disks[i].bitmap);
-		free(p->disks[i].content);
+		point_free_part(p, p->disks[i].name);
+		point_free_part(p, p->disks[i].format);
+		point_free_part(p, p->disks[i].source);
+		point_free_part(p, p->disks[i].bitmap);
+		point_free_part(p, p->disks[i].content);
 	}
 	for (i = 0; i < p->nconfigs; i++) {
-		free(p->configs[i].name);
-		free(p->configs[i].content);
+		point_free_part(p, p->configs[i].name);
+		point_free_part(p, p->configs[i].content);
 	}
 	for (i = 0; i < p->nindex; i++)
-		free(p->index[i]);
-	free(p->index);
-	free(p->left_out.patterns);
-	free(p->left_out.mounts);
-	free(p->disks);
-	free(p->configs);
-	free(p->tags);
-	free(p->sources);
-	free(p->vm);
-	free(p->host);
-	free(p->user);
-	free(p->program);
-	free(p->extra);
-	free(p->notes);
-	free(p->named);
+		point_free_part(p, p->index[i]);
+	point_free_part(p, p->index);
+	point_free_part(p, p->left_out.patterns);
+	point_free_part(p, p->left_out.mounts);
+	point_free_part(p, p->disks);
+	point_free_part(p, p->configs);
+	point_free_part(p, p->tags);
+	point_free_part(p, p->sources);
+	point_free_part(p, p->vm);
+	point_free_part(p, p->host);
+	point_free_part(p, p->user);
+	point_free_part(p, p->program);
+	point_free_part(p, p->extra);
+	point_free_part(p, p->notes);
+	point_free_part(p, p->named);
 	free(p);
 }
 
@@ -173,7 +173,7 @@ void point_sort_tags(struct point *p)
 		qsort(p->tags, p->ntags, sizeof(*p->tags), compare_tags);
 	for (i = 0; i < p->ntags; i++) {
 		if (n > 0 && strcmp(p->tags[n - 1], p->tags[i]) == 0)
-			free(p->tags[i]);
+			point_free_part(p, p->tags[i]);
 		else
 			p->tags[n++] = p->tags[i];
 	}
@@ -377,22 +377,40 @@ static void broken_down(int64_t time_ns, struct tm *tm)
 		memset(tm, 0, sizeof(*tm));
 }
 
-void point_time_name(int64_t time_ns, char out[POINT_TIME_LEN])
+static char *put_digits(char *at, int v, int n)
+{
+	int i;
+
+	for (i = n - 1; i >= 0; i--, v /= 10)
+		at[i] = (char)('0' + v % 10);
+	return at + n;
+}
+
+/* As strftime() has it, which asks the system for its time zone each time. */
+static void put_time(int64_t time_ns, const char *colon, char *out)
 {
 	struct tm tm;
 
 	broken_down(time_ns, &tm);
-	if (strftime(out, POINT_TIME_LEN, "%Y-%m-%dT%H%M%SZ", &tm) == 0)
-		out[0] = '\0';
+	out = put_digits(out, tm.tm_year + 1900, 4);
+	*out++ = '-';
+	out = put_digits(out, tm.tm_mon + 1, 2);
+	*out++ = '-';
+	out = put_digits(out, tm.tm_mday, 2);
+	*out++ = 'T';
+	out = stpcpy(put_digits(out, tm.tm_hour, 2), colon);
+	out = stpcpy(put_digits(out, tm.tm_min, 2), colon);
+	(void)stpcpy(put_digits(out, tm.tm_sec, 2), "Z");
+}
+
+void point_time_name(int64_t time_ns, char out[POINT_TIME_LEN])
+{
+	put_time(time_ns, "", out);
 }
 
 void point_time_rfc3339(int64_t time_ns, char out[POINT_RFC3339_LEN])
 {
-	struct tm tm;
-
-	broken_down(time_ns, &tm);
-	if (strftime(out, POINT_RFC3339_LEN, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		out[0] = '\0';
+	put_time(time_ns, ":", out);
 }
 
 /* Compare with a form in which '9' stands for any digit. */

@@ -146,6 +146,7 @@ struct point {
 	char *named; /* what vm was when the point was made, where another;
 			owned */
 	int refs;
+	size_t block; /* bytes behind this, where parts may lie */
 	/* other top-level members, as JSON text, for readers of later
 	 * versions; owned, may be NULL */
 	char *extra;

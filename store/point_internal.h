@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The bounds of a point, which its own files share. */
+/* What the files of points share: bounds, and what lists are made of. */
 #ifndef STORE_POINT_INTERNAL_H
 #define STORE_POINT_INTERNAL_H
 
+#include "store/kept.h"
 #include "store/point.h"
 
 #define POINT_FORMAT 1
@@ -30,5 +31,82 @@ MUST_CHECK int point_list_finish(struct point_list *l);
 void point_sort_tags(struct point *p);
 /* Return what is wrong with a point, in words; NULL where nothing is. */
 const char *point_check(const struct point *p);
+
+/*
+ * A point that point_unpack() made has its strings and lists behind it in one
+ * piece of memory. Free a part of any point: nothing happens where it lies there.
+ */
+void point_free_part(const struct point *p, void *part);
+
+/* ---- point_pack.c: what the local database keeps of points ---- */
+
+/*
+ * Append all members of a point that point_encode() writes, for point_unpack()
+ * alone; ask buf_error(). Where another member is added or another order is
+ * taken, POINT_PACK_VERSION grows: what was kept before is not read then.
+ */
+#define POINT_PACK_VERSION 1
+void point_pack(const struct point *p, struct buf *out);
+/* Take a point off @r, whose bytes are known to be those that were kept. Return
+ * 0, -EBADMSG (silent) or -ENOMEM. */
+MUST_CHECK int point_unpack(struct reader *r, struct point **out);
+/* A copy of a point, for what a list has to say of it. Return 0 or -ENOMEM. */
+MUST_CHECK int point_copy(const struct point *p, struct point **out);
+
+/* ---- point_notes.c: what was said of a point after it was made ---- */
+
+/* All that points are made of, as read so far; each sorted by name. */
+struct point_objects {
+	struct kept_set commits; /* struct commit */
+	struct kept_set verdicts; /* bool: purged */
+	struct kept_set notes; /* struct note */
+	struct kept_set machines; /* struct note */
+	struct kept_set points; /* struct point */
+	bool points_old; /* they do not follow from the commits and verdicts */
+};
+
+/* In point_refresh.c: free what was read. */
+void point_objects_release(struct point_objects *o);
+
+/* Find the items of @s that are called "<prefix><id>-<n>". Return the index of
+ * the first; they follow one another, but not in the order of n. */
+size_t point_items_of(const struct kept_set *s, const char *prefix,
+		      const char *id, size_t *n_out);
+
+enum point_verdict {
+	POINT_NO_VERDICT, /* or it was kept */
+	POINT_PURGED,
+	POINT_UNKNOWN_VERDICT, /* it cannot be read */
+};
+
+enum point_verdict point_verdict_on(const struct point_objects *o,
+				    const char *id);
+/* Give a point its notes and what follows from them; the items are those of
+ * point_items_of(). Return 0 or -ENOMEM. */
+MUST_CHECK int point_apply_notes(struct point *p, const struct kept *items,
+				 size_t n);
+
+/* ---- point_names.c: what machines are called now ---- */
+
+struct naming_row {
+	char id[POINT_ID_HEX + 1];
+	const char *name; /* borrowed from the objects */
+	char *shown; /* owned; NULL: the name as it is */
+};
+
+struct naming {
+	struct naming_row *rows; /* owned; sorted by id */
+	size_t n;
+};
+
+/* Work out the names of all machines that have points. Return 0 or a negative
+ * errno. */
+MUST_CHECK int naming_make(const struct point_objects *o, struct naming *out);
+void naming_release(struct naming *n);
+/* What the machine of @p is called now; borrowed. */
+const char *naming_find(const struct naming *n, const struct point *p);
+/* Note in @l which machines were given names. Return 0 or -ENOMEM. */
+MUST_CHECK int naming_machines(const struct point_objects *o,
+			       struct point_list *l);
 
 #endif

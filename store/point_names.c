@@ -13,7 +13,7 @@
  */
 #include "config.h"
 
-#include "store/point_names.h"
+#include "store/point_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,10 +22,10 @@
 
 #include "store/base/array.h"
 #include "store/base/log.h"
-#include "store/point_internal.h"
 #include "store/record/note.h"
 
 #define PREFIX "machine/"
+#define NS_PER_S INT64_C(1000000000)
 
 /* ---- machines ---- */
 
@@ -234,18 +234,21 @@ static int by_place(const void *a, const void *b)
 	return c ? c : strcmp(x->id, y->id);
 }
 
+/* Rounded down, as in the name. */
+static int64_t second_of(const struct point *p)
+{
+	return p->time_ns / NS_PER_S - (p->time_ns % NS_PER_S < 0);
+}
+
 /* The end of the points from @i on that have a machine and second in common. */
 static size_t second_end(const struct point_list *l, size_t i)
 {
-	char time[POINT_TIME_LEN], other[POINT_TIME_LEN];
-	size_t j = i;
+	const struct point *first = l->points[i];
+	size_t j = i + 1;
 
-	point_time_name(l->points[i]->time_ns, time);
-	do
-		if (++j < l->n)
-			point_time_name(l->points[j]->time_ns, other);
-	while (j < l->n && strcmp(l->points[i]->vm, l->points[j]->vm) == 0 &&
-	       strcmp(time, other) == 0);
+	while (j < l->n && second_of(first) == second_of(l->points[j]) &&
+	       strcmp(first->vm, l->points[j]->vm) == 0)
+		j++;
 	return j;
 }
 
@@ -262,10 +265,8 @@ static int name_points(struct point_list *l)
 	if (!l->names)
 		return -ENOMEM;
 	for (i = 0; i < l->n; i = end) {
-		char time[POINT_TIME_LEN];
 		int digits = 8;
 
-		point_time_name(l->points[i]->time_ns, time);
 		end = second_end(l, i);
 		/* They are sorted by their ids. */
 		for (j = i + 1; j < end; j++)

@@ -7,14 +7,13 @@
  */
 #include "config.h"
 
-#include "store/point_notes.h"
+#include "store/point_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/point_internal.h"
 #include "store/record/note.h"
 
 size_t point_items_of(const struct kept_set *s, const char *prefix,
@@ -23,6 +22,9 @@ size_t point_items_of(const struct kept_set *s, const char *prefix,
 	char name[OBJECT_NAME_MAX];
 	size_t i, end, len;
 
+	*n_out = 0;
+	if (s->n == 0)
+		return 0;
 	len = (size_t)snprintf(name, sizeof(name), "%s%s-", prefix, id);
 	i = kept_find(s, name);
 	for (end = i; end < s->n; end++)
@@ -78,9 +80,12 @@ static int add_tag(struct point *p, const char *tag)
 
 	if (!point_name_ok(tag) || p->ntags >= POINT_TAGS_MAX)
 		return 0; /* it is shown among the notes */
-	tags = reallocarray(p->tags, p->ntags + 1, sizeof(*tags));
+	tags = alloc_array(p->ntags + 1, sizeof(*tags));
 	if (!tags)
 		return -ENOMEM;
+	if (p->ntags)
+		memcpy(tags, p->tags, p->ntags * sizeof(*tags));
+	point_free_part(p, p->tags);
 	p->tags = tags;
 	if (copy_text(tag, &tags[p->ntags]) < 0)
 		return -ENOMEM;
@@ -95,7 +100,7 @@ static void remove_tag(struct point *p, const char *tag)
 
 	for (i = 0; i < p->ntags; i++) {
 		if (strcmp(p->tags[i], tag) == 0)
-			free(p->tags[i]);
+			point_free_part(p, p->tags[i]);
 		else
 			p->tags[n++] = p->tags[i];
 	}

@@ -22,8 +22,6 @@
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/kept.h"
-#include "store/point_names.h"
-#include "store/point_notes.h"
 #include "store/record/commit.h"
 #include "store/record/note.h"
 #include "store/record/purge.h"
@@ -81,6 +79,54 @@ static void release_note(void *value)
 	free(value);
 }
 
+static void pack_text(const char *text, struct buf *out)
+{
+	buf_put_u8(out, text != NULL);
+	if (text)
+		buf_put_bytes(out, text, strlen(text));
+}
+
+static int unpack_text(struct reader *r, char **out)
+{
+	const uint8_t *from;
+	size_t len;
+
+	if (!reader_u8(r))
+		return 0;
+	from = reader_bytes(r, SIZE_MAX, &len);
+	*out = from ? strndup((const char *)from, len) : NULL;
+	return *out ? 0 : from ? -ENOMEM : -EBADMSG;
+}
+
+static void pack_note(const void *value, struct buf *out)
+{
+	const struct note *n = value;
+
+	buf_put_varint(out, n->kind);
+	buf_put_svarint(out, n->time_ns);
+	pack_text(n->word, out);
+	pack_text(n->text, out);
+	pack_text(n->by, out);
+}
+
+static int unpack_note(struct reader *r, void **out)
+{
+	struct note *n = calloc(1, sizeof(*n));
+	int e = n ? 0 : -ENOMEM;
+
+	if (e == 0) {
+		n->kind = (enum note_kind)reader_varint_max(r, NOTE_NAME);
+		n->time_ns = reader_svarint(r);
+		e = unpack_text(r, &n->word);
+	}
+	if (e == 0)
+		e = unpack_text(r, &n->text);
+	if (e == 0)
+		e = unpack_text(r, &n->by);
+	*out = n;
+	return e;
+}
+
 static int decode_point(const void *data, size_t len, const char *name,
 			void **out)
 {
@@ -101,20 +147,69 @@ static void release_point(void *value)
 	point_free(value);
 }
 
+static void pack_commit(const void *value, struct buf *out)
+{
+	buf_put(out, value, sizeof(struct commit));
+}
+
+static int unpack_fixed(struct reader *r, size_t len, void **out)
+{
+	const uint8_t *from = reader_get(r, len);
+
+	*out = from ? malloc(len) : NULL;
+	if (*out)
+		memcpy(*out, from, len);
+	return *out ? 0 : from ? -ENOMEM : -EBADMSG;
+}
+
+static int unpack_commit(struct reader *r, void **out)
+{
+	return unpack_fixed(r, sizeof(struct commit), out);
+}
+
+static void pack_verdict(const void *value, struct buf *out)
+{
+	buf_put(out, value, sizeof(bool));
+}
+
+static int unpack_verdict(struct reader *r, void **out)
+{
+	return unpack_fixed(r, sizeof(bool), out);
+}
+
+static void pack_point(const void *value, struct buf *out)
+{
+	point_pack(value, out);
+}
+
+static int unpack_point(struct reader *r, void **out)
+{
+	struct point *p = NULL;
+	int e = point_unpack(r, &p);
+
+	*out = p;
+	return e;
+}
+
 static const struct kept_kind commits = {
-	"commit/", OBJECT_COMMIT, SMALL_OBJECT_MAX, decode_commit, free,
+	"commit/", OBJECT_COMMIT, SMALL_OBJECT_MAX, decode_commit,
+	free,	   pack_commit,	  unpack_commit,    1,
 };
 static const struct kept_kind verdicts = {
-	"purge/", OBJECT_PURGE, SMALL_OBJECT_MAX, decode_verdict, free,
+	"purge/", OBJECT_PURGE, SMALL_OBJECT_MAX, decode_verdict,
+	free,	  pack_verdict, unpack_verdict,	  1,
 };
 static const struct kept_kind notes = {
-	"note/", OBJECT_NOTE, SMALL_OBJECT_MAX, decode_note, release_note,
+	"note/",      OBJECT_NOTE, SMALL_OBJECT_MAX, decode_note,
+	release_note, pack_note,   unpack_note,	     1,
 };
 static const struct kept_kind machines = {
-	"machine/", OBJECT_MACHINE, SMALL_OBJECT_MAX, decode_note, release_note,
+	"machine/",   OBJECT_MACHINE, SMALL_OBJECT_MAX, decode_note,
+	release_note, pack_note,      unpack_note,	1,
 };
 static const struct kept_kind points = {
-	"point/", OBJECT_POINT, POINT_DOC_MAX, decode_point, release_point,
+	"point/",      OBJECT_POINT, POINT_DOC_MAX, decode_point,
+	release_point, pack_point,   unpack_point,  POINT_PACK_VERSION,
 };
 
 void point_objects_release(struct point_objects *o)
@@ -147,21 +242,6 @@ static int note_damaged(struct build *b, const char *id)
 	return 0;
 }
 
-/* A copy of a point, for what the list has to say of it. */
-static int copy_point(struct build *b, const struct kept *item,
-		      struct point **out)
-{
-	AUTO_BUF struct buf plain = BUF_INIT;
-	int r = kept_read(b->vault, &points, item->name, NULL, &plain);
-
-	*out = NULL;
-	/* The vault has it no more, and the database neither: it is as gone as
-	 * one that was never read. */
-	if (r == -ENOENT)
-		r = fail(-EBADMSG, "%s: missing, but committed", item->name);
-	return r < 0 ? r : point_decode(plain.data, plain.len, item->name, out);
-}
-
 static int name_copy(struct point *p, const char *shown)
 {
 	char *name;
@@ -176,10 +256,10 @@ static int name_copy(struct point *p, const char *shown)
 	return 0;
 }
 
-static int add_point(struct build *b, const struct kept *item)
+static int add_point(struct build *b, struct point *p)
 {
 	struct point_list *l = b->list;
-	struct point *p = item->value, *copy;
+	struct point *copy;
 	enum point_verdict verdict = point_verdict_on(b->objects, p->id);
 	const char *shown = naming_find(&b->naming, p);
 	size_t nnotes, first = point_items_of(&b->objects->notes, "note/",
@@ -195,7 +275,7 @@ static int add_point(struct build *b, const struct kept *item)
 		l->points[l->n++] = point_get(p);
 		return 0;
 	}
-	r = copy_point(b, item, &copy);
+	r = point_copy(p, &copy);
 	if (r < 0)
 		return r;
 	copy->verdict_unknown = verdict == POINT_UNKNOWN_VERDICT;
@@ -240,10 +320,7 @@ static int build_list(struct build *b)
 	for (i = 0; i < s->n && r == 0; i++) {
 		if (!s->items[i].value)
 			continue;
-		r = add_point(b, &s->items[i]);
-		if (r == -EBADMSG || r == -EOPNOTSUPP)
-			r = note_damaged(b, s->items[i].name +
-						    strlen(points.prefix));
+		r = add_point(b, s->items[i].value);
 	}
 	if (r == 0)
 		r = add_damaged(b);
@@ -265,7 +342,7 @@ static int refresh_kind(struct vault *v, const struct kept_kind *kind,
 
 	if (r == 0)
 		r = kept_refresh(v, kind, s, &wanted, changed);
-	free(wanted.items);
+	kept_release_wish(&wanted);
 	return r;
 }
 
@@ -296,26 +373,64 @@ static int refresh_points(struct vault *v, struct point_objects *o,
 		if (o->points.items[i].error == -ENOENT)
 			(void)fail(-EBADMSG, "%s: missing, but committed",
 				   o->points.items[i].name);
-	free(wanted.items);
+	kept_release_wish(&wanted);
 	return r;
+}
+
+static bool all_read(const struct kept_set *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		if (!s->items[i].value)
+			return false;
+	return true;
 }
 
 /* Verdicts are listed after the commits: what was purged before is known then,
  * and its point is not looked for. */
 static int refresh_all(struct vault *v, struct point_objects *o, bool *changed)
 {
-	int r = refresh_kind(v, &commits, &o->commits, changed);
+	bool other = false;
+	int r = refresh_kind(v, &commits, &o->commits, &other);
 
 	if (r == 0)
-		r = refresh_kind(v, &verdicts, &o->verdicts, changed);
+		r = refresh_kind(v, &verdicts, &o->verdicts, &other);
 	atomic_fetch_add(&v->lists, 1);
 	if (r == 0)
 		r = refresh_kind(v, &notes, &o->notes, changed);
 	if (r == 0)
 		r = refresh_kind(v, &machines, &o->machines, changed);
-	if (r == 0)
+	o->points_old |= other || !v->points;
+	if (r == 0 && (o->points_old || !all_read(&o->points))) {
 		r = refresh_points(v, o, changed);
+		o->points_old = r < 0;
+	}
+	*changed |= other;
 	return r;
+}
+
+/* A new process begins with what was known here last. */
+static int load_all(struct vault *v, struct point_objects *o)
+{
+	int r = kept_load(v, &commits, &o->commits);
+
+	if (r == 0)
+		r = kept_load(v, &verdicts, &o->verdicts);
+	if (r == 0)
+		r = kept_load(v, &notes, &o->notes);
+	if (r == 0)
+		r = kept_load(v, &machines, &o->machines);
+	return r == 0 ? kept_load(v, &points, &o->points) : r;
+}
+
+static void save_all(struct vault *v, struct point_objects *o)
+{
+	kept_save(v, &commits, &o->commits);
+	kept_save(v, &verdicts, &o->verdicts);
+	kept_save(v, &notes, &o->notes);
+	kept_save(v, &machines, &o->machines);
+	kept_save(v, &points, &o->points);
 }
 
 /* Make the list anew from what was read. */
@@ -353,7 +468,7 @@ static int replace_list(struct vault *v)
 int vault_points(struct vault *v, struct point_list **out)
 {
 	bool changed = false;
-	int r;
+	int r = 0;
 
 	*out = NULL;
 	pthread_mutex_lock(&v->lock);
@@ -362,7 +477,14 @@ int vault_points(struct vault *v, struct point_list **out)
 	v->is_listing = true;
 	pthread_mutex_unlock(&v->lock);
 
-	r = refresh_all(v, &v->objects, &changed);
+	if (!v->is_loaded) {
+		r = load_all(v, &v->objects);
+		v->is_loaded = r == 0;
+	}
+	if (r == 0)
+		r = refresh_all(v, &v->objects, &changed);
+	if (r == 0)
+		save_all(v, &v->objects);
 	/* Where a list could not be made, the next one has to be, though
 	 * nothing changes any more. */
 	v->is_list_old |= changed;

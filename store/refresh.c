@@ -237,11 +237,16 @@ static int add_superseded(struct vault *v, const char *source,
 
 /* An index object that is damaged (a flipped bit can make its version a later
  * one, too) or lies on a bad sector stops nobody. */
-static int import_listed(struct vault *v, const char *name, bool again,
+static int import_listed(struct vault *v, const char *name,
+			 const struct object_names *known, bool again,
 			 uint64_t *bad)
 {
-	int r = again ? 0 : catalog_has_source(v->catalog, name);
+	int r = 0;
 
+	if (!again)
+		r = names_has(known, name)
+			    ? 1
+			    : catalog_has_source(v->catalog, name);
 	if (r == 0)
 		r = import_object(v, name, again);
 	if (r == -EBADMSG || r == -ENOENT || r == -EOPNOTSUPP || r == -EIO) {
@@ -256,8 +261,8 @@ static int import_listed(struct vault *v, const char *name, bool again,
  * are imported already say which of the others are superseded themselves.
  */
 static int import_merged(struct vault *v, const struct object_names *listed,
-			 bool again, struct object_names *superseded,
-			 uint64_t *bad)
+			 const struct object_names *known, bool again,
+			 struct object_names *superseded, uint64_t *bad)
 {
 	size_t i, pass;
 	int r = 0;
@@ -269,7 +274,7 @@ static int import_merged(struct vault *v, const struct object_names *listed,
 			if (!is_merged(name) || names_has(superseded, name))
 				continue;
 			if (pass == 1)
-				r = import_listed(v, name, again, bad);
+				r = import_listed(v, name, known, again, bad);
 			/* Nothing is noted of one that is not imported. */
 			if (r == 0)
 				r = add_superseded(v, name, superseded);
@@ -278,8 +283,8 @@ static int import_merged(struct vault *v, const struct object_names *listed,
 }
 
 static int import_others(struct vault *v, const struct object_names *listed,
-			 bool again, const struct object_names *superseded,
-			 uint64_t *bad)
+			 const struct object_names *known, bool again,
+			 const struct object_names *superseded, uint64_t *bad)
 {
 	size_t i;
 	int r = 0;
@@ -288,11 +293,10 @@ static int import_others(struct vault *v, const struct object_names *listed,
 		const char *name = listed->list[i];
 
 		if (!names_has(superseded, name)) {
-			r = import_listed(v, name, again, bad);
+			r = import_listed(v, name, known, again, bad);
 			continue;
 		}
-		r = catalog_has_source(v->catalog, name);
-		if (r == 1)
+		if (names_has(known, name))
 			r = drop_source(v, name);
 	}
 	return r;
@@ -328,9 +332,9 @@ static int read_index(struct vault *v, bool again)
 	if (r == 0)
 		r = drop_gone(v, &known, &listed);
 	if (r == 0)
-		r = import_merged(v, &listed, again, &superseded, &bad);
+		r = import_merged(v, &listed, &known, again, &superseded, &bad);
 	if (r == 0)
-		r = import_others(v, &listed, again, &superseded, &bad);
+		r = import_others(v, &listed, &known, again, &superseded, &bad);
 	names_release(&known);
 	names_release(&listed);
 	names_release(&superseded);

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 
 #include "store/format.h"
-#include "store/point_notes.h"
+#include "store/point_internal.h"
 
 struct cache;
 struct point_list;
@@ -38,9 +38,10 @@ struct vault {
 	bool mending;
 	int64_t mend_ns; /* when that was done last; monotonic; 0: never */
 	struct point_list *points; /* the last list; owned */
-	/* Some thread lists the points: the next two are its alone. */
+	/* Some thread lists the points: the next three are its alone. */
 	bool is_listing;
 	struct point_objects objects;
+	bool is_loaded; /* @objects began with what the database has */
 	bool is_list_old; /* @points is not made of @objects */
 	struct id verified[1024]; /* chunks whose plaintext was re-hashed */
 	char **strays; /* names that were warned of; owned, and so is each */

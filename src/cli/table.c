@@ -19,6 +19,7 @@ struct table {
 	unsigned int right;
 	size_t ncells;
 	bool fit; /* the last column may be cut */
+	bool terminal; /* what is written must not control it */
 	struct buf text;
 };
 
@@ -33,6 +34,7 @@ struct table *table_new(size_t ncolumns, unsigned int right)
 		return NULL;
 	t->ncolumns = ncolumns;
 	t->right = right;
+	t->terminal = isatty(STDOUT_FILENO);
 	return t;
 }
 
@@ -57,7 +59,7 @@ void table_cell(struct table *t, const char *fmt, ...)
 		t->text.failed = true;
 		return;
 	}
-	if (isatty(STDOUT_FILENO))
+	if (t->terminal)
 		output_escape(&t->text, cell, (size_t)n);
 	else
 		buf_put(&t->text, cell, (size_t)n);

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a listing of a thousand points asks of the store, in numbers. The figures
+ * of `make bench-scale` follow from these. */
+#include "config.h"
+
+#include "tests/unit/support.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
+#include "store/base/array.h"
+#include "store/catalog/catalog.h"
+#include "store/point.h"
+#include "store/record/note.h"
+#include "store/vault.h"
+#include "store/writer/note.h"
+#include "tests/bench/crowd.h"
+#include "tests/unit/vaults.h"
+
+#define POINTS 1000
+#define AT_ONCE 8
+
+struct scale {
+	struct backend *backend;
+	char *cache;
+	struct vault_options options;
+	struct vault *vault;
+	/* Reads of points that wait for one another. */
+	pthread_mutex_t lock;
+	pthread_cond_t met;
+	unsigned int waiting;
+	bool late;
+};
+
+static int setup(void **state)
+{
+	const struct crowd c = { .points = POINTS, .chunks = 1 };
+	struct scale *s = calloc(1, sizeof(*s));
+	char id[33];
+
+	assert_non_null(s);
+	support_log_capture();
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->met, NULL);
+	s->backend = backend_mem_new();
+	s->cache = strdup(support_path("%s/cache", support_tmpdir_fast()));
+	support_remove(s->cache);
+	s->options = vaults_options(NULL, s->backend, NULL, NULL);
+	assert_ok(vault_create(&s->options, 0, id));
+	assert_ok(vault_open(&s->options, &s->vault));
+	assert_ok(crowd_add(s->vault, &c));
+	s->options.cache_dir = s->cache;
+	*state = s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct scale *s = *state;
+
+	vault_close(s->vault);
+	backend_close(s->backend);
+	support_remove(s->cache);
+	pthread_cond_destroy(&s->met);
+	pthread_mutex_destroy(&s->lock);
+	free(s->cache);
+	free(s);
+	return 0;
+}
+
+/* A new process lists the points. */
+static struct point_list *list_anew(struct scale *s)
+{
+	struct point_list *l;
+
+	vault_close(s->vault);
+	s->vault = NULL;
+	backend_mem_reset_counts(s->backend);
+	assert_ok(vault_open(&s->options, &s->vault));
+	assert_ok(vault_points(s->vault, &l));
+	assert_int_equal(l->ndamaged, 0);
+	return l;
+}
+
+static uint64_t calls(struct scale *s, enum backend_mem_op op, const char *kind)
+{
+	struct backend_mem_counts n;
+
+	backend_mem_get_counts(s->backend, kind, &n);
+	return n.calls[op];
+}
+
+static void assert_same(const struct point_list *a, const struct point_list *b)
+{
+	size_t i;
+
+	assert_int_equal(a->n, b->n);
+	for (i = 0; i < a->n; i++) {
+		AUTO_BUF struct buf x = BUF_INIT;
+		AUTO_BUF struct buf y = BUF_INIT;
+
+		assert_string_equal(a->names[i], b->names[i]);
+		assert_ok(point_encode(a->points[i], false, &x));
+		assert_ok(point_encode(b->points[i], false, &y));
+		assert_int_equal(x.len, y.len);
+		assert_memory_equal(x.data, y.data, x.len);
+	}
+}
+
+/* Reads of points begin when so many others have begun. */
+static int meet(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct scale *s = arg;
+	struct timespec end;
+
+	if (op != BACKEND_MEM_GET || strncmp(name, "point/", 6) != 0)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 30;
+	pthread_mutex_lock(&s->lock);
+	if (++s->waiting == AT_ONCE)
+		pthread_cond_broadcast(&s->met);
+	while (s->waiting < AT_ONCE && !s->late)
+		if (pthread_cond_timedwait(&s->met, &s->lock, &end) != 0)
+			s->late = true;
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+static void each_object_is_read_once_and_many_at_once(void **state)
+{
+	struct scale *s = *state;
+	struct point_list *l;
+
+	backend_mem_watch(s->backend, meet, s);
+	l = list_anew(s);
+	backend_mem_watch(s->backend, NULL, NULL);
+	assert_false(s->late);
+	assert_int_equal(l->n, POINTS);
+	assert_int_equal(calls(s, BACKEND_MEM_LIST, "commit"), 1);
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "commit"), POINTS);
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "point"), POINTS);
+	assert_int_equal(calls(s, BACKEND_MEM_HEAD, NULL), 0);
+	point_list_put(l);
+}
+
+/* What the database has of each point for itself. */
+static void drop_rows(struct scale *s, const struct point_list *l)
+{
+	char name[64];
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		snprintf(name, sizeof(name), "point/%s", l->points[i]->id);
+		assert_ok(catalog_drop_object(vault_catalog(s->vault), name));
+		snprintf(name, sizeof(name), "commit/%s",
+			 l->points[i]->session);
+		assert_ok(catalog_drop_object(vault_catalog(s->vault), name));
+	}
+}
+
+static void a_second_process_reads_no_point(void **state)
+{
+	struct scale *s = *state;
+	struct point_list *cold = list_anew(s), *warm;
+
+	/* Not from the store, and not one by one from the database either. */
+	drop_rows(s, cold);
+	warm = list_anew(s);
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "commit"), 0);
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "point"), 0);
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "index"), 0);
+	/* The index, commits, verdicts, notes, machines, keys. */
+	assert_in_range(calls(s, BACKEND_MEM_LIST, NULL), 1, 6);
+	assert_same(cold, warm);
+	point_list_put(cold);
+	point_list_put(warm);
+}
+
+static void what_is_new_is_read_alone(void **state)
+{
+	const struct crowd more = { .points = 3, .chunks = 1 };
+	struct scale *s = *state;
+	struct point_list *l = list_anew(s);
+
+	point_list_put(l);
+	assert_ok(crowd_add(s->vault, &more));
+	l = list_anew(s);
+	assert_int_equal(l->n, POINTS + more.points);
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "point"), more.points);
+	point_list_put(l);
+	l = list_anew(s);
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "point"), 0);
+	point_list_put(l);
+}
+
+static void a_damaged_snapshot_is_none(void **state)
+{
+	static const char *const names[] = { "snapshot/point/1",
+					     "snapshot/commit/1" };
+	struct scale *s = *state;
+	struct point_list *cold = list_anew(s), *warm;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		AUTO_BUF struct buf b = BUF_INIT;
+		struct catalog *c = vault_catalog(s->vault);
+
+		assert_ok(catalog_get_object(c, names[i], &b));
+		b.data[b.len / 2] ^= 1;
+		assert_ok(catalog_put_object(c, names[i], b.data, b.len));
+	}
+	warm = list_anew(s);
+	assert_same(cold, warm);
+	point_list_put(cold);
+	point_list_put(warm);
+}
+
+/* A point of the snapshot, of which there is more to say now. */
+static void notes_and_names_are_of_points_in_the_snapshot(void **state)
+{
+	struct scale *s = *state;
+	struct point_list *cold = list_anew(s), *warm;
+	const struct point *p = cold->points[0];
+	size_t at;
+
+	assert_ok(note_point(s->vault, p, NOTE_TAG, "kept", NULL));
+	assert_ok(note_point(s->vault, p, NOTE_PROTECT, NULL, NULL));
+	warm = list_anew(s);
+	assert_ok(point_find(warm, p->id, &at));
+	assert_true(warm->points[at]->is_protected);
+	assert_int_equal(warm->points[at]->ntags, 1);
+	assert_string_equal(warm->points[at]->tags[0], "kept");
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "point"), 0);
+	point_list_put(cold);
+	point_list_put(warm);
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(each_object_is_read_once_and_many_at_once),
+		CASE(a_second_process_reads_no_point),
+		CASE(what_is_new_is_read_alone),
+		CASE(a_damaged_snapshot_is_none),
+		CASE(notes_and_names_are_of_points_in_the_snapshot),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
