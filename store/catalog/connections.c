@@ -103,26 +103,38 @@ static int open_dir(struct catalog *c, char *why)
 	return 0;
 }
 
-static int open_temporary(struct catalog *c, char *why)
+/* It grows with the vault, so it is not put into memory, as /tmp often is; but
+ * where somebody says where, it is put there. */
+static int make_temporary(struct catalog *c)
 {
-	const char *tmp = secure_getenv("TMPDIR");
+	const char *places[] = { secure_getenv("TMPDIR"), "/var/tmp", "/tmp" };
+	size_t i = places[0] && places[0][0] == '/' ? 0 : 1;
+	size_t end = i == 0 ? 1 : ARRAY_SIZE(places);
+	int err = 0;
 
-	if (!tmp || tmp[0] != '/')
-		tmp = "/tmp";
-	if (asprintf(&c->dir, "%s/vmbackup-XXXXXX", tmp) < 0) {
-		c->dir = NULL;
-		return -ENOMEM;
-	}
-	if (!mkdtemp(c->dir)) {
-		int err = errno;
-
+	for (; i < end; i++) {
+		if (asprintf(&c->dir, "%s/vmbackup-XXXXXX", places[i]) < 0) {
+			c->dir = NULL;
+			return -ENOMEM;
+		}
+		if (mkdtemp(c->dir))
+			return 0;
+		err = errno;
 		free(c->dir);
 		c->dir = NULL;
-		return fail(-ENOTRECOVERABLE,
-			    "no place for the local database: %s: %s; set"
-			    " TMPDIR or a cache directory",
-			    tmp, strerror(err));
 	}
+	return fail(-ENOTRECOVERABLE,
+		    "no place for the local database: %s: %s; set TMPDIR or a"
+		    " cache directory",
+		    places[end - 1], strerror(err));
+}
+
+static int open_temporary(struct catalog *c, char *why)
+{
+	int r = make_temporary(c);
+
+	if (r < 0)
+		return r;
 	c->temporary = true;
 	return open_dir(c, why);
 }

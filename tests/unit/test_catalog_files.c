@@ -79,6 +79,25 @@ static void test_another_version_begins_anew(void **state)
 
 /* ---- places that cannot be used ---- */
 
+/* Has this process a file open whose path begins with @path? */
+static bool has_open_below(const char *path)
+{
+	char target[4096], fd[64];
+	bool found = false;
+	ssize_t len;
+	int i;
+
+	for (i = 0; i < 256 && !found; i++) {
+		snprintf(fd, sizeof(fd), "/proc/self/fd/%d", i);
+		len = readlink(fd, target, sizeof(target) - 1);
+		if (len < 0)
+			continue;
+		target[len] = '\0';
+		found = strncmp(target, path, strlen(path)) == 0;
+	}
+	return found;
+}
+
 static void test_temporary_leaves_nothing(void **state)
 {
 	const char *tmp = support_path("%s/tmp", support_tmpdir());
@@ -101,6 +120,11 @@ static void test_temporary_leaves_nothing(void **state)
 	assert_null(c);
 	assert_said("TMPDIR");
 	assert_int_equal(unsetenv("TMPDIR"), 0);
+	/* Where nobody says where, not in /tmp, which is often in memory. */
+	assert_ok(catalog_open(NULL, vault_b, &c));
+	assert_true(has_open_below("/var/tmp/vmbackup-"));
+	catalog_close(c);
+	assert_false(has_open_below("/var/tmp/vmbackup-"));
 }
 
 static void assert_falls_back(const char *dir, const char *said)
