@@ -35,7 +35,7 @@ cleanup()
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
-export VMBACKUP_CACHE_DIR=$tmp/cache
+export VMBACKUP_CACHE_DIR=$tmp/cache VMBACKUP_STATE_DIR=$tmp/state
 
 # Print a command line, then run it.
 run()

@@ -73,12 +73,13 @@ int status_json(struct view *w, struct buf *out)
 	/* The URL is cut where it would not leave room for the rest. */
 	j = json_pack(
 		"{s:i, s:s, s:s%, s:s, s:f, s:I, s:I, s:I, s:s%, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"schema_version", 1, "version", PACKAGE_VERSION, "vault",
 		vault_url(w->vault), strnlen(vault_url(w->vault), 1024),
 		"vault_id", vault_id_hex(w->vault), "uptime_seconds", uptime(w),
 		"points", (json_int_t)l->n, "points_damaged",
 		(json_int_t)l->ndamaged, "damage_met", (json_int_t)s.damage,
+		"records_gone", (json_int_t)vault_lost(w->vault),
 		"newest_point", newest.failed ? "" : (char *)newest.data,
 		newest.failed ? (size_t)0 : newest.len - 1, "backend_reads",
 		(json_int_t)s.gets, "backend_read_bytes",
@@ -132,13 +133,14 @@ int status_stats(struct view *w, struct buf *out)
 		   "leaves known     %" PRIu64 "\n"
 		   "volumes          %" PRIu64 " known, %" PRIu64
 		   " open, %" PRIu64 " unreadable, %" PRIu64 " marked\n"
-		   "damage met       %" PRIu64 "\n",
+		   "damage met       %" PRIu64 "\n"
+		   "records gone     %" PRIu64 "\n",
 		   vault_url(w->vault), uptime(w), l->n, l->ndamaged, s.gets,
 		   s.get_bytes, s.frames_decoded,
 		   percent(s.frame_hits, s.frames_decoded), s.nodes_decoded,
 		   percent(s.node_hits, s.nodes_decoded), s.cache_bytes,
 		   s.cache_limit, leaves_count(w->leaves), m.known, m.open,
-		   m.unreadable, m.marked, s.damage);
+		   m.unreadable, m.marked, s.damage, vault_lost(w->vault));
 	point_list_put(l);
 	buf_put_u8(&text, 0);
 	return buf_error(&text) < 0 ? buf_error(&text)

@@ -142,6 +142,7 @@ static int mount_vault(const struct args *a, int argc, char **argv)
 	mount_options_release(&o);
 	free(ctx.url);
 	free(ctx.cache);
+	free(ctx.state);
 	return r;
 }
 

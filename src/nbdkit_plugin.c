@@ -74,6 +74,7 @@ static void plugin_unload(void)
 	free(served.socket);
 	free(served.ctx.url);
 	free(served.ctx.cache);
+	free(served.ctx.state);
 }
 
 static int plugin_config(const char *key, const char *value)

@@ -173,5 +173,6 @@ int main(int argc, char **argv)
 	options_release(&(struct option_set){ cmd_global_options, &ctx });
 	free(ctx.url);
 	free(ctx.cache);
+	free(ctx.state);
 	return code;
 }

@@ -21,6 +21,7 @@
 #include "store/base/array.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
+#include "store/history/history.h"
 #include "store/kept.h"
 #include "store/record/commit.h"
 #include "store/record/note.h"
@@ -460,24 +461,100 @@ static int replace_list(struct vault *v)
 	return 0;
 }
 
-/*
- * One thread at a time lists; the lock is not held meanwhile. Who comes second
- * lists again when it is his turn: what he asks is what the vault has now, and
- * not what it had when somebody else began to look.
- */
-int vault_points(struct vault *v, struct point_list **out)
+/* ---- what was seen ---- */
+
+/* What is known of a register that is new here. */
+static void describe_register(void *arg, size_t i, struct seen_row *out)
+{
+	const struct point_objects *o = arg;
+	const struct commit *c;
+	const struct point *p;
+	char name[OBJECT_NAME_MAX];
+	size_t at;
+
+	if (i >= o->commits.n || !(c = o->commits.items[i].value) ||
+	    !c->point[0])
+		return;
+	out->point = c->point;
+	snprintf(name, sizeof(name), "%s%s", points.prefix, c->point);
+	at = kept_find(&o->points, name);
+	if (at == o->points.n || strcmp(o->points.items[at].name, name) != 0 ||
+	    !(p = o->points.items[at].value))
+		return;
+	out->vm = p->vm;
+	out->time_s = p->time_ns / 1000000000;
+}
+
+/* Commits stand before verdicts in the order of names, too. */
+static int compare_history(struct vault *v)
+{
+	struct point_objects *o = &v->objects;
+	AUTO_FREE char **names =
+		alloc_array(o->commits.n + o->verdicts.n, sizeof(*names));
+	size_t i, n = 0;
+
+	if (!names)
+		return -ENOMEM;
+	for (i = 0; i < o->commits.n; i++)
+		names[n++] = o->commits.items[i].name;
+	for (i = 0; i < o->verdicts.n; i++)
+		names[n++] = o->verdicts.items[i].name;
+	return history_compare(v->history, names, n, describe_register, o);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void vault_remember(struct vault *v, const struct point *p)
+{
+	char name[OBJECT_NAME_MAX];
+	struct seen_row row = { .name = name,
+				.point = p->id,
+				.vm = p->vm,
+				.time_s = p->time_ns / 1000000000 };
+
+	snprintf(name, sizeof(name), "%s%s", commits.prefix, p->session);
+	history_note(v->history, &row);
+}
+
+int vault_look_back(struct vault *v)
+{
+	struct kept_wish listed = { 0 };
+	char **names = NULL;
+	size_t i;
+	int r = history_read(v->history);
+
+	if (!history_is_kept(v->history))
+		return 0;
+	if (r >= 0)
+		r = kept_list(v, &commits, &listed);
+	if (r == 0)
+		r = kept_list(v, &verdicts, &listed);
+	if (r == 0) {
+		names = alloc_array(listed.n, sizeof(*names));
+		r = names ? 0 : -ENOMEM;
+	}
+	for (i = 0; r == 0 && i < listed.n; i++)
+		names[i] = listed.items[i].name;
+	if (r == 0 && listed.n)
+		qsort(names, listed.n, sizeof(*names), by_text);
+	if (r == 0)
+		r = history_compare(v->history, names, listed.n, NULL, NULL);
+	free(names);
+	free(listed.items);
+	return r;
+}
+
+/* All of one call of vault_points(), which one thread at a time is in. */
+static int refresh_list(struct vault *v)
 {
 	bool changed = false;
-	int r = 0;
+	int seen = history_read(v->history);
+	int r = MIN(seen, 0);
 
-	*out = NULL;
-	pthread_mutex_lock(&v->lock);
-	while (v->is_listing)
-		pthread_cond_wait(&v->listed, &v->lock);
-	v->is_listing = true;
-	pthread_mutex_unlock(&v->lock);
-
-	if (!v->is_loaded) {
+	if (r == 0 && !v->is_loaded) {
 		r = load_all(v, &v->objects);
 		v->is_loaded = r == 0;
 	}
@@ -488,11 +565,33 @@ int vault_points(struct vault *v, struct point_list **out)
 	/* Where a list could not be made, the next one has to be, though
 	 * nothing changes any more. */
 	v->is_list_old |= changed;
+	if (r == 0 && (v->is_list_old || seen > 0))
+		r = compare_history(v);
 	if (r == 0 && (v->is_list_old || !v->points)) {
 		r = replace_list(v);
 		if (r == 0)
 			v->is_list_old = false;
 	}
+	return r;
+}
+
+/*
+ * One thread at a time lists; the lock is not held meanwhile. Who comes second
+ * lists again when it is his turn: what he asks is what the vault has now, and
+ * not what it had when somebody else began to look.
+ */
+int vault_points(struct vault *v, struct point_list **out)
+{
+	int r;
+
+	*out = NULL;
+	pthread_mutex_lock(&v->lock);
+	while (v->is_listing)
+		pthread_cond_wait(&v->listed, &v->lock);
+	v->is_listing = true;
+	pthread_mutex_unlock(&v->lock);
+
+	r = refresh_list(v);
 
 	pthread_mutex_lock(&v->lock);
 	v->is_listing = false;

@@ -18,6 +18,7 @@
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/name.h"
+#include "store/history/history.h"
 
 int vault_get(struct vault *v, const char *name, uint64_t off, void *data,
 	      size_t len)
@@ -86,6 +87,31 @@ void vault_get_stats(struct vault *v, struct vault_stats *out)
 	out->cache_bytes = frames.bytes + nodes.bytes + packs.bytes;
 	out->cache_limit = frames.limit + nodes.limit + packs.limit;
 	out->damage = atomic_load(&v->damage);
+}
+
+/* ---- what was seen ---- */
+
+uint64_t vault_lost(const struct vault *v)
+{
+	return history_lost(v->history);
+}
+
+int vault_accept_rollback(struct vault *v)
+{
+	return history_accept(v->history);
+}
+
+int vault_may_write(const struct vault *v)
+{
+	uint64_t lost = vault_lost(v);
+
+	if (lost == 0)
+		return 0;
+	return fail(-EREMCHG,
+		    "%s: nothing is written to a vault that has lost what it "
+		    "had (%llu records): find out why, and accept it with: "
+		    "vmbackup check --accept-rollback",
+		    vault_url(v), (unsigned long long)lost);
 }
 
 /* ---- listing ---- */

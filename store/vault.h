@@ -19,6 +19,7 @@
 
 struct backend;
 struct catalog;
+struct point;
 struct secret;
 struct seam;
 struct vault;
@@ -45,6 +46,9 @@ struct vault_options {
 	/* the vault's own folder is made below; NULL: none, private
 	 * temporary */
 	const char *cache_dir;
+	/* where it is remembered what was seen of the vault, so that a rollback
+	 * is noticed; an absolute path, and no cache. NULL: it is not */
+	const char *state_dir;
 	/* bytes of decoded frames and nodes in memory; 0: 64 MiB */
 	uint64_t cache_size;
 	/* set by whoever wants an end: what waits for the backend fails with
@@ -74,6 +78,27 @@ MUST_CHECK int vault_create(const struct vault_options *o,
 MUST_CHECK int vault_open(const struct vault_options *o, struct vault **out);
 /* Close a vault that no thread uses any more, and free it. NULL is fine. */
 void vault_close(struct vault *v);
+
+/*
+ * Compare the vault with what this machine has seen of it before, and say what is
+ * gone. vault_points() does that too; this is for who does not list the points,
+ * and before other threads use the vault. Return 0 or the negative errno of a
+ * listing.
+ */
+MUST_CHECK int vault_look_back(struct vault *v);
+/* Remember the point that a session of this process has just committed. What
+ * could not be written is said. */
+void vault_remember(struct vault *v, const struct point *p);
+/* How many registers, that is points and verdicts, were gone at the last look. */
+uint64_t vault_lost(const struct vault *v);
+/* Take the vault as it is now: what was gone at the last look is not missed any
+ * more. Return 0 or a negative errno, said in words. */
+MUST_CHECK int vault_accept_rollback(struct vault *v);
+/*
+ * Whether this program may write to the vault, as far as is known. Return 0, or
+ * -EREMCHG (it has lost what it had), said in words.
+ */
+MUST_CHECK int vault_may_write(const struct vault *v);
 
 /* Read the vault's index: import what is new into the database. Where an index
  * object cannot be read, packs that no other names are asked themselves. Return 0

@@ -12,6 +12,7 @@
 #include "store/point_internal.h"
 
 struct cache;
+struct history;
 struct point_list;
 
 /* What keyring_id() is told where it proves what the local database keeps: no
@@ -25,6 +26,7 @@ struct vault {
 	bool borrowed_backend;
 	struct catalog *catalog; /* owned */
 	struct keyring *keyring; /* owned */
+	struct history *history; /* owned; of whoever lists the points */
 	char id_hex[2 * VAULT_ID_LEN + 1];
 	char slot[33]; /* the key slot that opened it */
 	struct buf slot_object; /* that slot, as stored; owned */

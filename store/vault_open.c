@@ -32,6 +32,7 @@
 #include "store/catalog/catalog.h"
 #include "store/chunk.h"
 #include "store/crypt/keyring.h"
+#include "store/history/history.h"
 #include "store/key.h"
 #include "store/key_slots.h"
 #include "store/node.h"
@@ -308,6 +309,9 @@ int vault_open(const struct vault_options *o, struct vault **out)
 	if (r == 0)
 		r = unlock(v, o);
 	if (r == 0)
+		r = history_new(o->state_dir, keyring_vault_id(v->keyring),
+				backend_url(v->backend), v->seam, &v->history);
+	if (r == 0)
 		r = open_catalog(v, o->cache_dir);
 	if (r == 0)
 		r = vault_refresh(v);
@@ -331,6 +335,7 @@ void vault_close(struct vault *v)
 	cache_free(v->frames);
 	cache_free(v->packs);
 	catalog_close(v->catalog);
+	history_free(v->history);
 	keyring_free(v->keyring);
 	buf_release(&v->slot_object);
 	if (!v->borrowed_backend)

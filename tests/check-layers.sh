@@ -14,7 +14,8 @@ judge_lines()
 	BEGIN {
 		# A room is a folder, and what it may include besides itself.
 		# Everything may reach store/base; what may reach store may
-		# reach its backends, records, database and cryptography.
+		# reach its backends, records, history, database and
+		# cryptography.
 		reach["src"] = "src/cmd src/cli src/mount store"
 		reach["src/cmd"] = "src/cli src/mount src/backup" \
 			" src/restore src/scan src/disk fs fs/fuse store" \
@@ -35,6 +36,7 @@ judge_lines()
 		reach["store/catalog"] = "store-alone"
 		reach["store/backend"] = reach["store/crypt"] = ""
 		reach["store/base"] = reach["store/record"] = ""
+		reach["store/history"] = "store/crypt"
 		for (r in reach) {
 			may[r, r] = may[r, "store/base"] = 1
 			n = split(reach[r], list)
@@ -46,6 +48,7 @@ judge_lines()
 					may[r, "store/backend"] = \
 					may[r, "store/catalog"] = \
 					may[r, "store/record"] = \
+					may[r, "store/history"] = \
 					may[r, "store/crypt"] = 1
 				may[r, list[i]] = 1
 			}
@@ -180,6 +183,7 @@ self_test()
 	bad store/crypt/crypt.h <openssl/evp.h>
 	bad store/crypt/a.c "store/vault.h"
 	bad store/record/a.c "store/format.h"
+	bad store/history/a.c "store/vault.h"
 	bad store/a.c "store/crypt/internal.h"
 	bad fs/a.c <zstd.h>
 	bad src/cmd/a.c <sqlite3.h>

@@ -172,7 +172,7 @@ cleanup() {
 outer_tmpdir=${TMPDIR:-/tmp}
 tmp=$(mktemp -d "$outer_tmpdir/vmbackup-$testname-XXXXXX")
 tmp=$(cd "$tmp" && pwd -P)
-export XDG_CACHE_HOME=$tmp/xdg-cache
+export XDG_CACHE_HOME=$tmp/xdg-cache VMBACKUP_STATE_DIR=$tmp/state
 # Who is killed leaves its private directories there.
 mkdir -m 1777 "$tmp/private"
 export TMPDIR=$tmp/private

@@ -321,6 +321,9 @@ void mount_status(struct mount *m, struct buf *out)
 		   "%" PRIu64 " reads of the vault, %" PRIu64 " of %" PRIu64
 		   " bytes of cache, damage met %" PRIu64 " times",
 		   v.gets, v.cache_bytes, v.cache_limit, v.damage);
+	if (vault_lost(view_vault(m->ops.view)))
+		buf_printf(out, ", %" PRIu64 " records are gone that were seen",
+			   vault_lost(view_vault(m->ops.view)));
 	buf_printf(out, "; ");
 	loop_put_counts(m->loop, out);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fs/view.h"
 #include "src/cli/credentials.h"
@@ -57,6 +58,8 @@ int context_exit_code(int r)
 		return EXIT_CODE_NO_SPACE;
 	case EOPNOTSUPP:
 		return EXIT_CODE_VERSION;
+	case EREMCHG:
+		return EXIT_CODE_ROLLBACK;
 	case EINTR:
 		return EXIT_CODE_INTERRUPTED;
 	}
@@ -165,6 +168,46 @@ int context_cache_dir(struct context *ctx, const char **out)
 	return 0;
 }
 
+/* The caches may be deleted at any time; this is another place. */
+int context_state_dir(struct context *ctx, const char **out)
+{
+	const char *dir = variable("VMBACKUP_STATE_DIR"), *home;
+	AUTO_FREE char *here = NULL;
+	int n;
+
+	*out = ctx->state;
+	if (ctx->state)
+		return 0;
+	if (dir && *dir != '/') {
+		/* Daemons leave this directory. */
+		here = realpath(".", NULL);
+		if (!here)
+			return fail(-errno, "this directory: %s",
+				    strerror(errno));
+		n = asprintf(&ctx->state, "%s/%s", here, dir);
+	} else if (dir) {
+		n = asprintf(&ctx->state, "%s", dir);
+	} else if (geteuid() == 0) {
+		n = asprintf(&ctx->state, "/var/lib/vmbackupfs");
+	} else if ((dir = variable("XDG_STATE_HOME")) && *dir == '/') {
+		n = asprintf(&ctx->state, "%s/vmbackupfs", dir);
+	} else {
+		home = variable("HOME");
+		if (!home) {
+			log_info("no home directory: it is not remembered what "
+				 "was seen of the vault");
+			return 0;
+		}
+		n = asprintf(&ctx->state, "%s/.local/state/vmbackupfs", home);
+	}
+	if (n < 0) {
+		ctx->state = NULL;
+		return -ENOMEM;
+	}
+	*out = ctx->state;
+	return 0;
+}
+
 static int load_credential(struct context *ctx, struct credential *out)
 {
 	struct credential_source source = {
@@ -227,6 +270,8 @@ int context_open_vault_with(struct context *ctx, struct vault_options *o,
 	r = context_vault_url(ctx, &o->url);
 	if (r == 0)
 		r = context_cache_dir(ctx, &o->cache_dir);
+	if (r == 0)
+		r = context_state_dir(ctx, &o->state_dir);
 	if (r == 0)
 		r = vault_open(o, out);
 	return r == -ENOENT ? -ENOMEDIUM : r;

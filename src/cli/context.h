@@ -38,6 +38,7 @@ enum exit_code {
 	EXIT_CODE_UNREACHABLE = 14,
 	EXIT_CODE_NO_SPACE = 15,
 	EXIT_CODE_VERSION = 16, /* a format that is newer than this program */
+	EXIT_CODE_ROLLBACK = 17, /* the vault lacks what was seen in it */
 	EXIT_CODE_INTERRUPTED = 130,
 };
 
@@ -63,6 +64,7 @@ struct context {
 	struct seam *seam;
 	char *url; /* owned; see context_vault_url() */
 	char *cache; /* owned; see context_cache_dir() */
+	char *state; /* owned; see context_state_dir() */
 	/* what opened the vault; owned, see context_credential() */
 	struct credential credential;
 };
@@ -81,6 +83,10 @@ MUST_CHECK int context_vault_url(struct context *ctx, const char **out);
 /* The folder that holds the caches of vaults, or NULL (none is wanted, or
  * there is no home); owned by @ctx. Return 0 or -ENOMEM. */
 MUST_CHECK int context_cache_dir(struct context *ctx, const char **out);
+/* The directory, by its whole path, where it is remembered what was seen of
+ * vaults, or NULL (there is no home); owned by @ctx. Return 0 or a negative
+ * errno, said in words. */
+MUST_CHECK int context_state_dir(struct context *ctx, const char **out);
 /*
  * The credential that the command line, the environment or a person at the
  * terminal gives, as vault_options' ask; @ctx is a struct context. It is loaded
@@ -94,7 +100,7 @@ void context_forget_credential(struct context *ctx);
  * -ENOMEDIUM (there is no such place) or as backend_open(). */
 MUST_CHECK int context_open_backend(struct context *ctx, struct backend **out);
 /*
- * Open the vault as @o says, whose url, seam, stop, cache_dir and, where it is not
+ * Open the vault as @o says, whose url, seam, stop, cache_dir, state_dir and, where it is not
  * set, ask are filled in. Then forget the credential, or have it once more from
  * context_credential(); also after an error. Errors are those of
  * context_open_vault().

@@ -24,7 +24,7 @@
 #include "store/writer/writer.h"
 
 struct args {
-	bool read_data, scrub;
+	bool read_data, scrub, accept;
 	const char *subset;
 	unsigned int threads;
 };
@@ -38,6 +38,9 @@ static const struct option_row rows[] = {
 	OPT_FLAG("scrub", 0, struct args, scrub,
 		 "only compare the packs' bytes with their names; needs no"
 		 " password"),
+	OPT_FLAG("accept-rollback", 0, struct args, accept,
+		 "first take the vault as it is now: what it had once and has"
+		 " lost is not missed any more"),
 	OPT_UINT("threads", 0, "N", struct args, threads,
 		 "read N packs at a time (default: 2)"),
 	OPT_END
@@ -345,9 +348,32 @@ static void remember(struct context *ctx, struct vault *v,
 	catalog_close(c);
 }
 
-static int check_vault(struct context *ctx, const struct check_options *o,
-		       struct task *task, struct check_result *res)
+/* Is there all that was seen? What is gone is said before all else is held
+ * back. Return 0, EXIT_CODE_ROLLBACK, or a negative errno, said in words. */
+static int look_back(struct vault *v, bool accept)
 {
+	struct point_list *l;
+	uint64_t lost;
+	int r = vault_points(v, &l);
+
+	if (r < 0)
+		return r;
+	point_list_put(l);
+	lost = vault_lost(v);
+	if (!accept || lost == 0)
+		return lost ? EXIT_CODE_ROLLBACK : 0;
+	r = vault_accept_rollback(v);
+	if (r == 0)
+		log_warn("%" PRIu64 " records that are gone are not missed any "
+			 "more",
+			 lost);
+	return r;
+}
+
+static int check_vault(struct context *ctx, const struct check_options *o,
+		       bool accept, struct task *task, struct check_result *res)
+{
+	int lost;
 	bool no_cache = ctx->no_cache;
 	struct vault *v;
 	int r;
@@ -358,6 +384,11 @@ static int check_vault(struct context *ctx, const struct check_options *o,
 	ctx->no_cache = no_cache;
 	if (r < 0)
 		return r;
+	lost = look_back(v, accept);
+	if (lost < 0) {
+		vault_close(v);
+		return lost;
+	}
 	output_hold(true);
 	r = check_run(v, o, task, res);
 	output_hold(false);
@@ -365,7 +396,7 @@ static int check_vault(struct context *ctx, const struct check_options *o,
 		say_why(r);
 	remember(ctx, v, res);
 	vault_close(v);
-	return r;
+	return r < 0 ? r : lost;
 }
 
 static int run_check(struct context *ctx, void *args, int argc, char **argv)
@@ -382,6 +413,9 @@ static int run_check(struct context *ctx, void *args, int argc, char **argv)
 		return context_usage(ctx, "\"%s\" is too much", argv[0]);
 	if (a->threads > 64)
 		return context_usage(ctx, "--threads: at most 64");
+	if (a->accept && a->scrub)
+		return context_usage(ctx, "--scrub looks at no points:"
+					  " --accept-rollback needs more");
 	if (a->subset)
 		r = parse_subset(ctx, a->subset, &o);
 	if (r < 0)
@@ -389,14 +423,14 @@ static int run_check(struct context *ctx, void *args, int argc, char **argv)
 	progress = progress_new(ctx, "items");
 	task.arg = progress;
 	r = a->scrub ? scrub(ctx, &o, &task, &res)
-		     : check_vault(ctx, &o, &task, &res);
+		     : check_vault(ctx, &o, a->accept, &task, &res);
 	progress_free(progress);
-	if (r == 0 || res.damages) {
+	if (r >= 0 || res.damages) {
 		int reported = report_result(ctx, a, &res);
 
-		r = r < 0 ? r : reported;
+		r = r < 0 || reported == 0 ? r : reported;
 	}
-	if (r == 0 && res.damages)
+	if (r >= 0 && res.damages)
 		r = EXIT_CODE_DAMAGE;
 	check_release(&res);
 	return r;
@@ -407,7 +441,9 @@ const struct command cmd_check = {
 	.summary = "look for damage, and name what it hits",
 	.help = "Without options: every object but the packs' data is read;"
 		" all trees are walked, and every chunk that they name must be"
-		" where the index says. Exit code 13: something is damaged.",
+		" where the index says."
+		" Exit code 13: something is damaged; 17: nothing is, but what"
+		" the vault had once is gone.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run_check,

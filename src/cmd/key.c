@@ -275,8 +275,14 @@ static int run_key(struct context *ctx, void *args, int argc, char **argv)
 			ctx, takes_operand ? "which key? say key remove ID"
 					   : "too many operands");
 	r = context_open_vault(ctx, &v);
-	if (r < 0)
+	if (r == 0)
+		r = vault_look_back(v);
+	if (r == 0 && strcmp(what, "list") != 0)
+		r = vault_may_write(v);
+	if (r < 0) {
+		vault_close(v);
 		return r;
+	}
 	if (!strcmp(what, "add"))
 		r = key_add(ctx, args, v);
 	else if (!strcmp(what, "list"))

@@ -41,8 +41,11 @@ static int put_note(struct vault *v, uint8_t type, const char *prefix,
 	AUTO_BUF struct buf box = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
 	unsigned int i;
-	int r = -EEXIST;
+	int r = vault_may_write(v);
 
+	if (r < 0)
+		return r;
+	r = -EEXIST;
 	for (i = 0; i < TRIES && r == -EEXIST; i++) {
 		if (from > UINT32_MAX - i)
 			return fail(-EOVERFLOW, "%s%s: no more can be noted",

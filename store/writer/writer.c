@@ -89,6 +89,10 @@ int writer_begin(struct vault *v, int level, struct pool *pool,
 		w->uploads = pool_new(WRITER_UPLOADS, WRITER_UPLOADS_WAIT);
 	r = pool && !w->uploads ? -ENOMEM : 0;
 	if (r == 0)
+		r = vault_look_back(v);
+	if (r == 0)
+		r = vault_may_write(v);
+	if (r == 0)
 		r = create_session(w);
 	if (r == 0)
 		r = vault_refresh(v);
@@ -320,6 +324,7 @@ int writer_commit(struct writer *w, struct point *p)
 		r = writer_put_register(w, p, hash);
 	if (r < 0)
 		return writer_fail(w, r);
+	vault_remember(w->vault, p);
 	writer_merge_indexes(w);
 	return 0;
 }

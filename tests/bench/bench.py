@@ -196,7 +196,8 @@ class Contestant:
         self.dir = os.path.join(work, self.name)
         self.mnt = os.path.join(work, self.name + ".mnt")
         self.store = os.path.join(self.dir, "store")
-        self.env = dict(os.environ)
+        self.env = dict(os.environ,
+                        VMBACKUP_STATE_DIR=os.path.join(work, "state"))
 
     @classmethod
     def missing(cls):

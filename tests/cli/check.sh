@@ -14,6 +14,7 @@ expect 0 vmb backup --vm web1 --time 2030-01-01 "$s"
 echo changed >"$s/dir/small-7"
 expect 0 vmb backup --vm web1 --time 2030-01-02 "$s"
 mv "$vault" "$tmp/good"
+cp -a "$tmp/state" "$tmp/good-state"
 
 # What is newest, so that a pack's contents are known.
 biggest() {
@@ -23,6 +24,8 @@ biggest() {
 fresh() {
 	rm -rf "$vault"
 	cp -a "$tmp/good" "$vault"
+	rm -rf "$tmp/state"
+	cp -a "$tmp/good-state" "$tmp/state"
 	chmod -R u+w "$vault"
 }
 
@@ -111,8 +114,9 @@ expect 13 vmb check
 says 'no index names'
 fresh
 rm "$vault"/commit/*
-expect 0 vmb check
+expect 17 vmb check
 prints 'no commit names 2'
+says 'gone: the point'
 
 # A backup puts right what the source still has.
 fresh

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Whether a vault still has what this machine has seen of it. Registers
+ * (commits, verdicts) are never deleted, so one that was seen and is not listed
+ * any more means that the vault went back, that it is another copy of it, or
+ * that somebody removed what nobody may remove. That is remembered in a file
+ * outside of the vault and of the cache (seen.h).
+ *
+ * One thread at a time; but history_note() and history_lost() any, at any time.
+ */
+#ifndef STORE_HISTORY_HISTORY_H
+#define STORE_HISTORY_HISTORY_H
+
+#include "store/base/attrs.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/history/seen.h"
+
+struct history;
+struct seam;
+
+/*
+ * Of the vault with this id, at @url; what is remembered lies below the
+ * directory @dir, an absolute path, which is made where it is needed; NULL: nothing is. Return 0
+ * or -ENOMEM.
+ */
+MUST_CHECK int history_new(const char *dir, const uint8_t *vault_id,
+			   const char *url, struct seam *seam,
+			   struct history **out);
+void history_free(struct history *h);
+/*
+ * Read what is remembered; to be called before the vault is listed, for what is
+ * seen later may be younger than the listing. Return 1 where that is something
+ * else than before, 0, or -ENOMEM. Where it cannot be read, that is said, once.
+ */
+MUST_CHECK int history_read(struct history *h);
+/*
+ * Compare that with the registers that the vault has: @n @names, sorted. What is
+ * missing is said, where it is not what was missing before. @describe fills in
+ * what is known of number @i, one that was not seen before, but for its name and
+ * place; what it gives is borrowed until this returns. @describe NULL: what is new
+ * is not remembered. Return 0 or -ENOMEM; what could not be written is said, once.
+ */
+MUST_CHECK int history_compare(struct history *h, char *const *names, size_t n,
+			       void (*describe)(void *arg, size_t i,
+						struct seen_row *out),
+			       void *arg);
+/* Return whether anything is remembered, now. */
+bool history_is_kept(const struct history *h);
+/* How many registers were missing then. */
+uint64_t history_lost(const struct history *h);
+/* Remember one register, which this process put itself. A failure is said. */
+void history_note(struct history *h, const struct seen_row *row);
+/* Forget what is missing. Return 0, or a negative errno, said in words. */
+MUST_CHECK int history_accept(struct history *h);
+
+#endif
