@@ -90,8 +90,10 @@ class Run:
         hung = not poll.poll(seconds and seconds * 1000)
         if hung:
             signal.pidfd_send_signal(fd, signal.SIGKILL)
-        code = child.wait()
+            poll.poll()
         with self.lock:
+            # Whoever has the lock may send a signal to what is living.
+            code = child.wait()
             del self.living[fd]
             self.victims.discard(fd)
             killed = fd in self.killed and code == -signal.SIGKILL
