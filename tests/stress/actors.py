@@ -341,8 +341,9 @@ def start(run, vault):
     }
     threads = {}
     for kind, some in everybody.items():
-        threads[kind] = [threading.Thread(target=body, args=(run, actor))
-                         for actor in some]
+        threads[kind] = [] if kind in run.args.without else [
+            threading.Thread(target=body, args=(run, actor))
+            for actor in some]
         for thread in threads[kind]:
             thread.start()
     return threads

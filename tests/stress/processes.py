@@ -159,6 +159,8 @@ def arguments():
                    help="how long processes are killed")
     p.add_argument("--seed", default="1")
     p.add_argument("--writers", type=int, default=8)
+    p.add_argument("--without", action="append", default=[],
+                   choices=("check", "note"), help="leave them out")
     return p.parse_args()
 
 

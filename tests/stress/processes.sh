@@ -13,7 +13,7 @@ mkdir "$tmp/stress"
 mounts+=("$tmp/stress/mnt")
 python3 "$tests/stress/processes.py" --vmbackup "$vmbackup" \
 	--mounter "$mounter" --dir "$tmp/stress" --seconds "$seconds" \
-	--seed "${STRESS_SEED:-1}" &
+	--seed "${STRESS_SEED:-1}" ${STRESS_WITHOUT:+--without "$STRESS_WITHOUT"} &
 driver=$!
 cleanup_fn end_process "$driver"
 if ! wait "$driver"; then
