@@ -218,10 +218,10 @@ class Restorer:
         path = self.vault.begun[self.vault.points[point]][0]
         to = self.vault.dir + "/restored"
         if os.path.isfile(path):
-            # What a killed restore has written is gone on with.
+            # What a killed restore has written is gone on with, or whole.
             to += ".raw"
             self.vault.must("restore", "b", "restore", point + ":disks/d.raw",
-                            "--to", to)
+                            "--to", to, "--overwrite=always")
             self.vault.compare("restores", point, sources.manifest(to))
             os.unlink(to)
             return
