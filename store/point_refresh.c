@@ -318,11 +318,9 @@ static int build_list(struct build *b)
 	size_t i;
 	int r = naming_make(b->objects, &b->naming);
 
-	for (i = 0; i < s->n && r == 0; i++) {
-		if (!s->items[i].value)
-			continue;
-		r = add_point(b, s->items[i].value);
-	}
+	for (i = 0; i < s->n && r == 0; i++)
+		if (s->items[i].value)
+			r = add_point(b, s->items[i].value);
 	if (r == 0)
 		r = add_damaged(b);
 	if (r == 0)
@@ -592,7 +590,6 @@ int vault_points(struct vault *v, struct point_list **out)
 	pthread_mutex_unlock(&v->lock);
 
 	r = refresh_list(v);
-
 	pthread_mutex_lock(&v->lock);
 	v->is_listing = false;
 	pthread_cond_signal(&v->listed);
