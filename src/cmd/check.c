@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/cli/noting.h"
 #include "src/cli/output.h"
 #include "src/cli/progress.h"
 #include "src/cli/signals.h"
@@ -16,12 +17,9 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/task.h"
-#include "store/catalog/catalog.h"
 #include "store/check/check.h"
-#include "store/crypt/keyring.h"
 #include "store/point.h"
 #include "store/vault.h"
-#include "store/writer/writer.h"
 
 struct args {
 	bool read_data, scrub, accept;
@@ -143,8 +141,8 @@ static void say_finding(const struct check_result *res,
 		log_line(LOG_LEVEL_ERROR, "    nothing that a point uses is"
 					  " lost with it");
 	if (f->nplaces > shown)
-		log_line(LOG_LEVEL_ERROR, "    and %" PRIu64 " other places",
-			 f->nplaces - shown);
+		log_line(LOG_LEVEL_ERROR, "    and %" PRIu64 " other places%s",
+			 f->nplaces - shown, res->places_cut ? " or more" : "");
 }
 
 static int finding_json(const struct check_result *res,
@@ -205,7 +203,23 @@ static int summary_json(const struct check_result *res)
 	output_set_uint(o, "points_uncommitted", res->uncommitted);
 	output_set_uint(o, "packs_unreferenced", res->unreferenced);
 	output_set_uint(o, "bytes_unreferenced", res->unreferenced_bytes);
+	output_set_uint(o, "packs_in_quarantine", res->in_quarantine);
+	output_set_uint(o, "packs_put_into_quarantine", res->quarantined);
+	output_set_uint(o, "packs_let_out_of_quarantine", res->released);
 	return output_json(o);
+}
+
+static void say_quarantine(const struct check_result *res)
+{
+	if (res->released)
+		printf("packs let out of quarantine %" PRIu64 ": all of them"
+		       " was read and is whole\n",
+		       res->released);
+	if (res->in_quarantine)
+		printf("packs in quarantine %" PRIu64 ", of them new %" PRIu64
+		       ": backups refer to none of them;\nwhat they held is"
+		       " stored anew where the sources still have it\n",
+		       res->in_quarantine, res->quarantined);
 }
 
 static int summary_text(struct context *ctx, const struct args *a,
@@ -229,6 +243,11 @@ static int summary_text(struct context *ctx, const struct args *a,
 			       res->unreferenced,
 			       output_size(res->unreferenced_bytes, size));
 	}
+	if (res->strays && !ctx->quiet)
+		printf("things that are no objects of a vault %" PRIu64
+		       ": left alone (-v names these)\n",
+		       res->strays);
+	say_quarantine(res);
 	if (res->uncommitted)
 		printf("points that no commit names %" PRIu64 ": of a backup"
 		       " that died at its end, or is at work;\nor their"
@@ -318,36 +337,6 @@ static int scrub(struct context *ctx, const struct check_options *o,
 	return r;
 }
 
-/*
- * Tell this machine's database which packs are damaged: the next backup then
- * refers to nothing in them, but stores anew what it meets.
- */
-static void remember(struct context *ctx, struct vault *v,
-		     const struct check_result *res)
-{
-	AUTO_FREE char *dir = NULL;
-	struct catalog *c = NULL;
-	const char *cache;
-	size_t i;
-
-	if (res->damages == 0 || context_cache_dir(ctx, &cache) < 0 || !cache)
-		return;
-	if (asprintf(&dir, "%s/%s", cache, vault_id_hex(v)) < 0) {
-		dir = NULL;
-		return;
-	}
-	if (catalog_open(dir, keyring_vault_id(vault_keyring(v)), &c) < 0)
-		return;
-	for (i = 0; i < res->nfindings; i++) {
-		const struct check_finding *f = res->findings[i];
-		const char *name = strrchr(f->object, '/');
-
-		if (f->damage && !strncmp(f->object, "pack/", 5))
-			(void)!writer_avoid_pack(c, name + 1);
-	}
-	catalog_close(c);
-}
-
 /* Is there all that was seen? What is gone is said before all else is held
  * back. Return 0, EXIT_CODE_ROLLBACK, or a negative errno, said in words. */
 static int look_back(struct vault *v, bool accept)
@@ -394,7 +383,11 @@ static int check_vault(struct context *ctx, const struct check_options *o,
 	output_hold(false);
 	if (r < 0)
 		say_why(r);
-	remember(ctx, v, res);
+	if (res->quarantine_error)
+		log_warn("vault %s: %s: what was found could not be noted in"
+			 " it, so backups still refer to packs that are"
+			 " damaged, and to none that came right",
+			 vault_url(v), strerror(-res->quarantine_error));
 	vault_close(v);
 	return r < 0 ? r : lost;
 }
@@ -402,8 +395,10 @@ static int check_vault(struct context *ctx, const struct check_options *o,
 static int run_check(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
+	char by[NOTING_BY_MAX];
 	struct check_options o = { .read_data = a->read_data || a->subset,
-				   .threads = a->threads };
+				   .threads = a->threads,
+				   .by = noting_by(by) };
 	struct task task = { .stop = signals_stop(), .tick = tick };
 	struct check_result res = { .damages = 0 };
 	struct progress *progress;

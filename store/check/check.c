@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "store/backend/backend.h"
+#include "store/base/seam.h"
 #include "store/point.h"
 #include "store/vault.h"
 
@@ -22,6 +23,7 @@ static void init(struct check *c, const struct check_options *o,
 	memset(c, 0, sizeof(*c));
 	memset(out, 0, sizeof(*out));
 	pthread_mutex_init(&c->lock, NULL);
+	c->names = (struct buf)BUF_INIT;
 	c->o = o;
 	c->task = task;
 	c->out = out;
@@ -32,8 +34,13 @@ static int finish(struct check *c, int r)
 	c->out->packs = c->npacks;
 	c->out->packs_read = c->packs_read;
 	c->out->bytes_read = c->bytes_read;
-	idset_release(&c->seen);
+	check_drop_findings(c);
+	memo_release(&c->seen);
 	idset_release(&c->bad);
+	idset_release(&c->committed);
+	quarantine_list_release(&c->quarantine);
+	buf_release(&c->names);
+	free(c->suspects);
 	free(c->packs);
 	free(c->good);
 	free(c->bad_chunks);
@@ -51,7 +58,9 @@ int check_run(struct vault *v, const struct check_options *o, struct task *task,
 	c.vault = v;
 	c.backend = vault_backend(v);
 	c.seam = vault_seam(v);
-	r = check_objects(&c);
+	r = c.seam->ops->random(c.seam, c.hash_key, sizeof(c.hash_key));
+	if (r == 0)
+		r = check_objects(&c);
 	if (r == 0)
 		r = check_trees(&c);
 	if (r == 0 && o->read_data)
@@ -59,7 +68,11 @@ int check_run(struct vault *v, const struct check_options *o, struct task *task,
 	if (r == 0 && o->read_data && o->subset == CHECK_ALL)
 		r = check_disks(&c);
 	if (r == 0)
+		r = check_condemned(&c);
+	if (r == 0)
 		r = check_users(&c);
+	if (r == 0)
+		r = check_quarantine(&c);
 	return finish(&c, r);
 }
 

@@ -9,6 +9,17 @@
  * that it names is in such a pack with its length. The data, when asked for:
  * every pack's bytes against its name, its directory against the index, every
  * frame against its seal, every chunk against its name.
+ *
+ * It is right beside backups and collections that are at work. Time grows with
+ * what there is, and so does memory, slowly: about 130 bytes a pack, 50 a small
+ * object, 46 a node of trees and extent maps, 400 a damaged object and 140 a
+ * lost chunk whose pack is there, besides the vault's own caches and one index
+ * object.
+ *
+ * A pack that is proven to be damaged, by its bytes or because the store does
+ * not have it as the index says, is put into quarantine, an object of the vault
+ * that keeps writers from referring to it, and one there whose bytes were all
+ * read and found right is let out.
  */
 #ifndef STORE_CHECK_CHECK_H
 #define STORE_CHECK_CHECK_H
@@ -27,6 +38,7 @@ struct vault;
 
 #define CHECK_PLACES_MAX 20 /* kept of each finding; all are counted */
 #define CHECK_CHUNKS_MAX 8
+#define CHECK_STRAYS_MAX 1000 /* of what is no object, so many are named */
 
 /* Where damage shows. */
 struct check_place {
@@ -40,12 +52,18 @@ struct check_finding {
 	bool damage; /* else only worth knowing */
 	char *object; /* its name; owned */
 	char *text; /* what is wrong; owned */
-	/* the first that are lost with it */
-	struct id chunks[CHECK_CHUNKS_MAX];
+	/* the first that are lost with it, at most CHECK_CHUNKS_MAX; owned */
+	struct id *chunks;
 	uint64_t nchunks; /* how many; those with another copy not counted */
 	uint64_t ncopies; /* chunks that another pack holds, too */
-	struct check_place places[CHECK_PLACES_MAX];
+	struct check_place *places; /* at most CHECK_PLACES_MAX; owned */
 	uint64_t nplaces; /* may be more than are kept */
+	/* What the check itself goes by. */
+	bool is_proven; /* of a pack: by its bytes, or the store's own word */
+	bool is_gone; /* of a pack: the store does not have it */
+	bool is_whole_pack; /* nothing that the pack holds can be had */
+	bool is_only_if_used; /* no damage unless a point needs it */
+	bool is_void; /* none after all */
 };
 
 enum check_subset {
@@ -69,6 +87,8 @@ struct check_options {
 	uint64_t n, of; /* CHECK_PART: 1..of; CHECK_SIZE: n bytes */
 	double percent;
 	unsigned int threads; /* that read packs; 0: 2 */
+	const char *by; /* who checks, "root@web1", for quarantine; may be
+			 * NULL; borrowed */
 };
 
 struct check_result {
@@ -76,6 +96,14 @@ struct check_result {
 	uint64_t packs_read, bytes_read;
 	uint64_t unreferenced, unreferenced_bytes; /* packs no index names */
 	uint64_t uncommitted; /* points that no commit names */
+	uint64_t strays; /* what is no object of a vault */
+	/* Nodes that many points share were not walked for each of them, so
+	 * there may be more places than were counted. */
+	bool places_cut;
+	uint64_t in_quarantine; /* packs that are so after the check */
+	uint64_t quarantined, released; /* by it */
+	/* why quarantine could not be written, a negative errno, or 0 */
+	int quarantine_error;
 	uint64_t damages; /* findings that are damage */
 	struct check_finding **findings; /* owned */
 	size_t nfindings;

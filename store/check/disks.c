@@ -160,9 +160,10 @@ int check_disks(struct check *c)
 			if (!p->disks[j].has_sha256)
 				continue;
 			r = key_of(&p->disks[j], &key);
+			if (r < 0 || memo_get(&c->seen, &key))
+				continue;
+			r = memo_set(&c->seen, &key, 1);
 			if (r == 0)
-				r = idset_add(&c->seen, &key);
-			if (r == 1)
 				r = check_disk(c, i, &p->disks[j]);
 		}
 		c->progress.items_done++;

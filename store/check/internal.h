@@ -7,19 +7,32 @@
 
 #include <pthread.h>
 
+#include "store/base/buf.h"
 #include "store/base/idset.h"
 #include "store/base/task.h"
+#include "store/catalog/catalog.h"
+#include "store/check/memo.h"
 #include "store/format.h"
+#include "store/record/quarantine.h"
 
+/* A pack that was listed. */
 struct check_pack {
 	char name[PACK_NAME_MAX];
 	uint64_t size; /* as listed */
-	bool listed;
 	bool indexed;
-	bool bad; /* missing, or of another size: nothing can be read */
+	bool bad; /* of another size than the index says */
+	bool whole; /* all of it was read and found right */
 };
 
-/* A chunk that cannot be had, and why. */
+/* A pack that an index object names and that was not listed so. */
+struct check_suspect {
+	char name[PACK_NAME_MAX];
+	uint64_t size; /* as the index has it */
+	size_t index; /* where the object's name begins in check.names */
+	bool condemned;
+};
+
+/* A chunk that cannot be had though its pack is there, and why. */
 struct bad_chunk {
 	struct id id;
 	size_t finding; /* index into the result's */
@@ -34,15 +47,25 @@ struct check {
 	struct task *task; /* borrowed */
 	struct check_progress progress; /* of the calling thread */
 
+	struct buf names; /* of objects to open, each with its NUL */
 	struct check_pack *packs; /* by name; owned */
 	size_t npacks, packs_cap;
+	size_t nsorted; /* of them; those behind are to be sorted in */
+	struct check_suspect *suspects; /* owned */
+	size_t nsuspects, suspects_cap;
+	struct quarantine_list quarantine; /* as listed; sorted */
+	struct idset committed; /* points that a commit names */
 	uint8_t *good; /* a bit for each number of a pack that is there with
 			* its size; owned */
 	size_t good_len; /* bytes */
-	struct idset seen; /* nodes of trees and of extent maps */
+	struct memo seen; /* nodes of trees and of extent maps */
 
 	pthread_mutex_t lock; /* protects what follows, and out->findings */
 	size_t findings_cap; /* of out->findings */
+	size_t *slots; /* findings by object: index + 1, 0 is free; owned */
+	size_t nslots; /* a power of two, or 0 */
+	uint8_t hash_key[16];
+	bool any_gone; /* some pack that an index object names is not there */
 	struct idset bad; /* ids of bad_chunks */
 	struct bad_chunk *bad_chunks; /* owned; sorted by id by check_users() */
 	size_t nbad, bad_cap;
@@ -50,25 +73,65 @@ struct check {
 	int error; /* of a reading thread */
 };
 
+/* ---- findings (report.c) ---- */
+
 /* Return the number of the finding about @object, which is made with that text
  * where there is none yet; or -ENOMEM. It takes the lock. */
 PRINTF(4, 5)
 int check_found(struct check *c, bool damage, const char *object,
 		const char *fmt, ...);
+/* Return the finding of damage about @object, or NULL. It takes the lock. */
+struct check_finding *check_find(struct check *c, const char *object);
 /* Note that a chunk is lost with finding @n; a negative @n is an error, and
  * returned. Return 0 or -ENOMEM. */
 MUST_CHECK int check_lost(struct check *c, int n, const struct id *id);
 void check_finding_free(struct check_finding *f);
-/* Return the pack of that name, or NULL. */
-struct check_pack *check_find_pack(struct check *c, const char *name);
-/* Is the pack of that number in the database there, with its size? */
-bool check_pack_good(const struct check *c, int64_t no);
+/* Take out the findings that turned out to be none. */
+void check_drop_findings(struct check *c);
 /* Tell how far the check is, if it is time. Return 0, or -EINTR where it is to
  * stop. */
 MUST_CHECK int check_tick(struct check *c);
 
+/* ---- packs that are there (standing.c) ---- */
+
+/* Note a pack that was listed. Return 0 or -ENOMEM. */
+MUST_CHECK int check_add_pack(struct check *c, const char *object,
+			      uint64_t size);
+void check_sort_packs(struct check *c);
+/* Return the pack of that name, or NULL. */
+struct check_pack *check_find_pack(struct check *c, const char *name);
+/* Note that an index object names a pack that was not listed with that size.
+ * Return 0 or -ENOMEM. */
+MUST_CHECK int check_add_suspect(struct check *c, const char *name,
+				 uint64_t size, size_t index);
+/* Ask for each suspect itself, and report those that are not there. */
+MUST_CHECK int check_suspects(struct check *c);
+/* Fill check.good, once all packs are known. */
+MUST_CHECK int check_mark_good(struct check *c);
+/* Is the pack of that number in the database there, with its size? */
+bool check_pack_good(const struct check *c, int64_t no);
+/* The same, but one that was not listed is asked for itself, and reported where
+ * it is not there. Return 1, 0 or a negative errno. */
+MUST_CHECK int check_pack_stands(struct check *c, int64_t no);
+/* Ask for a pack of which something could not be read. As
+ * check_pack_stands(); @object_out: the name of its object. */
+MUST_CHECK int check_pack_asked(struct check *c, int64_t no,
+				char object_out[OBJECT_NAME_MAX]);
+/* Nothing that this pack holds can be read. It takes the lock. Return 0 or a
+ * negative errno. */
+MUST_CHECK int check_pack_gone(struct check *c, const char *name);
+/* Of packs that are gone, tell those that a collection condemned: that is no
+ * damage but where a point uses them. */
+MUST_CHECK int check_condemned(struct check *c);
+
+/* ---- parts of a check ---- */
+
 /* List and open objects; fill packs, good and points. */
 MUST_CHECK int check_objects(struct check *c);
+/* Open an object that is a box into @out. Return 0, -ENOENT, -EBADMSG or another
+ * negative errno; all but -ENOENT said in words. */
+MUST_CHECK int check_open(struct check *c, uint8_t type, const char *name,
+			  struct buf *out);
 /* Look whether the plaintext of an object of that type means something, where
  * this version knows of it. Return 0, -EBADMSG (said in words) or -ENOMEM. */
 MUST_CHECK int check_record(uint8_t type, const void *data, size_t len,
@@ -88,5 +151,8 @@ MUST_CHECK int check_add_place(struct check_finding *f, size_t point,
 MUST_CHECK int check_disks(struct check *c);
 /* Read packs, and compare them with their names, the index and their seals. */
 MUST_CHECK int check_packs(struct check *c);
+/* Put packs that are proven to be damaged into quarantine, and let out those
+ * that were read and found whole. */
+MUST_CHECK int check_quarantine(struct check *c);
 
 #endif

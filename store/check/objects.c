@@ -2,10 +2,12 @@
 /*
  * What lies in the vault: names, sealed objects, commits, packs in indexes.
  *
- * The vault is listed once, and what was listed is then opened. Meanwhile it
- * may change: backups add to it, and a collector removes from it. So an object
- * that is gone when it is opened is not damage; it is only when something that
- * remains refers to it.
+ * The vault may change meanwhile: backups add to it, and a collector removes
+ * from it. What was there when it was listed refers only to what was put before
+ * it. So points are listed first, then the index is read, then packs are listed:
+ * in this order nothing is missed that is just being written. An object that is
+ * gone when it is opened is not damage; it is only when something that remains
+ * refers to it.
  */
 #include "config.h"
 
@@ -17,11 +19,12 @@
 #include <string.h>
 
 #include "store/backend/backend.h"
-#include "store/base/array.h"
-#include "store/catalog/catalog.h"
+#include "store/base/hex.h"
 #include "store/index.h"
 #include "store/key.h"
 #include "store/point.h"
+#include "store/record/commit.h"
+#include "store/vault.h"
 
 /* Kinds of objects, by the folder of their names. */
 static const struct kind {
@@ -40,12 +43,11 @@ static const struct kind {
 	{ "sweep/", OBJECT_SWEEP },
 	{ "note/", OBJECT_NOTE },
 	{ "machine/", OBJECT_MACHINE },
-	/* Of these the names say all that programs act upon. */
-	{ "quarantine/", 0 },
-	{ "feature/", 0 },
-	{ "heartbeat/", 0 },
-	{ "digest/", 0 },
-	{ "forget/", 0 },
+	{ "quarantine/", OBJECT_QUARANTINE },
+	{ "feature/", OBJECT_FEATURE },
+	{ "heartbeat/", OBJECT_HEARTBEAT },
+	{ "digest/", OBJECT_DIGEST },
+	{ "forget/", OBJECT_FORGET },
 };
 
 static const struct kind *kind_of(const char *name)
@@ -62,156 +64,112 @@ static const struct kind *kind_of(const char *name)
 	return NULL;
 }
 
-/* ---- packs ---- */
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct check_pack *)a)->name,
-		      ((const struct check_pack *)b)->name);
-}
-
-struct check_pack *check_find_pack(struct check *c, const char *name)
-{
-	struct check_pack key;
-
-	if (strlen(name) >= sizeof(key.name) || c->npacks == 0)
-		return NULL;
-	memset(&key, 0, sizeof(key));
-	memcpy(key.name, name, strlen(name));
-	return bsearch(&key, c->packs, c->npacks, sizeof(key), by_name);
-}
-
-static int add_pack(struct check *c, const char *object, uint64_t size)
-{
-	const char *name = strrchr(object, '/') + 1;
-	struct check_pack *p;
-
-	if (array_reserve(&c->packs, &c->packs_cap, c->npacks + 1) < 0)
-		return -ENOMEM;
-	p = &c->packs[c->npacks++];
-	memset(p, 0, sizeof(*p));
-	memcpy(p->name, name, strlen(name));
-	p->size = size;
-	p->listed = true;
-	return 0;
-}
+/* ---- the listing ---- */
 
 static int report_stray(struct check *c, const char *name)
 {
-	int n = check_found(c, false, name, "not an object of a vault");
+	int n;
 
-	return n < 0 ? n : 0;
+	if (c->out->strays++ >= CHECK_STRAYS_MAX)
+		return 0;
+	n = check_found(c, false, name, "not an object of a vault");
+	return MIN(n, 0);
 }
 
 static int on_pack(void *arg, const char *name, const struct backend_info *info)
 {
-	return name_is_object(name) ? add_pack(arg, name, info->size)
+	return name_is_object(name) ? check_add_pack(arg, name, info->size)
 				    : report_stray(arg, name);
-}
-
-static void sort_packs(struct check *c)
-{
-	if (c->npacks)
-		qsort(c->packs, c->npacks, sizeof(*c->packs), by_name);
 }
 
 int check_list_packs(struct check *c)
 {
 	int r = backend_list(c->backend, "pack/", on_pack, c);
 
-	sort_packs(c);
+	check_sort_packs(c);
 	return r;
 }
 
-/* ---- the listing ---- */
+static int add_name(struct check *c, const char *name)
+{
+	c->out->objects++;
+	buf_put(&c->names, name, strlen(name) + 1);
+	return buf_error(&c->names);
+}
 
-struct object_listing {
-	struct check *check;
-	char (*names)[BACKEND_NAME_MAX + 1]; /* to open; owned */
-	size_t n, cap;
-};
+static int on_index(void *arg, const char *name,
+		    const struct backend_info *info)
+{
+	(void)info;
+	return name_is_object(name) ? add_name(arg, name) : 0;
+}
 
 static int on_object(void *arg, const char *name,
 		     const struct backend_info *info)
 {
 	const struct kind *k = kind_of(name);
-	struct object_listing *l = arg;
+	struct check *c = arg;
 
 	if (!k || !name_is_object(name))
-		return report_stray(l->check, name);
-	l->check->out->objects++;
-	if (!strcmp(k->prefix, "pack/"))
-		return add_pack(l->check, name, info->size);
-	if (!k->type && strcmp(k->prefix, "key/") != 0)
+		return report_stray(c, name);
+	/* Those that came since name packs that may not be listed. */
+	if (k->type == OBJECT_INDEX)
 		return 0;
-	if (array_reserve(&l->names, &l->cap, l->n + 1) < 0)
-		return -ENOMEM;
-	snprintf(l->names[l->n++], sizeof(l->names[0]), "%s", name);
-	return 0;
+	if (k->type || strcmp(k->prefix, "key/") == 0) {
+		if (k->type == OBJECT_QUARANTINE &&
+		    quarantine_list_add(&c->quarantine, name) == -ENOMEM)
+			return -ENOMEM;
+		return add_name(c, name);
+	}
+	c->out->objects++;
+	return strcmp(k->prefix, "pack/") == 0
+		       ? check_add_pack(c, name, info->size)
+		       : 0;
+}
+
+static int list_objects(struct check *c)
+{
+	int r = backend_list(c->backend, "index/", on_index, c);
+
+	if (r == 0)
+		r = backend_list(c->backend, "", on_object, c);
+	check_sort_packs(c);
+	quarantine_list_sort(&c->quarantine);
+	return r;
 }
 
 /* ---- indexes ---- */
 
 struct index_visit {
 	struct check *check;
-	const char *object;
+	size_t object; /* where its name begins in check.names */
 };
 
-/* All chunks of a pack's directory are lost with finding @n. */
-static int lose_all(struct check *c, int n, const struct pack_dir *dir)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < dir->nchunks && r == 0; i++)
-		r = check_lost(c, n, &dir->chunks[i].id);
-	return r;
-}
-
-/* An index says what a pack holds, so of a pack that is gone or cut it can
- * still tell which chunks are lost with it. */
+/* Compare what an index object says of a pack with what was listed. */
 static int on_index_pack(void *arg, const struct index_pack *p)
 {
 	struct index_visit *ic = arg;
 	struct check *c = ic->check;
 	struct check_pack *pack = check_find_pack(c, p->name);
 	struct pack_dir dir = { .frames = NULL };
-	char object[OBJECT_NAME_MAX];
 	int n, r;
 
 	r = format_get_dir(p->dir, p->dir_len, p->name, false, &dir);
+	format_release_dir(&dir);
 	if (r == -EBADMSG) {
-		n = check_found(c, true, ic->object,
-				"what it says about pack"
-				" %s is malformed",
+		n = check_found(c, true,
+				(const char *)c->names.data + ic->object,
+				"what it says about pack %s is malformed",
 				p->name);
-		return n < 0 ? n : 0;
+		return MIN(n, 0);
 	}
 	if (r < 0)
 		return r;
 	if (pack && pack->size == p->size) {
 		pack->indexed = true;
-		goto out;
+		return 0;
 	}
-	/* index_decode() has checked the name. */
-	if (format_pack_object_name(p->name, object) < 0)
-		goto out;
-	if (pack) {
-		pack->indexed = true;
-		pack->bad = true;
-		n = check_found(c, true, object,
-				"%llu bytes long, but %llu by"
-				" %s",
-				(unsigned long long)pack->size,
-				(unsigned long long)p->size, ic->object);
-	} else {
-		n = check_found(c, true, object, "missing, but %s names it",
-				ic->object);
-	}
-	r = lose_all(c, n, &dir);
-out:
-	format_release_dir(&dir);
-	return r;
+	return check_add_suspect(c, p->name, p->size, ic->object);
 }
 
 /* ---- sealed objects ---- */
@@ -235,184 +193,208 @@ static int check_slot(struct check *c, const char *name, const uint8_t *raw,
 	return r;
 }
 
-static int check_object(struct check *c, const char *name)
+int check_open(struct check *c, uint8_t type, const char *name, struct buf *out)
 {
-	AUTO_BUF struct buf plain = BUF_INIT;
-	const struct kind *k = kind_of(name);
-	struct index_visit ic = { c, name };
-	uint8_t *raw = NULL;
-	size_t len = 0;
-	int r, n;
+	AUTO_FREE uint8_t *raw = NULL;
+	size_t len;
+	int r = vault_get_all(c->vault, name,
+			      FORMAT_BOX_MAX + FORMAT_CLEAR_MAX +
+				      FORMAT_BOX_LEN + CRYPT_TAG_LEN,
+			      &raw, &len);
 
-	r = vault_get_all(c->vault, name,
-			  FORMAT_BOX_MAX + FORMAT_CLEAR_MAX + FORMAT_BOX_LEN +
-				  CRYPT_TAG_LEN,
-			  &raw, &len);
-	if (r == -ENOENT)
-		return 0; /* went away meanwhile: sessions and keys may */
-	if (r == 0 && !k->type) {
-		r = check_slot(c, name, raw, len);
-		goto out;
-	}
+	if (r == 0 && type)
+		return format_read_box(vault_keyring(c->vault), raw, len, type,
+				       name, out);
 	if (r == 0)
-		r = format_read_box(vault_keyring(c->vault), raw, len, k->type,
-				    name, &plain);
-	if (r == 0)
-		r = check_record(k->type, plain.data, plain.len, name);
+		buf_put(out, raw, len);
+	return r < 0 ? r : buf_error(out);
+}
+
+/* A point's id as a key of a set. */
+static struct id key_of(const char *hex)
+{
+	struct id key = { .b = { 0 } };
+
+	(void)!hex_decode(hex, NAME_HEX / 2, key.b);
+	key.b[NAME_HEX / 2] = 1; /* no key is all zeros */
+	return key;
+}
+
+/* Points that a register names are not without a commit, though they may have
+ * come after the points were listed. */
+static int note_commit(struct check *c, const void *data, size_t len,
+		       const char *name)
+{
+	struct commit commit;
+	struct id key;
+	int r = commit_decode(data, len, name, &commit);
+
+	if (r < 0 || !commit.point[0])
+		return r;
+	key = key_of(commit.point);
+	return MIN(idset_add(&c->committed, &key), 0);
+}
+
+/* An object and what it says; @at: where its name begins in check.names. */
+static int check_contents(struct check *c, const struct kind *k, size_t at)
+{
+	const char *name = (const char *)c->names.data + at;
+	AUTO_BUF struct buf plain = BUF_INIT;
+	struct index_visit ic = { c, at };
+	int r = check_open(c, k->type, name, &plain);
+
+	if (r < 0)
+		return r;
+	if (!k->type)
+		return check_slot(c, name, plain.data, plain.len);
+	r = check_record(k->type, plain.data, plain.len, name);
+	if (r == 0 && k->type == OBJECT_COMMIT)
+		r = note_commit(c, plain.data, plain.len, name);
 	if (r == 0 && k->type == OBJECT_INDEX) {
 		c->out->indexes++;
 		r = index_decode(plain.data, plain.len, name, on_index_pack,
 				 NULL, &ic);
 	}
+	return r;
+}
+
+static int check_object(struct check *c, size_t at)
+{
+	const char *name = (const char *)c->names.data + at;
+	const struct kind *k = kind_of(name);
+	int r = check_contents(c, k, at), n;
+
+	if (r == -ENOENT)
+		return 0; /* went away meanwhile: sessions and keys may */
 	if (r == -EBADMSG || r == -EOPNOTSUPP || r == -EIO) {
 		n = check_found(c, true, name, "%s%s",
 				r == -EIO ? "cannot be read" : "damaged",
 				check_what_is_lost(k->type));
-		r = n < 0 ? n : 0;
+		r = MIN(n, 0);
 	}
-out:
-	free(raw);
 	return r;
 }
 
 /* ---- points ---- */
 
-static int check_points(struct check *c)
+/* A point that went away while it was looked for was purged: ask twice. */
+static int list_points(struct check *c)
 {
-	struct point_list *l;
+	struct point_list **l = &c->out->points_list;
+	int r = vault_points(c->vault, l);
+
+	if (r == 0 && (*l)->ndamaged > 0) {
+		point_list_put(*l);
+		r = vault_points(c->vault, l);
+	}
+	if (r == 0)
+		c->out->points = (*l)->n;
+	return r;
+}
+
+static int report_points(struct check *c)
+{
+	const struct point_list *l = c->out->points_list;
 	char object[OBJECT_NAME_MAX];
 	struct backend_info info;
+	struct id key;
 	size_t i;
-	int r, n;
+	int r = 0;
 
-	r = vault_points(c->vault, &l);
-	if (r < 0)
-		return r;
-	c->out->points_list = l;
-	c->out->points = l->n;
-	for (i = 0; i < l->ndamaged; i++) {
+	for (i = 0; i < l->n && r >= 0; i++) {
+		key = key_of(l->points[i]->id);
+		r = idset_add(&c->committed, &key);
+	}
+	for (i = 0; i < l->ndamaged && r >= 0; i++) {
 		/* The id is the point's, or, where that is not known, its
 		 * commit's. */
 		snprintf(object, sizeof(object), "commit/%s", l->damaged[i]);
 		if (backend_head(c->backend, object, &info) < 0)
 			snprintf(object, sizeof(object), "point/%s",
 				 l->damaged[i]);
-		n = check_found(c, true, object,
-				"a point is lost: what was"
-				" committed is missing or damaged");
-		if (n < 0)
-			return n;
+		r = check_found(c, true, object,
+				"a point is lost: what was committed is"
+				" missing or damaged");
+		key = key_of(l->damaged[i]);
+		if (r >= 0)
+			r = idset_add(&c->committed, &key);
 	}
-	return 0;
-}
-
-/* Damaged points count: they were committed, whatever became of them. */
-static bool in_list(const struct point_list *l, const char *id)
-{
-	size_t i;
-
-	for (i = 0; i < l->n; i++)
-		if (!strcmp(l->points[i]->id, id))
-			return true;
-	for (i = 0; i < l->ndamaged; i++)
-		if (!strcmp(l->damaged[i], id))
-			return true;
-	return false;
+	return MIN(r, 0);
 }
 
 /* Points that were stored, but not committed. */
-static int report_uncommitted(struct check *c, const struct object_listing *l)
+static int report_uncommitted(struct check *c)
 {
-	size_t i;
-	int n;
+	const char *name = (const char *)c->names.data;
+	const char *end = name + c->names.len;
+	int n = 0;
 
-	for (i = 0; i < l->n; i++) {
-		if (strncmp(l->names[i], "point/", 6) != 0 ||
-		    in_list(c->out->points_list, l->names[i] + 6))
+	for (; name < end && n >= 0; name += strlen(name) + 1) {
+		struct id key;
+
+		if (strncmp(name, "point/", 6) != 0)
+			continue;
+		key = key_of(name + 6);
+		if (idset_has(&c->committed, &key))
 			continue;
 		c->out->uncommitted++;
-		n = check_found(c, false, l->names[i],
-				"no commit names it: its"
-				" backup died just before the end, or is at"
-				" work, or the commit is gone");
-		if (n < 0)
-			return n;
+		n = check_found(c, false, name,
+				"no commit names it: its backup died just"
+				" before the end, or is at work, or the commit"
+				" is gone");
 	}
-	return 0;
+	return MIN(n, 0);
 }
 
-/* ---- packs that are there ---- */
-
-/* Trees name chunks, and the database says by number in which packs they are. A
- * bit for each number tells of millions of chunks whether the pack is there. */
-static int mark_good(void *arg, const struct pack_row *row)
+/* Packs of sessions that died or are at work. There can be very many. */
+static void count_unreferenced(struct check *c)
 {
-	struct check *c = arg;
-	struct check_pack *p = check_find_pack(c, row->name);
-	size_t len = c->good_len;
-
-	if (!p || p->bad || p->size != row->size || row->no < 0)
-		return 0;
-	if (array_reserve(&c->good, &c->good_len, (size_t)row->no / 8 + 1) < 0)
-		return -ENOMEM;
-	memset(c->good + len, 0, c->good_len - len);
-	c->good[row->no / 8] |= (uint8_t)(1 << (row->no % 8));
-	return 0;
-}
-
-bool check_pack_good(const struct check *c, int64_t no)
-{
-	return no >= 0 && (uint64_t)no / 8 < c->good_len &&
-	       (c->good[no / 8] >> (no % 8) & 1);
-}
-
-static int report_unreferenced(struct check *c)
-{
-	char object[OBJECT_NAME_MAX];
 	size_t i;
-	int n;
 
 	for (i = 0; i < c->npacks; i++) {
 		if (c->packs[i].indexed)
 			continue;
 		c->out->unreferenced++;
 		c->out->unreferenced_bytes += c->packs[i].size;
-		if (format_pack_object_name(c->packs[i].name, object) < 0)
-			continue;
-		n = check_found(c, false, object,
-				"no index names it: a"
-				" session died or is at work; the next backup"
-				" adopts it");
-		if (n < 0)
-			return n;
 	}
-	return 0;
 }
 
-int check_objects(struct check *c)
+static int open_objects(struct check *c)
 {
-	struct object_listing l = { .check = c };
-	size_t i;
-	int r;
+	size_t at, len;
+	int r = 0;
 
-	c->progress.phase = "objects";
-	r = backend_list(c->backend, "", on_object, &l);
-	sort_packs(c);
-	c->progress.items_total = l.n;
-	for (i = 0; i < l.n && r == 0; i++) {
-		r = check_object(c, l.names[i]);
+	c->progress.items_total = c->out->objects - c->npacks;
+	for (at = 0; at < c->names.len && r == 0; at += len + 1) {
+		len = strlen((const char *)c->names.data + at);
+		r = check_object(c, at);
 		c->progress.items_done++;
 		if (r == 0)
 			r = check_tick(c);
 	}
+	return r;
+}
+
+int check_objects(struct check *c)
+{
+	int r;
+
+	c->progress.phase = "objects";
+	r = list_points(c);
 	if (r == 0)
-		r = catalog_packs(vault_catalog(c->vault), mark_good, c);
+		r = vault_refresh(c->vault);
 	if (r == 0)
-		r = check_points(c);
+		r = list_objects(c);
 	if (r == 0)
-		r = report_uncommitted(c, &l);
-	free(l.names);
+		r = open_objects(c);
 	if (r == 0)
-		r = report_unreferenced(c);
+		r = check_suspects(c);
+	if (r == 0)
+		r = check_mark_good(c);
+	if (r == 0)
+		r = report_points(c);
+	if (r == 0)
+		r = report_uncommitted(c);
+	count_unreferenced(c);
 	return r;
 }

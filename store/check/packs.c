@@ -58,17 +58,12 @@ static int wrong(struct reading *rd, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	rd->finding = check_found(rd->check, true, rd->object, "%s", text);
-	return rd->finding < 0 ? rd->finding : 0;
-}
-
-static int lose_chunks(struct reading *rd)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < rd->dir.nchunks && r == 0; i++)
-		r = check_lost(rd->check, rd->finding, &rd->dir.chunks[i].id);
-	return r;
+	if (rd->finding < 0)
+		return rd->finding;
+	pthread_mutex_lock(&rd->check->lock);
+	rd->check->out->findings[rd->finding]->is_proven = true;
+	pthread_mutex_unlock(&rd->check->lock);
+	return 0;
 }
 
 /* ---- the directory ---- */
@@ -263,6 +258,29 @@ static int check_hash(struct reading *rd)
 	return r;
 }
 
+/* Not a byte of the pack can be had, for reason @err. */
+static int unreadable(struct reading *rd, int err)
+{
+	struct check *c = rd->check;
+	struct check_finding *f;
+	int r;
+
+	/* What concerns all packs says nothing about this one. */
+	if (err != -ENOENT && err != -EFBIG && !backend_error_is_of_object(err))
+		return err;
+	if (err == -ENOENT && !rd->pack->indexed)
+		return 0; /* collected meanwhile */
+	r = wrong(rd, err == -ENOENT ? "missing" : "cannot be read");
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&c->lock);
+	f = c->out->findings[rd->finding];
+	f->is_gone = err == -ENOENT;
+	f->is_whole_pack = true;
+	pthread_mutex_unlock(&c->lock);
+	return c->vault ? check_pack_gone(c, rd->pack->name) : 0;
+}
+
 static int read_pack(struct reading *rd)
 {
 	int r;
@@ -271,24 +289,16 @@ static int read_pack(struct reading *rd)
 			    &rd->bytes, &rd->len);
 	if (r == -ENOMEM)
 		return r;
-	if (r == -ENOENT && !rd->pack->indexed)
-		return 0; /* collected meanwhile */
-	if (r < 0) {
-		/* Its directory tells what is lost, where an index has it. */
-		AUTO_BUF struct buf dir = BUF_INIT;
-
-		r = wrong(rd, r == -ENOENT ? "missing" : "cannot be read");
-		if (r < 0 || !rd->check->vault || index_directory(rd, &dir) < 0)
-			return r;
-		r = format_get_dir(dir.data, dir.len, rd->object, false,
-				   &rd->dir);
-		return r < 0 ? r : lose_chunks(rd);
-	}
+	if (r < 0)
+		return unreadable(rd, r);
 	r = check_hash(rd);
 	if (r == 0 && rd->check->vault)
 		r = load_directory(rd);
 	if (r == 0 && rd->dir.nframes)
 		r = check_frames(rd);
+	if (r == 0)
+		rd->pack->whole =
+			rd->finding < 0 && !check_find(rd->check, rd->object);
 	return r;
 }
 

@@ -7,10 +7,15 @@
 
 #include "store/check/internal.h"
 
+#include <errno.h>
+#include <jansson.h>
+
+#include "store/base/log.h"
 #include "store/record/commit.h"
 #include "store/record/note.h"
 #include "store/record/pack_list.h"
 #include "store/record/purge.h"
+#include "store/record/quarantine.h"
 
 static int decode_note(const void *data, size_t len, const char *name)
 {
@@ -35,6 +40,16 @@ static int decode_packs(uint8_t type, const void *data, size_t len,
 	return r;
 }
 
+/* What is JSON, and says when. */
+static int decode_time(const void *data, size_t len, const char *name)
+{
+	json_t *doc = json_loadb(data, len, 0, NULL);
+	bool ok = json_is_integer(json_object_get(doc, "time_ns"));
+
+	json_decref(doc);
+	return ok ? 0 : fail(-EBADMSG, "%s: authentic, but malformed", name);
+}
+
 int check_record(uint8_t type, const void *data, size_t len, const char *name)
 {
 	struct commit commit;
@@ -51,6 +66,11 @@ int check_record(uint8_t type, const void *data, size_t len, const char *name)
 	case OBJECT_TOMB:
 	case OBJECT_SWEEP:
 		return decode_packs(type, data, len, name);
+	case OBJECT_QUARANTINE:
+		return quarantine_decode(data, len, name);
+	case OBJECT_HEARTBEAT:
+	case OBJECT_FORGET:
+		return decode_time(data, len, name);
 	default:
 		return 0;
 	}
@@ -71,6 +91,10 @@ const char *check_what_is_lost(uint8_t type)
 		       " store everything anew";
 	case OBJECT_NOTE:
 		return "; the point that it names counts as protected";
+	case OBJECT_QUARANTINE:
+		return "; the pack that it names counts as damaged";
+	case OBJECT_FEATURE:
+		return "; nobody knows what it asks of programs";
 	default:
 		return "";
 	}

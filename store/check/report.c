@@ -2,7 +2,9 @@
 /*
  * What a check tells: findings, the chunks that are lost with them, and how far
  * it is. An object has one finding, for once it is damaged all that follows
- * from it would be said again and again; the first word on it stands.
+ * from it would be said again and again; the first word on it stands. A finding
+ * is found by a table of hashes, keyed at random, since it is the vault's store
+ * that chooses names.
  */
 #include "config.h"
 
@@ -16,6 +18,7 @@
 
 #include "store/base/array.h"
 #include "store/base/lock.h"
+#include "store/crypt/siphash.h"
 
 void check_finding_free(struct check_finding *f)
 {
@@ -23,11 +26,51 @@ void check_finding_free(struct check_finding *f)
 
 	if (!f)
 		return;
-	for (i = 0; i < CHECK_PLACES_MAX; i++)
+	for (i = 0; f->places && i < CHECK_PLACES_MAX; i++)
 		free(f->places[i].path);
+	free(f->places);
+	free(f->chunks);
 	free(f->object);
 	free(f->text);
 	free(f);
+}
+
+/* ---- by object ---- */
+
+static size_t *slot_of(const struct check *c, bool damage, const char *object)
+{
+	size_t i = (size_t)siphash(c->hash_key, object, strlen(object));
+
+	for (;; i++) {
+		size_t *slot = &c->slots[i & (c->nslots - 1)];
+		const struct check_finding *f;
+
+		if (*slot == 0)
+			return slot;
+		f = c->out->findings[*slot - 1];
+		if (f->damage == damage && strcmp(f->object, object) == 0)
+			return slot;
+	}
+}
+
+static int grow_slots(struct check *c)
+{
+	size_t n = c->nslots ? 2 * c->nslots : 64, i;
+	size_t *old = c->slots;
+
+	c->slots = alloc_array(n, sizeof(*c->slots));
+	if (!c->slots) {
+		c->slots = old;
+		return -ENOMEM;
+	}
+	free(old);
+	c->nslots = n;
+	for (i = 0; i < c->out->nfindings; i++) {
+		const struct check_finding *f = c->out->findings[i];
+
+		*slot_of(c, f->damage, f->object) = i + 1;
+	}
+	return 0;
 }
 
 static int finding_new(struct check *c, bool damage, const char *object,
@@ -51,24 +94,24 @@ static int finding_new(struct check *c, bool damage, const char *object,
 	}
 	out->findings[out->nfindings] = f;
 	out->damages += damage;
-	return (int)out->nfindings++;
+	*slot_of(c, damage, object) = ++out->nfindings;
+	return (int)out->nfindings - 1;
 }
 
 int check_found(struct check *c, bool damage, const char *object,
 		const char *fmt, ...)
 {
-	struct check_result *out = c->out;
+	size_t *slot;
 	char *text;
 	va_list ap;
-	size_t i;
 	int n;
 
 	SCOPED_LOCK(&c->lock);
-	/* One finding an object: the first one says it. */
-	for (i = 0; i < out->nfindings; i++)
-		if (!strcmp(out->findings[i]->object, object) &&
-		    out->findings[i]->damage == damage)
-			return (int)i;
+	if (2 * (c->out->nfindings + 1) > c->nslots && grow_slots(c) < 0)
+		return -ENOMEM;
+	slot = slot_of(c, damage, object);
+	if (*slot)
+		return (int)*slot - 1;
 	va_start(ap, fmt);
 	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
@@ -76,6 +119,38 @@ int check_found(struct check *c, bool damage, const char *object,
 		return -ENOMEM;
 	return finding_new(c, damage, object, text);
 }
+
+struct check_finding *check_find(struct check *c, const char *object)
+{
+	size_t i;
+
+	SCOPED_LOCK(&c->lock);
+	i = c->nslots ? *slot_of(c, true, object) : 0;
+	return i ? c->out->findings[i - 1] : NULL;
+}
+
+void check_drop_findings(struct check *c)
+{
+	struct check_result *out = c->out;
+	size_t i, n = 0;
+
+	for (i = 0; i < out->nfindings; i++) {
+		struct check_finding *f = out->findings[i];
+
+		if (f->is_void) {
+			out->damages -= f->damage;
+			check_finding_free(f);
+		} else {
+			out->findings[n++] = f;
+		}
+	}
+	out->nfindings = n;
+	free(c->slots);
+	c->slots = NULL;
+	c->nslots = 0;
+}
+
+/* ---- chunks ---- */
 
 int check_lost(struct check *c, int n, const struct id *id)
 {

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "store/backend/backend.h"
 #include "store/base/hex.h"
 #include "store/catalog/catalog.h"
 #include "store/content.h"
@@ -24,32 +25,56 @@
 #include "store/tree.h"
 #include "store/vault.h"
 
-/* A chunk that was there could not be read: blame the pack that holds it. */
-static int blame(struct check *c, const struct id *id, const char *what)
+/* No index object names a chunk that a point uses, unless that was purged
+ * meanwhile. */
+static int unknown(struct check *c, const struct id *id)
 {
-	struct chunk_loc loc;
-	struct pack_row row;
-	char object[OBJECT_NAME_MAX], hex[2 * ID_LEN + 1];
-	int r, n;
+	char hex[2 * ID_LEN + 1];
+	int n;
 
 	hex_encode(id->b, ID_LEN, hex);
-	r = catalog_find_chunk(vault_catalog(c->vault), id, 0, &loc);
-	if (r == -ENOENT) {
-		n = check_found(c, true, "index/",
-				"no index names chunks that"
-				" points use, the first: %s",
-				hex);
-		return check_lost(c, n, id);
-	}
-	if (r == 0)
-		r = catalog_get_pack(vault_catalog(c->vault), loc.pack, &row,
-				     NULL);
-	if (r == 0)
-		r = format_pack_object_name(row.name, object);
-	if (r < 0)
-		return r;
-	n = check_found(c, true, object, "%s, the first: chunk %s", what, hex);
+	n = check_found(c, true, "index/",
+			"no index names chunks that points use, the first: %s",
+			hex);
+	if (n >= 0)
+		c->out->findings[n]->is_only_if_used = true;
 	return check_lost(c, n, id);
+}
+
+static int accuse(struct check *c, const char *object, const struct id *id,
+		  const char *what)
+{
+	char hex[2 * ID_LEN + 1];
+
+	hex_encode(id->b, ID_LEN, hex);
+	return check_lost(c,
+			  check_found(c, true, object,
+				      "%s, the first: chunk %s", what, hex),
+			  id);
+}
+
+/* A chunk that was there could not be read: ask for the packs that hold it, and
+ * blame the first that is there. Those that are not have findings then. */
+static int blame(struct check *c, const struct id *id, const char *what)
+{
+	char object[OBJECT_NAME_MAX];
+	struct chunk_loc loc = { .pack = 0 };
+	bool known = false;
+	int r;
+
+	for (;;) {
+		r = catalog_find_chunk(vault_catalog(c->vault), id, loc.pack,
+				       &loc);
+		if (r == -ENOENT)
+			return known ? 0 : unknown(c, id);
+		known = true;
+		if (r == 0)
+			r = check_pack_asked(c, loc.pack, object);
+		if (r < 0)
+			return r;
+		if (r == 1)
+			return accuse(c, object, id, what);
+	}
 }
 
 /*
@@ -59,8 +84,10 @@ static int blame(struct check *c, const struct id *id, const char *what)
 static int want_chunk(struct check *c, uint8_t type, const struct id *id,
 		      uint64_t len)
 {
+	static const char other[] =
+		"holds chunks of another type or length than trees say";
 	struct chunk_loc loc = { .pack = 0 };
-	bool elsewhere = false;
+	bool known = false, differs = false;
 	int r;
 
 	c->out->chunks++;
@@ -69,18 +96,17 @@ static int want_chunk(struct check *c, uint8_t type, const struct id *id,
 				       &loc);
 		if (r == -ENOENT)
 			break;
+		if (r == 0)
+			r = check_pack_stands(c, loc.pack);
 		if (r < 0)
 			return r;
-		if (loc.type == type && (len == 0 || loc.len == len) &&
-		    check_pack_good(c, loc.pack))
+		if (r == 1 && loc.type == type && (len == 0 || loc.len == len))
 			return 0;
-		if (check_pack_good(c, loc.pack))
-			elsewhere = true;
+		differs |= r == 1;
+		known = true;
 	}
-	return blame(c, id,
-		     elsewhere ? "holds chunks of another type or"
-				 " length than trees say"
-			       : "missing or of the wrong size");
+	/* What is in packs that are gone is known by these. */
+	return differs ? blame(c, id, other) : known ? 0 : unknown(c, id);
 }
 
 /* A file's extent map, as it is walked. */
@@ -97,9 +123,11 @@ static int on_chunk(void *arg, uint8_t type, const struct id *id, uint64_t len)
 	int r;
 
 	if (type == CHUNK_EXTENTS) {
-		r = idset_add(&f->check->seen, id);
-		if (r <= 0)
-			return r < 0 ? r : 1;
+		if (memo_get(&f->check->seen, id))
+			return 1;
+		r = memo_set(&f->check->seen, id, 1);
+		if (r < 0)
+			return r;
 		f->map = *id;
 		f->has_map = true;
 	}
@@ -113,7 +141,7 @@ static int check_content(struct check *c, struct content_ref content)
 
 	c->out->files++;
 	r = content_chunks(c->vault, &content, on_chunk, &f);
-	if ((r == -EBADMSG || r == -EIO) && f.has_map)
+	if (backend_error_is_of_object(r) && f.has_map)
 		return blame(c, &f.map,
 			     "holds an extent map's node that cannot"
 			     " be read");
@@ -150,14 +178,16 @@ static int on_node(void *arg, const struct id *id, struct leaf *leaf, int error)
 	size_t i;
 	int r;
 
-	r = idset_add(&c->seen, id);
-	if (r <= 0)
-		return r < 0 ? r : 1;
-	r = check_tick(c);
+	if (memo_get(&c->seen, id))
+		return 1;
+	r = memo_set(&c->seen, id, 1);
+	if (r == 0)
+		r = check_tick(c);
 	if (r < 0)
 		return r;
 	c->out->nodes++;
-	if (error == -ENOMEM)
+	/* What concerns all nodes says nothing about this one. */
+	if (error < 0 && !backend_error_is_of_object(error))
 		return error;
 	if (error < 0)
 		return blame(c, id, "holds a tree's nodes that cannot be read");

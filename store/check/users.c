@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Who uses what is lost. The trees are walked once more, only where something
- * is lost: by every point, for each is to be named, but leaves in which nothing
- * was found are not taken apart again.
+ * is lost. A node below which nothing was found is noted as clean and never
+ * looked at again, whichever point has it; one that uses something is walked for
+ * as many points as a finding has room for, since each is to be named, and no
+ * more. So the walk takes time in proportion to the nodes that there are.
+ *
+ * A chunk is lost with a pack that is gone where no other pack has it, which the
+ * database says; only the chunks that are lost in packs that are there have to
+ * be remembered one by one.
  */
 #include "config.h"
 
@@ -13,19 +19,30 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/catalog/catalog.h"
+#include "store/backend/backend.h"
+#include "store/base/hex.h"
 #include "store/content.h"
 #include "store/entry.h"
+#include "store/node.h"
 #include "store/point.h"
 #include "store/tree.h"
 #include "store/vault.h"
 
+/* What is noted of a node: how often it was walked in vain to name places, or
+ * that there is nothing to name. */
+#define CLEAN 255
+
 struct users {
 	struct check *check;
 	size_t point;
-	struct idset clean; /* leaves that use nothing that is lost */
-	bool hit; /* the file at hand uses something */
+	struct memo nodes;
+	uint64_t hits; /* uses of what is lost, so far */
+	/* Of the file at hand: */
+	const char *path;
+	struct check_finding *last; /* that its path was added to */
 };
+
+/* ---- what is lost ---- */
 
 static int by_id(const void *a, const void *b)
 {
@@ -33,21 +50,158 @@ static int by_id(const void *a, const void *b)
 		      ((const struct bad_chunk *)b)->id.b, ID_LEN);
 }
 
-static struct check_finding *lost_with(const struct check *c,
-				       const struct id *id)
+/* The finding about a pack, by its number. */
+static int finding_of(struct check *c, int64_t no, struct check_finding **out)
 {
-	struct bad_chunk key = { .id = *id }, *b;
+	char object[OBJECT_NAME_MAX];
+	struct pack_row row;
+	int r = catalog_get_pack(vault_catalog(c->vault), no, &row, NULL);
 
-	if (!idset_has(&c->bad, id))
-		return NULL;
-	b = bsearch(&key, c->bad_chunks, c->nbad, sizeof(key), by_id);
-	return b ? c->out->findings[b->finding] : NULL;
+	if (r == 0)
+		r = format_pack_object_name(row.name, object);
+	*out = r == 0 ? check_find(c, object) : NULL;
+	return r;
 }
+
+/* The finding of a pack that is gone with the chunk, or NULL in @out. */
+static int gone_with(struct check *c, const struct id *id,
+		     struct check_finding **out)
+{
+	struct chunk_loc loc = { .pack = 0 };
+	struct check_finding *first = NULL;
+	int r;
+
+	*out = NULL;
+	for (;;) {
+		r = catalog_find_chunk(vault_catalog(c->vault), id, loc.pack,
+				       &loc);
+		if (r == -ENOENT)
+			break;
+		if (r < 0 || check_pack_good(c, loc.pack))
+			return r;
+		r = first ? 0 : finding_of(c, loc.pack, &first);
+		if (r < 0)
+			return r;
+	}
+	*out = first;
+	return 0;
+}
+
+/* The finding with which a chunk is lost, or NULL in @out. */
+static int lost_with(struct check *c, const struct id *id,
+		     struct check_finding **out)
+{
+	struct bad_chunk key = { .id = *id }, *b = NULL;
+
+	*out = NULL;
+	if (idset_has(&c->bad, id))
+		b = bsearch(&key, c->bad_chunks, c->nbad, sizeof(key), by_id);
+	if (b)
+		*out = c->out->findings[b->finding];
+	return b || !c->any_gone ? 0 : gone_with(c, id, out);
+}
+
+/* Is there a copy in a pack about which nothing was found? */
+static int has_copy(struct check *c, const struct id *id)
+{
+	struct chunk_loc loc = { .pack = 0 };
+	struct check_finding *f;
+	int r;
+
+	for (;;) {
+		r = catalog_find_chunk(vault_catalog(c->vault), id, loc.pack,
+				       &loc);
+		if (r == -ENOENT)
+			return 0;
+		if (r < 0)
+			return r;
+		if (!check_pack_good(c, loc.pack))
+			continue;
+		r = finding_of(c, loc.pack, &f);
+		if (r < 0 || !f)
+			return r < 0 ? r : 1;
+	}
+}
+
+/* Count a chunk with its finding. Return 1 where it has a copy, 0 where it is
+ * lost, or a negative errno. */
+static int count_lost(struct check *c, struct check_finding *f,
+		      const struct id *id)
+{
+	int r = has_copy(c, id);
+
+	if (r != 0) {
+		f->ncopies += r > 0;
+		return r;
+	}
+	if (!f->chunks)
+		f->chunks = calloc(CHECK_CHUNKS_MAX, sizeof(*f->chunks));
+	if (!f->chunks)
+		return -ENOMEM;
+	if (f->nchunks < CHECK_CHUNKS_MAX)
+		f->chunks[f->nchunks] = *id;
+	f->nchunks++;
+	return 0;
+}
+
+/* Of a pack of which nothing can be had, the index says what was in it. */
+static int settle_pack(struct check *c, struct check_finding *f)
+{
+	struct catalog *catalog = vault_catalog(c->vault);
+	AUTO_BUF struct buf plain = BUF_INIT;
+	struct pack_dir dir = { .frames = NULL };
+	struct pack_row row;
+	int64_t no;
+	size_t i;
+	int r = catalog_pack_no(catalog, strrchr(f->object, '/') + 1, &no);
+
+	if (r == 0)
+		r = catalog_get_pack(catalog, no, &row, &plain);
+	if (r == 0)
+		r = format_get_dir(plain.data, plain.len, f->object, false,
+				   &dir);
+	for (i = 0; i < dir.nchunks && r >= 0; i++)
+		r = count_lost(c, f, &dir.chunks[i].id);
+	format_release_dir(&dir);
+	return r == -ENOENT || r == -EBADMSG ? 0 : MIN(r, 0);
+}
+
+/* Count what is lost with each finding; leave out what has a copy. */
+static int settle(struct check *c)
+{
+	size_t i, n = 0;
+	int r = 0;
+
+	for (i = 0; i < c->nbad; i++) {
+		struct bad_chunk *b = &c->bad_chunks[i];
+
+		r = count_lost(c, c->out->findings[b->finding], &b->id);
+		if (r < 0)
+			return r;
+		if (r == 1)
+			idset_remove(&c->bad, &b->id);
+		else
+			c->bad_chunks[n++] = *b;
+	}
+	c->nbad = n;
+	if (n)
+		qsort(c->bad_chunks, n, sizeof(*c->bad_chunks), by_id);
+	for (i = 0; i < c->out->nfindings && r >= 0; i++)
+		if (c->out->findings[i]->is_whole_pack)
+			r = settle_pack(c, c->out->findings[i]);
+	return MIN(r, 0);
+}
+
+/* ---- places ---- */
 
 int check_add_place(struct check_finding *f, size_t point, const char *path)
 {
 	struct check_place *p;
 
+	if (!f->places)
+		f->places = calloc(CHECK_PLACES_MAX, sizeof(*f->places));
+	if (!f->places)
+		return -ENOMEM;
 	/* The same place once, where a file uses several chunks of a pack. */
 	if (f->nplaces > 0 && f->nplaces <= CHECK_PLACES_MAX) {
 		p = &f->places[f->nplaces - 1];
@@ -65,38 +219,114 @@ int check_add_place(struct check_finding *f, size_t point, const char *path)
 	return 0;
 }
 
-struct file_users {
-	struct users *users;
-	struct check_finding *finding; /* the last that was added to */
-	const struct buf *path;
-};
+static int add_place(struct users *u, struct check_finding *f, const char *path)
+{
+	u->hits++;
+	return check_add_place(f, u->point, path);
+}
+
+/* ---- nodes ---- */
+
+/* Whether a node has to be walked. */
+static bool to_walk(struct users *u, const struct id *id)
+{
+	uint8_t walked = memo_get(&u->nodes, id);
+
+	if (walked == CLEAN)
+		return false;
+	if (walked < CHECK_PLACES_MAX)
+		return true;
+	u->hits++;
+	u->check->out->places_cut = true;
+	return false;
+}
+
+/* A node was walked, before which there were so many @hits. */
+static int walked(struct users *u, const struct id *id, uint64_t hits)
+{
+	uint8_t n = u->hits == hits ? CLEAN
+				    : (uint8_t)(memo_get(&u->nodes, id) + 1);
+
+	return memo_set(&u->nodes, id, n);
+}
+
+/* A chunk of the file at hand. */
+static int on_data(struct users *u, const struct id *id)
+{
+	struct check_finding *f;
+	int r = lost_with(u->check, id, &f);
+
+	if (r < 0 || !f)
+		return r;
+	if (f == u->last) {
+		u->hits++;
+		return 0;
+	}
+	u->last = f;
+	return add_place(u, f, u->path);
+}
+
+/* A node that cannot be read is of damage, and what is below it cannot be
+ * asked; anything else ends the check. */
+static int past_damage(struct users *u, int r)
+{
+	if (!backend_error_is_of_object(r))
+		return r;
+	u->hits++;
+	return 0;
+}
+
+/* A node of an extent map. Its decoder bounds the level, and levels shrink. */
+static int walk_map(struct users *u, const struct id *id, int level)
+{
+	uint64_t hits = u->hits;
+	struct node *n;
+	size_t i;
+	int r = to_walk(u, id) ? on_data(u, id) : 1;
+
+	if (r != 0)
+		return MIN(r, 0);
+	r = node_load(u->check->vault, CHUNK_EXTENTS, id, &n);
+	if (r < 0)
+		return past_damage(u, r);
+	if (level >= 0 && n->level != (unsigned int)level) {
+		node_put(n);
+		return past_damage(u, -EBADMSG);
+	}
+	for (i = 0; i < n->n && r == 0; i++) {
+		if (n->level > 0)
+			r = walk_map(u, &n->children[i].id, (int)n->level - 1);
+		else if (n->extents[i].type == EXTENT_DATA)
+			r = on_data(u, &n->extents[i].id);
+	}
+	node_put(n);
+	return r < 0 ? r : walked(u, id, hits);
+}
 
 static int on_chunk(void *arg, uint8_t type, const struct id *id, uint64_t len)
 {
-	struct file_users *u = arg;
-	struct check_finding *f = lost_with(u->users->check, id);
+	int r;
 
 	(void)len;
-	if (!f)
-		return 0;
-	u->users->hit = true;
-	if (f != u->finding) {
-		int r = check_add_place(f, u->users->point,
-					(const char *)u->path->data);
+	r = type == CHUNK_EXTENTS ? walk_map(arg, id, -1) : on_data(arg, id);
+	/* The map was walked already. */
+	return r == 0 && type == CHUNK_EXTENTS ? 1 : r;
+}
 
-		if (r < 0)
-			return r;
-		u->finding = f;
-	}
-	/* What is below a node that is lost cannot be asked. */
-	return type == CHUNK_EXTENTS ? 1 : 0;
+static int find_in_content(struct users *u, const char *path,
+			   struct content_ref content)
+{
+	int r;
+
+	u->path = path;
+	u->last = NULL;
+	r = content_chunks(u->check->vault, &content, on_chunk, u);
+	return r < 0 ? past_damage(u, r) : 0;
 }
 
 static int find_in_entry(struct users *u, const struct leaf *leaf, size_t slot)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
-	struct file_users fu = { .users = u, .path = &path };
-	struct content_ref content;
 	const uint8_t *key;
 	struct entry e;
 	size_t len;
@@ -114,116 +344,66 @@ static int find_in_entry(struct users *u, const struct leaf *leaf, size_t slot)
 	buf_put_u8(&path, 0);
 	if (buf_error(&path) < 0)
 		return -ENOMEM;
+	u->path = (const char *)path.data;
+	u->last = NULL;
 	if (e.flags & ENTRY_XATTRS_CHUNK)
-		r = on_chunk(&fu, CHUNK_XATTRS, &e.xattrs_id, e.xattrs_len);
-	content = entry_content(&e);
-	if (r >= 0 && S_ISREG(e.mode))
-		r = content_chunks(u->check->vault, &content, on_chunk, &fu);
-	return r == -EBADMSG || r == -EIO || r > 0 ? 0 : r;
-}
-
-static int on_node(void *arg, const struct id *id, struct leaf *leaf, int error)
-{
-	struct users *u = arg;
-	struct check_finding *f = lost_with(u->check, id);
-	size_t i;
-	int r;
-
-	r = check_tick(u->check);
-	if (r == 0 && f)
-		r = check_add_place(f, u->point, "");
-	if (r < 0 || error < 0 || !leaf || idset_has(&u->clean, id))
-		return r;
-	u->hit = false;
-	for (i = 0; i < leaf_count(leaf) && r == 0; i++)
-		r = find_in_entry(u, leaf, i);
-	if (r == 0 && !u->hit) {
-		r = idset_add(&u->clean, id);
-		r = r < 0 ? r : 0;
-	}
+		r = on_data(u, &e.xattrs_id);
+	if (r == 0 && S_ISREG(e.mode))
+		r = find_in_content(u, u->path, entry_content(&e));
 	return r;
 }
 
-/* Is there a copy in a pack about which nothing was found? */
-static int has_copy(struct check *c, const struct id *id)
+static int walk_tree(struct users *u, const struct id *id, int level)
 {
-	struct chunk_loc loc = { .pack = 0 };
-	struct pack_row row;
-	char object[OBJECT_NAME_MAX];
+	uint64_t hits = u->hits;
+	struct check_finding *f;
+	struct node *n;
 	size_t i;
-	int r;
+	int r = check_tick(u->check);
 
-	for (;;) {
-		r = catalog_find_chunk(vault_catalog(c->vault), id, loc.pack,
-				       &loc);
-		if (r == -ENOENT)
-			return 0;
-		if (r == 0)
-			r = catalog_get_pack(vault_catalog(c->vault), loc.pack,
-					     &row, NULL);
-		if (r == 0)
-			r = format_pack_object_name(row.name, object);
-		if (r < 0)
-			return r;
-		if (!check_pack_good(c, loc.pack))
-			continue;
-		for (i = 0; i < c->out->nfindings; i++)
-			if (c->out->findings[i]->damage &&
-			    !strcmp(c->out->findings[i]->object, object))
-				break;
-		if (i == c->out->nfindings)
-			return 1;
+	if (r < 0 || !to_walk(u, id))
+		return r;
+	r = lost_with(u->check, id, &f);
+	if (r == 0 && f)
+		r = add_place(u, f, "");
+	if (r < 0)
+		return r;
+	r = node_load(u->check->vault, CHUNK_NODE, id, &n);
+	if (r < 0)
+		return past_damage(u, r);
+	if (level >= 0 && n->level != (unsigned int)level) {
+		node_put(n);
+		return past_damage(u, -EBADMSG);
 	}
+	for (i = 0; n->kind == NODE_INNER && i < n->n && r == 0; i++)
+		r = walk_tree(u, &n->children[i].id, (int)n->level - 1);
+	for (i = 0;
+	     n->kind == NODE_LEAF && i < leaf_count((struct leaf *)n) && r == 0;
+	     i++)
+		r = find_in_entry(u, (struct leaf *)n, i);
+	node_put(n);
+	return r < 0 ? r : walked(u, id, hits);
 }
 
-/* Count what is lost with each finding; leave out what has a copy. */
-static int settle(struct check *c)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < c->nbad; i++) {
-		struct bad_chunk *b = &c->bad_chunks[i];
-		struct check_finding *f = c->out->findings[b->finding];
-		int r = has_copy(c, &b->id);
-
-		if (r < 0)
-			return r;
-		if (r == 1) {
-			f->ncopies++;
-			idset_remove(&c->bad, &b->id);
-			continue;
-		}
-		if (f->nchunks < CHECK_CHUNKS_MAX)
-			f->chunks[f->nchunks] = b->id;
-		f->nchunks++;
-		c->bad_chunks[n++] = *b;
-	}
-	c->nbad = n;
-	if (n)
-		qsort(c->bad_chunks, n, sizeof(*c->bad_chunks), by_id);
-	return 0;
-}
+/* ---- points ---- */
 
 /* A disk or a config file. */
 static int find_in_member(struct users *u, const char *dir, const char *name,
 			  const char *suffix, struct content_ref content)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
-	struct file_users fu = { .users = u, .path = &path };
-	int r;
 
 	buf_printf(&path, "%s/%s%s", dir, name, suffix);
 	buf_put_u8(&path, 0);
 	if (buf_error(&path) < 0)
 		return -ENOMEM;
-	r = content_chunks(u->check->vault, &content, on_chunk, &fu);
-	return r == -EBADMSG || r == -EIO || r > 0 ? 0 : r;
+	return find_in_content(u, (const char *)path.data, content);
 }
 
-static int find_in_machine(struct users *u, const struct point *p)
+static int find_in_point(struct users *u, const struct point *p)
 {
 	size_t i;
-	int r = 0;
+	int r = p->has_tree ? walk_tree(u, &p->root, -1) : 0;
 
 	for (i = 0; i < p->ndisks && r == 0; i++)
 		r = find_in_member(u, "disks", p->disks[i].name, ".raw",
@@ -234,25 +414,63 @@ static int find_in_machine(struct users *u, const struct point *p)
 	return r;
 }
 
-int check_users(struct check *c)
+static struct id key_of(const struct point *p)
+{
+	struct id key = { .b = { 0 } };
+
+	(void)!hex_decode(p->id, NAME_HEX / 2, key.b);
+	return key;
+}
+
+/* Points that are there now: what was purged since the check began needs
+ * nothing any more. */
+static int list_again(struct check *c, struct memo *out)
+{
+	struct point_list *l;
+	struct id key;
+	size_t i;
+	int r = vault_points(c->vault, &l);
+
+	for (i = 0; r == 0 && i < l->n; i++) {
+		key = key_of(l->points[i]);
+		r = memo_set(out, &key, 1);
+	}
+	point_list_put(l);
+	return r;
+}
+
+static int walk_points(struct check *c)
 {
 	struct point_list *l = c->out->points_list;
 	struct users u = { .check = c };
-	int r;
+	struct memo there = { .n = 0 };
+	int r = list_again(c, &there);
 
-	r = settle(c);
-	if (r < 0 || c->nbad == 0)
-		return r;
 	c->progress = (struct check_progress){ .phase = "trees",
 					       .items_total = l->n };
 	for (u.point = 0; u.point < l->n && r == 0; u.point++) {
-		if (l->points[u.point]->has_tree)
-			r = tree_nodes(c->vault, &l->points[u.point]->root,
-				       on_node, &u);
-		if (r == 0)
-			r = find_in_machine(&u, l->points[u.point]);
+		struct id key = key_of(l->points[u.point]);
+
+		if (memo_get(&there, &key))
+			r = find_in_point(&u, l->points[u.point]);
 		c->progress.items_done++;
 	}
-	idset_release(&u.clean);
+	memo_release(&there);
+	memo_release(&u.nodes);
+	return r;
+}
+
+int check_users(struct check *c)
+{
+	size_t i;
+	int r = settle(c);
+
+	if (r == 0 && (c->nbad || c->any_gone))
+		r = walk_points(c);
+	for (i = 0; i < c->out->nfindings && r == 0; i++) {
+		struct check_finding *f = c->out->findings[i];
+
+		f->is_void = f->is_only_if_used && f->nplaces == 0;
+	}
 	return r;
 }

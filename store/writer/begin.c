@@ -54,30 +54,6 @@ int writer_mark_usable(struct writer *w, int64_t no)
 	return r == 0 ? packset_add(&w->usable, no) : r;
 }
 
-/* ---- what must not be used ---- */
-
-static void avoid_name(char out[OBJECT_NAME_MAX], const char *name)
-{
-	snprintf(out, OBJECT_NAME_MAX, "damaged/%s", name);
-}
-
-int writer_avoid_pack(struct catalog *c, const char *name)
-{
-	char note[OBJECT_NAME_MAX];
-
-	avoid_name(note, name);
-	return catalog_put_object(c, note, "", 0);
-}
-
-static bool is_avoided(struct catalog *c, const char *name)
-{
-	AUTO_BUF struct buf none = BUF_INIT;
-	char note[OBJECT_NAME_MAX];
-
-	avoid_name(note, name);
-	return catalog_get_object(c, note, &none) == 0;
-}
-
 /* ---- the listing of packs ---- */
 
 /* A pack that the database knew before packs were listed. */
@@ -200,8 +176,7 @@ static int take_known(const struct pack_listing *l, const char *name,
 			 (unsigned long long)size);
 		return 0;
 	}
-	if (pack_list_has(&l->condemned.quarantined, name) ||
-	    is_avoided(vault_catalog(w->vault), name))
+	if (pack_list_has(&l->condemned.quarantined, name))
 		return 0;
 	return condemned_has(&l->condemned, name) ? writer_mark_whole(w, no)
 						  : writer_mark_usable(w, no);

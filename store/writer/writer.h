@@ -21,7 +21,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct catalog;
 struct point;
 struct vault;
 struct writer;
@@ -52,10 +51,6 @@ const char *writer_session(const struct writer *w);
 struct vault *writer_vault(struct writer *w);
 void writer_get_stats(struct writer *w, struct writer_stats *out);
 
-/* Note in a local database that pack @name ("<sid>-<n>-<sha256>") is
- * damaged: no session that uses the database refers to it any more. Return 0
- * or a negative errno. */
-MUST_CHECK int writer_avoid_pack(struct catalog *c, const char *name);
 /*
  * Is the chunk stored in this session, or in a pack that it may refer to?
  * @len 0: of whatever length, for a caller who does not know it. Return 1, 0

@@ -137,14 +137,52 @@ says '^vmbackup: pack/.*missing'
 says '^vmbackup: session/'
 says '^vmbackup: commit/'
 
-# What was found damaged is stored anew by the next backup, for old points too.
+# What was found damaged is stored anew by the next backup, for old points too,
+# also from a machine that knows nothing but the vault.
 fresh
 flip "$(biggest)" 700000
 expect 13 vmb check --read-data
-expect 0 vmb backup --vm web1 --time 2030-01-03 "$s"
+prints '^packs in quarantine 1, of them new 1:'
+expect 0 vmb --no-cache backup --vm web1 --time 2030-01-03 "$s"
 for day in 01 03; do
 	rm -rf "$tmp/out-tree"
 	expect 0 vmb restore "web1/2030-01-${day}T000000Z:files$s" \
 		--target "$tmp/out-tree"
 	cmp "$s/random" "$tmp/out-tree/random" || fail "day $day is not healed"
 done
+# A disk that lied, and gives the pack again.
+big=$(find "$vault/quarantine" -type f -printf '%f\n')
+big=$(echo "$vault"/pack/*/"$big")
+flip "$big" 700000
+expect 0 vmb check
+prints '^packs in quarantine 1, of them new 0:'
+expect 0 vmb check --read-data
+prints '^packs let out of quarantine 1:'
+! grep -q 'packs in quarantine' "$tmp/out" || fail 'it is still in quarantine'
+
+# Where nothing can be written, what is found is said all the same.
+flip "$big" 700000
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
+	# shellcheck disable=SC2016
+	expect 13 unshare -m sh -c 'mount --bind "$1" "$1" &&
+		mount -o remount,bind,ro "$1" && shift && exec "$@"' \
+		sh "$vault" "$vmbackup" -r "$vault" --key-file "$keyfile" \
+		check --read-data
+	says "$(basename "$big")"
+	says 'could not be noted in it'
+	[ "$(ls "$vault/quarantine" | wc -l)" = 2 ] || fail "it was noted"
+fi
+
+# What others leave in directories is no damage, and one line.
+fresh
+for name in desktop.ini .DS_Store Thumbs.db .nfs000000000000abcd; do
+	for folder in . pack pack/00 index commit quarantine; do
+		mkdir -p "$vault/$folder"
+		: >"$vault/$folder/$name"
+	done
+done
+mkdir "$vault/lost+found" "$vault/pack/lost+found"
+expect 0 vmb check --read-data
+prints 'no damage'
+prints '^things that are no objects of a vault 6:'
+! grep -q 'not an object' "$tmp/err" || fail 'each is named'

@@ -118,3 +118,31 @@ expect 0 "$reader" "$vault" --key-file "$keyfile" points
 if grep "\"id\": \"$id\"" "$tmp/out" | grep -q '"sha256"'; then
 	fail "a digest of what was not read"
 fi
+
+# ---- quarantine ----
+
+new_vault other
+mkdir "$tmp/small"
+head -c 100000 /dev/urandom >"$tmp/small/file"
+expect 0 vmb backup --vm web1 --time 2030-01-01 "$tmp/small" --json
+id=$(python3 "$tests/json_field.py" point_id <"$tmp/out")
+chmod -R u+w "$vault"
+pack=$(find "$vault/pack" -type f -size +90k)
+cp "$pack" "$tmp/pack"
+printf 'damage' | dd of="$pack" bs=1 seek=5000 conv=notrunc status=none
+expect 1 "$reader" "$vault" --key-file "$keyfile" verify
+expect 13 vmb check --read-data
+# quarantined N: so many packs are in quarantine, for the reader as well.
+quarantined() {
+	expect 0 "$reader" "$vault" --key-file "$keyfile" verify
+	[ "$(grep -c "in quarantine: $(basename "$pack")" "$tmp/out")" = "$1" ] ||
+		fail "not $1 packs in quarantine: $(cat "$tmp/out")"
+}
+# What it held is stored anew, and serves the old point.
+expect 0 vmb backup --vm web1 --time 2030-01-02 "$tmp/small"
+quarantined 1
+restored "$id"
+cmp "$tmp/small/file" "$tmp/restored$tmp/small/file" || fail "not healed"
+cp "$tmp/pack" "$pack"
+expect 0 vmb check --read-data
+quarantined 0
