@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/ahead.h"
+#include "fs/bare.h"
 #include "fs/leaves.h"
 #include "fs/parents.h"
 #include "fs/view_internal.h"
@@ -44,9 +46,13 @@ int view_new(struct vault *v, struct view **out)
 	w->roster = roster_new();
 	w->leaves = leaves_new();
 	w->parents = parents_new();
+	w->aheads = aheads_new();
+	w->bare = bare_new();
 	if (w->roster)
 		w->volumes = volumes_new(v, w->roster);
-	r = w->volumes && w->leaves && w->parents ? view_refresh(w) : -ENOMEM;
+	r = w->volumes && w->leaves && w->parents && w->aheads && w->bare
+		    ? view_refresh(w)
+		    : -ENOMEM;
 	if (r < 0)
 		goto err;
 	*out = w;
@@ -64,6 +70,8 @@ void view_free(struct view *w)
 	roster_free(w->roster);
 	leaves_free(w->leaves);
 	parents_free(w->parents);
+	aheads_free(w->aheads);
+	bare_free(w->bare);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }
@@ -254,6 +262,9 @@ struct part {
 	int (*parent)(struct view *w, uint64_t node, struct view_attr *out);
 	int (*list)(struct view *w, uint64_t node, uint64_t cookie,
 		    view_dir_fn *fn, void *arg);
+	/* The same for less, with what view_readnames() gives. */
+	int (*names)(struct view *w, uint64_t node, uint64_t cookie,
+		     view_dir_fn *fn, void *arg);
 	int (*link)(struct view *w, uint64_t node, struct buf *out);
 	int (*read)(struct view *w, uint64_t node, uint64_t off, void *out,
 		    size_t len, size_t *out_len);
@@ -270,6 +281,7 @@ static const struct part made_part = {
 	.attr = made_attr,
 	.parent = made_parent,
 	.list = made_list,
+	.names = made_list,
 	.link = made_link,
 	.read = read_made,
 	.seek = seek_made,
@@ -283,6 +295,7 @@ static const struct part files_part = {
 	.attr = files_attr,
 	.parent = files_parent,
 	.list = files_list,
+	.names = files_list,
 	.link = files_link,
 	.read = files_read,
 	.seek = files_hole,
@@ -296,6 +309,7 @@ static const struct part inside_part = {
 	.attr = inside_attr,
 	.parent = inside_parent,
 	.list = inside_list,
+	.names = inside_names,
 	.link = inside_link,
 	.read = inside_read,
 	.seek = inside_hole,
@@ -364,6 +378,12 @@ int view_readdir(struct view *w, uint64_t node, uint64_t cookie,
 		 view_dir_fn *fn, void *arg)
 {
 	return explain(w, node, part_of(node)->list(w, node, cookie, fn, arg));
+}
+
+int view_readnames(struct view *w, uint64_t node, uint64_t cookie,
+		   view_dir_fn *fn, void *arg)
+{
+	return explain(w, node, part_of(node)->names(w, node, cookie, fn, arg));
 }
 
 int view_read(struct view *w, uint64_t node, uint64_t off, void *out,

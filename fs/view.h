@@ -120,6 +120,10 @@ typedef int view_dir_fn(void *arg, const char *name, size_t name_len,
 			const struct view_attr *attr, uint64_t cookie);
 MUST_CHECK int view_readdir(struct view *w, uint64_t node, uint64_t cookie,
 			    view_dir_fn *fn, void *arg);
+/* The same, but @attr has at least the node, the number of the inode and the
+ * type: a volume's inodes need not be read for it. */
+MUST_CHECK int view_readnames(struct view *w, uint64_t node, uint64_t cookie,
+			      view_dir_fn *fn, void *arg);
 /* Read up to @len bytes at @off; *out_len is less only at the end of the file.
  * Damage is -EIO, never short. */
 MUST_CHECK int view_read(struct view *w, uint64_t node, uint64_t off, void *out,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What is in a volume: from node number to the guest filesystem's inode. A
- * reader may hold a lock of its own while it lists a directory, so entries are
- * gathered in batches, and nothing of the guest is asked from inside a walk.
+ * What is in a volume: from node number to the guest filesystem's inode.
+ * view_inside_list.c lists its directories.
  */
 #include "config.h"
 
@@ -12,34 +11,22 @@
 #include <sys/sysmacros.h>
 
 #include "fs/attr.h"
+#include "fs/bare.h"
 #include "fs/guest/guest.h"
 #include "fs/ino.h"
+#include "fs/inside_internal.h"
 #include "fs/parents.h"
 #include "fs/view_internal.h"
 #include "fs/volumes.h"
 #include "store/base/log.h"
 
-#define BATCH_FIRST 32
-#define BATCH_MAX 1024
-#define COOKIE_SHIFT 2 /* 1 and 2 are "." and ".." */
 #define STATE_NAME "user.vmbackupfs.state"
 #define NOTE_NAME "user.vmbackupfs.note"
 
-/* A volume that is being looked at. */
-struct place {
-	struct view *w;
-	uint32_t volume;
-	struct lent lent;
-	const char *name; /* borrowed */
-	struct roster_point point;
-};
-
-static void place_release(struct place *p)
+void inside_leave(struct place *p)
 {
 	volumes_leave(&p->lent);
 }
-
-#define AUTO_PLACE CLEANUP(place_release)
 
 static int place_enter(struct place *p, struct view *w, uint32_t volume)
 {
@@ -55,19 +42,14 @@ static int place_enter(struct place *p, struct view *w, uint32_t volume)
 	return r < 0 ? r : volumes_enter(w->volumes, volume, &p->lent);
 }
 
-/* Of a node that was given out, so the volume was readable once. */
-static int place_of(struct place *p, struct view *w, uint64_t node)
+int inside_enter(struct place *p, struct view *w, uint64_t node)
 {
 	int r = place_enter(p, w, node_volume(node));
 
 	return r == -ENODATA ? -ESTALE : r;
 }
 
-/*
- * Only what it means for the one who asked may leave a reader as an errno of
- * its own; all else is that the guest's filesystem could not be read here.
- */
-static int guest_error(int r)
+int inside_error(int r)
 {
 	switch (r) {
 	case -ENOENT:
@@ -101,7 +83,7 @@ static struct timespec time_of(struct timestamp t)
 				  .tv_nsec = MIN(t.nsec, 999999999u) };
 }
 
-static uint64_t ino_of(const struct place *p, uint64_t guest_node)
+uint64_t inside_ino(const struct place *p, uint64_t guest_node)
 {
 	return ino_guest(p->w->sipkey, p->point.id, p->name, guest_node);
 }
@@ -128,7 +110,7 @@ static int fill_attr(const struct place *p, uint64_t guest_node,
 
 	memset(out, 0, sizeof(*out));
 	if (r < 0)
-		return guest_error(r);
+		return inside_error(r);
 	if (!is_type(a.mode) || a.size > GUEST_SIZE_MAX)
 		return fail(-EIO,
 			    "%s: inode %llu has no type or size that "
@@ -136,7 +118,9 @@ static int fill_attr(const struct place *p, uint64_t guest_node,
 			    p->name, (unsigned long long)guest_node);
 	out->node = node_guest(p->volume, guest_node);
 	out->immutable = p->lent.sure;
-	st->st_ino = ino_of(p, guest_node);
+	if (a.bare && p->lent.sure)
+		bare_note(p->w->bare, out->node);
+	st->st_ino = inside_ino(p, guest_node);
 	st->st_mode = a.mode;
 	st->st_nlink = (nlink_t)a.nlink;
 	st->st_uid = a.uid;
@@ -162,14 +146,13 @@ static int fill_attr(const struct place *p, uint64_t guest_node,
 int inside_attr(struct view *w, uint64_t node, struct view_attr *out)
 {
 	AUTO_PLACE struct place p;
-	int r = place_of(&p, w, node);
+	int r = inside_enter(&p, w, node);
 
 	return r < 0 ? r : fill_attr(&p, node_in_guest(node), out);
 }
 
-/* Behind a name there is an inode: -ENOENT would say that there is no name. */
-static int named_attr(const struct place *p, uint64_t guest_node,
-		      const char *name, struct view_attr *out)
+int inside_named(const struct place *p, uint64_t guest_node, const char *name,
+		 struct view_attr *out)
 {
 	int r = fill_attr(p, guest_node, out);
 
@@ -186,7 +169,7 @@ int inside_top(struct view *w, uint32_t volume, struct view_attr *out)
 	AUTO_PLACE struct place p;
 	int r = place_enter(&p, w, volume);
 
-	return r < 0 ? r : named_attr(&p, p.lent.guest->root, "/", out);
+	return r < 0 ? r : inside_named(&p, p.lent.guest->root, "/", out);
 }
 
 int inside_find(struct view *w, uint64_t parent, const char *name,
@@ -194,7 +177,7 @@ int inside_find(struct view *w, uint64_t parent, const char *name,
 {
 	AUTO_PLACE struct place p;
 	uint64_t child;
-	int r = place_of(&p, w, parent);
+	int r = inside_enter(&p, w, parent);
 
 	if (r < 0)
 		return r;
@@ -202,8 +185,8 @@ int inside_find(struct view *w, uint64_t parent, const char *name,
 		return -ENOENT;
 	r = guest_lookup(p.lent.guest, node_in_guest(parent), name, &child);
 	if (r < 0)
-		return guest_error(r);
-	r = named_attr(&p, child, name, out);
+		return inside_error(r);
+	r = inside_named(&p, child, name, out);
 	if (r == 0 && S_ISDIR(out->st.st_mode))
 		parents_note(w->parents, out->node, parent);
 	return r;
@@ -213,7 +196,7 @@ int inside_parent(struct view *w, uint64_t node, struct view_attr *out)
 {
 	AUTO_PLACE struct place p;
 	uint64_t parent;
-	int r = place_of(&p, w, node);
+	int r = inside_enter(&p, w, node);
 
 	if (r < 0)
 		return r;
@@ -224,124 +207,16 @@ int inside_parent(struct view *w, uint64_t node, struct view_attr *out)
 	return r < 0 ? r : fill_attr(&p, node_in_guest(parent), out);
 }
 
-/* ---- listing ---- */
-
-struct row {
-	uint64_t node, cookie;
-	size_t name_off;
-	uint16_t name_len;
-	uint8_t type; /* DT_* */
-};
-
-struct batch {
-	struct row *rows; /* owned */
-	size_t n, cap;
-	struct buf names; /* each with its NUL */
-};
-
-static void batch_release(struct batch *b)
-{
-	free(b->rows);
-	buf_release(&b->names);
-}
-
-static int keep_row(void *arg, const char *name, size_t len, uint64_t node,
-		    unsigned int type, uint64_t cookie)
-{
-	struct batch *b = arg;
-
-	if (b->n == b->cap)
-		return 1;
-	if (node >= GUEST_NODE_MAX || cookie > INT64_MAX - COOKIE_SHIFT)
-		return fail(-EIO,
-			    "\"%.*s\": an inode number or cookie beyond "
-			    "bounds",
-			    (int)len, name);
-	b->rows[b->n++] = (struct row){ .node = node,
-					.cookie = cookie,
-					.name_off = b->names.len,
-					.name_len = (uint16_t)len,
-					.type = (uint8_t)type };
-	buf_put(&b->names, name, len);
-	buf_put_u8(&b->names, 0);
-	return buf_error(&b->names);
-}
-
-/* Each batch is larger than the one before. */
-static int refill(struct batch *b, const struct place *p, uint64_t dir,
-		  uint64_t cookie)
-{
-	size_t cap = b->cap ? MIN(2 * b->cap, (size_t)BATCH_MAX) : BATCH_FIRST;
-	struct row *rows = reallocarray(b->rows, cap, sizeof(*rows));
-	int r;
-
-	if (!rows)
-		return -ENOMEM;
-	b->rows = rows;
-	b->cap = cap;
-	b->n = 0;
-	buf_clear(&b->names);
-	r = guest_readdir(p->lent.guest, dir, cookie, keep_row, b);
-	return r < 0 ? guest_error(r) : 0;
-}
-
-/* An inode that is damaged does not hide its name, or those behind it. */
-static int put_row(const struct place *p, uint64_t dir, const struct batch *b,
-		   const struct row *row, view_dir_fn *fn, void *arg)
-{
-	const char *name = (const char *)b->names.data + row->name_off;
-	struct view_attr a;
-	int r = named_attr(p, row->node, name, &a);
-
-	if (r == -ENOMEM || r == -ECANCELED)
-		return r;
-	if (r < 0) {
-		memset(&a, 0, sizeof(a));
-		a.node = node_guest(p->volume, row->node);
-		a.damaged = true;
-		a.st.st_mode = (mode_t)(row->type & 15) << 12;
-		a.st.st_ino = ino_of(p, row->node);
-	}
-	if (r == 0 && S_ISDIR(a.st.st_mode))
-		parents_note(p->w->parents, a.node, node_guest(p->volume, dir));
-	return fn(arg, name, row->name_len, &a, row->cookie + COOKIE_SHIFT);
-}
-
-int inside_list(struct view *w, uint64_t node, uint64_t cookie, view_dir_fn *fn,
-		void *arg)
-{
-	CLEANUP(batch_release) struct batch b = { .rows = NULL };
-	AUTO_PLACE struct place p;
-	uint64_t dir = node_in_guest(node);
-	int r = place_of(&p, w, node);
-	size_t i;
-
-	cookie = cookie <= COOKIE_SHIFT ? 0 : cookie - COOKIE_SHIFT;
-	if (r < 0)
-		return r;
-	do {
-		int end = refill(&b, &p, dir, cookie);
-
-		for (i = 0; i < b.n && r == 0; i++)
-			r = put_row(&p, dir, &b, &b.rows[i], fn, arg);
-		if (r == 0)
-			r = end; /* what came before an error is good */
-		if (b.n > 0)
-			cookie = b.rows[b.n - 1].cookie;
-	} while (r == 0 && b.n == b.cap);
-	return r > 0 ? 0 : r;
-}
-
 /* ---- what inodes hold ---- */
 
 int inside_link(struct view *w, uint64_t node, struct buf *out)
 {
 	AUTO_PLACE struct place p;
-	int r = place_of(&p, w, node);
+	int r = inside_enter(&p, w, node);
 
 	if (r < 0)
 		return r;
-	return guest_error(
+	return inside_error(
 		guest_readlink(p.lent.guest, node_in_guest(node), out));
 }
 
@@ -349,23 +224,23 @@ int inside_read(struct view *w, uint64_t node, uint64_t off, void *out,
 		size_t len, size_t *out_len)
 {
 	AUTO_PLACE struct place p;
-	int r = place_of(&p, w, node);
+	int r = inside_enter(&p, w, node);
 
 	if (r < 0)
 		return r;
-	return guest_error(guest_read(p.lent.guest, node_in_guest(node), off,
-				      out, len, out_len));
+	return inside_error(guest_read(p.lent.guest, node_in_guest(node), off,
+				       out, len, out_len));
 }
 
 int inside_hole(struct view *w, uint64_t node, uint64_t off, bool hole,
 		uint64_t *out)
 {
 	AUTO_PLACE struct place p;
-	int r = place_of(&p, w, node);
+	int r = inside_enter(&p, w, node);
 
 	if (r < 0)
 		return r;
-	return guest_error(
+	return inside_error(
 		guest_seek(p.lent.guest, node_in_guest(node), off, hole, out));
 }
 
@@ -391,7 +266,7 @@ static const char *own_value(const struct place *p, uint64_t guest_node,
 int view_volume_top(struct view *w, uint64_t node, uint64_t *out)
 {
 	AUTO_PLACE struct place p = { .w = NULL };
-	int r = node_is_guest(node) ? place_of(&p, w, node) : -EINVAL;
+	int r = node_is_guest(node) ? inside_enter(&p, w, node) : -EINVAL;
 
 	if (r == 0)
 		*out = node_guest(p.volume, p.lent.guest->root);
@@ -408,7 +283,7 @@ int view_volume_state(struct view *w, uint64_t node, struct buf *out)
 {
 	AUTO_PLACE struct place p = { .w = NULL };
 	const char *state;
-	int r = node_is_guest(node) ? place_of(&p, w, node) : -EINVAL;
+	int r = node_is_guest(node) ? inside_enter(&p, w, node) : -EINVAL;
 
 	if (r < 0)
 		return r;
@@ -422,11 +297,13 @@ int view_volume_state(struct view *w, uint64_t node, struct buf *out)
 static int load_list(const struct place *p, uint64_t guest_node,
 		     struct buf *store, struct reader *list, uint64_t *n)
 {
-	int r = guest_xattrs(p->lent.guest, guest_node, store);
+	int r = 0;
 
 	*n = 0;
+	if (!bare_has(p->w->bare, node_guest(p->volume, guest_node)))
+		r = guest_xattrs(p->lent.guest, guest_node, store);
 	if (r < 0)
-		return guest_error(r);
+		return inside_error(r);
 	if (store->len == 0)
 		return r;
 	if (xattrs_check(store->data, store->len) < 0)
@@ -446,7 +323,7 @@ int inside_xattr(struct view *w, uint64_t node, const char *name,
 	const char *own;
 	struct reader list;
 	uint64_t n;
-	int r = place_of(&p, w, node);
+	int r = inside_enter(&p, w, node);
 
 	if (r < 0)
 		return r;
@@ -455,9 +332,11 @@ int inside_xattr(struct view *w, uint64_t node, const char *name,
 		buf_put(out, own, strlen(own));
 		return buf_error(out);
 	}
+	if (bare_has(w->bare, node))
+		return -ENODATA;
 	r = guest_xattr_unlisted(p.lent.guest, node_in_guest(node), name, out);
 	if (r != -ENODATA)
-		return guest_error(r);
+		return inside_error(r);
 	r = load_list(&p, node_in_guest(node), &store, &list, &n);
 	return r < 0 ? r : list_xattr(&list, n, name, out);
 }
@@ -470,7 +349,7 @@ int inside_xattrs(struct view *w, uint64_t node, struct buf *out)
 	uint64_t n, guest_node = node_in_guest(node);
 	struct reader list;
 	size_t i;
-	int r = place_of(&p, w, node), e;
+	int r = inside_enter(&p, w, node), e;
 
 	if (r == 0)
 		r = load_list(&p, guest_node, &store, &list, &n);

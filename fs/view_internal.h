@@ -10,6 +10,8 @@
 #include "fs/roster.h"
 #include "store/entry.h"
 
+struct aheads;
+struct bare;
 struct leaf;
 struct leaves;
 struct parents;
@@ -23,6 +25,8 @@ struct view {
 	struct leaves *leaves; /* owned */
 	struct volumes *volumes; /* owned */
 	struct parents *parents; /* owned; of directories in volumes */
+	struct aheads *aheads; /* owned; of them, too */
+	struct bare *bare; /* owned; of all inodes of volumes */
 	uid_t uid; /* of what the view makes */
 	gid_t gid;
 	int64_t started_ns;
@@ -237,7 +241,7 @@ MUST_CHECK int volume_find(struct view *w, uint64_t dir, const char *name,
 MUST_CHECK int volume_list(struct view *w, uint64_t dir, uint64_t cookie,
 			   view_dir_fn *fn, void *arg);
 
-/* ---- what is in a volume (view_inside.c) ---- */
+/* ---- what is in a volume (view_inside.c, view_inside_list.c) ---- */
 
 /* Look up the top of a volume. -ENODATA: it is not readable (volumes_why()). */
 MUST_CHECK int inside_top(struct view *w, uint32_t volume,
@@ -250,6 +254,8 @@ MUST_CHECK int inside_parent(struct view *w, uint64_t node,
 			     struct view_attr *out);
 MUST_CHECK int inside_list(struct view *w, uint64_t node, uint64_t cookie,
 			   view_dir_fn *fn, void *arg);
+MUST_CHECK int inside_names(struct view *w, uint64_t node, uint64_t cookie,
+			    view_dir_fn *fn, void *arg);
 MUST_CHECK int inside_link(struct view *w, uint64_t node, struct buf *out);
 MUST_CHECK int inside_read(struct view *w, uint64_t node, uint64_t off,
 			   void *out, size_t len, size_t *out_len);

@@ -339,7 +339,8 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	if (r == 0 && cookie < 2)
 		r = add_dots(&l, node, cookie);
 	if (r == 0)
-		r = view_readdir(o->view, node, cookie, add_entry, &l);
+		r = plus ? view_readdir(o->view, node, cookie, add_entry, &l)
+			 : view_readnames(o->view, node, cookie, add_entry, &l);
 	/* What was gathered before an error is good; the error comes again
 	 * when the kernel asks for what follows. */
 	if (r < 0 && l.len == 0)

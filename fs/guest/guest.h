@@ -44,6 +44,8 @@ struct guest_attr {
 	/* The filesystem stores owner, group and permissions of this inode; where
 	 * it does not, they are the reader's choice and mean nothing. */
 	bool owned;
+	/* It is sure to have no extended attributes, listed or not. */
+	bool bare;
 	uint64_t nlink;
 	uint64_t size; /* as st_size */
 	uint64_t allocated; /* bytes, as st_blocks * 512 would tell */

@@ -181,6 +181,9 @@ int guest_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 		[10] = 0,
 	};
 
+	fake.getattrs++;
+	if (atomic_exchange(&fake.last, node) > node)
+		fake.back++;
 	if (node == 5)
 		return fail(-EBADMSG, "fake: inode 5 is damaged");
 	if (node < 2 || node == 6 || (node > 10 && node < 1000) ||
@@ -192,6 +195,7 @@ int guest_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 			: node >= 1000	   ? S_IFREG | 0600
 					   : modes[node],
 		.owned = node != 8,
+		.bare = fake.scattered && node >= 1000,
 		.uid = 70000,
 		.gid = 70001,
 		.nlink = node == 3 ? 2 : 1,
@@ -232,6 +236,12 @@ static const struct name hostile[] = {
 	{ "twin", FAKE_CHAIN, DT_DIR },
 };
 
+/* The inode of name @n in 4 dir. */
+static uint64_t child(uint64_t n)
+{
+	return 1000 + (fake.scattered ? n * 1709 % FAKE_MANY : n);
+}
+
 int guest_lookup(struct guest *g, uint64_t dir, const char *name,
 		 uint64_t *node_out)
 {
@@ -242,7 +252,7 @@ int guest_lookup(struct guest *g, uint64_t dir, const char *name,
 	(void)g;
 	if (dir == 4) {
 		n = strtoul(name, &end, 10);
-		*node_out = 1000 + n;
+		*node_out = child(n);
 		return strlen(name) == 5 && !*end && n < FAKE_MANY ? 0
 								   : -ENOENT;
 	}
@@ -295,7 +305,7 @@ int guest_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 			continue;
 		}
 		snprintf(name, sizeof(name), "%05u", (unsigned int)i);
-		r = fn(arg, name, 5, 1000 + i, DT_REG, cookie_of(i));
+		r = fn(arg, name, 5, child(i), DT_REG, cookie_of(i));
 	}
 	return r < 0 ? r : 0;
 }
@@ -339,6 +349,7 @@ int guest_xattrs(struct guest *g, uint64_t node, struct buf *out)
 	static const uint8_t acl[] = { 2, 0, 0, 0 };
 
 	(void)g;
+	fake.xattrs++;
 	if (node == 3)
 		return fake.left_out;
 	if (node != 8)

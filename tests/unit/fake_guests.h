@@ -44,6 +44,13 @@ struct fake {
 	atomic_size_t held; /* by each that is opened from then on */
 	atomic_bool hold; /* opens wait until it is false */
 	atomic_bool hostile, good;
+	/* 4 dir: its names in another order than their inodes, which have no
+	 * attributes */
+	atomic_bool scattered;
+	atomic_uint getattrs,
+		back; /* asked for; of a lower inode than before */
+	atomic_uint xattrs; /* asked for */
+	atomic_uint_least64_t last; /* inode of the last getattr */
 	atomic_bool cut; /* there were more volumes */
 	atomic_bool left_out; /* attributes of inode 3 */
 	const char *state; /* of vda2; NULL: "log-not-replayed" */

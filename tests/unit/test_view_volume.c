@@ -575,6 +575,94 @@ static void lists_large_directories(void **state)
 	}
 }
 
+/* In pieces, as the kernel asks for it. */
+struct piece {
+	uint64_t node[20], cookie;
+	size_t n, seen;
+};
+
+static int add_to_piece(void *arg, const char *name, size_t len,
+			const struct view_attr *a, uint64_t cookie)
+{
+	struct piece *p = arg;
+	char want[8];
+
+	if (p->n == ARRAY_SIZE(p->node))
+		return 1;
+	snprintf(want, sizeof(want), "%05zu", p->seen++);
+	assert_int_equal(len, 5);
+	assert_memory_equal(name, want, 5);
+	assert_true(S_ISREG(a->st.st_mode));
+	p->node[p->n++] = a->node;
+	p->cookie = cookie;
+	return 0;
+}
+
+/*
+ * However the names of a directory are ordered, each inode is read once, in the
+ * order of the inodes but for few leaps back, and not again to find that it has
+ * no attributes.
+ */
+static void reads_inodes_in_order(void **state)
+{
+	uint64_t dir = in("vda1/dir").node;
+	AUTO_BUF struct buf value = BUF_INIT;
+	struct piece p = { .n = 0 };
+	size_t i;
+
+	(void)state;
+	fake.scattered = true;
+	fake.getattrs = fake.back = 0;
+	do {
+		p.n = 0;
+		assert_ok(view_readdir(view, dir, p.cookie, add_to_piece, &p));
+		for (i = 0; i < p.n; i++)
+			assert_result(view_getxattr(view, p.node[i], "user.x",
+						    &value),
+				      -ENODATA);
+	} while (p.n > 0);
+	assert_int_equal(p.seen, FAKE_MANY);
+	assert_int_equal(fake.getattrs, FAKE_MANY);
+	assert_true(fake.back < 10);
+	assert_int_equal(fake.xattrs, 0);
+}
+
+static void lists_names_without_inodes(void **state)
+{
+	uint64_t dir = in("vda1/dir").node;
+	struct piece p = { .n = 0 };
+
+	(void)state;
+	fake.getattrs = 0;
+	do {
+		p.n = 0;
+		assert_ok(
+			view_readnames(view, dir, p.cookie, add_to_piece, &p));
+	} while (p.n > 0);
+	assert_int_equal(p.seen, FAKE_MANY);
+	assert_int_equal(fake.getattrs, 0);
+}
+
+/* More listings than may wait, and some that end in the middle. */
+static void lists_for_many_at_once(void **state)
+{
+	uint64_t dir = in("vda1/dir").node;
+	struct piece p[9] = { { .n = 0 } };
+	size_t i, k;
+
+	(void)state;
+	for (k = 0; k < 20; k++) {
+		for (i = 0; i < ARRAY_SIZE(p) - k % 5; i++) {
+			p[i].n = 0;
+			assert_ok(view_readdir(view, dir, p[i].cookie,
+					       add_to_piece, &p[i]));
+			assert_int_equal(p[i].n, ARRAY_SIZE(p->node));
+		}
+	}
+	for (i = 0; i < 5; i++)
+		assert_int_equal(p[i].seen, 20 * ARRAY_SIZE(p->node));
+}
+
 static void damage_hides_nothing_else(void **state)
 {
 	struct names l = { BUF_INIT, 0, 0, 0, 0 };
@@ -894,6 +982,9 @@ int main(void)
 		CASE(shows_a_guests_inodes),
 		CASE(tells_points_apart),
 		CASE(lists_large_directories),
+		CASE(reads_inodes_in_order),
+		CASE(lists_names_without_inodes),
+		CASE(lists_for_many_at_once),
 		CASE(damage_hides_nothing_else),
 		CASE(refuses_made_up_nodes),
 		CASE(follows_links),

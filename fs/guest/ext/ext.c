@@ -125,6 +125,7 @@ static int ext_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 		.node = node,
 		.mode = i.mode,
 		.owned = true,
+		.bare = ext_xattr_none(&i),
 		.uid = i.uid,
 		.gid = i.gid,
 		.nlink = i.nlink,

@@ -162,6 +162,8 @@ MUST_CHECK int ext_htree_lookup(const struct ext *e, const struct ext_inode *i,
 
 MUST_CHECK int ext_xattr_walk(const struct ext *e, const struct ext_inode *i,
 			      guest_xattr_fn *fn, void *arg);
+/* Has it no attributes at all, as far as the inode tells? */
+bool ext_xattr_none(const struct ext_inode *i);
 /* Append the i->size bytes that an inode with EXT_FL_INLINE_DATA keeps. */
 MUST_CHECK int ext_xattr_inline(const struct ext *e, const struct ext_inode *i,
 				struct buf *out);

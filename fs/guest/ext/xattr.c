@@ -78,14 +78,24 @@ static int each(const struct ext_inode *i, const uint8_t *first, size_t len,
 	return 0;
 }
 
+static bool has_own(const struct ext_inode *i)
+{
+	return i->extra_len >= 8 && get_le32(i->extra) == XATTR_MAGIC;
+}
+
 static int each_in_inode(const struct ext_inode *i, each_fn *fn, void *arg)
 {
 	const uint8_t *first = i->extra + 4;
 
-	if (i->extra_len < 8 || get_le32(i->extra) != XATTR_MAGIC)
+	if (!has_own(i))
 		return 0;
 	return each(i, first, i->extra_len - 4, first, i->extra_len - 4, fn,
 		    arg);
+}
+
+bool ext_xattr_none(const struct ext_inode *i)
+{
+	return !has_own(i) && !i->acl_block;
 }
 
 static int read_block(const struct ext *e, const struct ext_inode *i,
