@@ -303,7 +303,7 @@ static int read_verified(struct vault *v, struct pack_info *pack,
 /* Errors after which another copy of the chunk is worth trying. */
 static bool try_other(int r)
 {
-	return r == -EBADMSG || r == -ENOENT || r == -EIO;
+	return backend_error_is_of_object(r) || r == -ENOENT;
 }
 
 /*
@@ -431,8 +431,8 @@ int chunk_read(struct vault *v, uint8_t type, const struct id *id,
 	}
 	if (r != -ENOENT)
 		return r;
-	if (last == -EIO)
-		return last;
+	if (last == -EIO || last == -EPERM)
+		return -EIO;
 	return missing(v, id,
 		       last == -EBADMSG	 ? "damaged"
 		       : last == -ENOENT ? "its pack is missing"

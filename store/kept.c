@@ -174,7 +174,8 @@ int kept_read(struct vault *v, const struct kept_kind *kind, const char *name,
 /* Of one object: a flipped bit can make its version a later one, too. */
 static bool is_damage(int r)
 {
-	return r == -EBADMSG || r == -EOPNOTSUPP || r == -EIO || r == -ENOENT;
+	return backend_error_is_of_object(r) || r == -EOPNOTSUPP ||
+	       r == -ENOENT;
 }
 
 /* One object on its way. */

@@ -144,8 +144,8 @@ int vault_import_packs(struct vault *v)
 			r = vault_import_pack(v, u.list[i].name,
 					      u.list[i].size);
 		/* It hides its own chunks alone. */
-		if (r == -EBADMSG || r == -ENOENT || r == -EOPNOTSUPP ||
-		    r == -EIO)
+		if (backend_error_is_of_object(r) || r == -ENOENT ||
+		    r == -EOPNOTSUPP)
 			r = 0;
 	}
 	free(u.list);

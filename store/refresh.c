@@ -249,7 +249,7 @@ static int import_listed(struct vault *v, const char *name,
 			    : catalog_has_source(v->catalog, name);
 	if (r == 0)
 		r = import_object(v, name, again);
-	if (r == -EBADMSG || r == -ENOENT || r == -EOPNOTSUPP || r == -EIO) {
+	if (backend_error_is_of_object(r) || r == -ENOENT || r == -EOPNOTSUPP) {
 		++*bad;
 		r = 0;
 	}

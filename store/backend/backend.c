@@ -101,7 +101,7 @@ const char *backend_url(const struct backend *b)
 
 bool backend_error_is_of_object(int err)
 {
-	return err == -EBADMSG || err == -EIO;
+	return err == -EBADMSG || err == -EIO || err == -EPERM;
 }
 
 bool backend_name_valid(const char *name)

@@ -113,7 +113,8 @@ void backend_close(struct backend *b);
 const char *backend_url(const struct backend *b);
 
 /* Is @err about one object alone, so that others may be looked at all the same?
- * That is -EBADMSG and -EIO. */
+ * That is -EBADMSG, -EIO, and -EPERM: this one may not be read by who asks, which
+ * does not say that it is damaged. Where nothing may be read it is -EACCES. */
 bool backend_error_is_of_object(int err);
 
 /*

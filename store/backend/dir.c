@@ -152,6 +152,9 @@ int dir_open_object(struct backend_dir *d, const char *name)
 			    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
 				    O_CLOEXEC);
 		r = fd < 0 ? -errno : fd;
+		/* Its folder could be entered: others may well be readable. */
+		if (r == -EACCES)
+			r = -EPERM;
 	}
 	if (dir_is_misfit(r))
 		return dir_not_an_object(d, name);

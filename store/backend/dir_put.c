@@ -123,6 +123,19 @@ static int settle(struct backend_dir *d, int fd, const char *path, size_t len)
 	return r;
 }
 
+/*
+ * What root puts into somebody's vault, that somebody shall be able to read: all
+ * of it is his, as the folder is. Where root may not (a server of files that takes
+ * him for nobody), he has to see to it himself; the verbs tell what he cannot read.
+ */
+static void give_to_owner(int folder, int fd)
+{
+	struct stat st;
+
+	if (geteuid() == 0 && fstat(folder, &st) == 0 && st.st_uid != 0)
+		(void)!fchown(fd, st.st_uid, st.st_gid);
+}
+
 /* Enter the folder @part of @fd, with @make made where it is missing, its name
  * durable. @path up to @len is its name in the vault. */
 static int enter(struct backend_dir *d, int fd, const char *part, bool make,
@@ -138,6 +151,8 @@ static int enter(struct backend_dir *d, int fd, const char *part, bool make,
 			return r;
 		made = true;
 		child = openat(fd, part, O_RDONLY | DIR_FOLDER);
+		if (child >= 0 && r == 0)
+			give_to_owner(fd, child);
 	}
 	if (child < 0)
 		return -errno;
@@ -190,6 +205,8 @@ static int new_file(struct backend_dir *d, int folder, char tmp[TMP_NAME_LEN])
 	if (!atomic_load(&d->no_tmpfile)) {
 		r = s->ops->openat(s, folder, ".",
 				   O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+		if (r >= 0)
+			give_to_owner(folder, r);
 		if (r != -EOPNOTSUPP && r != -EISDIR && r != -EINVAL)
 			return r;
 		atomic_store(&d->no_tmpfile, true);
@@ -204,6 +221,8 @@ static int new_file(struct backend_dir *d, int folder, char tmp[TMP_NAME_LEN])
 			   0600);
 	if (r < 0)
 		tmp[0] = '\0';
+	else
+		give_to_owner(folder, r);
 	return r;
 }
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/backend/backend.h"
 #include "store/base/bytes.h"
 #include "store/chunk.h"
 #include "store/content.h"
@@ -105,7 +106,7 @@ static int check_disk(struct check *c, size_t at, const struct point_disk *d)
 	int r = differs(c, d);
 
 	/* Chunks that cannot be read were found with their packs. */
-	if (r == -EBADMSG || r == -EIO)
+	if (backend_error_is_of_object(r))
 		return 0;
 	if (r <= 0)
 		return r;

@@ -266,9 +266,10 @@ static int check_object(struct check *c, size_t at)
 
 	if (r == -ENOENT)
 		return 0; /* went away meanwhile: sessions and keys may */
-	if (r == -EBADMSG || r == -EOPNOTSUPP || r == -EIO) {
+	if (backend_error_is_of_object(r) || r == -EOPNOTSUPP) {
 		n = check_found(c, true, name, "%s%s",
-				r == -EIO ? "cannot be read" : "damaged",
+				r == -EIO || r == -EPERM ? "cannot be read"
+							 : "damaged",
 				check_what_is_lost(k->type));
 		r = MIN(n, 0);
 	}

@@ -277,6 +277,8 @@ static int unreadable(struct reading *rd, int err)
 	f = c->out->findings[rd->finding];
 	f->is_gone = err == -ENOENT;
 	f->is_whole_pack = true;
+	/* That it may not be read here says nothing about its bytes. */
+	f->is_proven = err != -EPERM;
 	pthread_mutex_unlock(&c->lock);
 	return c->vault ? check_pack_gone(c, rd->pack->name) : 0;
 }

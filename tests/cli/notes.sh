@@ -110,3 +110,49 @@ await 20 test ! -e "$tmp/mnt/vms/shop" || fail "shop is there still"
 [ "$(ls "$tmp/mnt/vms/market" | grep -c Z)" = 3 ] || fail "points of market"
 stop_mount "$tmp/mnt"
 note mount
+
+# ---- root in somebody's vault ----
+
+# nobody_vmb ARG...: as the one whose vault it is.
+nobody_vmb() {
+	as_nobody "$vmbackup" -r "$tmp/theirs" --key-file "$tmp/home/key" \
+		--cache-dir "$tmp/home/cache" "$@"
+}
+if [ "$(id -u)" = 0 ]; then
+	chmod 755 "$tmp"
+	mkdir "$tmp/theirs" "$tmp/home"
+	chown 65534:65534 "$tmp/theirs" "$tmp/home"
+	expect 0 as_nobody "$vmbackup" -r "$tmp/theirs" init --new-key-file \
+		"$tmp/home/key"
+	expect 0 nobody_vmb backup --vm www "$tmp/source"
+	root=("$vmbackup" -r "$tmp/theirs" --key-file "$tmp/home/key"
+		--cache-dir "$tmp/cache")
+	expect 0 "${root[@]}" note www --text 'by root'
+	expect 0 "${root[@]}" rename www web
+	expect 0 "${root[@]}" backup --vm web "$tmp/source"
+	[ -z "$(find "$tmp/theirs" -uid 0)" ] ||
+		fail "root left what is his: $(find "$tmp/theirs" -uid 0)"
+	expect 0 nobody_vmb backup --vm web "$tmp/source"
+	expect 0 nobody_vmb check
+	# What may not be read all the same ends no other thing.
+	object=$(find "$tmp/theirs/note" -type f)
+	chown 0:0 "$object"
+	chmod 600 "$object"
+	expect 0 nobody_vmb --no-cache points
+	prints 'web/.*protected'
+	expect 0 nobody_vmb backup --vm web "$tmp/source"
+	object=$(find "$tmp/theirs/index" -type f | head -n 1)
+	chown 0:0 "$object"
+	chmod 600 "$object"
+	expect 0 nobody_vmb --no-cache restore web/latest --target "$tmp/home/got"
+	expect 13 nobody_vmb check
+	says 'cannot be read'
+	# That one user may not read a pack does not make it damaged for all.
+	object=$(find "$tmp/theirs/pack" -type f | head -n 1)
+	chown 0:0 "$object"
+	chmod 600 "$object"
+	expect 13 nobody_vmb check --read-data
+	[ -z "$(find "$tmp/theirs/quarantine" -type f)" ] ||
+		fail "a pack is in quarantine for its rights"
+	note "root in somebody's vault"
+fi
