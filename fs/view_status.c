@@ -72,8 +72,8 @@ int status_json(struct view *w, struct buf *out)
 	newest_name(l, &newest);
 	/* The URL is cut where it would not leave room for the rest. */
 	j = json_pack(
-		"{s:i, s:s, s:s%, s:s, s:f, s:I, s:I, s:I, s:s%, s:I, s:I, s:I,"
-		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"{s:i, s:s, s:s%, s:s, s:f, s:I, s:I, s:I, s:I, s:s%, s:I, s:I, s:I,"
+		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"schema_version", 1, "version", PACKAGE_VERSION, "vault",
 		vault_url(w->vault), strnlen(vault_url(w->vault), 1024),
 		"vault_id", vault_id_hex(w->vault), "uptime_seconds", uptime(w),

@@ -602,7 +602,7 @@ static void statistics_keep_their_size(void **state)
 		assert_true(n <= 80);
 		assert_true(line[0] != ' ');
 	}
-	assert_int_equal(i, 10);
+	assert_int_equal(i, 11);
 }
 
 /* ---- extended attributes ---- */
