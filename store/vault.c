@@ -105,6 +105,18 @@ int vault_may_write(const struct vault *v)
 {
 	uint64_t lost = vault_lost(v);
 
+	if (v->features_damaged)
+		return fail(-EBADMSG,
+			    "%s: an object of feature/ cannot be read, and it "
+			    "may say what this vmbackup does not know: nothing "
+			    "is written to the vault; \"vmbackup check\" names "
+			    "it",
+			    vault_url(v));
+	if (v->features.write & ~FEATURES_WRITE)
+		return fail(-EOPNOTSUPP,
+			    "%s: this vault needs a newer vmbackup to be "
+			    "written to; this one can read it",
+			    vault_url(v));
 	if (lost == 0)
 		return 0;
 	return fail(-EREMCHG,

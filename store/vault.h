@@ -95,8 +95,9 @@ uint64_t vault_lost(const struct vault *v);
  * more. Return 0 or a negative errno, said in words. */
 MUST_CHECK int vault_accept_rollback(struct vault *v);
 /*
- * Whether this program may write to the vault, as far as is known. Return 0, or
- * -EREMCHG (it has lost what it had), said in words.
+ * Whether this program may write to the vault, as far as is known. Return 0,
+ * -EOPNOTSUPP (a newer one is needed), -EBADMSG (nobody can tell) or -EREMCHG (it
+ * has lost what it had); said in words.
  */
 MUST_CHECK int vault_may_write(const struct vault *v);
 

@@ -10,6 +10,7 @@
 
 #include "store/format.h"
 #include "store/point_internal.h"
+#include "store/record/config.h"
 
 struct cache;
 struct history;
@@ -26,6 +27,10 @@ struct vault {
 	bool borrowed_backend;
 	struct catalog *catalog; /* owned */
 	struct keyring *keyring; /* owned */
+	struct feature_words features; /* of config and feature/ together */
+	/* An object of feature/ cannot be read: nobody knows what a program that
+	 * writes would have to know. */
+	bool features_damaged;
 	struct history *history; /* owned; of whoever lists the points */
 	char id_hex[2 * VAULT_ID_LEN + 1];
 	char slot[33]; /* the key slot that opened it */

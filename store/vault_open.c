@@ -22,7 +22,6 @@
 
 #include "store/backend/backend.h"
 #include "store/backend/names.h"
-#include "store/base/bytes.h"
 #include "store/base/cache.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
@@ -40,7 +39,7 @@
 #include "store/point.h"
 
 #define CONFIG_MAX (64u << 10)
-#define FEATURES_LEN 16 /* bits needed to read, write, collect, repair */
+#define FEATURE_MAX (64u << 10)
 #define CACHE_DEFAULT (64u << 20)
 
 /* ---- making ---- */
@@ -48,13 +47,15 @@
 static int put_config(struct backend *b, const struct keyring *k,
 		      struct seam *seam)
 {
-	static const uint8_t features[FEATURES_LEN];
+	static const struct feature_words none = { 0 };
+	struct config_doc doc = { .created_ns = seam->ops->realtime_ns(seam) };
 	AUTO_BUF struct buf box = BUF_INIT;
 	AUTO_BUF struct buf plain = BUF_INIT;
+	uint8_t features[FEATURES_LEN];
 	int r;
 
-	buf_printf(&plain, "{\"format\":%d,\"created_ns\":%lld}",
-		   FORMAT_VERSION, (long long)seam->ops->realtime_ns(seam));
+	features_encode(&none, features);
+	config_encode(&doc, &plain);
 	r = buf_error(&plain);
 	if (r == 0)
 		r = format_seal_box(k, NULL, NULL, seam, OBJECT_CONFIG,
@@ -148,6 +149,16 @@ out:
 
 /* ---- opening ---- */
 
+static int may_read(const struct vault *v)
+{
+	if (v->features.read & ~FEATURES_READ)
+		return fail(-EOPNOTSUPP,
+			    "%s: this vault needs a newer "
+			    "vmbackup to be read",
+			    backend_url(v->backend));
+	return 0;
+}
+
 static int read_config(struct vault *v, uint8_t **raw, size_t *len,
 		       struct box *box)
 {
@@ -163,14 +174,55 @@ static int read_config(struct vault *v, uint8_t **raw, size_t *len,
 	r = format_parse_box(*raw, *len, OBJECT_CONFIG, "config", box);
 	if (r < 0)
 		return r;
-	if (box->clear_len != FEATURES_LEN)
-		return fail(-EBADMSG, "config: damaged");
-	if (get_le32(box->clear) != 0)
-		return fail(-EOPNOTSUPP,
-			    "%s: this vault needs a newer "
-			    "vmbackup to be read",
-			    backend_url(v->backend));
-	return 0;
+	r = features_decode(box->clear, box->clear_len, "config", &v->features);
+	return r < 0 ? r : may_read(v);
+}
+
+/* ---- features that were added ---- */
+
+/* Return 0, -EBADMSG and the like where it is of this object alone, or another
+ * negative errno; all said in words. */
+static int read_feature(struct vault *v, const char *name)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	AUTO_FREE uint8_t *raw = NULL;
+	struct box box;
+	size_t len;
+	int r = vault_get_all(v, name, FEATURE_MAX, &raw, &len);
+
+	if (r == -ENOENT)
+		return fail(-EBADMSG, "%s: was there, and is gone", name);
+	if (r == 0)
+		r = format_parse_box(raw, len, OBJECT_FEATURE, name, &box);
+	/* Only what is authentic demands anything. */
+	if (r == 0)
+		r = format_read_box(v->keyring, raw, len, OBJECT_FEATURE, name,
+				    &plain);
+	return r < 0 ? r
+		     : features_decode(box.clear, box.clear_len, name,
+				       &v->features);
+}
+
+static int read_features(struct vault *v)
+{
+	AUTO_NAMES struct backend_names names = { NULL, 0, 0 };
+	size_t i;
+	int r = backend_list_names(v->backend, "feature/", &names);
+
+	for (i = 0; i < names.n && r == 0; i++) {
+		if (!name_is_object(names.list[i]))
+			continue;
+		r = read_feature(v, names.list[i]);
+		if (r == -EOPNOTSUPP || backend_error_is_of_object(r)) {
+			v->features_damaged = true;
+			r = 0;
+		}
+	}
+	if (v->features_damaged)
+		log_warn("%s: what later versions added to the vault cannot be "
+			 "read: nothing is written to it",
+			 backend_url(v->backend));
+	return r < 0 ? r : may_read(v);
 }
 
 /* The slot that opened the vault last time is noted beside the database. It is
@@ -262,6 +314,8 @@ static int unlock(struct vault *v, const struct vault_options *o)
 	if (r == 0)
 		r = format_read_box(v->keyring, raw, len, OBJECT_CONFIG,
 				    "config", &plain);
+	if (r == 0)
+		r = read_features(v);
 out:
 	secret_free(master);
 	free(raw);

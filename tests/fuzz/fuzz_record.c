@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Notes, quarantines, tombs and sweeps; the first byte says which. What a decoder takes is
- * encoded again, and must read back as the same. */
+/* Notes, quarantines, tombs, sweeps, config and features; the first byte says
+ * which. What a decoder takes is encoded again, and must read back as the same. */
 #include "config.h"
 
 #include <stdint.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "store/base/log.h"
+#include "store/record/config.h"
 #include "store/record/note.h"
 #include "store/record/pack_list.h"
 #include "store/record/quarantine.h"
@@ -40,6 +41,33 @@ static void one_note(const uint8_t *data, size_t len)
 	note_release(&n);
 }
 
+static void one_config(const uint8_t *data, size_t len)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	struct config_doc c, again;
+
+	if (config_decode(data, len, &c) < 0)
+		return;
+	config_encode(&c, &b);
+	if (buf_error(&b) < 0 || config_decode(b.data, b.len, &again) < 0 ||
+	    again.created_ns != c.created_ns ||
+	    again.has_chunker != c.has_chunker ||
+	    memcmp(again.chunker, c.chunker, sizeof(c.chunker)) != 0)
+		abort();
+}
+
+static void some_features(const uint8_t *data, size_t len)
+{
+	struct feature_words f = { 0 };
+	uint8_t again[FEATURES_LEN];
+
+	if (features_decode(data, len, "fuzz", &f) < 0)
+		return;
+	features_encode(&f, again);
+	if (len != sizeof(again) || memcmp(again, data, len) != 0)
+		abort();
+}
+
 /* Their form is the only one for what they say. */
 static void one_list(bool sweep, const uint8_t *data, size_t len)
 {
@@ -70,6 +98,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		one_note(data + 1, len - 1);
 	else if (data[0] == 'q')
 		(void)!quarantine_decode(data + 1, len - 1, "fuzz");
+	else if (data[0] == 'c')
+		one_config(data + 1, len - 1);
+	else if (data[0] == 'f')
+		some_features(data + 1, len - 1);
 	else
 		one_list(data[0] == 's', data + 1, len - 1);
 	return 0;

@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 CONFIG, KEY, SESSION, DATA_PACK, TREE_PACK, INDEX, POINT, COMMIT, PURGE = range(1, 10)
 QUARANTINE = 12
+FEATURE = 14
 CHUNK_DATA, CHUNK_NODE, CHUNK_EXTENTS, CHUNK_DISK, CHUNK_XATTRS = range(1, 6)
 HEADER, BOX, TRAILER, TAG = 96, 112, 24, 16
 CELL = 256 << 10
@@ -167,10 +168,15 @@ class Vault:
         self.bases = {t: expand(prk, b"vmbackupfs/1/seal/" + bytes([t]), 32)
                       for t in range(1, 19)}
         clear, plain = self.box("config", CONFIG, with_clear=True)
-        if clear[:4] != b"\0\0\0\0":
-            raise Bad("features that are not known: %r" % clear)
+        self.demand(clear)
         if json.loads(plain)["format"] != 1:
             raise Bad("config: format")
+        for name in self.under("feature/"):
+            try:
+                clear, _ = self.box(name, FEATURE, with_clear=True)
+            except Bad:
+                continue  # it keeps writers away, not readers
+            self.demand(clear)
         self.chunks = {}
         self.holders = {}  # of each chunk: the names of the packs
         self.reached = set()  # chunks that were asked for
@@ -196,6 +202,14 @@ class Vault:
             last[pack] = max(last.get(pack, (0, name)), (number, name))
             json.loads(self.box(name, QUARANTINE))["time_ns"]
         return {pack for pack, (number, _) in last.items() if number % 2 == 0}
+
+    @staticmethod
+    def demand(clear):
+        """What a reader must know: bits of features, of which there are none."""
+        if len(clear) != 16:
+            raise Bad("features: length")
+        if clear[:4] != b"\0\0\0\0":
+            raise Bad("features that are not known: %r" % clear)
 
     def under(self, prefix):
         return sorted(n for n in self.names if n.startswith(prefix))
