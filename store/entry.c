@@ -66,6 +66,8 @@ static void put_fields(struct buf *out, const struct entry *e)
 		buf_put(out, e->xattrs_id.b, ID_LEN);
 		buf_put_varint(out, e->xattrs_len);
 	}
+	if (e->flags & ENTRY_EXTRA)
+		buf_put(out, e->extra, e->extra_len);
 	if (S_ISREG(e->mode))
 		buf_put(out, e->content, e->content_len);
 }
@@ -128,6 +130,118 @@ static void get_xattrs(struct reader *r, struct entry *e)
 	}
 }
 
+/* Read the value of one fact. What is wrong makes @r bad; what is not known is
+ * passed over. */
+static void get_fact(struct reader *r, uint8_t tag, struct entry_extra *out)
+{
+	struct reader value;
+	const uint8_t *data;
+	size_t len;
+
+	data = reader_bytes(r, ENTRY_EXTRA_MAX, &len);
+	if (!data)
+		return;
+	reader_init(&value, data, len);
+	switch (tag) {
+	case ENTRY_TAG_BIRTH:
+		out->has_birth = true;
+		out->birth.sec = reader_svarint(&value);
+		out->birth.nsec = (uint32_t)reader_varint_max(&value, NSEC_MAX);
+		break;
+	case ENTRY_TAG_INODE_FLAGS:
+		out->inode_flags =
+			(uint32_t)reader_varint_max(&value, UINT32_MAX);
+		break;
+	case ENTRY_TAG_PROJECT:
+		out->project = (uint32_t)reader_varint_max(&value, UINT32_MAX);
+		break;
+	default:
+		return;
+	}
+	r->bad |= !reader_done(&value);
+}
+
+static void get_facts(struct reader *r, struct entry_extra *out)
+{
+	uint64_t n = reader_varint_max(r, UINT8_MAX);
+	uint8_t tag, last = 0;
+
+	memset(out, 0, sizeof(*out));
+	if (n == 0)
+		r->bad = true;
+	for (; n > 0 && !r->bad; n--, last = tag) {
+		tag = reader_u8(r);
+		if (tag <= last)
+			r->bad = true;
+		else
+			get_fact(r, tag, out);
+	}
+}
+
+static void get_extra(struct reader *r, struct entry *e)
+{
+	struct entry_extra known;
+
+	if (r->bad || !(e->flags & ENTRY_EXTRA))
+		return;
+	e->extra = r->p;
+	get_facts(r, &known);
+	e->extra_len = (uint32_t)(r->p - e->extra);
+	if (e->extra_len > ENTRY_EXTRA_MAX)
+		r->bad = true;
+}
+
+/* A value's length stands in front of it in one byte, as it is below 128. */
+static size_t begin_fact(struct buf *out, enum entry_tag tag)
+{
+	buf_put_u8(out, (uint8_t)tag);
+	buf_put_u8(out, 0);
+	return out->len;
+}
+
+static void end_fact(struct buf *out, size_t start)
+{
+	if (buf_error(out) == 0)
+		out->data[start - 1] = (uint8_t)(out->len - start);
+}
+
+void entry_extra_put(struct buf *out, const struct entry_extra *x)
+{
+	unsigned int n = x->has_birth + !!x->inode_flags + !!x->project;
+	size_t start;
+
+	if (n == 0)
+		return;
+	buf_put_varint(out, n);
+	if (x->has_birth) {
+		start = begin_fact(out, ENTRY_TAG_BIRTH);
+		buf_put_svarint(out, x->birth.sec);
+		buf_put_varint(out, x->birth.nsec);
+		end_fact(out, start);
+	}
+	if (x->inode_flags) {
+		start = begin_fact(out, ENTRY_TAG_INODE_FLAGS);
+		buf_put_varint(out, x->inode_flags);
+		end_fact(out, start);
+	}
+	if (x->project) {
+		start = begin_fact(out, ENTRY_TAG_PROJECT);
+		buf_put_varint(out, x->project);
+		end_fact(out, start);
+	}
+}
+
+void entry_extra_get(const struct entry *e, struct entry_extra *out)
+{
+	struct reader r;
+
+	memset(out, 0, sizeof(*out));
+	if (!(e->flags & ENTRY_EXTRA))
+		return;
+	reader_init(&r, e->extra, e->extra_len);
+	get_facts(&r, out);
+}
+
 /* Each kind has fields of its own, so a mode of no known kind would leave the
  * decoder guessing where the next field begins. */
 static bool mode_ok(uint32_t mode)
@@ -177,7 +291,7 @@ int entry_get(struct reader *outer, struct entry *e)
 	 * An empty name is the top's, and whoever decodes a node looks that it
 	 * stands nowhere else.
 	 */
-	if (r->bad || !mode_ok(e->mode) || (e->flags & ~15) ||
+	if (r->bad || !mode_ok(e->mode) || (e->flags & ~31) ||
 	    (e->flags & (ENTRY_XATTRS | ENTRY_XATTRS_CHUNK)) ==
 		    (ENTRY_XATTRS | ENTRY_XATTRS_CHUNK) ||
 	    (e->name_len && !entry_name_ok(e->name, e->name_len)))
@@ -193,6 +307,7 @@ int entry_get(struct reader *outer, struct entry *e)
 			return -EBADMSG;
 	}
 	get_xattrs(r, e);
+	get_extra(r, e);
 	/* The last field needs no length of its own: it goes to the end. */
 	if (!r->bad && S_ISREG(e->mode)) {
 		e->content_len = (uint32_t)reader_left(r);

@@ -16,10 +16,15 @@
  *     symbolic links:          varint length, target
  *     ENTRY_XATTRS:            varint length, list of extended attributes
  *     ENTRY_XATTRS_CHUNK:      32 id, varint length of a chunk holding the list
+ *     ENTRY_EXTRA:             what is known beyond stat(2), see below
  *     regular files:           content (content.h), to the end
  *
  * A list of extended attributes: varint count, then each varint length, name,
  * varint length, value; sorted by name, no name twice.
+ *
+ * What is known beyond stat(2) is a list of facts: varint count, then each u8
+ * tag (enum entry_tag), varint length, value; tags ascend. A reader keeps a
+ * fact whose tag it does not know, so that the list can grow.
  */
 #ifndef STORE_ENTRY_H
 #define STORE_ENTRY_H
@@ -36,6 +41,7 @@ struct content_ref;
 #define ENTRY_TARGET_MAX 4095
 #define ENTRY_XATTR_INLINE_MAX 2048 /* a longer list goes to a chunk */
 #define ENTRY_XATTRS_MAX (8u << 20)
+#define ENTRY_EXTRA_MAX 1024
 #define ENTRY_MAX (32u << 10)
 
 enum entry_flags {
@@ -45,6 +51,13 @@ enum entry_flags {
 	/* The writer could not have all xattrs, or the file changed while it was
 	 * read. */
 	ENTRY_PARTIAL = 1 << 3,
+	ENTRY_EXTRA = 1 << 4,
+};
+
+enum entry_tag {
+	ENTRY_TAG_BIRTH = 1, /* svarint seconds, varint nanoseconds */
+	ENTRY_TAG_INODE_FLAGS = 2, /* varint, as FS_IOC_GETFLAGS has them */
+	ENTRY_TAG_PROJECT = 3, /* varint */
 };
 
 struct timestamp {
@@ -69,10 +82,21 @@ struct entry {
 	const uint8_t *xattrs; /* ENTRY_XATTRS: the encoded list */
 	uint32_t xattrs_len; /* of the list, wherever it is */
 	struct id xattrs_id; /* ENTRY_XATTRS_CHUNK */
+	const uint8_t *extra; /* ENTRY_EXTRA: the encoded list */
+	uint32_t extra_len;
 	const uint8_t *content; /* regular files: encoded content */
 	uint32_t content_len;
 	const uint8_t *raw; /* after decoding: the whole entry as stored */
 	uint32_t raw_len;
+};
+
+/* What an entry's extra says that this program knows. */
+struct entry_extra {
+	bool has_birth;
+	struct timestamp birth;
+	/* 0: none of them is set, or they are not known. */
+	uint32_t inode_flags;
+	uint32_t project;
 };
 
 /* Append the encoded entry. Ask buf_error(). */
@@ -83,6 +107,11 @@ void entry_put(struct buf *out, const struct entry *e);
 MUST_CHECK int entry_get(struct reader *r, struct entry *e);
 /* Return what a regular file holds, as content.h reads it; borrows from @e. */
 struct content_ref entry_content(const struct entry *e);
+/* Append @x as a list for entry.extra: nothing where nothing is known. Ask
+ * buf_error(). */
+void entry_extra_put(struct buf *out, const struct entry_extra *x);
+/* Fill @out with what the extra of @e, a decoded entry, says. */
+void entry_extra_get(const struct entry *e, struct entry_extra *out);
 /* Return whether this is a name that may stand in a directory. */
 bool entry_name_ok(const void *name, size_t len);
 

@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct buf again = BUF_INIT;
 	struct reader r;
 	struct content_ref content;
+	struct entry_extra known;
 	struct entry e;
 
 	(void)!xattrs_check(data, len);
@@ -24,6 +25,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	content = entry_content(&e);
 	(void)content_allocated(&content);
+	entry_extra_get(&e, &known);
+	if (known.birth.nsec > 999999999)
+		abort();
 	entry_put(&again, &e);
 	if (buf_error(&again) == 0 &&
 	    (again.len != e.raw_len ||

@@ -433,10 +433,33 @@ class Vault:
             for _ in range(x.varint()):
                 e["xattrs"].append((x.bytes(), x.bytes()))
             x.done()
+        if e["flags"] & 16:
+            e.update(self.extra(r))
         if kind == stat.S_IFREG:
             e["content"] = r.take(r.left())
         r.done()
         return e
+
+    def extra(self, r):
+        """What is known beyond stat: of the tags that are known."""
+        found, last = {}, 0
+        for _ in range(r.varint()):
+            tag, value = r.int(1), Reader(r.bytes())
+            if tag <= last:
+                raise Bad("tags that do not ascend")
+            last = tag
+            if tag == 1:
+                found["birth"] = value.svarint() * 10**9 + value.varint()
+            elif tag == 2:
+                found["inode_flags"] = value.varint()
+            elif tag == 3:
+                found["project"] = value.varint()
+            else:
+                continue
+            value.done()
+        if not last:
+            raise Bad("an extra of nothing")
+        return found
 
     def extents(self, content, kind, size):
         """

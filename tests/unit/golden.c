@@ -137,6 +137,10 @@ static void add_top(struct golden *g)
 static void add_odd(struct golden *g)
 {
 	static const uint8_t small[] = "\1\nuser.small\5value";
+	/* Born in 1969, not to be dumped, of project 1000, and a fact that
+	 * no program knows yet. */
+	static const uint8_t extra[] =
+		"\4\1\6\1\xff\x93\xeb\xdc\3\2\1@\3\2\xe8\7\xc8\2\0\xff";
 	AUTO_BUF struct buf list = BUF_INIT;
 	char value[3000];
 	struct entry e;
@@ -146,6 +150,9 @@ static void add_odd(struct golden *g)
 	e.flags = ENTRY_XATTRS;
 	e.xattrs = small;
 	e.xattrs_len = sizeof(small) - 1;
+	e.flags |= ENTRY_EXTRA;
+	e.extra = extra;
+	e.extra_len = sizeof(extra) - 1;
 	extent(g, EXTENT_DATA, 1, "x");
 	add_file(g, &e, 1);
 	memset(value, 'v', sizeof(value));

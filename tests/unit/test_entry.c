@@ -14,6 +14,12 @@
 static const uint8_t xattrs[] = "\2\6user.a\1v\6user.b\0";
 #define XATTRS_LEN (sizeof(xattrs) - 1)
 
+/* A birth in 1969, the flags of an immutable file, project 1000, and something
+ * that a later program knows. */
+static const uint8_t extra[] = "\4\1\6\1\xff\x93\xeb\xdc\3\2\1\x10"
+			       "\3\2\xe8\7\xc8\2\0\xff";
+#define EXTRA_LEN (sizeof(extra) - 1)
+
 static const uint8_t target[] = "../\xff where";
 /* Inline: 5 bytes of hole. */
 static const uint8_t content[] = { 1, 1, 5, 1 };
@@ -78,6 +84,9 @@ static void assert_same(const struct entry *a, const struct entry *b)
 	if (a->flags & ENTRY_XATTRS)
 		assert_memory_equal(a->xattrs, b->xattrs, a->xattrs_len);
 	assert_true(id_equal(&a->xattrs_id, &b->xattrs_id));
+	assert_int_equal(a->extra_len, b->extra_len);
+	if (a->extra_len)
+		assert_memory_equal(a->extra, b->extra, a->extra_len);
 	assert_int_equal(a->content_len, b->content_len);
 	if (a->content_len)
 		assert_memory_equal(a->content, b->content, a->content_len);
@@ -142,6 +151,10 @@ static void every_kind(void **state)
 		e.xattrs_len = 5000;
 		memset(e.xattrs_id.b, 7, ID_LEN);
 		assert_round_trip(&e);
+		e.flags |= ENTRY_EXTRA;
+		e.extra = extra;
+		e.extra_len = EXTRA_LEN;
+		assert_round_trip(&e);
 	}
 }
 
@@ -191,7 +204,7 @@ static void what_cannot_be(void **state)
 	e = kind(S_IFREG | 0644 | 1 << 20);
 	assert_result(encoded(&e), -EBADMSG);
 	e = kind(S_IFDIR | 0755);
-	e.flags = 16;
+	e.flags = 32;
 	assert_result(encoded(&e), -EBADMSG);
 	e.flags = ENTRY_XATTRS | ENTRY_XATTRS_CHUNK;
 	e.xattrs = xattrs;
@@ -302,6 +315,79 @@ static void lists_of_attributes(void **state)
 	assert_memory_equal(b.data, xattrs, b.len);
 }
 
+static int with_extra(const void *data, size_t len)
+{
+	struct entry e = kind(S_IFREG | 0644);
+
+	e.flags = ENTRY_EXTRA;
+	e.extra = data;
+	e.extra_len = (uint32_t)len;
+	return encoded(&e);
+}
+
+static void what_is_known_beyond_stat(void **state)
+{
+	static const struct {
+		const char *what, *b;
+		size_t len;
+		int r;
+	} t[] = {
+		{ "nothing", "\0", 1, -EBADMSG },
+		{ "a tag of 0", "\1\0\0", 3, -EBADMSG },
+		{ "one tag twice", "\2\2\1\1\2\1\1", 7, -EBADMSG },
+		{ "tags that descend", "\2\3\1\1\2\1\1", 7, -EBADMSG },
+		{ "flags of no bytes", "\1\2\0", 3, -EBADMSG },
+		{ "flags of two numbers", "\1\2\2\1\1", 5, -EBADMSG },
+		{ "flags of 33 bits", "\1\2\5\x80\x80\x80\x80\x10", 8,
+		  -EBADMSG },
+		{ "a project of 33 bits", "\1\3\5\x80\x80\x80\x80\x10", 8,
+		  -EBADMSG },
+		{ "a birth of seconds alone", "\1\1\1\2", 4, -EBADMSG },
+		{ "a birth of 10^9 ns", "\1\1\6\2\x80\x94\xeb\xdc\3", 9,
+		  -EBADMSG },
+		{ "flags", "\1\2\1\1", 4, 0 },
+		{ "what is not known yet", "\2\2\1\1\xff\0", 6, 0 },
+	};
+	struct entry_extra known, x = { .has_birth = true,
+					.birth = { -1, 999999999 },
+					.inode_flags = 16,
+					.project = 1000 };
+	struct entry e = { .flags = ENTRY_EXTRA };
+	uint8_t large[ENTRY_EXTRA_MAX + 1];
+	AUTO_BUF struct buf b = BUF_INIT;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(t); i++)
+		if (with_extra(t[i].b, t[i].len) != t[i].r)
+			fail_msg("an extra of %s", t[i].what);
+	/* One unknown fact, as long as it may be, and longer by one. */
+	memset(large, 0, sizeof(large));
+	memcpy(large, "\1\xc8\xfc\7", 4);
+	assert_ok(with_extra(large, ENTRY_EXTRA_MAX));
+	large[2]++;
+	assert_result(with_extra(large, ENTRY_EXTRA_MAX + 1), -EBADMSG);
+	/* What was written is what is read, but for the unknown. */
+	entry_extra_put(&b, &x);
+	assert_int_equal(b.data[0], 3);
+	assert_int_equal(b.len, EXTRA_LEN - 4);
+	assert_memory_equal(b.data + 1, extra + 1, b.len - 1);
+	e.extra = extra;
+	e.extra_len = EXTRA_LEN;
+	entry_extra_get(&e, &known);
+	assert_true(known.has_birth);
+	assert_int_equal(known.birth.sec, -1);
+	assert_int_equal(known.birth.nsec, 999999999);
+	assert_int_equal(known.inode_flags, 16);
+	assert_int_equal(known.project, 1000);
+	e.flags = 0;
+	entry_extra_get(&e, &known);
+	assert_false(known.has_birth || known.inode_flags || known.project);
+	buf_clear(&b);
+	entry_extra_put(&b, &known);
+	assert_int_equal(b.len, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +396,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be),
 		cmocka_unit_test(names),
 		cmocka_unit_test(lists_of_attributes),
+		cmocka_unit_test(what_is_known_beyond_stat),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
