@@ -83,6 +83,18 @@ static int put_xattrs(struct entries *e, struct slot *s)
 			    s->xattrs.len, &x->xattrs_id);
 }
 
+/* What is known beyond stat(2) needs no room but the entry's. */
+static void put_extra(struct slot *s)
+{
+	struct entry *x = &s->entry;
+
+	x->flags &= ~ENTRY_EXTRA;
+	x->extra = s->extra.data;
+	x->extra_len = (uint32_t)s->extra.len;
+	if (s->extra.len > 0)
+		x->flags |= ENTRY_EXTRA;
+}
+
 /* The bounds that readers of a point hold to (store/entry.h). No filesystem
  * has more; what a hostile one says must not spoil the point. */
 static void bound_entry(struct entry *x)
@@ -145,6 +157,8 @@ static int share_link(struct entries *e, struct slot *s)
 		k->partial = s->partial;
 		err = copy_buf(&k->xattrs, &s->xattrs);
 		if (err == 0)
+			err = copy_buf(&k->extra, &s->extra);
+		if (err == 0)
 			err = copy_buf(&k->content, &s->content);
 	} else if (k->failed) {
 		backup_complain(e->backup, s,
@@ -155,6 +169,8 @@ static int share_link(struct entries *e, struct slot *s)
 		s->has_acl = k->has_acl;
 		s->partial = k->partial;
 		err = copy_buf(&s->xattrs, &k->xattrs);
+		if (err == 0)
+			err = copy_buf(&s->extra, &k->extra);
 		if (err == 0)
 			err = copy_buf(&s->content, &k->content);
 	}
@@ -170,7 +186,8 @@ static bool same_bytes(const struct buf *a, const struct buf *b)
 }
 
 /* A file so new that it might have changed within a tick of the filesystem's
- * clock was looked at again. Only now is it known whether it had. */
+ * clock was looked at again. Only now is it known whether it had. That more is
+ * known of it than an older program noted is no change. */
 static void compare_again(struct entries *e, const struct slot *s)
 {
 	struct backup *b = e->backup;
@@ -178,6 +195,7 @@ static void compare_again(struct entries *e, const struct slot *s)
 
 	if (same_bytes(file ? &s->content : &s->target, &s->was) &&
 	    same_bytes(&s->xattrs, &s->was_xattrs) &&
+	    (s->was_extra.len == 0 || same_bytes(&s->extra, &s->was_extra)) &&
 	    s->st.st_ctim.tv_sec == s->was_ctime.tv_sec &&
 	    s->st.st_ctim.tv_nsec == s->was_ctime.tv_nsec) {
 		b->progress.files_unmodified += file;
@@ -213,6 +231,7 @@ int entries_add(struct entries *e, struct slot *s)
 		compare_again(e, s);
 	if (e->tree) {
 		err = put_xattrs(e, s);
+		put_extra(s);
 		if (err == 0)
 			err = tree_builder_add(e->tree, s->dir->key.data,
 					       s->dir->key.len, &s->entry);

@@ -28,6 +28,7 @@ struct links *links_new(void)
 static void link_free(struct link *k)
 {
 	buf_release(&k->xattrs);
+	buf_release(&k->extra);
 	buf_release(&k->content);
 	free(k);
 }

@@ -25,7 +25,7 @@ struct link {
 	bool failed; /* it could not be read */
 	bool has_acl, partial;
 	struct stat st;
-	struct buf xattrs, content;
+	struct buf xattrs, extra, content;
 };
 
 MUST_CHECK struct links *links_new(void);

@@ -213,9 +213,10 @@ static int read_still(struct reading *r, struct slot *s, const char **what)
 			break;
 		s->st.st_size = now.st_size;
 	}
-	if (err >= 0)
-		backup_complain_xattrs(r->backup, s, &loss);
-	return err;
+	if (err < 0)
+		return err;
+	backup_complain_xattrs(r->backup, s, &loss);
+	return scan_fd_extra(r->fd, &s->extra) < 0 ? -ENOMEM : err;
 }
 
 static void read_file(struct reading *r, struct slot *s)

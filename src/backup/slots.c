@@ -102,10 +102,12 @@ static void slot_reset(struct slot *s)
 	s->dir = NULL;
 	buf_clear(&s->name);
 	buf_clear(&s->xattrs);
+	buf_clear(&s->extra);
 	buf_clear(&s->target);
 	buf_clear(&s->content);
 	buf_clear(&s->was);
 	buf_clear(&s->was_xattrs);
+	buf_clear(&s->was_extra);
 	s->has_acl = s->partial = s->unchanged = s->again = s->link_follows =
 		false;
 	s->link = NULL;
@@ -118,10 +120,12 @@ static void slot_release(struct slot *s)
 	slot_dir_put(s->dir);
 	buf_release(&s->name);
 	buf_release(&s->xattrs);
+	buf_release(&s->extra);
 	buf_release(&s->target);
 	buf_release(&s->content);
 	buf_release(&s->was);
 	buf_release(&s->was_xattrs);
+	buf_release(&s->was_extra);
 }
 
 int slots_init(struct slots *s, struct backup *b)

@@ -53,7 +53,7 @@ struct slot {
 	struct buf name;
 	struct stat st; /* as scanned; a reader brings it up to date */
 	struct entry entry; /* its pointers are set when it is added */
-	struct buf xattrs, target, content;
+	struct buf xattrs, extra, target, content;
 	uint64_t ahead; /* bytes in backup.bytes_ahead that are its own */
 	bool has_acl;
 	bool partial; /* it changed, or some attributes were not had; said */
@@ -61,7 +61,7 @@ struct slot {
 	/* As in the parent, by all that stat says, but looked at again: what it
 	 * holds there, a file's content or a link's target. */
 	bool again;
-	struct buf was, was_xattrs;
+	struct buf was, was_xattrs, was_extra;
 	struct timespec was_ctime;
 	struct link *link; /* of a file with several names; NULL: none */
 	bool link_follows; /* not the first name: takes what the first found */

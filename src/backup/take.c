@@ -32,11 +32,14 @@ static int take_unchanged(struct backup *b, struct slot *s,
 		s->entry.xattrs_id = e->xattrs_id;
 		s->entry.xattrs_len = e->xattrs_len;
 	}
+	/* As it is, with what only a later program can read. */
+	buf_put(&s->extra, e->extra, e->extra_len);
 	buf_put(&s->target, e->target, e->target_len);
 	buf_put(&s->content, e->content, e->content_len);
 	if (S_ISREG(s->st.st_mode))
 		b->progress.files_unmodified++;
-	return buf_error(&s->xattrs) < 0 || buf_error(&s->target) < 0 ||
+	return buf_error(&s->xattrs) < 0 || buf_error(&s->extra) < 0 ||
+			       buf_error(&s->target) < 0 ||
 			       buf_error(&s->content) < 0
 		       ? -ENOMEM
 		       : 0;
@@ -51,8 +54,11 @@ static int keep_for_comparison(struct slot *s, const struct entry *e)
 	buf_put(&s->was, e->target, e->target_len);
 	if (e->flags & ENTRY_XATTRS)
 		buf_put(&s->was_xattrs, e->xattrs, e->xattrs_len);
-	return buf_error(&s->was) < 0 || buf_error(&s->was_xattrs) < 0 ? -ENOMEM
-								       : 0;
+	buf_put(&s->was_extra, e->extra, e->extra_len);
+	return buf_error(&s->was) < 0 || buf_error(&s->was_xattrs) < 0 ||
+			       buf_error(&s->was_extra) < 0
+		       ? -ENOMEM
+		       : 0;
 }
 
 /* ---- no regular file ---- */
@@ -88,9 +94,10 @@ static int take_special(struct backup *b, struct slot *s,
 	if (err < 0 || it->unreachable)
 		return err;
 	err = scan_xattrs(it, &s->xattrs, &s->has_acl, &loss);
-	if (err == 0)
-		backup_complain_xattrs(b, s, &loss);
-	return err;
+	if (err < 0)
+		return err;
+	backup_complain_xattrs(b, s, &loss);
+	return scan_extra(it, &s->extra);
 }
 
 /* ---- an item ---- */

@@ -7,6 +7,8 @@
  *     walk*.c         the reading thread: walks, fills batches with names
  *     queue.c         batches on their way; who examines their entries
  *     scan.c          the calls: empties batches in the same order
+ *     xattr.c         an entry's extended attributes
+ *     extra.c         what is known of it beyond stat(2)
  *
  * Entries cross from thread to thread in batches of a few hundred, so that
  * neither waits for the other once per directory. What costs most is fstatat

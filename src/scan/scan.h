@@ -120,4 +120,14 @@ MUST_CHECK int scan_xattrs(const struct scan_item *item, struct buf *out,
 MUST_CHECK int scan_fd_xattrs(int fd, struct buf *out, bool *has_acl,
 			      struct scan_xattr_loss *loss);
 
+/*
+ * Append what is known of an entry beyond stat(2), as entry.extra has it
+ * (store/entry.h): nothing where nothing is. What cannot be had is not known;
+ * of what is no directory there is only what statx(2) tells.
+ * Return 0 or -ENOMEM.
+ */
+MUST_CHECK int scan_extra(const struct scan_item *item, struct buf *out);
+/* Do the same for an open file, of which more can be asked. */
+MUST_CHECK int scan_fd_extra(int fd, struct buf *out);
+
 #endif
