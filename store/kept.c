@@ -309,7 +309,7 @@ static int by_name(const void *a, const void *b)
 		      ((const struct kept_wanted *)b)->name);
 }
 
-static void sort_wanted(struct kept_wish *l)
+void kept_sort_wish(struct kept_wish *l)
 {
 	size_t i, n = 0;
 
@@ -396,7 +396,7 @@ int kept_refresh(struct vault *v, const struct kept_kind *kind,
 	AUTO_FREE size_t *from = NULL;
 	int r;
 
-	sort_wanted(wanted);
+	kept_sort_wish(wanted);
 	if (is_complete(s, wanted))
 		return 0;
 	is_new = alloc_array(wanted->n + 1, sizeof(*is_new));
@@ -412,10 +412,70 @@ int kept_refresh(struct vault *v, const struct kept_kind *kind,
 	return r;
 }
 
-/* ---- snapshots ---- */
+/* ---- from elsewhere ---- */
 
-/* So many that are read one by one are no burden. */
-#define FRESH_MAX 128
+int kept_append(struct kept_set *s, const char *name, void *value)
+{
+	struct kept *item;
+
+	if (array_reserve(&s->items, &s->cap, s->n + 1) < 0)
+		return -ENOMEM;
+	item = &s->items[s->n];
+	*item = (struct kept){ .name = strdup(name) };
+	if (!item->name)
+		return -ENOMEM;
+	item->value = value;
+	s->n++;
+	return 0;
+}
+
+static int by_item(const void *a, const void *b)
+{
+	return strcmp(((const struct kept *)a)->name,
+		      ((const struct kept *)b)->name);
+}
+
+int kept_join(const struct kept_kind *kind, struct kept_set *s,
+	      struct kept_set *more)
+{
+	struct kept_set both = { .fresh = s->fresh };
+	size_t i, n = s->n + more->n;
+	struct kept *last = NULL;
+
+	if (more->n == 0)
+		return 0;
+	both.items = alloc_array(n, sizeof(*both.items));
+	if (!both.items)
+		return -ENOMEM;
+	if (s->n)
+		memcpy(both.items, s->items, s->n * sizeof(*s->items));
+	memcpy(both.items + s->n, more->items, more->n * sizeof(*s->items));
+	both.fresh += more->n;
+	free(s->items);
+	more->n = 0;
+	qsort(both.items, n, sizeof(*both.items), by_item);
+	for (i = 0; i < n; i++) {
+		if (last && strcmp(last->name, both.items[i].name) == 0) {
+			free(both.items[i].name);
+			if (both.items[i].value)
+				kind->release(both.items[i].value);
+			continue;
+		}
+		last = &both.items[both.n++];
+		*last = both.items[i];
+	}
+	*s = both;
+	return 0;
+}
+
+bool kept_is_local(struct vault *v, const char *name)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+
+	return catalog_get_object(v->catalog, name, &b) == 0;
+}
+
+/* ---- snapshots ---- */
 
 static void snapshot_name(const struct kept_kind *kind,
 			  char out[OBJECT_NAME_MAX])
@@ -505,7 +565,7 @@ void kept_save(struct vault *v, const struct kept_kind *kind,
 	struct id mac;
 
 	/* A private database ends with the process. */
-	if (s->fresh <= FRESH_MAX + s->n / 64 || !catalog_dir(v->catalog))
+	if (s->fresh <= KEPT_FRESH_MAX + s->n / 64 || !catalog_dir(v->catalog))
 		return;
 	snapshot_name(kind, name);
 	if (pack_items(kind, s, &plain) < 0 ||

@@ -40,7 +40,7 @@ struct kept {
 /* Sorted by name, as strings are. */
 struct kept_set {
 	struct kept *items; /* owned */
-	size_t n;
+	size_t n, cap;
 	size_t fresh; /* how many values came since the last snapshot */
 };
 
@@ -75,10 +75,23 @@ MUST_CHECK int kept_list(struct vault *v, const struct kept_kind *kind,
 MUST_CHECK int kept_refresh(struct vault *v, const struct kept_kind *kind,
 			    struct kept_set *s, struct kept_wish *wanted,
 			    bool *changed_out);
+/* Append a value, which the set then owns, to a set of its own that is in no order.
+ * Return 0 or -ENOMEM. */
+MUST_CHECK int kept_append(struct kept_set *s, const char *name, void *value);
+/* Move what is in @more, in no order, to the sorted @s, where that does not have it.
+ * Return 0 or -ENOMEM. */
+MUST_CHECK int kept_join(const struct kept_kind *kind, struct kept_set *s,
+			 struct kept_set *more);
+/* Whether the database has a row of that name, be it right or wrong. */
+bool kept_is_local(struct vault *v, const char *name);
+/* Sort what is wanted by name, and drop what is there twice. */
+void kept_sort_wish(struct kept_wish *l);
 /* Fill an empty set from the snapshot. Where there is none, or it is damaged, the
  * set stays empty. Return 0 or -ENOMEM. */
 MUST_CHECK int kept_load(struct vault *v, const struct kept_kind *kind,
 			 struct kept_set *s);
+/* So many that are read one by one are no burden. */
+#define KEPT_FRESH_MAX 128
 /* Make a new snapshot, where so much has come since the last that it is worth
  * the writing. What cannot be kept is read again another time. */
 void kept_save(struct vault *v, const struct kept_kind *kind,

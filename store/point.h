@@ -231,6 +231,17 @@ struct point_list {
  * point_list_put().
  */
 MUST_CHECK int vault_points(struct vault *v, struct point_list **out);
+/*
+ * Where many decided sessions are in no digest (store/record/digest.h), make
+ * digests of them, as the last list knew them: @put is called with the plaintext of
+ * each and stores it. Return 0, what @put returned, or a negative errno.
+ */
+MUST_CHECK int
+vault_digest_points(struct vault *v,
+		    int (*put)(void *arg, const struct buf *plain), void *arg);
+/* From now on let vault_points() read each object itself: for whoever looks
+ * whether they are whole. To be called before the first list. */
+void vault_distrust_digests(struct vault *v);
 struct point_list *point_list_get(struct point_list *l);
 void point_list_put(struct point_list *l);
 /*

@@ -5,6 +5,7 @@
 
 #include "store/kept.h"
 #include "store/point.h"
+#include "store/record/commit.h"
 
 #define POINT_FORMAT 1
 #define POINT_DOC_MAX (16u << 20)
@@ -53,11 +54,21 @@ MUST_CHECK int point_unpack(struct reader *r, struct point **out);
 /* A copy of a point, for what a list has to say of it. Return 0 or -ENOMEM. */
 MUST_CHECK int point_copy(const struct point *p, struct point **out);
 
+extern const struct kept_kind point_kept_commits, point_kept_verdicts,
+	point_kept_notes, point_kept_machines, point_kept_points;
+
 /* ---- point_notes.c: what was said of a point after it was made ---- */
+
+/* A commit, in memory. */
+struct known_commit {
+	struct commit commit;
+	/* A digest tells of it, or it is not worth one. */
+	bool digested;
+};
 
 /* All that points are made of, as read so far; each sorted by name. */
 struct point_objects {
-	struct kept_set commits; /* struct commit */
+	struct kept_set commits; /* struct known_commit */
 	struct kept_set verdicts; /* bool: purged */
 	struct kept_set notes; /* struct note */
 	struct kept_set machines; /* struct note */
@@ -85,6 +96,24 @@ enum point_verdict point_verdict_on(const struct point_objects *o,
  * point_items_of(). Return 0 or -ENOMEM. */
 MUST_CHECK int point_apply_notes(struct point *p, const struct kept *items,
 				 size_t n);
+
+/* ---- point_refresh.c ---- */
+
+/* One thread at a time has the objects of an open vault; between these it does. */
+void point_listing_begin(struct vault *v);
+void point_listing_end(struct vault *v);
+
+/* ---- point_digest.c: what digests say of many of them at once ---- */
+
+/*
+ * Add to @o what digests say of those of @wanted, sorted, that it has not, where
+ * they are many. What digests do not tell is read otherwise: whatever is wrong with
+ * one is said, and no error. For the thread that lists. Return 0, -ENOMEM, or
+ * -EINTR.
+ */
+MUST_CHECK int point_digests_gather(struct vault *v,
+				    const struct kept_wish *wanted,
+				    struct point_objects *o);
 
 /* ---- point_names.c: what machines are called now ---- */
 

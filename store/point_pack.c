@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Points as the local database keeps them all in one piece: a command that finds
+ * What points are made of, decoded, and as the local database keeps it.
+ *
+ * It keeps all points in one piece: a command that finds
  * ten thousand of them there has them in memory without a look at any JSON.
  *
  * One walk over the members serves both ways, so that what is written and what is
@@ -18,6 +20,10 @@
 #include <string.h>
 
 #include "store/base/bytes.h"
+#include "store/base/log.h"
+#include "store/format.h"
+#include "store/record/note.h"
+#include "store/record/purge.h"
 
 /* Either out or in is set. */
 struct walk {
@@ -291,3 +297,188 @@ int point_copy(const struct point *p, struct point **out)
 	reader_init(&r, packed.data, packed.len);
 	return point_unpack(&r, out);
 }
+
+/* ---- the kinds of objects that points are made of ---- */
+
+#define SMALL_OBJECT_MAX (64u << 10)
+
+static int decode_commit(const void *data, size_t len, const char *name,
+			 void **out)
+{
+	struct known_commit *c = calloc(1, sizeof(*c));
+	int r = c ? commit_decode(data, len, name, &c->commit) : -ENOMEM;
+
+	if (r < 0) {
+		free(c);
+		c = NULL;
+	}
+	*out = c;
+	return r;
+}
+
+static int decode_verdict(const void *data, size_t len, const char *name,
+			  void **out)
+{
+	bool *purged = malloc(sizeof(*purged));
+	int r = purged ? purge_decode(data, len, name, purged) : -ENOMEM;
+
+	if (r < 0) {
+		free(purged);
+		purged = NULL;
+	}
+	*out = purged;
+	return r;
+}
+
+static int decode_note(const void *data, size_t len, const char *name,
+		       void **out)
+{
+	struct note *n = malloc(sizeof(*n));
+	int r = n ? note_decode(data, len, name, n) : -ENOMEM;
+
+	if (r < 0) {
+		free(n);
+		n = NULL;
+	}
+	*out = n;
+	return r;
+}
+
+static void release_note(void *value)
+{
+	note_release(value);
+	free(value);
+}
+
+static void pack_text(const char *text, struct buf *out)
+{
+	buf_put_u8(out, text != NULL);
+	if (text)
+		buf_put_bytes(out, text, strlen(text));
+}
+
+static int unpack_text(struct reader *r, char **out)
+{
+	const uint8_t *from;
+	size_t len;
+
+	if (!reader_u8(r))
+		return 0;
+	from = reader_bytes(r, SIZE_MAX, &len);
+	*out = from ? strndup((const char *)from, len) : NULL;
+	return *out ? 0 : from ? -ENOMEM : -EBADMSG;
+}
+
+static void pack_note(const void *value, struct buf *out)
+{
+	const struct note *n = value;
+
+	buf_put_varint(out, n->kind);
+	buf_put_svarint(out, n->time_ns);
+	pack_text(n->word, out);
+	pack_text(n->text, out);
+	pack_text(n->by, out);
+}
+
+static int unpack_note(struct reader *r, void **out)
+{
+	struct note *n = calloc(1, sizeof(*n));
+	int e = n ? 0 : -ENOMEM;
+
+	if (e == 0) {
+		n->kind = (enum note_kind)reader_varint_max(r, NOTE_NAME);
+		n->time_ns = reader_svarint(r);
+		e = unpack_text(r, &n->word);
+	}
+	if (e == 0)
+		e = unpack_text(r, &n->text);
+	if (e == 0)
+		e = unpack_text(r, &n->by);
+	*out = n;
+	return e;
+}
+
+static int decode_point(const void *data, size_t len, const char *name,
+			void **out)
+{
+	struct point *p = NULL;
+	int r = point_decode(data, len, name, &p);
+
+	if (r == 0 && strcmp(p->id, name + strlen("point/")) != 0) {
+		r = fail(-EBADMSG, "%s: holds another point", name);
+		point_free(p);
+		p = NULL;
+	}
+	*out = p;
+	return r;
+}
+
+static void release_point(void *value)
+{
+	point_free(value);
+}
+
+static void pack_commit(const void *value, struct buf *out)
+{
+	buf_put(out, value, sizeof(struct known_commit));
+}
+
+static int unpack_fixed(struct reader *r, size_t len, void **out)
+{
+	const uint8_t *from = reader_get(r, len);
+
+	*out = from ? malloc(len) : NULL;
+	if (*out)
+		memcpy(*out, from, len);
+	return *out ? 0 : from ? -ENOMEM : -EBADMSG;
+}
+
+static int unpack_commit(struct reader *r, void **out)
+{
+	return unpack_fixed(r, sizeof(struct known_commit), out);
+}
+
+static void pack_verdict(const void *value, struct buf *out)
+{
+	buf_put(out, value, sizeof(bool));
+}
+
+static int unpack_verdict(struct reader *r, void **out)
+{
+	return unpack_fixed(r, sizeof(bool), out);
+}
+
+static void pack_point(const void *value, struct buf *out)
+{
+	point_pack(value, out);
+}
+
+static int unpack_point(struct reader *r, void **out)
+{
+	struct point *p = NULL;
+	int e = point_unpack(r, &p);
+
+	*out = p;
+	return e;
+}
+
+const struct kept_kind point_kept_commits = {
+	"commit/", OBJECT_COMMIT, SMALL_OBJECT_MAX, decode_commit,
+	free,	   pack_commit,	  unpack_commit,    2,
+};
+const struct kept_kind point_kept_verdicts = {
+	"purge/", OBJECT_PURGE, SMALL_OBJECT_MAX, decode_verdict,
+	free,	  pack_verdict, unpack_verdict,	  1,
+};
+const struct kept_kind point_kept_notes = {
+	"note/",      OBJECT_NOTE, SMALL_OBJECT_MAX, decode_note,
+	release_note, pack_note,   unpack_note,	     1,
+};
+const struct kept_kind point_kept_machines = {
+	"machine/",   OBJECT_MACHINE, SMALL_OBJECT_MAX, decode_note,
+	release_note, pack_note,      unpack_note,	1,
+};
+const struct kept_kind point_kept_points = {
+	"point/",      OBJECT_POINT, POINT_DOC_MAX, decode_point,
+	release_point, pack_point,   unpack_point,  POINT_PACK_VERSION,
+};

@@ -28,198 +28,13 @@
 #include "store/record/purge.h"
 #include "store/vault_internal.h"
 
-#define SMALL_OBJECT_MAX (64u << 10)
-
-/* ---- the kinds of objects ---- */
-
-static int decode_commit(const void *data, size_t len, const char *name,
-			 void **out)
-{
-	struct commit *c = malloc(sizeof(*c));
-	int r = c ? commit_decode(data, len, name, c) : -ENOMEM;
-
-	if (r < 0) {
-		free(c);
-		c = NULL;
-	}
-	*out = c;
-	return r;
-}
-
-static int decode_verdict(const void *data, size_t len, const char *name,
-			  void **out)
-{
-	bool *purged = malloc(sizeof(*purged));
-	int r = purged ? purge_decode(data, len, name, purged) : -ENOMEM;
-
-	if (r < 0) {
-		free(purged);
-		purged = NULL;
-	}
-	*out = purged;
-	return r;
-}
-
-static int decode_note(const void *data, size_t len, const char *name,
-		       void **out)
-{
-	struct note *n = malloc(sizeof(*n));
-	int r = n ? note_decode(data, len, name, n) : -ENOMEM;
-
-	if (r < 0) {
-		free(n);
-		n = NULL;
-	}
-	*out = n;
-	return r;
-}
-
-static void release_note(void *value)
-{
-	note_release(value);
-	free(value);
-}
-
-static void pack_text(const char *text, struct buf *out)
-{
-	buf_put_u8(out, text != NULL);
-	if (text)
-		buf_put_bytes(out, text, strlen(text));
-}
-
-static int unpack_text(struct reader *r, char **out)
-{
-	const uint8_t *from;
-	size_t len;
-
-	if (!reader_u8(r))
-		return 0;
-	from = reader_bytes(r, SIZE_MAX, &len);
-	*out = from ? strndup((const char *)from, len) : NULL;
-	return *out ? 0 : from ? -ENOMEM : -EBADMSG;
-}
-
-static void pack_note(const void *value, struct buf *out)
-{
-	const struct note *n = value;
-
-	buf_put_varint(out, n->kind);
-	buf_put_svarint(out, n->time_ns);
-	pack_text(n->word, out);
-	pack_text(n->text, out);
-	pack_text(n->by, out);
-}
-
-static int unpack_note(struct reader *r, void **out)
-{
-	struct note *n = calloc(1, sizeof(*n));
-	int e = n ? 0 : -ENOMEM;
-
-	if (e == 0) {
-		n->kind = (enum note_kind)reader_varint_max(r, NOTE_NAME);
-		n->time_ns = reader_svarint(r);
-		e = unpack_text(r, &n->word);
-	}
-	if (e == 0)
-		e = unpack_text(r, &n->text);
-	if (e == 0)
-		e = unpack_text(r, &n->by);
-	*out = n;
-	return e;
-}
-
-static int decode_point(const void *data, size_t len, const char *name,
-			void **out)
-{
-	struct point *p = NULL;
-	int r = point_decode(data, len, name, &p);
-
-	if (r == 0 && strcmp(p->id, name + strlen("point/")) != 0) {
-		r = fail(-EBADMSG, "%s: holds another point", name);
-		point_free(p);
-		p = NULL;
-	}
-	*out = p;
-	return r;
-}
-
-static void release_point(void *value)
-{
-	point_free(value);
-}
-
-static void pack_commit(const void *value, struct buf *out)
-{
-	buf_put(out, value, sizeof(struct commit));
-}
-
-static int unpack_fixed(struct reader *r, size_t len, void **out)
-{
-	const uint8_t *from = reader_get(r, len);
-
-	*out = from ? malloc(len) : NULL;
-	if (*out)
-		memcpy(*out, from, len);
-	return *out ? 0 : from ? -ENOMEM : -EBADMSG;
-}
-
-static int unpack_commit(struct reader *r, void **out)
-{
-	return unpack_fixed(r, sizeof(struct commit), out);
-}
-
-static void pack_verdict(const void *value, struct buf *out)
-{
-	buf_put(out, value, sizeof(bool));
-}
-
-static int unpack_verdict(struct reader *r, void **out)
-{
-	return unpack_fixed(r, sizeof(bool), out);
-}
-
-static void pack_point(const void *value, struct buf *out)
-{
-	point_pack(value, out);
-}
-
-static int unpack_point(struct reader *r, void **out)
-{
-	struct point *p = NULL;
-	int e = point_unpack(r, &p);
-
-	*out = p;
-	return e;
-}
-
-static const struct kept_kind commits = {
-	"commit/", OBJECT_COMMIT, SMALL_OBJECT_MAX, decode_commit,
-	free,	   pack_commit,	  unpack_commit,    1,
-};
-static const struct kept_kind verdicts = {
-	"purge/", OBJECT_PURGE, SMALL_OBJECT_MAX, decode_verdict,
-	free,	  pack_verdict, unpack_verdict,	  1,
-};
-static const struct kept_kind notes = {
-	"note/",      OBJECT_NOTE, SMALL_OBJECT_MAX, decode_note,
-	release_note, pack_note,   unpack_note,	     1,
-};
-static const struct kept_kind machines = {
-	"machine/",   OBJECT_MACHINE, SMALL_OBJECT_MAX, decode_note,
-	release_note, pack_note,      unpack_note,	1,
-};
-static const struct kept_kind points = {
-	"point/",      OBJECT_POINT, POINT_DOC_MAX, decode_point,
-	release_point, pack_point,   unpack_point,  POINT_PACK_VERSION,
-};
-
 void point_objects_release(struct point_objects *o)
 {
-	kept_release(&commits, &o->commits);
-	kept_release(&verdicts, &o->verdicts);
-	kept_release(&notes, &o->notes);
-	kept_release(&machines, &o->machines);
-	kept_release(&points, &o->points);
+	kept_release(&point_kept_commits, &o->commits);
+	kept_release(&point_kept_verdicts, &o->verdicts);
+	kept_release(&point_kept_notes, &o->notes);
+	kept_release(&point_kept_machines, &o->machines);
+	kept_release(&point_kept_points, &o->points);
 }
 
 /* ---- a new list ---- */
@@ -302,13 +117,15 @@ static int add_damaged(struct build *b)
 		/* Of a register that cannot be read the session is all that is
 		 * known. */
 		if (!s->items[i].value)
-			r = note_damaged(b, s->items[i].name +
-						    strlen(commits.prefix));
+			r = note_damaged(
+				b, s->items[i].name +
+					   strlen(point_kept_commits.prefix));
 	s = &b->objects->points;
 	for (i = 0; i < s->n && r == 0; i++)
 		if (!s->items[i].value)
-			r = note_damaged(b, s->items[i].name +
-						    strlen(points.prefix));
+			r = note_damaged(
+				b, s->items[i].name +
+					   strlen(point_kept_points.prefix));
 	return r;
 }
 
@@ -345,6 +162,26 @@ static int refresh_kind(struct vault *v, const struct kept_kind *kind,
 	return r;
 }
 
+/* Commits, and with them points where digests tell of them. */
+static int refresh_commits(struct vault *v, struct point_objects *o,
+			   bool *changed)
+{
+	struct kept_wish wanted = { 0 };
+	size_t before = o->commits.n;
+	int r = kept_list(v, &point_kept_commits, &wanted);
+
+	if (r == 0) {
+		kept_sort_wish(&wanted);
+		r = point_digests_gather(v, &wanted, o);
+	}
+	*changed |= o->commits.n != before;
+	if (r == 0)
+		r = kept_refresh(v, &point_kept_commits, &o->commits, &wanted,
+				 changed);
+	kept_release_wish(&wanted);
+	return r;
+}
+
 /* The points that the commits name, but for those that were purged, whose
  * objects may be gone. */
 static int refresh_points(struct vault *v, struct point_objects *o,
@@ -356,16 +193,19 @@ static int refresh_points(struct vault *v, struct point_objects *o,
 	int r = 0;
 
 	for (i = 0; i < o->commits.n && r == 0; i++) {
-		const struct commit *c = o->commits.items[i].value;
+		const struct known_commit *known = o->commits.items[i].value;
+		const struct commit *c = &known->commit;
 
-		if (!c || !c->point[0] ||
+		if (!known || !c->point[0] ||
 		    point_verdict_on(o, c->point) == POINT_PURGED)
 			continue;
-		snprintf(name, sizeof(name), "%s%s", points.prefix, c->point);
+		snprintf(name, sizeof(name), "%s%s", point_kept_points.prefix,
+			 c->point);
 		r = kept_want(&wanted, name, c->hash);
 	}
 	if (r == 0)
-		r = kept_refresh(v, &points, &o->points, &wanted, changed);
+		r = kept_refresh(v, &point_kept_points, &o->points, &wanted,
+				 changed);
 	/* The commit was made after its point: one that is missing now was
 	 * there. */
 	for (i = 0; i < o->points.n && r == 0; i++)
@@ -391,15 +231,16 @@ static bool all_read(const struct kept_set *s)
 static int refresh_all(struct vault *v, struct point_objects *o, bool *changed)
 {
 	bool other = false;
-	int r = refresh_kind(v, &commits, &o->commits, &other);
+	int r = refresh_commits(v, o, &other);
 
 	if (r == 0)
-		r = refresh_kind(v, &verdicts, &o->verdicts, &other);
+		r = refresh_kind(v, &point_kept_verdicts, &o->verdicts, &other);
 	atomic_fetch_add(&v->lists, 1);
 	if (r == 0)
-		r = refresh_kind(v, &notes, &o->notes, changed);
+		r = refresh_kind(v, &point_kept_notes, &o->notes, changed);
 	if (r == 0)
-		r = refresh_kind(v, &machines, &o->machines, changed);
+		r = refresh_kind(v, &point_kept_machines, &o->machines,
+				 changed);
 	o->points_old |= other || !v->points;
 	if (r == 0 && (o->points_old || !all_read(&o->points))) {
 		r = refresh_points(v, o, changed);
@@ -412,24 +253,24 @@ static int refresh_all(struct vault *v, struct point_objects *o, bool *changed)
 /* A new process begins with what was known here last. */
 static int load_all(struct vault *v, struct point_objects *o)
 {
-	int r = kept_load(v, &commits, &o->commits);
+	int r = kept_load(v, &point_kept_commits, &o->commits);
 
 	if (r == 0)
-		r = kept_load(v, &verdicts, &o->verdicts);
+		r = kept_load(v, &point_kept_verdicts, &o->verdicts);
 	if (r == 0)
-		r = kept_load(v, &notes, &o->notes);
+		r = kept_load(v, &point_kept_notes, &o->notes);
 	if (r == 0)
-		r = kept_load(v, &machines, &o->machines);
-	return r == 0 ? kept_load(v, &points, &o->points) : r;
+		r = kept_load(v, &point_kept_machines, &o->machines);
+	return r == 0 ? kept_load(v, &point_kept_points, &o->points) : r;
 }
 
 static void save_all(struct vault *v, struct point_objects *o)
 {
-	kept_save(v, &commits, &o->commits);
-	kept_save(v, &verdicts, &o->verdicts);
-	kept_save(v, &notes, &o->notes);
-	kept_save(v, &machines, &o->machines);
-	kept_save(v, &points, &o->points);
+	kept_save(v, &point_kept_commits, &o->commits);
+	kept_save(v, &point_kept_verdicts, &o->verdicts);
+	kept_save(v, &point_kept_notes, &o->notes);
+	kept_save(v, &point_kept_machines, &o->machines);
+	kept_save(v, &point_kept_points, &o->points);
 }
 
 /* Make the list anew from what was read. */
@@ -474,7 +315,8 @@ static void describe_register(void *arg, size_t i, struct seen_row *out)
 	    !c->point[0])
 		return;
 	out->point = c->point;
-	snprintf(name, sizeof(name), "%s%s", points.prefix, c->point);
+	snprintf(name, sizeof(name), "%s%s", point_kept_points.prefix,
+		 c->point);
 	at = kept_find(&o->points, name);
 	if (at == o->points.n || strcmp(o->points.items[at].name, name) != 0 ||
 	    !(p = o->points.items[at].value))
@@ -513,7 +355,8 @@ void vault_remember(struct vault *v, const struct point *p)
 				.vm = p->vm,
 				.time_s = p->time_ns / 1000000000 };
 
-	snprintf(name, sizeof(name), "%s%s", commits.prefix, p->session);
+	snprintf(name, sizeof(name), "%s%s", point_kept_commits.prefix,
+		 p->session);
 	history_note(v->history, &row);
 }
 
@@ -527,9 +370,9 @@ int vault_look_back(struct vault *v)
 	if (!history_is_kept(v->history))
 		return 0;
 	if (r >= 0)
-		r = kept_list(v, &commits, &listed);
+		r = kept_list(v, &point_kept_commits, &listed);
 	if (r == 0)
-		r = kept_list(v, &verdicts, &listed);
+		r = kept_list(v, &point_kept_verdicts, &listed);
 	if (r == 0) {
 		names = alloc_array(listed.n, sizeof(*names));
 		r = names ? 0 : -ENOMEM;
@@ -541,8 +384,28 @@ int vault_look_back(struct vault *v)
 	if (r == 0)
 		r = history_compare(v->history, names, listed.n, NULL, NULL);
 	free(names);
-	free(listed.items);
+	kept_release_wish(&listed);
 	return r;
+}
+
+/*
+ * One thread at a time lists; the lock is not held meanwhile. Who comes second
+ * lists again when it is his turn: what he asks is what the vault has now, and
+ * not what it had when somebody else began to look.
+ */
+void point_listing_begin(struct vault *v)
+{
+	SCOPED_LOCK(&v->lock);
+	while (v->is_listing)
+		pthread_cond_wait(&v->listed, &v->lock);
+	v->is_listing = true;
+}
+
+void point_listing_end(struct vault *v)
+{
+	SCOPED_LOCK(&v->lock);
+	v->is_listing = false;
+	pthread_cond_signal(&v->listed);
 }
 
 /* All of one call of vault_points(), which one thread at a time is in. */
@@ -573,28 +436,15 @@ static int refresh_list(struct vault *v)
 	return r;
 }
 
-/*
- * One thread at a time lists; the lock is not held meanwhile. Who comes second
- * lists again when it is his turn: what he asks is what the vault has now, and
- * not what it had when somebody else began to look.
- */
 int vault_points(struct vault *v, struct point_list **out)
 {
 	int r;
 
 	*out = NULL;
-	pthread_mutex_lock(&v->lock);
-	while (v->is_listing)
-		pthread_cond_wait(&v->listed, &v->lock);
-	v->is_listing = true;
-	pthread_mutex_unlock(&v->lock);
-
+	point_listing_begin(v);
 	r = refresh_list(v);
-	pthread_mutex_lock(&v->lock);
-	v->is_listing = false;
-	pthread_cond_signal(&v->listed);
 	if (r == 0)
 		*out = point_list_get(v->points);
-	pthread_mutex_unlock(&v->lock);
+	point_listing_end(v);
 	return r;
 }

@@ -45,9 +45,10 @@ struct vault {
 	bool mending;
 	int64_t mend_ns; /* when that was done last; monotonic; 0: never */
 	struct point_list *points; /* the last list; owned */
-	/* Some thread lists the points: the next three are its alone. */
+	/* Some thread lists the points: the next four are its alone. */
 	bool is_listing;
 	struct point_objects objects;
+	bool no_digests;
 	bool is_loaded; /* @objects began with what the database has */
 	bool is_list_old; /* @points is not made of @objects */
 	struct id verified[1024]; /* chunks whose plaintext was re-hashed */

@@ -36,7 +36,7 @@ struct writer {
 	/* chunks of this session not yet in the database */
 	struct idset claimed;
 	struct pack *open[2]; /* data, trees; owned */
-	unsigned int next_pack, next_index;
+	unsigned int next_pack, next_index, next_digest;
 	struct buf index; /* packs that no index object names yet */
 	size_t nindex, index_chunks;
 	bool flushing; /* somebody writes an index object */
@@ -98,6 +98,9 @@ MUST_CHECK int writer_put_register(struct writer *w, const struct point *p,
 /* Merge the vault's small index objects, where there are many, once the session
  * is decided. What fails is said, and harms nothing. */
 void writer_merge_indexes(struct writer *w);
+/* In digest.c: once the point is made, make digests of points that are in none,
+ * where there are many. */
+void writer_put_digests(struct writer *w);
 /* Name all adopted packs in this session's index. Return 0 or a negative
  * errno. */
 MUST_CHECK int writer_index_adopted(struct writer *w);

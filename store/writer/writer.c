@@ -326,5 +326,6 @@ int writer_commit(struct writer *w, struct point *p)
 		return writer_fail(w, r);
 	vault_remember(w->vault, p);
 	writer_merge_indexes(w);
+	writer_put_digests(w);
 	return 0;
 }

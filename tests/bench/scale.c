@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,12 +29,18 @@
 
 #define LATENCY_US 5000
 
+/* A key file's bytes; where there is no file, any. NULL: it cannot be read. */
 static struct secret *read_key(const char *path)
 {
-	struct secret *key = secret_new(32);
 	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	struct secret *key = NULL;
+	struct stat st;
 
-	if (key && path && read(fd, key->data, key->len) != (ssize_t)key->len) {
+	if (!path)
+		return secret_new(32);
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0)
+		key = secret_new((size_t)st.st_size);
+	if (key && read(fd, key->data, key->len) != (ssize_t)key->len) {
 		secret_free(key);
 		key = NULL;
 	}

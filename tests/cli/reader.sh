@@ -146,3 +146,19 @@ cmp "$tmp/small/file" "$tmp/restored$tmp/small/file" || fail "not healed"
 cp "$tmp/pack" "$pack"
 expect 0 vmb check --read-data
 quarantined 0
+
+# ---- digests ----
+
+# Of a vault of many points, which the next backup makes.
+mkdir "$tmp/one"
+echo one >"$tmp/one/file"
+scale=$(find_program tests/bench/scale)
+[ -n "$scale" ] || fail "tests/bench/scale is not built"
+vault=$tmp/many
+cache=$tmp/cache-of-many
+expect 0 "$scale" make "$vault" "$keyfile" 120 1 0
+expect 0 "$reader" "$vault" --key-file "$keyfile" digests
+prints '^0 digests in use, 0 sessions$'
+expect 0 vmb backup --vm web1 "$tmp/one"
+expect 0 "$reader" "$vault" --key-file "$keyfile" digests
+prints '^1 digests in use, 120 sessions$'

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Notes, quarantines, tombs, sweeps, config and features; the first byte says
- * which. What a decoder takes is encoded again, and must read back as the same. */
+/* Notes, quarantines, tombs, sweeps, config, features and digests; the first byte
+ * says which. What a decoder takes is encoded again, and must read back as the
+ * same. */
 #include "config.h"
 
 #include <stdint.h>
@@ -9,6 +10,7 @@
 
 #include "store/base/log.h"
 #include "store/record/config.h"
+#include "store/record/digest.h"
 #include "store/record/note.h"
 #include "store/record/pack_list.h"
 #include "store/record/quarantine.h"
@@ -89,6 +91,47 @@ static void one_list(bool sweep, const uint8_t *data, size_t len)
 	pack_list_release(&l);
 }
 
+struct again {
+	struct buf entries, names;
+	uint64_t nentries, nnames;
+};
+
+static int on_entry(void *arg, const struct digest_entry *e)
+{
+	struct again *a = arg;
+
+	digest_put(&a->entries, e);
+	a->nentries++;
+	return 0;
+}
+
+static int on_gone(void *arg, const char *name)
+{
+	struct again *a = arg;
+
+	buf_put_bytes(&a->names, name, strlen(name));
+	a->nnames++;
+	return 0;
+}
+
+static void one_digest(const uint8_t *data, size_t len)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	struct again a = { .nentries = 0 };
+
+	if (digest_decode(data, len, "fuzz", on_entry, on_gone, &a) == 0) {
+		buf_put_varint(&b, a.nentries);
+		buf_put(&b, a.entries.data, a.entries.len);
+		buf_put_varint(&b, a.nnames);
+		buf_put(&b, a.names.data, a.names.len);
+		if (buf_error(&b) < 0 || b.len != len ||
+		    memcmp(b.data, data, len) != 0)
+			abort();
+	}
+	buf_release(&a.entries);
+	buf_release(&a.names);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	log_set(LOG_LEVEL_ERROR, quiet, NULL);
@@ -102,6 +145,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		one_config(data + 1, len - 1);
 	else if (data[0] == 'f')
 		some_features(data + 1, len - 1);
+	else if (data[0] == 'd')
+		one_digest(data + 1, len - 1);
 	else
 		one_list(data[0] == 's', data + 1, len - 1);
 	return 0;

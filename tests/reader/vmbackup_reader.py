@@ -34,6 +34,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 CONFIG, KEY, SESSION, DATA_PACK, TREE_PACK, INDEX, POINT, COMMIT, PURGE = range(1, 10)
 QUARANTINE = 12
 FEATURE = 14
+DIGEST = 16
 CHUNK_DATA, CHUNK_NODE, CHUNK_EXTENTS, CHUNK_DISK, CHUNK_XATTRS = range(1, 6)
 HEADER, BOX, TRAILER, TAG = 96, 112, 24, 16
 CELL = 256 << 10
@@ -374,6 +375,23 @@ class Vault:
                 raise Bad("%s: another point" % point)
             out.append(p)
         return sorted(out, key=lambda p: (p["vm"], p["time"], p["id"]))
+
+    def digest(self, name):
+        """What a digest says: {sid: None or (point id, hash, document)}, and
+        the names of those that it supersedes."""
+        plain = self.box(name, DIGEST)
+        r, sessions = Reader(plain), {}
+        if len(plain) > 8 << 20:
+            raise Bad("%s: too long" % name)
+        for _ in range(r.varint()):
+            sid, decision = r.take(16).hex(), r.int(1)
+            if decision not in (1, 2):
+                raise Bad("%s: decision %d" % (name, decision))
+            sessions[sid] = None if decision == 2 else (
+                r.take(16).hex(), r.take(32).hex(), r.bytes())
+        gone = [r.bytes().decode() for _ in range(r.varint())]
+        r.done()
+        return sessions, gone
 
     # -- trees --
 
@@ -795,6 +813,29 @@ def verify_index(vault, p, named):
                       (p["id"], chunk_id.hex()))
 
 
+def verify_digests(vault):
+    """Digests say what registers and points say; return how many sessions are
+    in one that is not superseded."""
+    told, superseded = {}, set()
+    for name in vault.under("digest/"):
+        told[name.split("/")[1]], gone = vault.digest(name)
+        superseded |= set(gone)
+    for sessions in told.values():
+        for sid, entry in sessions.items():
+            c = json.loads(vault.box("commit/" + sid, COMMIT))
+            if (c["decision"] == "COMMIT") != (entry is not None):
+                raise Bad("session %s: decided otherwise" % sid)
+            if entry is None:
+                continue
+            if entry[:2] != (c["point"], c["point_sha256"]):
+                raise Bad("session %s: another point" % sid)
+            if json.loads(entry[2]) != json.loads(
+                    vault.box("point/" + entry[0], POINT)):
+                raise Bad("point %s: says something else" % entry[0])
+    live = [s for name, s in told.items() if name not in superseded]
+    return len(live), len(set().union(*live))
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse
                                 .RawDescriptionHelpFormatter)
@@ -804,6 +845,7 @@ def main():
     sub = p.add_subparsers(dest="verb", required=True)
     sub.add_parser("points")
     sub.add_parser("verify")
+    sub.add_parser("digests")
     q = sub.add_parser("restore")
     q.add_argument("point")
     q.add_argument("target")
@@ -817,6 +859,8 @@ def main():
     if a.verb == "points":
         for point in vault.points():
             print(json.dumps(point))
+    elif a.verb == "digests":
+        print("%d digests in use, %d sessions" % verify_digests(vault))
     elif a.verb == "verify":
         verify(vault)
         for pack in sorted(vault.quarantine):

@@ -15,11 +15,15 @@
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
 #include "store/base/array.h"
+#include "store/base/task.h"
 #include "store/catalog/catalog.h"
+#include "store/check/check.h"
+#include "store/format.h"
 #include "store/point.h"
 #include "store/record/note.h"
 #include "store/vault.h"
 #include "store/writer/note.h"
+#include "store/writer/writer.h"
 #include "tests/bench/crowd.h"
 #include "tests/unit/vaults.h"
 
@@ -203,7 +207,7 @@ static void what_is_new_is_read_alone(void **state)
 static void a_damaged_snapshot_is_none(void **state)
 {
 	static const char *const names[] = { "snapshot/point/1",
-					     "snapshot/commit/1" };
+					     "snapshot/commit/2" };
 	struct scale *s = *state;
 	struct point_list *cold = list_anew(s), *warm;
 	size_t i;
@@ -242,6 +246,197 @@ static void notes_and_names_are_of_points_in_the_snapshot(void **state)
 	point_list_put(warm);
 }
 
+/* ---- digests ---- */
+
+/* A backup of nothing, which leaves what backups leave. */
+static void back_up(struct scale *s)
+{
+	struct writer *w;
+	struct point *p = point_new();
+
+	assert_non_null(p);
+	p->vm = strdup("m");
+	p->host = strdup("h");
+	p->program = strdup("test");
+	assert_ok(writer_begin(s->vault, 1, NULL, &w));
+	assert_ok(writer_commit(w, p));
+	writer_free(w);
+	point_free(p);
+}
+
+static void forget_local(struct scale *s)
+{
+	vault_close(s->vault);
+	s->vault = NULL;
+	support_remove(s->cache);
+}
+
+static struct point_list *list_cold(struct scale *s)
+{
+	forget_local(s);
+	return list_anew(s);
+}
+
+static const char *nth_object(struct scale *s, const char *prefix, size_t nth)
+{
+	size_t i;
+
+	for (i = 0; i < backend_mem_nobjects(s->backend); i++) {
+		const char *name = backend_mem_name(s->backend, i);
+
+		if (strncmp(name, prefix, strlen(prefix)) == 0 && nth-- == 0)
+			return name;
+	}
+	return NULL;
+}
+
+/* Put a box of the vault, with JSON @text in it. */
+static void put_text(struct scale *s, uint8_t type, const char *name,
+		     const char *text)
+{
+	AUTO_BUF struct buf box = BUF_INIT;
+
+	assert_ok(format_seal_box(vault_keyring(s->vault), NULL, NULL,
+				  vault_seam(s->vault), type, name, NULL, 0,
+				  text, strlen(text), &box));
+	assert_ok(backend_put(s->backend, name, box.data, box.len));
+}
+
+static void a_digest_saves_the_reading(void **state)
+{
+	struct scale *s = *state;
+	struct point_list *loose = list_anew(s), *cold, *warm;
+
+	point_list_put(loose);
+	back_up(s);
+	assert_non_null(nth_object(s, "digest/", 0));
+	assert_null(nth_object(s, "digest/", 1));
+	warm = list_anew(s);
+	cold = list_cold(s);
+	assert_int_equal(cold->n, POINTS + 1);
+	/* All but the point that was made with the digest. */
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "digest"), 1);
+	assert_in_range(calls(s, BACKEND_MEM_GET, "commit"), 0, 1);
+	assert_in_range(calls(s, BACKEND_MEM_GET, "point"), 0, 1);
+	/* Index objects are merged, into few. */
+	assert_in_range(calls(s, BACKEND_MEM_GET, "index"), 1, 8);
+	/* Two pages each of commits and index objects. */
+	assert_in_range(calls(s, BACKEND_MEM_LIST, NULL), 1, 9);
+	assert_same(warm, cold);
+	/* The next backup finds none to make, on this machine and on another. */
+	back_up(s);
+	forget_local(s);
+	point_list_put(cold);
+	cold = list_anew(s);
+	back_up(s);
+	assert_null(nth_object(s, "digest/", 1));
+	point_list_put(warm);
+	point_list_put(cold);
+}
+
+static void a_damaged_digest_is_passed_over(void **state)
+{
+	struct scale *s = *state;
+	struct point_list *good, *cold;
+	const char *name;
+	uint8_t *data;
+	size_t len;
+
+	back_up(s);
+	good = list_cold(s);
+	name = nth_object(s, "digest/", 0);
+	data = backend_mem_data(s->backend, name, &len);
+	data[len / 2] ^= 1;
+	support_log_clear();
+	cold = list_cold(s);
+	assert_said(name);
+	assert_in_range(calls(s, BACKEND_MEM_GET, "point"), POINTS, POINTS + 1);
+	assert_same(good, cold);
+	point_list_put(good);
+	point_list_put(cold);
+}
+
+/* The registers are the truth: what they do not say is not there. */
+static void a_digest_makes_no_point(void **state)
+{
+	struct scale *s = *state;
+	struct point_list *l;
+	char id[POINT_ID_HEX + 1], name[64];
+	size_t at;
+
+	back_up(s);
+	l = list_cold(s);
+	/* The first one is of the backup that made the digest. */
+	memcpy(id, l->points[1]->id, sizeof(id));
+	snprintf(name, sizeof(name), "commit/%s", l->points[1]->session);
+	assert_ok(backend_mem_remove(s->backend, name));
+	point_list_put(l);
+	l = list_cold(s);
+	assert_int_equal(l->n, POINTS);
+	assert_result(point_find(l, id, &at), -ENOENT);
+	point_list_put(l);
+}
+
+/* check looks at each object, whatever digests say. */
+static void check_misses_what_is_in_a_digest_alone(void **state)
+{
+	const struct check_options o = { .threads = 1 };
+	struct task task = { .stop = NULL };
+	struct scale *s = *state;
+	struct point_list *l;
+	struct check_result out;
+	char name[64];
+	bool found = false;
+	size_t i;
+
+	back_up(s);
+	l = list_cold(s);
+	snprintf(name, sizeof(name), "point/%s", l->points[1]->id);
+	assert_ok(backend_mem_remove(s->backend, name));
+	point_list_put(l);
+	l = list_cold(s);
+	assert_int_equal(l->n, POINTS + 1);
+	point_list_put(l);
+	forget_local(s);
+	assert_ok(vault_open(&s->options, &s->vault));
+	(void)!check_run(s->vault, &o, &task, &out);
+	for (i = 0; i < out.nfindings; i++)
+		found |= strcmp(out.findings[i]->object, name) == 0;
+	check_release(&out);
+	assert_true(found);
+}
+
+/* Many backups later, few digests are in use, and none tells of what is gone. */
+static void small_digests_are_merged(void **state)
+{
+	const struct crowd more = { .points = 101, .chunks = 1 };
+	struct scale *s = *state;
+	struct point_list *l;
+	char name[64];
+	size_t i;
+
+	for (i = 0; i < 12; i++) {
+		back_up(s);
+		assert_ok(crowd_add(s->vault, &more));
+		l = list_anew(s);
+		if (i == 0) {
+			snprintf(name, sizeof(name), "purge/%s-0",
+				 l->points[0]->id);
+			put_text(s, OBJECT_PURGE, name,
+				 "{\"verdict\":\"PURGED\"}");
+		}
+		point_list_put(l);
+	}
+	back_up(s);
+	assert_non_null(nth_object(s, "digest/", 12));
+	l = list_cold(s);
+	assert_int_equal(l->n, POINTS - 1 + 12 * more.points + 13);
+	/* Not those that were merged, but for what was fetched beside them. */
+	assert_in_range(calls(s, BACKEND_MEM_GET, "digest"), 1, 8);
+	assert_in_range(calls(s, BACKEND_MEM_GET, "commit"), 0, 101);
+	point_list_put(l);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -251,6 +446,11 @@ int main(void)
 		CASE(what_is_new_is_read_alone),
 		CASE(a_damaged_snapshot_is_none),
 		CASE(notes_and_names_are_of_points_in_the_snapshot),
+		CASE(a_digest_saves_the_reading),
+		CASE(a_damaged_digest_is_passed_over),
+		CASE(a_digest_makes_no_point),
+		CASE(check_misses_what_is_in_a_digest_alone),
+		CASE(small_digests_are_merged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
