@@ -55,7 +55,7 @@ static void update_progress(struct backup *b)
 
 void backup_tick(struct backup *b)
 {
-	/* A heartbeat that is missed is no reason to end. */
+	/* Whoever stores the next chunk learns of an error. */
 	if (b->writer)
 		(void)writer_tick(b->writer);
 	if (!task_is_due(b->task, vault_seam(b->vault)))
@@ -368,6 +368,10 @@ int backup_run(struct vault *v, const struct backup_options *o,
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->ready, NULL);
 	err = make_point(b, p, out);
+	if (b->writer && (err < 0 || out->skipped)) {
+		(void)!end_readers(b);
+		writer_abandon(b->writer);
+	}
 	update_progress(b);
 	task_tick_now(task, &b->progress);
 	if (b->writer)

@@ -36,6 +36,11 @@ void commit_encode(const struct commit *c, const char *sid, struct buf *out)
 		   sid, c->point, hex);
 }
 
+void commit_encode_fenced(const char *sid, struct buf *out)
+{
+	buf_printf(out, "{\"decision\":\"FENCED\",\"session\":\"%s\"}", sid);
+}
+
 int commit_decode(const void *data, size_t len, const char *name,
 		  struct commit *out)
 {

@@ -18,6 +18,7 @@
 
 #include "store/base/lock.h"
 #include "store/base/log.h"
+#include "store/base/seam.h"
 #include "store/catalog/catalog.h"
 #include "store/index.h"
 #include "store/vault.h"
@@ -110,13 +111,22 @@ static int flush(struct writer *w, const struct buf *packs, size_t n)
 	return r;
 }
 
+static int64_t monotonic_ns(const struct writer *w)
+{
+	struct seam *seam = vault_seam(w->vault);
+
+	return seam->ops->monotonic_ns(seam);
+}
+
 /* Is it time to close the index, or will it be with @more bytes? The caller
  * holds the lock. */
 static bool index_is_full(const struct writer *w, size_t more)
 {
-	return w->nindex > 0 && (w->nindex >= WRITER_INDEX_PACKS ||
-				 w->index_chunks >= WRITER_INDEX_CHUNKS ||
-				 w->index.len + more > FORMAT_INDEX_TARGET);
+	return w->nindex > 0 &&
+	       (w->nindex >= WRITER_INDEX_PACKS ||
+		w->index_chunks >= WRITER_INDEX_CHUNKS ||
+		w->index.len + more > FORMAT_INDEX_TARGET ||
+		monotonic_ns(w) - w->index_ns >= WRITER_INDEX_NS);
 }
 
 /*
@@ -157,6 +167,11 @@ int writer_flush_index(struct writer *w)
 	return flush_if(w, true, 0);
 }
 
+int writer_flush_due(struct writer *w)
+{
+	return flush_if(w, false, 0);
+}
+
 /* A pack of an older version may have a directory that is larger than an index
  * object should be: it gets one of its own, which is within the format's
  * bounds. */
@@ -176,7 +191,8 @@ int writer_index_pack(struct writer *w, const char *name, uint64_t size,
 		if (put) {
 			index_put_pack(&w->index, name, size, kind, salt,
 				       dir->data, dir->len);
-			w->nindex++;
+			if (w->nindex++ == 0)
+				w->index_ns = monotonic_ns(w);
 			w->index_chunks += nchunks;
 			r = buf_error(&w->index);
 		}

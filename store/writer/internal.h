@@ -20,6 +20,9 @@ struct zip;
  * database. */
 #define WRITER_INDEX_PACKS 128
 #define WRITER_INDEX_CHUNKS 50000
+/* And so long after its first pack was named in it, however few there are: what
+ * an index object names is found by everybody, also when this session dies. */
+#define WRITER_INDEX_NS (INT64_C(600) * 1000000000)
 /* Packs on their way at once, and full ones that may wait: with the open ones
  * that is what memory holds. */
 #define WRITER_UPLOADS 4
@@ -39,6 +42,7 @@ struct writer {
 	unsigned int next_pack, next_index, next_digest;
 	struct buf index; /* packs that no index object names yet */
 	size_t nindex, index_chunks;
+	int64_t index_ns; /* monotonic: when the first of them was */
 	bool flushing; /* somebody writes an index object */
 	pthread_cond_t flushed; /* its end */
 	/* Packs that were seen, whole, in a listing of this session's, or that
@@ -95,6 +99,8 @@ MUST_CHECK int writer_check_used(struct writer *w);
  * -ECANCELED (fenced) or another negative errno, said in words. */
 MUST_CHECK int writer_put_register(struct writer *w, const struct point *p,
 				   const uint8_t *point_hash);
+/* Decide the session so that it makes no point, if that can be done. */
+void writer_put_fenced(struct writer *w);
 /* Merge the vault's small index objects, where there are many, once the session
  * is decided. What fails is said, and harms nothing. */
 void writer_merge_indexes(struct writer *w);
@@ -138,6 +144,8 @@ MUST_CHECK int writer_index_pack(struct writer *w, const char *name,
 				 size_t nchunks);
 /* Write the index object of what is pending, if anything is, and import it. */
 MUST_CHECK int writer_flush_index(struct writer *w);
+/* The same, if it is time. */
+MUST_CHECK int writer_flush_due(struct writer *w);
 /* Hand frames to the open pack of their kind; uploads it when full. */
 MUST_CHECK int writer_append(struct writer *w, uint8_t type,
 			     const struct packed_frame *frames, size_t nframes,

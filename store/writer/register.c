@@ -111,18 +111,41 @@ int writer_put_register(struct writer *w, const struct point *p,
 		p->id, name);
 }
 
-int writer_tick(struct writer *w)
+/* Should it not get there, the session looks dead, which it is. */
+void writer_put_fenced(struct writer *w)
 {
-	struct seam *seam = vault_seam(w->vault);
-	int64_t now = seam->ops->monotonic_ns(seam);
 	AUTO_BUF struct buf plain = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
 
-	if (now - w->beat_ns < HEARTBEAT_NS)
-		return 0;
+	commit_encode_fenced(w->sid, &plain);
+	snprintf(name, sizeof(name), "commit/%s", w->sid);
+	(void)!writer_put_box(w, OBJECT_COMMIT, name, &plain, NULL);
+}
+
+static void beat(struct writer *w, int64_t now)
+{
+	struct seam *seam = vault_seam(w->vault);
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+
 	w->beat_ns = now;
 	buf_printf(&plain, "{\"time_ns\":%lld}",
 		   (long long)seam->ops->realtime_ns(seam));
 	snprintf(name, sizeof(name), "heartbeat/%s-%u", w->sid, w->nbeats++);
-	return writer_put_box(w, OBJECT_HEARTBEAT, name, &plain, NULL);
+	/* One that is missed is no reason to end. */
+	(void)!writer_put_box(w, OBJECT_HEARTBEAT, name, &plain, NULL);
+}
+
+int writer_tick(struct writer *w)
+{
+	struct seam *seam = vault_seam(w->vault);
+	int64_t now = seam->ops->monotonic_ns(seam);
+	int r = writer_error(w);
+
+	if (r < 0)
+		return r;
+	if (now - w->beat_ns >= HEARTBEAT_NS)
+		beat(w, now);
+	r = writer_flush_due(w);
+	return r < 0 ? writer_fail(w, r) : 0;
 }

@@ -329,3 +329,15 @@ int writer_commit(struct writer *w, struct point *p)
 	writer_put_digests(w);
 	return 0;
 }
+
+void writer_abandon(struct writer *w)
+{
+	wait_for_jobs(w);
+	/* What is on its way may serve the next session, too. */
+	if (w->uploads)
+		pool_wait(w->uploads);
+	/* A store that failed is asked for nothing more. */
+	if (writer_error(w) == 0)
+		writer_put_fenced(w);
+	(void)writer_fail(w, -ECANCELED);
+}

@@ -69,9 +69,9 @@ MUST_CHECK int writer_has_chunk(struct writer *w, uint8_t type,
 MUST_CHECK int writer_rely_on(struct writer *w, const struct point *p);
 
 /*
- * Let others see that the session is alive, where ten minutes have passed since
- * they last could: to be called often, by one thread. May block. Return 0 or a
- * negative errno, after which the session goes on.
+ * Let others see that the session is alive, and what it has stored, where ten
+ * minutes have passed since they last could: to be called often, by one thread.
+ * May block. Return 0, or the error that the session failed with.
  */
 int writer_tick(struct writer *w);
 
@@ -96,5 +96,14 @@ MUST_CHECK int writer_chunk_take(struct writer *w, uint8_t type, uint8_t *data,
  * whether one was.
  */
 MUST_CHECK int writer_commit(struct writer *w, struct point *p);
+
+/*
+ * The session makes no point: say so in its register, so that nobody waits for
+ * it, and its packs serve the next one at once, on whatever host. Every later
+ * call but writer_free() fails. Not to be called after writer_commit()
+ * succeeded. Where the store fails nothing is said: the session looks dead
+ * then, and is taken for that after a day.
+ */
+void writer_abandon(struct writer *w);
 
 #endif

@@ -132,6 +132,16 @@ static void a_damaged_parent(void **state)
 	backend_close(b);
 }
 
+static size_t count_objects(struct backend *b, const char *prefix)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < backend_mem_nobjects(b); i++)
+		n += strncmp(backend_mem_name(b, i), prefix, strlen(prefix)) ==
+		     0;
+	return n;
+}
+
 /* Of what is so new that it may have changed since, only looking again tells. */
 static void new_files_are_compared(void **state)
 {
@@ -162,6 +172,9 @@ static void new_files_are_compared(void **state)
 	assert_ok(backup_run(v, &bo, &task, &result));
 	assert_true(result.progress.bytes_read > 0);
 	assert_true(result.skipped);
+	/* Nobody has to wait for the session that made nothing. */
+	assert_int_equal(count_objects(b, "session/"), 2);
+	assert_int_equal(count_objects(b, "commit/"), 2);
 	assert_int_equal(result.progress.files_unmodified, 3);
 	assert_int_equal(result.progress.files_changed, 0);
 	support_write(support_path("%s/1/file", dir), "new", 3);

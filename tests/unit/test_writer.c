@@ -736,6 +736,33 @@ static void an_error_ends_the_session(void **state)
 	assert_int_equal(sessions_npoints(s), 0);
 }
 
+/* One that makes no point says so, and the next one has its packs at once. */
+static void an_abandoned_session(void **state)
+{
+	struct scene *s = *state;
+	uint64_t i, n = FORMAT_PACK_TARGET / 1000000 + 2;
+	struct id id = sessions_put(s, 0, 1000000), other;
+
+	for (i = 1; i < n; i++)
+		sessions_put(s, i, 1000000);
+	writer_abandon(s->writer);
+	assert_int_equal(sessions_nobjects(s, "commit/"), 1);
+	assert_result(writer_chunk(s->writer, CHUNK_DATA, "x", 1, &other),
+		      -ECANCELED);
+	assert_result(sessions_commit(s), -ECANCELED);
+	sessions_next(s);
+	assert_int_equal(sessions_npoints(s), 0);
+	assert_int_equal(sessions_stats(s).packs_adopted, 1);
+	assert_int_equal(writer_has_chunk(s->writer, CHUNK_DATA, &id, 1000000),
+			 1);
+	/* Of one whose store has failed nobody knows. */
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "pack/", 1, -ENOSPC, 0);
+	sessions_put(s, 1000, 1000);
+	assert_result(sessions_commit(s), -ENOSPC);
+	writer_abandon(s->writer);
+	assert_int_equal(sessions_nobjects(s, "commit/"), 1);
+}
+
 /* ---- two at once ---- */
 
 struct parallel {
@@ -826,6 +853,7 @@ int main(void)
 		CASE(it_exists_because_we_made_it),
 		CASE(it_exists_and_is_not_ours),
 		CASE(an_error_ends_the_session),
+		CASE(an_abandoned_session),
 		CASE(two_writers),
 	};
 

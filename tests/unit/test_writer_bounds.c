@@ -3,6 +3,7 @@
  * readers have: or nobody could write to the vault again. */
 #include "config.h"
 
+#include "tests/unit/seam_fault.h"
 #include "tests/unit/sessions.h"
 
 #include <errno.h>
@@ -164,6 +165,66 @@ static void many_adopted(void **state)
 	assert_bounded(&c);
 }
 
+/* More than a pack. */
+static struct id put_pack(struct writer *w, uint64_t seed)
+{
+	const size_t len = 1000000;
+	AUTO_FREE uint8_t *data = malloc(len);
+	struct id first = { { 0 } }, id;
+	uint64_t i;
+
+	assert_non_null(data);
+	for (i = 0; i < FORMAT_PACK_TARGET / len + 2; i++) {
+		support_fill(seed + i, data, len);
+		assert_ok(writer_chunk(w, CHUNK_DATA, data, len, &id));
+		if (i == 0)
+			first = id;
+	}
+	return first;
+}
+
+/* A session that stores little for hours, and dies, had its packs named. */
+static void old_indexes_are_closed(void **state)
+{
+	static const int64_t minute = INT64_C(60) * 1000000000;
+	static const int64_t begin = INT64_C(1000000000000000000);
+	struct scene *s = *state;
+	struct seam_fault f;
+	struct writer *w;
+	struct id id;
+
+	seam_fault_init(&f, NULL);
+	seam_fault_clock(&f, begin, 0);
+	s->options.seam = &f.seam;
+	sessions_next(s);
+	assert_ok(writer_begin(s->vault, 1, NULL, &w));
+	id = put_pack(w, 1);
+	assert_int_equal(sessions_nobjects(s, "pack/"), 1);
+	seam_fault_clock(&f, begin + 9 * minute, 0);
+	assert_ok(writer_tick(w));
+	assert_int_equal(sessions_nobjects(s, "index/"), 0);
+	seam_fault_clock(&f, begin + 10 * minute, 0);
+	assert_ok(writer_tick(w));
+	assert_int_equal(sessions_nobjects(s, "index/"), 1);
+	/* Its age counts from the first pack in it, whoever looks at it. */
+	seam_fault_clock(&f, begin + 30 * minute, 0);
+	(void)put_pack(w, 100);
+	assert_int_equal(sessions_nobjects(s, "index/"), 1);
+	seam_fault_clock(&f, begin + 40 * minute, 0);
+	(void)put_pack(w, 200);
+	assert_int_equal(sessions_nobjects(s, "index/"), 2);
+	writer_free(w);
+	sessions_next(s);
+	assert_int_equal(sessions_stats(s).packs_adopted, 0);
+	assert_int_equal(writer_has_chunk(s->writer, CHUNK_DATA, &id, 0), 1);
+	writer_free(s->writer);
+	s->writer = NULL;
+	vault_close(s->vault);
+	s->options.seam = NULL;
+	assert_ok(vault_open(&s->options, &s->vault));
+	seam_fault_release(&f);
+}
+
 #define CASE(fn)                                                               \
 	cmocka_unit_test_setup_teardown(fn, sessions_setup, sessions_teardown)
 
@@ -173,6 +234,7 @@ int main(void)
 		CASE(many_tiny_chunks),
 		CASE(many_tiny_frames),
 		CASE(many_adopted),
+		CASE(old_indexes_are_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
