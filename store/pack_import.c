@@ -70,13 +70,12 @@ static int import_pack(struct vault *v, const char *name, const char *object,
 		       const struct buf *plain)
 {
 	struct pack_dir dir;
-	struct catalog_pack c = { .dir = plain->data,
-				  .dir_len = plain->len,
-				  .decoded = &dir };
+	struct catalog_pack c = { .dir = plain->data, .dir_len = plain->len };
 	int r = format_get_dir(plain->data, plain->len, name, false, &dir);
 
 	if (r < 0)
 		return r;
+	format_release_dir(&dir);
 	memcpy(c.row.name, name, strlen(name) + 1);
 	memcpy(c.row.salt, ends->salt, CRYPT_SALT_LEN);
 	c.row.size = size;
@@ -84,7 +83,6 @@ static int import_pack(struct vault *v, const char *name, const char *object,
 	r = pack_row_seal(v, &c.row, c.dir, c.dir_len);
 	if (r == 0)
 		r = catalog_import(vault_catalog(v), object, &c, 1);
-	format_release_dir(&dir);
 	return r;
 }
 

@@ -32,8 +32,7 @@
 struct index_import {
 	struct vault *vault; /* borrowed */
 	struct catalog_pack *packs; /* owned */
-	struct pack_dir *dirs; /* owned; of each */
-	size_t n, packs_cap, dirs_cap;
+	size_t n, cap;
 	/* the index objects that it supersedes, a line each */
 	struct buf superseded;
 };
@@ -41,16 +40,17 @@ struct index_import {
 static int import_pack(void *arg, const struct index_pack *p)
 {
 	struct index_import *im = arg;
+	struct pack_dir dir;
 	struct catalog_pack *c;
 	int r;
 
-	if (array_reserve(&im->packs, &im->packs_cap, im->n + 1) < 0 ||
-	    array_reserve(&im->dirs, &im->dirs_cap, im->n + 1) < 0)
+	if (array_reserve(&im->packs, &im->cap, im->n + 1) < 0)
 		return -ENOMEM;
-	r = format_get_dir(p->dir, p->dir_len, p->name, false,
-			   &im->dirs[im->n]);
+	/* Only to see that it is one: decoded, it is longer than it is. */
+	r = format_get_dir(p->dir, p->dir_len, p->name, false, &dir);
 	if (r < 0)
 		return r;
+	format_release_dir(&dir);
 	c = &im->packs[im->n++];
 	memset(c, 0, sizeof(*c));
 	memcpy(c->row.name, p->name, sizeof(c->row.name));
@@ -80,7 +80,6 @@ static int import_all(struct vault *v, const char *source,
 		      struct index_import *im, bool again)
 {
 	char note[OBJECT_NAME_MAX + 16];
-	size_t i;
 	int r = 0;
 
 	note_name(note, source);
@@ -90,9 +89,6 @@ static int import_all(struct vault *v, const char *source,
 				       im->superseded.len);
 	if (r < 0)
 		return r;
-	/* The array of directories may have moved while it grew. */
-	for (i = 0; i < im->n; i++)
-		im->packs[i].decoded = &im->dirs[i];
 	return again ? catalog_import_again(v->catalog, source, im->packs,
 					    im->n)
 		     : catalog_import(v->catalog, source, im->packs, im->n);
@@ -100,12 +96,7 @@ static int import_all(struct vault *v, const char *source,
 
 static void import_release(struct index_import *im)
 {
-	size_t i;
-
-	for (i = 0; i < im->n; i++)
-		format_release_dir(&im->dirs[i]);
 	free(im->packs);
-	free(im->dirs);
 	buf_release(&im->superseded);
 }
 
@@ -120,13 +111,13 @@ static int import_object(struct vault *v, const char *name, bool again)
 	if (r == 0)
 		r = format_read_box(v->keyring, raw, len, OBJECT_INDEX, name,
 				    &plain);
+	free(raw);
 	if (r == 0)
 		r = index_decode(plain.data, plain.len, name, import_pack,
 				 import_superseded, &im);
 	if (r == 0)
 		r = import_all(v, name, &im, again);
 	import_release(&im);
-	free(raw);
 	return r;
 }
 
@@ -200,10 +191,14 @@ static int drop_gone(struct vault *v, const struct object_names *known,
 	size_t i;
 	int r = 0;
 
-	for (i = 0; i < known->n && r == 0; i++)
-		if (strncmp(known->list[i], "index/", 6) == 0 &&
-		    !names_has(listed, known->list[i]))
+	for (i = 0; i < known->n && r == 0; i++) {
+		const char *name = known->list[i];
+
+		if (strncmp(name, CATALOG_HALF, strlen(CATALOG_HALF)) == 0)
+			name += strlen(CATALOG_HALF);
+		if (strncmp(name, "index/", 6) == 0 && !names_has(listed, name))
 			r = drop_source(v, known->list[i]);
+	}
 	return r;
 }
 

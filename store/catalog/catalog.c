@@ -126,41 +126,40 @@ int catalog_source_packs(struct catalog *c, const char *source,
 
 /* ---- chunks ---- */
 
-static bool read_loc(sqlite3_stmt *st, struct chunk_loc *out)
-{
-	uint64_t pack, len, frame, off, type;
+struct lookup {
+	struct catalog *catalog;
+	struct conn *conn;
+	const struct id *id;
+	int64_t after;
+	struct chunk_loc loc; /* the best so far; pack 0: none */
+};
 
-	if (!column_u64(st, 0, INT64_MAX, &pack) ||
-	    !column_u64(st, 1, FORMAT_CHUNK_MAX, &len) ||
-	    !column_u64(st, 2, UINT32_MAX, &frame) ||
-	    !column_u64(st, 3, UINT32_MAX, &off) ||
-	    !column_u64(st, 4, UINT8_MAX, &type))
-		return false;
-	out->pack = (int64_t)pack;
-	out->len = (uint32_t)len;
-	out->frame = (uint32_t)frame;
-	out->off = (uint32_t)off;
-	out->type = (uint8_t)type;
-	return true;
+static int look_in_slice(void *arg, int64_t slice)
+{
+	struct lookup *l = arg;
+	struct chunk_loc loc;
+	int r = slice_find(l->catalog, l->conn, slice, l->id, &loc);
+
+	if (r == 1 && loc.pack > l->after &&
+	    (l->loc.pack == 0 || loc.pack < l->loc.pack))
+		l->loc = loc;
+	return MIN(r, 0);
 }
 
 int catalog_find_chunk(struct catalog *c, const struct id *id, int64_t after,
 		       struct chunk_loc *out)
 {
-	struct conn *k;
-	int r, rc;
+	struct lookup l = { .catalog = c, .id = id, .after = after };
+	int r = catalog_borrow(c, &l.conn);
 
-	r = catalog_borrow(c, &k);
 	if (r < 0)
 		return r;
-	rc = conn_step(k, STMT_FIND_CHUNK, "bi", id->b, (size_t)ID_LEN, after);
-	if (rc == SQLITE_DONE)
+	r = postings_find(c, l.conn, id, look_in_slice, &l);
+	if (r == 0 && l.loc.pack == 0)
 		r = -ENOENT;
-	else if (rc != SQLITE_ROW)
-		r = catalog_fail(c, k, rc, "looking up a chunk");
-	else if (!read_loc(row_of(k, STMT_FIND_CHUNK), out))
-		r = catalog_fail_row(c, "looking up a chunk");
-	return catalog_return(c, k, r);
+	if (r == 0)
+		*out = l.loc;
+	return catalog_return(c, l.conn, r);
 }
 
 /* ---- packs ---- */
@@ -189,6 +188,25 @@ static bool read_pack(sqlite3_stmt *st, struct pack_row *out)
 	return true;
 }
 
+/* The directory of the pack that STMT_GET_PACK_DIR stands at. */
+static int read_dir(struct catalog *c, struct conn *k, int64_t no,
+		    struct buf *out)
+{
+	sqlite3_stmt *st = row_of(k, STMT_GET_PACK_DIR);
+	const void *head = sqlite3_column_blob(st, 6);
+	size_t len = (size_t)sqlite3_column_bytes(st, 6);
+	struct slice_range range = { sqlite3_column_int64(st, 7),
+				     sqlite3_column_int64(st, 8) };
+	/* SQLite reports errors of reading a long value this way. */
+	int rc = head ? SQLITE_ROW : sqlite3_errcode(k->db);
+
+	if (rc != SQLITE_OK && rc != SQLITE_ROW)
+		return catalog_fail(c, k, rc, "reading a directory");
+	buf_put(out, head, len);
+	return buf_error(out) < 0 ? buf_error(out)
+				  : slices_get(c, k, no, &range, out);
+}
+
 int catalog_get_pack(struct catalog *c, int64_t no, struct pack_row *out,
 		     struct buf *dir_out)
 {
@@ -207,20 +225,8 @@ int catalog_get_pack(struct catalog *c, int64_t no, struct pack_row *out,
 		r = catalog_fail(c, k, rc, "looking up a pack");
 	else if (!read_pack(row_of(k, which), &row))
 		r = catalog_fail_row(c, "looking up a pack");
-	if (r == 0 && dir_out) {
-		sqlite3_stmt *st = row_of(k, which);
-		const void *dir = sqlite3_column_blob(st, 6);
-		size_t len = (size_t)sqlite3_column_bytes(st, 6);
-
-		/* SQLite reports errors of reading a long value this way. */
-		rc = dir ? SQLITE_OK : sqlite3_errcode(k->db);
-		if (rc != SQLITE_OK && rc != SQLITE_ROW) {
-			r = catalog_fail(c, k, rc, "reading a directory");
-		} else {
-			buf_put(dir_out, dir, len);
-			r = buf_error(dir_out);
-		}
-	}
+	if (r == 0 && dir_out)
+		r = read_dir(c, k, no, dir_out);
 	if (r == 0)
 		*out = row;
 	return catalog_return(c, k, r);

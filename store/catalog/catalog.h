@@ -64,16 +64,15 @@ struct chunk_loc {
 /* Is this source object imported? 1, 0 or a negative errno. */
 MUST_CHECK int catalog_has_source(struct catalog *c, const char *source);
 /*
- * Import what one source object (an index, or a pack's own directory) says,
- * as one transaction. @dirs[i] is @packs[i]'s directory in plain, decoded and
- * as its bytes. A pack that is already known keeps its number and rows.
- * Importing a source twice changes nothing.
+ * Import what one source object (an index, or a pack's own directory) says. A
+ * pack that is already known keeps its number and rows. Importing a source
+ * twice changes nothing. One of many chunks takes several transactions: until
+ * the last, it is imported in half.
  */
 struct catalog_pack {
 	struct pack_row row; /* row.no is ignored */
-	const uint8_t *dir; /* plaintext directory */
+	const uint8_t *dir; /* plaintext directory, which has been checked */
 	size_t dir_len;
-	const struct pack_dir *decoded;
 };
 MUST_CHECK int catalog_import(struct catalog *c, const char *source,
 			      const struct catalog_pack *packs, size_t npacks);
@@ -82,7 +81,10 @@ MUST_CHECK int catalog_import(struct catalog *c, const char *source,
 MUST_CHECK int catalog_import_again(struct catalog *c, const char *source,
 				    const struct catalog_pack *packs,
 				    size_t npacks);
-/* Call @fn for every imported source. @fn may not call the catalog. */
+/* What precedes the name of a source that is imported in half. */
+#define CATALOG_HALF "half/"
+/* Call @fn for every imported source, and for those that are imported in half,
+ * with CATALOG_HALF before their names. @fn may not call the catalog. */
 MUST_CHECK int catalog_sources(struct catalog *c,
 			       int (*fn)(void *arg, const char *source),
 			       void *arg);
@@ -91,7 +93,8 @@ MUST_CHECK int catalog_sources(struct catalog *c,
 MUST_CHECK int catalog_source_packs(struct catalog *c, const char *source,
 				    int (*fn)(void *arg, int64_t no),
 				    void *arg);
-/* Call @fn for every source that names a pack. @fn may not call the catalog.
+/* Call @fn for every source that names a pack, be it imported in half. @fn may
+ * not call the catalog.
  * Return 0, @fn's answer or a negative errno. */
 MUST_CHECK int catalog_pack_sources(struct catalog *c, int64_t no,
 				    int (*fn)(void *arg, const char *source),
@@ -107,10 +110,10 @@ MUST_CHECK int catalog_drop_source(struct catalog *c, const char *source);
  */
 MUST_CHECK int catalog_find_chunk(struct catalog *c, const struct id *id,
 				  int64_t after, struct chunk_loc *out);
-/* Forget this very row of a chunk; one that says something else of it stays. */
+/* Forget that a chunk is just there; what says something else of it stays. */
 MUST_CHECK int catalog_drop_chunk(struct catalog *c, const struct id *id,
 				  const struct chunk_loc *loc);
-/* Forget a pack, but not the rows of its chunks: for one whose row is wrong. */
+/* Forget a pack and its directory: for one whose row is wrong. */
 MUST_CHECK int catalog_drop_pack(struct catalog *c, int64_t no);
 /* Return 0, -ENOENT or -ENOTRECOVERABLE. @dir_out (may be NULL): the directory in plain,
  * appended. */

@@ -27,32 +27,41 @@ static const char *const sql[STMT_COUNT] = {
 	[STMT_BEGIN] = "BEGIN IMMEDIATE",
 	[STMT_COMMIT] = "COMMIT",
 	[STMT_ROLLBACK] = "ROLLBACK",
-	[STMT_FIND_CHUNK] = "SELECT pack, len, frame, off, type FROM chunks"
-			    " WHERE id=?1 AND pack>?2 ORDER BY pack",
-	[STMT_ADD_CHUNK] = "INSERT OR IGNORE INTO chunks"
-			   " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-	[STMT_SET_CHUNK] = "INSERT OR REPLACE INTO chunks"
-			   " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-	[STMT_DROP_CHUNK_ROW] =
-		"DELETE FROM chunks WHERE id=?1 AND pack=?2 AND len=?3"
-		" AND frame=?4 AND off=?5 AND type=?6",
-	[STMT_DROP_CHUNK] = "DELETE FROM chunks WHERE id=?1 AND pack=?2",
+	[STMT_RUN_AT] = "SELECT first, data FROM runs WHERE first<=?1"
+			" ORDER BY first DESC LIMIT 1",
+	[STMT_RUN_AFTER] = "SELECT first, data FROM runs WHERE first>?1"
+			   " ORDER BY first LIMIT 1",
+	[STMT_NEXT_RUN] = "SELECT first FROM runs WHERE first>?1"
+			  " ORDER BY first LIMIT 1",
+	[STMT_PUT_RUN] = "INSERT OR REPLACE INTO runs VALUES(?1, ?2)",
+	[STMT_DROP_RUN] = "DELETE FROM runs WHERE first=?1",
+	[STMT_GET_SLICE] = "SELECT pack, data FROM slices WHERE no=?1",
+	[STMT_PACK_SLICES] = "SELECT no, data FROM slices"
+			     " WHERE no>=?2 AND no<?2+?3 AND pack=?1"
+			     " ORDER BY no",
+	[STMT_LAST_SLICE] = "SELECT max(no) FROM slices",
+	[STMT_PUT_SLICE] = "INSERT OR REPLACE INTO slices VALUES(?1, ?2, ?3)",
+	[STMT_DROP_SLICES] = "DELETE FROM slices"
+			     " WHERE no>=?2 AND no<?2+?3 AND pack=?1",
 	[STMT_GET_PACK] = "SELECT no, name, size, kind, salt, mac FROM packs"
 			  " WHERE no=?1",
-	[STMT_GET_PACK_DIR] = "SELECT no, name, size, kind, salt, mac, dir"
-			      " FROM packs WHERE no=?1",
-	[STMT_PACK_NO] = "SELECT no FROM packs WHERE name=?1",
+	[STMT_GET_PACK_DIR] = "SELECT no, name, size, kind, salt, mac, head,"
+			      " first, slices FROM packs WHERE no=?1",
+	[STMT_PACK_NO] = "SELECT no, first, slices FROM packs"
+			 " WHERE name=?1",
 	[STMT_PACKS] = "SELECT no, name, size, kind, salt, mac FROM packs"
 		       " ORDER BY no",
 	[STMT_ADD_PACK] = "INSERT INTO packs"
-			  "(name, size, kind, salt, mac, dir)"
-			  " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+			  "(name, size, kind, salt, mac, head, first, slices)"
+			  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0)",
 	[STMT_SET_PACK] = "UPDATE packs SET size=?2, kind=?3, salt=?4,"
-			  " mac=?5, dir=?6 WHERE name=?1",
+			  " mac=?5, head=?6 WHERE name=?1",
+	[STMT_SET_SLICES] = "UPDATE packs SET first=?2, slices=?3 WHERE no=?1",
 	[STMT_DROP_PACK] = "DELETE FROM packs WHERE no=?1",
 	[STMT_SOURCE_NO] = "SELECT no FROM sources WHERE name=?1",
 	[STMT_SOURCES] = "SELECT name FROM sources ORDER BY name",
 	[STMT_ADD_SOURCE] = "INSERT INTO sources(name) VALUES(?1)",
+	[STMT_RENAME_SOURCE] = "UPDATE sources SET name=?2 WHERE no=?1",
 	[STMT_DROP_SOURCE] = "DELETE FROM sources WHERE no=?1",
 	[STMT_ADD_LINK] = "INSERT OR IGNORE INTO source_packs VALUES(?1, ?2)",
 	[STMT_DROP_LINK] = "DELETE FROM source_packs"
@@ -60,7 +69,10 @@ static const char *const sql[STMT_COUNT] = {
 	[STMT_DROP_LINKS] = "DELETE FROM source_packs WHERE pack=?1",
 	[STMT_NEXT_LINK] = "SELECT pack FROM source_packs WHERE source=?1",
 	[STMT_PACK_LINK] = "SELECT 1 FROM source_packs WHERE pack=?1",
-	[STMT_PACK_SOURCES] = "SELECT s.name FROM source_packs p"
+	/* Half imported, a source names its packs as well. */
+	[STMT_PACK_SOURCES] = "SELECT CASE WHEN s.name GLOB '" CATALOG_HALF
+			      "*' THEN substr(s.name, length('" CATALOG_HALF
+			      "')+1) ELSE s.name END FROM source_packs p"
 			      " JOIN sources s ON s.no=p.source"
 			      " WHERE p.pack=?1 ORDER BY s.name",
 	/* One row of NULL where it is imported and names none. */
@@ -317,7 +329,7 @@ static void give_back(struct catalog *c, struct conn *k)
 static void reset_used(struct conn *k)
 {
 	while (k->used) {
-		int i = __builtin_ctz(k->used);
+		int i = __builtin_ctzll(k->used);
 
 		sqlite3_reset(k->stmts[i]);
 		k->used &= k->used - 1;
@@ -382,7 +394,7 @@ int conn_step(struct conn *k, enum catalog_stmt which, const char *types, ...)
 					SQLITE_PREPARE_PERSISTENT, st, NULL);
 		if (rc != SQLITE_OK)
 			return rc;
-	} else if (k->used & (1u << which)) {
+	} else if (k->used & (UINT64_C(1) << which)) {
 		sqlite3_reset(*st);
 	}
 	va_start(ap, types);
@@ -390,7 +402,7 @@ int conn_step(struct conn *k, enum catalog_stmt which, const char *types, ...)
 	va_end(ap);
 	if (rc != SQLITE_OK)
 		return rc;
-	k->used |= 1u << which;
+	k->used |= UINT64_C(1) << which;
 	return sqlite3_step(*st);
 }
 
@@ -402,7 +414,7 @@ int conn_next(struct conn *k, enum catalog_stmt which)
 void conn_reset(struct conn *k, enum catalog_stmt which)
 {
 	sqlite3_reset(k->stmts[which]);
-	k->used &= ~(1u << which);
+	k->used &= ~(UINT64_C(1) << which);
 }
 
 /* ---- errors ---- */

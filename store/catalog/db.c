@@ -31,7 +31,7 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define BUSY_MS 10000
 #define PAGE_SIZE_TEXT "4096"
 #define PAGE_SIZE 4096
@@ -39,19 +39,23 @@
 static const char *const suffixes[] = { "", "-wal", "-shm" };
 
 /*
- * Chunks lie in the order of their key and are found in one descent; there
- * is no second index on them (a pack's chunks are known from its directory).
+ * Each pack's directory is there once, cut into slices of some chunks, so that
+ * one of them can be read without the others. What leads from an id to a slice
+ * are numbers of 8 bytes (postings.c). All in all a chunk costs 55 bytes, of
+ * which 39 are its line of the directory.
  */
 static const char schema[] =
 	"CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL)"
 	" WITHOUT ROWID;"
-	"CREATE TABLE chunks(id BLOB NOT NULL, pack INTEGER NOT NULL,"
-	" len INTEGER NOT NULL, frame INTEGER NOT NULL, off INTEGER NOT NULL,"
-	" type INTEGER NOT NULL, PRIMARY KEY(id, pack)) WITHOUT ROWID;"
+	"CREATE TABLE runs(first INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+	"INSERT INTO runs VALUES(0, x'');"
+	"CREATE TABLE slices(no INTEGER PRIMARY KEY, pack INTEGER NOT NULL,"
+	" data BLOB NOT NULL);"
 	"CREATE TABLE packs(no INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" name TEXT NOT NULL UNIQUE, size INTEGER NOT NULL,"
 	" kind INTEGER NOT NULL, salt BLOB NOT NULL, mac BLOB NOT NULL,"
-	" dir BLOB NOT NULL);"
+	" head BLOB NOT NULL, first INTEGER NOT NULL,"
+	" slices INTEGER NOT NULL);"
 	"CREATE TABLE sources(no INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" name TEXT NOT NULL UNIQUE);"
 	"CREATE TABLE source_packs(source INTEGER NOT NULL,"

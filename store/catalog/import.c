@@ -2,164 +2,114 @@
 /*
  * Importing and dropping sources.
  *
- * Chunk ids are random, so rows of one import fall all over the table: they
- * are sorted first, in batches, so that each page is touched once a batch.
- * Dropping a pack reads its directory back to learn the keys of its chunks.
+ * Ids are random, so the postings of one import fall all over their table: they
+ * are sorted first, so that each page is touched once. A source of many chunks
+ * is imported in several transactions, so that others get their turn and little
+ * is in memory. Until the last it bears another name, under which nobody takes
+ * it for imported; whoever finds that name goes on with it.
  */
 #include "config.h"
 
 #include "store/catalog/catalog.h"
 
-#include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/base/log.h"
 #include "store/catalog/internal.h"
 
-/* 24 MiB of references at most. */
-#define BATCH_MAX (1u << 20)
-
-struct row_ref {
-	uint64_t key; /* the first bytes of the id, comparable */
-	const struct chunk_ref *chunk; /* borrowed */
-	int64_t pack;
-};
-
-struct batch {
-	struct row_ref *refs; /* owned */
-	size_t n;
-	size_t cap;
-};
-
-static int compare_refs(const void *a, const void *b)
-{
-	const struct row_ref *x = a, *y = b;
-
-	if (x->key != y->key)
-		return x->key < y->key ? -1 : 1;
-	return memcmp(x->chunk->id.b, y->chunk->id.b, ID_LEN);
-}
-
-static void batch_release(struct batch *b)
-{
-	free(b->refs);
-}
-
-static int batch_init(struct batch *b, size_t want)
-{
-	b->n = 0;
-	b->cap = MIN(want, BATCH_MAX);
-	b->refs = b->cap ? alloc_array(b->cap, sizeof(*b->refs)) : NULL;
-	return b->cap && !b->refs ? -ENOMEM : 0;
-}
-
-/* Write the batch's rows, or delete them, in the table's order. */
-static int batch_flush(struct catalog *c, struct conn *k, struct batch *b,
-		       enum catalog_stmt which)
-{
-	size_t i;
-
-	if (b->n > 1)
-		qsort(b->refs, b->n, sizeof(*b->refs), compare_refs);
-	for (i = 0; i < b->n; i++) {
-		const struct chunk_ref *chunk = b->refs[i].chunk;
-		int rc;
-
-		rc = conn_step(k, which,
-			       which == STMT_DROP_CHUNK ? "bi" : "biiiii",
-			       chunk->id.b, (size_t)ID_LEN, b->refs[i].pack,
-			       (int64_t)chunk->len, (int64_t)chunk->frame,
-			       (int64_t)chunk->off, (int64_t)chunk->type);
-		if (rc != SQLITE_DONE)
-			return catalog_fail(c, k, rc, "changing chunks");
-	}
-	b->n = 0;
-	return 0;
-}
-
-static int batch_add(struct catalog *c, struct conn *k, struct batch *b,
-		     enum catalog_stmt which, int64_t pack,
-		     const struct pack_dir *dir)
-{
-	size_t i;
-	int r;
-
-	for (i = 0; i < dir->nchunks; i++) {
-		struct row_ref *ref;
-
-		if (b->n == b->cap) {
-			r = batch_flush(c, k, b, which);
-			if (r < 0)
-				return r;
-		}
-		ref = &b->refs[b->n++];
-		ref->chunk = &dir->chunks[i];
-		ref->key = be64toh(id_hash(&ref->chunk->id));
-		ref->pack = pack;
-	}
-	return 0;
-}
+/* Chunks of a transaction, about. */
+#define BATCH_MAX (1u << 18)
 
 /* ---- import ---- */
 
 /* Write the row of a pack, with the statement that adds or changes it. */
 static int write_pack(struct catalog *c, struct conn *k,
-		      enum catalog_stmt which, const struct catalog_pack *p)
+		      enum catalog_stmt which, const struct catalog_pack *p,
+		      size_t head)
 {
 	const struct pack_row *row = &p->row;
 	int rc = conn_step(k, which, "tiibbb", row->name, (int64_t)row->size,
 			   (int64_t)row->kind, row->salt, sizeof(row->salt),
-			   row->mac, sizeof(row->mac), p->dir, p->dir_len);
+			   row->mac, sizeof(row->mac), p->dir, head);
 
 	return rc == SQLITE_DONE ? 0 : catalog_fail(c, k, rc, "adding a pack");
 }
 
-/* The pack's number; @made: its row is new, or was written @again. */
-static int add_pack(struct catalog *c, struct conn *k,
-		    const struct catalog_pack *p, bool again, int64_t *no,
-		    bool *made)
+/* The pack's number and where its slices are; 1, 0 (it is not known) or a
+ * negative errno. */
+static int find_pack(struct catalog *c, struct conn *k, const char *name,
+		     int64_t *no, struct slice_range *range)
 {
-	int rc, r;
+	int rc = conn_step(k, STMT_PACK_NO, "t", name);
+	sqlite3_stmt *st = k->stmts[STMT_PACK_NO];
 
-	*made = again;
-	rc = conn_step(k, STMT_PACK_NO, "t", p->row.name);
-	if (rc == SQLITE_ROW) {
-		*no = sqlite3_column_int64(k->stmts[STMT_PACK_NO], 0);
-		conn_reset(k, STMT_PACK_NO);
-		return again ? write_pack(c, k, STMT_SET_PACK, p) : 0;
-	}
-	if (rc != SQLITE_DONE)
-		return catalog_fail(c, k, rc, "adding a pack");
-	r = write_pack(c, k, STMT_ADD_PACK, p);
-	*no = sqlite3_last_insert_rowid(k->db);
-	*made = true;
-	return r;
+	if (rc == SQLITE_DONE)
+		return 0;
+	if (rc != SQLITE_ROW)
+		return catalog_fail(c, k, rc, "looking up a pack");
+	*no = sqlite3_column_int64(st, 0);
+	range->first = sqlite3_column_int64(st, 1);
+	range->n = sqlite3_column_int64(st, 2);
+	conn_reset(k, STMT_PACK_NO);
+	return 1;
 }
 
+static int add_pack(struct catalog *c, struct conn *k,
+		    const struct catalog_pack *p, bool again, struct batch *b,
+		    int64_t *no)
+{
+	struct slice_range range = { 0, 0 };
+	size_t head;
+	int r = find_pack(c, k, p->row.name, no, &range), rc;
+
+	if (r < 0 || (r == 1 && !again))
+		return MIN(r, 0);
+	if (slices_head(p->dir, p->dir_len, &head) < 0)
+		return fail(-EBADMSG, "pack %s: its directory is malformed",
+			    p->row.name);
+	if (r == 1) {
+		r = write_pack(c, k, STMT_SET_PACK, p, head);
+	} else {
+		r = write_pack(c, k, STMT_ADD_PACK, p, head);
+		*no = sqlite3_last_insert_rowid(k->db);
+	}
+	if (r == 0)
+		r = slices_put(c, k, b, *no, p->dir + head, p->dir_len - head,
+			       &range);
+	if (r == -EBADMSG)
+		return fail(r, "pack %s: its directory is malformed",
+			    p->row.name);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_SET_SLICES, "iii", *no, range.first, range.n);
+	return rc == SQLITE_DONE ? 0 : catalog_fail(c, k, rc, "adding a pack");
+}
+
+/* Add packs from *@at on, as many as a transaction is for. */
 static int add_packs(struct catalog *c, struct conn *k, int64_t source,
 		     const struct catalog_pack *packs, size_t npacks,
-		     bool again, struct batch *b)
+		     bool again, size_t *at)
 {
-	enum catalog_stmt which = again ? STMT_SET_CHUNK : STMT_ADD_CHUNK;
+	CLEANUP(batch_release) struct batch b = { .n = 0 };
 	size_t i;
-	int r = 0, rc;
+	int r = 0;
 
-	for (i = 0; i < npacks && r == 0; i++) {
+	for (i = *at; i < npacks && b.n < BATCH_MAX && r == 0; i++) {
 		int64_t no = 0;
-		bool made;
+		int rc;
 
-		r = add_pack(c, k, &packs[i], again, &no, &made);
+		r = add_pack(c, k, &packs[i], again, &b, &no);
 		if (r < 0)
 			return r;
 		rc = conn_step(k, STMT_ADD_LINK, "ii", source, no);
 		if (rc != SQLITE_DONE)
 			return catalog_fail(c, k, rc, "linking a pack");
-		if (made)
-			r = batch_add(c, k, b, which, no, packs[i].decoded);
 	}
-	return r < 0 ? r : batch_flush(c, k, b, which);
+	*at = i;
+	return batch_flush(c, k, &b, false);
 }
 
 /* The source's number: 1 and it, 0 where it is unknown, or a negative errno. */
@@ -177,42 +127,92 @@ static int find_source(struct catalog *c, struct conn *k, const char *source,
 	return 1;
 }
 
+static int add_source(struct catalog *c, struct conn *k, const char *name,
+		      int64_t *no)
+{
+	int rc = conn_step(k, STMT_ADD_SOURCE, "t", name);
+
+	if (rc != SQLITE_DONE)
+		return catalog_fail(c, k, rc, "adding an index");
+	*no = sqlite3_last_insert_rowid(k->db);
+	return 0;
+}
+
+/* A source on its way in. */
+struct import {
+	const char *source;
+	char half[sizeof(CATALOG_HALF) + OBJECT_NAME_MAX];
+	const struct catalog_pack *packs;
+	size_t npacks;
+	bool again;
+	size_t at; /* packs before this are in */
+	int64_t no; /* of the source, whatever its name; 0: not yet */
+};
+
+/* One transaction. Return 1 (that was all), 0 or a negative errno. */
+static int import_some(struct catalog *c, struct conn *k, struct import *im)
+{
+	int64_t no = 0;
+	bool done;
+	int r, rc;
+
+	r = find_source(c, k, im->source, &no);
+	if (r < 0 || (r > 0 && !im->again))
+		return r;
+	done = r > 0;
+	if (!done)
+		r = find_source(c, k, im->half, &no);
+	if (r == 0)
+		r = add_source(c, k, im->half, &no);
+	if (r < 0)
+		return r;
+	/* Somebody has dropped what was there of it. */
+	if (im->no && im->no != no)
+		im->at = 0;
+	im->no = no;
+	r = add_packs(c, k, no, im->packs, im->npacks, im->again, &im->at);
+	if (r < 0 || im->at < im->npacks)
+		return r;
+	rc = done ? SQLITE_DONE
+		  : conn_step(k, STMT_RENAME_SOURCE, "it", no, im->source);
+	return rc == SQLITE_DONE ? 1
+				 : catalog_fail(c, k, rc, "adding an index");
+}
+
 static int import_source(struct catalog *c, const char *source,
 			 const struct catalog_pack *packs, size_t npacks,
 			 bool again)
 {
-	CLEANUP(batch_release) struct batch b = { NULL, 0, 0 };
-	size_t i, nchunks = 0;
-	struct conn *k;
-	int64_t no = 0;
-	int r, rc;
+	struct import im = { .source = source,
+			     .packs = packs,
+			     .npacks = npacks,
+			     .again = again };
+	size_t i;
+	int r;
 
-	for (i = 0; i < npacks; i++) {
-		nchunks += packs[i].decoded->nchunks;
+	for (i = 0; i < npacks; i++)
 		if (packs[i].row.size > INT64_MAX ||
 		    !memchr(packs[i].row.name, '\0', PACK_NAME_MAX))
 			return fail(-EBADMSG,
 				    "%s: a pack's name or size is"
 				    " out of bounds",
 				    source);
-	}
-	r = batch_init(&b, nchunks);
-	if (r < 0)
-		return r;
-	r = catalog_borrow_write(c, &k);
-	if (r < 0)
-		return r;
-	r = find_source(c, k, source, &no);
-	if (r < 0 || (r > 0 && !again))
-		return catalog_return(c, k, r < 0 ? r : 0);
-	rc = r > 0 ? SQLITE_DONE : conn_step(k, STMT_ADD_SOURCE, "t", source);
-	if (r == 0)
-		no = sqlite3_last_insert_rowid(k->db);
-	if (rc != SQLITE_DONE)
-		r = catalog_fail(c, k, rc, "adding an index");
-	else
-		r = add_packs(c, k, no, packs, npacks, again, &b);
-	return catalog_return(c, k, r);
+	if (snprintf(im.half, sizeof(im.half), CATALOG_HALF "%s", source) >=
+	    (int)sizeof(im.half))
+		return fail(-EBADMSG, "%s: too long a name", source);
+	do {
+		struct conn *k;
+
+		r = catalog_borrow_write(c, &k);
+		if (r < 0)
+			return r;
+		r = import_some(c, k, &im);
+		/* What is done is committed, whether or not that is all. */
+		if (r > 0)
+			return catalog_return(c, k, 0);
+		r = catalog_return(c, k, r);
+	} while (r == 0);
+	return r;
 }
 
 int catalog_import(struct catalog *c, const char *source,
@@ -229,51 +229,68 @@ int catalog_import_again(struct catalog *c, const char *source,
 
 /* ---- drop ---- */
 
-/* Delete the chunks that the directory in the pack's row names. */
-static int drop_chunks(struct catalog *c, struct conn *k, int64_t no)
-{
-	CLEANUP(format_release_dir) struct pack_dir dir = { 0 };
-	CLEANUP(batch_release) struct batch b = { NULL, 0, 0 };
-	const char *name;
-	sqlite3_stmt *st;
-	int r, rc;
+struct wrong_row {
+	struct catalog *catalog;
+	struct conn *conn;
+	const struct id *id;
+	const struct chunk_loc *loc;
+	uint64_t postings[16]; /* more than these are dropped another time */
+	size_t n;
+};
 
-	rc = conn_step(k, STMT_GET_PACK_DIR, "i", no);
-	if (rc == SQLITE_DONE)
-		return catalog_fail_row(c, "dropping a pack");
-	if (rc != SQLITE_ROW)
-		return catalog_fail(c, k, rc, "reading a pack");
-	st = k->stmts[STMT_GET_PACK_DIR];
-	name = (const char *)sqlite3_column_text(st, 1);
-	r = format_get_dir(sqlite3_column_blob(st, 6),
-			   (size_t)sqlite3_column_bytes(st, 6),
-			   name ? name : "?", false, &dir);
-	conn_reset(k, STMT_GET_PACK_DIR);
-	if (r == -EBADMSG)
-		return catalog_fail_row(c, "reading a pack's directory");
-	if (r < 0)
-		return r;
-	r = batch_init(&b, dir.nchunks);
-	if (r == 0)
-		r = batch_add(c, k, &b, STMT_DROP_CHUNK, no, &dir);
-	return r < 0 ? r : batch_flush(c, k, &b, STMT_DROP_CHUNK);
+static int note_wrong(void *arg, int64_t slice)
+{
+	struct wrong_row *w = arg;
+	const struct chunk_loc *want = w->loc;
+	struct chunk_loc loc;
+	int r = slice_find(w->catalog, w->conn, slice, w->id, &loc);
+
+	if (r == 1 && loc.pack == want->pack && loc.len == want->len &&
+	    loc.frame == want->frame && loc.off == want->off &&
+	    loc.type == want->type && w->n < ARRAY_SIZE(w->postings))
+		w->postings[w->n++] = posting_of(w->id, slice);
+	return MIN(r, 0);
 }
 
 int catalog_drop_chunk(struct catalog *c, const struct id *id,
 		       const struct chunk_loc *loc)
 {
-	struct conn *k;
-	int r, rc;
+	struct wrong_row w = { .catalog = c, .id = id, .loc = loc };
+	int r = catalog_borrow_write(c, &w.conn);
 
-	r = catalog_borrow_write(c, &k);
 	if (r < 0)
 		return r;
-	rc = conn_step(k, STMT_DROP_CHUNK_ROW, "biiiii", id->b, (size_t)ID_LEN,
-		       loc->pack, (int64_t)loc->len, (int64_t)loc->frame,
-		       (int64_t)loc->off, (int64_t)loc->type);
-	if (rc != SQLITE_DONE)
-		r = catalog_fail(c, k, rc, "dropping a chunk");
-	return catalog_return(c, k, r);
+	/* They come in order. */
+	r = postings_find(c, w.conn, id, note_wrong, &w);
+	if (r == 0)
+		r = postings_change(c, w.conn, w.postings, w.n, true);
+	return catalog_return(c, w.conn, r);
+}
+
+/* Drop a pack and its directory; its postings go to @b, or stay. */
+static int drop_rows(struct catalog *c, struct conn *k, int64_t no,
+		     struct batch *b)
+{
+	struct slice_range range;
+	sqlite3_stmt *st;
+	int r, rc = conn_step(k, STMT_GET_PACK_DIR, "i", no);
+
+	if (rc == SQLITE_DONE)
+		return b ? catalog_fail_row(c, "dropping a pack") : 0;
+	if (rc != SQLITE_ROW)
+		return catalog_fail(c, k, rc, "reading a pack");
+	st = k->stmts[STMT_GET_PACK_DIR];
+	range.first = sqlite3_column_int64(st, 7);
+	range.n = sqlite3_column_int64(st, 8);
+	conn_reset(k, STMT_GET_PACK_DIR);
+	r = slices_drop(c, k, b, no, &range);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_DROP_VERIFIED, "i", no);
+	if (rc == SQLITE_DONE)
+		rc = conn_step(k, STMT_DROP_PACK, "i", no);
+	return rc == SQLITE_DONE ? 0
+				 : catalog_fail(c, k, rc, "dropping a pack");
 }
 
 int catalog_drop_pack(struct catalog *c, int64_t no)
@@ -284,21 +301,17 @@ int catalog_drop_pack(struct catalog *c, int64_t no)
 	r = catalog_borrow_write(c, &k);
 	if (r < 0)
 		return r;
-	rc = conn_step(k, STMT_DROP_VERIFIED, "i", no);
-	if (rc == SQLITE_DONE)
-		rc = conn_step(k, STMT_DROP_LINKS, "i", no);
-	if (rc == SQLITE_DONE)
-		rc = conn_step(k, STMT_DROP_PACK, "i", no);
-	if (rc != SQLITE_DONE)
-		r = catalog_fail(c, k, rc, "dropping a pack");
+	rc = conn_step(k, STMT_DROP_LINKS, "i", no);
+	r = rc == SQLITE_DONE ? drop_rows(c, k, no, NULL)
+			      : catalog_fail(c, k, rc, "dropping a pack");
 	return catalog_return(c, k, r);
 }
 
 /* Unlink a pack from a source, and drop it where that was its last. */
 static int drop_pack(struct catalog *c, struct conn *k, int64_t source,
-		     int64_t no)
+		     int64_t no, struct batch *b)
 {
-	int r, rc;
+	int rc;
 
 	rc = conn_step(k, STMT_DROP_LINK, "ii", source, no);
 	if (rc != SQLITE_DONE)
@@ -308,20 +321,13 @@ static int drop_pack(struct catalog *c, struct conn *k, int64_t source,
 		conn_reset(k, STMT_PACK_LINK);
 		return 0;
 	}
-	if (rc != SQLITE_DONE)
-		return catalog_fail(c, k, rc, "looking up a pack");
-	r = drop_chunks(c, k, no);
-	if (r < 0)
-		return r;
-	rc = conn_step(k, STMT_DROP_VERIFIED, "i", no);
-	if (rc == SQLITE_DONE)
-		rc = conn_step(k, STMT_DROP_PACK, "i", no);
-	return rc == SQLITE_DONE ? 0
-				 : catalog_fail(c, k, rc, "dropping a pack");
+	return rc == SQLITE_DONE ? drop_rows(c, k, no, b)
+				 : catalog_fail(c, k, rc, "looking up a pack");
 }
 
 int catalog_drop_source(struct catalog *c, const char *source)
 {
+	CLEANUP(batch_release) struct batch b = { .n = 0 };
 	int64_t no = 0, pack;
 	struct conn *k;
 	int r, rc;
@@ -337,8 +343,12 @@ int catalog_drop_source(struct catalog *c, const char *source)
 	       (rc = conn_step(k, STMT_NEXT_LINK, "i", no)) == SQLITE_ROW) {
 		pack = sqlite3_column_int64(k->stmts[STMT_NEXT_LINK], 0);
 		conn_reset(k, STMT_NEXT_LINK);
-		r = drop_pack(c, k, no, pack);
+		r = drop_pack(c, k, no, pack, &b);
+		if (r == 0 && b.n >= BATCH_MAX)
+			r = batch_flush(c, k, &b, true);
 	}
+	if (r == 0 && rc == SQLITE_DONE)
+		r = batch_flush(c, k, &b, true);
 	if (r == 0 && rc == SQLITE_DONE)
 		rc = conn_step(k, STMT_DROP_SOURCE, "i", no);
 	if (r == 0 && rc != SQLITE_DONE)

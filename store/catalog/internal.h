@@ -3,7 +3,8 @@
  * What the catalog's own files share: its connections and its statements.
  *
  * db.c opens, makes and deletes the files, connections.c lends
- * connections, catalog.c asks, import.c changes packs and chunks.
+ * connections, catalog.c asks, import.c changes packs, slices.c their
+ * directories, and postings.c what leads from ids to those.
  */
 #ifndef STORE_CATALOG_INTERNAL_H
 #define STORE_CATALOG_INTERNAL_H
@@ -20,21 +21,28 @@ enum catalog_stmt {
 	STMT_BEGIN,
 	STMT_COMMIT,
 	STMT_ROLLBACK,
-	STMT_FIND_CHUNK,
-	STMT_ADD_CHUNK,
-	STMT_SET_CHUNK,
-	STMT_DROP_CHUNK,
-	STMT_DROP_CHUNK_ROW,
+	STMT_RUN_AT,
+	STMT_RUN_AFTER,
+	STMT_NEXT_RUN,
+	STMT_PUT_RUN,
+	STMT_DROP_RUN,
+	STMT_GET_SLICE,
+	STMT_PACK_SLICES,
+	STMT_LAST_SLICE,
+	STMT_PUT_SLICE,
+	STMT_DROP_SLICES,
 	STMT_GET_PACK,
 	STMT_GET_PACK_DIR,
 	STMT_PACK_NO,
 	STMT_PACKS,
 	STMT_ADD_PACK,
 	STMT_SET_PACK,
+	STMT_SET_SLICES,
 	STMT_DROP_PACK,
 	STMT_SOURCE_NO,
 	STMT_SOURCES,
 	STMT_ADD_SOURCE,
+	STMT_RENAME_SOURCE,
 	STMT_DROP_SOURCE,
 	STMT_ADD_LINK,
 	STMT_DROP_LINK,
@@ -59,10 +67,10 @@ struct conn {
 	struct conn *next; /* in the pool */
 	sqlite3 *db;
 	sqlite3_stmt *stmts[STMT_COUNT]; /* owned; prepared at first use */
-	uint32_t used; /* statements to reset: 1 << enum catalog_stmt */
+	uint64_t used; /* statements to reset: 1 << enum catalog_stmt */
 };
 
-static_assert(STMT_COUNT <= 32, "conn.used has a bit for each statement");
+static_assert(STMT_COUNT <= 64, "conn.used has a bit for each statement");
 
 struct catalog {
 	pthread_mutex_t lock; /* protects idle, nidle, nconns, grown, bad */
@@ -140,5 +148,68 @@ MUST_CHECK int catalog_fail(struct catalog *c, struct conn *k, int rc,
 			    const char *what);
 /* The same where the database answered, but with something that cannot be. */
 MUST_CHECK int catalog_fail_row(struct catalog *c, const char *what);
+
+/* ---- postings.c: from ids to slices ---- */
+
+#define POSTING_KEY_BITS 36
+#define POSTING_SLICE_BITS 27
+#define POSTING_SLICE_MAX ((1 << POSTING_SLICE_BITS) - 1)
+
+/* An id's first bits and the number of a slice, as one number; they sort as ids
+ * do. @slice is at most POSTING_SLICE_MAX. */
+uint64_t posting_of(const struct id *id, int64_t slice);
+/* Sort them, and leave out those that are there twice. */
+void postings_sort(uint64_t *postings, size_t *n);
+/* Call @fn for each slice that may name the id, until it returns other than 0.
+ * Return that, 0 or a negative errno. */
+MUST_CHECK int postings_find(struct catalog *c, struct conn *k,
+			     const struct id *id,
+			     int (*fn)(void *arg, int64_t slice), void *arg);
+/* Add postings, or take them away; @sorted, none twice. Those that are there
+ * (or are not) already are left as they are. */
+MUST_CHECK int postings_change(struct catalog *c, struct conn *k,
+			       const uint64_t *sorted, size_t n, bool remove);
+
+/* ---- slices.c: directories, in pieces ---- */
+
+/* Postings on their way into the database, or out of it. Zero it to begin. */
+struct batch {
+	uint64_t *postings; /* owned */
+	size_t n, cap;
+	int64_t last_slice; /* the highest number in use; 0: not asked yet */
+};
+
+void batch_release(struct batch *b);
+/* Change them in the database, and empty the batch. */
+MUST_CHECK int batch_flush(struct catalog *c, struct conn *k, struct batch *b,
+			   bool remove);
+
+/* Where the directory of a pack lies: slices @first to @first + @n - 1. */
+struct slice_range {
+	int64_t first, n;
+};
+
+/* The directory without its chunks: what precedes them. Return its length, or
+ * -EBADMSG. */
+MUST_CHECK int slices_head(const void *dir, size_t len, size_t *out);
+/*
+ * Write the chunks of pack @no, which are a directory without its head, as
+ * slices, and add their postings to @b. @range: where they are to be; where its
+ * n is 0, or not what it takes, behind all that there are, and it is set.
+ */
+MUST_CHECK int slices_put(struct catalog *c, struct conn *k, struct batch *b,
+			  int64_t no, const void *chunks, size_t len,
+			  struct slice_range *range);
+/* Drop the slices that are pack @no's, and add their postings to @b, which may
+ * be NULL. */
+MUST_CHECK int slices_drop(struct catalog *c, struct conn *k, struct batch *b,
+			   int64_t no, const struct slice_range *range);
+/* Append them to @out. */
+MUST_CHECK int slices_get(struct catalog *c, struct conn *k, int64_t no,
+			  const struct slice_range *range, struct buf *out);
+/* Is chunk @id in this slice? Return 1, 0 (it is not, or the slice is gone, or
+ * broken) or a negative errno. */
+MUST_CHECK int slice_find(struct catalog *c, struct conn *k, int64_t slice,
+			  const struct id *id, struct chunk_loc *out);
 
 #endif

@@ -49,20 +49,38 @@ mended() {
 }
 
 flip="CAST(substr(data, 1, 40)||x'00'||substr(data, 42) AS BLOB)"
-for sql in 'UPDATE chunks SET off=off+1 WHERE len=50000' \
-	'UPDATE chunks SET off=off/2' \
-	'UPDATE chunks SET len=len-1' \
-	'UPDATE chunks SET len=60000' \
-	'UPDATE chunks SET frame=frame+1' \
-	'UPDATE chunks SET frame=1000000' \
-	'UPDATE chunks SET type=3-type WHERE type<3' \
-	'UPDATE chunks SET type=0' \
-	'UPDATE chunks SET pack=(SELECT max(no)+min(no) FROM packs)-pack' \
-	'UPDATE chunks SET pack=pack+1000' \
-	"UPDATE chunks SET id=CAST(x'00'||substr(id, 2) AS BLOB)" \
-	'DELETE FROM chunks' \
-	"UPDATE packs SET dir=CAST(x'00'||substr(dir, 2) AS BLOB)" \
-	"UPDATE packs SET dir=CAST(substr(dir, 1, length(dir)-1)||x'7f' AS BLOB)" \
+# byte TABLE COLUMN N VALUE: that byte, from 1 on, becomes another.
+byte()
+{
+	echo "UPDATE $1 SET $2=CAST(substr($2, 1, $3-1)||x'$4'||" \
+		"substr($2, $3+1) AS BLOB)"
+}
+# A line of a directory: type, 32 bytes of id, length, frame, offset.
+for sql in "$(byte slices data 1 00)" \
+	"$(byte slices data 2 00)" \
+	"$(byte slices data 33 5a)" \
+	"$(byte slices data 34 85)" \
+	"$(byte slices data 34 05)" \
+	"$(byte slices data 37 07)" \
+	"$(byte slices data 38 01)" \
+	'UPDATE slices SET data=substr(data, 2)' \
+	"UPDATE slices SET data=x''" \
+	'UPDATE slices SET pack=(SELECT max(no)+min(no) FROM packs)-pack' \
+	'UPDATE slices SET pack=pack+1000' \
+	'UPDATE slices SET no=no+1000' \
+	'DELETE FROM slices' \
+	"$(byte runs data 1 7f)" \
+	"$(byte runs data 7 5a)" \
+	"$(byte runs data 16 ff)" \
+	'UPDATE runs SET data=substr(data, 5)' \
+	'UPDATE runs SET first=first+4611686018427387904' \
+	'UPDATE runs SET first=first-5' \
+	"UPDATE runs SET data=x''" \
+	'DELETE FROM runs' \
+	'UPDATE packs SET first=first+1' \
+	'UPDATE packs SET first=-5, slices=1000000000000' \
+	'UPDATE packs SET slices=0' \
+	"UPDATE packs SET head=CAST(x'00'||substr(head, 2) AS BLOB)" \
 	"UPDATE packs SET salt=CAST(x'00'||substr(salt, 2) AS BLOB)" \
 	"UPDATE packs SET mac=CAST(x'00'||substr(mac, 2) AS BLOB)" \
 	'UPDATE packs SET size=size+1, kind=9-kind' \
@@ -79,10 +97,7 @@ for sql in 'UPDATE chunks SET off=off+1 WHERE len=50000' \
 done
 note "what the database says is compared"
 
-# One place for another: of two chunks each is at the other's.
-mended 'CREATE TABLE t AS SELECT * FROM chunks WHERE len=50000;
-	UPDATE chunks SET (frame, off) = (SELECT b.frame, b.off FROM t a, t b
-		WHERE a.id=chunks.id AND b.pack=a.pack AND b.id<>a.id)
-		WHERE len=50000;
-	DROP TABLE t'
-note "two swapped places"
+# One place for another: of two slices each is at the other's.
+mended 'UPDATE slices SET no=no+1000;
+	UPDATE slices SET no=(SELECT max(no)+min(no) FROM slices)-no-1000'
+note "swapped places"

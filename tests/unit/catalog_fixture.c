@@ -60,12 +60,11 @@ int catalog_fixture_import(struct catalog *c, const char *source,
 			   uint32_t first, uint32_t end)
 {
 	struct catalog_pack packs[64] = { 0 };
-	struct pack_dir dirs[64] = { 0 };
 	struct buf raw[64] = { 0 };
 	uint32_t i, n = end - first;
-	int r = 0;
+	int r;
 
-	for (i = 0; i < n && r == 0; i++) {
+	for (i = 0; i < n; i++) {
 		struct pack_row *row = &packs[i].row;
 
 		catalog_fixture_make_dir(first + i, &raw[i]);
@@ -75,16 +74,10 @@ int catalog_fixture_import(struct catalog *c, const char *source,
 		memset(row->salt, (int)(first + i), sizeof(row->salt));
 		packs[i].dir = raw[i].data;
 		packs[i].dir_len = raw[i].len;
-		r = format_get_dir(raw[i].data, raw[i].len, row->name, false,
-				   &dirs[i]);
-		packs[i].decoded = &dirs[i];
 	}
-	if (r == 0)
-		r = catalog_import(c, source, packs, n);
-	for (i = 0; i < n; i++) {
-		format_release_dir(&dirs[i]);
+	r = catalog_import(c, source, packs, n);
+	for (i = 0; i < n; i++)
 		buf_release(&raw[i]);
-	}
 	return r;
 }
 

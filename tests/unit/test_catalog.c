@@ -5,6 +5,7 @@
 #include "tests/unit/support.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -265,11 +266,129 @@ static void test_drop_source(void **state)
 	catalog_close(c);
 }
 
+/* A directory of @n chunks whose ids follow from @seed, in frames of 16. */
+static void make_pack(uint32_t seed, uint32_t n, struct catalog_pack *out,
+		      struct buf *dir)
+{
+	struct chunk_ref *chunks = calloc(n, sizeof(*chunks));
+	struct frame *frames = calloc(n / 16 + 1, sizeof(*frames));
+	struct pack_dir d = { frames, n / 16 + 1, chunks, n };
+	uint32_t i;
+
+	assert_true(chunks && frames);
+	for (i = 0; i < d.nframes; i++)
+		frames[i] = (struct frame){ .plen = 65536,
+					    .clen = 20000,
+					    .codec = CODEC_ZSTD };
+	for (i = 0; i < n; i++)
+		chunks[i] = (struct chunk_ref){
+			catalog_fixture_chunk_id(1000 + seed, i), 4096, i / 16,
+			i % 16 * 4096, CHUNK_DATA
+		};
+	buf_clear(dir);
+	format_put_dir(dir, &d);
+	assert_ok(buf_error(dir));
+	free(chunks);
+	free(frames);
+	memset(out, 0, sizeof(*out));
+	snprintf(out->row.name, PACK_NAME_MAX, "%032u-0-%064u", seed, seed);
+	out->row.size = 1 << 24;
+	out->row.kind = OBJECT_DATA_PACK;
+	out->dir = dir->data;
+	out->dir_len = dir->len;
+}
+
+/* Whether chunk @i of pack @seed is found where make_pack() puts it. */
+static bool has_chunk(struct catalog *c, uint32_t seed, uint32_t i)
+{
+	struct id id = catalog_fixture_chunk_id(1000 + seed, i);
+	struct chunk_loc loc;
+	int r = catalog_find_chunk(c, &id, 0, &loc);
+
+	assert_true(r == 0 || r == -ENOENT);
+	return r == 0 && loc.len == 4096 && loc.frame == i / 16 &&
+	       loc.off == i % 16 * 4096 && loc.type == CHUNK_DATA;
+}
+
+/* A chunk costs at most 60 bytes, however the chunks came. */
+static void test_size(void **state)
+{
+	const uint32_t packs = 60, chunks = 1000;
+	const char *dir = catalog_fixture_dir();
+	struct catalog *c = catalog_fixture_open(dir);
+	AUTO_BUF struct buf b = BUF_INIT;
+	uint64_t size;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < packs; i++) {
+		struct catalog_pack p;
+
+		make_pack(i, chunks, &p, &b);
+		assert_ok(
+			catalog_import(c, support_path("index/%u", i), &p, 1));
+	}
+	catalog_close(c);
+	c = catalog_fixture_open(dir);
+	assert_ok(catalog_size(c, &size));
+	assert_in_range(size, packs * chunks * 40, packs * chunks * 60);
+	for (i = 0; i < packs * 10; i++)
+		assert_true(has_chunk(c, i % packs, i * 97 % chunks));
+	assert_false(has_chunk(c, 0, chunks));
+	/* What is dropped is gone, and the rest is not. */
+	for (i = 0; i < packs; i += 2)
+		assert_ok(catalog_drop_source(c, support_path("index/%u", i)));
+	for (i = 0; i < packs * 10; i++)
+		assert_true(has_chunk(c, i % packs, i * 97 % chunks) ==
+			    (i % packs % 2 == 1));
+	catalog_close(c);
+}
+
+/* A large source takes several transactions; until the last, nobody takes it
+ * for imported, and it is finished or dropped by whoever comes next. */
+static void test_half_imported(void **state)
+{
+	const uint32_t chunks = 100000;
+	struct catalog *c = catalog_fixture_open(catalog_fixture_dir());
+	AUTO_BUF struct buf names = BUF_INIT;
+	struct buf dirs[4] = { { 0 } };
+	struct catalog_pack packs[4];
+	size_t good;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		make_pack(2 * i, chunks, &packs[i], &dirs[i]);
+	good = packs[3].dir_len;
+	packs[3].dir_len--;
+	assert_result(catalog_import(c, "index/1", packs, 4), -EBADMSG);
+	assert_int_equal(catalog_has_source(c, "index/1"), 0);
+	assert_ok(catalog_sources(c, collect_source, &names));
+	buf_put(&names, "", 1);
+	assert_string_equal(names.data, CATALOG_HALF "index/1 ");
+	assert_sources_of(c, 1, "index/1 ");
+	assert_true(has_chunk(c, 4, chunks - 1));
+	assert_false(has_chunk(c, 6, 0));
+	packs[3].dir_len = good;
+	assert_ok(catalog_import(c, "index/1", packs, 4));
+	assert_int_equal(catalog_has_source(c, "index/1"), 1);
+	buf_clear(&names);
+	assert_ok(catalog_sources(c, collect_source, &names));
+	buf_put(&names, "", 1);
+	assert_string_equal(names.data, "index/1 ");
+	assert_packs_of(c, "index/1", "1 2 3 4 ");
+	for (i = 0; i < 4; i++)
+		assert_true(has_chunk(c, 2 * i, 0) &&
+			    has_chunk(c, 2 * i, chunks - 1));
+	catalog_close(c);
+	for (i = 0; i < 4; i++)
+		buf_release(&dirs[i]);
+}
+
 static void test_import_refuses_a_name_without_end(void **state)
 {
 	struct catalog *c = catalog_fixture_open(catalog_fixture_dir());
-	struct pack_dir none = { 0 };
-	struct catalog_pack p = { .decoded = &none };
+	struct catalog_pack p = { .dir = NULL };
 
 	(void)state;
 	memset(p.row.name, 'x', sizeof(p.row.name));
@@ -322,6 +441,9 @@ int main(void)
 		cmocka_unit_test_setup(test_import_twice,
 				       catalog_fixture_setup),
 		cmocka_unit_test_setup(test_drop_source, catalog_fixture_setup),
+		cmocka_unit_test_setup(test_size, catalog_fixture_setup),
+		cmocka_unit_test_setup(test_half_imported,
+				       catalog_fixture_setup),
 		cmocka_unit_test_setup(test_import_refuses_a_name_without_end,
 				       catalog_fixture_setup),
 		cmocka_unit_test_setup(test_objects, catalog_fixture_setup),
