@@ -4,6 +4,8 @@
 #include "fs/attr.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -58,6 +60,46 @@ void attr_from_entry(const struct entry *e, struct stat *st)
 	} else if (S_ISCHR(e->mode) || S_ISBLK(e->mode)) {
 		st->st_rdev = makedev(e->rdev_major, e->rdev_minor);
 	}
+}
+
+void attr_put_flags(struct buf *out, uint32_t flags)
+{
+	/* In the order of lsattr(1). */
+	static const struct {
+		uint32_t flag;
+		char letter;
+	} t[] = {
+		{ FS_SECRM_FL, 's' },	     { FS_UNRM_FL, 'u' },
+		{ FS_SYNC_FL, 'S' },	     { FS_DIRSYNC_FL, 'D' },
+		{ FS_IMMUTABLE_FL, 'i' },    { FS_APPEND_FL, 'a' },
+		{ FS_NODUMP_FL, 'd' },	     { FS_NOATIME_FL, 'A' },
+		{ FS_COMPR_FL, 'c' },	     { FS_ENCRYPT_FL, 'E' },
+		{ FS_JOURNAL_DATA_FL, 'j' }, { FS_NOTAIL_FL, 't' },
+		{ FS_TOPDIR_FL, 'T' },	     { FS_NOCOW_FL, 'C' },
+		{ FS_DAX_FL, 'x' },	     { FS_CASEFOLD_FL, 'F' },
+		{ FS_PROJINHERIT_FL, 'P' },  { FS_VERITY_FL, 'V' },
+		{ FS_NOCOMP_FL, 'm' },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++)
+		if (flags & t[i].flag)
+			buf_put_u8(out, (uint8_t)t[i].letter);
+}
+
+void attr_put_time(struct buf *out, const struct timestamp *t)
+{
+	bool before = t->sec < 0;
+	/* -1 s and 999999999 ns are a billionth of a second before 1970. */
+	uint64_t sec = before ? -(uint64_t)t->sec : (uint64_t)t->sec;
+	uint32_t nsec = t->nsec;
+
+	if (before && nsec > 0) {
+		sec--;
+		nsec = 1000000000 - nsec;
+	}
+	buf_printf(out, "%s%" PRIu64 ".%09" PRIu32, before ? "-" : "", sec,
+		   nsec);
 }
 
 /* Return false where *@id is in no range: it is nobody's then, which is the

@@ -4,12 +4,14 @@
 #define FS_ATTR_H
 
 #include "store/base/attrs.h"
+#include "store/base/buf.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
 struct entry;
+struct timestamp;
 
 /* Fill all of @st but st_ino and st_dev. */
 void attr_from_entry(const struct entry *e, struct stat *st);
@@ -19,6 +21,13 @@ uint64_t attr_sectors(uint64_t bytes);
 /* Return the block size to read a directory of @size bytes with: the C library
  * takes it for the buffer of readdir(3), and the kernel asks for as much. */
 uint32_t attr_dir_block(uint64_t size);
+
+/* Append inode flags (store/entry.h) as lsattr(1) names them: a letter each,
+ * those that are set. One that has no letter is left out. Ask buf_error(). */
+void attr_put_flags(struct buf *out, uint32_t flags);
+/* Append a time as a decimal number of seconds since 1970, with all nine digits
+ * behind the point. Ask buf_error(). */
+void attr_put_time(struct buf *out, const struct timestamp *t);
 
 /* Ids @from .. @from + @count - 1 of the source are shown as @to .. */
 struct attr_range {

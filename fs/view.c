@@ -438,6 +438,13 @@ static int own_xattr(struct view *w, uint64_t node, const char *name,
 	return buf_error(out);
 }
 
+int view_extra(struct view *w, uint64_t node, struct entry_extra *out)
+{
+	memset(out, 0, sizeof(*out));
+	return node_is_entry(node) ? explain(w, node, files_extra(w, node, out))
+				   : 0;
+}
+
 int view_getxattr(struct view *w, uint64_t node, const char *name,
 		  struct buf *out)
 {

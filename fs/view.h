@@ -135,6 +135,11 @@ MUST_CHECK int view_seek(struct view *w, uint64_t node, uint64_t off, bool hole,
 /* Append an attribute's value. -ENODATA: there is no such attribute. */
 MUST_CHECK int view_getxattr(struct view *w, uint64_t node, const char *name,
 			     struct buf *out);
+struct entry_extra;
+/* Fill @out with what is known of a node beyond its attributes (store/entry.h):
+ * nothing, but for entries of trees. */
+MUST_CHECK int view_extra(struct view *w, uint64_t node,
+			  struct entry_extra *out);
 /* Append the names of all attributes, each with its NUL. Return 0; 1, where some
  * of an inode in a volume are left out, which was said; or a negative errno. */
 MUST_CHECK int view_listxattr(struct view *w, uint64_t node, struct buf *out);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/attr.h"
 #include "fs/view_internal.h"
 #include "fs/volumes.h"
 #include "store/base/log.h"
@@ -132,6 +133,39 @@ int list_xattrs(struct reader *list, uint64_t n, struct buf *out)
 	return buf_error(out);
 }
 
+/* What is no attribute of the source, but known of it. By name only, so that
+ * copies stay clean. */
+static int extra_xattr(const struct entry *e, const char *name, struct buf *out)
+{
+	static const char prefix[] = "user.vmbackupfs.";
+	size_t len = sizeof(prefix) - 1, before = out->len;
+	struct entry_extra x;
+
+	if (strncmp(name, prefix, len) != 0)
+		return -ENODATA;
+	name += len;
+	entry_extra_get(e, &x);
+	if (strcmp(name, "btime") == 0 && x.has_birth)
+		attr_put_time(out, &x.birth);
+	else if (strcmp(name, "flags") == 0)
+		attr_put_flags(out, x.inode_flags);
+	else if (strcmp(name, "project") == 0 && x.project)
+		buf_printf(out, "%u", x.project);
+	if (buf_error(out) < 0)
+		return -ENOMEM;
+	return out->len > before ? 0 : -ENODATA;
+}
+
+int files_extra(struct view *w, uint64_t node, struct entry_extra *out)
+{
+	AUTO_SPOT struct spot s = { 0 };
+	int r = spot_load(w, node, &s);
+
+	if (r == 0)
+		entry_extra_get(&s.e, out);
+	return r;
+}
+
 int files_xattr(struct view *w, uint64_t node, const char *name,
 		struct buf *out)
 {
@@ -143,7 +177,9 @@ int files_xattr(struct view *w, uint64_t node, const char *name,
 
 	if (r == 0)
 		r = load_xattrs(w, &s.e, &store, &list, &n);
-	return r < 0 ? r : list_xattr(&list, n, name, out);
+	if (r == 0)
+		r = list_xattr(&list, n, name, out);
+	return r == -ENODATA ? extra_xattr(&s.e, name, out) : r;
 }
 
 int files_xattrs(struct view *w, uint64_t node, struct buf *out)

@@ -160,6 +160,8 @@ MUST_CHECK int files_top(struct view *w, const struct roster_point *p,
 MUST_CHECK int files_find(struct view *w, uint64_t parent, const char *name,
 			  struct view_attr *out);
 MUST_CHECK int files_attr(struct view *w, uint64_t node, struct view_attr *out);
+MUST_CHECK int files_extra(struct view *w, uint64_t node,
+			   struct entry_extra *out);
 MUST_CHECK int files_parent(struct view *w, uint64_t node,
 			    struct view_attr *out);
 MUST_CHECK int files_list(struct view *w, uint64_t node, uint64_t cookie,

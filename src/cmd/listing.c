@@ -10,8 +10,10 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "fs/attr.h"
 #include "fs/view.h"
 #include "src/cli/output.h"
+#include "store/entry.h"
 #include "store/point.h"
 
 void listing_point_name(struct view *w, const struct point *p, struct buf *out)
@@ -27,6 +29,28 @@ void listing_point_name(struct view *w, const struct point *p, struct buf *out)
 	else
 		buf_printf(out, "%s", p->id);
 	point_list_put(l);
+}
+
+/* What stat(2) does not tell, where it is known. */
+static int set_extra(json_t *o, struct view *w, uint64_t node)
+{
+	struct buf flags AUTO_BUF = BUF_INIT;
+	char text[OUTPUT_TIME_LEN];
+	struct entry_extra x;
+	int r = view_extra(w, node, &x);
+
+	if (r < 0)
+		return r;
+	if (x.has_birth)
+		output_set_string(o, "btime",
+				  output_timespec(x.birth.sec, x.birth.nsec,
+						  text));
+	attr_put_flags(&flags, x.inode_flags);
+	if (flags.len > 0)
+		output_set_bytes(o, "flags", flags.data, flags.len);
+	if (x.project)
+		output_set_uint(o, "project", x.project);
+	return buf_error(&flags);
 }
 
 int listing_json(json_t *o, struct view *w, const char *path, size_t path_len,
@@ -60,8 +84,9 @@ int listing_json(json_t *o, struct view *w, const char *path, size_t path_len,
 		output_set_uint(o, "major", major(st->st_rdev));
 		output_set_uint(o, "minor", minor(st->st_rdev));
 	}
-	if (!S_ISLNK(st->st_mode))
-		return 0;
+	r = set_extra(o, w, attr->node);
+	if (r < 0 || !S_ISLNK(st->st_mode))
+		return r;
 	r = view_readlink(w, attr->node, &target);
 	if (r < 0)
 		return r;

@@ -62,7 +62,13 @@ static void put_sparse(void)
 
 static void put_xattrs(const char *name, size_t big)
 {
-	AUTO_BUF struct buf list = BUF_INIT;
+	AUTO_BUF struct buf list = BUF_INIT, extra = BUF_INIT;
+	static const struct entry_extra known = {
+		.has_birth = true,
+		.birth = { -1, 999999999 },
+		.inode_flags = 0x80000070, /* i, a, d, and one of nobody */
+		.project = 1000,
+	};
 	AUTO_FREE uint8_t *value = calloc(1, big + 1);
 	struct entry e = plant_entry(&plant, name, S_IFREG | 0644);
 
@@ -76,6 +82,10 @@ static void put_xattrs(const char *name, size_t big)
 	e.flags = big > 1000 ? ENTRY_XATTRS_CHUNK : ENTRY_XATTRS;
 	e.xattrs = list.data;
 	e.xattrs_len = (uint32_t)list.len;
+	entry_extra_put(&extra, &known);
+	e.flags |= ENTRY_EXTRA;
+	e.extra = extra.data;
+	e.extra_len = (uint32_t)extra.len;
 	if (e.flags & ENTRY_XATTRS_CHUNK)
 		assert_ok(writer_chunk(plant.writer, CHUNK_XATTRS, list.data,
 				       list.len, &e.xattrs_id));
@@ -634,6 +644,12 @@ static void has_xattrs(void **state)
 		assert_xattr(node, "user.a", big, i ? sizeof(big) : 3);
 		assert_xattr(node, "security.capability", "\1\2", 2);
 		assert_xattr(node, "user.empty", NULL, 0);
+		assert_xattr(node, "user.vmbackupfs.btime", "-0.000000001", 12);
+		assert_xattr(node, "user.vmbackupfs.flags", "iad", 3);
+		assert_xattr(node, "user.vmbackupfs.project", "1000", 4);
+		assert_result(view_getxattr(view, node, "user.vmbackupfs.",
+					    &got),
+			      -ENODATA);
 		assert_result(view_getxattr(view, node, "user.b", &got),
 			      -ENODATA);
 		assert_result(view_getxattr(view, node, "user.", &got),
@@ -643,6 +659,12 @@ static void has_xattrs(void **state)
 		assert_int_equal(got.len, sizeof(names));
 		assert_memory_equal(got.data, names, sizeof(names));
 	}
+	assert_result(view_getxattr(view, in(W1, "plain").node,
+				    "user.vmbackupfs.btime", &got),
+		      -ENODATA);
+	assert_result(view_getxattr(view, in(W1, "plain").node,
+				    "user.vmbackupfs.flags", &got),
+		      -ENODATA);
 	buf_clear(&got);
 	assert_ok(view_listxattr(view, in(W1, "plain").node, &got));
 	assert_ok(view_listxattr(view, at("vms").node, &got));
