@@ -115,19 +115,6 @@ static int need_named(struct table *t, const char *name, uint32_t *out)
 
 /* ---- update ---- */
 
-/* A point's name in ids/: 8 digits, or all where an older one has the same. */
-static void choose_link(const struct roster *r, struct known_point *x,
-			const char *hex)
-{
-	size_t i;
-
-	memcpy(x->p.link, hex, 8);
-	for (i = 0; i + 1 < r->points.n; i++)
-		if (memcmp(((struct known_point *)r->points.items[i])->p.id,
-			   x->p.id, 4) == 0)
-			memcpy(x->p.link, hex, POINT_ID_HEX);
-}
-
 static int add_known(struct roster *r, const struct point *p,
 		     struct known_point **out)
 {
@@ -152,7 +139,6 @@ static int add_known(struct roster *r, const struct point *p,
 	x->p.root = p->root;
 	x->p.ndisks = (uint32_t)p->ndisks;
 	x->p.nconfigs = (uint32_t)p->nconfigs;
-	choose_link(r, x, p->id);
 	*out = x;
 	return 0;
 }
@@ -177,6 +163,44 @@ static int sort_known(const struct roster *r, struct known_point ***out)
 	qsort(sorted, r->points.n, sizeof(*sorted), by_id);
 	*out = sorted;
 	return 0;
+}
+
+/* The end of the sorted points from @i on whose ids begin alike; @oldest_out: the
+ * least of their serials. */
+static size_t alike_end(struct known_point *const *sorted, size_t n, size_t i,
+			uint32_t *oldest_out)
+{
+	size_t j = i;
+
+	*oldest_out = UINT32_MAX;
+	for (; j < n && memcmp(sorted[i]->p.id, sorted[j]->p.id, 4) == 0; j++)
+		*oldest_out = MIN(*oldest_out, sorted[j]->p.serial);
+	return j;
+}
+
+/* Give new points their names in ids/: 8 digits, or all where an older one has
+ * the same. */
+static int choose_links(struct roster *r)
+{
+	struct known_point **sorted = NULL;
+	size_t i, end;
+	int e = sort_known(r, &sorted);
+
+	for (i = 0; e == 0 && i < r->points.n; i = end) {
+		uint32_t oldest;
+
+		end = alike_end(sorted, r->points.n, i, &oldest);
+		for (; i < end; i++)
+			if (!sorted[i]->p.link[0])
+				hex_encode(sorted[i]->p.id,
+					   sorted[i]->p.serial == oldest ? 4
+									 : 16,
+					   sorted[i]->p.link);
+	}
+	free(sorted);
+	if (e == 0)
+		r->nlinked = r->points.n;
+	return e;
 }
 
 /* A machine may have another name now: its points move there, and keep their
@@ -222,7 +246,7 @@ static int match_known(struct roster *r, const struct point_list *list,
 		}
 	}
 	free(sorted);
-	return e;
+	return e == 0 && r->points.n > r->nlinked ? choose_links(r) : e;
 }
 
 int roster_compare_marks(const void *a, const void *b)

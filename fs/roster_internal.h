@@ -40,6 +40,7 @@ struct index {
 struct roster {
 	pthread_rwlock_t lock; /* protects all below */
 	struct table machines, tags, points;
+	size_t nlinked; /* of the points: so many have their names in ids/ */
 	struct index index;
 	struct point_list *list; /* held */
 	int64_t changed_ns;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,10 +13,12 @@
 
 #include "fs/ino.h"
 #include "fs/place.h"
+#include "fs/roster.h"
 #include "fs/view.h"
 #include "store/backend/mem.h"
 #include "store/content.h"
 #include "store/format.h"
+#include "store/point.h"
 #include "store/vault.h"
 #include "store/writer/content_build.h"
 #include "store/writer/writer.h"
@@ -264,6 +267,67 @@ static void shows_the_layout(void **state)
 	assert_int_equal(at(W1 "/point.json").st.st_mode, S_IFREG | 0400);
 	assert_false(at(W1).immutable);
 	assert_true(at(W1 "/point.json").immutable);
+}
+
+/* A list of points that have these ids and nothing else that matters. */
+static struct point_list *list_of(const char *const *ids, size_t n,
+				  uint64_t generation)
+{
+	struct point_list *l = calloc(1, sizeof(*l));
+	size_t i;
+
+	assert_non_null(l);
+	l->refs = 1;
+	l->generation = generation;
+	l->n = n;
+	l->points = calloc(n, sizeof(*l->points));
+	l->names = calloc(n, sizeof(*l->names));
+	assert_non_null(l->points);
+	assert_non_null(l->names);
+	for (i = 0; i < n; i++) {
+		l->points[i] = point_new();
+		assert_non_null(l->points[i]);
+		snprintf(l->points[i]->id, sizeof(l->points[i]->id), "%s",
+			 ids[i]);
+		l->points[i]->vm = strdup("m");
+		snprintf(l->names[i], sizeof(l->names[i]), "n%.32s", ids[i]);
+	}
+	return l;
+}
+
+/* The name of an id in ids/. */
+static const char *link_of(struct roster *r, const char *id,
+			   struct roster_point *p)
+{
+	uint32_t serial;
+
+	assert_ok(roster_find_id(r, id, &serial));
+	assert_ok(roster_get_point(r, serial, p));
+	return p->link;
+}
+
+static void links_of_ids_that_begin_alike(void **state)
+{
+	static const char *const ids[] = {
+		"0123456700000000000000000000000b",
+		"ffffffff00000000000000000000000c",
+		"0123456700000000000000000000000a",
+		"0123456700000000000000000000000c",
+	};
+	struct roster *r = roster_new();
+	struct roster_point p;
+
+	(void)state;
+	assert_non_null(r);
+	assert_int_equal(roster_update(r, list_of(ids, 2, 1), 0), 1);
+	assert_string_equal(link_of(r, ids[0], &p), "01234567");
+	/* Those that come later leave the first one its name. */
+	assert_int_equal(roster_update(r, list_of(ids, 4, 2), 0), 1);
+	assert_string_equal(link_of(r, ids[0], &p), "01234567");
+	assert_string_equal(link_of(r, ids[1], &p), "ffffffff");
+	assert_string_equal(link_of(r, ids[2], &p), ids[2]);
+	assert_string_equal(link_of(r, ids[3], &p), ids[3]);
+	roster_free(r);
 }
 
 static void links_ids(void **state)
@@ -974,6 +1038,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(shows_the_layout),
 		T(links_ids),
+		T(links_of_ids_that_begin_alike),
 		T(lists_trees_from_any_cookie),
 		T(survives_foreign_cookies),
 		T(list_and_lookup_agree),
