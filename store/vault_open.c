@@ -44,23 +44,37 @@
 
 /* ---- making ---- */
 
+/* The plaintext, and with it a new secret for the chunker. */
+static int describe_config(struct seam *seam, struct buf *out)
+{
+	struct config_doc doc = { .created_ns = seam->ops->realtime_ns(seam),
+				  .has_chunker = true };
+	int r = seam->ops->random(seam, doc.chunker, sizeof(doc.chunker));
+
+	if (r == 0) {
+		config_encode(&doc, out);
+		r = buf_error(out);
+	}
+	secret_wipe(&doc, sizeof(doc));
+	return r;
+}
+
 static int put_config(struct backend *b, const struct keyring *k,
 		      struct seam *seam)
 {
 	static const struct feature_words none = { 0 };
-	struct config_doc doc = { .created_ns = seam->ops->realtime_ns(seam) };
 	AUTO_BUF struct buf box = BUF_INIT;
 	AUTO_BUF struct buf plain = BUF_INIT;
 	uint8_t features[FEATURES_LEN];
 	int r;
 
 	features_encode(&none, features);
-	config_encode(&doc, &plain);
-	r = buf_error(&plain);
+	r = describe_config(seam, &plain);
 	if (r == 0)
 		r = format_seal_box(k, NULL, NULL, seam, OBJECT_CONFIG,
 				    "config", features, sizeof(features),
 				    plain.data, plain.len, &box);
+	secret_wipe(plain.data, plain.len);
 	if (r == 0)
 		r = backend_put_own(b, "config", box.data, box.len);
 	if (r == -EEXIST)
@@ -290,6 +304,18 @@ static int open_slot(struct vault *v, const struct vault_options *o,
 	return r;
 }
 
+/* Old vaults have no secret for the chunker. */
+static int use_config(struct vault *v, const struct buf *plain)
+{
+	struct config_doc doc;
+	int r = config_decode(plain->data, plain->len, &doc);
+
+	if (r == 0 && doc.has_chunker)
+		r = keyring_set_chunker(v->keyring, doc.chunker);
+	secret_wipe(&doc, sizeof(doc));
+	return r;
+}
+
 static int unlock(struct vault *v, const struct vault_options *o)
 {
 	struct credential c = o->credential;
@@ -314,6 +340,9 @@ static int unlock(struct vault *v, const struct vault_options *o)
 	if (r == 0)
 		r = format_read_box(v->keyring, raw, len, OBJECT_CONFIG,
 				    "config", &plain);
+	if (r == 0)
+		r = use_config(v, &plain);
+	secret_wipe(plain.data, plain.len);
 	if (r == 0)
 		r = read_features(v);
 out:

@@ -14,7 +14,8 @@
 
 void secret_wipe(void *data, size_t len)
 {
-	explicit_bzero(data, len);
+	if (len) /* nothing may be nowhere */
+		explicit_bzero(data, len);
 }
 
 struct secret *secret_new(size_t len)

@@ -13,6 +13,12 @@
  * The labels keep them apart: who learns one, as the chunker's table might be
  * guessed from the lengths of chunks, learns nothing of another. The vault's id
  * is the salt, so that two vaults of one master key share nothing either.
+ *
+ * The gear alone may be made of a secret of its own, which config holds and which
+ * has nothing of the vault in it, so that another vault may have the same:
+ *
+ *     gear       = HKDF-Expand(HKDF-Extract("vmbackupfs/1/chunker", secret),
+ *                              "vmbackupfs/1/gear", 2048)
  */
 #include "config.h"
 
@@ -63,10 +69,11 @@ static int derive_hmac_key(const uint8_t *prk, const char *label,
 	return r;
 }
 
-static int derive_gear(const uint8_t *prk, uint64_t gear[256])
+static int derive_gear(const uint8_t *prk, const char *label,
+		       uint64_t gear[256])
 {
 	uint8_t raw[256 * 8];
-	int r = expand_label(prk, "vmbackupfs/1/chunker", raw, sizeof(raw));
+	int r = expand_label(prk, label, raw, sizeof(raw));
 	int i;
 
 	for (i = 0; i < 256; i++)
@@ -85,7 +92,7 @@ static int derive_all(const uint8_t *prk, struct keyring_secrets *s)
 	if (r == 0)
 		r = derive_hmac_key(prk, "vmbackupfs/1/salt", &s->salt);
 	if (r == 0)
-		r = derive_gear(prk, s->gear);
+		r = derive_gear(prk, "vmbackupfs/1/chunker", s->gear);
 	if (r == 0)
 		r = expand_label(prk, "vmbackupfs/1/sip", s->sip,
 				 sizeof(s->sip));
@@ -128,6 +135,19 @@ int keyring_new(const struct secret *master, const uint8_t *vault_id,
 	return 0;
 err:
 	keyring_free(k);
+	return r;
+}
+
+int keyring_set_chunker(struct keyring *k, const uint8_t *secret)
+{
+	static const char salt[] = "vmbackupfs/1/chunker";
+	uint8_t prk[CRYPT_SHA256_LEN];
+	int r = crypt_hkdf_extract((const uint8_t *)salt, sizeof(salt) - 1,
+				   secret, CRYPT_KEY_LEN, prk);
+
+	if (r == 0)
+		r = derive_gear(prk, "vmbackupfs/1/gear", k->s->gear);
+	secret_wipe(prk, sizeof(prk));
 	return r;
 }
 

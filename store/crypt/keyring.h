@@ -27,7 +27,12 @@ void keyring_free(struct keyring *k);
 const uint8_t *keyring_vault_id(const struct keyring *k);
 /* The master key, borrowed: for writing another key slot. */
 const struct secret *keyring_master(const struct keyring *k);
-/* The table of the content-defined chunker, derived from the key; borrowed. */
+/*
+ * Make the chunker's table of @secret, 32 bytes, instead of the master key; before
+ * other threads use @k. Return 0 or a negative errno.
+ */
+MUST_CHECK int keyring_set_chunker(struct keyring *k, const uint8_t *secret);
+/* The table of the content-defined chunker; borrowed. */
 const uint64_t *keyring_gear(const struct keyring *k); /* 256 */
 /* The 16-byte SipHash key of tree node boundaries and inode numbers;
  * borrowed. */

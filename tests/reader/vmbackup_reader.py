@@ -170,8 +170,12 @@ class Vault:
                       for t in range(1, 19)}
         clear, plain = self.box("config", CONFIG, with_clear=True)
         self.demand(clear)
-        if json.loads(plain)["format"] != 1:
+        config = json.loads(plain)
+        if config["format"] != 1:
             raise Bad("config: format")
+        # Only writers need it, but what is there has to be well formed.
+        if "chunker" in config and len(bytes.fromhex(config["chunker"])) != 32:
+            raise Bad("config: chunker")
         for name in self.under("feature/"):
             try:
                 clear, _ = self.box(name, FEATURE, with_clear=True)

@@ -14,6 +14,7 @@
 #include "store/format.h"
 #include "store/key.h"
 #include "store/point.h"
+#include "store/record/config.h"
 #include "store/tree.h"
 #include "store/vault.h"
 #include "store/writer/bundle.h"
@@ -298,6 +299,21 @@ static void add_password(struct vault *v)
 	secret_free(s);
 }
 
+/* An object of features, none of which is set. */
+static void demand_nothing(struct vault *v, struct backend *b)
+{
+	static const char name[] = "feature/0", plain[] = "{}";
+	static const struct feature_words none = { 0 };
+	AUTO_BUF struct buf box = BUF_INIT;
+	uint8_t clear[FEATURES_LEN];
+
+	features_encode(&none, clear);
+	assert_ok(format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				  OBJECT_FEATURE, name, clear, sizeof(clear),
+				  plain, sizeof(plain) - 1, &box));
+	assert_ok(backend_put(b, name, box.data, box.len));
+}
+
 void golden_make(struct backend *b)
 {
 	struct golden g = { 0 };
@@ -324,6 +340,7 @@ void golden_make(struct backend *b)
 	add_odd(&g);
 	add_small(&g, "different", "the second point has this");
 	end(&g, START_NS + INT64_C(3600000000000), "second");
+	demand_nothing(g.vault, b);
 	vault_close(g.vault);
 	seam_fault_release(&f);
 }

@@ -16,6 +16,9 @@
 #include "store/writer/note.h"
 #include "store/writer/writer.h"
 
+/* What HKDF of another program (Python's hmac) makes of a secret. */
+#define GEAR_0 UINT64_C(0xdf139326fce2074c)
+
 /* Put feature/<n>, which demands that. */
 static void demand(struct scene *s, int n, struct feature_words f)
 {
@@ -171,6 +174,69 @@ static void config_is_what_was_encoded(void **state)
 	assert_result(config_decode("{\"format\":2}", 12, &again), -EOPNOTSUPP);
 }
 
+/* The gear of the scene's vault, as a sum. */
+static uint64_t gear_of(struct scene *s)
+{
+	const uint64_t *gear = keyring_gear(vault_keyring(s->vault));
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < 256; i++)
+		sum = sum * 31 + gear[i];
+	return sum;
+}
+
+/* Put another config, with the words of the old one. */
+static void replace_config(struct scene *s, const char *text)
+{
+	static const uint8_t none[FEATURES_LEN];
+	AUTO_BUF struct buf box = BUF_INIT;
+
+	assert_ok(format_seal_box(vault_keyring(s->vault), NULL, NULL,
+				  vault_seam(s->vault), OBJECT_CONFIG, "config",
+				  none, sizeof(none), text, strlen(text),
+				  &box));
+	assert_ok(backend_mem_remove(s->backend, "config"));
+	assert_ok(backend_put(s->backend, "config", box.data, box.len));
+}
+
+static void the_chunker_has_a_secret_of_its_own(void **state)
+{
+	struct scene *s = *state;
+	const struct keyring *k = vault_keyring(s->vault);
+	struct keyring *plain;
+	uint64_t fresh = gear_of(s), old;
+	char text[200];
+
+	/* A new vault's follows from its own, not from the master key. */
+	assert_ok(keyring_new(keyring_master(k), keyring_vault_id(k), &plain));
+	assert_memory_not_equal(keyring_gear(plain), keyring_gear(k), 2048);
+	assert_memory_equal(keyring_sipkey(plain), keyring_sipkey(k), 16);
+	keyring_free(plain);
+	assert_ok(reopen(s));
+	assert_int_equal(gear_of(s), fresh);
+	/* One without is as it always was. */
+	replace_config(s, "{\"format\":1,\"created_ns\":1}");
+	assert_ok(reopen(s));
+	old = gear_of(s);
+	k = vault_keyring(s->vault);
+	assert_ok(keyring_new(keyring_master(k), keyring_vault_id(k), &plain));
+	assert_memory_equal(keyring_gear(plain), keyring_gear(k), 2048);
+	keyring_free(plain);
+	assert_true(old != fresh);
+	/* The first value of the gear of 32 bytes 0x11, by another program. */
+	memset(text, 0, sizeof(text));
+	snprintf(text, sizeof(text), "{\"format\":1,\"chunker\":\"");
+	memset(text + strlen(text), '1', 64);
+	snprintf(text + strlen(text), 3, "\"}");
+	replace_config(s, text);
+	assert_ok(reopen(s));
+	assert_true(keyring_gear(vault_keyring(s->vault))[0] == GEAR_0);
+	/* One that is not understood is not taken for none. */
+	replace_config(s, "{\"format\":1,\"chunker\":\"11\"}");
+	assert_result(reopen(s), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +256,9 @@ int main(void)
 			what_cannot_be_listed_is_not_taken_for_nothing,
 			sessions_setup, sessions_teardown),
 		cmocka_unit_test(config_is_what_was_encoded),
+		cmocka_unit_test_setup_teardown(
+			the_chunker_has_a_secret_of_its_own, sessions_setup,
+			sessions_teardown),
 	};
 
 	support_log_capture();
