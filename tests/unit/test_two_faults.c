@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include "tests/unit/records.h"
 #include "tests/unit/vaults.h"
 
 #include <errno.h>
@@ -19,11 +20,31 @@
 #include "store/format.h"
 #include "store/point.h"
 
-enum kind { CONFIG, KEY, SESSION, DATA, TREE, INDEX, POINT, COMMIT, KINDS };
+/* From FIRST_RECORD on, enum record. */
+enum kind {
+	CONFIG,
+	KEY,
+	SESSION,
+	DATA,
+	TREE,
+	INDEX,
+	POINT,
+	COMMIT,
+	FIRST_RECORD,
+	KINDS = FIRST_RECORD + RECORDS,
+};
 
-static const char *const labels[KINDS] = { "config", "key",   "session",
-					   "data",   "tree",  "index",
-					   "point",  "commit" };
+static const char *label(enum kind kind)
+{
+	static const char *const labels[FIRST_RECORD] = {
+		"config", "key",   "session", "data",
+		"tree",	  "index", "point",   "commit",
+	};
+
+	return kind < FIRST_RECORD
+		       ? labels[kind]
+		       : record_label((enum record)(kind - FIRST_RECORD));
+}
 
 static const char *dir;
 static struct backend *base;
@@ -53,6 +74,10 @@ static void name_objects(const struct point *first)
 								      : DATA],
 				 OBJECT_NAME_MAX, "%s", name);
 	}
+	for (i = 0; i < RECORDS; i++)
+		record_name((enum record)i, first,
+			    strrchr(objects[DATA], '/') + 1,
+			    objects[FIRST_RECORD + i], OBJECT_NAME_MAX);
 }
 
 static int setup(void **state)
@@ -83,6 +108,7 @@ static int setup(void **state)
 	assert_int_equal(l->points[1]->nindex, 2);
 	assert_ok(vaults_digest(v, l->points[1], dir, want));
 	name_objects(l->points[0]);
+	records_plant(v, base, l->points[0], strrchr(objects[DATA], '/') + 1);
 	point_list_put(l);
 	vault_close(v);
 	for (i = 0; i < KINDS; i++)
@@ -179,14 +205,23 @@ static void break_two(const struct fault faults[2], bool warm)
 		   : support_log_text()[0] == '\0')
 		fail_msg("%s %s and %s %s, %s cache: the backup returned %d; "
 			 "said: %s",
-			 labels[faults[0].kind],
+			 label(faults[0].kind),
 			 faults[0].flip ? "flipped" : "gone",
-			 labels[faults[1].kind],
+			 label(faults[1].kind),
 			 faults[1].flip ? "flipped" : "gone",
 			 warm ? "warm" : "cold", r, support_log_text());
 	backend_close(b);
 	if (warm)
 		support_remove(cache);
+}
+
+/* How a pair is broken: bit 0 and 1 flip the first and second, bit 2 warms the
+ * database. With records, which are many, not all is tried with each. */
+static bool is_tried(unsigned int i, unsigned int j, unsigned int how)
+{
+	if (i >= FIRST_RECORD && (how & 1) != (how & 2) / 2)
+		return false;
+	return j < FIRST_RECORD || (how & 4) / 4 == ((i + j) & 1);
 }
 
 static void every_pair(void **state)
@@ -202,7 +237,8 @@ static void every_pair(void **state)
 					{ (enum kind)j, how & 2 },
 				};
 
-				break_two(faults, how & 4);
+				if (is_tried(i, j, how))
+					break_two(faults, how & 4);
 			}
 }
 
