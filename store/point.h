@@ -10,6 +10,7 @@
 #include "store/base/buf.h"
 #include "store/base/id.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct content_ref;
@@ -218,6 +219,9 @@ struct point_list {
 	struct point_machine *machines;
 	size_t nmachines;
 	uint64_t generation; /* grows with each change seen by this vault */
+	/* point_find() took a latest point while others could not be read, of
+	 * which each may be later. */
+	atomic_bool in_doubt;
 	int refs;
 };
 /*
@@ -242,6 +246,9 @@ vault_digest_points(struct vault *v,
 /* From now on let vault_points() read each object itself: for whoever looks
  * whether they are whole. To be called before the first list. */
 void vault_distrust_digests(struct vault *v);
+/* Return whether point_find() took a latest point of this vault while others
+ * could not be read. Any thread. */
+bool vault_latest_in_doubt(struct vault *v);
 struct point_list *point_list_get(struct point_list *l);
 void point_list_put(struct point_list *l);
 /*
@@ -250,9 +257,9 @@ void point_list_put(struct point_list *l);
  * all machines), "<vm>" (its latest), or at least 4 digits of an id; @out is its
  * index in @l. Return 0, -ENOENT, or -EEXIST (an id prefix, or a time, of
  * several, or a name that begins an id of another machine's point); both said
- * in words.
+ * in words. Where a latest point is asked for while others cannot be read, that
+ * is said, and @l is in doubt.
  */
-MUST_CHECK int point_find(const struct point_list *l, const char *text,
-			  size_t *out);
+MUST_CHECK int point_find(struct point_list *l, const char *text, size_t *out);
 
 #endif

@@ -270,7 +270,7 @@ static int find_of_vm(const struct point_list *l, const char *vm, size_t len,
 	return find_by_time(l, first, end, what, out);
 }
 
-int point_find(const struct point_list *l, const char *text, size_t *out)
+static int find(const struct point_list *l, const char *text, size_t *out)
 {
 	const char *slash = strchr(text, '/');
 	size_t len = strlen(text), first, end, back;
@@ -302,4 +302,35 @@ int point_find(const struct point_list *l, const char *text, size_t *out)
 		    " latest, latest~2 or by its id; \"vmbackup points\" lists"
 		    " them",
 		    len ? text : "(nothing)");
+}
+
+/*
+ * The latest that can be read is the latest only where all can be: a point that is
+ * damaged tells neither its time nor its machine. Who restores after a disaster
+ * is not to take the state of the day before for the last one without a word.
+ */
+static void doubt_latest(struct point_list *l, size_t i)
+{
+	if (l->ndamaged == 0)
+		return;
+	log_line(LOG_LEVEL_ERROR,
+		 "%s/%s is the latest point that can be read, but %zu point%s"
+		 " of the vault cannot, and may be later; see \"vmbackup"
+		 " check\"",
+		 l->points[i]->vm, l->names[i], l->ndamaged,
+		 l->ndamaged == 1 ? "" : "s");
+	atomic_store(&l->in_doubt, true);
+}
+
+int point_find(struct point_list *l, const char *text, size_t *out)
+{
+	const char *slash = strchr(text, '/');
+	int r = find(l, text, out);
+
+	/* A machine's name alone is its latest; an id or a time is not. */
+	if (r == 0 && (slash ? point_name_is_latest(slash + 1)
+			     : point_name_is_latest(text) ||
+				       strcmp(text, l->points[*out]->vm) == 0))
+		doubt_latest(l, *out);
+	return r;
 }

@@ -294,6 +294,7 @@ static int replace_list(struct vault *v)
 	pthread_mutex_lock(&v->lock);
 	old = v->points;
 	b.list->generation = old ? old->generation + 1 : 1;
+	b.list->in_doubt = old && atomic_load(&old->in_doubt);
 	v->points = b.list;
 	pthread_mutex_unlock(&v->lock);
 	point_list_put(old);
@@ -302,8 +303,9 @@ static int replace_list(struct vault *v)
 
 /* ---- what was seen ---- */
 
-/* What is known of a register that is new here. */
-static void describe_register(void *arg, size_t i, struct seen_row *out)
+/* What is known of a register that is new here. One that could not be opened may
+ * be anybody's garbage, which nobody misses when it is gone. */
+static bool describe_register(void *arg, size_t i, struct seen_row *out)
 {
 	const struct point_objects *o = arg;
 	const struct commit *c;
@@ -311,18 +313,21 @@ static void describe_register(void *arg, size_t i, struct seen_row *out)
 	char name[OBJECT_NAME_MAX];
 	size_t at;
 
-	if (i >= o->commits.n || !(c = o->commits.items[i].value) ||
-	    !c->point[0])
-		return;
+	if (i >= o->commits.n)
+		return o->verdicts.items[i - o->commits.n].value;
+	c = o->commits.items[i].value;
+	if (!c || !c->point[0])
+		return c;
 	out->point = c->point;
 	snprintf(name, sizeof(name), "%s%s", point_kept_points.prefix,
 		 c->point);
 	at = kept_find(&o->points, name);
 	if (at == o->points.n || strcmp(o->points.items[at].name, name) != 0 ||
 	    !(p = o->points.items[at].value))
-		return;
+		return true;
 	out->vm = p->vm;
 	out->time_s = p->time_ns / 1000000000;
+	return true;
 }
 
 /* Commits stand before verdicts in the order of names, too. */
@@ -434,6 +439,12 @@ static int refresh_list(struct vault *v)
 			v->is_list_old = false;
 	}
 	return r;
+}
+
+bool vault_latest_in_doubt(struct vault *v)
+{
+	SCOPED_LOCK(&v->lock);
+	return v->points && atomic_load(&v->points->in_doubt);
 }
 
 int vault_points(struct vault *v, struct point_list **out)

@@ -17,6 +17,7 @@
 #include "src/cli/signals.h"
 #include "store/backend/backend.h"
 #include "store/base/log.h"
+#include "store/point.h"
 
 int context_usage(const struct context *ctx, const char *fmt, ...)
 {
@@ -316,6 +317,9 @@ int context_read_error(struct vault *v, int r)
 {
 	struct vault_stats stats;
 
+	/* What was done was done with another point than was meant, maybe. */
+	if (r == 0 && vault_latest_in_doubt(v))
+		return EXIT_CODE_DAMAGE;
 	if (r != -EIO)
 		return r;
 	vault_get_stats(v, &stats);

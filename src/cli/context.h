@@ -118,8 +118,9 @@ MUST_CHECK int context_open_vault(struct context *ctx, struct vault **out);
 MUST_CHECK int context_open_view(struct context *ctx, struct vault **v_out,
 				 struct view **out);
 /*
- * What a read that failed with @r should end as: -EIO becomes -EBADMSG where
- * the vault met damage, so that the exit code says so. Others pass.
+ * What a read that returned @r should end as, so that the exit code says so: -EIO
+ * becomes -EBADMSG where the vault met damage, and 0 becomes EXIT_CODE_DAMAGE where
+ * a latest point was taken while others could not be read. Others pass.
  */
 int context_read_error(struct vault *v, int r);
 

@@ -135,6 +135,11 @@ static int run_note(struct context *ctx, void *args, int argc, char **argv)
 		r = context_read_error(v, vault_points(v, &l));
 	for (i = 0; i < argc && r == 0; i++) {
 		r = point_find(l, argv[i], &at);
+		if (r == 0 && writes && vault_latest_in_doubt(v))
+			r = fail(-EBADMSG,
+				 "%s: a note cannot be taken back: name the "
+				 "point by its time",
+				 argv[i]);
 		if (r == 0)
 			r = writes ? note_all(v, l->points[at], a)
 				   : print_notes(ctx, l->points[at]);

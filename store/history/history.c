@@ -143,14 +143,16 @@ static void say_row(const struct seen_row *row)
 		buf_printf(&text, ", seen at %s", row->place);
 	buf_put_u8(&text, 0);
 	if (buf_error(&text) == 0)
-		log_warn("    gone: %s", (char *)text.data);
+		log_line(LOG_LEVEL_ERROR, "    gone: %s", (char *)text.data);
 }
 
+/* Errors, and not warnings: --quiet does not hide them. */
 static void say_lost(const struct history *h)
 {
 	size_t i;
 
-	log_warn("vault %s: %zu of the records that were seen in this vault "
+	log_line(LOG_LEVEL_ERROR,
+		 "vault %s: %zu of the records that were seen in this vault "
 		 "are not there: it was put back to an older state, or this is "
 		 "a copy of it that lags behind or went its own way, or "
 		 "somebody removed them",
@@ -158,9 +160,11 @@ static void say_lost(const struct history *h)
 	for (i = 0; i < h->nlost && i < SAID_MAX; i++)
 		say_row(seen_find(&h->seen, h->lost[i]));
 	if (h->nlost > SAID_MAX)
-		log_warn("    and %zu more; %s lists all that were seen",
+		log_line(LOG_LEVEL_ERROR,
+			 "    and %zu more; %s lists all that were seen",
 			 h->nlost - SAID_MAX, h->file.path);
-	log_warn("    next: find out why; what is there can be read, but "
+	log_line(LOG_LEVEL_ERROR,
+		 "    next: find out why; what is there can be read, but "
 		 "nothing is written to it until you accept that with: "
 		 "vmbackup check --accept-rollback");
 }
@@ -221,7 +225,7 @@ static int find_lost(struct history *h, char *const *names, size_t n,
 
 static int note_new(struct history *h, char *const *names, size_t n,
 		    const bool *is_new,
-		    void (*describe)(void *, size_t, struct seen_row *),
+		    bool (*describe)(void *, size_t, struct seen_row *),
 		    void *arg)
 {
 	struct seen_row *rows = alloc_array(n + 1, sizeof(*rows));
@@ -234,7 +238,8 @@ static int note_new(struct history *h, char *const *names, size_t n,
 		if (!is_new[i])
 			continue;
 		rows[k] = (struct seen_row){ .name = names[i] };
-		describe(arg, i, &rows[k++]);
+		if (describe(arg, i, &rows[k]))
+			k++;
 	}
 	if (k)
 		r = seen_change(&h->file, h->place, rows, k, NULL, 0);
@@ -245,7 +250,7 @@ static int note_new(struct history *h, char *const *names, size_t n,
 }
 
 int history_compare(struct history *h, char *const *names, size_t n,
-		    void (*describe)(void *, size_t, struct seen_row *),
+		    bool (*describe)(void *, size_t, struct seen_row *),
 		    void *arg)
 {
 	AUTO_FREE bool *is_new = NULL;

@@ -23,8 +23,8 @@ struct seam;
 
 /*
  * Of the vault with this id, at @url; what is remembered lies below the
- * directory @dir, an absolute path, which is made where it is needed; NULL: nothing is. Return 0
- * or -ENOMEM.
+ * directory @dir, an absolute path, which is made where it is needed; NULL: nothing
+ * is. Return 0 or -ENOMEM.
  */
 MUST_CHECK int history_new(const char *dir, const uint8_t *vault_id,
 			   const char *url, struct seam *seam,
@@ -40,11 +40,11 @@ MUST_CHECK int history_read(struct history *h);
  * Compare that with the registers that the vault has: @n @names, sorted. What is
  * missing is said, where it is not what was missing before. @describe fills in
  * what is known of number @i, one that was not seen before, but for its name and
- * place; what it gives is borrowed until this returns. @describe NULL: what is new
- * is not remembered. Return 0 or -ENOMEM; what could not be written is said, once.
+ * place; what it gives is borrowed until this returns, and where it returns false
+ * that one is not remembered. @describe NULL: nothing new is. Return 0 or -ENOMEM; what could not be written is said, once.
  */
 MUST_CHECK int history_compare(struct history *h, char *const *names, size_t n,
-			       void (*describe)(void *arg, size_t i,
+			       bool (*describe)(void *arg, size_t i,
 						struct seen_row *out),
 			       void *arg);
 /* Return whether anything is remembered, now. */

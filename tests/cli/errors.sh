@@ -46,6 +46,27 @@ printf '\002' | dd of="$tmp/newer/config" bs=1 seek=8 conv=notrunc status=none
 expect 16 "$vmbackup" -r "$tmp/newer" --key-file "$keyfile" points
 says 'newer|format|version'
 
+# The latest that can be read is not told for the latest.
+cp -a "$vault" "$tmp/lost"
+# lost ARG...: of the copy, which is another history.
+lost() {
+	VMBACKUP_STATE_DIR=$tmp/lost-state "$vmbackup" -r "$tmp/lost" \
+		--key-file "$keyfile" --no-cache "$@"
+}
+expect 0 lost backup --vm late "$tmp/source" --json
+chmod -R u+w "$tmp/lost"
+flip "$tmp/lost/point/$("$tests/json_field.py" point_id <"$tmp/out")" 150
+for point in latest web1 web1/latest; do
+	expect 13 lost ls "$point:"
+	says '1 point of the vault cannot, and may be later'
+done
+expect 13 lost restore latest --target "$tmp/of-lost" --quiet
+says 'may be later'
+expect 0 vmb points
+point=$(awk '/web1/ { print $2 }' "$tmp/out")
+expect 0 lost ls "$point:"
+expect 13 lost note latest --text x
+
 # Damage.
 cp -a "$vault" "$tmp/damaged"
 for object in "$tmp/damaged/point"/*; do

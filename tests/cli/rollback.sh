@@ -85,6 +85,17 @@ expect 0 vmb points
 rm "$(find "$vault/commit" -type f | head -n 1)"
 expect 0 vmb points
 says '1 of the records'
+expect 0 vmb points --quiet
+says '1 of the records'
+expect 0 vmb check --accept-rollback
+
+# Garbage under the name of a register is damage while it is there, and nobody
+# misses it when it was taken away.
+chmod -R u+w "$vault"
+echo x >"$vault/commit/00000000000000000000000000000000"
+expect 13 vmb points
+rm "$vault/commit/00000000000000000000000000000000"
+expect 0 vmb backup --vm web1 "$tmp/source"
 
 # Who may not write the state reads all the same.
 if [ "$(id -u)" = 0 ]; then

@@ -309,11 +309,12 @@ static void a_file_that_cannot_be_used_is_said(void **state)
 	release_file(&f);
 }
 
-static void describe_nothing(void *arg, size_t i, struct seen_row *out)
+static bool describe_nothing(void *arg, size_t i, struct seen_row *out)
 {
 	(void)arg;
 	(void)i;
 	(void)out;
+	return true;
 }
 
 static int use_closed_dir(void *arg)
