@@ -456,8 +456,8 @@ int catalog_fail(struct catalog *c, struct conn *k, int rc, const char *what)
 	if ((rc & 0xff) == SQLITE_BUSY)
 		return fail(-ENOTRECOVERABLE,
 			    "local database %s: %s: another process has held"
-			    " it for over 10 seconds; try again when that is"
-			    " done",
+			    " it for over 10 seconds without getting on; try"
+			    " again when that is done",
 			    c->file, what);
 	return fail(-ENOTRECOVERABLE,
 		    "local database %s: %s: %s; it is only a cache of the"

@@ -32,7 +32,6 @@
 #include "store/base/log.h"
 
 #define SCHEMA_VERSION 3
-#define BUSY_MS 10000
 #define PAGE_SIZE_TEXT "4096"
 #define PAGE_SIZE 4096
 
@@ -67,8 +66,10 @@ static const char schema[] =
 	" time_ns INTEGER NOT NULL);";
 
 /*
- * Memory maps spare a copy of each page; 8 MiB of cache a connection are for
- * changes and for what is still in the log.
+ * There are no memory maps: where the disk fails, a read says so, and a map
+ * kills the process. The kernel keeps the file's pages; 1 MiB a connection is
+ * enough for the upper nodes of the trees, as changes come in the order of the
+ * leaves.
  */
 static const char settings[] = "PRAGMA page_size=" PAGE_SIZE_TEXT ";"
 			       "PRAGMA cell_size_check=ON;"
@@ -229,6 +230,46 @@ static int query(sqlite3 *db, const char *sql, sqlite3_stmt **st)
 	return rc == SQLITE_OK ? sqlite3_step(*st) : rc;
 }
 
+/* Most waits are for a transaction of milliseconds. */
+#define NAP_MAX_MS 50
+
+unsigned int catalog_db_busy_ms = 10000;
+
+static void look_at(const char *file, struct catalog_progress *out)
+{
+	char wal[PATH_MAX];
+	struct stat st;
+
+	memset(out, 0, sizeof(*out));
+	if (stat(file, &st) == 0)
+		out->file = st.st_mtim;
+	if (snprintf(wal, sizeof(wal), "%s-wal", file) < (int)sizeof(wal) &&
+	    stat(wal, &st) == 0) {
+		out->wal = st.st_mtim;
+		out->wal_size = st.st_size;
+	}
+}
+
+/* Another process is changing the database. It may take long, on a slow disk or
+ * with many indexes; so wait for as long as it gets on, which its files show. */
+static int on_busy(void *arg, int tries)
+{
+	struct catalog_progress now;
+	struct conn *k = arg;
+	int nap_ms = tries < 5 ? 1 << tries : NAP_MAX_MS;
+
+	look_at(k->file, &now);
+	if (tries == 0 || memcmp(&now, &k->seen, sizeof(now)) != 0) {
+		k->seen = now;
+		k->waited_ms = 0;
+	}
+	if (k->waited_ms > catalog_db_busy_ms)
+		return 0;
+	sqlite3_sleep(nap_ms);
+	k->waited_ms += (unsigned int)nap_ms;
+	return 1;
+}
+
 /* Open the file and settle how it is used; reads nothing of ours yet. */
 static int connect_file(const struct catalog *c, struct conn **out)
 {
@@ -246,7 +287,8 @@ static int connect_file(const struct catalog *c, struct conn **out)
 			     NULL);
 	if (rc != SQLITE_OK)
 		goto err;
-	sqlite3_busy_timeout(k->db, BUSY_MS);
+	k->file = c->file;
+	sqlite3_busy_handler(k->db, on_busy, k);
 	sqlite3_db_config(k->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(k->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(k->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);

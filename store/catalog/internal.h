@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 #include <sys/types.h>
+#include <time.h>
 
 enum catalog_stmt {
 	STMT_BEGIN,
@@ -62,11 +63,21 @@ enum catalog_stmt {
 #define CATALOG_INSTANCE_LEN 16
 #define CATALOG_WHY_LEN 256
 
+/* How far changes of the files have come. */
+struct catalog_progress {
+	struct timespec file, wal; /* when it was written last */
+	off_t wal_size;
+};
+
 /* A connection: used by one thread at a time. */
 struct conn {
 	struct conn *next; /* in the pool */
 	sqlite3 *db;
 	sqlite3_stmt *stmts[STMT_COUNT]; /* owned; prepared at first use */
+	const char *file; /* borrowed: the catalog's */
+	/* While it waits for another process's change to end: */
+	struct catalog_progress seen; /* of the one that holds the file */
+	unsigned int waited_ms; /* since then */
 	uint64_t used; /* statements to reset: 1 << enum catalog_stmt */
 };
 
@@ -105,6 +116,9 @@ MUST_CHECK int catalog_db_open(struct catalog *c, struct conn **out,
  */
 MUST_CHECK int catalog_db_connect(struct catalog *c, struct conn **out);
 void catalog_db_close(struct conn *k);
+/* How long another process may hold the files without writing, for tests to
+ * change before they open a catalog: 10,000. */
+extern unsigned int catalog_db_busy_ms;
 /* Delete the files, if they are still those that were opened. */
 void catalog_db_delete(struct catalog *c);
 /* Make @dir and its parents, and find out whether its files can be trusted. */

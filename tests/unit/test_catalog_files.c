@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "store/catalog/internal.h"
 #include "tests/unit/catalog_fixture.h"
 
 static const uint8_t vault_b[VAULT_ID_LEN] = "vault-of-tests-b";
@@ -523,6 +524,65 @@ static void test_processes(void **state)
 	catalog_close(c);
 }
 
+/* Hold the database for some 3 seconds; @write: getting on with something. */
+static void hold_files(const char *dir, int pipe_fd, bool write_too)
+{
+	static uint8_t data[2 << 20];
+	struct catalog *c;
+	struct conn *k;
+	int i, r = 0;
+
+	if (catalog_open(dir, catalog_fixture_vault, &c) < 0 ||
+	    catalog_borrow_write(c, &k) < 0 || write(pipe_fd, "x", 1) != 1)
+		_exit(1);
+	for (i = 0; i < 60 && r == 0; i++) {
+		if (write_too && conn_step(k, STMT_PUT_OBJECT, "tb", "point/1",
+					   data, sizeof(data)) != SQLITE_DONE)
+			r = -EIO;
+		usleep(50000);
+	}
+	r = catalog_return(c, k, r);
+	catalog_close(c);
+	_exit(r < 0);
+}
+
+/* Whoever waits for another process waits for as long as that gets on. */
+static void test_waits_for_progress(void **state)
+{
+	int write_too;
+
+	(void)state;
+	catalog_db_busy_ms = 1000;
+	for (write_too = 1; write_too >= 0; write_too--) {
+		const char *dir = catalog_fixture_dir();
+		struct catalog *c = catalog_fixture_open(dir);
+		int fds[2], status;
+		pid_t pid;
+		char x;
+
+		assert_int_equal(pipe(fds), 0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			hold_files(dir, fds[1], write_too);
+		assert_int_equal(read(fds[0], &x, 1), 1);
+		assert_result(catalog_fixture_import(c, "index/1", 0, 2),
+			      write_too ? 0 : -ENOTRECOVERABLE);
+		if (!write_too) {
+			assert_said("without getting on");
+			assert_int_equal(kill(pid, SIGKILL), 0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(!write_too || status == 0);
+		assert_ok(catalog_fixture_import(c, "index/1", 0, 2));
+		assert_int_equal(catalog_fixture_probe(c, 1), 0);
+		catalog_close(c);
+		close(fds[0]);
+		close(fds[1]);
+	}
+	catalog_db_busy_ms = 10000;
+}
+
 static void import_for_ever(const char *dir, int pipe_fd)
 {
 	struct catalog *c;
@@ -609,6 +669,8 @@ int main(void)
 		cmocka_unit_test_setup(test_directory_deleted_in_use,
 				       catalog_fixture_setup),
 		cmocka_unit_test_setup(test_processes, catalog_fixture_setup),
+		cmocka_unit_test_setup(test_waits_for_progress,
+				       catalog_fixture_setup),
 		cmocka_unit_test_setup(test_killed_in_import,
 				       catalog_fixture_setup),
 	};
