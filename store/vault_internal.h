@@ -33,6 +33,9 @@ struct vault {
 	bool features_damaged;
 	struct history *history; /* owned; of whoever lists the points */
 	char id_hex[2 * VAULT_ID_LEN + 1];
+	/* of the folder in the cache directory: the id, '-', and 16 hex digits
+	 * that follow from where the vault is */
+	char cache_name[2 * VAULT_ID_LEN + 18];
 	char slot[33]; /* the key slot that opened it */
 	struct buf slot_object; /* that slot, as stored; owned */
 	bool verify;

@@ -239,6 +239,22 @@ static int read_features(struct vault *v)
 	return r < 0 ? r : may_read(v);
 }
 
+/* A vault and a copy of it have the same id, and need not hold the same: each
+ * has a database of its own, so that neither is taken for the other's past. */
+static int name_cache(struct vault *v)
+{
+	const char *url = backend_url(v->backend), *path = backend_path(url);
+	AUTO_FREE char *real = path ? realpath(path, NULL) : NULL;
+	const char *place = real ? real : url;
+	uint8_t hash[CRYPT_SHA256_LEN];
+	char hex[17];
+	int r = crypt_sha256(place, strlen(place), hash);
+
+	hex_encode(hash, sizeof(hex) / 2, hex);
+	snprintf(v->cache_name, sizeof(v->cache_name), "%s-%s", v->id_hex, hex);
+	return r;
+}
+
 /* The slot that opened the vault last time is noted beside the database. It is
  * a hint and no more: where it is wrong, all slots are tried. */
 static char *hint_path(const struct vault *v, const char *cache_dir)
@@ -246,7 +262,7 @@ static char *hint_path(const struct vault *v, const char *cache_dir)
 	char *path;
 
 	if (!cache_dir ||
-	    asprintf(&path, "%s/%s/slot", cache_dir, v->id_hex) < 0)
+	    asprintf(&path, "%s/%s/slot", cache_dir, v->cache_name) < 0)
 		return NULL;
 	return path;
 }
@@ -331,7 +347,8 @@ static int unlock(struct vault *v, const struct vault_options *o)
 		goto out;
 	memcpy(vault_id, box.header.vault_id, VAULT_ID_LEN);
 	hex_encode(vault_id, VAULT_ID_LEN, v->id_hex);
-	if (o->ask)
+	r = name_cache(v);
+	if (r == 0 && o->ask)
 		r = o->ask(o->ask_arg, &c);
 	if (r == 0)
 		r = open_slot(v, o, &c, vault_id, &master);
@@ -355,7 +372,8 @@ static int open_catalog(struct vault *v, const char *cache_dir)
 {
 	AUTO_FREE char *dir = NULL;
 
-	if (cache_dir && asprintf(&dir, "%s/%s", cache_dir, v->id_hex) < 0) {
+	if (cache_dir &&
+	    asprintf(&dir, "%s/%s", cache_dir, v->cache_name) < 0) {
 		dir = NULL;
 		return -ENOMEM;
 	}

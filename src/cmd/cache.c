@@ -24,10 +24,19 @@ static const struct option_row rows[] = {
 	OPT_END
 };
 
-/* A vault's folder in the cache: its name is the vault's id. */
+#define ID_DIGITS 32
+
+/* A vault's folder in the cache: its name is the vault's id, and says where the
+ * vault is (store/vault_open.c). Without that, it is of an older program. */
 static bool is_vault_folder(const char *name)
 {
-	return strlen(name) == 32 && strspn(name, "0123456789abcdef") == 32;
+	static const char digits[] = "0123456789abcdef";
+	size_t len = strlen(name);
+
+	return strspn(name, digits) == ID_DIGITS &&
+	       (len == ID_DIGITS ||
+		(len == ID_DIGITS + 17 && name[ID_DIGITS] == '-' &&
+		 strspn(name + ID_DIGITS + 1, digits) == 16));
 }
 
 /* Sum up, or remove (@remove), the files of one folder. */
@@ -81,6 +90,7 @@ struct cache {
 static int visit(struct cache *c, const char *name)
 {
 	char size_text[OUTPUT_SIZE_LEN], time[OUTPUT_TIME_LEN];
+	char id[ID_DIGITS + 1];
 	uint64_t size = 0;
 	int64_t used = 0;
 	json_t *o;
@@ -99,7 +109,9 @@ static int visit(struct cache *c, const char *name)
 	c->vaults++;
 	if (c->ctx->json) {
 		o = json_object();
-		output_set_string(o, "vault_id", name);
+		snprintf(id, sizeof(id), "%s", name);
+		output_set_string(o, "vault_id", id);
+		output_set_string(o, "folder", name);
 		output_set_uint(o, "size", size);
 		output_set_time(o, "last_used", used * 1000000000);
 		json_array_append_new(c->array, o);

@@ -89,7 +89,8 @@ static void read_run(struct conn *k, enum catalog_stmt which,
 		postings_sort(out->postings, &out->n);
 }
 
-/* The run where @posting is, or belongs. Return 1, 0 (the table is empty) or a
+/* The run where @posting is, or belongs. The statement stays at its row, so that
+ * what is asked next is answered in the same transaction. Return 1, 0 (the table is empty) or a
  * negative errno. */
 static int run_at(struct catalog *c, struct conn *k, uint64_t posting,
 		  struct posting_run *out)
@@ -101,7 +102,6 @@ static int run_at(struct catalog *c, struct conn *k, uint64_t posting,
 	if (rc != SQLITE_ROW)
 		return catalog_fail(c, k, rc, "looking up a chunk");
 	read_run(k, STMT_RUN_AT, out);
-	conn_reset(k, STMT_RUN_AT);
 	return 1;
 }
 
@@ -116,7 +116,6 @@ static int run_after(struct catalog *c, struct conn *k, int64_t first,
 	if (rc != SQLITE_ROW)
 		return catalog_fail(c, k, rc, "looking up a chunk");
 	read_run(k, STMT_RUN_AFTER, out);
-	conn_reset(k, STMT_RUN_AFTER);
 	return 1;
 }
 
@@ -236,6 +235,7 @@ int postings_change(struct catalog *c, struct conn *k, const uint64_t *sorted,
 		r = run_at(c, k, sorted[i], &run);
 		if (r < 0)
 			break;
+		conn_reset(k, STMT_RUN_AT);
 		rc = conn_step(k, STMT_NEXT_RUN, "i", (int64_t)sorted[i]);
 		if (rc == SQLITE_ROW)
 			next = (uint64_t)sqlite3_column_int64(

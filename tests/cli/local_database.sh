@@ -101,3 +101,26 @@ note "what the database says is compared"
 mended 'UPDATE slices SET no=no+1000;
 	UPDATE slices SET no=(SELECT max(no)+min(no) FROM slices)-no-1000'
 note "swapped places"
+
+# A copy of the vault has the same id and may hold something else: it has a
+# database of its own.
+rm -f "$db-wal" "$db-shm"
+cp "$tmp/whole.db" "$db"
+cp -a "$vault" "$tmp/copy"
+head -c 50000 /dev/urandom >"$src/2-1"
+expect 0 vmb backup --vm v "$src" -q
+vault=$tmp/copy expect 0 vmb points
+[ "$(grep -c '^[0-9a-f]\{8\}' "$tmp/out")" = 2 ] || fail "the copy's points"
+[ "$(ls "$cache" | wc -l)" = 2 ] || fail "no database of the copy's own"
+expect 0 vmb cache info --json
+python3 - "$tmp/out" <<-'END'
+	import json, sys
+	v = json.load(open(sys.argv[1]))["vaults"]
+	assert len({x["vault_id"] for x in v}) == 1, v
+	assert len({x["folder"] for x in v}) == 2, v
+END
+ln -s "$vault" "$tmp/link"
+vault=$tmp/link expect 0 vmb points
+[ "$(grep -c '^[0-9a-f]\{8\}' "$tmp/out")" = 3 ] || fail "the link's points"
+[ "$(ls "$cache" | wc -l)" = 2 ] || fail "a link is not a copy"
+note "a copy has its own"
