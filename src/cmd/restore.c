@@ -218,6 +218,7 @@ static int report_json(const struct args *a, const struct restore_progress *p)
 	}
 	output_set_uint(o, "owners_not_restored", p->owners);
 	output_set_uint(o, "attributes_not_restored", p->attributes);
+	output_set_uint(o, "flags_not_restored", p->flags);
 	output_set_uint(o, "error_count", p->errors);
 	json_object_set_new(o, "seconds_elapsed", json_real(p->seconds));
 	return output_json(o);
@@ -252,6 +253,11 @@ static int report_result(struct context *ctx, const struct args *a,
 		log_warn("%" PRIu64 " attributes were not restored, which"
 			 " only root may do",
 			 p->attributes);
+	if (p->flags)
+		log_warn("%" PRIu64 " files did not get all their flags"
+			 " (chattr) or their project back, which the target"
+			 " cannot keep",
+			 p->flags);
 	if (p->errors)
 		log_warn("%" PRIu64 " things could not be restored whole",
 			 p->errors);

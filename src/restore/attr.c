@@ -2,7 +2,8 @@
 /*
  * Attributes, in the one order that works: the owner first, since a change of
  * owner drops capabilities and set-id bits; extended attributes before
- * the mode, since an access list rewrites the mode's group bits; times last.
+ * the mode, since an access list rewrites the mode's group bits; then times, and
+ * flags last.
  */
 #include "config.h"
 
@@ -210,5 +211,9 @@ int restore_attrs(struct restore *run, int fd, bool opath,
 		  : futimens(fd, times);
 	if (r < 0)
 		place_failed(&p, -errno, "setting the times");
+	if (!opath) {
+		r = restore_flags(run, fd, e);
+		p.error = p.error ? p.error : r;
+	}
 	return p.error;
 }

@@ -26,10 +26,12 @@ static void rdir_finish(struct rdir *d)
 	AUTO_BUF struct buf path = BUF_INIT;
 	AUTO_BUF struct buf mem = BUF_INIT;
 	struct entry e;
-	int r, lost = ref_load(d->run, &d->ref, &mem, &e);
+	int r, sealed, lost = ref_load(d->run, &d->ref, &mem, &e);
 
+	(void)restore_unseal(d->run, d->fd, &e);
 	r = restore_attrs(d->run, d->fd, false, &e);
-	r = r < 0 ? r : lost;
+	sealed = restore_seal(d->run, d->fd, &e);
+	r = r < 0 ? r : sealed < 0 ? sealed : lost;
 	if (r < 0)
 		log_warn("%s: not all attributes of this directory could be "
 			 "restored",
@@ -64,6 +66,18 @@ static struct rdir *rdir_new(struct restore *run, const struct ref *ref)
 	return d;
 }
 
+/* A directory that an earlier restore made immutable takes what is missing in
+ * it. It gets its flags back when it is finished. */
+static void rdir_unseal(struct rdir *d)
+{
+	struct entry e;
+
+	if (d->made)
+		return;
+	ref_entry(&d->ref, &e);
+	(void)restore_unseal(d->run, d->fd, &e);
+}
+
 /* Note what was opened; make it writable for its owner until it is finished. */
 static int rdir_examine(struct rdir *d)
 {
@@ -81,6 +95,8 @@ static int rdir_examine(struct rdir *d)
 		d->guarded = guard_find(run->o->guard, &st);
 	if (d->guarded)
 		d->finish = false;
+	if (d->finish)
+		rdir_unseal(d);
 	if (d->finish && !run->is_root && (st.st_mode & 0700) != 0700 &&
 	    st.st_uid == run->euid)
 		(void)!fchmod(d->fd, (st.st_mode | 0700) & 07777);
@@ -445,6 +461,7 @@ int level_open_target(struct restore *run, const struct ref *ref, bool whole)
 			 run->o->overwrite != RESTORE_NEVER))) {
 		d->ref = ref_get(ref);
 		d->finish = true;
+		rdir_unseal(d);
 	}
 	return 0;
 }

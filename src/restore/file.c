@@ -256,6 +256,17 @@ static int temp_place(struct restore *run, int fd, int dirfd,
 	return r;
 }
 
+/* What stands in the way may be what an earlier restore made immutable. */
+static bool unseal_name(struct restore *run, int dirfd, const char *name,
+			const struct entry *e)
+{
+	AUTO_CLOSE int fd = openat(dirfd, name,
+				   O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
+					   O_NOCTTY | O_CLOEXEC);
+
+	return fd >= 0 && restore_unseal(run, fd, e);
+}
+
 /* Return 0 when it stands there; *late is then what its attributes met. */
 static int file_write_once(struct restore *run, const struct item *it,
 			   const char *name, const struct entry *e,
@@ -270,11 +281,18 @@ static int file_write_once(struct restore *run, const struct item *it,
 	if (f.fd < 0)
 		return f.fd;
 	unnamed = !temp[0];
+	restore_flags_empty(f.fd, e);
 	r = file_fill(&f, &it->ref, e);
 	if (r == 0)
 		*late = restore_attrs(run, f.fd, false, e);
 	if (r == 0)
 		r = temp_place(run, f.fd, dirfd, temp, name, it->replace);
+	if (r == -EPERM && it->replace && unseal_name(run, dirfd, name, e))
+		r = temp_place(run, f.fd, dirfd, temp, name, it->replace);
+	if (r == 0) {
+		c = restore_seal(run, f.fd, e);
+		*late = *late ? *late : c;
+	}
 	if (temp[0])
 		(void)!run->seam->ops->unlinkat(run->seam, dirfd, temp, 0);
 	c = run->seam->ops->close(run->seam, f.fd);
@@ -304,6 +322,7 @@ static int attrs_of(struct restore *run, struct rdir *dir, const char *name,
 {
 	AUTO_CLOSE int path = -1, file = -1;
 	struct stat st, again;
+	int sealed;
 
 	path = openat(dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (path < 0 || fstat(path, &st) < 0)
@@ -319,7 +338,11 @@ static int attrs_of(struct restore *run, struct rdir *dir, const char *name,
 	    (fstat(file, &again) < 0 || again.st_dev != st.st_dev ||
 	     again.st_ino != st.st_ino))
 		return -ESTALE;
+	if (file >= 0)
+		(void)restore_unseal(run, file, e);
 	*late = restore_attrs(run, file < 0 ? path : file, file < 0, e);
+	sealed = file < 0 ? 0 : restore_seal(run, file, e);
+	*late = *late ? *late : sealed;
 	return 0;
 }
 

@@ -19,6 +19,7 @@
  *     file.c         entries that are no directories are written
  *     jobs.c         the pool that writes regular files
  *     attr.c         owner, extended attributes, mode, times
+ *     flags.c        flags of chattr(1), projects
  *     link.c         files with several names
  *     ref.c          an entry, of whichever walk
  *     sync.c         what was written is put on disk
@@ -417,6 +418,24 @@ void jobs_wait(struct restore *run);
  */
 MUST_CHECK int restore_attrs(struct restore *run, int fd, bool opath,
 			     const struct entry *e);
+
+/* ---- flags and projects (flags.c) ---- */
+
+/* Give @fd, an empty file, those flags of @e that must be there before its
+ * content. */
+void restore_flags_empty(int fd, const struct entry *e);
+/* Set the project and the flags of @e on @fd, but for those that
+ * restore_seal() sets. Return 0, also where the filesystem does not know them,
+ * or a negative errno, said in words. */
+MUST_CHECK int restore_flags(struct restore *run, int fd,
+			     const struct entry *e);
+/* Make what @fd is of immutable, or let it be appended to alone, if @e is so:
+ * the last that is done to it. A file of several names is left as it is.
+ * Return as restore_flags(). */
+MUST_CHECK int restore_seal(struct restore *run, int fd, const struct entry *e);
+/* Undo what restore_seal() did, if @e says that it may have. Return true where
+ * it had. */
+bool restore_unseal(struct restore *run, int fd, const struct entry *e);
 
 /* ---- names of one file (link.c) ---- */
 

@@ -82,6 +82,8 @@ struct restore_progress {
 	uint64_t errors;
 	uint64_t owners; /* left to who runs this, who is not root */
 	uint64_t attributes; /* that only root may set */
+	/* of files whose flags or project the target cannot keep */
+	uint64_t flags;
 	uint64_t verified, verified_bytes;
 	uint64_t total_entries, total_bytes; /* 0: unknown */
 	bool damage; /* among the errors is damage of the vault */
