@@ -34,6 +34,7 @@ int entries_init(struct entries *e, struct backup *b)
 void entries_release(struct entries *e)
 {
 	tree_builder_free(e->tree);
+	owners_release(&e->owners);
 	e->tree = NULL;
 }
 
@@ -93,6 +94,17 @@ static void put_extra(struct slot *s)
 	x->extra_len = (uint32_t)s->extra.len;
 	if (s->extra.len > 0)
 		x->flags |= ENTRY_EXTRA;
+}
+
+/* Of attributes that are the parent's, in a chunk, nobody looks at the ACLs. */
+static int note_owners(struct entries *e, const struct slot *s)
+{
+	int err = owners_note(&e->owners, s->st.st_uid, s->st.st_gid);
+
+	if (err == 0 && s->has_acl && s->xattrs.len > 0)
+		err = owners_note_acls(&e->owners, s->xattrs.data,
+				       s->xattrs.len);
+	return err;
 }
 
 /* The bounds that readers of a point hold to (store/entry.h). No filesystem
@@ -243,7 +255,7 @@ int entries_add(struct entries *e, struct slot *s)
 		return 0;
 	}
 	count_entry(e, s);
-	return err;
+	return err < 0 || !e->tree ? err : note_owners(e, s);
 }
 
 int entries_finish(struct entries *e, struct point *p)
@@ -259,5 +271,5 @@ int entries_finish(struct entries *e, struct point *p)
 	p->files = e->files;
 	p->bytes = e->bytes;
 	p->has_acl = e->has_acl;
-	return 0;
+	return owners_put(&e->owners, p);
 }

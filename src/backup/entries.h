@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "src/backup/owners.h"
+
 struct backup;
 struct point;
 struct slot;
@@ -25,6 +27,7 @@ struct entries {
 	struct tree_builder *tree; /* owned; NULL: dry run, or no tree */
 	dev_t devs[ENTRIES_DEVS_MAX]; /* in the order in which they were met */
 	uint32_t ndevs;
+	struct owners owners;
 	bool has_acl;
 	uint64_t files, bytes; /* regular files and their sizes */
 };

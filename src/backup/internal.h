@@ -10,6 +10,7 @@
  *                 they hold
  *     entries.c   the oldest slot becomes an entry of the tree
  *     links.c     files with several names are read once
+ *     owners.c    the names of those whose files were met
  *     machine.c   disks and config files; disk*.c one disk
  *     left_out.c  what was not looked at is noted in the point
  *

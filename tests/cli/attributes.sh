@@ -3,7 +3,7 @@
 # What stat(2) does not tell of a file: birth, flags and project go into a point,
 # are shown, and come back as far as the target has them.
 . "$(dirname "$0")/../lib.sh"
-requires root loop mkfs.xfs mkfs.btrfs chattr lsattr python3
+requires root loop mkfs.xfs mkfs.btrfs chattr lsattr setfacl python3
 
 # filesystem NAME MKFS...: a new one, mounted at $tmp/NAME.
 filesystem() {
@@ -85,6 +85,37 @@ note "restored"
 chattr +d "$src/plain/f"
 expect 0 vmb backup --vm xfs --json "$src"
 [ "$(field files_changed)" = 1 ] || fail "changed: $(cat "$tmp/out")"
+
+# ---- the names of owners ----
+
+mkdir "$tmp/xfs/owned"
+touch "$tmp/xfs/owned"/{nobody,by-acl,nameless}
+chown daemon:bin "$tmp/xfs/owned/nobody"
+chown 3999999999:3999999998 "$tmp/xfs/owned/nameless"
+setfacl -m u:mail:r,g:news:r,u:3999999997:r "$tmp/xfs/owned/by-acl"
+expect 0 vmb backup --vm owned "$tmp/xfs/owned"
+# named: what the newest point says.
+named() {
+	local wanted
+	expect 0 vmb cat owned/latest:point.json
+	wanted=$(python3 -c '
+import grp, json, pwd
+users, groups = ["root", "daemon", "mail"], ["root", "bin", "news"]
+print(json.dumps([{str(pwd.getpwnam(n).pw_uid): n for n in users},
+                  {str(grp.getgrnam(n).gr_gid): n for n in groups}],
+                 sort_keys=True))')
+	[ "$(python3 -c '
+import json, sys
+p = json.load(sys.stdin)
+print(json.dumps([p["users"], p["groups"]], sort_keys=True))' <"$tmp/out")" = \
+		"$wanted" ] || fail "not $wanted: $(cat "$tmp/out")"
+}
+named
+# What did not change has its owners too.
+touch "$tmp/xfs/owned/new"
+expect 0 vmb backup --vm owned "$tmp/xfs/owned"
+named
+note "names"
 
 # ---- to and from what has others ----
 

@@ -795,6 +795,11 @@ def verify(vault):
         for m, content in vault.members(p, "config"):
             for _ in vault.extents(content, CHUNK_DATA, m["size"]):
                 pass
+        for kind in ("users", "groups"):
+            for number, name in p.get(kind, {}).items():
+                if not (0 <= int(number) < 1 << 32 and
+                        1 <= len(name.encode()) <= 255):
+                    raise Bad("point %s: %s %s" % (p["id"], kind, number))
         if "index" in p:
             verify_index(vault, p, {**superseded, **named})
 
