@@ -83,7 +83,7 @@ static int on_object(void *arg, const char *name,
 int kept_list(struct vault *v, const struct kept_kind *kind,
 	      struct kept_wish *out)
 {
-	return vault_list(v, kind->prefix, on_object, out);
+	return vault_list_plain(v, kind->prefix, on_object, out);
 }
 
 size_t kept_find(const struct kept_set *s, const char *name)

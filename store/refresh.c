@@ -321,7 +321,7 @@ static int read_index(struct vault *v, bool again)
 
 	r = catalog_sources(v->catalog, on_source, &known);
 	if (r == 0)
-		r = vault_list(v, "index/", on_listed, &listed);
+		r = vault_list_plain(v, "index/", on_listed, &listed);
 	if (r == 0 && listed.n)
 		qsort(listed.list, listed.n, sizeof(*listed.list), by_text);
 	if (r == 0)

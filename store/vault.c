@@ -181,6 +181,14 @@ int vault_list(struct vault *v, const char *prefix, backend_list_fn *fn,
 	return backend_list(v->backend, prefix, pass_object, &f);
 }
 
+int vault_list_plain(struct vault *v, const char *prefix, backend_list_fn *fn,
+		     void *arg)
+{
+	struct object_filter f = { v, fn, arg };
+
+	return backend_list_plain(v->backend, prefix, pass_object, &f);
+}
+
 void vault_forget_strays(struct vault *v)
 {
 	while (v->nstrays > 0)

@@ -137,6 +137,9 @@ void vault_get_stats(struct vault *v, struct vault_stats *out);
  */
 MUST_CHECK int vault_list(struct vault *v, const char *prefix,
 			  backend_list_fn *fn, void *arg);
+/* The same with backend_list_plain(). */
+MUST_CHECK int vault_list_plain(struct vault *v, const char *prefix,
+				backend_list_fn *fn, void *arg);
 /* Read from the backend, as backend_get() and backend_get_all(), and count it.
  * An object over @max is damage: -EBADMSG. */
 MUST_CHECK int vault_get(struct vault *v, const char *name, uint64_t off,

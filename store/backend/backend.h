@@ -165,6 +165,10 @@ MUST_CHECK int backend_head(struct backend *b, const char *name,
  */
 MUST_CHECK int backend_list(struct backend *b, const char *prefix,
 			    backend_list_fn *fn, void *arg);
+/* The same for whoever wants names alone: what @fn is told besides them means
+ * nothing, so that a store which has to ask for that of each object need not. */
+MUST_CHECK int backend_list_plain(struct backend *b, const char *prefix,
+				  backend_list_fn *fn, void *arg);
 /*
  * Make durable what stands under @name, whoever put it: he may have died
  * before his own promise was kept, so that a power cut could still take the

@@ -66,12 +66,15 @@ static bool may_hold_objects(const char *name)
 }
 
 /* One entry of @fd, whose name in the vault is l->name. */
-static int add_entry(struct folder_page *l, int fd, const char *leaf)
+static int add_entry(struct folder_page *l, int fd, const struct dirent *e)
 {
-	struct backend_info info;
+	struct backend_info info = { .size = 0 };
+	const char *leaf = e->d_name;
 	struct stat st;
 	int r;
 
+	if (l->page->plain && e->d_type == DT_REG && !is_our_folder(l->name))
+		return backend_page_add(l->page, l->name, &info);
 	if (fstatat(fd, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 		r = -errno;
 		/* Deleted since: then it is not there. */
@@ -94,14 +97,15 @@ static int add_entry(struct folder_page *l, int fd, const char *leaf)
 
 /* What no object can be called is none: lost+found, an unnamed file's
  * stand-in. */
-static int add_name(struct folder_page *l, int fd, const char *leaf)
+static int add_name(struct folder_page *l, int fd, const struct dirent *e)
 {
+	const char *leaf = e->d_name;
 	size_t n = strlen(leaf);
 
 	if (l->len + n > BACKEND_NAME_MAX)
 		return 0;
 	memcpy(l->name + l->len, leaf, n + 1);
-	return backend_name_valid(l->name) ? add_entry(l, fd, leaf) : 0;
+	return backend_name_valid(l->name) ? add_entry(l, fd, e) : 0;
 }
 
 /* Read the folder @fd, which this closes. */
@@ -125,7 +129,7 @@ static int read_folder(struct folder_page *l, const struct backend_call *c,
 				     l->len ? l->name : "it");
 		if (!e)
 			break;
-		r = add_name(l, fd, e->d_name);
+		r = add_name(l, fd, e);
 		if (r == 0)
 			r = backend_call_over(c);
 	}

@@ -23,6 +23,8 @@ struct backend_call {
 
 /* A part of a listing. Zero it. */
 struct backend_page {
+	/* What is found may be added without size and time. */
+	bool plain;
 	struct backend_found *found; /* owned */
 	size_t n, cap;
 	size_t *tokens; /* owned; where they begin in text */

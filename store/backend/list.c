@@ -86,6 +86,7 @@ struct listing {
 	backend_list_fn *fn;
 	void *arg;
 	struct stop *obeys; /* the caller's, for the threads that fetch */
+	bool plain; /* names alone are asked for */
 	struct pool *pool; /* owned; NULL: pages come one at a time */
 	char **tokens; /* owned, and so is each: pages to be fetched */
 	size_t n, cap;
@@ -100,6 +101,7 @@ static void fetch(void *arg)
 	t.call.obeys = job->listing->obeys;
 	do {
 		backend_page_release(&job->page);
+		job->page.plain = job->listing->plain;
 		job->err = b->ops->list(b, &t.call, job->listing->prefix,
 					job->token, &job->page);
 	} while (backend_try_again(&t, &job->err));
@@ -204,14 +206,15 @@ static int check_prefix(const struct backend *b, const char *prefix)
 	return fail(-EINVAL, "vault %s: cannot list '%s'", b->url, prefix);
 }
 
-int backend_list(struct backend *b, const char *prefix, backend_list_fn *fn,
-		 void *arg)
+static int list_all(struct backend *b, const char *prefix, bool plain,
+		    backend_list_fn *fn, void *arg)
 {
 	struct listing l = { .b = b,
 			     .prefix = prefix,
 			     .fn = fn,
 			     .arg = arg,
-			     .obeys = stop_of_thread };
+			     .obeys = stop_of_thread,
+			     .plain = plain };
 	struct page_job jobs[WAVE_MAX] = { { .listing = &l } };
 	size_t n = 1;
 	int r = check_prefix(b, prefix);
@@ -225,4 +228,16 @@ int backend_list(struct backend *b, const char *prefix, backend_list_fn *fn,
 		free(l.tokens[--l.n]);
 	free(l.tokens);
 	return r;
+}
+
+int backend_list(struct backend *b, const char *prefix, backend_list_fn *fn,
+		 void *arg)
+{
+	return list_all(b, prefix, false, fn, arg);
+}
+
+int backend_list_plain(struct backend *b, const char *prefix,
+		       backend_list_fn *fn, void *arg)
+{
+	return list_all(b, prefix, true, fn, arg);
 }
