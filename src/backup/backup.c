@@ -122,9 +122,11 @@ static int begin(struct backup *b, const char *vm, const char *host,
 		err = open_scan(b);
 	if (err == 0)
 		err = begin_session(b);
-	/* After the session began: whoever purges a parent that is seen now
+	/* After the session began: whoever purges a parent that is seen then
 	 * waits for this session before its packs go. */
-	if (err == 0)
+	if (err == 0 && b->writer)
+		b->points = writer_points(b->writer);
+	else if (err == 0)
 		err = vault_points(b->vault, &b->points);
 	if (err == 0)
 		err = parent_init(&b->parent, b, vm);

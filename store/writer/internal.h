@@ -64,6 +64,8 @@ struct writer {
 	 * begins and commits. */
 	char (*stand)[INDEX_NAME_MAX];
 	size_t nstand, stand_cap;
+	struct point_list
+		*points; /* as listed when the session had begun; held */
 };
 
 /* Remember the first error that hit any thread. Return @err. */

@@ -77,12 +77,13 @@ static int settle_index(struct writer *w, const char *name)
 int writer_settle_indexes(struct writer *w)
 {
 	struct sessions s = { 0 };
-	struct point_list *l;
+	const struct point_list *l;
 	size_t i;
-	int r = vault_points(w->vault, &l);
+	int r = vault_points(w->vault, &w->points);
 
 	if (r < 0)
 		return r;
+	l = w->points;
 	s.ids = alloc_array(l->n + 1, sizeof(*s.ids));
 	if (!s.ids)
 		r = -ENOMEM;
@@ -96,6 +97,5 @@ int writer_settle_indexes(struct writer *w)
 		r = settle_index(w, s.indexes[i]);
 	free(s.ids);
 	free(s.indexes);
-	point_list_put(l);
 	return r;
 }

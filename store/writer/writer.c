@@ -133,9 +133,15 @@ void writer_free(struct writer *w)
 	packset_release(&w->used);
 	packset_release(&w->swept);
 	free(w->stand);
+	point_list_put(w->points);
 	pthread_cond_destroy(&w->flushed);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
+}
+
+struct point_list *writer_points(struct writer *w)
+{
+	return point_list_get(w->points);
 }
 
 const char *writer_session(const struct writer *w)

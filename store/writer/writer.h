@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 struct point;
+struct point_list;
 struct vault;
 struct writer;
 struct pool;
@@ -48,6 +49,9 @@ MUST_CHECK int writer_begin(struct vault *v, int level, struct pool *pool,
  * visible. NULL is fine. */
 void writer_free(struct writer *w);
 const char *writer_session(const struct writer *w);
+/* The points as they were listed once the session had begun: none of them was
+ * purged before, so each may be relied on. Give back with point_list_put(). */
+struct point_list *writer_points(struct writer *w);
 struct vault *writer_vault(struct writer *w);
 void writer_get_stats(struct writer *w, struct writer_stats *out);
 
