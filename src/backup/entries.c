@@ -148,45 +148,35 @@ static void fill_entry(struct entries *e, struct slot *s)
 	bound_entry(x);
 }
 
-static int copy_buf(struct buf *to, const struct buf *from)
-{
-	buf_clear(to);
-	buf_put(to, from->data, from->len);
-	return buf_error(to);
-}
-
 /* What the first name of a file found serves its other names. */
 static int share_link(struct entries *e, struct slot *s)
 {
-	struct link *k = s->link;
-	int err = 0;
+	struct link_found f = { .has_acl = s->has_acl,
+				.partial = s->partial,
+				.st = s->st,
+				.xattrs = s->xattrs,
+				.extra = s->extra,
+				.content = s->content };
+	int err;
 
 	if (!s->link_follows) {
-		k->known = true;
-		k->failed = atomic_load(&s->state) == SLOT_DROPPED;
-		k->st = s->st;
-		k->has_acl = s->has_acl;
-		k->partial = s->partial;
-		err = copy_buf(&k->xattrs, &s->xattrs);
-		if (err == 0)
-			err = copy_buf(&k->extra, &s->extra);
-		if (err == 0)
-			err = copy_buf(&k->content, &s->content);
-	} else if (k->failed) {
+		f.failed = atomic_load(&s->state) == SLOT_DROPPED;
+		err = link_set(s->link, &f);
+	} else {
+		err = link_get(s->link, &f);
+		s->st = f.st;
+		s->has_acl = f.has_acl;
+		s->partial = f.partial;
+		s->xattrs = f.xattrs;
+		s->extra = f.extra;
+		s->content = f.content;
+	}
+	if (s->link_follows && f.failed) {
 		backup_complain(e->backup, s,
 				"cannot be read under its other name", 0);
 		atomic_store(&s->state, SLOT_DROPPED);
-	} else {
-		s->st = k->st;
-		s->has_acl = k->has_acl;
-		s->partial = k->partial;
-		err = copy_buf(&s->xattrs, &k->xattrs);
-		if (err == 0)
-			err = copy_buf(&s->extra, &k->extra);
-		if (err == 0)
-			err = copy_buf(&s->content, &k->content);
 	}
-	links_done(e->backup->slots.links, k);
+	links_done(e->backup->slots.links, s->link);
 	s->link = NULL;
 	return err;
 }

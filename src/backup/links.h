@@ -2,6 +2,10 @@
 /*
  * Files with several names: the first name met is read, the others take what it
  * found. One thread.
+ *
+ * A file is remembered until all its names were met, and there may be millions
+ * whose other names come last. So what the first name found is packed: of a
+ * file of one chunk it takes 80 bytes, and the rest of the record 60.
  */
 #ifndef SRC_BACKUP_LINKS_H
 #define SRC_BACKUP_LINKS_H
@@ -12,19 +16,14 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+struct link;
 struct links;
 
-struct link {
-	struct link *next; /* in its bucket */
-	dev_t dev;
-	ino_t ino;
-	nlink_t left; /* names not in the tree yet, as far as is known */
-	size_t held; /* slots that point here */
-	/* the first name was added to the tree: what follows is set */
-	bool known;
-	bool failed; /* it could not be read */
+/* What the first name of a file found. */
+struct link_found {
+	bool failed; /* it could not be read; nothing else is set then */
 	bool has_acl, partial;
-	struct stat st;
+	struct stat st; /* owner, permissions, size, links, mtime, ctime */
 	struct buf xattrs, extra, content;
 };
 
@@ -37,6 +36,11 @@ void links_free(struct links *l);
  */
 MUST_CHECK struct link *links_find(struct links *l, const struct stat *st,
 				   bool *first_out);
+/* Note what the first name found, once. Return 0 or -ENOMEM. */
+MUST_CHECK int link_set(struct link *k, const struct link_found *f);
+/* Tell what it found: the members of @f that it has are replaced, the buffers'
+ * bytes too. Return 0 or -ENOMEM. */
+MUST_CHECK int link_get(const struct link *k, struct link_found *f);
 /* One name was added: give the file back; forgotten after the last one. */
 void links_done(struct links *l, struct link *k);
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,13 +15,16 @@
 #include "src/restore/internal.h"
 #include "store/base/seam.h"
 
+/* There may be millions that wait for their other names, so each takes no more
+ * than it has to: 45 bytes, its name and its directory's key. */
 struct first {
 	struct first *next; /* in its bucket */
-	uint64_t ino, left; /* names to come */
+	uint64_t ino;
+	uint32_t left; /* names to come; UINT32_MAX: that many or more */
 	uint32_t dev;
 	uint32_t key_len;
-	char name[ENTRY_NAME_MAX + 1];
-	uint8_t key[]; /* of the directory of the first name */
+	uint8_t name_len;
+	uint8_t bytes[]; /* name with a NUL, then the key of its directory */
 };
 
 struct restore_links {
@@ -71,7 +75,7 @@ static struct first **links_bucket(struct first **buckets, size_t cap,
 static void links_grow(struct restore_links *l)
 {
 	struct first **p, **to, *f;
-	size_t cap = l->cap * 4, i;
+	size_t cap = l->cap * 2, i;
 
 	p = alloc_array(cap, sizeof(*p));
 	if (!p)
@@ -112,23 +116,30 @@ int link_remember(struct restore *run, const uint8_t *dirkey, size_t dirkey_len,
 		free(f);
 		l->n--;
 	}
-	f = malloc(sizeof(*f) + dirkey_len);
+	f = malloc(offsetof(struct first, bytes) + e->name_len + 1 +
+		   dirkey_len);
 	if (!f)
 		return -ENOMEM;
 	f->ino = e->ino;
 	f->dev = e->dev;
-	f->left = e->nlink - 1;
+	f->left = (uint32_t)MIN(e->nlink - 1, (uint64_t)UINT32_MAX);
 	f->key_len = (uint32_t)dirkey_len;
+	f->name_len = (uint8_t)e->name_len;
+	memcpy(f->bytes, e->name, e->name_len);
+	f->bytes[e->name_len] = '\0';
 	if (dirkey_len)
-		memcpy(f->key, dirkey, dirkey_len);
-	memcpy(f->name, e->name, e->name_len);
-	f->name[e->name_len] = '\0';
+		memcpy(f->bytes + e->name_len + 1, dirkey, dirkey_len);
 	if (++l->n > l->cap)
 		links_grow(l);
 	p = links_bucket(l->buckets, l->cap, f->ino, f->dev);
 	f->next = *p;
 	*p = f;
 	return 0;
+}
+
+static const char *first_name(const struct first *f)
+{
+	return (const char *)f->bytes;
 }
 
 static bool same_file(int fd_a, const char *a, int fd_b, const char *b)
@@ -148,12 +159,12 @@ static int link_over(struct restore *run, int from, const struct first *f,
 	int r;
 
 	if (!replace)
-		return s->ops->linkat(s, from, f->name, to, name, 0);
+		return s->ops->linkat(s, from, first_name(f), to, name, 0);
 	/* rename(2) of two names of one file leaves both. */
-	if (same_file(from, f->name, to, name))
+	if (same_file(from, first_name(f), to, name))
 		return 0;
 	temp_name(run, temp);
-	r = s->ops->linkat(s, from, f->name, to, temp, 0);
+	r = s->ops->linkat(s, from, first_name(f), to, temp, 0);
 	if (r < 0)
 		return r;
 	r = s->ops->renameat(s, to, temp, to, name);
@@ -170,14 +181,16 @@ int link_try(struct restore *run, struct rdir *dir, const char *name,
 
 	if (!f)
 		return 0;
-	from = rdir_find(run, f->key, f->key_len);
+	from = rdir_find(run, f->bytes + f->name_len + 1, f->key_len);
 	if (from < 0)
 		return from;
 	r = link_over(run, from, f, dir->fd, name, replace);
 	close(from);
 	if (r < 0)
 		return r;
-	if (--f->left == 0) {
+	if (f->left < UINT32_MAX)
+		f->left--;
+	if (f->left == 0) {
 		*p = f->next;
 		free(f);
 		run->links->n--;

@@ -3,6 +3,9 @@
 
 #include "tests/unit/support.h"
 
+#include <malloc.h>
+#include <string.h>
+
 #include "src/backup/links.h"
 
 static struct stat file(dev_t dev, ino_t ino, nlink_t nlink)
@@ -54,6 +57,7 @@ static void more_names_than_links(void **state)
 {
 	struct links *l = links_new();
 	struct stat a = file(1, 10, 2);
+	struct link_found f = { .failed = false };
 	struct link *k[4];
 	bool first;
 	int i;
@@ -64,11 +68,19 @@ static void more_names_than_links(void **state)
 		assert_true(first == (i == 0));
 		assert_ptr_equal(k[i], k[0]);
 	}
-	buf_put(&k[0]->content, "content", 7);
+	buf_put(&f.content, "content", 7);
+	assert_ok(link_set(k[0], &f));
 	for (i = 0; i < 4; i++) {
-		assert_int_equal(k[i]->content.len, 7);
+		struct link_found got = { .failed = true };
+
+		assert_ok(link_get(k[i], &got));
+		assert_false(got.failed);
+		assert_int_equal(got.content.len, 7);
+		buf_release(&got.content);
+		buf_release(&got.xattrs);
 		links_done(l, k[i]);
 	}
+	buf_release(&f.content);
 	assert_non_null(links_find(l, &a, &first));
 	assert_true(first);
 	links_free(l);
@@ -106,6 +118,90 @@ static void many(void **state)
 	free(k);
 }
 
+static void gives_back_what_was_found(void **state)
+{
+	static const struct stat most = {
+		.st_mode = S_IFREG | 07777,
+		.st_uid = UINT32_MAX,
+		.st_gid = UINT32_MAX,
+		.st_nlink = UINT32_MAX,
+		.st_size = INT64_MAX,
+		.st_mtim = { INT64_MIN, 999999999 },
+		.st_ctim = { INT64_MAX, 999999999 },
+	};
+	struct links *l = links_new();
+	struct stat a = file(1, 10, 2);
+	struct link_found f = { .has_acl = true, .st = most }, got = f;
+	bool first;
+	struct link *k = links_find(l, &a, &first);
+
+	(void)state;
+	assert_non_null(k);
+	buf_put(&f.xattrs, "attributes", 10);
+	buf_put(&f.content, "x", 1);
+	assert_ok(link_set(k, &f));
+	memset(&got.st, 0, sizeof(got.st));
+	got.has_acl = false;
+	got.partial = got.failed = true;
+	buf_put(&got.content, "something longer", 16);
+	assert_ok(link_get(k, &got));
+	assert_memory_equal(&got.st, &most, sizeof(most));
+	assert_true(got.has_acl && !got.partial && !got.failed);
+	assert_int_equal(got.xattrs.len, 10);
+	assert_memory_equal(got.xattrs.data, "attributes", 10);
+	assert_int_equal(got.content.len, 1);
+	assert_memory_equal(got.content.data, "x", 1);
+	links_free(l);
+
+	l = links_new();
+	k = links_find(l, &a, &first);
+	f.failed = true;
+	assert_ok(link_set(k, &f));
+	assert_ok(link_get(k, &got));
+	assert_true(got.failed);
+	links_free(l);
+	buf_release(&f.xattrs);
+	buf_release(&f.content);
+	buf_release(&got.xattrs);
+	buf_release(&got.content);
+}
+
+#define MANY 100000
+#define MANY_BYTES 160 /* a file: vmbackup(1) says so */
+
+/* 100,000 files of one chunk, whose other names are still to come. */
+static void takes_little_memory(void **state)
+{
+	static const uint8_t content[40] = { 1, 1 };
+	struct links *l = links_new();
+	struct link_found f = { .st = { .st_mode = S_IFREG | 0644,
+					.st_uid = 1000,
+					.st_gid = 1000,
+					.st_nlink = 2,
+					.st_size = 100000,
+					.st_mtim = { 1800000000, 123456789 },
+					.st_ctim = { 1800000000,
+						     123456789 } } };
+	size_t before = mallinfo2().uordblks + mallinfo2().hblkhd, i;
+	struct link *k;
+	bool first;
+
+	(void)state;
+	buf_put(&f.content, content, sizeof(content));
+	for (i = 0; i < MANY; i++) {
+		struct stat st = file(1, i, 2);
+
+		k = links_find(l, &st, &first);
+		assert_non_null(k);
+		assert_ok(link_set(k, &f));
+		links_done(l, k);
+	}
+	i = mallinfo2().uordblks + mallinfo2().hblkhd - before;
+	assert_true(i / MANY <= MANY_BYTES);
+	links_free(l);
+	buf_release(&f.content);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -113,6 +209,8 @@ int main(void)
 		cmocka_unit_test(forgotten_after_the_last_name),
 		cmocka_unit_test(more_names_than_links),
 		cmocka_unit_test(many),
+		cmocka_unit_test(gives_back_what_was_found),
+		cmocka_unit_test(takes_little_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
