@@ -87,13 +87,64 @@ static int name_compare(const void *va, const void *vb, void *text)
 	return strcmp((const char *)text + a->off, (const char *)text + b->off);
 }
 
-static void list_sort(struct dir_list *l)
+/* Sorted by qsort_r(3), which takes as much memory again: a megabyte. */
+#define SORT_PART 65536
+/* More parts than any but a made-up order leads to. */
+#define SORT_DEPTH 40
+
+static struct dir_name middle(const struct dir_name *v, size_t n, char *text)
+{
+	const struct dir_name *a = v, *b = v + n / 2, *c = v + n - 1, *swap;
+
+	if (name_compare(a, b, text) > 0)
+		swap = a, a = b, b = swap;
+	if (name_compare(b, c, text) > 0)
+		b = name_compare(a, c, text) > 0 ? a : c;
+	return *b;
+}
+
+/* Hoare's: none of the names before the place returned is greater than any from
+ * there on, and neither part is empty. */
+static size_t cut_in_two(struct dir_name *v, size_t n, char *text)
+{
+	struct dir_name x = middle(v, n, text), swap;
+	size_t i = 0, j = n;
+
+	for (;; i++) {
+		while (name_compare(&v[i], &x, text) < 0)
+			i++;
+		do
+			j--;
+		while (name_compare(&v[j], &x, text) > 0);
+		if (i >= j)
+			return j + 1;
+		swap = v[i];
+		v[i] = v[j];
+		v[j] = swap;
+	}
+}
+
+/* Millions of names are cut into parts in place. */
+static void sort_parts(struct dir_name *v, size_t n, char *text,
+		       unsigned int depth)
+{
+	while (n > SORT_PART && depth-- > 0) {
+		size_t at = cut_in_two(v, n, text);
+
+		sort_parts(v, at, text, depth);
+		v += at;
+		n -= at;
+	}
+	qsort_r(v, n, sizeof(*v), name_compare, text);
+}
+
+void dir_list_sort(struct dir_list *l)
 {
 	struct dir_name *v = l->names, x;
 	size_t i, j;
 
 	if (l->n > 24) {
-		qsort_r(v, l->n, sizeof(*v), name_compare, l->text);
+		sort_parts(v, l->n, l->text, SORT_DEPTH);
 		return;
 	}
 	for (i = 1; i < l->n; i++) {
@@ -153,7 +204,7 @@ int dir_list_read(struct dir_list *l, int fd)
 		if (r < 0)
 			break;
 	}
-	list_sort(l);
+	dir_list_sort(l);
 	return r;
 }
 

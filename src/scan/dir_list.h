@@ -34,6 +34,8 @@ void dir_list_release(struct dir_list *l);
 void dir_list_clear(struct dir_list *l);
 MUST_CHECK int dir_list_add(struct dir_list *l, const char *name, size_t len,
 			    uint8_t type);
+/* Sort what was added, in place but for a megabyte. */
+void dir_list_sort(struct dir_list *l);
 /*
  * Read and sort the names of @fd. Return 0 or the negative errno that ended
  * the reading early; the list then holds what came before.

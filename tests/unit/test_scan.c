@@ -19,6 +19,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "src/scan/dir_list.h"
 #include "src/scan/exclude.h"
 #include "store/base/bytes.h"
 #include "store/base/log.h"
@@ -1029,6 +1030,76 @@ static void xattr_acl(void **state)
 	assert_true(has);
 }
 
+/* ---- large directories ---- */
+
+#define NAMES 400000
+
+static size_t peak_kib(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return (size_t)u.ru_maxrss;
+}
+
+/* Where name @i of an order stands in the sorted list. */
+static unsigned int place_in(int order, unsigned int i)
+{
+	switch (order) {
+	case 0:
+		return (unsigned int)(i * UINT64_C(7919) % NAMES);
+	case 1:
+		return i;
+	case 2:
+		return NAMES - 1 - i;
+	default: /* up and down again */
+		return i % 2 ? NAMES - 1 - i / 2 : i / 2;
+	}
+}
+
+/* In child processes: each has a peak of its own. */
+static void sort_names(int order)
+{
+	struct dir_list l = { .n = 0 };
+	char name[32];
+	unsigned int i;
+	size_t before;
+
+	for (i = 0; i < NAMES; i++) {
+		snprintf(name, sizeof(name), "a name that is long %06u",
+			 place_in(order, i));
+		if (dir_list_add(&l, name, strlen(name), DT_REG) < 0)
+			_exit(2);
+	}
+	before = peak_kib();
+	dir_list_sort(&l);
+	/* qsort_r(3) would take 6,250 KiB. */
+	if (peak_kib() - before > 2048)
+		_exit(3);
+	for (i = 0; i < NAMES; i++) {
+		snprintf(name, sizeof(name), "a name that is long %06u", i);
+		if (strcmp(l.text + l.names[i].off, name) != 0)
+			_exit(4);
+	}
+	_exit(0);
+}
+
+static void large_directories_are_sorted_in_place(void **state)
+{
+	int order, status;
+	pid_t pid;
+
+	(void)state;
+	for (order = 0; order < 4; order++) {
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			sort_names(order);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 static void silent(void *arg, enum log_level level, const char *text)
@@ -1041,6 +1112,7 @@ static void silent(void *arg, enum log_level level, const char *text)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(large_directories_are_sorted_in_place),
 		T(order_is_that_of_keys),
 		T(keys_ascend),
 		T(every_kind),
