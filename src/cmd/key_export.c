@@ -139,7 +139,36 @@ out:
 struct import {
 	struct backend *backend;
 	uint64_t put;
+	uint64_t differ; /* the vault has something else by that name */
 };
+
+/* Is what the vault has what the copy has? It may be what was to be put back, and
+ * is damaged; or the vault is another one, whose slots these are not. */
+static int compare_object(struct import *i, const char *name,
+			  const uint8_t *data, size_t len)
+{
+	AUTO_FREE uint8_t *there = NULL;
+	size_t there_len = 0;
+	int r = backend_get_all(i->backend, name, KEY_SLOT_MAX, &there,
+				&there_len);
+
+	if (r < 0 && r != -EFBIG)
+		return r;
+	if (r == 0 && there_len == len && memcmp(there, data, len) == 0)
+		return 0;
+	if (strcmp(name, "config") == 0)
+		return fail(-EEXIST,
+			    "%s: its config is not the one of the copy: the "
+			    "copy is of another vault, or the vault's is "
+			    "damaged and has to be removed first",
+			    backend_url(i->backend));
+	i->differ++;
+	log_line(LOG_LEVEL_ERROR,
+		 "%s: the vault has another object of this name, which is left "
+		 "as it is; where it is damaged, remove it first",
+		 name);
+	return 0;
+}
 
 static int import_object(void *arg, const char *name, const uint8_t *data,
 			 size_t len)
@@ -149,7 +178,7 @@ static int import_object(void *arg, const char *name, const uint8_t *data,
 
 	if (r == 0)
 		i->put++;
-	return r == -EEXIST ? 0 : r;
+	return r == -EEXIST ? compare_object(i, name, data, len) : r;
 }
 
 static int import_from(struct context *ctx, const char *path)
@@ -179,6 +208,9 @@ static int import_from(struct context *ctx, const char *path)
 		printf("%ju objects put back\n", (uintmax_t)i.put);
 		r = output_error();
 	}
+	if (r == 0 && i.differ)
+		r = fail(-EEXIST, "%ju objects are not as in the copy",
+			 (uintmax_t)i.differ);
 out:
 	json_decref(document);
 	return r;

@@ -17,12 +17,6 @@
 #include <string.h>
 
 #include "store/base/log.h"
-#include "store/base/name.h"
-
-int purge_parse_name(const char *name, char out[NAME_HEX + 1])
-{
-	return name_numbered(name, "purge/", out, NULL) ? 0 : -EBADMSG;
-}
 
 int purge_decode(const void *data, size_t len, const char *name,
 		 bool *purged_out)

@@ -119,6 +119,23 @@ prints '^2 objects'
 expect 0 vm --key-file "$tmp/k2" points
 expect 0 vm key import "$tmp/copy"
 prints '^0 objects'
+# What is there and is something else is not overwritten, and no success.
+slot=$(ls "$v/key" | head -n 1)
+cp "$v/key/$slot" "$tmp/slot"
+printf x >>"$v/key/$slot"
+rm "$v/key/$(ls "$v/key" | tail -n 1)"
+expect 1 vm key import "$tmp/copy"
+prints '^1 objects'
+says "key/$slot: the vault has another object"
+rm "$v/key/$slot"
+expect 0 vm key import "$tmp/copy"
+prints '^1 objects'
+cmp "$v/key/$slot" "$tmp/slot" || fail "the slot is not as it was"
+cp "$v/config" "$tmp/config"
+printf x >>"$v/config"
+expect 1 vm key import "$tmp/copy"
+says 'of another vault'
+mv -f "$tmp/config" "$v/config"
 echo '{}' >"$tmp/nocopy"
 expect 2 vm key import "$tmp/nocopy"
 echo '{"vmbackup_keys":1,"objects":[{"name":"key/../../x","data":"00"}]}' \

@@ -14,7 +14,6 @@
 #include "store/check/check.h"
 #include "store/format.h"
 #include "store/point.h"
-#include "store/record/purge.h"
 #include "store/vault.h"
 
 #define SOME_ID "0123456789abcdef0123456789abcdef"
@@ -142,28 +141,6 @@ static void a_check_opens_records(void **state)
 	assert_int_equal(damages(s, cases[0].name, cases[0].words), 1);
 }
 
-static void names_of_verdicts(void **state)
-{
-	static const char *const bad[] = {
-		"purge/",
-		"purge/0123456789abcdef0123456789abcdef",
-		"purge/0123456789abcdef0123456789abcdef-",
-		"purge/0123456789abcdef0123456789abcdef-x",
-		"purge/0123456789abcdef0123456789abcdeg-0",
-		"purge/0123456789abcdef0123456789abcde-0",
-		"tomb/0123456789abcdef0123456789abcdef-0",
-	};
-	char id[POINT_ID_HEX + 1];
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_result(purge_parse_name(bad[i], id), -EBADMSG);
-	assert_ok(purge_parse_name("purge/0123456789abcdef0123456789abcdef-17",
-				   id));
-	assert_string_equal(id, "0123456789abcdef0123456789abcdef");
-}
-
 #define CASE(fn)                                                               \
 	cmocka_unit_test_setup_teardown(fn, sessions_setup, sessions_teardown)
 
@@ -174,7 +151,6 @@ int main(void)
 		CASE(a_kept_point_stays),
 		CASE(a_verdict_that_cannot_be_read),
 		CASE(a_check_opens_records),
-		cmocka_unit_test(names_of_verdicts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
