@@ -239,17 +239,15 @@ static int parse_slot(const void *data, size_t len, const char *name,
 	return r < 0 ? r : parse_clear(box, name, clear, doc_out);
 }
 
-/* The master key in memory of its own; @plain is wiped. */
-static int take_master(struct buf *plain, const char *name, struct secret **out)
+/* The master key in memory of its own; @plain is wiped. Something else that is
+ * authentic gives part of what the master key does, to newer programs. */
+static int take_master(struct buf *plain, struct secret **out)
 {
 	struct secret *s = NULL;
 	int r = 0;
 
 	if (plain->len != CRYPT_KEY_LEN)
-		r = fail(-EBADMSG,
-			 "%s: damaged: holds %zu bytes, not a key "
-			 "of %d",
-			 name, plain->len, CRYPT_KEY_LEN);
+		r = -EOPNOTSUPP;
 	else if (!(s = secret_new(CRYPT_KEY_LEN)))
 		r = -ENOMEM;
 	else
@@ -278,17 +276,14 @@ int key_open(const void *data, size_t len, const char *slot,
 	if (r < 0)
 		return r;
 	if (clear.kdf == KDF_UNKNOWN)
-		return fail(-EOPNOTSUPP,
-			    "%s: of a kind that this program does "
-			    "not know: use a newer one",
-			    name);
+		return -EOPNOTSUPP;
 	r = derive_kek(&clear, c, kek);
 	if (r < 0)
 		return kek_error(r, name, &clear);
 	r = format_open_box(NULL, kek, &box, name, &plain);
 	secret_wipe(kek, sizeof(kek));
 	if (r == 0)
-		r = take_master(&plain, name, master_out);
+		r = take_master(&plain, master_out);
 	if (r == 0)
 		memcpy(vault_id_out, box.header.vault_id, VAULT_ID_LEN);
 	return r;

@@ -24,8 +24,9 @@ MUST_CHECK int key_seal(const struct secret *master, const uint8_t *vault_id,
 			const char *info_json, struct buf *out);
 /*
  * Try one slot object. Return 0; -EKEYREJECTED (another passphrase or kind;
- * silent); -EBADMSG,
- * -EOPNOTSUPP (said in words). All parameters are bounded before scrypt runs.
+ * silent); -EOPNOTSUPP (of a kind that is not known, or what it holds is not a
+ * master key; silent, unless its format is newer); or -EBADMSG, said in words. All
+ * parameters are bounded before scrypt runs.
  */
 MUST_CHECK int key_open(const void *data, size_t len, const char *slot,
 			const struct credential *c, struct secret **master_out,

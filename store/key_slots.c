@@ -19,6 +19,7 @@
 
 #include "store/backend/backend.h"
 #include "store/base/array.h"
+#include "store/base/bytes.h"
 #include "store/base/log.h"
 #include "store/base/name.h"
 #include "store/base/secret.h"
@@ -61,6 +62,15 @@ static int on_slot(void *arg, const char *name, const struct backend_info *info)
 	return 0;
 }
 
+/* Is it of a later format, or of keys of a later epoch? Another slot may open all
+ * the same, so that this is no error, and nothing is said. */
+static bool is_newer(const struct key_slot *slot)
+{
+	return slot->len >= 16 && memcmp(slot->raw, "vmbackup", 8) == 0 &&
+	       (get_le16(slot->raw + 8) > FORMAT_VERSION ||
+		get_le32(slot->raw + 12) != 0);
+}
+
 static int read_slot(struct vault *v, struct key_slot *slot)
 {
 	char name[OBJECT_NAME_MAX];
@@ -68,6 +78,11 @@ static int read_slot(struct vault *v, struct key_slot *slot)
 
 	snprintf(name, sizeof(name), "key/%s", slot->name);
 	r = vault_get_all(v, name, KEY_SLOT_MAX, &slot->raw, &slot->len);
+	if (r == 0 && is_newer(slot)) {
+		snprintf(slot->info.kind, sizeof(slot->info.kind), "unknown");
+		memcpy(slot->info.slot, slot->name, sizeof(slot->name));
+		return 0;
+	}
 	if (r == 0)
 		r = key_describe(slot->raw, slot->len, slot->name, &slot->info,
 				 &slot->cost);
@@ -176,7 +191,9 @@ static int try_slot(struct search *u, const struct key_slot *slot)
 		r = fail(-EBADMSG, "key/%s: a key slot of another vault",
 			 slot->name);
 	}
-	if (r < 0 && r != -EKEYREJECTED)
+	if (r == -EOPNOTSUPP)
+		u->newer = true;
+	else if (r < 0 && r != -EKEYREJECTED)
 		u->error = r;
 	return r == 0;
 }

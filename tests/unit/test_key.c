@@ -318,7 +318,9 @@ static void test_every_byte_counts(void **state)
 		r = open_slot(b.data, b.len, SLOT, &by_file);
 		assert_true(r == -EBADMSG || r == -EKEYREJECTED ||
 			    r == -EOPNOTSUPP);
-		assert_int_equal(said > 0, r != -EKEYREJECTED);
+		/* What is newer says nothing, but for a newer format. */
+		if (r != -EOPNOTSUPP)
+			assert_int_equal(said > 0, r == -EBADMSG);
 		b.data[i] ^= 1;
 	}
 	assert_int_equal(open_slot(b.data, b.len, SLOT, &by_file), 0);
@@ -332,7 +334,7 @@ static void test_newer_things(void **state)
 	(void)state;
 	box_around("{\"kdf\":\"x25519\",\"info\":{\"a\":1}}", &b);
 	assert_int_equal(open_slot(b.data, b.len, SLOT, &by_file), -EOPNOTSUPP);
-	assert_int_equal(said, 1);
+	assert_int_equal(said, 0);
 	/* it can be listed, and then removed */
 	assert_int_equal(key_describe(b.data, b.len, SLOT, &info, &cost), 0);
 	assert_string_equal(info.kind, "unknown");
@@ -425,8 +427,8 @@ static void test_master_of_another_length(void **state)
 					strlen(clear), plain, lens[i], &b),
 			0);
 		assert_int_equal(open_slot(b.data, b.len, SLOT, &by_file),
-				 -EBADMSG);
-		assert_int_equal(said, 1);
+				 -EOPNOTSUPP);
+		assert_int_equal(said, 0);
 	}
 }
 
