@@ -19,6 +19,7 @@
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
 #include "store/point.h"
+#include "store/writer/note.h"
 #include "tests/unit/seam_crash.h"
 #include "tests/unit/seam_fault.h"
 
@@ -503,6 +504,119 @@ static void power_cut_after_reuse(void **state)
 	assert_true(cut + 2 >= reused);
 }
 
+/* ---- notes and names ---- */
+
+#define NEW_NAME "renamed"
+
+/* Protect the point of the vault, then rename its machine. @c may be NULL. */
+static int note_and_rename(const char *vault, struct seam *seam,
+			   struct seam_crash *c)
+{
+	struct vault_options o = vaults_options(vault, NULL, seam, NULL);
+	struct point_list *l = NULL;
+	struct vault *v;
+	int r = vault_open(&o, &v);
+
+	if (r < 0)
+		return r;
+	r = vault_points(v, &l);
+	if (r == 0)
+		r = note_point(v, l->points[0], NOTE_PROTECT, NULL, NULL);
+	if (r == 0 && c)
+		seam_crash_mark(c, MARK_FIRST);
+	if (r == 0)
+		r = note_rename(v, l, l->points[0]->vm, NEW_NAME, NULL);
+	if (r == 0 && c)
+		seam_crash_mark(c, MARK_SECOND);
+	point_list_put(l);
+	vault_close(v);
+	return r;
+}
+
+/* How many of the two are in the vault, whose point is whole; none of them is
+ * there in part, nor the second without the first. */
+static int noted(struct vault_options o)
+{
+	struct point_list *l;
+	struct vault *v;
+	int n;
+
+	assert_int_equal(vaults_points(&o, &scene.expected), 1);
+	assert_int_equal(vaults_check(&o), 0);
+	assert_ok(vault_open(&o, &v));
+	assert_ok(vault_points(v, &l));
+	n = l->points[0]->is_protected;
+	if (strcmp(l->points[0]->vm, NEW_NAME) == 0) {
+		assert_int_equal(n, 1);
+		n = 2;
+	}
+	point_list_put(l);
+	vault_close(v);
+	return n;
+}
+
+static void power_cut_while_noting(void **state)
+{
+	const char *top = support_path("%s/recorded", scene.root);
+	size_t cut;
+	struct seam_crash *c;
+	unsigned int i;
+
+	(void)state;
+	support_remove(top);
+	assert_int_equal(mkdir(top, 0755), 0);
+	vaults_copy(scene.base, support_path("%s/vault", top));
+	c = seam_crash_new(top, NULL);
+	assert_ok(note_and_rename(support_path("%s/vault", top),
+				  seam_crash_seam(c), c));
+	assert_true(seam_crash_length(c) >= 8);
+	for (cut = 0; cut <= seam_crash_length(c); cut++)
+		for (i = 0; i < 5; i++) {
+			struct backend *mem = backend_mem_new();
+			int n;
+
+			assert_non_null(mem);
+			assert_ok(seam_crash_to_mem(
+				c, cut, seam_crash_nth_state(i), "vault", mem));
+			n = noted(vaults_options(NULL, mem, NULL, NULL));
+			if (n < seam_crash_marked(c, cut, MARK_FIRST) +
+					seam_crash_marked(c, cut, MARK_SECOND))
+				fail_msg("cut %zu, state %u: %d", cut, i, n);
+			backend_close(mem);
+		}
+	seam_crash_free(c);
+}
+
+static void errors_while_noting(void **state)
+{
+	static const enum seam_fault_action actions[] = { SEAM_FAULT_FAIL,
+							  SEAM_FAULT_FAIL_AFTER,
+							  SEAM_FAULT_SHORT };
+	unsigned long n, hits;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(actions); i++) {
+		for (n = 1, hits = 1; hits > 0; n++) {
+			const char *vault = fresh_vault();
+			struct seam_fault f;
+			int r;
+
+			seam_fault_init(&f, NULL);
+			seam_fault_at(&f, n, actions[i], -EIO, false);
+			r = note_and_rename(vault, &f.seam, NULL);
+			hits = f.hits;
+			seam_fault_release(&f);
+			/* What was promised is there. */
+			if (noted(vaults_options(vault, NULL, NULL, NULL)) <
+			    (r == 0 ? 2 : 0))
+				fail_msg("call %lu: lost", n);
+			assert_true(r == 0 || hits > 0);
+		}
+		assert_true(n > (actions[i] == SEAM_FAULT_SHORT ? 2 : 8));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -517,6 +631,8 @@ int main(void)
 		cmocka_unit_test(each_kind_of_sync_is_needed),
 		cmocka_unit_test(power_cut_while_a_vault_is_made),
 		cmocka_unit_test(power_cut_after_reuse),
+		cmocka_unit_test(power_cut_while_noting),
+		cmocka_unit_test(errors_while_noting),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
