@@ -52,6 +52,19 @@ static bool same_bytes(const void *a, size_t a_len, const void *b, size_t b_len)
 	return a_len == b_len && (a_len == 0 || !memcmp(a, b, a_len));
 }
 
+/* Of an entry without any of it nothing is known; and when a file was made
+ * says no more than that it was made anew. */
+static bool same_extra(const struct entry *a, const struct entry *b)
+{
+	struct entry_extra x, y;
+
+	if (!(a->flags & b->flags & ENTRY_EXTRA))
+		return true;
+	entry_extra_get(a, &x);
+	entry_extra_get(b, &y);
+	return x.inode_flags == y.inode_flags && x.project == y.project;
+}
+
 static bool same_metadata(const struct entry *a, const struct entry *b)
 {
 	bool xattrs;
@@ -62,8 +75,8 @@ static bool same_metadata(const struct entry *a, const struct entry *b)
 			 ? id_equal(&a->xattrs_id, &b->xattrs_id)
 			 : same_bytes(a->xattrs, a->xattrs ? a->xattrs_len : 0,
 				      b->xattrs, b->xattrs ? b->xattrs_len : 0);
-	return xattrs && a->mode == b->mode && a->uid == b->uid &&
-	       a->gid == b->gid && a->nlink == b->nlink &&
+	return xattrs && same_extra(a, b) && a->mode == b->mode &&
+	       a->uid == b->uid && a->gid == b->gid && a->nlink == b->nlink &&
 	       a->mtime.sec == b->mtime.sec && a->mtime.nsec == b->mtime.nsec;
 }
 

@@ -85,6 +85,12 @@ note "restored"
 chattr +d "$src/plain/f"
 expect 0 vmb backup --vm xfs --json "$src"
 [ "$(field files_changed)" = 1 ] || fail "changed: $(cat "$tmp/out")"
+points=($("$vmbackup" -r "$vault" --key-file "$keyfile" --cache-dir "$cache" \
+	points --vm xfs --json | python3 -c '
+import json, sys
+for p in json.load(sys.stdin)[-2:]: print(p["id"])'))
+expect 0 vmb diff --metadata "${points[@]}"
+prints '^U +.*src/plain/f$'
 
 # ---- the names of owners ----
 
