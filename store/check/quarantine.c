@@ -37,9 +37,12 @@ static int put(struct check *c, const char *name, const char *what)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	AUTO_BUF struct buf box = BUF_INIT;
-	int r = quarantine_encode(what, c->o->by,
-				  c->seam->ops->realtime_ns(c->seam), &plain);
+	int r = vault_may_write(c->vault);
 
+	if (r == 0)
+		r = quarantine_encode(what, c->o->by,
+				      c->seam->ops->realtime_ns(c->seam),
+				      &plain);
 	if (r == 0)
 		r = format_seal_box(vault_keyring(c->vault), NULL, NULL,
 				    c->seam, OBJECT_QUARANTINE, name, NULL, 0,
