@@ -129,23 +129,30 @@ static int on_pack(void *arg, const char *object,
 	return 0;
 }
 
-int vault_import_packs(struct vault *v)
+int vault_import_packs(struct vault *v, size_t *n_out)
 {
 	struct unnamed_packs u = { .n = 0 };
+	size_t i, asked = 0;
 	int64_t no;
-	size_t i;
 	int r = vault_list(v, "pack/", on_pack, &u);
 
 	for (i = 0; i < u.n && r == 0; i++) {
 		r = catalog_pack_no(v->catalog, u.list[i].name, &no);
-		if (r == -ENOENT)
+		if (r == -ENOENT) {
 			r = vault_import_pack(v, u.list[i].name,
 					      u.list[i].size);
+			asked += r == 0;
+		}
 		/* It hides its own chunks alone. */
 		if (backend_error_is_of_object(r) || r == -ENOENT ||
 		    r == -EOPNOTSUPP)
 			r = 0;
 	}
 	free(u.list);
+	if (asked)
+		log_warn("vault %s: %zu pack%s that no index object names said"
+			 " what is in them",
+			 vault_url(v), asked, asked == 1 ? "" : "s");
+	*n_out = asked;
 	return r;
 }

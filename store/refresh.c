@@ -302,13 +302,14 @@ static int import_others(struct vault *v, const struct object_names *listed,
 static int make_up_for(struct vault *v, uint64_t bad)
 {
 	uint64_t before = atomic_exchange(&v->refresh_bad, bad);
+	size_t asked;
 
 	if (bad == 0 || bad == before)
 		return 0;
 	log_warn("%llu index object%s could not be read: packs are asked "
 		 "themselves what is in them",
 		 (unsigned long long)bad, bad > 1 ? "s" : "");
-	return vault_import_packs(v);
+	return vault_import_packs(v, &asked);
 }
 
 /* Import what is new, or all of it @again. */
@@ -381,6 +382,7 @@ static void mend_end(struct vault *v)
 int vault_mend(struct vault *v, uint64_t mends, bool doubted)
 {
 	const char *dir = catalog_dir(v->catalog);
+	size_t asked;
 	int r;
 
 	pthread_mutex_lock(&v->lock);
@@ -401,6 +403,10 @@ int vault_mend(struct vault *v, uint64_t mends, bool doubted)
 			"index",
 			dir ? dir : "memory");
 	r = read_index(v, true);
+	/* An index object that is gone is missed by nobody: what it named is
+	 * found by asking the packs. */
+	if (r == 0 && !doubted)
+		r = vault_import_packs(v, &asked);
 	mend_end(v);
 	return r;
 }

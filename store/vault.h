@@ -111,8 +111,9 @@ MUST_CHECK int vault_refresh(struct vault *v);
 MUST_CHECK int vault_import_pack(struct vault *v, const char *name,
 				 uint64_t size);
 /* Do that for every pack that the database does not know; those that cannot be
- * read are passed over. Return 0 or a negative errno. */
-MUST_CHECK int vault_import_packs(struct vault *v);
+ * read are passed over. @n_out: how many were imported, which is said if any was.
+ * Return 0 or a negative errno. */
+MUST_CHECK int vault_import_packs(struct vault *v, size_t *n_out);
 
 const char *vault_url(const struct vault *v);
 const char *vault_id_hex(const struct vault *v); /* 32 digits */

@@ -239,7 +239,8 @@ static int summary_text(struct context *ctx, const struct args *a,
 		       output_size(res->bytes_read, size));
 		if (res->unreferenced)
 			printf("packs that no index names %" PRIu64 " (%s):"
-			       " of a backup that died, or is at work\n",
+			       " of a backup that died or is at work, or of an"
+			       " index object that is gone\n",
 			       res->unreferenced,
 			       output_size(res->unreferenced_bytes, size));
 	}

@@ -14,6 +14,7 @@
 #include "store/check/internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -349,17 +350,41 @@ static int report_uncommitted(struct check *c)
 	return MIN(n, 0);
 }
 
-/* Packs of sessions that died or are at work. There can be very many. */
-static void count_unreferenced(struct check *c)
+/*
+ * Packs of sessions that died or are at work: there can be very many. What a
+ * session has that made a point was named before the point was made.
+ */
+static int count_unreferenced(struct check *c)
 {
+	const struct point_list *l = c->out->points_list;
+	struct idset made = { 0 };
+	uint64_t lost = 0;
+	struct id key;
+	char sid[NAME_HEX + 1] = "";
 	size_t i;
+	int r = 0;
 
-	for (i = 0; i < c->npacks; i++) {
+	for (i = 0; i < l->n && r >= 0; i++) {
+		key = key_of(l->points[i]->session);
+		r = idset_add(&made, &key);
+	}
+	for (i = 0; i < c->npacks && r >= 0; i++) {
 		if (c->packs[i].indexed)
 			continue;
 		c->out->unreferenced++;
 		c->out->unreferenced_bytes += c->packs[i].size;
+		memcpy(sid, c->packs[i].name, NAME_HEX);
+		key = key_of(sid);
+		lost += idset_has(&made, &key);
 	}
+	idset_release(&made);
+	if (r >= 0 && lost > 0)
+		r = check_found(c, true, "index/",
+				"no index names %" PRIu64 " packs that points"
+				" need; they say themselves what is in them,"
+				" and the next backup names them again",
+				lost);
+	return MIN(r, 0);
 }
 
 static int open_objects(struct check *c)
@@ -378,6 +403,36 @@ static int open_objects(struct check *c)
 	return r;
 }
 
+/* Return 1 where the index object is there, or one that supersedes it. */
+static int has_index(struct check *c, const char *name)
+{
+	char object[OBJECT_NAME_MAX], merged[INDEX_NAME_MAX];
+	int r;
+
+	snprintf(object, sizeof(object), "index/%s", name);
+	r = catalog_has_source(vault_catalog(c->vault), object);
+	if (r == 0)
+		r = vault_index_superseding(c->vault, name, merged) == 0;
+	return r;
+}
+
+/*
+ * An index object that is gone is missed by nobody but the points that stand on
+ * it. Packs are asked for what it said, as readers do, and the next backup names
+ * them again, under another name.
+ */
+static int make_up_for_indexes(struct check *c)
+{
+	const struct point_list *l = c->out->points_list;
+	size_t i, k, asked;
+	int r = 1;
+
+	for (i = 0; i < l->n && r == 1; i++)
+		for (k = 0; k < l->points[i]->nindex && r == 1; k++)
+			r = has_index(c, l->points[i]->index[k]);
+	return r == 0 ? vault_import_packs(c->vault, &asked) : MIN(r, 0);
+}
+
 int check_objects(struct check *c)
 {
 	int r;
@@ -386,6 +441,8 @@ int check_objects(struct check *c)
 	r = list_points(c);
 	if (r == 0)
 		r = vault_refresh(c->vault);
+	if (r == 0)
+		r = make_up_for_indexes(c);
 	if (r == 0)
 		r = list_objects(c);
 	if (r == 0)
@@ -398,6 +455,7 @@ int check_objects(struct check *c)
 		r = report_points(c);
 	if (r == 0)
 		r = report_uncommitted(c);
-	count_unreferenced(c);
+	if (r == 0)
+		r = count_unreferenced(c);
 	return r;
 }

@@ -64,6 +64,20 @@ expect 13 vmb cat "web1:files$s/random"
 expect 0 vmb cat "web1:files$s/dir/small-7"
 prints '^changed$'
 
+# Index objects that are gone: the packs say what they said.
+fresh
+rm "$vault"/index/*
+expect 0 vmb --no-cache cat "web1:files$s/dir/small-7"
+prints '^changed$'
+says 'no index object names'
+expect 0 vmb --no-cache restore web1 --target "$tmp/of-packs"
+cmp "$s/random" "$tmp/of-packs$s/random" || fail "not what was backed up"
+expect 13 vmb --no-cache check --read-data
+says 'no index names [1-9][0-9]* packs that points need'
+expect 0 vmb --no-cache backup --vm web1 "$s"
+expect 0 vmb --no-cache check
+! grep -q 'no index' "$tmp/out" || fail "they are not named again"
+
 # A pack that is missing, cut, longer, or another's.
 fresh
 rm "$(biggest)"
