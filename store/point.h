@@ -141,9 +141,16 @@ struct point {
 	 * order; owned. The tags are those that the notes leave. */
 	struct note *notes;
 	size_t nnotes;
-	/* By the notes the point may not be removed, or one of them cannot be
-	 * read. */
+	/* By the notes the point may not be removed; one that cannot be read or
+	 * is missing counts as one that says so, at its place. */
 	bool is_protected;
+	/* Notes are never removed: where the number of one is missing below
+	 * that of another, it is lost. Settled: a later one says whether the
+	 * point is protected. @missing_note is the first for which none does,
+	 * or else the first of all. */
+	bool has_missing_note, missing_is_settled;
+	uint32_t missing_note;
+	uint32_t next_note; /* the number of its next, note/<id>-<next> */
 	char *named; /* what vm was when the point was made, where another;
 			owned */
 	int refs;

@@ -92,6 +92,22 @@ enum point_verdict {
 
 enum point_verdict point_verdict_on(const struct point_objects *o,
 				    const char *id);
+
+/* An object called "<prefix><id>-<number>". */
+struct numbered {
+	uint32_t number;
+	const struct kept *item; /* borrowed */
+};
+/* Sort the items of point_items_of() by their numbers: @out, which the caller
+ * frees. Return 0 or -ENOMEM. */
+MUST_CHECK int point_number_items(const struct kept *items, size_t n,
+				  const char *prefix, struct numbered **out);
+/*
+ * The number of the next of them: one more than the greatest, so that it is the
+ * last word. Garbage under a number over INT32_MAX, which nobody reaches who
+ * counts, does not use up the numbers. UINT32_MAX: there is none left.
+ */
+uint32_t point_next_number(const struct numbered *sorted, size_t n);
 /* Give a point its notes and what follows from them; the items are those of
  * point_items_of(). Return 0 or -ENOMEM. */
 MUST_CHECK int point_apply_notes(struct point *p, const struct kept *items,

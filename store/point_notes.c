@@ -3,7 +3,9 @@
  * Verdicts are read so that a point is never hidden by mistake and never relied
  * upon by mistake: one that cannot be read leaves the point to be seen, and
  * makes it nobody's parent. Notes are applied in the order of their numbers, so
- * that all readers come to the same.
+ * that all readers come to the same. Nobody removes a note: a number that is
+ * missing below another is one that was lost, and counts as one that cannot be
+ * read.
  */
 #include "config.h"
 
@@ -51,21 +53,47 @@ enum point_verdict point_verdict_on(const struct point_objects *o,
 	return found;
 }
 
-static uint32_t number_of(const struct kept *item)
-{
-	char hex[NAME_HEX + 1];
-	uint32_t n = 0;
-
-	(void)!name_numbered(item->name, "note/", hex, &n);
-	return n;
-}
-
 static int by_number(const void *a, const void *b)
 {
-	uint32_t x = number_of(*(const struct kept *const *)a);
-	uint32_t y = number_of(*(const struct kept *const *)b);
+	uint32_t x = ((const struct numbered *)a)->number;
+	uint32_t y = ((const struct numbered *)b)->number;
 
 	return x < y ? -1 : x > y;
+}
+
+int point_number_items(const struct kept *items, size_t n, const char *prefix,
+		       struct numbered **out)
+{
+	struct numbered *sorted = alloc_array(n, sizeof(*sorted));
+	char hex[NAME_HEX + 1];
+	size_t i;
+
+	*out = sorted;
+	if (!sorted)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		sorted[i].item = &items[i];
+		sorted[i].number = 0;
+		(void)!name_numbered(items[i].name, prefix, hex,
+				     &sorted[i].number);
+	}
+	if (n)
+		qsort(sorted, n, sizeof(*sorted), by_number);
+	return 0;
+}
+
+uint32_t point_next_number(const struct numbered *sorted, size_t n)
+{
+	uint32_t next = 0;
+	size_t i;
+
+	for (i = 0; i < n && next < UINT32_MAX; i++)
+		if (sorted[i].item->value || sorted[i].number <= INT32_MAX ||
+		    sorted[i].number == next)
+			next = sorted[i].number == UINT32_MAX
+				       ? UINT32_MAX
+				       : sorted[i].number + 1;
+	return next;
 }
 
 static int copy_text(const char *text, char **out)
@@ -124,34 +152,48 @@ static int apply_note(struct point *p, const struct note *note)
 		r = add_tag(p, note->text);
 	if (note->kind == NOTE_UNTAG)
 		remove_tag(p, note->text);
-	if (note->kind == NOTE_PROTECT || note->kind == NOTE_UNPROTECT)
+	if (note->kind == NOTE_PROTECT || note->kind == NOTE_UNPROTECT) {
 		p->is_protected = note->kind == NOTE_PROTECT;
+		p->missing_is_settled = true;
+	}
 	return r;
 }
 
 int point_apply_notes(struct point *p, const struct kept *items, size_t n)
 {
-	const struct kept **sorted = alloc_array(n, sizeof(*sorted));
-	bool unknown = false;
+	struct numbered *sorted;
+	uint32_t expected = 0, missing = 0;
+	bool gap = false;
 	size_t i;
-	int r = 0;
+	int r = point_number_items(items, n, "note/", &sorted);
 
+	if (r < 0)
+		return r;
 	p->notes = alloc_array(n, sizeof(*p->notes));
-	if (!sorted || !p->notes) {
-		free(sorted);
-		return -ENOMEM;
-	}
-	for (i = 0; i < n; i++)
-		sorted[i] = &items[i];
-	qsort(sorted, n, sizeof(*sorted), by_number);
+	if (!p->notes)
+		r = -ENOMEM;
 	for (i = 0; i < n && r == 0; i++) {
-		if (sorted[i]->value)
-			r = apply_note(p, sorted[i]->value);
-		else
-			unknown = true;
+		if (sorted[i].number > expected) {
+			if (!gap)
+				missing = expected;
+			gap = true;
+		}
+		expected = sorted[i].number + 1;
+		/* What is not known may be what protects the point, until a
+		 * later note ends that. Garbage proves no gap below it. */
+		if (!sorted[i].item->value) {
+			p->is_protected = true;
+			continue;
+		}
+		if (gap) {
+			if (!p->has_missing_note || p->missing_is_settled)
+				p->missing_note = missing;
+			p->is_protected = p->has_missing_note = true;
+			p->missing_is_settled = gap = false;
+		}
+		r = apply_note(p, sorted[i].item->value);
 	}
-	/* It may be the one that protects the point. */
-	p->is_protected |= unknown;
+	p->next_note = point_next_number(sorted, n);
 	free(sorted);
 	return r;
 }

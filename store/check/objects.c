@@ -279,7 +279,18 @@ static int check_object(struct check *c, size_t at)
 
 /* ---- points ---- */
 
-/* A point that went away while it was looked for was purged: ask twice. */
+static bool misses_note(const struct point_list *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (l->points[i]->has_missing_note)
+			return true;
+	return false;
+}
+
+/* A point that went away while it was looked for was purged, and a note that
+ * was put while they were listed may not have been among them: ask twice. */
 static int list_points(struct check *c)
 {
 	struct point_list **l = &c->out->points_list;
@@ -287,13 +298,40 @@ static int list_points(struct check *c)
 
 	vault_distrust_digests(c->vault);
 	r = vault_points(c->vault, l);
-	if (r == 0 && (*l)->ndamaged > 0) {
+	if (r == 0 && ((*l)->ndamaged > 0 || misses_note(*l))) {
 		point_list_put(*l);
 		r = vault_points(c->vault, l);
 	}
 	if (r == 0)
 		c->out->points = (*l)->n;
 	return r;
+}
+
+/* A missing note is damage, for nobody can say what it said; once a later one has
+ * said whether the point is protected, nothing hangs on it any more. */
+static int report_notes(struct check *c)
+{
+	const struct point_list *l = c->out->points_list;
+	char object[OBJECT_NAME_MAX];
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < l->n && r >= 0; i++) {
+		const struct point *p = l->points[i];
+
+		if (!p->has_missing_note)
+			continue;
+		snprintf(object, sizeof(object), "note/%s-%u", p->id,
+			 p->missing_note);
+		r = check_found(c, !p->missing_is_settled, object,
+				p->missing_is_settled
+					? "a note that was put is missing"
+					: "a note that was put is missing, and "
+					  "may be one that protects the point: "
+					  "it counts as protected until you "
+					  "note --protect or --unprotect");
+	}
+	return MIN(r, 0);
 }
 
 static int report_points(struct check *c)
@@ -453,6 +491,8 @@ int check_objects(struct check *c)
 		r = check_mark_good(c);
 	if (r == 0)
 		r = report_points(c);
+	if (r == 0)
+		r = report_notes(c);
 	if (r == 0)
 		r = report_uncommitted(c);
 	if (r == 0)

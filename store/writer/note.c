@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Notes are put under the first number that is free. Two who note something at
+ * Notes are put under the number after the greatest that is there, so that each is
+ * the last word although others may have been lost. Two who note something at
  * once both want the same one: the second learns that it is taken, and takes the
  * next. A number that is taken by one's own bytes is a lost reply.
  */
@@ -91,8 +92,8 @@ int note_point(struct vault *v, const struct point *p, enum note_kind kind,
 			    text ? text : "");
 	r = encode(v, kind, text, by, &plain);
 	return r < 0 ? r
-		     : put_note(v, OBJECT_NOTE, "note/", p->id,
-				(uint32_t)p->nnotes, &plain);
+		     : put_note(v, OBJECT_NOTE, "note/", p->id, p->next_note,
+				&plain);
 }
 
 /* A point of the machine that is called @vm, or NULL. */

@@ -55,13 +55,33 @@ expect 1 vmb note nobody/latest --text x
 expect 2 vmb note web1/latest --protect --unprotect
 # A note that cannot be read hides nothing, and may be the one that protects.
 chmod -R u+w "$vault"
-first=$(find "$vault/note" -name '*-0')
-flip "$first" 120
+last=$(find "$vault/note" -name '*-5')
+flip "$last" 120
 expect 0 vmb --no-cache points
 prints 'web1/.*protected'
 expect 13 vmb check
 says 'note/'
-rm "$first"
+expect 0 vmb note web1/latest --unprotect
+expect 0 vmb points
+if grep -q protected "$tmp/out"; then
+	fail "a later note does not end it"
+fi
+# Nor can one that is gone, though it was there, for a later one is.
+rm "$last"
+expect 0 vmb check -v
+says 'note/.*-5: a note that was put is missing$'
+expect 0 vmb note web1/latest --protect
+expect 0 vmb note web1/latest --text "after it"
+rm "${last%-5}-7"
+expect 0 vmb --no-cache points
+prints 'web1/.*protected'
+expect 13 vmb check
+says 'note/.*-7.*may be one that protects'
+expect 0 vmb note web1/latest --unprotect
+expect 0 vmb points
+if grep -q protected "$tmp/out"; then
+	fail "it is protected still"
+fi
 note notes
 
 # ---- names ----

@@ -135,6 +135,63 @@ static void notes_in_order(void **state)
 	point_list_put(l);
 }
 
+/* Put a note on the point @id. */
+static void put_note(struct scene *s, const char *id, unsigned int n,
+		     const char *json)
+{
+	char name[OBJECT_NAME_MAX];
+
+	snprintf(name, sizeof(name), "note/%s-%u", id, n);
+	sessions_put_text(s, OBJECT_NOTE, name, json);
+}
+
+/* Some notes are lost: what they said is not known, and the next is the last
+ * word all the same. */
+static void lost_notes(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+	struct point *p;
+	char id[NAME_HEX + 1], name[OBJECT_NAME_MAX];
+
+	commit(s, "web", "");
+	l = list(s);
+	memcpy(id, l->points[0]->id, sizeof(id));
+	point_list_put(l);
+	put_note(s, id, 2, "{\"kind\":\"unprotect\"}");
+	l = list(s);
+	p = l->points[0];
+	assert_false(p->is_protected);
+	assert_true(p->has_missing_note);
+	assert_true(p->missing_is_settled);
+	assert_int_equal(p->missing_note, 0);
+	assert_ok(note_point(s->vault, p, NOTE_PROTECT, NULL, NULL));
+	point_list_put(l);
+	l = list(s);
+	assert_true(l->points[0]->is_protected);
+	assert_ok(
+		note_point(s->vault, l->points[0], NOTE_UNPROTECT, NULL, NULL));
+	point_list_put(l);
+	l = list(s);
+	assert_false(l->points[0]->is_protected);
+	point_list_put(l);
+	/* 5 may have been a word that protects. */
+	put_note(s, id, 6, "{\"kind\":\"text\",\"text\":\"x\"}");
+	l = list(s);
+	p = l->points[0];
+	assert_true(p->is_protected);
+	assert_true(p->has_missing_note);
+	assert_false(p->missing_is_settled);
+	/* Garbage under the greatest number does not end all noting. */
+	snprintf(name, sizeof(name), "note/%s-4294967294", id);
+	assert_ok(backend_put(s->backend, name, "xx", 2));
+	point_list_put(l);
+	l = list(s);
+	assert_true(l->points[0]->is_protected);
+	assert_int_equal(l->points[0]->next_note, 7);
+	point_list_put(l);
+}
+
 /* The reply to a note is lost: it is not noted twice. */
 static void a_lost_reply(void **state)
 {
@@ -158,6 +215,7 @@ int main(void)
 		CASE(two_machines_of_one_name),
 		CASE(ids_of_new_machines),
 		CASE(notes_in_order),
+		CASE(lost_notes),
 		CASE(a_lost_reply),
 	};
 
