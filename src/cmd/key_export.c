@@ -18,10 +18,31 @@
 #include "src/cmd/key_copy.h"
 #include "store/backend/backend.h"
 #include "store/backend/names.h"
+#include "store/base/bytes.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/name.h"
+#include "store/format.h"
 #include "store/key.h"
+
+/* Is it a key slot of this vault, as far as can be told without a password? Of
+ * one that a newer program made nothing is asked. Return 0, or -EBADMSG, said in
+ * words. */
+static int check_slot(const uint8_t *vault_id, const char *name,
+		      const uint8_t *data, size_t len)
+{
+	struct box box;
+	int r;
+
+	if (len >= FORMAT_HEADER_LEN &&
+	    memcmp(data, FORMAT_MAGIC, strlen(FORMAT_MAGIC)) == 0 &&
+	    (get_le16(data + 8) > FORMAT_VERSION || get_le32(data + 12) != 0))
+		return 0;
+	r = format_parse_box(data, len, OBJECT_KEY, name, &box);
+	if (r == 0 && memcmp(box.header.vault_id, vault_id, VAULT_ID_LEN) != 0)
+		r = fail(-EBADMSG, "%s: a key slot of another vault", name);
+	return r < 0 ? -EBADMSG : 0;
+}
 
 /* ---- export ---- */
 
@@ -138,35 +159,136 @@ out:
 
 struct import {
 	struct backend *backend;
-	uint64_t put;
+	uint8_t vault_id[VAULT_ID_LEN]; /* the copy's, as its config says */
+	size_t configs, slots; /* that the copy has */
+	uint64_t put, same;
 	uint64_t differ; /* the vault has something else by that name */
+	uint64_t bad; /* no key slots of this vault, and left out */
 };
 
-/* Is what the vault has what the copy has? It may be what was to be put back, and
- * is damaged; or the vault is another one, whose slots these are not. */
+/* Look at an object of the copy before any is put. */
+static int look_at(void *arg, const char *name, const uint8_t *data, size_t len)
+{
+	struct import *i = arg;
+	struct box box;
+	int r;
+
+	if (strcmp(name, "config") != 0) {
+		i->slots++;
+		return 0;
+	}
+	r = format_parse_box(data, len, OBJECT_CONFIG, name, &box);
+	if (r < 0)
+		return fail(r, "the config in the copy is damaged");
+	memcpy(i->vault_id, box.header.vault_id, VAULT_ID_LEN);
+	i->configs++;
+	return 0;
+}
+
+enum whose { NOBODYS, OURS, OTHERS };
+
+/* The first objects below @prefix say whose vault it is. */
+static int ask_folder(struct import *i, const char *prefix, enum whose *out)
+{
+	AUTO_NAMES struct backend_names names = { NULL, 0, 0 };
+	uint8_t header[FORMAT_HEADER_LEN];
+	size_t n;
+	int r = backend_list_names(i->backend, prefix, &names);
+
+	for (n = 0; n < names.n && n < 16 && r == 0 && *out != OURS; n++) {
+		if (!name_is_object(names.list[n]))
+			continue;
+		r = backend_get(i->backend, names.list[n], 0, header,
+				sizeof(header));
+		if (r == 0 &&
+		    memcmp(header, FORMAT_MAGIC, strlen(FORMAT_MAGIC)) == 0)
+			*out = memcmp(header + 16, i->vault_id, VAULT_ID_LEN)
+				       ? OTHERS
+				       : OURS;
+		if (r == -ENOENT || backend_error_is_of_object(r))
+			r = 0;
+	}
+	return r;
+}
+
+/* Is the vault the one that the copy is of? Its config says so, unless it is what
+ * has to be put back: then the objects beside it do. */
+static int check_vault(struct import *i, const char *path)
+{
+	static const char *const folders[] = { "commit/", "index/", "key/" };
+	AUTO_FREE uint8_t *config = NULL;
+	enum whose whose = NOBODYS;
+	struct box box;
+	size_t len, n;
+	int r = backend_get_all(i->backend, "config", KEY_SLOT_MAX, &config,
+				&len);
+
+	if (r == 0 &&
+	    format_parse_box(config, len, OBJECT_CONFIG, "config", &box) == 0)
+		whose = memcmp(box.header.vault_id, i->vault_id, VAULT_ID_LEN)
+				? OTHERS
+				: OURS;
+	if (r == -ENOENT || r == -EFBIG || backend_error_is_of_object(r))
+		r = 0;
+	/* A config of another vault may be ours, with a wrong bit in the id. */
+	for (n = 0; n < 3 && r == 0 && whose != OURS; n++)
+		r = ask_folder(i, folders[n], &whose);
+	if (r == 0 && whose == OTHERS)
+		r = fail(-EINVAL,
+			 "%s is a copy of another vault, not of %s: nothing "
+			 "was put back",
+			 path, backend_url(i->backend));
+	return r;
+}
+
+/* What the vault has cannot be what was put once, so that nothing is lost with
+ * it. */
+static int replace_object(struct import *i, const char *name,
+			  const uint8_t *data, size_t len)
+{
+	int r = backend_delete(i->backend, name);
+
+	if (r == 0 || r == -ENOENT)
+		r = backend_put(i->backend, name, data, len);
+	if (r < 0)
+		return fail(r,
+			    "%s: was damaged, and is not put back: run key "
+			    "import again",
+			    name);
+	i->put++;
+	return 0;
+}
+
+/*
+ * Is what the vault has what the copy has? What does not even have the form of
+ * such an object is replaced. Of two that have it one is damaged, and without a
+ * password nobody knows which one.
+ */
 static int compare_object(struct import *i, const char *name,
 			  const uint8_t *data, size_t len)
 {
+	uint8_t type = strcmp(name, "config") ? OBJECT_KEY : OBJECT_CONFIG;
 	AUTO_FREE uint8_t *there = NULL;
 	size_t there_len = 0;
+	struct box box;
 	int r = backend_get_all(i->backend, name, KEY_SLOT_MAX, &there,
 				&there_len);
 
-	if (r < 0 && r != -EFBIG)
+	if (r < 0 && r != -EFBIG && !backend_error_is_of_object(r))
 		return r;
-	if (r == 0 && there_len == len && memcmp(there, data, len) == 0)
+	if (r == 0 && there_len == len && memcmp(there, data, len) == 0) {
+		i->same++;
 		return 0;
-	if (strcmp(name, "config") == 0)
-		return fail(-EEXIST,
-			    "%s: its config is not the one of the copy: the "
-			    "copy is of another vault, or the vault's is "
-			    "damaged and has to be removed first",
-			    backend_url(i->backend));
+	}
+	if (r == -EFBIG || (r == 0 && format_parse_box(there, there_len, type,
+						       name, &box) == -EBADMSG))
+		return replace_object(i, name, data, len);
 	i->differ++;
 	log_line(LOG_LEVEL_ERROR,
 		 "%s: the vault has another object of this name, which is left "
-		 "as it is; where it is damaged, remove it first",
-		 name);
+		 "as it is. If the vault does not open, move the object out of "
+		 "%s, keep it, and run key import again",
+		 name, backend_url(i->backend));
 	return 0;
 }
 
@@ -174,11 +296,62 @@ static int import_object(void *arg, const char *name, const uint8_t *data,
 			 size_t len)
 {
 	struct import *i = arg;
-	int r = backend_put(i->backend, name, data, len);
+	int r = 0;
 
+	if (strcmp(name, "config") != 0)
+		r = check_slot(i->vault_id, name, data, len);
+	if (r < 0) {
+		i->bad++;
+		return 0;
+	}
+	r = backend_put(i->backend, name, data, len);
 	if (r == 0)
 		i->put++;
 	return r == -EEXIST ? compare_object(i, name, data, len) : r;
+}
+
+static int import_document(struct import *i, const json_t *document,
+			   const char *path)
+{
+	int r = key_copy_read(document, path, look_at, i);
+
+	if (r == 0 && (i->configs != 1 || i->slots == 0))
+		r = fail(-EINVAL,
+			 "%s: not a copy of key slots: it has %zu configs and "
+			 "%zu slots",
+			 path, i->configs, i->slots);
+	if (r == 0)
+		r = check_vault(i, path);
+	return r < 0 ? r : key_copy_read(document, path, import_object, i);
+}
+
+static int report_import(struct context *ctx, const struct import *i)
+{
+	json_t *o;
+	int r;
+
+	if (ctx->json) {
+		o = output_message("summary");
+		output_set_string(o, "action", "import");
+		output_set_uint(o, "objects_put", i->put);
+		output_set_uint(o, "objects_same", i->same);
+		output_set_uint(o, "objects_differ", i->differ);
+		output_set_uint(o, "objects_bad", i->bad);
+		r = output_json(o);
+	} else {
+		printf("%ju objects put back, %ju were there already\n",
+		       (uintmax_t)i->put, (uintmax_t)i->same);
+		r = output_error();
+	}
+	if (r == 0 && i->bad)
+		r = fail(-EBADMSG,
+			 "%ju key slots of the copy are damaged or of another "
+			 "vault, and are not put back",
+			 (uintmax_t)i->bad);
+	if (r == 0 && i->differ)
+		r = fail(-EBADMSG, "%ju objects are not as in the copy",
+			 (uintmax_t)i->differ);
+	return r;
 }
 
 static int import_from(struct context *ctx, const char *path)
@@ -194,24 +367,10 @@ static int import_from(struct context *ctx, const char *path)
 		return fail(-EINVAL, "%s: %s", path, error.text);
 	r = context_open_backend(ctx, &i.backend);
 	if (r == 0)
-		r = key_copy_read(document, path, import_object, &i);
+		r = import_document(&i, document, path);
 	backend_close(i.backend);
-	if (r < 0)
-		goto out;
-	if (ctx->json) {
-		json_t *o = output_message("summary");
-
-		output_set_string(o, "action", "import");
-		output_set_uint(o, "objects_put", i.put);
-		r = output_json(o);
-	} else {
-		printf("%ju objects put back\n", (uintmax_t)i.put);
-		r = output_error();
-	}
-	if (r == 0 && i.differ)
-		r = fail(-EEXIST, "%ju objects are not as in the copy",
-			 (uintmax_t)i.differ);
-out:
+	if (r == 0)
+		r = report_import(ctx, &i);
 	json_decref(document);
 	return r;
 }

@@ -118,29 +118,70 @@ expect 0 vm key import "$tmp/copy"
 prints '^2 objects'
 expect 0 vm --key-file "$tmp/k2" points
 expect 0 vm key import "$tmp/copy"
-prints '^0 objects'
-# What is there and is something else is not overwritten, and no success.
+prints '^0 objects put back, 3 were there already'
+# flip FILE OFFSET: another byte there.
+flip() {
+	local byte
+	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+	printf "\\$(printf %03o $((byte ^ 1)))" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+# What has not even the form of a slot or config any more is put back.
 slot=$(ls "$v/key" | head -n 1)
 cp "$v/key/$slot" "$tmp/slot"
-printf x >>"$v/key/$slot"
-rm "$v/key/$(ls "$v/key" | tail -n 1)"
-expect 1 vm key import "$tmp/copy"
-prints '^1 objects'
-says "key/$slot: the vault has another object"
-rm "$v/key/$slot"
-expect 0 vm key import "$tmp/copy"
-prints '^1 objects'
-cmp "$v/key/$slot" "$tmp/slot" || fail "the slot is not as it was"
 cp "$v/config" "$tmp/config"
-printf x >>"$v/config"
-expect 1 vm key import "$tmp/copy"
-says 'of another vault'
-mv -f "$tmp/config" "$v/config"
-echo '{}' >"$tmp/nocopy"
-expect 2 vm key import "$tmp/nocopy"
-echo '{"vmbackup_keys":1,"objects":[{"name":"key/../../x","data":"00"}]}' \
-	>"$tmp/nocopy"
-expect 2 vm key import "$tmp/nocopy"
+printf x >>"$v/key/$slot"
+flip "$v/config" 0
+rm "$v/key/$(ls "$v/key" | tail -n 1)"
+expect 13 vm --key-file "$tmp/k2" points
+expect 0 vm key import "$tmp/copy"
+prints '^3 objects put back, 0 were'
+cmp "$v/key/$slot" "$tmp/slot" || fail "the slot is not as it was"
+cmp "$v/config" "$tmp/config" || fail "config is not as it was"
+expect 0 vm --key-file "$tmp/k2" points
+# Where it has, it is left, and that is no success. The remedy is said, and true.
+flip "$v/key/$slot" 130
+flip "$v/config" 20
+expect 13 vm key import "$tmp/copy"
+prints '^0 objects put back, 1 were'
+says "key/$slot: the vault has another object.* move the object out of"
+says "config: the vault has another object.* move the object out of"
+says '2 objects are not as in the copy'
+rm "$v/key/$slot"
+mv "$v/config" "$tmp/damaged"
+expect 0 vm key import "$tmp/copy"
+prints '^2 objects put back, 1 were'
+expect 0 vm --key-file "$tmp/k2" points
+
+# The copy of another vault is none of this one, whatever is lost here.
+expect 0 "$vmbackup" -r "$tmp/other" init --new-key-file "$tmp/k9"
+expect 0 "$vmbackup" -r "$tmp/other" key export "$tmp/othercopy"
+expect 2 vm key import "$tmp/othercopy"
+says 'a copy of another vault'
+mv "$v/config" "$tmp/config"
+expect 2 vm key import "$tmp/othercopy"
+says 'a copy of another vault'
+[ "$(ls "$v/key")" = "$(vm key import "$tmp/copy" >/dev/null; ls "$v/key")" ] ||
+	fail "a slot of another vault was put"
+cmp "$v/config" "$tmp/config" || fail "config is not this vault's"
+# A slot of another vault or damaged one in a copy is left out.
+{
+	head -n -2 "$tmp/copy" | sed '$s/$/,/'
+	tr -d '\n' <"$tmp/othercopy" | grep -o '{[^{]*"key/[^}]*}'
+	echo ']}'
+} >"$tmp/mixed"
+before=$(ls "$v/key")
+expect 13 vm key import "$tmp/mixed"
+says 'a key slot of another vault'
+prints '^0 objects put back, 3 were'
+[ "$(ls "$v/key")" = "$before" ] || fail "a slot of another vault was put"
+
+for text in '{}' '{"vmbackup_keys":1}' '{"vmbackup_keys":1,"objects":[]}' \
+	'{"vmbackup_keys":1,"objects":[{"name":"key/../../x","data":"00"}]}'; do
+	echo "$text" >"$tmp/nocopy"
+	expect 2 vm key import "$tmp/nocopy"
+	says 'not a copy'
+done
 [ ! -e "$tmp/x" ] || fail "import wrote outside the vault"
 # Nothing of a copy that is not one to its end.
 rm -f "$v"/key/*
