@@ -150,6 +150,7 @@ struct search {
 	uint64_t work; /* of scrypt, so far */
 	int error; /* of the last slot that could not be tried */
 	bool newer; /* some slot is of a kind that is not known */
+	bool tried; /* some slot is of the kind of the credential */
 };
 
 /* Whether the slot may be tried at all. */
@@ -179,8 +180,10 @@ static int try_slot(struct search *u, const struct key_slot *slot)
 		u->newer = true;
 		return 0;
 	}
-	if (!(scrypt ? u->credential->passphrase : u->credential->keyfile) ||
-	    !is_affordable(u, slot))
+	if (!(scrypt ? u->credential->passphrase : u->credential->keyfile))
+		return 0;
+	u->tried = true;
+	if (!is_affordable(u, slot))
 		return 0;
 	u->work += slot->cost;
 	r = key_open(slot->raw, slot->len, slot->name, u->credential,
@@ -198,13 +201,25 @@ static int try_slot(struct search *u, const struct key_slot *slot)
 	return r == 0;
 }
 
-static int not_opened(const struct search *u, const char *url)
+static int not_opened(const struct search *u, const char *url, bool any)
 {
+	if (!any)
+		return fail(-EBADMSG,
+			    "%s: the vault lost its key slots, without which "
+			    "no password opens it; put them back from a copy "
+			    "that \"key export\" made: vmbackup -r %s key "
+			    "import FILE",
+			    url, url);
 	if (u->error)
 		return fail(u->error,
 			    "%s: no readable key slot opens with this password "
 			    "or key file",
 			    url);
+	if (!u->tried && !u->newer)
+		return fail(-EKEYREJECTED,
+			    "%s: none of its key slots takes a %s", url,
+			    u->credential->passphrase ? "password"
+						      : "key file");
 	return fail(-EKEYREJECTED, "%s: wrong password or key file%s", url,
 		    u->newer ? "; some key slots are of a kind that only a "
 			       "newer vmbackup knows"
@@ -229,7 +244,7 @@ int key_slots_open(const struct key_slots *s, const char *first,
 		    try_slot(&u, &s->slots[i]))
 			found = &s->slots[i];
 	if (!found)
-		return not_opened(&u, url);
+		return not_opened(&u, url, s->n > 0);
 	*out = found;
 	*master_out = u.master;
 	return 0;

@@ -173,16 +173,46 @@ static int may_read(const struct vault *v)
 	return 0;
 }
 
+static int on_object(void *arg, const char *name,
+		     const struct backend_info *info)
+{
+	(void)arg;
+	(void)info;
+	return name_is_object(name) ? 1 : 0;
+}
+
+/* No vault is here, or one that lost its config. A key slot alone does not tell:
+ * an init that was killed leaves one. */
+static int config_absent(const struct vault *v)
+{
+	static const char *const folders[] = { "commit/", "index/", "pack/" };
+	const char *url = backend_url(v->backend);
+	int r = 0;
+
+	for (size_t i = 0; i < 3 && r == 0; i++)
+		r = backend_list_plain(v->backend, folders[i], on_object, NULL);
+	if (r < 0)
+		return r == -ENOENT ? -EIO : r;
+	if (r > 0)
+		return fail(-EBADMSG,
+			    "%s: the vault lost its config, without which "
+			    "nothing can be read; put it back from a copy "
+			    "that \"key export\" made: vmbackup -r %s key "
+			    "import FILE",
+			    url, url);
+	return fail(-ENOENT,
+		    "%s: there is no vault here; make one with: vmbackup init "
+		    "%s",
+		    url, url);
+}
+
 static int read_config(struct vault *v, uint8_t **raw, size_t *len,
 		       struct box *box)
 {
 	int r = vault_get_all(v, "config", CONFIG_MAX, raw, len);
 
 	if (r == -ENOENT)
-		return fail(r,
-			    "%s: there is no vault here; make one with: "
-			    "vmbackup init %s",
-			    backend_url(v->backend), backend_url(v->backend));
+		return config_absent(v);
 	if (r < 0)
 		return r;
 	r = format_parse_box(*raw, *len, OBJECT_CONFIG, "config", box);

@@ -65,6 +65,7 @@ expect 0 env CREDENTIALS_DIRECTORY="$tmp/credentials" "$vmbackup" -r "$v" \
 # The command line wins over the environment.
 VMBACKUP_PASSWORD=wrong expect 0 vm -p "$tmp/pass" points
 VMBACKUP_PASSWORD=secret expect 12 vm -p "$tmp/wrong" points
+says 'wrong password'
 
 # What cannot be had, or cannot be one.
 expect 12 vm -p "$tmp/nosuch" points
@@ -100,6 +101,7 @@ expect 1 vm -p "$tmp/pass" key remove "$current"
 says 'in use'
 expect 0 vm --key-file "$tmp/k2" key remove "$current"
 expect 12 vm -p "$tmp/pass" points
+says 'none of its key slots takes a password'
 expect 0 vm --key-file "$tmp/k1" key passwd --new-key-file "$tmp/k3"
 expect 12 vm --key-file "$tmp/k1" points
 expect 0 vm --key-file "$tmp/k2" points
@@ -111,9 +113,8 @@ expect 0 vm key export "$tmp/copy"
 expect 1 vm key export "$tmp/copy"
 says 'exist'
 rm -f "$v"/key/*
-r=0
-vm --key-file "$tmp/k2" points 2>"$tmp/err" || r=$?
-[ $r != 0 ] || fail "a vault without key slots opens"
+expect 13 vm --key-file "$tmp/k2" points
+says 'the vault lost its key slots.*key import FILE'
 expect 0 vm key import "$tmp/copy"
 prints '^2 objects'
 expect 0 vm --key-file "$tmp/k2" points
@@ -152,6 +153,20 @@ mv "$v/config" "$tmp/damaged"
 expect 0 vm key import "$tmp/copy"
 prints '^2 objects put back, 1 were'
 expect 0 vm --key-file "$tmp/k2" points
+
+# A vault without points that lost its config is none, but one with points is.
+mv "$v/config" "$tmp/damaged"
+expect 10 vm --key-file "$tmp/k2" points
+mv "$tmp/damaged" "$v/config"
+echo text >"$tmp/file"
+expect 0 vm --key-file "$tmp/k2" backup --vm web "$tmp/file"
+rm "$v/config"
+expect 13 vm --key-file "$tmp/k2" points
+says 'the vault lost its config.*key import FILE'
+expect 1 vm init --new-key-file "$tmp/unused"
+expect 0 vm key import "$tmp/copy"
+expect 0 vm --key-file "$tmp/k2" points
+prints 'web'
 
 # The copy of another vault is none of this one, whatever is lost here.
 expect 0 "$vmbackup" -r "$tmp/other" init --new-key-file "$tmp/k9"
