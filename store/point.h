@@ -200,11 +200,14 @@ void point_put_name(const struct point *p, int digits,
 /* Read such a time; also "2026-11-22T10:15:00Z". Return 0 or -EINVAL. */
 MUST_CHECK int point_parse_time(const char *text, int64_t *out);
 
-/* A machine that was renamed. */
+/* A machine that was renamed, or that may have been. */
 struct point_machine {
 	char id[POINT_ID_HEX + 1];
 	uint32_t next; /* the number of its next name, machine/<id>-<next> */
-	char *name; /* owned */
+	char *name; /* owned; NULL: none that can be read */
+	/* It has points, and what it is called now cannot be read, or the object
+	 * that says so is lost. It is shown as @name. */
+	bool in_doubt;
 };
 
 /*
@@ -221,8 +224,8 @@ struct point_list {
 	/* ids of points that are there but unreadable */
 	char (*damaged)[POINT_ID_HEX + 1];
 	size_t ndamaged;
-	/* Machines that were given names, also those without points; owned,
-	 * sorted by id. */
+	/* Machines that were given names, also those without points, and those
+	 * whose names are in doubt; owned, sorted by id. */
 	struct point_machine *machines;
 	size_t nmachines;
 	uint64_t generation; /* grows with each change seen by this vault */

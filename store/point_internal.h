@@ -136,6 +136,9 @@ MUST_CHECK int point_digests_gather(struct vault *v,
 struct naming_row {
 	char id[POINT_ID_HEX + 1];
 	const char *name; /* borrowed from the objects */
+	int64_t time_ns; /* of its newest point */
+	bool has_several; /* its points have several names */
+	bool in_doubt; /* as in struct point_machine */
 	char *shown; /* owned; NULL: the name as it is */
 };
 
@@ -150,8 +153,10 @@ MUST_CHECK int naming_make(const struct point_objects *o, struct naming *out);
 void naming_release(struct naming *n);
 /* What the machine of @p is called now; borrowed. */
 const char *naming_find(const struct naming *n, const struct point *p);
-/* Note in @l which machines were given names. Return 0 or -ENOMEM. */
+/* Note in @l which machines were given names, or have a name in doubt. Return 0
+ * or -ENOMEM. */
 MUST_CHECK int naming_machines(const struct point_objects *o,
+			       const struct naming *naming,
 			       struct point_list *l);
 
 #endif

@@ -3,7 +3,8 @@
  * A machine is its id; the name is what people call it. An id that nobody gave
  * follows from the first name, so that two backups that make the first points
  * of one machine at once agree on it. A machine is renamed by an object that
- * says so, and the last of these counts.
+ * says so, and the last of these counts. Where it is lost or damaged, the machine
+ * is one all the same, whatever its points were called.
  *
  * Two machines can come to one name without anybody's fault: one is renamed to
  * it while another makes its first point under it. They must not look like one
@@ -29,42 +30,51 @@
 
 /* ---- machines ---- */
 
-static uint32_t number_of(const struct kept *item)
+/* What the objects of a machine say. */
+struct given {
+	const char *name; /* the last that can be read, or NULL; borrowed */
+	uint32_t next; /* the number of the next */
+	bool in_doubt; /* a later one cannot be read */
+};
+
+static int read_given(const struct point_objects *o, const char *machine,
+		      struct given *out)
 {
-	char hex[NAME_HEX + 1];
-	uint32_t n = 0;
+	size_t k, n, i = point_items_of(&o->machines, PREFIX, machine, &n);
+	struct numbered *sorted;
+	int r;
 
-	(void)!name_numbered(item->name, PREFIX, hex, &n);
-	return n;
-}
+	memset(out, 0, sizeof(*out));
+	if (n == 0)
+		return 0;
+	r = point_number_items(&o->machines.items[i], n, PREFIX, &sorted);
+	if (r < 0)
+		return r;
+	out->next = point_next_number(sorted, n);
+	for (k = 0; k < n; k++) {
+		const struct note *note = sorted[k].item->value;
 
-/* The last name that a machine was given, or NULL. */
-static const char *name_of(const struct point_objects *o, const char *machine,
-			   uint32_t *next_out)
-{
-	size_t n, i = point_items_of(&o->machines, PREFIX, machine, &n);
-	const char *name = NULL;
-	uint32_t number, last = 0;
-
-	*next_out = 0;
-	for (; n > 0; n--, i++) {
-		const struct note *note = o->machines.items[i].value;
-
-		number = number_of(&o->machines.items[i]);
-		*next_out = MAX(*next_out, number + 1);
+		if (!note && sorted[k].number < out->next)
+			out->in_doubt = true;
 		if (!note || note->kind != NOTE_NAME ||
-		    !point_name_ok(note->text) || (name && number < last))
+		    !point_name_ok(note->text))
 			continue;
-		name = note->text;
-		last = number;
+		out->name = note->text;
+		out->in_doubt = false;
 	}
-	return name;
+	free(sorted);
+	return 0;
 }
 
+/* By machine; the newest point of each first. */
 static int by_id(const void *a, const void *b)
 {
-	return strcmp(((const struct naming_row *)a)->id,
-		      ((const struct naming_row *)b)->id);
+	const struct naming_row *x = a, *y = b;
+	int c = strcmp(x->id, y->id);
+
+	if (c == 0 && x->time_ns != y->time_ns)
+		return x->time_ns > y->time_ns ? -1 : 1;
+	return c ? c : strcmp(x->name, y->name);
 }
 
 static int by_name(const void *a, const void *b)
@@ -76,35 +86,62 @@ static int by_name(const void *a, const void *b)
 	return c ? c : strcmp(x->id, y->id);
 }
 
+/*
+ * What a machine is called. Where no object says so, it is called as in its
+ * newest point; but where its points have several names it was renamed, and the
+ * objects that said so are lost. Where the last object cannot be read, the newest
+ * point knows best, too.
+ */
+static int name_machine(const struct point_objects *o, struct naming_row *row)
+{
+	struct given given;
+	int r = read_given(o, row->id, &given);
+
+	if (r < 0)
+		return r;
+	row->in_doubt = given.in_doubt || (row->has_several && !given.next);
+	if (given.name && !row->in_doubt)
+		row->name = given.name;
+	if (row->in_doubt)
+		log_warn(
+			"what machine %.8s is called now is lost or cannot be "
+			"read: it is shown as %s; run: vmbackup rename %s NAME",
+			row->id, row->name, row->name);
+	return 0;
+}
+
 /* A row for each machine that has a point. */
 static int collect_machines(const struct point_objects *o, struct naming *n)
 {
 	size_t i, k = 0;
-	uint32_t next;
+	int r = 0;
 
 	n->rows = alloc_array(o->points.n + 1, sizeof(*n->rows));
 	if (!n->rows)
 		return -ENOMEM;
+	memset(n->rows, 0, (o->points.n + 1) * sizeof(*n->rows));
 	for (i = 0; i < o->points.n; i++) {
 		const struct point *p = o->points.items[i].value;
 
 		if (!p)
 			continue;
 		memcpy(n->rows[k].id, p->machine, sizeof(p->machine));
+		n->rows[k].time_ns = p->time_ns;
 		n->rows[k++].name = p->vm;
 	}
 	qsort(n->rows, k, sizeof(*n->rows), by_id);
-	for (i = 0; i < k; i++)
-		if (n->n == 0 ||
-		    strcmp(n->rows[n->n - 1].id, n->rows[i].id) != 0)
-			n->rows[n->n++] = n->rows[i];
-	for (i = 0; i < n->n; i++) {
-		const char *name = name_of(o, n->rows[i].id, &next);
+	for (i = 0; i < k; i++) {
+		struct naming_row *last = n->n ? &n->rows[n->n - 1] : NULL;
 
-		if (name)
-			n->rows[i].name = name;
+		if (last && strcmp(last->id, n->rows[i].id) == 0)
+			last->has_several |=
+				strcmp(last->name, n->rows[i].name) != 0;
+		else
+			n->rows[n->n++] = n->rows[i];
 	}
-	return 0;
+	for (i = 0; i < n->n && r == 0; i++)
+		r = name_machine(o, &n->rows[i]);
+	return r;
 }
 
 /* Several machines have one name: all but one get another. */
@@ -160,10 +197,6 @@ int naming_make(const struct point_objects *o, struct naming *out)
 	int r;
 
 	memset(out, 0, sizeof(*out));
-	/* Where nothing was renamed, each point says what its machine is
-	 * called. */
-	if (o->machines.n == 0)
-		return 0;
 	r = collect_machines(o, out);
 	return r < 0 ? r : part_all(out);
 }
@@ -178,47 +211,88 @@ void naming_release(struct naming *n)
 	memset(n, 0, sizeof(*n));
 }
 
+static const char *shown_of(const struct naming_row *row)
+{
+	return row->shown ? row->shown : row->name;
+}
+
 static int find_row(const void *key, const void *row)
 {
 	return strcmp(key, ((const struct naming_row *)row)->id);
 }
 
-const char *naming_find(const struct naming *n, const struct point *p)
+static const struct naming_row *row_of(const struct naming *n, const char *id)
 {
-	const struct naming_row *row = NULL;
-
-	if (n->n)
-		row = bsearch(p->machine, n->rows, n->n, sizeof(*n->rows),
-			      find_row);
-	if (!row)
-		return p->vm;
-	return row->shown ? row->shown : row->name;
+	return n->n ? bsearch(id, n->rows, n->n, sizeof(*n->rows), find_row)
+		    : NULL;
 }
 
-int naming_machines(const struct point_objects *o, struct point_list *l)
+const char *naming_find(const struct naming *n, const struct point *p)
+{
+	const struct naming_row *row = row_of(n, p->machine);
+
+	return row ? shown_of(row) : p->vm;
+}
+
+static int by_machine(const void *a, const void *b)
+{
+	return strcmp(((const struct point_machine *)a)->id,
+		      ((const struct point_machine *)b)->id);
+}
+
+static int add_machine(struct point_list *l, size_t *cap, const char *id,
+		       const char *name, const struct given *given)
+{
+	struct point_machine *m;
+
+	if (array_reserve(&l->machines, cap, l->nmachines + 1) < 0)
+		return -ENOMEM;
+	m = &l->machines[l->nmachines];
+	snprintf(m->id, sizeof(m->id), "%s", id);
+	m->next = given->next;
+	m->in_doubt = given->in_doubt;
+	m->name = name ? strdup(name) : NULL;
+	if (name && !m->name)
+		return -ENOMEM;
+	l->nmachines++;
+	return 0;
+}
+
+/* Nobody needs to know the name of a machine that has no point: where it cannot
+ * be read, there is nothing that could be taken for another's. */
+int naming_machines(const struct point_objects *o, const struct naming *naming,
+		    struct point_list *l)
 {
 	char id[POINT_ID_HEX + 1];
 	size_t i, n, cap = 0;
+	struct given given;
+	int r = 0;
 
-	for (i = 0; i < o->machines.n; i += n) {
-		struct point_machine *m;
-		const char *name;
-
+	for (i = 0; i < o->machines.n && r == 0; i += n) {
 		memcpy(id, o->machines.items[i].name + strlen(PREFIX),
 		       POINT_ID_HEX);
 		id[POINT_ID_HEX] = '\0';
 		(void)point_items_of(&o->machines, PREFIX, id, &n);
-		if (array_reserve(&l->machines, &cap, l->nmachines + 1) < 0)
-			return -ENOMEM;
-		m = &l->machines[l->nmachines];
-		memcpy(m->id, id, sizeof(id));
-		name = name_of(o, id, &m->next);
-		m->name = name ? strdup(name) : NULL;
-		if (name && !m->name)
-			return -ENOMEM;
-		l->nmachines++;
+		r = read_given(o, id, &given);
+		given.in_doubt = false;
+		if (r == 0 && !row_of(naming, id))
+			r = add_machine(l, &cap, id, given.name, &given);
 	}
-	return 0;
+	for (i = 0; i < naming->n && r == 0; i++) {
+		const struct naming_row *row = &naming->rows[i];
+
+		r = read_given(o, row->id, &given);
+		given.in_doubt = row->in_doubt;
+		if (r == 0 && (given.next || row->in_doubt))
+			r = add_machine(l, &cap, row->id,
+					row->in_doubt ? shown_of(row)
+						      : given.name,
+					&given);
+	}
+	if (r == 0 && l->nmachines)
+		qsort(l->machines, l->nmachines, sizeof(*l->machines),
+		      by_machine);
+	return r;
 }
 
 /* ---- points ---- */

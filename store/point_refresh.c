@@ -143,7 +143,7 @@ static int build_list(struct build *b)
 	if (r == 0)
 		r = point_list_finish(b->list);
 	if (r == 0)
-		r = naming_machines(b->objects, b->list);
+		r = naming_machines(b->objects, &b->naming, b->list);
 	naming_release(&b->naming);
 	return r;
 }

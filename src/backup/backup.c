@@ -128,6 +128,9 @@ static int begin(struct backup *b, const char *vm, const char *host,
 		b->points = writer_points(b->writer);
 	else if (err == 0)
 		err = vault_points(b->vault, &b->points);
+	/* Before anything is read for a machine whose name is in doubt. */
+	if (err == 0)
+		err = note_machine_of(b->vault, b->points, vm, b->machine);
 	if (err == 0)
 		err = parent_init(&b->parent, b, vm);
 	if (err == 0)
@@ -205,7 +208,8 @@ static int describe(struct backup *b, const char *vm, const char *host,
 		free_second(b, vm, o->time_ns ? o->time_ns : p->scan_start_ns);
 	if (parent)
 		memcpy(p->parent, parent->id, sizeof(p->parent));
-	return note_machine_of(b->vault, b->points, vm, p->machine);
+	memcpy(p->machine, b->machine, sizeof(p->machine));
+	return 0;
 }
 
 /* ---- reading, and the end ---- */

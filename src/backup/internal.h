@@ -28,6 +28,7 @@
 #include "src/backup/entries.h"
 #include "src/backup/parent.h"
 #include "src/backup/slots.h"
+#include "store/base/name.h"
 #include "store/base/task.h"
 
 struct point_list;
@@ -59,6 +60,7 @@ struct backup {
 	int64_t start_ns; /* monotonic */
 	struct scan *scan; /* owned; NULL: disks alone */
 	struct point_list *points; /* held */
+	char machine[NAME_HEX + 1]; /* the id of what is backed up */
 	struct parent parent; /* its points are in the list above */
 	struct slots slots;
 	struct entries entries;

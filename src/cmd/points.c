@@ -203,6 +203,13 @@ int filter_print(struct context *ctx, const struct point_filter *f)
 			 "point %s cannot be read; run: vmbackup"
 			 " check",
 			 l->damaged[i]);
+	for (i = 0; r >= 0 && i < l->nmachines; i++)
+		if (l->machines[i].in_doubt)
+			r = fail(-EBADMSG,
+				 "%s: what this machine is called now is lost "
+				 "or cannot be read; run: vmbackup rename %s "
+				 "NAME",
+				 l->machines[i].name, l->machines[i].name);
 	free(wanted);
 	point_list_put(l);
 	vault_close(v);

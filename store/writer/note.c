@@ -120,13 +120,23 @@ static const struct point_machine *find_named(const struct point_list *l,
 	return NULL;
 }
 
+static const struct point_machine *find_id(const struct point_list *l,
+					   const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < l->nmachines; i++)
+		if (strcmp(l->machines[i].id, id) == 0)
+			return &l->machines[i];
+	return NULL;
+}
+
 int note_rename(struct vault *v, const struct point_list *l, const char *old,
 		const char *name, const char *by)
 {
-	const struct point *p = find_machine(l, old);
+	const struct point *p = find_machine(l, old), *same;
+	const struct point_machine *m, *named;
 	AUTO_BUF struct buf plain = BUF_INIT;
-	uint32_t next = 0;
-	size_t i;
 	int r;
 
 	if (!p)
@@ -137,18 +147,21 @@ int note_rename(struct vault *v, const struct point_list *l, const char *old,
 			old);
 	if (!point_name_ok(name) || point_name_is_latest(name))
 		return fail(-EINVAL, "\"%s\" cannot be a machine's name", name);
-	if (find_machine(l, name) || find_named(l, name))
+	m = find_id(l, p->machine);
+	same = find_machine(l, name);
+	named = find_named(l, name);
+	/* Where its name is in doubt, it is called again what it is shown as. */
+	if ((same || named) &&
+	    (!m || !m->in_doubt || (named && named != m) ||
+	     (same && strcmp(same->machine, p->machine) != 0)))
 		return fail(-EEXIST,
 			    "%s: a machine is called so already; rename that "
 			    "one first",
 			    name);
-	for (i = 0; i < l->nmachines; i++)
-		if (strcmp(l->machines[i].id, p->machine) == 0)
-			next = l->machines[i].next;
 	r = encode(v, NOTE_NAME, name, by, &plain);
 	return r < 0 ? r
-		     : put_note(v, OBJECT_MACHINE, "machine/", p->machine, next,
-				&plain);
+		     : put_note(v, OBJECT_MACHINE, "machine/", p->machine,
+				m ? m->next : 0, &plain);
 }
 
 /* Whether some machine, whatever it is called, has this id. */
@@ -159,10 +172,26 @@ static bool id_is_taken(const struct point_list *l, const char *id)
 	for (i = 0; i < l->n; i++)
 		if (strcmp(l->points[i]->machine, id) == 0)
 			return true;
+	return find_id(l, id);
+}
+
+/* That no machine is known to be called @vm does not say that none is, where what
+ * one is called cannot be read. */
+static int refuse_doubt(const struct point_list *l, const char *vm)
+{
+	size_t i;
+
 	for (i = 0; i < l->nmachines; i++)
-		if (strcmp(l->machines[i].id, id) == 0)
-			return true;
-	return false;
+		if (l->machines[i].in_doubt)
+			return fail(
+				-EBADMSG,
+				"%s: no machine is known to be called so, "
+				"but it may be the one that is shown as %s, "
+				"whose name is lost or cannot be read; say "
+				"what that is called first: vmbackup rename "
+				"%s NAME",
+				vm, l->machines[i].name, l->machines[i].name);
+	return 0;
 }
 
 int note_machine_of(struct vault *v, const struct point_list *l, const char *vm,
@@ -178,6 +207,9 @@ int note_machine_of(struct vault *v, const struct point_list *l, const char *vm,
 		memcpy(out, p ? p->machine : m->id, NAME_HEX + 1);
 		return 0;
 	}
+	r = refuse_doubt(l, vm);
+	if (r < 0)
+		return r;
 	/* The id that follows from the name, so that two first backups at once
 	 * agree; unless the machine that has it was renamed. */
 	r = point_machine_of(vm, out);

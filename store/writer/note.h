@@ -23,7 +23,8 @@ MUST_CHECK int note_point(struct vault *v, const struct point *p,
 			  const char *by);
 /*
  * Call the machine that is called @old in the list @l @name from now on, in all
- * its points and for the backups that come.
+ * its points and for the backups that come. Where its name is in doubt, @name may
+ * be what it is shown as.
  * Return 0; -ENOENT (no machine of that name has a point); -EEXIST (another one
  * is called @name); -EINVAL (no name); or a negative errno of the backend; said
  * in words.
@@ -32,7 +33,9 @@ MUST_CHECK int note_rename(struct vault *v, const struct point_list *l,
 			   const char *old, const char *name, const char *by);
 /*
  * Find the id of the machine that a backup under the name @vm is of: the one
- * that is called so now, or a new one. Return 0 or a negative errno.
+ * that is called so now, or a new one. Return 0; -EBADMSG (none is known to be,
+ * but what some machine is called cannot be read), said in words; or another
+ * negative errno.
  */
 MUST_CHECK int note_machine_of(struct vault *v, const struct point_list *l,
 			       const char *vm, char out[NAME_HEX + 1]);

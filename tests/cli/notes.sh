@@ -117,6 +117,19 @@ expect 0 vmb rename shop2 shop
 expect 0 vmb --no-cache points --vm shop
 prints '^3 points'
 expect 0 vmb check
+# One that cannot be read is not taken for none, and can be given anew.
+name=$(find "$vault/machine" -name "$id-*" | sort -V | tail -n 1)
+expect 0 vmb rename shop store
+name=${name%-*}-$((${name##*-} + 1))
+flip "$name" 120
+expect 13 vmb --no-cache points
+says 'what this machine is called now is lost or cannot be read'
+prints ' shop/'
+expect 13 vmb --no-cache backup --vm store "$tmp/source"
+says 'store: no machine is known to be called so'
+expect 0 vmb --no-cache rename shop shop
+expect 0 vmb --no-cache points --vm shop
+prints '^3 points'
 note names
 
 # ---- in the mount ----

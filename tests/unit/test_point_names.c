@@ -28,9 +28,11 @@ static struct point_list *list(struct scene *s)
 /* A point of a machine called @vm, of id @machine. */
 static void commit(struct scene *s, const char *vm, const char *machine)
 {
+	static int64_t time_s = 1000000;
 	struct point *p = point_new();
 
 	assert_non_null(p);
+	p->time_ns = ++time_s * 1000000000;
 	p->vm = strdup(vm);
 	p->host = strdup("h");
 	p->program = strdup("test");
@@ -135,6 +137,72 @@ static void notes_in_order(void **state)
 	point_list_put(l);
 }
 
+/* What two machines were called is lost: they are two all the same, and nobody is
+ * taken for a new one. */
+static void lost_names(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+	char natural[NAME_HEX + 1], id[NAME_HEX + 1];
+
+	assert_ok(point_machine_of("web", natural));
+	commit(s, "web", OTHER);
+	commit(s, "zoo", OTHER);
+	commit(s, "web", "");
+	l = list(s);
+	assert_int_equal(count(l, "zoo"), 2);
+	assert_int_equal(count(l, "web"), 1);
+	assert_said("is lost or cannot be read: it is shown as zoo");
+	assert_ok(note_machine_of(s->vault, l, "web", id));
+	assert_string_equal(id, natural);
+	assert_ok(note_machine_of(s->vault, l, "zoo", id));
+	assert_string_equal(id, OTHER);
+	assert_result(note_machine_of(s->vault, l, "new", id), -EBADMSG);
+	assert_result(note_rename(s->vault, l, "zoo", "web", NULL), -EEXIST);
+	assert_result(note_rename(s->vault, l, "web", "web", NULL), -EEXIST);
+	assert_ok(note_rename(s->vault, l, "zoo", "zoo", NULL));
+	point_list_put(l);
+	l = list(s);
+	assert_int_equal(count(l, "zoo"), 2);
+	assert_ok(note_machine_of(s->vault, l, "new", id));
+	point_list_put(l);
+}
+
+/* A name that cannot be read is one that is not known. */
+static void damaged_names(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+	char id[NAME_HEX + 1];
+
+	commit(s, "web", OTHER);
+	assert_ok(backend_put(s->backend, "machine/" OTHER "-0", "xx", 2));
+	/* A machine that has no point stops nobody. */
+	assert_ok(backend_put(s->backend,
+			      "machine/22222222222222222222222222222222-0",
+			      "xx", 2));
+	assert_ok(backend_put(s->backend, "machine/" OTHER "-4294967294", "xx",
+			      2));
+	l = list(s);
+	assert_int_equal(l->nmachines, 2);
+	assert_true(l->machines[0].in_doubt);
+	assert_false(l->machines[1].in_doubt);
+	assert_int_equal(l->machines[0].next, 1);
+	assert_result(note_machine_of(s->vault, l, "shop", id), -EBADMSG);
+	assert_said("rename web NAME");
+	assert_ok(note_machine_of(s->vault, l, "web", id));
+	assert_string_equal(id, OTHER);
+	assert_ok(note_rename(s->vault, l, "web", "shop", NULL));
+	point_list_put(l);
+	l = list(s);
+	assert_int_equal(count(l, "shop"), 1);
+	assert_false(l->machines[0].in_doubt);
+	assert_ok(note_rename(s->vault, l, "shop", "db", NULL));
+	assert_ok(note_machine_of(s->vault, l, "web", id));
+	assert_string_not_equal(id, OTHER);
+	point_list_put(l);
+}
+
 /* Put a note on the point @id. */
 static void put_note(struct scene *s, const char *id, unsigned int n,
 		     const char *json)
@@ -215,6 +283,8 @@ int main(void)
 		CASE(two_machines_of_one_name),
 		CASE(ids_of_new_machines),
 		CASE(notes_in_order),
+		CASE(lost_names),
+		CASE(damaged_names),
 		CASE(lost_notes),
 		CASE(a_lost_reply),
 	};
