@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/cli/noting.h"
@@ -36,19 +37,34 @@ static const struct option_row rows[] = {
 	OPT_END
 };
 
-static int note_each(struct vault *v, const struct point *p,
-		     enum note_kind kind, const struct string_list *texts,
-		     const char *by)
+static size_t add_wishes(struct note_wish *wishes, size_t n,
+			 enum note_kind kind, const struct string_list *texts)
 {
+	size_t i;
+
+	for (i = 0; i < texts->n; i++)
+		wishes[n++] = (struct note_wish){ kind, texts->items[i] };
+	return n;
+}
+
+static int print_noted(struct context *ctx, const struct point *const *points,
+		       size_t npoints, size_t n)
+{
+	json_t *o;
 	size_t i;
 	int r = 0;
 
-	for (i = 0; i < texts->n && r == 0; i++)
-		r = note_point(v, p, kind, texts->items[i], by);
+	for (i = 0; ctx->json && i < npoints && r == 0; i++) {
+		o = output_message("noted");
+		output_set_string(o, "id", points[i]->id);
+		output_set_uint(o, "notes", n);
+		r = output_json(o);
+	}
 	return r;
 }
 
-static int note_all(struct vault *v, const struct point *p,
+static int note_all(struct context *ctx, struct vault *v,
+		    const struct point *const *points, size_t npoints,
 		    const struct args *a)
 {
 	const struct {
@@ -60,20 +76,23 @@ static int note_all(struct vault *v, const struct point *p,
 		{ a->verified, NOTE_VERIFIED },
 		{ a->drilled, NOTE_DRILLED },
 	};
+	AUTO_FREE struct note_wish *wishes =
+		calloc(a->texts.n + a->tags.n + a->untags.n + ARRAY_SIZE(flags),
+		       sizeof(*wishes));
 	char by[NOTING_BY_MAX];
-	size_t i;
+	size_t i, n;
 	int r;
 
-	noting_by(by);
-	r = note_each(v, p, NOTE_TEXT, &a->texts, by);
-	if (r == 0)
-		r = note_each(v, p, NOTE_TAG, &a->tags, by);
-	if (r == 0)
-		r = note_each(v, p, NOTE_UNTAG, &a->untags, by);
-	for (i = 0; i < ARRAY_SIZE(flags) && r == 0; i++)
+	if (!wishes)
+		return -ENOMEM;
+	n = add_wishes(wishes, 0, NOTE_TEXT, &a->texts);
+	n = add_wishes(wishes, n, NOTE_TAG, &a->tags);
+	n = add_wishes(wishes, n, NOTE_UNTAG, &a->untags);
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
 		if (flags[i].wanted)
-			r = note_point(v, p, flags[i].kind, NULL, by);
-	return r;
+			wishes[n++].kind = flags[i].kind;
+	r = note_points(v, points, npoints, wishes, n, noting_by(by));
+	return r < 0 ? r : print_noted(ctx, points, npoints, n);
 }
 
 static json_t *note_json(const struct note *n)
@@ -116,34 +135,60 @@ static int print_notes(struct context *ctx, const struct point *p)
 	return 0;
 }
 
-static int run_note(struct context *ctx, void *args, int argc, char **argv)
+/* Each point once, though it may be named twice. */
+static int find_points(struct vault *v, struct point_list *l, int argc,
+		       char **argv, bool writes, const struct point **out,
+		       size_t *n_out)
 {
-	const struct args *a = args;
-	bool writes = a->texts.n || a->tags.n || a->untags.n || a->protect ||
-		      a->unprotect || a->verified || a->drilled;
-	struct point_list *l = NULL;
-	struct vault *v = NULL;
-	size_t at;
+	size_t at, k;
 	int i, r;
 
-	if (argc < 1)
-		return context_usage(ctx, "which point?");
-	if (a->protect && a->unprotect)
-		return context_usage(ctx, "--protect or --unprotect?");
-	r = context_open_vault(ctx, &v);
-	if (r == 0)
-		r = context_read_error(v, vault_points(v, &l));
-	for (i = 0; i < argc && r == 0; i++) {
+	*n_out = 0;
+	for (i = 0; i < argc; i++) {
 		r = point_find(l, argv[i], &at);
 		if (r == 0 && writes && vault_latest_in_doubt(v))
 			r = fail(-EBADMSG,
 				 "%s: a note cannot be taken back: name the "
 				 "point by its time",
 				 argv[i]);
-		if (r == 0)
-			r = writes ? note_all(v, l->points[at], a)
-				   : print_notes(ctx, l->points[at]);
+		if (r < 0)
+			return r;
+		for (k = 0; k < *n_out; k++)
+			if (out[k] == l->points[at])
+				break;
+		out[k] = l->points[at];
+		*n_out = MAX(*n_out, k + 1);
 	}
+	return 0;
+}
+
+static int run_note(struct context *ctx, void *args, int argc, char **argv)
+{
+	const struct args *a = args;
+	bool writes = a->texts.n || a->tags.n || a->untags.n || a->protect ||
+		      a->unprotect || a->verified || a->drilled;
+	AUTO_FREE const struct point **points = NULL;
+	struct point_list *l = NULL;
+	struct vault *v = NULL;
+	size_t i, n = 0;
+	int r;
+
+	if (argc < 1)
+		return context_usage(ctx, "which point?");
+	if (a->protect && a->unprotect)
+		return context_usage(ctx, "--protect or --unprotect?");
+	points = calloc((size_t)argc, sizeof(*points));
+	if (!points)
+		return -ENOMEM;
+	r = context_open_vault(ctx, &v);
+	if (r == 0)
+		r = context_read_error(v, vault_points(v, &l));
+	if (r == 0)
+		r = find_points(v, l, argc, argv, writes, points, &n);
+	if (r == 0 && writes)
+		r = note_all(ctx, v, points, n, a);
+	for (i = 0; i < n && r == 0 && !writes; i++)
+		r = print_notes(ctx, points[i]);
 	point_list_put(l);
 	vault_close(v);
 	return r;

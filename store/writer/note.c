@@ -25,19 +25,25 @@
 #define NOTE_OBJECT_MAX (64u << 10)
 #define TRIES 1000 /* so many are at it at once? */
 
-/* Whether what is under @name is just this. */
-static bool is_own(struct vault *v, const char *name, const struct buf *box)
+/* Return 1 where what is under @name is just this, 0 where it is another's, or the
+ * negative errno that keeps it from being known. */
+static int is_own(struct vault *v, const char *name, const struct buf *box)
 {
 	AUTO_FREE uint8_t *there = NULL;
 	size_t len = 0;
+	int r = vault_get_all(v, name, NOTE_OBJECT_MAX, &there, &len);
 
-	return vault_get_all(v, name, NOTE_OBJECT_MAX, &there, &len) == 0 &&
-	       len == box->len && memcmp(there, box->data, len) == 0;
+	if (r == -EBADMSG || r == -EPERM || r == -ENOENT)
+		return 0; /* one's own can be read */
+	if (r < 0)
+		return fail(r, "%s: whether it was noted is not known", name);
+	return len == box->len && memcmp(there, box->data, len) == 0;
 }
 
-/* Put a note called "<prefix><id>-<n>", n being @from or more. */
+/* Put a note called "<prefix><id>-<n>", n being @number or more; that of the next
+ * is then in @number. */
 static int put_note(struct vault *v, uint8_t type, const char *prefix,
-		    const char *id, uint32_t from, const struct buf *plain)
+		    const char *id, uint32_t *number, const struct buf *plain)
 {
 	AUTO_BUF struct buf box = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
@@ -48,18 +54,22 @@ static int put_note(struct vault *v, uint8_t type, const char *prefix,
 		return r;
 	r = -EEXIST;
 	for (i = 0; i < TRIES && r == -EEXIST; i++) {
-		if (from > UINT32_MAX - i)
+		if (*number == UINT32_MAX)
 			return fail(-EOVERFLOW, "%s%s: no more can be noted",
 				    prefix, id);
-		snprintf(name, sizeof(name), "%s%s-%u", prefix, id, from + i);
+		snprintf(name, sizeof(name), "%s%s-%u", prefix, id,
+			 (*number)++);
 		r = format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
 				    type, name, NULL, 0, plain->data,
 				    plain->len, &box);
 		if (r == 0)
 			r = backend_put(vault_backend(v), name, box.data,
 					box.len);
-		if (r == -EEXIST && is_own(v, name, &box))
-			r = 0;
+		if (r == -EEXIST) {
+			int own = is_own(v, name, &box);
+
+			r = own > 0 ? 0 : own < 0 ? own : r;
+		}
 	}
 	return r == -EEXIST ? fail(r, "%s%s: others note too much at once",
 				   prefix, id)
@@ -80,20 +90,50 @@ static int encode(struct vault *v, enum note_kind kind, const char *text,
 	return r;
 }
 
+static int encode_wish(struct vault *v, const struct note_wish *w,
+		       const char *by, struct buf *out)
+{
+	if ((w->kind == NOTE_TAG || w->kind == NOTE_UNTAG) &&
+	    (!w->text || !point_name_ok(w->text)))
+		return fail(-EINVAL, "\"%s\" cannot be a tag",
+			    w->text ? w->text : "");
+	return encode(v, w->kind, w->text, by, out);
+}
+
+int note_points(struct vault *v, const struct point *const *points,
+		size_t npoints, const struct note_wish *wishes, size_t n,
+		const char *by)
+{
+	struct buf *plain = calloc(n ? n : 1, sizeof(*plain));
+	size_t i, k, done = 0;
+	uint32_t number;
+	int r = plain ? 0 : -ENOMEM;
+
+	for (i = 0; i < n && r == 0; i++)
+		r = encode_wish(v, &wishes[i], by, &plain[i]);
+	for (k = 0; k < npoints && r == 0; k++) {
+		number = points[k]->next_note;
+		for (i = 0; i < n && r == 0; i++) {
+			r = put_note(v, OBJECT_NOTE, "note/", points[k]->id,
+				     &number, &plain[i]);
+			done += r == 0;
+		}
+	}
+	if (r < 0 && done > 0)
+		(void)fail(r, "the first %zu of %zu notes were put", done,
+			   n * npoints);
+	for (i = 0; plain && i < n; i++)
+		buf_release(&plain[i]);
+	free(plain);
+	return r;
+}
+
 int note_point(struct vault *v, const struct point *p, enum note_kind kind,
 	       const char *text, const char *by)
 {
-	AUTO_BUF struct buf plain = BUF_INIT;
-	int r;
+	struct note_wish wish = { kind, text };
 
-	if ((kind == NOTE_TAG || kind == NOTE_UNTAG) &&
-	    (!text || !point_name_ok(text)))
-		return fail(-EINVAL, "\"%s\" cannot be a tag",
-			    text ? text : "");
-	r = encode(v, kind, text, by, &plain);
-	return r < 0 ? r
-		     : put_note(v, OBJECT_NOTE, "note/", p->id, p->next_note,
-				&plain);
+	return note_points(v, &p, 1, &wish, 1, by);
 }
 
 /* A point of the machine that is called @vm, or NULL. */
@@ -137,6 +177,7 @@ int note_rename(struct vault *v, const struct point_list *l, const char *old,
 	const struct point *p = find_machine(l, old), *same;
 	const struct point_machine *m, *named;
 	AUTO_BUF struct buf plain = BUF_INIT;
+	uint32_t number;
 	int r;
 
 	if (!p)
@@ -158,10 +199,11 @@ int note_rename(struct vault *v, const struct point_list *l, const char *old,
 			    "%s: a machine is called so already; rename that "
 			    "one first",
 			    name);
+	number = m ? m->next : 0;
 	r = encode(v, NOTE_NAME, name, by, &plain);
 	return r < 0 ? r
 		     : put_note(v, OBJECT_MACHINE, "machine/", p->machine,
-				m ? m->next : 0, &plain);
+				&number, &plain);
 }
 
 /* Whether some machine, whatever it is called, has this id. */

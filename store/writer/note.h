@@ -21,6 +21,19 @@ struct vault;
 MUST_CHECK int note_point(struct vault *v, const struct point *p,
 			  enum note_kind kind, const char *text,
 			  const char *by);
+
+struct note_wish {
+	enum note_kind kind;
+	const char *text; /* borrowed, may be NULL */
+};
+/*
+ * Put @n notes on each of @points, in that order. They are all looked at before
+ * the first is put: where one cannot be noted, none is. Returns as note_point();
+ * where the backend fails on the way, it is said how many were put.
+ */
+MUST_CHECK int note_points(struct vault *v, const struct point *const *points,
+			   size_t npoints, const struct note_wish *wishes,
+			   size_t n, const char *by);
 /*
  * Call the machine that is called @old in the list @l @name from now on, in all
  * its points and for the backups that come. Where its name is in doubt, @name may

@@ -53,6 +53,14 @@ expect 2 vmb note web1/latest --tag a/b
 says 'cannot be a tag'
 expect 1 vmb note nobody/latest --text x
 expect 2 vmb note web1/latest --protect --unprotect
+# All or none, for nobody can take back what was noted; and each point once.
+count=$(ls "$vault/note" | wc -l)
+expect 2 vmb note web1/latest --text good --tag bad/tag
+expect 1 vmb note web1/latest nope --text x
+[ "$(ls "$vault/note" | wc -l)" = "$count" ] || fail "some of it was noted"
+expect 0 vmb note db1 db1/latest --text one --text two --json
+prints '"notes": ?2'
+[ "$(ls "$vault/note" | wc -l)" = $((count + 2)) ] || fail "noted twice"
 # A note that cannot be read hides nothing, and may be the one that protects.
 chmod -R u+w "$vault"
 last=$(find "$vault/note" -name '*-5')

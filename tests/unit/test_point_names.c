@@ -260,6 +260,36 @@ static void lost_notes(void **state)
 	point_list_put(l);
 }
 
+/* Many notes at once take one put each; where one is wrong, none is put. */
+static void many_at_once(void **state)
+{
+	struct scene *s = *state;
+	struct note_wish wishes[20];
+	struct backend_mem_counts before, after;
+	struct point_list *l;
+	size_t i;
+
+	commit(s, "web", "");
+	l = list(s);
+	for (i = 0; i < ARRAY_SIZE(wishes); i++)
+		wishes[i] = (struct note_wish){ NOTE_TEXT, "x" };
+	wishes[19] = (struct note_wish){ NOTE_TAG, "a/b" };
+	assert_result(note_points(s->vault,
+				  (const struct point *const *)l->points, 1,
+				  wishes, ARRAY_SIZE(wishes), NULL),
+		      -EINVAL);
+	assert_int_equal(sessions_nobjects(s, "note/"), 0);
+	wishes[19].text = "b";
+	backend_mem_get_counts(s->backend, "note", &before);
+	assert_ok(note_points(s->vault, (const struct point *const *)l->points,
+			      1, wishes, ARRAY_SIZE(wishes), NULL));
+	backend_mem_get_counts(s->backend, "note", &after);
+	assert_int_equal(after.calls[BACKEND_MEM_PUT] -
+				 before.calls[BACKEND_MEM_PUT],
+			 ARRAY_SIZE(wishes));
+	point_list_put(l);
+}
+
 /* The reply to a note is lost: it is not noted twice. */
 static void a_lost_reply(void **state)
 {
@@ -272,6 +302,18 @@ static void a_lost_reply(void **state)
 			 BACKEND_MEM_LOST_REPLY);
 	assert_ok(note_point(s->vault, l->points[0], NOTE_TEXT, "once", NULL));
 	assert_int_equal(sessions_nobjects(s, "note/"), 1);
+	/* And nobody can look whether it was noted: it is not noted again. */
+	point_list_put(l);
+	l = list(s);
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "note/", 1, -ETIMEDOUT,
+			 BACKEND_MEM_LOST_REPLY);
+	backend_mem_fail(s->backend, BACKEND_MEM_GET, "note/", 1, -ETIMEDOUT,
+			 BACKEND_MEM_STICKY);
+	assert_result(note_point(s->vault, l->points[0], NOTE_TEXT, "twice",
+				 NULL),
+		      -ETIMEDOUT);
+	backend_mem_heal(s->backend);
+	assert_int_equal(sessions_nobjects(s, "note/"), 2);
 	point_list_put(l);
 }
 
@@ -286,6 +328,7 @@ int main(void)
 		CASE(lost_names),
 		CASE(damaged_names),
 		CASE(lost_notes),
+		CASE(many_at_once),
 		CASE(a_lost_reply),
 	};
 
