@@ -5,6 +5,11 @@
  * first, then the cheap ones, and what all of them may cost is bounded. An
  * honest vault has a few slots of the usual cost and notices none of this.
  *
+ * Nor does it matter how many objects lie there that are no slots: the one that
+ * opened last time is asked for by its name before anything is listed, and what
+ * cannot be a slot does not count. Where there are too many even so, the oldest
+ * are looked at, for the vault's own were there first.
+ *
  * A slot that cannot be read may be the very one that the password is for. So
  * its error is kept, and told when no other slot opens.
  */
@@ -25,21 +30,35 @@
 #include "store/base/secret.h"
 #include "store/format.h"
 #include "store/key.h"
+#include "store/vault_internal.h"
+
+/* So many objects are read in search of slots. */
+#define READS_MAX (16 * KEY_SLOTS_MAX)
+
+struct listed {
+	char name[33];
+	uint64_t size;
+	int64_t stored_ns;
+};
 
 struct listing {
-	struct key_slots *slots;
-	size_t cap;
-	size_t more; /* slots beyond KEY_SLOTS_MAX */
+	struct listed *items;
+	size_t n, cap;
 };
+
+void key_slot_release(struct key_slot *slot)
+{
+	free(slot->raw);
+	free(slot->info.label);
+	memset(slot, 0, sizeof(*slot));
+}
 
 void key_slots_release(struct key_slots *s)
 {
 	size_t i;
 
-	for (i = 0; i < s->n; i++) {
-		free(s->slots[i].raw);
-		free(s->slots[i].info.label);
-	}
+	for (i = 0; i < s->n; i++)
+		key_slot_release(&s->slots[i]);
 	free(s->slots);
 	memset(s, 0, sizeof(*s));
 }
@@ -47,19 +66,24 @@ void key_slots_release(struct key_slots *s)
 static int on_slot(void *arg, const char *name, const struct backend_info *info)
 {
 	struct listing *l = arg;
-	struct key_slot *slot;
+	struct listed *item;
 
-	if (l->slots->n == KEY_SLOTS_MAX) {
-		l->more++;
-		return 0;
-	}
-	if (array_reserve(&l->slots->slots, &l->cap, l->slots->n + 1) < 0)
+	if (array_reserve(&l->items, &l->cap, l->n + 1) < 0)
 		return -ENOMEM;
-	slot = &l->slots->slots[l->slots->n++];
-	memset(slot, 0, sizeof(*slot));
-	memcpy(slot->name, name + strlen("key/"), sizeof(slot->name));
-	slot->len = info->size <= KEY_SLOT_MAX ? (size_t)info->size : 0;
+	item = &l->items[l->n++];
+	memcpy(item->name, name + strlen("key/"), sizeof(item->name));
+	item->size = info->size;
+	item->stored_ns = info->stored_ns;
 	return 0;
+}
+
+static int by_age(const void *a, const void *b)
+{
+	const struct listed *x = a, *y = b;
+
+	if (x->stored_ns != y->stored_ns)
+		return x->stored_ns < y->stored_ns ? -1 : 1;
+	return strcmp(x->name, y->name);
 }
 
 /* Is it of a later format, or of keys of a later epoch? Another slot may open all
@@ -71,6 +95,18 @@ static bool is_newer(const struct key_slot *slot)
 		get_le32(slot->raw + 12) != 0);
 }
 
+static void mark_damaged(struct key_slot *slot, int error)
+{
+	free(slot->raw);
+	slot->raw = NULL;
+	slot->error = error;
+	memcpy(slot->info.slot, slot->name, sizeof(slot->name));
+	snprintf(slot->info.kind, sizeof(slot->info.kind), "damaged");
+}
+
+/* Return 0, also where the slot's error says what is wrong with it, or a negative
+ * errno. An object without the mark of a vault is -EBADMSG, and nothing was
+ * said of it yet. */
 static int read_slot(struct vault *v, struct key_slot *slot)
 {
 	char name[OBJECT_NAME_MAX];
@@ -78,6 +114,11 @@ static int read_slot(struct vault *v, struct key_slot *slot)
 
 	snprintf(name, sizeof(name), "key/%s", slot->name);
 	r = vault_get_all(v, name, KEY_SLOT_MAX, &slot->raw, &slot->len);
+	if (r == 0 && (slot->len < FORMAT_BOX_LEN ||
+		       memcmp(slot->raw, FORMAT_MAGIC, strlen(FORMAT_MAGIC)))) {
+		mark_damaged(slot, -EBADMSG);
+		return -EBADMSG;
+	}
 	if (r == 0 && is_newer(slot)) {
 		snprintf(slot->info.kind, sizeof(slot->info.kind), "unknown");
 		memcpy(slot->info.slot, slot->name, sizeof(slot->name));
@@ -90,10 +131,8 @@ static int read_slot(struct vault *v, struct key_slot *slot)
 	if (r < 0 && r != -ENOENT && r != -EOPNOTSUPP &&
 	    !backend_error_is_of_object(r))
 		return r;
-	memcpy(slot->info.slot, slot->name, sizeof(slot->name));
-	slot->error = r;
 	if (r < 0)
-		snprintf(slot->info.kind, sizeof(slot->info.kind), "damaged");
+		mark_damaged(slot, r);
 	return 0;
 }
 
@@ -106,39 +145,82 @@ static int by_cost(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* A slot that went between the listing and the look at it was removed. */
-static void drop_gone(struct key_slots *s)
-{
-	size_t i, n = 0;
+struct reading {
+	struct key_slots *out;
+	size_t cap;
+	size_t nreads, ngood;
+	size_t nothers; /* objects that are no slots */
+	const char *other; /* the first of them; borrowed */
+	size_t nleft; /* objects that were not looked at */
+};
 
-	for (i = 0; i < s->n; i++)
-		if (s->slots[i].error != -ENOENT)
-			s->slots[n++] = s->slots[i];
-	s->n = n;
+static int take_listed(struct vault *v, const struct listed *item,
+		       struct reading *g)
+{
+	struct key_slot *slot;
+	int r = -EBADMSG;
+
+	if (array_reserve(&g->out->slots, &g->cap, g->out->n + 1) < 0)
+		return -ENOMEM;
+	slot = &g->out->slots[g->out->n];
+	memset(slot, 0, sizeof(*slot));
+	memcpy(slot->name, item->name, sizeof(slot->name));
+	if (item->size < FORMAT_BOX_LEN || item->size > KEY_SLOT_MAX) {
+		mark_damaged(slot, -EBADMSG);
+	} else if (g->ngood == KEY_SLOTS_MAX || g->nreads == READS_MAX) {
+		g->nleft++;
+		return 0;
+	} else {
+		g->nreads++;
+		r = read_slot(v, slot);
+	}
+	if (r < 0 && slot->error == 0) {
+		key_slot_release(slot);
+		return r;
+	}
+	if (r < 0 && g->nothers++ == 0)
+		g->other = item->name;
+	/* One that went between the listing and the look was removed. */
+	if (slot->error == -ENOENT)
+		return 0;
+	g->ngood += slot->error == 0;
+	g->out->n++;
+	return 0;
+}
+
+static void say_others(const struct reading *g)
+{
+	if (g->nothers)
+		log_line(LOG_LEVEL_ERROR, "key/%s: damaged, or no key slot%s",
+			 g->other,
+			 g->nothers > 1 ? "; there are more of them" : "");
+	if (g->nleft)
+		log_warn("the vault has so many key slots that %zu are not "
+			 "looked at: remove those that nobody needs",
+			 g->nleft);
 }
 
 int key_slots_read(struct vault *v, struct key_slots *out)
 {
-	struct listing l = { .slots = out };
+	struct reading g = { .out = out };
+	struct listing l = { .n = 0 };
 	size_t i;
 	int r;
 
 	memset(out, 0, sizeof(*out));
 	r = vault_list(v, "key/", on_slot, &l);
-	for (i = 0; i < out->n && r == 0; i++)
-		r = read_slot(v, &out->slots[i]);
-	if (r < 0) {
+	if (r == 0 && l.n)
+		qsort(l.items, l.n, sizeof(*l.items), by_age);
+	for (i = 0; i < l.n && r == 0; i++)
+		r = take_listed(v, &l.items[i], &g);
+	if (r == 0)
+		say_others(&g);
+	free(l.items);
+	if (r < 0)
 		key_slots_release(out);
-		return r;
-	}
-	if (l.more)
-		log_warn("the vault has %zu key slots, of which only %d are "
-			 "looked at: remove those that nobody needs",
-			 l.more + KEY_SLOTS_MAX, KEY_SLOTS_MAX);
-	drop_gone(out);
-	if (out->n)
+	else if (out->n)
 		qsort(out->slots, out->n, sizeof(*out->slots), by_cost);
-	return 0;
+	return r;
 }
 
 /* ---- opening ---- */
@@ -226,26 +308,60 @@ static int not_opened(const struct search *u, const char *url, bool any)
 			     : "");
 }
 
-int key_slots_open(const struct key_slots *s, const char *first,
+/* The slot of this name, without a listing. Return 1 when it opens, 0 when it
+ * does not or is not there, or a negative errno. */
+static int open_first(struct vault *v, const char *first, struct search *u,
+		      struct key_slot *out)
+{
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	if (strlen(first) != 32 || strspn(first, "0123456789abcdef") != 32)
+		return 0;
+	memcpy(out->name, first, sizeof(out->name));
+	r = read_slot(v, out);
+	if (r == 0 && out->error == 0)
+		r = try_slot(u, out);
+	if (r == 1)
+		return r;
+	/* What is wrong with the object is told when it is listed. */
+	if (out->error < 0)
+		r = 0;
+	key_slot_release(out);
+	return r;
+}
+
+int key_slots_open(struct vault *v, const char *first,
 		   const struct credential *c, const uint8_t *vault_id,
-		   const char *url, const struct key_slot **out,
-		   struct secret **master_out)
+		   struct key_slot *out, struct secret **master_out)
 {
 	struct search u = { .credential = c, .vault_id = vault_id };
-	const struct key_slot *found = NULL;
+	struct key_slots all;
 	size_t i;
+	int r = open_first(v, first, &u, out);
 
-	for (i = 0; i < s->n && !found; i++)
-		if (strcmp(s->slots[i].name, first) == 0 &&
-		    try_slot(&u, &s->slots[i]))
-			found = &s->slots[i];
-	for (i = 0; i < s->n && !found; i++)
-		if (strcmp(s->slots[i].name, first) != 0 &&
-		    try_slot(&u, &s->slots[i]))
-			found = &s->slots[i];
-	if (!found)
-		return not_opened(&u, url, s->n > 0);
-	*out = found;
+	if (r != 0)
+		goto out;
+	r = key_slots_read(v, &all);
+	if (r < 0)
+		return r;
+	for (i = 0; i < all.n && r == 0; i++) {
+		/* It was tried, if it is not damaged. */
+		if (strcmp(all.slots[i].name, first) == 0 &&
+		    all.slots[i].error == 0)
+			continue;
+		r = try_slot(&u, &all.slots[i]);
+		if (r == 1) {
+			*out = all.slots[i];
+			memset(&all.slots[i], 0, sizeof(all.slots[i]));
+		}
+	}
+	if (r == 0)
+		r = not_opened(&u, backend_url(v->backend), all.n > 0);
+	key_slots_release(&all);
+out:
+	if (r < 0)
+		return r;
 	*master_out = u.master;
 	return 0;
 }

@@ -9,7 +9,8 @@
 
 #include "store/vault.h"
 
-/* More are not looked at: nobody has so many. A slot object is short. */
+/* More are not looked at: nobody has so many. A slot object is short. What is no
+ * slot does not count. */
 #define KEY_SLOTS_MAX 1024
 /* What scrypt may cost in all while slots are tried with one password, in
  * blocks of 1 KiB: 64 slots of the default cost. */
@@ -36,16 +37,17 @@ struct key_slots {
 MUST_CHECK int key_slots_read(struct vault *v, struct key_slots *out);
 void key_slots_release(struct key_slots *s);
 /*
- * Find a slot that opens with @c, the cheapest first but for @first, the name
- * of the one that did last time (may be ""). @vault_id: the vault's, which the
- * slot's must be. @out: the slot, borrowed from @s.
- * Return 0; -EKEYREJECTED (none does, and all could be tried), or the error of
- * one that could not be; said in words.
+ * Find a slot of @v that opens with @c: @first, the name of the one that did last
+ * time (may be ""), which is read by its name, or else, the cheapest first, one of
+ * those that are listed. @vault_id: the vault's, which the slot's must be. @out:
+ * for key_slot_release().
+ * Return 0; -EKEYREJECTED (none does, and all could be tried), -EBADMSG (there
+ * are none), or the error of one that could not be tried; said in words.
  */
-MUST_CHECK int key_slots_open(const struct key_slots *s, const char *first,
+MUST_CHECK int key_slots_open(struct vault *v, const char *first,
 			      const struct credential *c,
-			      const uint8_t *vault_id, const char *url,
-			      const struct key_slot **out,
+			      const uint8_t *vault_id, struct key_slot *out,
 			      struct secret **master_out);
+void key_slot_release(struct key_slot *slot);
 
 #endif

@@ -328,25 +328,20 @@ static int open_slot(struct vault *v, const struct vault_options *o,
 		     const struct credential *c, const uint8_t *vault_id,
 		     struct secret **master_out)
 {
-	const struct key_slot *found;
-	struct key_slots slots;
+	struct key_slot found;
 	char hint[33];
 	int r;
 
 	read_hint(v, o->cache_dir, hint);
-	r = key_slots_read(v, &slots);
+	r = key_slots_open(v, hint, c, vault_id, &found, master_out);
 	if (r < 0)
 		return r;
-	r = key_slots_open(&slots, hint, c, vault_id, backend_url(v->backend),
-			   &found, master_out);
-	if (r == 0) {
-		memcpy(v->slot, found->name, sizeof(v->slot));
-		buf_put(&v->slot_object, found->raw, found->len);
-		r = buf_error(&v->slot_object);
-	}
-	if (r == 0 && strcmp(hint, v->slot) != 0)
+	memcpy(v->slot, found.name, sizeof(v->slot));
+	buf_put(&v->slot_object, found.raw, found.len);
+	r = buf_error(&v->slot_object);
+	if (strcmp(hint, v->slot) != 0)
 		write_hint(v, o->cache_dir);
-	key_slots_release(&slots);
+	key_slot_release(&found);
 	return r;
 }
 

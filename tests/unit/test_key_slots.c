@@ -281,6 +281,80 @@ static void kinds_of_newer_programs(void **state)
 	assert_said("some key slots are of a kind that only a newer vmbackup");
 }
 
+/* Garbage of anybody who may put there: of no slot's size, and of one. */
+static void put_garbage(struct scene *s, unsigned int number, size_t len)
+{
+	static const uint8_t bytes[256] = { 0 };
+	char name[OBJECT_NAME_MAX];
+
+	snprintf(name, sizeof(name), "key/%032x", number);
+	assert_ok(backend_mem_set(s->backend, name, bytes, len));
+}
+
+/* However many objects lie there, the vault's own slots are found, and few words
+ * are made of it. */
+static void garbage_hides_no_slot(void **state)
+{
+	struct scene *s = *state;
+	struct key_info *keys;
+	size_t n, sound = 0;
+
+	for (unsigned int i = 0; i < 3000; i++)
+		put_garbage(s, i, i % 2 ? 1 : 256);
+	assert_ok(open_with(s, NULL));
+	assert_ok(open_with(s, s->second));
+	assert_said("damaged, or no key slot; there are more of them");
+	assert_true(strlen(support_log_text()) < 500);
+	assert_ok(vault_key_list(s->one, &keys, &n));
+	assert_int_equal(n, 3002);
+	for (size_t i = 0; i < n; i++) {
+		sound += strcmp(keys[i].kind, "keyfile") == 0;
+		free(keys[i].label);
+	}
+	free(keys);
+	assert_int_equal(sound, 2);
+}
+
+static int count_list(void *arg, enum backend_mem_op op, const char *name)
+{
+	size_t *n = arg;
+
+	*n += op == BACKEND_MEM_LIST && strncmp(name, "key/", 4) == 0;
+	return 0;
+}
+
+/* The slot that opened last time needs no listing, and where it went, the others
+ * are found. */
+static void the_last_slot_is_read_by_name(void **state)
+{
+	struct scene *s = *state;
+	const char *dir = support_tmpdir();
+	struct vault_options o = vaults_options(NULL, s->backend, NULL, dir);
+	struct vault *v;
+	size_t lists = 0;
+
+	/* The first one makes the directory, the second one notes it there. */
+	for (int i = 0; i < 2; i++) {
+		assert_ok(vault_open(&o, &v));
+		vault_close(v);
+	}
+	backend_mem_watch(s->backend, count_list, &lists);
+	assert_ok(vault_open(&o, &v));
+	vault_close(v);
+	assert_int_equal(lists, 0);
+	o.credential = (struct credential){ .keyfile = s->second };
+	assert_ok(vault_open(&o, &v));
+	vault_close(v);
+	assert_int_equal(lists, 1);
+	backend_mem_watch(s->backend, NULL, NULL);
+	/* The hint names this one now, and it goes. */
+	assert_ok(vault_key_remove(s->one, s->slot_two));
+	assert_result(vault_open(&o, &v), -EKEYREJECTED);
+	o = vaults_options(NULL, s->backend, NULL, dir);
+	assert_ok(vault_open(&o, &v));
+	vault_close(v);
+}
+
 int main(void)
 {
 #define WITH_SCENE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -291,6 +365,8 @@ int main(void)
 		WITH_SCENE(expensive_slots_are_tried_last),
 		WITH_SCENE(kinds_of_newer_programs),
 		WITH_SCENE(slots_of_newer_programs),
+		WITH_SCENE(garbage_hides_no_slot),
+		WITH_SCENE(the_last_slot_is_read_by_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
