@@ -50,13 +50,53 @@ struct export
 {
 	struct backend *backend;
 	json_t *objects;
+	uint8_t vault_id[VAULT_ID_LEN];
+	size_t left_out; /* what stands where key slots do, and is none */
 };
 
-static int export_object(struct export *e, const char *name)
+static int append_object(struct export *e, const char *name,
+			 const uint8_t *data, size_t len)
 {
-	uint8_t *data = NULL;
-	json_t *o;
-	char *hex;
+	AUTO_FREE char *hex = malloc(2 * len + 1);
+	json_t *o = json_object();
+
+	if (!hex || !o) {
+		json_decref(o);
+		return -ENOMEM;
+	}
+	hex_encode(data, len, hex);
+	output_set_string(o, "name", name);
+	output_set_string(o, "data", hex);
+	return json_array_append_new(e->objects, o) < 0 ? -ENOMEM : 0;
+}
+
+/* Without it the copy would be none. */
+static int export_config(struct export *e)
+{
+	AUTO_FREE uint8_t *data = NULL;
+	struct box box;
+	size_t len;
+	int r = backend_get_all(e->backend, "config", KEY_SLOT_MAX, &data,
+				&len);
+
+	if (r == -ENOENT)
+		return fail(-ENOMEDIUM,
+			    "%s: there is no vault here, or it lost its config",
+			    backend_url(e->backend));
+	if (r == -EFBIG)
+		return fail(-EBADMSG, "config: damaged: far too long");
+	if (r == 0)
+		r = format_parse_box(data, len, OBJECT_CONFIG, "config", &box);
+	if (r < 0)
+		return r;
+	memcpy(e->vault_id, box.header.vault_id, VAULT_ID_LEN);
+	return append_object(e, "config", data, len);
+}
+
+/* One that cannot be copied keeps no other from being copied. */
+static int export_slot(struct export *e, const char *name)
+{
+	AUTO_FREE uint8_t *data = NULL;
 	size_t len;
 	int r;
 
@@ -65,24 +105,17 @@ static int export_object(struct export *e, const char *name)
 		return 0;
 	}
 	r = backend_get_all(e->backend, name, KEY_SLOT_MAX, &data, &len);
-	if (r < 0)
-		return r == -ENOENT
-			       ? fail(r, "%s: there is no such object", name)
-			       : r;
-	hex = malloc(2 * len + 1);
-	o = json_object();
-	if (!hex || !o) {
-		r = -ENOMEM;
-	} else {
-		hex_encode(data, len, hex);
-		output_set_string(o, "name", name);
-		output_set_string(o, "data", hex);
-		json_array_append(e->objects, o);
+	if (r == -ENOENT)
+		return 0; /* it was removed meanwhile */
+	if (r == -EFBIG)
+		r = fail(-EBADMSG, "%s: too long for a key slot", name);
+	if (r == 0)
+		r = check_slot(e->vault_id, name, data, len);
+	if (r < 0 && backend_error_is_of_object(r)) {
+		e->left_out++;
+		return 0;
 	}
-	json_decref(o);
-	free(hex);
-	free(data);
-	return r;
+	return r < 0 ? r : append_object(e, name, data, len);
 }
 
 /* "-" is standard output. */
@@ -132,13 +165,11 @@ static int export_to(struct context *ctx, const char *path)
 		r = context_open_backend(ctx, &e.backend);
 	if (r < 0)
 		goto out;
-	r = export_object(&e, "config");
-	if (r == -ENOENT)
-		r = -ENOMEDIUM;
+	r = export_config(&e);
 	if (r == 0)
 		r = backend_list_names(e.backend, "key/", &slots);
 	for (i = 0; r == 0 && i < slots.n; i++)
-		r = export_object(&e, slots.list[i]);
+		r = export_slot(&e, slots.list[i]);
 	backend_close(e.backend);
 	if (r < 0)
 		goto out;
@@ -149,6 +180,11 @@ static int export_to(struct context *ctx, const char *path)
 	n = json_array_size(e.objects);
 	if (r == 0 && !ctx->quiet && !ctx->json)
 		log_info("%zu objects copied to %s", n, path);
+	if (r == 0 && e.left_out)
+		r = fail(-EBADMSG,
+			 "%zu objects that stand where key slots do cannot be "
+			 "read or are none, and are not in the copy",
+			 e.left_out);
 out:
 	json_decref(document);
 	json_decref(e.objects);

@@ -179,6 +179,15 @@ says 'a copy of another vault'
 [ "$(ls "$v/key")" = "$(vm key import "$tmp/copy" >/dev/null; ls "$v/key")" ] ||
 	fail "a slot of another vault was put"
 cmp "$v/config" "$tmp/config" || fail "config is not this vault's"
+# What is no slot keeps none from being copied.
+head -c 100000 /dev/zero >"$v/key/00000000000000000000000000000000"
+mkfifo "$v/key/00000000000000000000000000000001"
+: >"$v/key/ffffffffffffffffffffffffffffffff"
+expect 13 vm key export "$tmp/most"
+says '3 objects that stand where key slots do'
+cmp "$tmp/most" "$tmp/copy" || fail "the copy is not of the slots"
+rm "$v"/key/0000000000000000000000000000000[01] \
+	"$v/key/ffffffffffffffffffffffffffffffff"
 # A slot of another vault or damaged one in a copy is left out.
 {
 	head -n -2 "$tmp/copy" | sed '$s/$/,/'
