@@ -59,6 +59,8 @@ struct vault_options {
 	 * after vault_close() */
 	struct backend *backend;
 	const char *label; /* of a new vault's first key slot; may be NULL */
+	/* the key slot to try first; NULL: the one that opened last time */
+	const char *slot;
 };
 
 /*

@@ -333,7 +333,8 @@ static int open_slot(struct vault *v, const struct vault_options *o,
 	int r;
 
 	read_hint(v, o->cache_dir, hint);
-	r = key_slots_open(v, hint, c, vault_id, &found, master_out);
+	r = key_slots_open(v, o->slot ? o->slot : hint, c, vault_id, &found,
+			   master_out);
 	if (r < 0)
 		return r;
 	memcpy(v->slot, found.name, sizeof(v->slot));

@@ -226,12 +226,13 @@ static int current_slot(struct vault *v, char slot[33])
 }
 
 /* A new slot, then, opened with that, the old one away: at no moment is there
- * no way in. */
+ * no way in. The new password may be the one in use, which opens the old slot, too;
+ * so the slot is named. */
 static int key_passwd(struct context *ctx, const struct args *a,
 		      struct vault **v)
 {
-	struct vault_options o = { .seam = ctx->seam };
 	char old[33], slot[33];
+	struct vault_options o = { .seam = ctx->seam, .slot = slot };
 	int r;
 
 	r = current_slot(*v, old);

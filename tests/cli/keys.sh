@@ -107,6 +107,20 @@ expect 12 vm --key-file "$tmp/k1" points
 expect 0 vm --key-file "$tmp/k2" points
 expect 0 vm --key-file "$tmp/k3" points
 
+# The same password again is a new slot for the old one, and no other.
+VMBACKUP_NEW_PASSWORD=same expect 0 vm --key-file "$tmp/k3" key add \
+	--kdf-cost 14
+for cache in "$tmp/keycache" "$tmp/keycache"; do
+	slots=$(ls "$v/key")
+	VMBACKUP_PASSWORD=same VMBACKUP_NEW_PASSWORD=same expect 0 "$vmbackup" \
+		-r "$v" --cache-dir "$cache" key passwd --kdf-cost 14
+	[ "$(ls "$v/key" | wc -l)" = 3 ] || fail "passwd left the old slot"
+	[ "$(ls "$v/key")" != "$slots" ] || fail "passwd made no slot"
+done
+VMBACKUP_PASSWORD=same expect 0 vm key list
+current=$(sed -n 's/^\*  \([0-9a-f]*\).*/\1/p' "$tmp/out")
+expect 0 vm --key-file "$tmp/k3" key remove "$current"
+
 # A copy of the slots brings back lost ones, and only lost ones.
 expect 0 vm key export "$tmp/copy"
 [ "$(stat -c %a "$tmp/copy")" = 600 ] || fail "the copy can be read by others"
@@ -120,13 +134,6 @@ prints '^2 objects'
 expect 0 vm --key-file "$tmp/k2" points
 expect 0 vm key import "$tmp/copy"
 prints '^0 objects put back, 3 were there already'
-# flip FILE OFFSET: another byte there.
-flip() {
-	local byte
-	byte=$(od -An -tu1 -j "$2" -N 1 "$1")
-	printf "\\$(printf %03o $((byte ^ 1)))" |
-		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
 # What has not even the form of a slot or config any more is put back.
 slot=$(ls "$v/key" | head -n 1)
 cp "$v/key/$slot" "$tmp/slot"
