@@ -154,8 +154,8 @@ MUST_CHECK int vault_get_all(struct vault *v, const char *name, size_t max,
 
 struct key_info {
 	char slot[33];
-	/* "passphrase", "keyfile", "unknown" (of a newer program) or
-	 * "damaged" */
+	/* "passphrase", "keyfile", "unknown" (of a newer program), "foreign"
+	 * (of another vault) or "damaged" */
 	char kind[16];
 	/* JSON text of created, host, user, label; owned, NULL where it is
 	 * damaged */

@@ -49,6 +49,15 @@ int vault_key_add(struct vault *v, const struct credential *c,
 			    scrypt_log_n, label, slot_out);
 }
 
+/* A slot of another vault opens nothing here, whoever put it there. */
+static void mark_foreign(const struct vault *v, struct key_slot *slot)
+{
+	if (slot->error == 0 && strcmp(slot->info.kind, "unknown") != 0 &&
+	    memcmp(slot->raw + 16, keyring_vault_id(v->keyring),
+		   VAULT_ID_LEN) != 0)
+		snprintf(slot->info.kind, sizeof(slot->info.kind), "foreign");
+}
+
 int vault_key_list(struct vault *v, struct key_info **out, size_t *n_out)
 {
 	struct key_slots slots;
@@ -62,6 +71,7 @@ int vault_key_list(struct vault *v, struct key_info **out, size_t *n_out)
 		return r;
 	*out = alloc_array(slots.n, sizeof(**out));
 	for (i = 0; *out && i < slots.n; i++) {
+		mark_foreign(v, &slots.slots[i]);
 		(*out)[i] = slots.slots[i].info;
 		slots.slots[i].info.label = NULL;
 		(*out)[i].current = strcmp((*out)[i].slot, v->slot) == 0;

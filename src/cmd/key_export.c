@@ -254,6 +254,7 @@ static int check_vault(struct import *i, const char *path)
 	static const char *const folders[] = { "commit/", "index/", "key/" };
 	AUTO_FREE uint8_t *config = NULL;
 	enum whose whose = NOBODYS;
+	bool told = false;
 	struct box box;
 	size_t len, n;
 	int r = backend_get_all(i->backend, "config", KEY_SLOT_MAX, &config,
@@ -266,9 +267,15 @@ static int check_vault(struct import *i, const char *path)
 				: OURS;
 	if (r == -ENOENT || r == -EFBIG || backend_error_is_of_object(r))
 		r = 0;
-	/* A config of another vault may be ours, with a wrong bit in the id. */
-	for (n = 0; n < 3 && r == 0 && whose != OURS; n++)
-		r = ask_folder(i, folders[n], &whose);
+	/* A config of another vault may be ours, with a wrong bit in the id. A
+	 * foreign key slot is put easily, so that it is asked last. */
+	for (n = 0; n < 3 && r == 0 && whose != OURS && !told; n++) {
+		enum whose said = NOBODYS;
+
+		r = ask_folder(i, folders[n], &said);
+		told = said != NOBODYS;
+		whose = told ? said : whose;
+	}
 	if (r == 0 && whose == OTHERS)
 		r = fail(-EINVAL,
 			 "%s is a copy of another vault, not of %s: nothing "

@@ -183,9 +183,19 @@ says 'a copy of another vault'
 mv "$v/config" "$tmp/config"
 expect 2 vm key import "$tmp/othercopy"
 says 'a copy of another vault'
-[ "$(ls "$v/key")" = "$(vm key import "$tmp/copy" >/dev/null; ls "$v/key")" ] ||
-	fail "a slot of another vault was put"
+before=$(ls "$v/key")
+expect 0 vm key import "$tmp/copy"
+[ "$(ls "$v/key")" = "$before" ] || fail "a slot of another vault was put"
 cmp "$v/config" "$tmp/config" || fail "config is not this vault's"
+# Nor is it where a slot of that one lies here already, which is shown as foreign.
+cp "$tmp"/other/key/* "$v/key"
+mv "$v/config" "$tmp/config"
+expect 2 vm key import "$tmp/othercopy"
+says 'a copy of another vault'
+mv "$tmp/config" "$v/config"
+expect 0 vm --key-file "$tmp/k2" key list
+prints 'foreign'
+(cd "$tmp/other/key" && ls) | while read -r slot; do rm "$v/key/$slot"; done
 # What is no slot keeps none from being copied.
 head -c 100000 /dev/zero >"$v/key/00000000000000000000000000000000"
 mkfifo "$v/key/00000000000000000000000000000001"
