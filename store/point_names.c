@@ -144,8 +144,45 @@ static int collect_machines(const struct point_objects *o, struct naming *n)
 	return r;
 }
 
+static bool is_shown(const struct naming *n, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < n->n; i++)
+		if (strcmp(n->rows[i].name, text) == 0 ||
+		    (n->rows[i].shown && strcmp(n->rows[i].shown, text) == 0))
+			return true;
+	return false;
+}
+
+/* Show a machine under another name than its own, and no other's. */
+static int part_from(const struct naming *n, struct naming_row *row)
+{
+	/* A name stays within its bound: its beginning tells enough, cut before
+	 * a character. */
+	int digits, len = (int)MIN(strlen(row->name), 200);
+	char *shown = NULL;
+
+	while (len > 0 && ((uint8_t)row->name[len] & 0xc0) == 0x80)
+		len--;
+	for (digits = 8; digits <= POINT_ID_HEX; digits += POINT_ID_HEX - 8) {
+		free(shown);
+		if (asprintf(&shown, "%.*s~%.*s", len, row->name, digits,
+			     row->id) < 0)
+			return -ENOMEM;
+		if (!is_shown(n, shown))
+			break;
+	}
+	row->shown = shown;
+	log_warn("two machines are called %s: one is shown as %s; see vmbackup "
+		 "rename",
+		 row->name, row->shown);
+	return 0;
+}
+
 /* Several machines have one name: all but one get another. */
-static int part_one(struct naming_row **rows, size_t n)
+static int part_one(const struct naming *names, struct naming_row **rows,
+		    size_t n)
 {
 	char natural[POINT_ID_HEX + 1];
 	size_t i, owner = 0;
@@ -154,20 +191,9 @@ static int part_one(struct naming_row **rows, size_t n)
 	for (i = 0; i < n && r == 0; i++)
 		if (strcmp(rows[i]->id, natural) == 0)
 			owner = i;
-	for (i = 0; i < n && r == 0; i++) {
-		if (i == owner)
-			continue;
-		/* A name stays within its bound: its beginning tells enough. */
-		if (asprintf(&rows[i]->shown, "%.200s~%.8s", rows[i]->name,
-			     rows[i]->id) < 0) {
-			rows[i]->shown = NULL;
-			r = -ENOMEM;
-		} else {
-			log_warn("two machines are called %s: one is shown as "
-				 "%s; see vmbackup rename",
-				 rows[i]->name, rows[i]->shown);
-		}
-	}
+	for (i = 0; i < n && r == 0; i++)
+		if (i != owner)
+			r = part_from(names, rows[i]);
 	return r;
 }
 
@@ -186,7 +212,7 @@ static int part_all(struct naming *n)
 			if (strcmp(sorted[i]->name, sorted[end]->name) != 0)
 				break;
 		if (end - i > 1)
-			r = part_one(&sorted[i], end - i);
+			r = part_one(n, &sorted[i], end - i);
 	}
 	free(sorted);
 	return r;

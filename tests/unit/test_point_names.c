@@ -9,12 +9,14 @@
 #include <string.h>
 
 #include "store/backend/mem.h"
+#include "store/base/text.h"
 #include "store/format.h"
 #include "store/point.h"
 #include "store/vault.h"
 #include "store/writer/note.h"
 
 #define OTHER "11111111111111111111111111111111"
+#define OTHER_TOO "22222222222222222222222222222222"
 
 static struct point_list *list(struct scene *s)
 {
@@ -77,6 +79,32 @@ static void two_machines_of_one_name(void **state)
 	assert_int_equal(count(l, "db"), 1);
 	assert_string_equal(l->points[0]->named, "old");
 	assert_result(note_rename(s->vault, l, "db", "web", NULL), -EEXIST);
+	point_list_put(l);
+}
+
+/* The name that parts two machines is text, and no third machine's. */
+static void parted_names(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+	char name[256] = "a";
+	size_t i;
+
+	for (i = 0; i < 120; i++)
+		memcpy(&name[1 + 2 * i], "\xc3\xa9", 2);
+	commit(s, name, "");
+	commit(s, name, OTHER);
+	commit(s, "web", "");
+	commit(s, "web", OTHER_TOO);
+	commit(s, "web~22222222", "");
+	l = list(s);
+	for (i = 0; i < l->n; i++)
+		assert_true(text_is_plain(l->points[i]->vm,
+					  strlen(l->points[i]->vm)));
+	assert_int_equal(count(l, name), 1);
+	assert_int_equal(count(l, "web"), 1);
+	assert_int_equal(count(l, "web~22222222"), 1);
+	assert_int_equal(count(l, "web~" OTHER_TOO), 1);
 	point_list_put(l);
 }
 
@@ -323,6 +351,7 @@ int main(void)
 	cmocka_unit_test_setup_teardown(test, sessions_setup, sessions_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(two_machines_of_one_name),
+		CASE(parted_names),
 		CASE(ids_of_new_machines),
 		CASE(notes_in_order),
 		CASE(lost_names),
