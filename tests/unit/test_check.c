@@ -446,7 +446,6 @@ static void in_and_out(void **state)
 /* The store's own word, or a pack read whole for what a tree lacked. */
 static void without_reading_all(void **state)
 {
-	AUTO_FREE uint8_t *copy = NULL;
 	char pack[OBJECT_NAME_MAX];
 	struct plant p;
 	size_t len;
