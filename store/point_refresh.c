@@ -194,9 +194,9 @@ static int refresh_points(struct vault *v, struct point_objects *o,
 
 	for (i = 0; i < o->commits.n && r == 0; i++) {
 		const struct known_commit *known = o->commits.items[i].value;
-		const struct commit *c = &known->commit;
+		const struct commit *c = known ? &known->commit : NULL;
 
-		if (!known || !c->point[0] ||
+		if (!c || !c->point[0] ||
 		    point_verdict_on(o, c->point) == POINT_PURGED)
 			continue;
 		snprintf(name, sizeof(name), "%s%s", point_kept_points.prefix,
@@ -308,6 +308,7 @@ static int replace_list(struct vault *v)
 static bool describe_register(void *arg, size_t i, struct seen_row *out)
 {
 	const struct point_objects *o = arg;
+	const struct known_commit *known;
 	const struct commit *c;
 	const struct point *p;
 	char name[OBJECT_NAME_MAX];
@@ -315,7 +316,8 @@ static bool describe_register(void *arg, size_t i, struct seen_row *out)
 
 	if (i >= o->commits.n)
 		return o->verdicts.items[i - o->commits.n].value;
-	c = o->commits.items[i].value;
+	known = o->commits.items[i].value;
+	c = known ? &known->commit : NULL;
 	if (!c || !c->point[0])
 		return c;
 	out->point = c->point;
