@@ -96,7 +96,7 @@ static int add_point(struct build *b, struct point *p)
 		return r;
 	copy->verdict_unknown = verdict == POINT_UNKNOWN_VERDICT;
 	r = name_copy(copy, shown);
-	if (r == 0)
+	if (r == 0 && nnotes > 0)
 		r = point_apply_notes(copy, &b->objects->notes.items[first],
 				      nnotes);
 	if (r < 0)
