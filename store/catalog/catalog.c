@@ -6,9 +6,9 @@
  * is bounded as if a stranger had written it. A row that cannot be is an error,
  * never an absence; the database is deleted then, and the next command makes it
  * again from the vault. Slices of directories and what leads to them are the
- * exception: where these are broken a chunk is not found, and the pack itself, or
- * the index read again, says what is true. Each call borrows a connection, with
- * its statements prepared, and gives it back; so threads ask side by side.
+ * exception: where these are broken a chunk is not found, and the pack itself,
+ * or the index read again, says what is true. Each call borrows a connection,
+ * with its statements prepared, and gives it back; so threads ask side by side.
  */
 #include "config.h"
 

@@ -40,8 +40,8 @@ static const char *const suffixes[] = { "", "-wal", "-shm" };
 /*
  * Each pack's directory is there once, cut into slices of some chunks, so that
  * one of them can be read without the others. What leads from an id to a slice
- * are numbers of 8 bytes (postings.c). All in all a chunk costs 52 to 55 bytes, of
- * which 39 are its line of the directory.
+ * are numbers of 8 bytes (postings.c). All in all a chunk costs 52 to 55 bytes,
+ * of which 39 are its line of the directory.
  */
 static const char schema[] =
 	"CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL)"
