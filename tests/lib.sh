@@ -263,6 +263,14 @@ as_nobody() {
 		env HOME="$tmp/home" XDG_CACHE_HOME= USER=nobody "$@"
 }
 
+# open_programs: copy the programs to $tmp/bin, where everybody can run them.
+# The place where they were built may be closed to all but its owner.
+open_programs() {
+	mkdir -p "$tmp/bin"
+	cp "$vmbackup" "$mounter" "$tmp/bin"
+	chmod 755 "$tmp" "$tmp/bin" "$tmp/bin"/*
+}
+
 # ---- mounts ----
 
 is_mounted() {

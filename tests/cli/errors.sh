@@ -150,11 +150,10 @@ if [ "$(id -u)" = 0 ]; then
 	fi
 
 	# Somebody else's vault.
-	mkdir "$tmp/bin" "$tmp/home"
-	cp "$vmbackup" "$mounter" "$tmp/bin"
+	open_programs
+	mkdir "$tmp/home"
 	cp "$keyfile" "$tmp/home/key"
 	chown -R 65534:65534 "$tmp/home"
-	chmod 755 "$tmp" "$tmp/bin" "$tmp/bin"/*
 	chmod 700 "$vault"
 	elsewhere() { (cd / && as_nobody "$@"); }
 	expect 1 elsewhere "$tmp/bin/vmbackup" -r "$vault" --key-file \

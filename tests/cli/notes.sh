@@ -156,15 +156,15 @@ note mount
 
 # nobody_vmb ARG...: as the one whose vault it is.
 nobody_vmb() {
-	as_nobody "$vmbackup" -r "$tmp/theirs" --key-file "$tmp/home/key" \
+	as_nobody "$tmp/bin/vmbackup" -r "$tmp/theirs" --key-file "$tmp/home/key" \
 		--cache-dir "$tmp/home/cache" "$@"
 }
 if [ "$(id -u)" = 0 ]; then
-	chmod 755 "$tmp"
+	open_programs
 	mkdir "$tmp/theirs" "$tmp/home"
 	chown 65534:65534 "$tmp/theirs" "$tmp/home"
-	expect 0 as_nobody "$vmbackup" -r "$tmp/theirs" init --new-key-file \
-		"$tmp/home/key"
+	expect 0 as_nobody "$tmp/bin/vmbackup" -r "$tmp/theirs" init \
+		--new-key-file "$tmp/home/key"
 	expect 0 nobody_vmb backup --vm www "$tmp/source"
 	root=("$vmbackup" -r "$tmp/theirs" --key-file "$tmp/home/key"
 		--cache-dir "$tmp/cache")

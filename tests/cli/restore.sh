@@ -294,15 +294,14 @@ note "a full disk, a damaged vault"
 
 if [ "$(id -u)" = 0 ]; then
 	requires nobody
-	mkdir "$tmp/dev" "$tmp/bin" "$tmp/user"
+	open_programs
+	mkdir "$tmp/dev" "$tmp/user"
 	mknod "$tmp/dev/null" c 1 3
 	echo suid >"$tmp/dev/suid"
 	chmod 4755 "$tmp/dev/suid"
 	chown 1:1 "$tmp/dev/suid"
 	chmod 4755 "$tmp/dev/suid"
 	expect 0 vmb backup --vm dev "$tmp/dev"
-	cp "$vmbackup" "$tmp/bin"
-	chmod 755 "$tmp" "$tmp/bin" "$tmp/bin/vmbackup"
 	chmod -R a+rX "$vault"
 	chmod 644 "$keyfile"
 	chown 65534:65534 "$tmp/user"

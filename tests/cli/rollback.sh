@@ -99,10 +99,11 @@ expect 0 vmb backup --vm web1 "$tmp/source"
 
 # Who may not write the state reads all the same.
 if [ "$(id -u)" = 0 ]; then
-	chmod 755 "$tmp"
+	open_programs
 	chmod -R a+rX "$vault" "$keyfile"
 	mkdir -m 755 "$tmp/home"
 	expect 0 as_nobody env -u VMBACKUP_STATE_DIR XDG_STATE_HOME= \
-		"$vmbackup" -r "$vault" --key-file "$keyfile" --no-cache points
+		"$tmp/bin/vmbackup" -r "$vault" --key-file "$keyfile" \
+		--no-cache points
 	says "$tmp/home/.local/state/vmbackupfs/.*cannot be written"
 fi

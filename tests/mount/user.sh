@@ -18,10 +18,9 @@ else
 	user() { HOME=$tmp/home "$@"; }
 fi
 
-# Where we were built may be closed to nobody.
-mkdir "$tmp/bin" "$tmp/work" "$tmp/home"
-cp "$vmbackup" "$mounter" "$tests/fixture.py" "$tests/compare.py" "$tmp/bin"
-chmod 755 "$tmp" "$tmp/bin" "$tmp/bin"/*
+open_programs
+mkdir "$tmp/work" "$tmp/home"
+install -m 755 "$tests/fixture.py" "$tests/compare.py" "$tmp/bin"
 [ "$(id -u)" != 0 ] || chown 65534:65534 "$tmp/work" "$tmp/home"
 touch "$tmp/err" "$tmp/out"
 as_user() { (cd "$tmp/work" && user "$@"); }
