@@ -429,6 +429,8 @@ static int refresh_list(struct vault *v)
 	if (r == 0)
 		r = refresh_all(v, &v->objects, &changed);
 	if (r == 0)
+		r = vault_still_stands(v);
+	if (r == 0)
 		save_all(v, &v->objects);
 	/* Where a list could not be made, the next one has to be, though
 	 * nothing changes any more. */

@@ -101,10 +101,96 @@ int vault_accept_rollback(struct vault *v)
 	return history_accept(v->history);
 }
 
+/* ---- folders ---- */
+
+/* What vaults have had from the first on. Others are demanded only of those that
+ * were made with them. */
+static bool is_demanded(const struct vault *v, const char *folder)
+{
+	static const char *const always[] = { "commit", "index", "key",
+					      "pack",	"point", "session" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(always) && !v->has_all_folders; i++)
+		if (strcmp(always[i], folder) == 0)
+			return true;
+	return v->has_all_folders;
+}
+
+static int on_missing(void *arg, const char *folder)
+{
+	struct vault *v = arg;
+
+	return is_demanded(v, folder) ? backend_names_add(&v->missing, folder)
+				      : 0;
+}
+
+int vault_note_missing(struct vault *v)
+{
+	size_t i;
+	int r = backend_missing_folders(v->backend, on_missing, v);
+
+	/* Errors, and not warnings: --quiet does not hide them. */
+	for (i = 0; r == 0 && i < v->missing.n; i++)
+		log_line(LOG_LEVEL_ERROR,
+			 "vault %s: the folder %s is missing, and with it all "
+			 "that was in it",
+			 vault_url(v), v->missing.list[i]);
+	if (r == 0 && v->missing.n > 0)
+		log_line(LOG_LEVEL_ERROR,
+			 "    next: put it back with all that was in it (a "
+			 "copy of a vault needs its empty folders, too); or "
+			 "accept the loss, with: vmbackup check "
+			 "--accept-rollback");
+	return r;
+}
+
+static int on_vanished(void *arg, const char *folder)
+{
+	struct vault *v = arg;
+	size_t i;
+
+	for (i = 0; i < v->missing.n; i++)
+		if (strcmp(v->missing.list[i], folder) == 0)
+			return 0;
+	if (!is_demanded(v, folder))
+		return 0;
+	return fail(-EIO,
+		    "vault %s: the folder %s was there, and is not any more: "
+		    "what was in it is not taken for removed",
+		    vault_url(v), folder);
+}
+
+int vault_still_stands(struct vault *v)
+{
+	return backend_missing_folders(v->backend, on_vanished, v);
+}
+
+size_t vault_missing_folders(const struct vault *v, char *const **out)
+{
+	*out = v->missing.list;
+	return v->missing.n;
+}
+
+int vault_make_folders(struct vault *v)
+{
+	int r = v->missing.n ? backend_make_folders(v->backend) : 0;
+
+	if (r == 0)
+		backend_names_release(&v->missing);
+	return r;
+}
+
 int vault_may_write(const struct vault *v)
 {
 	uint64_t lost = vault_lost(v);
 
+	if (v->missing.n > 0)
+		return fail(-EREMCHG,
+			    "%s: nothing is written to a vault that lacks the "
+			    "folder %s: put it back, or accept the loss with: "
+			    "vmbackup check --accept-rollback",
+			    vault_url(v), v->missing.list[0]);
 	if (v->features_damaged)
 		return fail(-EBADMSG,
 			    "%s: an object of feature/ cannot be read, and it "

@@ -97,9 +97,18 @@ uint64_t vault_lost(const struct vault *v);
  * more. Return 0 or a negative errno, said in words. */
 MUST_CHECK int vault_accept_rollback(struct vault *v);
 /*
+ * How many folders that the vault was made with were not there when it was opened,
+ * and their names ("note"), in @out, borrowed. What was in them is lost, and reads
+ * as if it had never been.
+ */
+size_t vault_missing_folders(const struct vault *v, char *const **out);
+/* Make these folders again, empty, so that they are not missed any more. Return 0
+ * or a negative errno, said in words. */
+MUST_CHECK int vault_make_folders(struct vault *v);
+/*
  * Whether this program may write to the vault, as far as is known. Return 0,
- * -EOPNOTSUPP (a newer one is needed), -EBADMSG (nobody can tell) or -EREMCHG (it
- * has lost what it had); said in words.
+ * -EOPNOTSUPP (a newer one is needed), -EBADMSG (nobody can tell), or -EREMCHG (it
+ * has lost what it had, or a folder); said in words.
  */
 MUST_CHECK int vault_may_write(const struct vault *v);
 

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "store/backend/names.h"
 #include "store/format.h"
 #include "store/point_internal.h"
 #include "store/record/config.h"
@@ -31,6 +32,10 @@ struct vault {
 	/* An object of feature/ cannot be read: nobody knows what a program that
 	 * writes would have to know. */
 	bool features_damaged;
+	/* It was made with a folder for each kind of object of today. */
+	bool has_all_folders;
+	struct backend_names
+		missing; /* folders that were not there at opening */
 	struct history *history; /* owned; of whoever lists the points */
 	char id_hex[2 * VAULT_ID_LEN + 1];
 	/* of the folder in the cache directory: the id, '-', and 16 hex digits
@@ -75,6 +80,13 @@ struct vault {
  * it is wrong again: said); or what vault_refresh() returns.
  */
 MUST_CHECK int vault_mend(struct vault *v, uint64_t mends, bool doubted);
+/* Note in v->missing which folders are not there, and say so. Return 0 or a
+ * negative errno. */
+MUST_CHECK int vault_note_missing(struct vault *v);
+/* Is every folder there that was when the vault was opened? Return 0, -EIO (one
+ * has gone since, and its objects are not to be taken for gone; said in words) or
+ * another negative errno. */
+MUST_CHECK int vault_still_stands(struct vault *v);
 /* Forget what vault_list() warned of; for when the vault is closed. */
 void vault_forget_strays(struct vault *v);
 

@@ -346,12 +346,13 @@ static int open_slot(struct vault *v, const struct vault_options *o,
 	return r;
 }
 
-/* Old vaults have no secret for the chunker. */
+/* Old vaults have no secret for the chunker, and of folders only the first. */
 static int use_config(struct vault *v, const struct buf *plain)
 {
 	struct config_doc doc;
 	int r = config_decode(plain->data, plain->len, &doc);
 
+	v->has_all_folders = r == 0 && doc.has_chunker;
 	if (r == 0 && doc.has_chunker)
 		r = keyring_set_chunker(v->keyring, doc.chunker);
 	secret_wipe(&doc, sizeof(doc));
@@ -386,6 +387,8 @@ static int unlock(struct vault *v, const struct vault_options *o)
 	if (r == 0)
 		r = use_config(v, &plain);
 	secret_wipe(plain.data, plain.len);
+	if (r == 0)
+		r = vault_note_missing(v);
 	if (r == 0)
 		r = read_features(v);
 out:
@@ -458,6 +461,7 @@ void vault_close(struct vault *v)
 	point_list_put(v->points);
 	point_objects_release(&v->objects);
 	vault_forget_strays(v);
+	backend_names_release(&v->missing);
 	cache_free(v->nodes);
 	cache_free(v->frames);
 	cache_free(v->packs);

@@ -316,7 +316,13 @@ int context_open_view(struct context *ctx, struct vault **v_out,
 int context_read_error(struct vault *v, int r)
 {
 	struct vault_stats stats;
+	char *const *folders;
+	size_t i;
 
+	/* Points that are not seen are not to be taken for none. */
+	for (i = vault_missing_folders(v, &folders); r == 0 && i > 0; i--)
+		if (strcmp(folders[i - 1], "commit") == 0)
+			return EXIT_CODE_DAMAGE;
 	/* What was done was done with another point than was meant, maybe. */
 	if (r == 0 && vault_latest_in_doubt(v))
 		return EXIT_CODE_DAMAGE;

@@ -120,7 +120,8 @@ MUST_CHECK int context_open_view(struct context *ctx, struct vault **v_out,
 /*
  * What a read that returned @r should end as, so that the exit code says so: -EIO
  * becomes -EBADMSG where the vault met damage, and 0 becomes EXIT_CODE_DAMAGE where
- * a latest point was taken while others could not be read. Others pass.
+ * a latest point was taken while others could not be read, or where the vault lacks
+ * the folder that says which points there are. Others pass.
  */
 int context_read_error(struct vault *v, int r);
 

@@ -38,7 +38,8 @@ static const struct option_row rows[] = {
 		 " password"),
 	OPT_FLAG("accept-rollback", 0, struct args, accept,
 		 "first take the vault as it is now: what it had once and has"
-		 " lost is not missed any more"),
+		 " lost is not missed any more, and folders that it lacks are"
+		 " made again"),
 	OPT_UINT("threads", 0, "N", struct args, threads,
 		 "read N packs at a time (default: 2)"),
 	OPT_END
@@ -338,6 +339,17 @@ static int scrub(struct context *ctx, const struct check_options *o,
 	return r;
 }
 
+static int make_folders(struct vault *v)
+{
+	char *const *folders;
+	size_t n = vault_missing_folders(v, &folders);
+	int r = vault_make_folders(v);
+
+	if (r == 0 && n > 0)
+		log_warn("%zu folders that are gone were made again, empty", n);
+	return r;
+}
+
 /* Is there all that was seen? What is gone is said before all else is held
  * back. Return 0, EXIT_CODE_ROLLBACK, or a negative errno, said in words. */
 static int look_back(struct vault *v, bool accept)
@@ -350,6 +362,11 @@ static int look_back(struct vault *v, bool accept)
 		return r;
 	point_list_put(l);
 	lost = vault_lost(v);
+	if (accept) {
+		r = make_folders(v);
+		if (r < 0)
+			return r;
+	}
 	if (!accept || lost == 0)
 		return lost ? EXIT_CODE_ROLLBACK : 0;
 	r = vault_accept_rollback(v);

@@ -88,6 +88,18 @@ int backend_create(const char *url, const struct backend_options *o,
 	return r;
 }
 
+int backend_missing_folders(struct backend *b,
+			    int (*fn)(void *arg, const char *folder), void *arg)
+{
+	return b->ops->missing_folders ? b->ops->missing_folders(b, fn, arg)
+				       : 0;
+}
+
+int backend_make_folders(struct backend *b)
+{
+	return b->ops->make_folders ? b->ops->make_folders(b) : 0;
+}
+
 void backend_close(struct backend *b)
 {
 	if (b)

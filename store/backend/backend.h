@@ -186,6 +186,20 @@ MUST_CHECK int backend_delete(struct backend *b, const char *name);
  * some may be there; all were tried. */
 MUST_CHECK int backend_delete_many(struct backend *b, const char *const *names,
 				   size_t n);
+/*
+ * Call @fn with the name of each folder that a store makes for a new vault and that
+ * is not there any more. What was in it is lost, and no listing tells: one that
+ * is not there is empty. Vaults that were made before there were all of today's
+ * kinds of objects may lack folders and nothing else. A store without folders
+ * lacks none. @fn is called as by backend_list().
+ * Return 0, @fn's answer, or a negative errno, said in words.
+ */
+MUST_CHECK int backend_missing_folders(struct backend *b,
+				       int (*fn)(void *arg, const char *folder),
+				       void *arg);
+/* Make them again, empty and durable. Return 0 or a negative errno, said in
+ * words. */
+MUST_CHECK int backend_make_folders(struct backend *b);
 /* Try whether the place really gives create-if-absent, range reads,
  * read-after-write listing and delete. Return 0 or the negative errno said in
  * words; leaves nothing behind. */

@@ -382,15 +382,19 @@ static int dir_probe(struct backend *b)
 	return r;
 }
 
-static int dir_create(struct backend *b)
+static int make_folders(struct backend *b)
 {
 	struct backend_dir *d = dir_of(b);
-	int r = dir_check_empty(d);
+	int r = dir_make_folders(d);
 
-	if (r < 0)
-		return r;
-	r = dir_make_folders(d);
 	return r < 0 ? dir_fail(d, r, "make", "its folders") : 0;
+}
+
+static int dir_create(struct backend *b)
+{
+	int r = dir_check_empty(dir_of(b));
+
+	return r < 0 ? r : make_folders(b);
 }
 
 static void dir_close(struct backend *b)
@@ -422,6 +426,8 @@ static const struct backend_ops dir_ops = {
 	.delete_many = dir_delete_many,
 	.probe = dir_probe,
 	.create = dir_create,
+	.missing_folders = dir_missing_folders,
+	.make_folders = make_folders,
 	.close = dir_close,
 };
 

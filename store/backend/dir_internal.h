@@ -104,6 +104,9 @@ extern const char *const dir_folders[];
 int dir_list_page(struct backend *b, const struct backend_call *c,
 		  const char *prefix, const char *token,
 		  struct backend_page *page);
+/* As ops->missing_folders. */
+int dir_missing_folders(struct backend *b,
+			int (*fn)(void *arg, const char *folder), void *arg);
 /* Return 0, -EEXIST (somebody's files are there) or another negative errno,
  * said in words. */
 MUST_CHECK int dir_check_empty(struct backend_dir *d);

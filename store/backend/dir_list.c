@@ -180,6 +180,26 @@ int dir_list_page(struct backend *b, const struct backend_call *c,
 	return read_folder(&l, c, fd);
 }
 
+/* What stands in a folder's place is found by whoever lists that. */
+int dir_missing_folders(struct backend *b,
+			int (*fn)(void *arg, const char *folder), void *arg)
+{
+	struct backend_dir *d = dir_of(b);
+	struct stat st;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; dir_folders[i] && r == 0; i++) {
+		if (fstatat(d->root, dir_folders[i], &st,
+			    AT_SYMLINK_NOFOLLOW) == 0)
+			continue;
+		r = errno == ENOENT
+			    ? fn(arg, dir_folders[i])
+			    : dir_fail(d, -errno, "look at", dir_folders[i]);
+	}
+	return r;
+}
+
 static int refuse_object(void *arg, const char *name,
 			 const struct backend_info *info)
 {

@@ -351,7 +351,11 @@ int dir_sync(struct backend *b, const struct backend_call *c, const char *name)
 static int make_folder(struct backend_dir *d, int fd, const char *name)
 {
 	int r = dir_seam(d)->ops->mkdirat(dir_seam(d), fd, name, 0700);
+	AUTO_CLOSE int child =
+		r == 0 ? openat(fd, name, O_RDONLY | DIR_FOLDER) : -1;
 
+	if (child >= 0)
+		give_to_owner(fd, child);
 	return r == -EEXIST ? 0 : r;
 }
 

@@ -65,6 +65,12 @@ struct backend_ops {
 	int (*probe)(struct backend *b);
 	/* Make room for a new vault: -EEXIST where one is already. */
 	int (*create)(struct backend *b);
+	/* As backend_missing_folders() and backend_make_folders(). Both NULL: a
+	 * name needs no folder. */
+	int (*missing_folders)(struct backend *b,
+			       int (*fn)(void *arg, const char *folder),
+			       void *arg);
+	int (*make_folders)(struct backend *b);
 	void (*close)(struct backend *b);
 };
 

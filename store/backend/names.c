@@ -10,11 +10,8 @@
 #include "store/backend/backend.h"
 #include "store/base/array.h"
 
-static int add(void *arg, const char *name, const struct backend_info *info)
+int backend_names_add(struct backend_names *names, const char *name)
 {
-	struct backend_names *names = arg;
-
-	(void)info;
 	if (array_reserve(&names->list, &names->cap, names->n + 1) < 0)
 		return -ENOMEM;
 	names->list[names->n] = strdup(name);
@@ -22,6 +19,12 @@ static int add(void *arg, const char *name, const struct backend_info *info)
 		return -ENOMEM;
 	names->n++;
 	return 0;
+}
+
+static int add(void *arg, const char *name, const struct backend_info *info)
+{
+	(void)info;
+	return backend_names_add(arg, name);
 }
 
 static int by_text(const void *a, const void *b)

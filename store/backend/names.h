@@ -18,6 +18,8 @@ struct backend_names {
  * is for backend_names_release(), whatever happens. */
 MUST_CHECK int backend_list_names(struct backend *b, const char *prefix,
 				  struct backend_names *out);
+/* Append a name. Return 0 or -ENOMEM. */
+MUST_CHECK int backend_names_add(struct backend_names *names, const char *name);
 void backend_names_release(struct backend_names *names);
 #define AUTO_NAMES CLEANUP(backend_names_release)
 

@@ -138,6 +138,8 @@ MUST_CHECK int check_record(uint8_t type, const void *data, size_t len,
 			    const char *name);
 /* What it means that an object of that type is damaged, from "; " on, or "". */
 const char *check_what_is_lost(uint8_t type);
+/* Report the folders that are missing. Return 0 or -ENOMEM. */
+MUST_CHECK int check_folders(struct check *c);
 /* List packs alone, for a scrub. */
 MUST_CHECK int check_list_packs(struct check *c);
 /* Walk all trees. */

@@ -476,7 +476,9 @@ int check_objects(struct check *c)
 	int r;
 
 	c->progress.phase = "objects";
-	r = list_points(c);
+	r = check_folders(c);
+	if (r == 0)
+		r = list_points(c);
 	if (r == 0)
 		r = vault_refresh(c->vault);
 	if (r == 0)

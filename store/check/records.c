@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "store/base/log.h"
 #include "store/record/commit.h"
@@ -17,6 +19,7 @@
 #include "store/record/pack_list.h"
 #include "store/record/purge.h"
 #include "store/record/quarantine.h"
+#include "store/vault.h"
 
 static int decode_note(const void *data, size_t len, const char *name)
 {
@@ -92,6 +95,50 @@ int check_record(uint8_t type, const void *data, size_t len, const char *name)
 	default:
 		return 0;
 	}
+}
+
+/* What is lost with a folder. */
+static const char *kept_in(const char *folder)
+{
+	static const struct {
+		const char *folder, *text;
+	} kinds[] = {
+		{ "commit", "which points there are" },
+		{ "feature", "what programs must know" },
+		{ "key", "the keys that open the vault" },
+		{ "machine", "what machines were renamed to" },
+		{ "note", "what was noted of points, and which are protected" },
+		{ "pack", "all data" },
+		{ "point", "what is in the points" },
+		{ "purge", "which points were removed" },
+		{ "quarantine", "which packs were found damaged" },
+		{ "sweep", "which packs were deleted" },
+		{ "tomb", "which packs are about to be deleted" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strcmp(kinds[i].folder, folder) == 0)
+			return kinds[i].text;
+	return "nothing that a restore needs";
+}
+
+int check_folders(struct check *c)
+{
+	char object[OBJECT_NAME_MAX];
+	char *const *folders;
+	size_t i, n = vault_missing_folders(c->vault, &folders);
+	int r = 0;
+
+	for (i = 0; i < n && r >= 0; i++) {
+		snprintf(object, sizeof(object), "%s/", folders[i]);
+		r = check_found(c, true, object,
+				"the folder is missing; in it was %s; put it "
+				"back, or accept the loss: vmbackup check "
+				"--accept-rollback",
+				kept_in(folders[i]));
+	}
+	return MIN(r, 0);
 }
 
 const char *check_what_is_lost(uint8_t type)

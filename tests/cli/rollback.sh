@@ -107,3 +107,29 @@ if [ "$(id -u)" = 0 ]; then
 		--no-cache points
 	says "$tmp/home/.local/state/vmbackupfs/.*cannot be written"
 fi
+
+# A folder that is missing is no empty one: whoever reads is told, nobody writes,
+# and a check makes it again where that is wanted.
+expect 0 vmb note web1/latest --protect
+for folder in note machine tomb quarantine heartbeat commit; do
+	mv "$vault/$folder" "$tmp/taken"
+	case $folder in
+	commit) code=13 ;;
+	*) code=0 ;;
+	esac
+	VMBACKUP_STATE_DIR="$tmp/fresh" expect $code vmb points -q
+	says "the folder $folder is missing"
+	VMBACKUP_STATE_DIR="$tmp/fresh" expect 17 vmb backup --vm web1 "$tmp/source"
+	says "lacks the folder $folder"
+	[ ! -e "$vault/$folder" ] || fail "a backup made $folder"
+	VMBACKUP_STATE_DIR="$tmp/fresh" expect 13 vmb check
+	says "vmbackup: $folder/: the folder is missing"
+	VMBACKUP_STATE_DIR="$tmp/fresh" expect 13 vmb check --json
+	prints "\"object\":\"$folder/\""
+	mv "$tmp/taken" "$vault/$folder"
+	VMBACKUP_STATE_DIR="$tmp/fresh" expect 0 vmb check
+done
+rm -r "$vault/note" "$vault/sweep"
+expect 0 vmb check --accept-rollback
+says '2 folders that are gone were made again'
+expect 0 vmb note web1/latest --protect

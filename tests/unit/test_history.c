@@ -26,6 +26,7 @@
 #include "store/writer/note.h"
 #include "store/writer/writer.h"
 #include "tests/unit/seam_crash.h"
+#include "tests/unit/vaults.h"
 
 #define MANY 10000
 
@@ -506,6 +507,46 @@ static void what_was_noted_outlives_a_power_cut(void **state)
 	seam_crash_free(c);
 }
 
+/* While a vault is open, and before it is. */
+static void a_folder_that_goes_is_no_empty_one(void **state)
+{
+	const char *dir = support_path("%s/vault", support_tmpdir_fast());
+	struct vault_options o = vaults_options(dir, NULL, seam_system(), NULL);
+	char *const *folders;
+	struct point_list *l;
+	struct vault *v;
+	char id[33];
+
+	(void)state;
+	assert_ok(vault_create(&o, 0, id));
+	assert_ok(vault_open(&o, &v));
+	assert_ok(vault_points(v, &l));
+	point_list_put(l);
+	assert_int_equal(rmdir(support_path("%s/note", dir)), 0);
+	support_log_clear();
+	assert_result(vault_points(v, &l), -EIO);
+	assert_said("the folder note was there, and is not any more");
+	vault_close(v);
+	support_log_clear();
+	assert_ok(vault_open(&o, &v));
+	assert_said("the folder note is missing");
+	assert_int_equal(vault_missing_folders(v, &folders), 1);
+	assert_string_equal(folders[0], "note");
+	assert_ok(vault_points(v, &l));
+	point_list_put(l);
+	assert_result(vault_may_write(v), -EREMCHG);
+	assert_ok(vault_make_folders(v));
+	assert_int_equal(vault_missing_folders(v, &folders), 0);
+	assert_ok(vault_may_write(v));
+	assert_ok(vault_points(v, &l));
+	point_list_put(l);
+	vault_close(v);
+	support_log_clear();
+	assert_ok(vault_open(&o, &v));
+	assert_string_equal(support_log_text(), "");
+	vault_close(v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -518,6 +559,7 @@ int main(void)
 			sessions_teardown),
 		cmocka_unit_test_setup_teardown(an_open_vault_looks_again,
 						setup, sessions_teardown),
+		cmocka_unit_test(a_folder_that_goes_is_no_empty_one),
 		cmocka_unit_test(a_damaged_file_says_the_rest),
 		cmocka_unit_test(a_file_that_cannot_be_used_is_said),
 		cmocka_unit_test(whoever_may_not_write_it_reads),

@@ -338,7 +338,8 @@ void vaults_copy(const char *from, const char *to)
 		snprintf(target, sizeof(target), "%s/%s", to, e->d_name);
 		if (e->d_type == DT_DIR) {
 			vaults_copy(source, target);
-			(void)rmdir(target);
+			if (strcmp(from + strlen(from) - 5, "/pack") == 0)
+				(void)rmdir(target);
 			continue;
 		}
 		data = support_read(source, &len);

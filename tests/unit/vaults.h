@@ -56,8 +56,8 @@ int vaults_points(const struct vault_options *o,
 /* vmbackup check --read-data: how many damages, or a negative errno. */
 int vaults_check(const struct vault_options *o);
 
-/* Copy a vault's files, and the folders that have any: those that are missing
- * will have to be made again. */
+/* Copy a vault, but no empty folders of packs: these will have to be made
+ * again. */
 void vaults_copy(const char *from, const char *to);
 
 #endif
