@@ -171,6 +171,28 @@ int kept_read(struct vault *v, const struct kept_kind *kind, const char *name,
 	return r == -ENOENT ? read_vault(v, kind, name, sha256, out) : r;
 }
 
+int kept_read_once(struct vault *v, const struct kept_kind *kind,
+		   const char *name, struct buf *out)
+{
+	AUTO_BUF struct buf row = BUF_INIT;
+	size_t from = out->len;
+	struct id mac;
+	int r = get_kept(v, name, out);
+
+	if (r != -ENOENT)
+		return r;
+	r = read_vault(v, kind, name, NULL, out);
+	if (r < 0 ||
+	    prove(v, name, out->data + from, out->len - from, &mac) < 0)
+		return r;
+	buf_put(&row, out->data + from, out->len - from);
+	buf_put(&row, mac.b, ID_LEN);
+	/* What cannot be kept is fetched again another time. */
+	if (buf_error(&row) == 0)
+		(void)!catalog_put_object(v->catalog, name, row.data, row.len);
+	return 0;
+}
+
 /* Of one object: a flipped bit can make its version a later one, too. */
 static bool is_damage(int r)
 {

@@ -106,5 +106,9 @@ size_t kept_find(const struct kept_set *s, const char *name);
 MUST_CHECK int kept_read(struct vault *v, const struct kept_kind *kind,
 			 const char *name, const uint8_t *sha256,
 			 struct buf *out);
+/* The same, and put what came from the vault into the database: for what never
+ * changes and stays. */
+MUST_CHECK int kept_read_once(struct vault *v, const struct kept_kind *kind,
+			      const char *name, struct buf *out);
 
 #endif

@@ -57,12 +57,10 @@ static bool is_our_folder(const char *name)
 }
 
 /* Can there be objects in a folder of that name? Nothing is known of those of
- * other kinds, and in tomb/ and sweep/ objects have any names. */
+ * other kinds. */
 static bool may_hold_objects(const char *name)
 {
-	return is_our_folder(name) || !strchr(name, '/') || !is_ours(name) ||
-	       strncmp(name, "tomb/", strlen("tomb/")) == 0 ||
-	       strncmp(name, "sweep/", strlen("sweep/")) == 0;
+	return is_our_folder(name) || !strchr(name, '/') || !is_ours(name);
 }
 
 /* One entry of @fd, whose name in the vault is l->name. */

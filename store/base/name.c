@@ -112,7 +112,7 @@ enum form {
 	FORM_NUMBER,
 	FORM_QUARANTINE, /* a pack's name, and "-" and a number */
 	FORM_FILED_PACK, /* that, in a folder of two digits of its hash */
-	FORM_ANY,
+	FORM_COLLECTION, /* 32 digits, and "-" and a number where it has several */
 };
 
 static bool is_number(const char *text)
@@ -163,10 +163,11 @@ static bool has_form(const char *name, const char *prefix, enum form form)
 		return name_quarantine(name, pack, &n);
 	case FORM_FILED_PACK:
 		return is_filed_pack(rest);
-	case FORM_ANY:
-		break;
+	case FORM_COLLECTION:
+		return name_is_hex(rest) ||
+		       name_numbered(name, prefix, hex, NULL);
 	}
-	return true;
+	return false;
 }
 
 bool name_is_object(const char *name)
@@ -182,8 +183,8 @@ bool name_is_object(const char *name)
 		{ "point/", FORM_HEX },
 		{ "commit/", FORM_HEX },
 		{ "purge/", FORM_NUMBERED },
-		{ "tomb/", FORM_ANY },
-		{ "sweep/", FORM_ANY },
+		{ "tomb/", FORM_COLLECTION },
+		{ "sweep/", FORM_COLLECTION },
 		{ "quarantine/", FORM_QUARANTINE },
 		{ "note/", FORM_NUMBERED },
 		{ "feature/", FORM_NUMBER },

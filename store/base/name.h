@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A session, a point, a machine and a key slot are each named by 16 random
- * bytes, in lower-case hexadecimal digits. */
+/* A session, a point, a machine, a collection and a key slot are each named by 16
+ * random bytes, in lower-case hexadecimal digits. */
 #define NAME_HEX 32
 /* An object's name, and NUL. */
 #define OBJECT_NAME_MAX 200
@@ -36,12 +36,8 @@ MUST_CHECK bool name_is_pack(const char *name, size_t *number_end);
 MUST_CHECK bool name_quarantine(const char *name, char pack_out[PACK_NAME_MAX],
 				uint32_t *n_out);
 
-/*
- * Return whether an object of a vault can be called @name, which begins with its
- * folder. Any name in tomb/ and sweep/ can be one: what lies there may condemn
- * packs, and a writer that passed it over could rely on what is about to be
- * deleted.
- */
+/* Return whether an object of a vault can be called @name, which begins with its
+ * folder. */
 MUST_CHECK bool name_is_object(const char *name);
 
 #endif

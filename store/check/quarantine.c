@@ -22,15 +22,20 @@
 #include "store/crypt/crypt.h"
 #include "store/vault.h"
 
-/* What lifts a quarantine has to be authentic. */
-static bool is_in(struct check *c, const struct quarantine_item *item)
+/* Is the pack of item @i, the first about it, in quarantine? The last object counts
+ * that is authentic. */
+static bool is_in(struct check *c, size_t i)
 {
+	const struct quarantine_list *l = &c->quarantine;
+	size_t end = i < l->n ? quarantine_list_next(l, i) : i;
 	char name[OBJECT_NAME_MAX];
 
-	if (!item || !quarantine_is_lifted(item->n))
-		return item != NULL;
-	quarantine_name(item->pack, item->n, name);
-	return check_find(c, name) != NULL;
+	for (; i < end; i++) {
+		quarantine_name(l->items[i].pack, l->items[i].n, name);
+		if (!check_find(c, name))
+			return !quarantine_is_lifted(l->items[i].n);
+	}
+	return false;
 }
 
 static int put(struct check *c, const char *name, const char *what)
@@ -57,13 +62,13 @@ static int put(struct check *c, const char *name, const char *what)
 static int note_pack(struct check *c, const char *pack, bool whole,
 		     const char *what)
 {
-	const struct quarantine_item *item =
-		quarantine_list_find(&c->quarantine, pack);
-	uint64_t n = item ? (uint64_t)item->n + 1 : 0;
+	const struct quarantine_list *l = &c->quarantine;
+	size_t i = quarantine_list_find(l, pack);
+	uint64_t n = i < l->n ? (uint64_t)l->items[i].n + 1 : 0;
 	char name[OBJECT_NAME_MAX];
 	int r;
 
-	if (is_in(c, item) != whole)
+	if (is_in(c, i) != whole)
 		return 0; /* it is known */
 	if (quarantine_is_lifted((uint32_t)n) != whole)
 		n++;
@@ -118,8 +123,9 @@ static void count_packs(struct check *c)
 {
 	size_t i;
 
-	for (i = 0; i < c->quarantine.n; i++)
-		c->out->in_quarantine += is_in(c, &c->quarantine.items[i]);
+	for (i = 0; i < c->quarantine.n;
+	     i = quarantine_list_next(&c->quarantine, i))
+		c->out->in_quarantine += is_in(c, i);
 	c->out->in_quarantine += c->out->quarantined;
 	c->out->in_quarantine -= c->out->released;
 }

@@ -160,7 +160,7 @@ const char *check_what_is_lost(uint8_t type)
 	case OBJECT_NOTE:
 		return "; the point that it names counts as protected";
 	case OBJECT_QUARANTINE:
-		return "; the pack that it names counts as damaged";
+		return "; it says nothing about the pack that it names";
 	case OBJECT_FEATURE:
 		return "; nobody knows what it asks of programs";
 	default:

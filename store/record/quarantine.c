@@ -6,8 +6,8 @@
  * after all, as where a disk or a network lied for a while. Two checks that find
  * the same at once put the same name, and so say it once.
  *
- * That the number tells the two apart keeps a listing enough for a writer: it has
- * to open only what lets a pack out again, and there are few of these.
+ * Somebody who has no key may put anything under such a name. That says nothing,
+ * and the one before it counts.
  */
 #include "config.h"
 
@@ -46,47 +46,43 @@ int quarantine_list_add(struct quarantine_list *l, const char *name)
 	return 0;
 }
 
-static int by_pack(const void *a, const void *b)
-{
-	return strcmp(((const struct quarantine_item *)a)->pack,
-		      ((const struct quarantine_item *)b)->pack);
-}
-
 static int by_pack_and_number(const void *a, const void *b)
 {
-	uint32_t x = ((const struct quarantine_item *)a)->n;
-	uint32_t y = ((const struct quarantine_item *)b)->n;
-	int r = by_pack(a, b);
+	const struct quarantine_item *x = a, *y = b;
+	int r = strcmp(x->pack, y->pack);
 
-	return r ? r : x < y ? -1 : x > y;
+	return r ? r : x->n > y->n ? -1 : x->n < y->n;
 }
 
 void quarantine_list_sort(struct quarantine_list *l)
 {
-	size_t i, n = 0;
-
-	if (l->n < 2)
-		return;
-	qsort(l->items, l->n, sizeof(*l->items), by_pack_and_number);
-	for (i = 1; i < l->n; i++) {
-		if (by_pack(&l->items[n], &l->items[i]) != 0)
-			n++;
-		if (n != i)
-			l->items[n] = l->items[i];
-	}
-	l->n = n + 1;
+	if (l->n)
+		qsort(l->items, l->n, sizeof(*l->items), by_pack_and_number);
 }
 
-const struct quarantine_item *
-quarantine_list_find(const struct quarantine_list *l, const char *pack)
+size_t quarantine_list_find(const struct quarantine_list *l, const char *pack)
 {
-	struct quarantine_item key = { .n = 0 };
-	size_t len = strlen(pack);
+	size_t low = 0, high = l->n;
 
-	if (l->n == 0 || len >= sizeof(key.pack))
-		return NULL;
-	memcpy(key.pack, pack, len);
-	return bsearch(&key, l->items, l->n, sizeof(key), by_pack);
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(l->items[mid].pack, pack) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < l->n && strcmp(l->items[low].pack, pack) == 0 ? low : l->n;
+}
+
+size_t quarantine_list_next(const struct quarantine_list *l, size_t i)
+{
+	size_t next = i + 1;
+
+	while (next < l->n &&
+	       strcmp(l->items[i].pack, l->items[next].pack) == 0)
+		next++;
+	return next;
 }
 
 void quarantine_list_release(struct quarantine_list *l)

@@ -14,19 +14,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What was found of a pack last. */
+/* What was found of a pack, once. */
 struct quarantine_item {
 	char pack[PACK_NAME_MAX];
 	uint32_t n;
 };
 
 struct quarantine_list {
-	struct quarantine_item *items; /* owned; by pack, once sorted */
+	/* Owned. Once sorted: by pack, the highest number of each first. */
+	struct quarantine_item *items;
 	size_t n, cap;
 };
 
 /* Does the object of number @n say that its pack is whole, and not that it is
- * damaged? Who lets a pack out for that opens the object first. */
+ * damaged? Nobody believes either who has not opened it: anybody can put a file of
+ * that name. */
 static inline bool quarantine_is_lifted(uint32_t n)
 {
 	return n % 2 == 1;
@@ -37,11 +39,12 @@ void quarantine_name(const char *pack, uint32_t n, char out[OBJECT_NAME_MAX]);
 /* Add what the object called @name says. Return 0, -EINVAL (no such name) or
  * -ENOMEM. */
 MUST_CHECK int quarantine_list_add(struct quarantine_list *l, const char *name);
-/* Order the list by packs, and leave the highest number of each. */
+/* Order the list. */
 void quarantine_list_sort(struct quarantine_list *l);
-/* Return what the sorted list has about @pack, or NULL; borrowed. */
-const struct quarantine_item *
-quarantine_list_find(const struct quarantine_list *l, const char *pack);
+/* Return the first item of the sorted list about @pack, or l->n. */
+size_t quarantine_list_find(const struct quarantine_list *l, const char *pack);
+/* Return the first item behind number @i that is about another pack, or l->n. */
+size_t quarantine_list_next(const struct quarantine_list *l, size_t i);
 /* Free the items and empty the list. */
 void quarantine_list_release(struct quarantine_list *l);
 

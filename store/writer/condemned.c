@@ -16,156 +16,122 @@
 #include "store/writer/condemned.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "store/backend/backend.h"
-#include "store/base/array.h"
 #include "store/base/log.h"
-#include "store/catalog/catalog.h"
 #include "store/format.h"
+#include "store/kept.h"
 #include "store/record/quarantine.h"
 #include "store/vault.h"
 
-struct listed_names {
-	char (*list)[OBJECT_NAME_MAX]; /* owned */
-	size_t n, cap;
-};
+static const struct kept_kind tombs = { .prefix = "tomb/",
+					.type = OBJECT_TOMB,
+					.max = FORMAT_BOX_MAX };
+static const struct kept_kind sweeps = { .prefix = "sweep/",
+					 .type = OBJECT_SWEEP,
+					 .max = FORMAT_BOX_MAX };
+static const struct kept_kind quarantines = { .prefix = "quarantine/",
+					      .type = OBJECT_QUARANTINE,
+					      .max = FORMAT_BOX_MAX };
 
-static int on_name(void *arg, const char *name, const struct backend_info *info)
-{
-	struct listed_names *l = arg;
-
-	(void)info;
-	if (strlen(name) >= OBJECT_NAME_MAX)
-		return 0;
-	if (array_reserve(&l->list, &l->cap, l->n + 1) < 0)
-		return -ENOMEM;
-	memcpy(l->list[l->n++], name, strlen(name) + 1);
-	return 0;
-}
-
-/* The plaintext of a box, from the vault. */
-static int read_record(struct vault *v, const char *name, uint8_t type,
-		       struct buf *out)
-{
-	uint8_t *raw = NULL;
-	size_t len;
-	int r = vault_get_all(v, name, FORMAT_BOX_MAX, &raw, &len);
-
-	if (r == 0)
-		r = format_read_box(vault_keyring(v), raw, len, type, name,
-				    out);
-	free(raw);
-	return r;
-}
-
+/* Tombs go, so that they are not worth keeping. */
 static int read_tomb(struct vault *v, const char *name, struct condemned *c)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
-	int r = read_record(v, name, OBJECT_TOMB, &plain);
+	int r = kept_read(v, &tombs, name, NULL, &plain);
 
 	return r < 0 ? r : tomb_decode(plain.data, plain.len, name, &c->tombs);
 }
 
-static int decode_sweep(const struct buf *plain, const char *name,
-			struct condemned *c)
-{
-	bool aborted;
-
-	return sweep_decode(plain->data, plain->len, name, &aborted, &c->swept);
-}
-
-static int decode_lifted(const struct buf *plain, const char *name,
-			 struct condemned *c)
-{
-	(void)c;
-	return quarantine_decode(plain->data, plain->len, name);
-}
-
-/* Read what never changes and does not go: it is fetched once. */
-static int read_once(struct vault *v, const char *name, uint8_t type,
-		     int (*decode)(const struct buf *plain, const char *name,
-				   struct condemned *c),
-		     struct condemned *c)
-{
-	AUTO_BUF struct buf plain = BUF_INIT;
-	int r = catalog_get_object(vault_catalog(v), name, &plain);
-	bool kept = r == 0;
-
-	if (r == -ENOENT)
-		r = read_record(v, name, type, &plain);
-	if (r == 0)
-		r = decode(&plain, name, c);
-	if (r == 0 && !kept)
-		(void)!catalog_put_object(vault_catalog(v), name, plain.data,
-					  plain.len);
-	return r;
-}
-
 static int read_sweep(struct vault *v, const char *name, struct condemned *c)
 {
-	return read_once(v, name, OBJECT_SWEEP, decode_sweep, c);
+	AUTO_BUF struct buf plain = BUF_INIT;
+	bool aborted;
+	int r = kept_read_once(v, &sweeps, name, &plain);
+
+	return r < 0 ? r
+		     : sweep_decode(plain.data, plain.len, name, &aborted,
+				    &c->swept);
 }
 
-/* Is it about one object, and not about all that follow? */
-static bool goes_on(int r)
+/* Of one object; a flipped bit can make its version a later one. All else is an
+ * error of the way there, and says nothing about what stands. */
+static bool is_of_object(int r)
 {
-	return r != -ENOMEM && r != -ENOTRECOVERABLE && r != -EINTR;
+	return backend_error_is_of_object(r) || r == -EOPNOTSUPP ||
+	       r == -ENOENT;
 }
 
 /* Read all that is called so. What cannot be read may condemn anything. */
-static int read_each(struct vault *v, const char *prefix,
+static int read_each(struct vault *v, const struct kept_kind *kind,
 		     int (*read)(struct vault *v, const char *name,
 				 struct condemned *c),
 		     struct condemned *c)
 {
-	struct listed_names names = { .n = 0 };
+	struct kept_wish names = { .n = 0 };
 	size_t i;
-	int r = vault_list(v, prefix, on_name, &names);
+	int r = kept_list(v, kind, &names);
 
 	for (i = 0; i < names.n && r == 0; i++) {
-		r = read(v, names.list[i], c);
-		if (!goes_on(r))
-			break;
-		if (r < 0 && r != -ENOENT)
-			c->all = true;
+		r = read(v, names.items[i].name, c);
+		if (!is_of_object(r))
+			continue;
+		c->all |= r != -ENOENT;
 		r = 0;
 	}
-	free(names.list);
+	kept_release_wish(&names);
 	return r;
 }
 
 static int on_quarantine(void *arg, const char *name,
 			 const struct backend_info *info)
 {
+	int r = quarantine_list_add(arg, name);
+
 	(void)info;
-	return quarantine_list_add(arg, name);
+	return r == -ENOMEM ? r : 0;
 }
 
-/* What forbids a pack counts by its name; what allows it again is opened. */
+/*
+ * Add the pack of item @i, the first about it, where that is in quarantine. What
+ * does not open says nothing, for anybody may have put it. One that cannot be read
+ * is not known to be that, and does not let the pack out.
+ */
+static int read_findings(struct vault *v, const struct quarantine_list *l,
+			 size_t i, struct condemned *c)
+{
+	size_t end = quarantine_list_next(l, i);
+	char name[OBJECT_NAME_MAX];
+
+	for (; i < end; i++) {
+		AUTO_BUF struct buf plain = BUF_INIT;
+		const struct quarantine_item *item = &l->items[i];
+		bool lifted = quarantine_is_lifted(item->n);
+		int r;
+
+		quarantine_name(item->pack, item->n, name);
+		r = kept_read_once(v, &quarantines, name, &plain);
+		if (r == 0)
+			r = quarantine_decode(plain.data, plain.len, name);
+		if (r < 0 && !is_of_object(r))
+			return r;
+		if (r == 0 && lifted)
+			return 0;
+		if (!lifted && r != -EBADMSG && r != -ENOENT)
+			return pack_list_add(&c->quarantined, item->pack);
+	}
+	return 0;
+}
+
 static int read_quarantine(struct vault *v, struct condemned *c)
 {
 	struct quarantine_list l = { .n = 0 };
-	char name[OBJECT_NAME_MAX];
 	size_t i;
-	int r = vault_list(v, "quarantine/", on_quarantine, &l);
+	int r = vault_list_plain(v, "quarantine/", on_quarantine, &l);
 
 	quarantine_list_sort(&l);
-	for (i = 0; i < l.n && r == 0; i++) {
-		const struct quarantine_item *item = &l.items[i];
-		int lifted = -ENOENT;
-
-		quarantine_name(item->pack, item->n, name);
-		if (quarantine_is_lifted(item->n))
-			lifted = read_once(v, name, OBJECT_QUARANTINE,
-					   decode_lifted, c);
-		if (!goes_on(lifted))
-			r = lifted;
-		else if (lifted < 0)
-			r = pack_list_add(&c->quarantined, item->pack);
-	}
+	for (i = 0; i < l.n && r == 0; i = quarantine_list_next(&l, i))
+		r = read_findings(v, &l, i, c);
 	quarantine_list_release(&l);
 	return r;
 }
@@ -173,10 +139,10 @@ static int read_quarantine(struct vault *v, struct condemned *c)
 int condemned_read(struct vault *v, struct condemned *out)
 {
 	struct condemned *c = out;
-	int r = read_each(v, "tomb/", read_tomb, c);
+	int r = read_each(v, &tombs, read_tomb, c);
 
 	if (r == 0)
-		r = read_each(v, "sweep/", read_sweep, c);
+		r = read_each(v, &sweeps, read_sweep, c);
 	if (r == 0)
 		r = read_quarantine(v, c);
 	if (c->all)

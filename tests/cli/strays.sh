@@ -31,7 +31,7 @@ strew() {
 }
 
 folders=(commit digest feature forget heartbeat index key machine note point
-	purge quarantine session pack "pack/$(ls "$vault/pack" |
+	purge quarantine session sweep tomb pack "pack/$(ls "$vault/pack" |
 	head -n 1)")
 for folder in "${folders[@]}"; do
 	strew "$vault/$folder"
@@ -63,6 +63,14 @@ run 0 key export "$tmp/exported"
 run 0 backup --vm web1 "$tmp/source"
 run 0 backup --vm web2 "$tmp/source"
 named 1 'pack/fifo is no object'
+! grep -q 'stores everything anew' "$tmp/err" || fail "strays condemn packs"
+pack=$(find "$vault/pack" -type f -name '*-*-*' -printf '%f\n' | head -n 1)
+echo garbage >"$vault/quarantine/$pack"
+run 0 backup --vm web2 "$tmp/source"
+! grep -q 'stored again' "$tmp/err" || fail "garbage is believed"
+run 13 check
+says "quarantine/$pack: damaged; it says nothing"
+rm "$vault/quarantine/$pack"
 run 0 -v check --read-data
 prints 'no damage'
 for folder in "${folders[@]}"; do

@@ -267,10 +267,10 @@ static void list_finds_all(void **state)
 	assert_ok(backend_put(p->b, "pack/00/a", "aa", 2));
 	assert_ok(backend_put(p->b, "pack/ff/b", "bbb", 3));
 	assert_ok(backend_put(p->b, "packs/0", "", 0));
-	assert_ok(backend_put(p->b, "tomb/deep/er/x", "xxxx", 4));
+	assert_ok(backend_put(p->b, "later/deep/er/x", "xxxx", 4));
 	assert_int_equal(count_objects(p->b, ""), 5);
-	assert_int_equal(count_objects(p->b, "tomb/"), 1);
-	assert_int_equal(count_objects(p->b, "tomb/deep/er/"), 1);
+	assert_int_equal(count_objects(p->b, "later/"), 1);
+	assert_int_equal(count_objects(p->b, "later/deep/er/"), 1);
 	assert_int_equal(count_objects(p->b, "pack/"), 2);
 	assert_ok(backend_list(p->b, "pack/", see, &s));
 	assert_int_equal(s.bytes, 5);

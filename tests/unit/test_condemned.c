@@ -11,6 +11,7 @@
 
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
+#include "store/catalog/catalog.h"
 #include "store/format.h"
 #include "store/point.h"
 #include "store/record/pack_list.h"
@@ -153,7 +154,7 @@ static void a_tomb_that_goes(void **state)
 
 static void what_cannot_be_read_condemns_all(void **state)
 {
-	static const char *const names[] = { TOMB, SWEEP, "tomb/1" };
+	static const char *const names[] = { TOMB, SWEEP, TOMB "-1" };
 	struct two t = make_two(*state);
 	size_t i;
 
@@ -174,6 +175,87 @@ static void what_cannot_be_read_condemns_all(void **state)
 	assert_false(has(&t, 1));
 	backend_mem_heal(t.scene->backend);
 	sessions_next(t.scene);
+	assert_true(has(&t, 1));
+}
+
+/* Nor may a store that is away for a moment turn a backup into a full one. */
+static void an_error_of_the_way_condemns_nothing(void **state)
+{
+	static const char *const folders[] = { "tomb/", "sweep/",
+					       "quarantine/" };
+	struct two t = make_two(*state);
+	struct scene *s = t.scene;
+	char name[OBJECT_NAME_MAX];
+	size_t i;
+
+	condemn(&t, OBJECT_TOMB);
+	condemn(&t, OBJECT_SWEEP);
+	quarantine_name(leaf(t.packs[1]), 0, name);
+	sessions_put_text(s, OBJECT_QUARANTINE, name, "{}");
+	for (i = 0; i < ARRAY_SIZE(folders); i++) {
+		writer_free(s->writer);
+		s->writer = NULL;
+		vault_close(s->vault);
+		assert_ok(vault_open(&s->options, &s->vault));
+		backend_mem_fail(s->backend, BACKEND_MEM_GET, folders[i], 1,
+				 -EHOSTUNREACH, BACKEND_MEM_STICKY);
+		assert_result(writer_begin(s->vault, 1, s->pool, &s->writer),
+			      -EHOSTUNREACH);
+		backend_mem_heal(s->backend);
+	}
+	assert_ok(writer_begin(s->vault, 1, s->pool, &s->writer));
+}
+
+/* What somebody left there is no object, and what has no seal says nothing. */
+static void strays_condemn_nothing(void **state)
+{
+	struct two t = make_two(*state);
+	struct backend *b = t.scene->backend;
+	char name[OBJECT_NAME_MAX];
+
+	assert_ok(backend_mem_set(b, "tomb/readme", "x", 1));
+	assert_ok(backend_mem_set(b, "sweep/x", "x", 1));
+	quarantine_name(leaf(t.packs[0]), 0, name);
+	assert_ok(backend_mem_set(b, name, "x", 1));
+	sessions_next(t.scene);
+	assert_said("tomb/readme is no object");
+	assert_said("sweep/x is no object");
+	assert_true(has(&t, 0));
+	assert_true(has(&t, 1));
+	assert_true(relies(&t, 0));
+	/* That it cannot be read does not say that it is nothing. */
+	backend_mem_fail(b, BACKEND_MEM_GET, name, 1, -EIO, BACKEND_MEM_STICKY);
+	sessions_next(t.scene);
+	assert_false(has(&t, 0));
+	backend_mem_heal(b);
+}
+
+/* A row of the local database that rotted is none. */
+static void the_database_is_asked_for_proof(void **state)
+{
+	struct two t = make_two(*state);
+	struct catalog *catalog;
+
+	condemn(&t, OBJECT_SWEEP);
+	sessions_next(t.scene);
+	assert_false(has(&t, 0));
+	catalog = vault_catalog(t.scene->vault);
+	assert_ok(catalog_put_object(catalog, SWEEP, "rotten", 6));
+	writer_free(t.scene->writer);
+	t.scene->writer = NULL;
+	support_log_clear();
+	assert_ok(writer_begin(t.scene->vault, 1, t.scene->pool,
+			       &t.scene->writer));
+	assert_string_equal(support_log_text(), "");
+	assert_false(has(&t, 0));
+	assert_true(has(&t, 1));
+	/* And it is fetched once. */
+	writer_free(t.scene->writer);
+	t.scene->writer = NULL;
+	backend_mem_fail(t.scene->backend, BACKEND_MEM_GET, SWEEP, 1, -EIO, 0);
+	assert_ok(writer_begin(t.scene->vault, 1, t.scene->pool,
+			       &t.scene->writer));
+	assert_false(has(&t, 0));
 	assert_true(has(&t, 1));
 }
 
@@ -267,6 +349,13 @@ static void a_pack_let_out_of_quarantine(void **state)
 	assert_true(has(&t, 0));
 	set_text(&t, 100, "{\"time_ns\":5}");
 	assert_false(has(&t, 0));
+	/* Garbage takes no number's place. */
+	set_text(&t, 101, "{\"time_ns\":5}");
+	set_text(&t, 102, "no JSON");
+	assert_true(has(&t, 0));
+	set_text(&t, 104, "{\"time_ns\":6}");
+	set_text(&t, 105, "no JSON");
+	assert_false(has(&t, 0));
 	assert_false(relies(&t, 0));
 	assert_true(has(&t, 1));
 }
@@ -280,6 +369,9 @@ int main(void)
 		CASE(a_tomb_names_what_it_condemns),
 		CASE(a_tomb_that_goes),
 		CASE(what_cannot_be_read_condemns_all),
+		CASE(an_error_of_the_way_condemns_nothing),
+		CASE(strays_condemn_nothing),
+		CASE(the_database_is_asked_for_proof),
 		CASE(what_was_swept_is_not_missed),
 		CASE(a_pack_in_quarantine),
 		CASE(a_pack_let_out_of_quarantine),

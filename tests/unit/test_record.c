@@ -80,8 +80,10 @@ static void test_object_names(void **state)
 		"point/" SID,
 		"commit/" SID,
 		"purge/" SID "-10",
-		"tomb/anything",
+		"tomb/" SID,
+		"tomb/" SID "-1",
 		"sweep/" SID,
+		"sweep/" SID "-0",
 		"quarantine/" PACK_A,
 		"quarantine/" PACK_A "-1",
 		"quarantine/" PACK_A "-4294967295",
@@ -101,6 +103,10 @@ static void test_object_names(void **state)
 		"key/",
 		"key/desktop.ini",
 		"key/" SID "0",
+		"tomb/readme",
+		"tomb/" SID "-",
+		"tomb/" SID "/x",
+		"sweep/1",
 		"key/" SID "-0",
 		"session/" SID "/x",
 		"pack/" PACK_A,
@@ -319,10 +325,11 @@ static void test_quarantine(void **state)
 {
 	struct quarantine_list l = { .n = 0 };
 	AUTO_BUF struct buf b = BUF_INIT;
+	size_t i;
 
 	(void)state;
 	quarantine_list_sort(&l);
-	assert_null(quarantine_list_find(&l, PACK_A));
+	assert_int_equal(quarantine_list_find(&l, PACK_A), 0);
 	add(&l, PACK_B, 9);
 	add(&l, PACK_A, 2);
 	add(&l, PACK_B, 10);
@@ -331,10 +338,14 @@ static void test_quarantine(void **state)
 	add(&l, PACK_B, 0);
 	assert_result(quarantine_list_add(&l, "quarantine/x"), -EINVAL);
 	quarantine_list_sort(&l);
-	assert_int_equal(l.n, 2);
-	assert_int_equal(quarantine_list_find(&l, PACK_A)->n, 2);
-	assert_int_equal(quarantine_list_find(&l, PACK_B)->n, 10);
-	assert_null(quarantine_list_find(&l, SID));
+	assert_int_equal(l.n, 6);
+	i = quarantine_list_find(&l, PACK_A);
+	assert_int_equal(l.items[i].n, 2);
+	i = quarantine_list_next(&l, i);
+	assert_int_equal(i, quarantine_list_find(&l, PACK_B));
+	assert_int_equal(l.items[i].n, 10);
+	assert_int_equal(quarantine_list_next(&l, i), l.n);
+	assert_int_equal(quarantine_list_find(&l, SID), l.n);
 	quarantine_list_release(&l);
 	assert_false(quarantine_is_lifted(0));
 	assert_true(quarantine_is_lifted(1));
