@@ -440,6 +440,11 @@ void point_put_name(const struct point *p, int digits, char out[POINT_NAME_LEN])
 		 digits, p->id);
 }
 
+bool point_is_to_come(const struct point *p, int64_t now_ns)
+{
+	return p->time_ns > now_ns && p->time_ns - now_ns > POINT_CLOCKS_NS;
+}
+
 int point_parse_time(const char *text, int64_t *out)
 {
 	size_t colon = 1;

@@ -197,6 +197,10 @@ void point_time_name(int64_t time_ns, char out[POINT_TIME_LEN]);
 #define POINT_NAME_LEN 64
 void point_put_name(const struct point *p, int digits,
 		    char out[POINT_NAME_LEN]);
+/* Return whether the point's time is more than POINT_CLOCKS_NS after @now_ns: some
+ * clock was wrong. */
+#define POINT_CLOCKS_NS INT64_C(300000000000) /* clocks differ by so much */
+bool point_is_to_come(const struct point *p, int64_t now_ns);
 /* Read such a time; also "2026-11-22T10:15:00Z". Return 0 or -EINVAL. */
 MUST_CHECK int point_parse_time(const char *text, int64_t *out);
 

@@ -275,6 +275,25 @@ static void name_point(struct backup *b, const struct point *p,
 		 name);
 }
 
+/* Whoever asks for the latest point gets the one whose time is the latest. */
+static void warn_of_later(struct backup *b, const struct point *p)
+{
+	struct seam *s = vault_seam(b->vault);
+	int64_t now_ns = s->ops->realtime_ns(s);
+	const struct point_list *l = b->points;
+	size_t i, last = l->n;
+
+	for (i = 0; i < l->n; i++)
+		if (strcmp(l->points[i]->vm, p->vm) == 0 &&
+		    l->points[i]->time_ns > p->time_ns &&
+		    point_is_to_come(l->points[i], now_ns))
+			last = i;
+	if (last < l->n)
+		log_warn("%s/%s is dated in the future: until then %s/latest "
+			 "is that point, and none that is made now",
+			 p->vm, l->names[last], p->vm);
+}
+
 static int commit_point(struct backup *b, struct point *p,
 			struct backup_result *out)
 {
@@ -298,6 +317,7 @@ static int commit_point(struct backup *b, struct point *p,
 		return err;
 	memcpy(out->point_id, p->id, sizeof(out->point_id));
 	name_point(b, p, out);
+	warn_of_later(b, p);
 	return 0;
 }
 

@@ -14,12 +14,16 @@
 #include "src/backup/parent.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/backup/disk.h"
 #include "src/backup/internal.h"
 #include "src/scan/scan.h"
+#include "store/backend/backend.h"
+#include "store/base/array.h"
 #include "store/base/log.h"
+#include "store/base/seam.h"
 #include "store/content.h"
 #include "store/format.h"
 #include "store/point.h"
@@ -65,20 +69,91 @@ static int choose_named(struct parent *p, const char *name)
 	return 0;
 }
 
-static void choose_latest(struct parent *p, const char *vm)
+/* The points of the machine, and when their commits were stored. */
+struct made {
+	const struct point *point;
+	int64_t stored_ns; /* 0: not known */
+};
+
+struct history {
+	struct made *list; /* owned */
+	size_t n;
+};
+
+static int by_session(const void *a, const void *b)
+{
+	return strcmp(((const struct made *)a)->point->session,
+		      ((const struct made *)b)->point->session);
+}
+
+static int by_stored(const void *a, const void *b)
+{
+	const struct made *x = a, *y = b;
+
+	if (x->stored_ns != y->stored_ns)
+		return x->stored_ns < y->stored_ns ? -1 : 1;
+	return x->point->time_ns < y->point->time_ns ? -1 : 1;
+}
+
+static int find_session(const void *key, const void *made)
+{
+	return strcmp(key, ((const struct made *)made)->point->session);
+}
+
+static int on_commit(void *arg, const char *name,
+		     const struct backend_info *info)
+{
+	struct history *h = arg;
+	struct made *made = bsearch(name + strlen("commit/"), h->list, h->n,
+				    sizeof(*h->list), find_session);
+
+	if (made)
+		made->stored_ns = info->stored_ns;
+	return 0;
+}
+
+/* The machine's points come in the order of their times. Where the last of them is
+ * still to come, somebody's clock was wrong, and the store knows the order. */
+static int order_points(const struct backup *b, const char *vm,
+			struct history *h)
+{
+	struct seam *s = vault_seam(b->vault);
+	int64_t now_ns = s->ops->realtime_ns(s);
+	size_t i;
+	int r;
+
+	h->list = alloc_array(b->points->n + 1, sizeof(*h->list));
+	if (!h->list)
+		return -ENOMEM;
+	for (i = 0; i < b->points->n; i++)
+		if (strcmp(b->points->points[i]->vm, vm) == 0)
+			h->list[h->n++] = (struct made){
+				.point = b->points->points[i],
+			};
+	if (h->n < 2 || h->list[h->n - 1].point->time_ns <= now_ns)
+		return 0;
+	qsort(h->list, h->n, sizeof(*h->list), by_session);
+	r = vault_list(b->vault, "commit/", on_commit, h);
+	qsort(h->list, h->n, sizeof(*h->list), by_stored);
+	return r;
+}
+
+static int choose_latest(struct parent *p, const char *vm)
 {
 	const struct backup *b = p->backup;
 	const struct backup_options *o = b->options;
 	const char *const *sources = NULL;
+	struct history h = { .n = 0 };
 	size_t i, n = 0;
+	int r = order_points(b, vm, &h);
 
 	if (b->scan)
 		sources = scan_sources(b->scan, &n);
-	for (i = 0; i < b->points->n; i++) {
-		const struct point *x = b->points->points[i];
+	for (i = 0; i < h.n && r == 0; i++) {
+		const struct point *x = h.list[i].point;
 
 		/* What may have been purged may be gone. */
-		if (strcmp(x->vm, vm) != 0 || x->verdict_unknown)
+		if (x->verdict_unknown)
 			continue;
 		if (b->scan && x->has_tree && same_sources(x, sources, n))
 			p->tree = x;
@@ -86,6 +161,8 @@ static void choose_latest(struct parent *p, const char *vm)
 		if (x->ndisks > 0 || (o->ndisks == 0 && x->nconfigs > 0))
 			p->machine = x;
 	}
+	free(h.list);
+	return r;
 }
 
 /* Ask once of each point whether what it refers to is there. */
@@ -110,7 +187,7 @@ int parent_init(struct parent *p, struct backup *b, const char *vm)
 	if (b->options->parent)
 		err = choose_named(p, b->options->parent);
 	else
-		choose_latest(p, vm);
+		err = choose_latest(p, vm);
 	if (err == 0)
 		err = choose_trust(p);
 	if (err < 0 || !p->tree)

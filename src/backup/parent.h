@@ -35,10 +35,11 @@ struct parent {
 /*
  * Choose the parent of machine @vm: what the options name, else the latest
  * point that has the same sources, and for disks the latest that has any; then
- * stand before its first entry. A parent that cannot be read is said and does
- * without.
- * Return 0, or -ENOENT or -EEXIST where the options name no point, said in
- * words. Release it after failure too, and zeroed.
+ * stand before its first entry. Where a point of the machine is dated in the
+ * future, the latest is the one that was stored last, by the clock of the store. A
+ * parent that cannot be read is said and does without.
+ * Return 0; -ENOENT or -EEXIST where the options name no point; or another negative
+ * errno; said in words. Release it after failure too, and zeroed.
  */
 MUST_CHECK int parent_init(struct parent *p, struct backup *b, const char *vm);
 void parent_release(struct parent *p);

@@ -11,6 +11,7 @@
 #include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
 #include "store/base/log.h"
+#include "store/base/seam.h"
 #include "store/point.h"
 #include "store/vault.h"
 
@@ -73,7 +74,7 @@ static json_t *configs_json(const struct point *p)
 }
 
 /* The names are restic's where it has the thing. */
-static json_t *point_json(const struct point_list *l, size_t i)
+static json_t *point_json(const struct point_list *l, size_t i, int64_t now_ns)
 {
 	const struct point *p = l->points[i];
 	json_t *o = json_object(), *summary = json_object();
@@ -108,6 +109,7 @@ static json_t *point_json(const struct point_list *l, size_t i)
 	output_set_string(o, "machine", p->machine);
 	output_set_bool(o, "protected", p->is_protected);
 	output_set_bool(o, "incomplete", p->incomplete);
+	output_set_bool(o, "in_future", point_is_to_come(p, now_ns));
 	output_set_uint(o, "error_count", p->errors);
 	output_set_string(o, "id", p->id);
 	output_set_string(o, "short_id", short_id);
@@ -115,18 +117,20 @@ static json_t *point_json(const struct point_list *l, size_t i)
 	return o;
 }
 
-static int print_json(const struct point_list *l, const bool *wanted)
+static int print_json(const struct point_list *l, const bool *wanted,
+		      int64_t now_ns)
 {
 	json_t *array = json_array();
 	size_t i;
 
 	for (i = 0; i < l->n; i++)
 		if (wanted[i])
-			json_array_append_new(array, point_json(l, i));
+			json_array_append_new(array, point_json(l, i, now_ns));
 	return output_json(array);
 }
 
-static void add_row(struct table *t, const struct point_list *l, size_t i)
+static void add_row(struct table *t, const struct point_list *l, size_t i,
+		    int64_t now_ns)
 {
 	const struct point *p = l->points[i];
 	struct buf text AUTO_BUF = BUF_INIT;
@@ -136,8 +140,9 @@ static void add_row(struct table *t, const struct point_list *l, size_t i)
 
 	filter_name(l, i, name, sizeof(name));
 	table_cell(t, "%.8s", p->id);
-	table_cell(t, "%s%s%s", name, p->incomplete ? " (incomplete)" : "",
-		   p->is_protected ? " (protected)" : "");
+	table_cell(t, "%s%s%s%s", name, p->incomplete ? " (incomplete)" : "",
+		   p->is_protected ? " (protected)" : "",
+		   point_is_to_come(p, now_ns) ? " (in the future)" : "");
 	table_cell(t, "%s", p->host);
 	for (n = 0; n < p->ntags; n++)
 		buf_printf(&text, "%s%s", n ? "," : "", p->tags[n]);
@@ -155,7 +160,8 @@ static void add_row(struct table *t, const struct point_list *l, size_t i)
 	table_cell(t, "%.*s", (int)text.len, (const char *)text.data);
 }
 
-static int print_table(const struct point_list *l, const bool *wanted)
+static int print_table(const struct point_list *l, const bool *wanted,
+		       int64_t now_ns)
 {
 	static const char *const titles[] = { "Id",   "Point",	 "Host",
 					      "Tags", "Entries", "Size",
@@ -172,7 +178,7 @@ static int print_table(const struct point_list *l, const bool *wanted)
 	for (i = 0; i < l->n; i++) {
 		if (!wanted[i])
 			continue;
-		add_row(t, l, i);
+		add_row(t, l, i, now_ns);
 		n++;
 	}
 	table_fit(t); /* the paths */
@@ -187,6 +193,7 @@ int filter_print(struct context *ctx, const struct point_filter *f)
 {
 	struct point_list *l = NULL;
 	struct vault *v = NULL;
+	int64_t now_ns = ctx->seam->ops->realtime_ns(ctx->seam);
 	bool *wanted = NULL;
 	size_t i;
 	int r;
@@ -197,7 +204,8 @@ int filter_print(struct context *ctx, const struct point_filter *f)
 	if (r == 0)
 		r = point_filter_apply(f, l, &wanted);
 	if (r == 0)
-		r = ctx->json ? print_json(l, wanted) : print_table(l, wanted);
+		r = ctx->json ? print_json(l, wanted, now_ns)
+			      : print_table(l, wanted, now_ns);
 	for (i = 0; r >= 0 && i < l->ndamaged; i++)
 		r = fail(-EBADMSG,
 			 "point %s cannot be read; run: vmbackup"

@@ -197,3 +197,13 @@ if [ "$(id -u)" = 0 ]; then
 		fail "a pack is in quarantine for its rights"
 	note "root in somebody's vault"
 fi
+
+# A clock was wrong: the point of the future is marked.
+expect 0 vmb backup --vm future --time 2250-01-01T00:00:00Z "$tmp/source"
+expect 0 vmb points --vm future
+prints 'future/2250-01-01T000000Z \(in the future\)'
+expect 0 vmb points --json
+prints '"in_future":true'
+prints '"in_future":false'
+expect 0 vmb backup --vm future "$tmp/source"
+says 'future/2250-01-01T000000Z is dated in the future'

@@ -247,6 +247,57 @@ static void a_point_tells_its_name(void **state)
 	backend_close(b);
 }
 
+/* The parent of the point @id. */
+static const char *parent_of(struct vault *v, const char *id)
+{
+	static char parent[POINT_ID_HEX + 1];
+	struct point_list *l;
+	size_t at;
+
+	assert_ok(vault_points(v, &l));
+	assert_ok(point_find(l, id, &at));
+	memcpy(parent, l->points[at]->parent, sizeof(parent));
+	point_list_put(l);
+	return parent;
+}
+
+/* A clock was wrong once. That point stays the latest, but is nobody's parent for
+ * ever. */
+static void a_point_of_the_future(void **state)
+{
+	const char *dir = support_path("%s/src", support_tmpdir_fast());
+	struct backup_options o = {
+		.vm = "m", .sources = &dir, .nsources = 1, .level = 1
+	};
+	struct backup_result future, second, third;
+	struct task task = { .stop = NULL };
+	struct vault_options options;
+	struct point_list *l;
+	struct backend *b;
+	struct vault *v;
+	size_t at;
+
+	(void)state;
+	make_dirs(dir, 1);
+	options = new_vault(&b);
+	assert_ok(vault_open(&options, &v));
+	o.time_ns = INT64_C(9000000000) * 1000000000;
+	assert_ok(backup_run(v, &o, &task, &future));
+	o.time_ns = 0;
+	support_log_clear();
+	assert_ok(backup_run(v, &o, &task, &second));
+	assert_said("m/2255-03-14T160000Z is dated in the future");
+	assert_string_equal(parent_of(v, second.point_id), future.point_id);
+	assert_ok(backup_run(v, &o, &task, &third));
+	assert_string_equal(parent_of(v, third.point_id), second.point_id);
+	assert_ok(vault_points(v, &l));
+	assert_ok(point_find(l, "m/latest", &at));
+	assert_string_equal(l->points[at]->id, future.point_id);
+	point_list_put(l);
+	vault_close(v);
+	backend_close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +305,7 @@ int main(void)
 		cmocka_unit_test(few_descriptors),
 		cmocka_unit_test(a_point_tells_its_name),
 		cmocka_unit_test(a_damaged_parent),
+		cmocka_unit_test(a_point_of_the_future),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
