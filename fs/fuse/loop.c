@@ -36,7 +36,6 @@
 
 #include "fs/fuse/loop_internal.h"
 #include "fs/fuse/placement.h"
-#include "store/base/buf.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 
@@ -77,6 +76,11 @@ bool call_end(void)
 	w->req = NULL;
 	pthread_mutex_unlock(&w->lock);
 	return req != NULL;
+}
+
+bool call_wants_statx(void)
+{
+	return self && self->statx;
 }
 
 bool call_may_wait(void)
@@ -238,12 +242,27 @@ static void end_work(struct worker *w)
 		l->nlate--;
 }
 
+/*
+ * The library answers FUSE_STATX that it does not know it. It begins as
+ * FUSE_GETATTR does, which is what the library takes it for then; the operation
+ * knows better.
+ */
+static void disguise_statx(struct worker *w, struct fuse_in_header *h,
+			   size_t len)
+{
+	w->statx = h->opcode == LOOP_STATX &&
+		   len >= sizeof(*h) + sizeof(struct fuse_getattr_in);
+	if (w->statx)
+		h->opcode = FUSE_GETATTR;
+}
+
 /* Once reserve() let it. @since_ns is when the request was read. */
 static void serve(struct worker *w, void *data, size_t len, int64_t since_ns)
 {
 	struct fuse_buf in = { .size = len, .mem = data };
 
 	begin_work(w, data, since_ns);
+	disguise_statx(w, data, len);
 	fuse_session_process_buf(w->loop->se, &in);
 	end_work(w);
 }
@@ -562,36 +581,4 @@ bool loop_free(struct loop *l)
 		pthread_join(l->workers[i].thread, NULL);
 	release(l);
 	return true;
-}
-
-void loop_put_counts(struct loop *l, struct buf *out)
-{
-	static const char *const names[LOOP_OPCODES] = {
-		[FUSE_LOOKUP] = "LOOKUP",
-		[FUSE_FORGET] = "FORGET",
-		[FUSE_BATCH_FORGET] = "BATCH_FORGET",
-		[FUSE_GETATTR] = "GETATTR",
-		[FUSE_READLINK] = "READLINK",
-		[FUSE_OPEN] = "OPEN",
-		[FUSE_OPENDIR] = "OPENDIR",
-		[FUSE_READ] = "READ",
-		[FUSE_LSEEK] = "LSEEK",
-		[FUSE_READDIR] = "READDIR",
-		[FUSE_READDIRPLUS] = "READDIRPLUS",
-		[FUSE_FLUSH] = "FLUSH",
-		[FUSE_STATFS] = "STATFS",
-		[FUSE_GETXATTR] = "GETXATTR",
-		[FUSE_LISTXATTR] = "LISTXATTR",
-		[FUSE_INTERRUPT] = "INTERRUPT",
-	};
-	const char *comma = "";
-	int i;
-
-	for (i = 0; i < LOOP_OPCODES; i++) {
-		if (!names[i] || l->by_opcode[i] == 0)
-			continue;
-		buf_printf(out, "%s%s %llu", comma, names[i],
-			   (unsigned long long)l->by_opcode[i]);
-		comma = ", ";
-	}
 }

@@ -69,6 +69,8 @@ void loop_stop(struct loop *l);
 MUST_CHECK bool loop_free(struct loop *l);
 
 #define LOOP_OPCODES 64
+/* FUSE_STATX, of protocol 7.39; older headers do not have it. */
+#define LOOP_STATX 52
 
 struct loop_stats {
 	uint64_t requests;
@@ -89,6 +91,9 @@ void loop_put_counts(struct loop *l, struct buf *out);
 MUST_CHECK bool call_begin(struct fuse_req *req);
 /* And ends with this, before it answers; false: nobody waits any more. */
 MUST_CHECK bool call_end(void);
+/* Does the client want what statx(2) tells? The library takes such a request for
+ * getattr. */
+bool call_wants_statx(void);
 /* May this thread wait for the backend? Where not, it is the last one that
  * reads requests. */
 bool call_may_wait(void);

@@ -44,6 +44,7 @@ struct worker {
 	atomic_bool late; /* what it has in hand was answered, as too late */
 	/* This thread's own. */
 	bool hurried; /* it may not wait for the backend */
+	bool statx; /* the request in hand came as FUSE_STATX */
 	void *request; /* the one in hand, as it was read; owned */
 	size_t request_len;
 	void *buffer; /* owned */

@@ -8,10 +8,12 @@
 #include "config.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
 #include <string.h>
 
 #include "fs/fuse/loop_internal.h"
 #include "fs/fuse/placement.h"
+#include "store/base/buf.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 
@@ -166,4 +168,37 @@ void loop_get_stats(struct loop *l, struct loop_stats *out)
 	out->moved = l->placement ? placement_moves(l->placement) : 0;
 	SCOPED_LOCK(&l->lock);
 	out->threads = l->nworkers;
+}
+
+void loop_put_counts(struct loop *l, struct buf *out)
+{
+	static const char *const names[LOOP_OPCODES] = {
+		[FUSE_LOOKUP] = "LOOKUP",
+		[FUSE_FORGET] = "FORGET",
+		[FUSE_BATCH_FORGET] = "BATCH_FORGET",
+		[FUSE_GETATTR] = "GETATTR",
+		[FUSE_READLINK] = "READLINK",
+		[FUSE_OPEN] = "OPEN",
+		[FUSE_OPENDIR] = "OPENDIR",
+		[FUSE_READ] = "READ",
+		[FUSE_LSEEK] = "LSEEK",
+		[FUSE_READDIR] = "READDIR",
+		[FUSE_READDIRPLUS] = "READDIRPLUS",
+		[FUSE_FLUSH] = "FLUSH",
+		[FUSE_STATFS] = "STATFS",
+		[FUSE_GETXATTR] = "GETXATTR",
+		[FUSE_LISTXATTR] = "LISTXATTR",
+		[FUSE_INTERRUPT] = "INTERRUPT",
+		[LOOP_STATX] = "STATX",
+	};
+	const char *comma = "";
+	int i;
+
+	for (i = 0; i < LOOP_OPCODES; i++) {
+		if (!names[i] || l->by_opcode[i] == 0)
+			continue;
+		buf_printf(out, "%s%s %llu", comma, names[i],
+			   (unsigned long long)l->by_opcode[i]);
+		comma = ", ";
+	}
 }

@@ -16,6 +16,7 @@
 #include "fs/view.h"
 #include "store/base/buf.h"
 #include "store/base/log.h"
+#include "store/entry.h"
 #include "store/point.h"
 
 #define MAX_TRANSFER (1u << 20)
@@ -176,6 +177,9 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 {
 	struct ops *o = ops_of(req);
 	uint64_t node = node_of(o, ino);
+	enum reply_place place = ino == FUSE_ROOT_ID ? REPLY_TOP : REPLY_DEEP;
+	bool statx = call_wants_statx();
+	struct entry_extra x;
 	struct view_attr a;
 	int r;
 
@@ -184,11 +188,14 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 		return;
 	(void)freshen(o, node);
 	r = view_getattr(o->view, node, &a);
+	if (r == 0 && statx)
+		r = view_extra(o->view, node, &x);
 	if (r < 0)
 		reply_error(req, r);
+	else if (statx)
+		reply_statx(req, o, &a, &x, place);
 	else
-		reply_attr(req, o, &a,
-			   ino == FUSE_ROOT_ID ? REPLY_TOP : REPLY_DEEP);
+		reply_attr(req, o, &a, place);
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
@@ -486,6 +493,7 @@ bool ops_at_hand(void *arg, const struct fuse_in_header *request, size_t len)
 	case FUSE_FLUSH:
 		return true;
 	case FUSE_GETATTR:
+	case LOOP_STATX:
 	case FUSE_READLINK:
 	case FUSE_READ:
 	case FUSE_GETXATTR:

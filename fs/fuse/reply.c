@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
@@ -13,6 +15,7 @@
 #include "fs/fuse/loop.h"
 #include "fs/fuse/ops.h"
 #include "fs/view.h"
+#include "store/entry.h"
 
 #define FOR_EVER 1e9 /* seconds */
 #define SOON 1.0
@@ -127,6 +130,60 @@ void reply_attr(struct fuse_req *req, const struct ops *o,
 	fill_attr(o, a, place, &st);
 	if (call_end())
 		sent(fuse_reply_attr(req, &st, attr_hold(a, place)));
+}
+
+/* fuse_statx_out of protocol 7.39, which older headers do not have. Its
+ * attributes are laid out as those of statx(2). */
+struct statx_answer {
+	uint64_t valid_s;
+	uint32_t valid_ns;
+	uint32_t flags;
+	uint64_t spare[2];
+	struct statx st;
+};
+_Static_assert(sizeof(struct statx_answer) == 288, "as the kernel has it");
+
+static struct statx_timestamp statx_time(const struct timespec *t)
+{
+	return (struct statx_timestamp){ .tv_sec = t->tv_sec,
+					 .tv_nsec = (uint32_t)t->tv_nsec };
+}
+
+static void fill_statx(const struct stat *st, struct statx *out)
+{
+	out->stx_mask = STATX_BASIC_STATS;
+	out->stx_blksize = (uint32_t)st->st_blksize;
+	out->stx_nlink = (uint32_t)st->st_nlink;
+	out->stx_uid = st->st_uid;
+	out->stx_gid = st->st_gid;
+	out->stx_mode = (uint16_t)st->st_mode;
+	out->stx_ino = st->st_ino;
+	out->stx_size = (uint64_t)st->st_size;
+	out->stx_blocks = (uint64_t)st->st_blocks;
+	out->stx_atime = statx_time(&st->st_atim);
+	out->stx_mtime = statx_time(&st->st_mtim);
+	out->stx_ctime = statx_time(&st->st_ctim);
+	out->stx_rdev_major = major(st->st_rdev);
+	out->stx_rdev_minor = minor(st->st_rdev);
+}
+
+void reply_statx(struct fuse_req *req, const struct ops *o,
+		 const struct view_attr *a, const struct entry_extra *x,
+		 enum reply_place place)
+{
+	double hold = attr_hold(a, place);
+	struct statx_answer out = { .valid_s = (uint64_t)hold };
+	struct stat st;
+
+	out.valid_ns = (uint32_t)((hold - (double)out.valid_s) * 1e9);
+	fill_attr(o, a, place, &st);
+	fill_statx(&st, &out.st);
+	if (x->has_birth) {
+		out.st.stx_mask |= STATX_BTIME;
+		out.st.stx_btime.tv_sec = x->birth.sec;
+		out.st.stx_btime.tv_nsec = x->birth.nsec;
+	}
+	reply_data(req, &out, sizeof(out));
 }
 
 void reply_data(struct fuse_req *req, const void *data, size_t len)

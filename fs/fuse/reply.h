@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/statvfs.h>
 
+struct entry_extra;
 struct fuse_entry_param;
 struct fuse_req;
 struct ops;
@@ -37,6 +38,10 @@ void reply_entry(struct fuse_req *req, const struct ops *o, int r,
 		 const struct view_attr *a, enum reply_place place, bool fixed);
 void reply_attr(struct fuse_req *req, const struct ops *o,
 		const struct view_attr *a, enum reply_place place);
+/* The same to FUSE_STATX, which has the time of birth, too. */
+void reply_statx(struct fuse_req *req, const struct ops *o,
+		 const struct view_attr *a, const struct entry_extra *x,
+		 enum reply_place place);
 void reply_data(struct fuse_req *req, const void *data, size_t len);
 /* @text ends with a NUL. */
 void reply_link(struct fuse_req *req, const char *text);

@@ -18,6 +18,20 @@ shown=$point/files$source
 same "$source" "$shown" --count
 note "mount and source are equal"
 
+# When each inode was born; older kernels do not ask a mount for it.
+born() {
+	(cd "$1" && find . -print0 | sort -z | xargs -0 stat -c '%w %n')
+}
+born "$source/main" >"$tmp/born"
+if ! grep -q '^[0-9]' "$tmp/born"; then
+	note "births: the source has none"
+elif ! printf '%s\n' 6.6 "$(uname -r)" | sort -V -C; then
+	note "births: the kernel does not ask"
+else
+	born "$shown/main" | diff "$tmp/born" - >&2 || fail "born otherwise"
+	note "births are equal"
+fi
+
 # rsync and cp name what they copy by whole paths, of at most 4096 bytes: of
 # deep/, whose paths are longer, rsync can do the upper half, and cp, from
 # inside, the lower one. And rsync reads holes as zeros: huge/, a TiB of them,
