@@ -59,6 +59,9 @@ struct vault_options {
 	 * after vault_close() */
 	struct backend *backend;
 	const char *label; /* of a new vault's first key slot; may be NULL */
+	/* of a new vault: what another's vault_chunker() gave, borrowed; NULL:
+	 * a secret of its own */
+	const uint8_t *chunker;
 	/* the key slot to try first; NULL: the one that opened last time */
 	const char *slot;
 };
@@ -78,6 +81,12 @@ MUST_CHECK int vault_create(const struct vault_options *o,
  * (damaged), what @o's ask returned, or another negative errno; said in words.
  */
 MUST_CHECK int vault_open(const struct vault_options *o, struct vault **out);
+/*
+ * Copy out the secret, of CHUNKER_LEN bytes (store/record/config.h), that says
+ * where this vault's writers cut files; wipe it later. Return 0, or -ENODATA (it
+ * was made before vaults had one), said in words.
+ */
+MUST_CHECK int vault_chunker(const struct vault *v, uint8_t *out);
 /* Close a vault that no thread uses any more, and free it. NULL is fine. */
 void vault_close(struct vault *v);
 

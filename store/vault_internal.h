@@ -29,6 +29,8 @@ struct vault {
 	struct catalog *catalog; /* owned */
 	struct keyring *keyring; /* owned */
 	struct feature_words features; /* of config and feature/ together */
+	uint8_t chunker[CHUNKER_LEN]; /* config's; zeros where it has none */
+	bool has_chunker;
 	/* An object of feature/ cannot be read: nobody knows what a program that
 	 * writes would have to know. */
 	bool features_damaged;

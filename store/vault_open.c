@@ -44,13 +44,18 @@
 
 /* ---- making ---- */
 
-/* The plaintext, and with it a new secret for the chunker. */
-static int describe_config(struct seam *seam, struct buf *out)
+/* The plaintext. @chunker: its secret; NULL: a new one. */
+static int describe_config(struct seam *seam, const uint8_t *chunker,
+			   struct buf *out)
 {
 	struct config_doc doc = { .created_ns = seam->ops->realtime_ns(seam),
 				  .has_chunker = true };
-	int r = seam->ops->random(seam, doc.chunker, sizeof(doc.chunker));
+	int r = 0;
 
+	if (chunker)
+		memcpy(doc.chunker, chunker, sizeof(doc.chunker));
+	else
+		r = seam->ops->random(seam, doc.chunker, sizeof(doc.chunker));
 	if (r == 0) {
 		config_encode(&doc, out);
 		r = buf_error(out);
@@ -60,7 +65,7 @@ static int describe_config(struct seam *seam, struct buf *out)
 }
 
 static int put_config(struct backend *b, const struct keyring *k,
-		      struct seam *seam)
+		      struct seam *seam, const uint8_t *chunker)
 {
 	static const struct feature_words none = { 0 };
 	AUTO_BUF struct buf box = BUF_INIT;
@@ -69,7 +74,7 @@ static int put_config(struct backend *b, const struct keyring *k,
 	int r;
 
 	features_encode(&none, features);
-	r = describe_config(seam, &plain);
+	r = describe_config(seam, chunker, &plain);
 	if (r == 0)
 		r = format_seal_box(k, NULL, NULL, seam, OBJECT_CONFIG,
 				    "config", features, sizeof(features),
@@ -148,7 +153,7 @@ int vault_create(const struct vault_options *o, unsigned int scrypt_log_n,
 		r = key_put_slot(b, master, vault_id, seam, &o->credential,
 				 scrypt_log_n, o->label, slot);
 	if (r == 0)
-		r = put_config(b, k, seam);
+		r = put_config(b, k, seam, o->chunker);
 	if (r < 0)
 		goto out;
 	hex_encode(vault_id, sizeof(vault_id), id_out);
@@ -353,8 +358,11 @@ static int use_config(struct vault *v, const struct buf *plain)
 	int r = config_decode(plain->data, plain->len, &doc);
 
 	v->has_all_folders = r == 0 && doc.has_chunker;
-	if (r == 0 && doc.has_chunker)
+	if (r == 0 && doc.has_chunker) {
 		r = keyring_set_chunker(v->keyring, doc.chunker);
+		memcpy(v->chunker, doc.chunker, sizeof(v->chunker));
+		v->has_chunker = true;
+	}
 	secret_wipe(&doc, sizeof(doc));
 	return r;
 }
@@ -454,6 +462,18 @@ err:
 	return r;
 }
 
+int vault_chunker(const struct vault *v, uint8_t *out)
+{
+	if (!v->has_chunker)
+		return fail(-ENODATA,
+			    "%s: this vault is older than the secret that says "
+			    "where files are cut, and follows its master key: "
+			    "no other can cut alike",
+			    backend_url(v->backend));
+	memcpy(out, v->chunker, sizeof(v->chunker));
+	return 0;
+}
+
 void vault_close(struct vault *v)
 {
 	if (!v)
@@ -469,6 +489,7 @@ void vault_close(struct vault *v)
 	history_free(v->history);
 	keyring_free(v->keyring);
 	buf_release(&v->slot_object);
+	secret_wipe(v->chunker, sizeof(v->chunker));
 	if (!v->borrowed_backend)
 		backend_close(v->backend);
 	pthread_cond_destroy(&v->listed);

@@ -253,7 +253,7 @@ static int from_prompt(const struct credential_source *s, struct secret **out)
 
 	if (r == -ENOTTY)
 		return fail(-ENOKEY, "no %spassword or key is at hand: %s",
-			    s->remedy ? "new " : "",
+			    s->remedy && s->confirm ? "new " : "",
 			    s->remedy ? s->remedy
 				      : "give --password-file,"
 					" --password-command or --key-file, or"

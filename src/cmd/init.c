@@ -14,11 +14,23 @@
 #include "src/cmd/guarded.h"
 #include "src/cmd/key_label.h"
 #include "store/base/log.h"
+#include "store/base/secret.h"
+#include "store/record/config.h"
 #include "store/vault.h"
 
 struct args {
 	const char *new_key_file;
 	unsigned int kdf_cost;
+	const char *chunker_from;
+	const char *from_key_file;
+	const char *from_password_file;
+	const char *from_password_command;
+};
+
+/* What opens the vault whose chunker is copied. */
+struct from {
+	const struct args *args;
+	struct credential credential; /* owned */
 };
 
 static const struct option_row rows[] = {
@@ -27,8 +39,58 @@ static const struct option_row rows[] = {
 		   " password"),
 	OPT_UINT("kdf-cost", 0, "N", struct args, kdf_cost,
 		 "scrypt with 2^N blocks of 1 KiB, 14 to 21 (default: 17)"),
+	OPT_STRING("copy-chunker-from", 0, "VAULT", struct args, chunker_from,
+		   "cut files where VAULT cuts them"),
+	OPT_STRING("from-key-file", 0, "FILE", struct args, from_key_file,
+		   "open that VAULT with this key file"
+		   " (VMBACKUP_FROM_KEY_FILE)"),
+	OPT_STRING("from-password-file", 0, "FILE", struct args,
+		   from_password_file,
+		   "with the password in FILE (VMBACKUP_FROM_PASSWORD_FILE)"),
+	OPT_STRING("from-password-command", 0, "COMMAND", struct args,
+		   from_password_command,
+		   "with the password that COMMAND prints"),
 	OPT_END
 };
+
+static int ask_from(void *arg, struct credential *out)
+{
+	struct from *from = arg;
+	struct credential_source source = {
+		.password_file = from->args->from_password_file,
+		.password_command = from->args->from_password_command,
+		.key_file = from->args->from_key_file,
+		.env = "VMBACKUP_FROM_",
+		.prompt = "password for the vault to cut like: ",
+		.remedy = "give --from-key-file, --from-password-file or"
+			  " --from-password-command, or set"
+			  " VMBACKUP_FROM_PASSWORD_FILE",
+	};
+	int r = credentials_load(&source, &from->credential);
+
+	*out = from->credential;
+	return r < 0 && r != -EINTR && r != -ENOMEM ? -ENOKEY : r;
+}
+
+/* The secret by which that vault's chunker works. */
+static int read_chunker(struct context *ctx, const struct args *a, uint8_t *out)
+{
+	struct from from = { .args = a };
+	struct vault_options o = { .url = a->chunker_from,
+				   .seam = ctx->seam,
+				   .ask = ask_from,
+				   .ask_arg = &from };
+	struct vault *v = NULL;
+	int r = context_cache_dir(ctx, &o.cache_dir);
+
+	if (r == 0)
+		r = vault_open(&o, &v);
+	credentials_release(&from.credential);
+	if (r == 0)
+		r = vault_chunker(v, out);
+	vault_close(v);
+	return r == -ENOENT ? -ENOMEDIUM : r;
+}
 
 static int load(struct context *ctx, struct credential *out)
 {
@@ -72,13 +134,8 @@ static int report_result(struct context *ctx, const struct args *a,
 	return 0;
 }
 
-static int run_init(struct context *ctx, void *args, int argc, char **argv)
+static int check_usage(struct context *ctx, const struct args *a, int argc)
 {
-	struct args *a = args;
-	struct vault_options o = { .seam = ctx->seam };
-	char id[33], *label;
-	int r;
-
 	if (argc > 1)
 		return context_usage(ctx, "one vault at a time");
 	if (argc == 1 && ctx->repository)
@@ -89,33 +146,61 @@ static int run_init(struct context *ctx, void *args, int argc, char **argv)
 		return context_usage(ctx,
 				     "--key-file and --new-key-file exclude"
 				     " each other");
-	if (argc == 1)
-		ctx->repository = argv[0];
-	r = context_vault_url(ctx, &o.url);
-	if (r < 0)
-		return r;
+	if (!a->chunker_from && (a->from_key_file || a->from_password_file ||
+				 a->from_password_command))
+		return context_usage(ctx, "the key of which vault? --from-..."
+					  " goes with --copy-chunker-from");
+	return 0;
+}
+
+static int make_vault(struct context *ctx, const struct args *a,
+		      struct vault_options *o, char id[33])
+{
+	char *label;
+	int r;
+
 	if (a->new_key_file) {
 		r = guarded_check(ctx, a->new_key_file);
 		if (r == 0)
 			r = keyfile_make(ctx->seam, a->new_key_file,
-					 &o.credential.keyfile);
+					 &o->credential.keyfile);
 	} else {
-		r = load(ctx, &o.credential);
+		r = load(ctx, &o->credential);
 	}
 	if (r < 0)
 		return r;
 	label = key_label(ctx, NULL, NULL, NULL);
-	o.label = label;
-	r = label ? vault_create(&o, a->kdf_cost, id) : -ENOMEM;
+	o->label = label;
+	r = label ? vault_create(o, a->kdf_cost, id) : -ENOMEM;
 	free(label);
-	credentials_release(&o.credential);
-	if (r < 0) {
-		/* A key of nothing only confuses. */
-		if (a->new_key_file)
-			unlink(a->new_key_file);
+	credentials_release(&o->credential);
+	/* A key of nothing only confuses. */
+	if (r < 0 && a->new_key_file)
+		unlink(a->new_key_file);
+	return r;
+}
+
+static int run_init(struct context *ctx, void *args, int argc, char **argv)
+{
+	struct args *a = args;
+	struct vault_options o = { .seam = ctx->seam };
+	uint8_t chunker[CHUNKER_LEN];
+	char id[33];
+	int r = check_usage(ctx, a, argc);
+
+	if (r < 0)
 		return r;
+	if (argc == 1)
+		ctx->repository = argv[0];
+	r = context_vault_url(ctx, &o.url);
+	if (r == 0 && a->chunker_from) {
+		r = read_chunker(ctx, a, chunker);
+		o.chunker = chunker;
 	}
-	return report_result(ctx, a, o.url, id);
+	if (r == 0)
+		r = make_vault(ctx, a, &o, id);
+	secret_wipe(chunker, sizeof(chunker));
+	return r < 0 ? r : report_result(ctx, a, o.url, id);
 }
 
 const struct command cmd_init = {
@@ -123,7 +208,10 @@ const struct command cmd_init = {
 	.operands = "[VAULT]",
 	.summary = "make a new vault",
 	.help = "The password is asked for twice, or taken from where every"
-		" verb takes it. A vault that exists is never touched.",
+		" verb takes it. A vault that exists is never touched.\n"
+		"A vault that is to take copies of another's points stores them"
+		" with what it has itself once only where it cuts files in the"
+		" same places: --copy-chunker-from. The other is only read.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run_init,

@@ -147,6 +147,33 @@ cp "$tmp/pack" "$pack"
 expect 0 vmb check --read-data
 quarantined 0
 
+# ---- two vaults that cut alike ----
+
+chunker() {
+	expect 0 "$reader" "$1" --key-file "$2" config
+	python3 "$tests/json_field.py" chunker <"$tmp/out"
+}
+expect 0 "$vmbackup" -r "$tmp/alike" init --new-key-file "$tmp/alike.key" \
+	--copy-chunker-from "$vault" --from-key-file "$keyfile"
+one=$(chunker "$vault" "$keyfile")
+[ "$one" ] || fail "no secret"
+[ "$(chunker "$tmp/alike" "$tmp/alike.key")" = "$one" ] ||
+	fail "the secret is another"
+VMBACKUP_FROM_KEY_FILE=$tmp/alike.key expect 0 "$vmbackup" -r "$tmp/alike2" \
+	--key-file "$keyfile" init --copy-chunker-from "$tmp/alike"
+[ "$(chunker "$tmp/alike2" "$keyfile")" = "$one" ] ||
+	fail "the secret of the copy is another"
+# Without that vault, or its key, nothing is made.
+expect 12 "$vmbackup" -r "$tmp/none" init --new-key-file "$tmp/none.key" \
+	--copy-chunker-from "$vault" --from-key-file "$tmp/alike.key"
+expect 10 "$vmbackup" -r "$tmp/none" init --new-key-file "$tmp/none.key" \
+	--copy-chunker-from "$tmp/nowhere" --from-key-file "$keyfile"
+expect 2 "$vmbackup" -r "$tmp/none" init --new-key-file "$tmp/none.key" \
+	--from-key-file "$keyfile"
+if [ -e "$tmp/none" ] || [ -e "$tmp/none.key" ]; then
+	fail "something was made"
+fi
+
 # ---- digests ----
 
 # Of a vault of many points, which the next backup makes.

@@ -7,6 +7,7 @@ code with the programs, so that the manual is tested and not only the code.
     vmbackup_reader.py VAULT --key-file FILE points
     vmbackup_reader.py VAULT --key-file FILE restore POINT-ID TARGET
     vmbackup_reader.py VAULT --key-file FILE verify
+    vmbackup_reader.py VAULT --key-file FILE config
 
 It looks at every pack's own directory, not at the index; verify compares the
 two. Everything that is read is authenticated, and each chunk is hashed again.
@@ -170,7 +171,7 @@ class Vault:
                       for t in range(1, 19)}
         clear, plain = self.box("config", CONFIG, with_clear=True)
         self.demand(clear)
-        config = json.loads(plain)
+        config = self.config = json.loads(plain)
         if config["format"] != 1:
             raise Bad("config: format")
         # Only writers need it, but what is there has to be well formed.
@@ -855,6 +856,7 @@ def main():
     sub.add_parser("points")
     sub.add_parser("verify")
     sub.add_parser("digests")
+    sub.add_parser("config")
     q = sub.add_parser("restore")
     q.add_argument("point")
     q.add_argument("target")
@@ -868,6 +870,8 @@ def main():
     if a.verb == "points":
         for point in vault.points():
             print(json.dumps(point))
+    elif a.verb == "config":
+        print(json.dumps(vault.config))
     elif a.verb == "digests":
         print("%d digests in use, %d sessions" % verify_digests(vault))
     elif a.verb == "verify":

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "store/backend/mem.h"
+#include "store/base/secret.h"
 #include "store/crypt/keyring.h"
 #include "store/format.h"
 #include "store/point.h"
@@ -200,6 +201,41 @@ static void replace_config(struct scene *s, const char *text)
 	assert_ok(backend_put(s->backend, "config", box.data, box.len));
 }
 
+static void a_new_vault_may_cut_like_another(void **state)
+{
+	struct scene *s = *state;
+	struct backend *b = backend_mem_new();
+	struct vault_options o = s->options;
+	uint8_t chunker[CHUNKER_LEN];
+	struct vault *v;
+	char id[33];
+
+	assert_non_null(b);
+	o.backend = b;
+	assert_ok(vault_chunker(s->vault, chunker));
+	o.chunker = chunker;
+	assert_ok(vault_create(&o, 0, id));
+	o.chunker = NULL;
+	assert_ok(vault_open(&o, &v));
+	assert_memory_equal(keyring_gear(vault_keyring(v)),
+			    keyring_gear(vault_keyring(s->vault)), 2048);
+	/* And nothing else is the same. */
+	assert_memory_not_equal(keyring_vault_id(vault_keyring(v)),
+				keyring_vault_id(vault_keyring(s->vault)),
+				VAULT_ID_LEN);
+	assert_memory_not_equal(keyring_master(vault_keyring(v))->data,
+				keyring_master(vault_keyring(s->vault))->data,
+				CRYPT_KEY_LEN);
+	vault_close(v);
+	backend_close(b);
+	/* An old one has nothing to give. */
+	replace_config(s, "{\"format\":1,\"created_ns\":1}");
+	assert_ok(reopen(s));
+	support_log_clear();
+	assert_result(vault_chunker(s->vault, chunker), -ENODATA);
+	assert_said("no other can cut alike");
+}
+
 static void the_chunker_has_a_secret_of_its_own(void **state)
 {
 	struct scene *s = *state;
@@ -258,6 +294,9 @@ int main(void)
 		cmocka_unit_test(config_is_what_was_encoded),
 		cmocka_unit_test_setup_teardown(
 			the_chunker_has_a_secret_of_its_own, sessions_setup,
+			sessions_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_new_vault_may_cut_like_another, sessions_setup,
 			sessions_teardown),
 	};
 
