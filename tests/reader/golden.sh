@@ -23,7 +23,19 @@ by_reader() {
 		prints '"vm": "golden"'
 	done
 }
-by_reader 2
+by_reader 3
+# What lies beside points: the last digest stands for the one before, and says
+# the same as the registers of three points and of a session that made none.
+for how in "--key-file $keyfile" "--password golden"; do
+	# shellcheck disable=SC2086
+	expect 0 "$reader" "$vault" $how digests
+	prints '^1 digests in use, 4 sessions$'
+done
+expect 0 "$reader" "$vault" --key-file "$keyfile" verify
+prints '^9 records beside points$'
+expect 0 "$reader" "$vault" --key-file "$keyfile" points
+prints '"users": [{]"1000": "alice"[}]'
+prints '"groups": [{]"100000": "staff"[}]'
 
 # ---- disks ----
 

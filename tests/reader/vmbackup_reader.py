@@ -33,9 +33,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 CONFIG, KEY, SESSION, DATA_PACK, TREE_PACK, INDEX, POINT, COMMIT, PURGE = range(1, 10)
-QUARANTINE = 12
-FEATURE = 14
-DIGEST = 16
+TOMB, SWEEP, QUARANTINE, NOTE, FEATURE, HEARTBEAT, DIGEST, FORGET, MACHINE = \
+    range(10, 19)
 CHUNK_DATA, CHUNK_NODE, CHUNK_EXTENTS, CHUNK_DISK, CHUNK_XATTRS = range(1, 6)
 HEADER, BOX, TRAILER, TAG = 96, 112, 24, 16
 CELL = 256 << 10
@@ -823,6 +822,66 @@ def verify_index(vault, p, named):
                       (p["id"], chunk_id.hex()))
 
 
+def note(vault, name, kind):
+    """A note on a point or a machine, in the form that the manual says."""
+    n = json.loads(vault.box(name, kind))
+    word, text = n["kind"], n.get("text")
+    if not 1 <= len(word.encode()) <= 32 or min(word) < " ":
+        raise Bad("%s: kind" % name)
+    if word in ("text", "tag", "untag", "name") and text is None:
+        raise Bad("%s: no text" % name)
+    if text is not None and not (1 <= len(text.encode()) <= 4096 and
+                                 min(text) >= " "):
+        raise Bad("%s: text" % name)
+    if not isinstance(n["time_ns"], int):
+        raise Bad("%s: time" % name)
+
+
+def pack_list(vault, name, kind):
+    """The packs that a tomb or a sweep names, and whether they go."""
+    r = Reader(vault.box(name, kind))
+    verdict = r.int(1) if kind == SWEEP else 1
+    count = r.varint()
+    if verdict not in (1, 2) or count > 400000 or (verdict == 2 and count):
+        raise Bad("%s: verdict %d of %d packs" % (name, verdict, count))
+    packs = [r.bytes() for _ in range(count)]
+    r.done()
+    if packs != sorted(set(packs)):
+        raise Bad("%s: not in order" % name)
+    return set(packs)
+
+
+def verify_records(vault):
+    """All that lies beside points; return how many objects."""
+    count = 0
+    for prefix, kind in (("note/", NOTE), ("machine/", MACHINE)):
+        for name in vault.under(prefix):
+            note(vault, name, kind)
+            count += 1
+    for prefix, kind in (("forget/", FORGET), ("heartbeat/", HEARTBEAT),
+                         ("quarantine/", QUARANTINE)):
+        for name in vault.under(prefix):
+            if not isinstance(json.loads(vault.box(name, kind))["time_ns"],
+                              int):
+                raise Bad("%s: time" % name)
+            count += 1
+    for name in vault.under("tomb/"):
+        tomb = pack_list(vault, name, TOMB)
+        sweep = "sweep/" + name.split("/")[1]
+        if sweep in vault.names and pack_list(vault, sweep, SWEEP) - tomb:
+            raise Bad("%s: packs that the tomb does not name" % sweep)
+        count += 1
+    for name in vault.under("sweep/"):
+        pack_list(vault, name, SWEEP)
+        count += 1
+    for name in vault.under("feature/"):
+        clear, plain = vault.box(name, FEATURE, with_clear=True)
+        vault.demand(clear)
+        json.loads(plain)
+        count += 1
+    return count
+
+
 def verify_digests(vault):
     """Digests say what registers and points say; return how many sessions are
     in one that is not superseded."""
@@ -878,6 +937,7 @@ def main():
         verify(vault)
         for pack in sorted(vault.quarantine):
             print("in quarantine: %s" % pack)
+        print("%d records beside points" % verify_records(vault))
         print("%d packs, %d chunks, %d points" % (
             len(vault.packs), len(vault.chunks), len(vault.points())))
     else:

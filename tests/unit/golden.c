@@ -8,24 +8,26 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/backend/backend.h"
+#include "store/backend/mem.h"
 #include "store/base/secret.h"
 #include "store/content.h"
 #include "store/format.h"
 #include "store/key.h"
 #include "store/point.h"
-#include "store/record/config.h"
+#include "store/record/digest.h"
 #include "store/tree.h"
 #include "store/vault.h"
 #include "store/writer/bundle.h"
 #include "store/writer/content_build.h"
 #include "store/writer/tree_build.h"
 #include "store/writer/writer.h"
+#include "tests/unit/records.h"
 #include "tests/unit/seam_fault.h"
 #include "tests/unit/vaults.h"
 
 /* 2026-11-22T10:15:00Z */
 #define START_NS (INT64_C(1795342500) * 1000000000)
+#define HOUR_NS INT64_C(3600000000000)
 
 struct golden {
 	struct vault *vault;
@@ -259,7 +261,18 @@ static char **names(const char *only)
 	return list;
 }
 
-static void end(struct golden *g, int64_t time_ns, const char *tag)
+static void release(struct golden *g)
+{
+	bundle_free(g->bundle);
+	tree_builder_free(g->tree);
+	content_builder_free(g->content);
+	buf_release(&g->dir);
+	writer_free(g->writer);
+}
+
+/* @more: other members of the point, as JSON text; may be NULL. */
+static void end(struct golden *g, int64_t time_ns, const char *tag,
+		const char *more)
 {
 	struct point *p = point_new();
 
@@ -278,13 +291,10 @@ static void end(struct golden *g, int64_t time_ns, const char *tag)
 	p->has_tree = true;
 	p->files = g->files;
 	p->bytes = g->bytes;
+	p->extra = more ? strdup(more) : NULL;
 	assert_ok(writer_commit(g->writer, p));
 	point_free(p);
-	bundle_free(g->bundle);
-	tree_builder_free(g->tree);
-	content_builder_free(g->content);
-	buf_release(&g->dir);
-	writer_free(g->writer);
+	release(g);
 }
 
 static void add_password(struct vault *v)
@@ -299,19 +309,100 @@ static void add_password(struct vault *v)
 	secret_free(s);
 }
 
-/* An object of features, none of which is set. */
-static void demand_nothing(struct vault *v, struct backend *b)
-{
-	static const char name[] = "feature/0", plain[] = "{}";
-	static const struct feature_words none = { 0 };
-	AUTO_BUF struct buf box = BUF_INIT;
-	uint8_t clear[FEATURES_LEN];
+/* ---- what lies beside points ---- */
 
-	features_encode(&none, clear);
+/* The plaintext of an object. */
+static void read_plain(struct vault *v, struct backend *b, uint8_t type,
+		       const char *name, struct buf *out)
+{
+	size_t len;
+	const uint8_t *data = backend_mem_data(b, name, &len);
+
+	assert_non_null(data);
+	assert_ok(
+		format_read_box(vault_keyring(v), data, len, type, name, out));
+}
+
+static void put_entry(struct vault *v, struct backend *b, const char *sid,
+		      struct buf *out)
+{
+	AUTO_BUF struct buf commit = BUF_INIT, point = BUF_INIT;
+	struct digest_entry e = { .point_len = 0 };
+	char name[OBJECT_NAME_MAX];
+
+	snprintf(e.sid, sizeof(e.sid), "%s", sid);
+	snprintf(name, sizeof(name), "commit/%s", sid);
+	read_plain(v, b, OBJECT_COMMIT, name, &commit);
+	assert_ok(commit_decode(commit.data, commit.len, name, &e.commit));
+	if (e.commit.point[0]) {
+		snprintf(name, sizeof(name), "point/%s", e.commit.point);
+		read_plain(v, b, OBJECT_POINT, name, &point);
+		e.point = point.data;
+		e.point_len = point.len;
+	}
+	digest_put(out, &e);
+}
+
+/* The digest digest/<sid>-<n>, of the first @nsessions sessions; @gone: the
+ * name of the one that it supersedes, "" for none. */
+static void put_digest(struct vault *v, struct backend *b, const char *sid,
+		       unsigned int n, size_t nsessions, const char *gone)
+{
+	AUTO_BUF struct buf plain = BUF_INIT, box = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	size_t i, put = 0;
+
+	buf_put_varint(&plain, nsessions);
+	for (i = 0; put < nsessions; i++) {
+		const char *at = backend_mem_name(b, i);
+
+		if (strncmp(at, "commit/", 7) != 0)
+			continue;
+		put_entry(v, b, at + 7, &plain);
+		put++;
+	}
+	buf_put_varint(&plain, *gone ? 1 : 0);
+	if (*gone)
+		buf_put_bytes(&plain, gone, strlen(gone));
+	snprintf(name, sizeof(name), "digest/%s-%u", sid, n);
 	assert_ok(format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
-				  OBJECT_FEATURE, name, clear, sizeof(clear),
-				  plain, sizeof(plain) - 1, &box));
+				  OBJECT_DIGEST, name, NULL, 0, plain.data,
+				  plain.len, &box));
 	assert_ok(backend_put(b, name, box.data, box.len));
+}
+
+/* A pack of session @sid, without the folder that it is in. */
+static const char *pack_of(struct backend *b, const char *sid)
+{
+	size_t i, n = backend_mem_nobjects(b);
+
+	for (i = 0; i < n; i++) {
+		const char *name = backend_mem_name(b, i);
+
+		if (strncmp(name, "pack/", 5) == 0 &&
+		    strncmp(name + 8, sid, 32) == 0)
+			return name + 8;
+	}
+	fail_msg("no pack of %s", sid);
+	return NULL;
+}
+
+/* One of each kind, about the last point, and digests of all four sessions. */
+static void add_records(struct vault *v, struct backend *b)
+{
+	char pack[OBJECT_NAME_MAX], gone[OBJECT_NAME_MAX];
+	struct point_list *l;
+	const struct point *p;
+
+	assert_ok(vault_points(v, &l));
+	assert_int_equal(l->n, 3);
+	p = l->points[2];
+	snprintf(pack, sizeof(pack), "%s", pack_of(b, p->session));
+	records_plant(v, b, p, pack);
+	put_digest(v, b, p->session, 0, 2, "");
+	snprintf(gone, sizeof(gone), "%s-0", p->session);
+	put_digest(v, b, p->session, 1, 4, gone);
+	point_list_put(l);
 }
 
 void golden_make(struct backend *b)
@@ -333,14 +424,24 @@ void golden_make(struct backend *b)
 	add_odd(&g);
 	add_contents(&g);
 	add_many(&g);
-	end(&g, START_NS, "first");
+	end(&g, START_NS, "first", NULL);
 	/* The same but for one file, and the many. */
 	begin(&g);
 	add_top(&g);
 	add_odd(&g);
 	add_small(&g, "different", "the second point has this");
-	end(&g, START_NS + INT64_C(3600000000000), "second");
-	demand_nothing(g.vault, b);
+	end(&g, START_NS + HOUR_NS, "second", NULL);
+	/* One whose owners have names, and one that came to nothing. */
+	begin(&g);
+	add_top(&g);
+	add_small(&g, "owned", "by alice, of the staff");
+	end(&g, START_NS + 2 * HOUR_NS, "third",
+	    "{\"users\":{\"1000\":\"alice\"},"
+	    "\"groups\":{\"100000\":\"staff\"}}");
+	begin(&g);
+	writer_abandon(g.writer);
+	release(&g);
+	add_records(g.vault, b);
 	vault_close(g.vault);
 	seam_fault_release(&f);
 }

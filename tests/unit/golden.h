@@ -16,7 +16,7 @@ struct backend;
 #define GOLDEN_KEYFILE_LEN 64 /* bytes, each 'k' */
 #define GOLDEN_TEXT_LEN 300000u
 
-/* Make the vault on @b, which is empty. Ends the test where it cannot. */
+/* Make the vault on @b, which is empty and in memory (mem.h). Ends the test where it cannot. */
 void golden_make(struct backend *b);
 /* What the file /srv/text holds. */
 void golden_text(uint8_t out[GOLDEN_TEXT_LEN]);

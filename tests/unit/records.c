@@ -35,7 +35,7 @@ static const struct {
 			    "{\"what\":\"whole\",\"time_ns\":2}" },
 	[RECORD_HEARTBEAT] = { "heartbeat", OBJECT_HEARTBEAT,
 			       "{\"time_ns\":1}" },
-	[RECORD_FEATURE] = { "feature", OBJECT_FEATURE, "" },
+	[RECORD_FEATURE] = { "feature", OBJECT_FEATURE, "{}" },
 };
 
 const char *record_label(enum record r)

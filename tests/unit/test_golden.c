@@ -95,13 +95,19 @@ static void assert_readable(const struct vault_options *o)
 
 	assert_ok(vault_open(o, &v));
 	assert_ok(vault_points(v, &l));
-	assert_int_equal(l->n, 2);
+	assert_int_equal(l->n, 3);
 	assert_int_equal(l->ndamaged, 0);
 	assert_string_equal(l->names[0], "2026-11-22T101500Z");
 	assert_string_equal(l->names[1], "2026-11-22T111500Z");
 	assert_string_equal(l->points[0]->tags[0], "first");
 	assert_int_equal(l->points[0]->entries, 1219);
+	assert_string_equal(l->names[2], "2026-11-22T121500Z");
 	assert_text(v, l->points[0]);
+	/* What lies beside points. */
+	assert_non_null(strstr(l->points[2]->extra, "\"alice\""));
+	assert_true(l->points[2]->is_protected);
+	assert_false(l->points[1]->is_protected);
+	assert_int_equal(l->points[2]->nnotes, 1);
 	/* The file of 1 TiB is not read byte by byte. */
 	assert_ok(vaults_digest(v, l->points[1], "/srv", digest));
 	point_list_put(l);
