@@ -23,7 +23,7 @@
 #include "store/writer/session.h"
 
 #define CHUNK_LEN 16
-#define PACKS_OF_INDEX 10
+#define FRAME_CHUNKS (FORMAT_FRAME_MAX / CHUNK_LEN)
 
 struct maker {
 	struct vault *vault;
@@ -61,13 +61,13 @@ static int random_id(struct maker *m, char out[POINT_ID_HEX + 1])
 	return r;
 }
 
-/* The chunks of a pack, in one frame. */
-static int fill_pack(struct maker *m, struct pack *p)
+/* Chunks of a pack, in one frame. */
+static int fill_frame(struct maker *m, struct pack *p, size_t n)
 {
-	size_t i, n = m->what->chunks;
 	AUTO_FREE struct chunk_ref *chunks = alloc_array(n, sizeof(*chunks));
 	AUTO_FREE uint8_t *data = calloc(n, CHUNK_LEN);
 	struct packed_frame f = { .codec = CODEC_RAW };
+	size_t i;
 	int r = chunks && data ? 0 : -ENOMEM;
 
 	for (i = 0; i < n && r == 0; i++) {
@@ -83,6 +83,18 @@ static int fill_pack(struct maker *m, struct pack *p)
 	f.data = data;
 	f.clen = f.plen = (uint32_t)(n * CHUNK_LEN);
 	return r == 0 ? pack_append(p, &f, 1, chunks, n) : r;
+}
+
+static int fill_pack(struct maker *m, struct pack *p)
+{
+	size_t left = m->what->chunks, n;
+	int r = 0;
+
+	for (; left > 0 && r == 0; left -= n) {
+		n = MIN(left, (size_t)FRAME_CHUNKS);
+		r = fill_frame(m, p, n);
+	}
+	return r;
 }
 
 /* Make pack @n of the session, and put it where it is to be there. */
@@ -209,7 +221,7 @@ int crowd_add(struct vault *v, const struct crowd *c)
 	for (i = 0; i < c->indexes && r == 0; i++) {
 		r = random_id(&m, m.sid);
 		if (r == 0)
-			r = make_index(&m, PACKS_OF_INDEX, false);
+			r = make_index(&m, c->packs, false);
 	}
 	buf_release(&m.index);
 	return r;

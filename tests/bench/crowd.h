@@ -24,9 +24,9 @@ struct crowd {
 	 * trees are nowhere. */
 	size_t points;
 	size_t chunks; /* in each pack */
-	/* Index objects alone: none of the packs that they name is there. Each
-	 * names ten. */
+	/* Index objects alone: none of the packs that they name is there. */
 	size_t indexes;
+	unsigned int packs; /* in each of these */
 };
 
 /* Add all that to an open vault. Return 0 or a negative errno. */

@@ -2,8 +2,11 @@
 /*
  * For `make bench-scale`.
  *
- *     scale make VAULT KEYFILE POINTS CHUNKS INDEXES   a vault in a directory
- *     scale count POINTS                               what a listing asks for
+ *     scale make VAULT KEYFILE POINTS CHUNKS INDEXES PACKS
+ *                                    a vault in a directory: see crowd.h
+ *     scale session VAULT KEYFILE CACHE CHUNKS
+ *                                    a session of so many chunks, into a new one
+ *     scale count POINTS             what a listing asks for
  *
  * What is counted is printed as JSON. The vault that is listed lies in memory
  * and answers each call after 5 ms, so that the time it took says how many
@@ -16,15 +19,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "store/backend/mem.h"
 #include "store/base/array.h"
+#include "store/base/bytes.h"
 #include "store/base/secret.h"
+#include "store/format.h"
 #include "store/point.h"
 #include "store/vault.h"
+#include "store/writer/bundle.h"
+#include "store/writer/writer.h"
 #include "tests/bench/crowd.h"
 
 #define LATENCY_US 5000
@@ -61,6 +69,66 @@ static int make(struct vault_options *o, const struct crowd *c)
 	if (r == 0)
 		r = crowd_add(v, c);
 	vault_close(v);
+	return r;
+}
+
+/* ---- a session ---- */
+
+#define TINY_LEN 32
+
+/* Chunks as the small files of a tree are: several share a frame. */
+static int put_chunks(struct writer *w, uint64_t n)
+{
+	struct bundle *b = bundle_new(w);
+	uint8_t data[TINY_LEN] = "";
+	struct id id;
+	uint64_t i;
+	int r = b ? 0 : -ENOMEM;
+
+	for (i = 0; i < n && r == 0; i++) {
+		put_le64(data, i);
+		r = bundle_add(b, CHUNK_DATA, data, sizeof(data), &id);
+	}
+	if (r == 0)
+		r = bundle_flush(b);
+	bundle_free(b);
+	return r;
+}
+
+static int put_point(struct writer *w)
+{
+	struct point *p = point_new();
+	int r = -ENOMEM;
+
+	if (p && (p->vm = strdup("many")) && (p->host = strdup("host")) &&
+	    (p->program = strdup(PACKAGE_STRING)))
+		r = writer_commit(w, p);
+	point_free(p);
+	return r;
+}
+
+/* Store @n chunks in one session, and say how much memory that took. */
+static int session(struct vault_options *o, uint64_t n)
+{
+	struct writer *w = NULL;
+	struct vault *v = NULL;
+	struct rusage used;
+	char id[33];
+	int r = vault_create(o, 0, id);
+
+	if (r == 0)
+		r = vault_open(o, &v);
+	if (r == 0)
+		r = writer_begin(v, 1, NULL, &w);
+	if (r == 0)
+		r = put_chunks(w, n);
+	if (r == 0)
+		r = put_point(w);
+	writer_free(w);
+	vault_close(v);
+	if (r == 0 && getrusage(RUSAGE_SELF, &used) == 0)
+		printf("{\"chunks\": %llu, \"peak_kib\": %ld}\n",
+		       (unsigned long long)n, used.ru_maxrss);
 	return r;
 }
 
@@ -153,13 +221,17 @@ int main(int argc, char **argv)
 	struct crowd c = { 0 };
 	int r = -EINVAL;
 
-	key = read_key(argc == 7 ? argv[3] : NULL);
+	key = read_key(argc > 3 ? argv[3] : NULL);
 	o.credential.keyfile = key;
-	if (key && argc == 7 && strcmp(argv[1], "make") == 0) {
+	if (key && argc == 8 && strcmp(argv[1], "make") == 0) {
 		c.points = strtoul(argv[4], NULL, 10);
 		c.chunks = strtoul(argv[5], NULL, 10);
 		c.indexes = strtoul(argv[6], NULL, 10);
+		c.packs = (unsigned int)strtoul(argv[7], NULL, 10);
 		r = make(&o, &c);
+	} else if (key && argc == 6 && strcmp(argv[1], "session") == 0) {
+		o.cache_dir = argv[4];
+		r = session(&o, strtoull(argv[5], NULL, 10));
 	} else if (key && argc == 3 && strcmp(argv[1], "count") == 0) {
 		r = count(&o, strtoul(argv[2], NULL, 10));
 	}

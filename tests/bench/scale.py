@@ -198,10 +198,11 @@ def main():
                   "wb") as f:
             f.write(os.urandom(32))
         subprocess.run([args.scale, "make", args.work + "/points", args.key,
-                        str(args.points), "100", "0"], check=True)
+                        str(args.points), "100", "0", "0"], check=True)
         # Index objects of ten packs of a thousand chunks.
         subprocess.run([args.scale, "make", args.work + "/chunks", args.key,
-                        "0", "1000", str(args.chunks // 10000)], check=True)
+                        "0", "1000", str(args.chunks // 10000), "10"],
+                       check=True)
         builds = [Build(args, "before", args.before)] if args.before else []
         builds.append(Build(args, "now", args.build))
         for b in builds:
