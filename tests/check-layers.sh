@@ -18,8 +18,9 @@ judge_lines()
 		# cryptography.
 		reach["src"] = "src/cmd src/cli src/mount store"
 		reach["src/cmd"] = "src/cli src/mount src/backup" \
-			" src/restore src/scan src/disk fs fs/fuse store" \
-			" store/check store/writer"
+			" src/restore src/retain src/scan src/disk fs fs/fuse" \
+			" store store/check store/writer"
+		reach["src/retain"] = ""
 		reach["src/mount"] = "src/cli fs fs/fuse store"
 		reach["src/backup"] = "src/scan src/disk store store/writer"
 		reach["src/restore"] = "src/scan src/disk fs store"
@@ -177,6 +178,8 @@ self_test()
 	bad src/backup/a.c "fs/view.h"
 	bad src/backup/a.c "src/cli/output.h"
 	bad src/restore/a.c "src/backup/backup.h"
+	bad src/retain/a.c "store/point.h"
+	bad src/retain/a.c "src/cli/options.h"
 	bad src/new/a.c "store/base/buf.h"
 	bad store/a.h "config.h"
 	bad store/a.c <openssl/evp.h>
@@ -209,6 +212,8 @@ self_test()
 	ok src/cmd/a.c "store/check/check.h"
 	ok src/backup/a.c "src/scan/scan.h"
 	ok src/restore/a.c "src/restore/internal.h"
+	ok src/retain/a.c "store/base/attrs.h"
+	ok src/cmd/a.c "src/retain/keep.h"
 	ok src/a.c "config.h"
 	ok store/crypt/crypt.c <openssl/evp.h>
 	ok store/a.c "store/crypt/crypt.h"
