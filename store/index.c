@@ -1,23 +1,35 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The form of index objects: which packs there are and what is in them. Their
- * way into the database is refresh.c. Plaintext of index/<sid>-<n>:
+ * Index objects: which packs there are and what is in them. Which of them are
+ * imported is refresh.c's business. Plaintext of index/<sid>-<n>:
  *
  *     varint packs; each: varint length, name "<sid>-<n>-<sha256>",
  *                         u64 size, u8 kind, 32 salt,
  *                         varint length, the pack's directory in plain
  *     nothing, or
  *     varint superseded; each: varint length, name "<sid>-<n>"
+ *
+ * They are imported many at once: a store far away answers each after a while,
+ * but many at the same time, and a transaction costs the database as much as what
+ * a small one of them says.
  */
 #include "config.h"
 
 #include "store/index.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "store/backend/backend.h"
+#include "store/base/array.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
+#include "store/base/pool.h"
+#include "store/catalog/catalog.h"
+#include "store/pack_read.h"
+#include "store/vault_internal.h"
 
 bool index_name_ok(const char *name)
 {
@@ -110,4 +122,205 @@ int index_decode(const void *data, size_t len, const char *name,
 	if (!reader_done(&r))
 		return fail(-EBADMSG, "%s: authentic, but malformed", name);
 	return 0;
+}
+
+/* ---- importing ---- */
+
+/* Objects that are fetched at once are together about so long; of an unknown
+ * size is taken that it is the last of these. */
+#define SLICE 256
+#define SLICE_BYTES (8u << 20)
+#define SIZE_UNKNOWN (1u << 20)
+#define FETCHERS 16
+#define ALONE 2 /* so few are not worth the threads */
+
+/* An index object on its way into the database. */
+struct index_arrival {
+	struct vault *vault; /* borrowed */
+	struct index_item *item; /* borrowed */
+	uint8_t *raw; /* owned; as it was fetched */
+	size_t len;
+	struct buf plain;
+	struct catalog_pack *packs; /* owned; they borrow from plain */
+	size_t n, cap;
+	/* the index objects that it supersedes, a line each */
+	struct buf superseded;
+};
+
+static void import_release(struct index_arrival *im)
+{
+	free(im->raw);
+	free(im->packs);
+	buf_release(&im->plain);
+	buf_release(&im->superseded);
+	memset(im, 0, sizeof(*im));
+}
+
+static int import_pack(void *arg, const struct index_pack *p)
+{
+	struct index_arrival *im = arg;
+	struct pack_dir dir;
+	struct catalog_pack *c;
+	int r;
+
+	if (array_reserve(&im->packs, &im->cap, im->n + 1) < 0)
+		return -ENOMEM;
+	/* Only to see that it is one: decoded, it is longer than it is. */
+	r = format_get_dir(p->dir, p->dir_len, p->name, false, &dir);
+	if (r < 0)
+		return r;
+	format_release_dir(&dir);
+	c = &im->packs[im->n++];
+	memset(c, 0, sizeof(*c));
+	memcpy(c->row.name, p->name, sizeof(c->row.name));
+	memcpy(c->row.salt, p->salt, CRYPT_SALT_LEN);
+	c->row.size = p->size;
+	c->row.kind = p->kind;
+	c->dir = p->dir;
+	c->dir_len = p->dir_len;
+	return pack_row_seal(im->vault, &c->row, c->dir, c->dir_len);
+}
+
+static int import_superseded(void *arg, const char *name)
+{
+	struct index_arrival *im = arg;
+
+	buf_printf(&im->superseded, "%s\n", name);
+	return buf_error(&im->superseded);
+}
+
+static void fetch(void *arg)
+{
+	struct index_arrival *im = arg;
+
+	im->item->error = vault_get_all(im->vault, im->item->name,
+					FORMAT_BOX_MAX, &im->raw, &im->len);
+}
+
+static void decode(struct index_arrival *im)
+{
+	const char *name = im->item->name;
+
+	if (im->item->error == 0)
+		im->item->error =
+			format_read_box(im->vault->keyring, im->raw, im->len,
+					OBJECT_INDEX, name, &im->plain);
+	free(im->raw);
+	im->raw = NULL;
+	if (im->item->error == 0)
+		im->item->error =
+			index_decode(im->plain.data, im->plain.len, name,
+				     import_pack, import_superseded, im);
+}
+
+static int put_note(struct index_arrival *im)
+{
+	char note[INDEX_NOTE_MAX];
+
+	index_note_name(im->item->name, note);
+	/* Before the source: whoever finds it finds this. */
+	return im->superseded.len == 0
+		       ? 0
+		       : catalog_put_object(im->vault->catalog, note,
+					    im->superseded.data,
+					    im->superseded.len);
+}
+
+/* Import objects that were decoded: in one transaction, but where one of them is
+ * no good. */
+static int import_decoded(struct vault *v, struct index_arrival *im, size_t n,
+			  bool again)
+{
+	struct catalog_source sources[SLICE];
+	struct catalog *c = v->catalog;
+	size_t i, k = 0;
+	int r = 0;
+
+	for (i = 0; i < n && r == 0; i++) {
+		if (im[i].item->error < 0)
+			continue;
+		r = put_note(&im[i]);
+		sources[k++] = (struct catalog_source){ im[i].item->name,
+							im[i].packs, im[i].n };
+	}
+	if (r == 0)
+		r = catalog_import_many(c, sources, k, again);
+	if (!backend_error_is_of_object(r))
+		return r;
+	for (i = 0; i < n; i++) {
+		const struct catalog_source one = { im[i].item->name,
+						    im[i].packs, im[i].n };
+
+		if (im[i].item->error < 0)
+			continue;
+		im[i].item->error = catalog_import_many(c, &one, 1, again);
+	}
+	return 0;
+}
+
+/* Decode and import what was fetched, as much at a time as memory is for. */
+static int take_in(struct vault *v, struct index_arrival *im, size_t n,
+		   bool again)
+{
+	size_t i = 0, first, bytes;
+	int r = 0;
+
+	while (i < n && r == 0) {
+		first = i;
+		for (bytes = 0; i < n && bytes < SLICE_BYTES; i++) {
+			decode(&im[i]);
+			bytes += im[i].plain.len;
+		}
+		r = import_decoded(v, im + first, i - first, again);
+		for (; first < i; first++)
+			import_release(&im[first]);
+	}
+	return r;
+}
+
+/* Fetch and import @n objects. */
+static int import_slice(struct vault *v, struct index_arrival *im, size_t n,
+			bool again)
+{
+	struct pool *p = n > ALONE ? pool_new(FETCHERS, SLICE) : NULL;
+	size_t i;
+	int r;
+
+	for (i = 0; i < n; i++) {
+		im[i].vault = v;
+		if (p)
+			pool_run(p, fetch, &im[i]);
+		else
+			fetch(&im[i]);
+	}
+	pool_free(p);
+	r = take_in(v, im, n, again);
+	for (i = 0; i < n; i++)
+		import_release(&im[i]);
+	return r;
+}
+
+int index_import(struct vault *v, struct index_item *items, size_t n,
+		 bool again)
+{
+	struct index_arrival *im = alloc_array(SLICE, sizeof(*im));
+	size_t i = 0, k;
+	int r = im ? 0 : -ENOMEM;
+
+	while (i < n && r == 0) {
+		uint64_t bytes = 0;
+
+		for (k = 0; i < n && k < SLICE && bytes < SLICE_BYTES; i++) {
+			bytes += items[i].size ? items[i].size : SIZE_UNKNOWN;
+			im[k++].item = &items[i];
+		}
+		r = import_slice(v, im, k, again);
+	}
+	free(im);
+	return r;
+}
+
+void index_note_name(const char *source, char out[INDEX_NOTE_MAX])
+{
+	snprintf(out, INDEX_NOTE_MAX, "superseded/%s", source);
 }

@@ -21,105 +21,19 @@
 
 #include "store/backend/backend.h"
 #include "store/base/array.h"
+#include "store/base/bytes.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/catalog/catalog.h"
 #include "store/index.h"
-#include "store/pack_read.h"
 
-/* The packs of one index object, on their way into the database. */
-struct index_import {
-	struct vault *vault; /* borrowed */
-	struct catalog_pack *packs; /* owned */
-	size_t n, cap;
-	/* the index objects that it supersedes, a line each */
-	struct buf superseded;
-};
+/* ---- names ---- */
 
-static int import_pack(void *arg, const struct index_pack *p)
-{
-	struct index_import *im = arg;
-	struct pack_dir dir;
-	struct catalog_pack *c;
-	int r;
-
-	if (array_reserve(&im->packs, &im->cap, im->n + 1) < 0)
-		return -ENOMEM;
-	/* Only to see that it is one: decoded, it is longer than it is. */
-	r = format_get_dir(p->dir, p->dir_len, p->name, false, &dir);
-	if (r < 0)
-		return r;
-	format_release_dir(&dir);
-	c = &im->packs[im->n++];
-	memset(c, 0, sizeof(*c));
-	memcpy(c->row.name, p->name, sizeof(c->row.name));
-	memcpy(c->row.salt, p->salt, CRYPT_SALT_LEN);
-	c->row.size = p->size;
-	c->row.kind = p->kind;
-	c->dir = p->dir;
-	c->dir_len = p->dir_len;
-	return pack_row_seal(im->vault, &c->row, c->dir, c->dir_len);
-}
-
-static int import_superseded(void *arg, const char *name)
-{
-	struct index_import *im = arg;
-
-	buf_printf(&im->superseded, "%s\n", name);
-	return buf_error(&im->superseded);
-}
-
-/* What a source supersedes is kept under this name. */
-static void note_name(char out[OBJECT_NAME_MAX + 16], const char *source)
-{
-	snprintf(out, OBJECT_NAME_MAX + 16, "superseded/%s", source);
-}
-
-static int import_all(struct vault *v, const char *source,
-		      struct index_import *im, bool again)
-{
-	char note[OBJECT_NAME_MAX + 16];
-	int r = 0;
-
-	note_name(note, source);
-	/* Before the source: whoever finds it finds this. */
-	if (im->superseded.len)
-		r = catalog_put_object(v->catalog, note, im->superseded.data,
-				       im->superseded.len);
-	if (r < 0)
-		return r;
-	return again ? catalog_import_again(v->catalog, source, im->packs,
-					    im->n)
-		     : catalog_import(v->catalog, source, im->packs, im->n);
-}
-
-static void import_release(struct index_import *im)
-{
-	free(im->packs);
-	buf_release(&im->superseded);
-}
-
-static int import_object(struct vault *v, const char *name, bool again)
-{
-	AUTO_BUF struct buf plain = BUF_INIT;
-	struct index_import im = { .vault = v };
-	uint8_t *raw = NULL;
-	size_t len = 0;
-	int r = vault_get_all(v, name, FORMAT_BOX_MAX, &raw, &len);
-
-	if (r == 0)
-		r = format_read_box(v->keyring, raw, len, OBJECT_INDEX, name,
-				    &plain);
-	free(raw);
-	if (r == 0)
-		r = index_decode(plain.data, plain.len, name, import_pack,
-				 import_superseded, &im);
-	if (r == 0)
-		r = import_all(v, name, &im, again);
-	import_release(&im);
-	return r;
-}
+/* What the database has under this name says which set of sources stands for
+ * which listing. */
+#define RECORD "listed/index"
+#define RECORD_LEN 32
 
 struct object_names {
 	char **list;
@@ -159,143 +73,254 @@ static bool is_merged(const char *name)
 	return len > 2 && strcmp(name + len - 2, ".m") == 0;
 }
 
-static int on_listed(void *arg, const char *name,
-		     const struct backend_info *info)
-{
-	(void)info;
-	return names_add(arg, name);
-}
+/* An index object that was listed. */
+struct index_object {
+	const char *name; /* borrowed */
+	uint64_t size; /* 0: not known */
+	bool known; /* it is imported */
+	bool gone; /* another one supersedes it */
+};
+
+/* A refresh. */
+struct index_refresh {
+	struct vault *vault; /* borrowed */
+	bool again; /* import what is imported already, too */
+	bool sized; /* list sizes, too */
+	struct object_names known; /* sources, from before the listing */
+	struct buf listed; /* of each object: its size, its name, 0 */
+	struct index_object *objects; /* owned; sorted by name */
+	size_t n;
+	uint64_t bad; /* objects that could not be read */
+	/* Of the listing, and of the sources as this leaves them. */
+	struct index_record record;
+};
 
 static int on_source(void *arg, const char *source)
 {
-	return names_add(arg, source);
+	struct index_refresh *x = arg;
+
+	vault_sum_add(x->vault, &x->record.known, source);
+	return names_add(&x->known, source);
 }
 
-static int drop_source(struct vault *v, const char *source)
+static int on_listed(void *arg, const char *name,
+		     const struct backend_info *info)
 {
-	char note[OBJECT_NAME_MAX + 16];
-	int r = catalog_drop_source(v->catalog, source);
+	struct index_refresh *x = arg;
 
-	note_name(note, source);
-	return r == 0 && is_merged(source)
-		       ? catalog_drop_object(v->catalog, note)
-		       : r;
+	vault_sum_add(x->vault, &x->record.listed, name);
+	buf_put_le64(&x->listed, x->sized ? info->size : 0);
+	buf_put(&x->listed, name, strlen(name) + 1);
+	return buf_error(&x->listed);
 }
 
-/* Index objects that are gone take what only they knew with them. Those of
- * @known were imported before the objects were listed: what another process
- * imports meanwhile is not gone. */
-static int drop_gone(struct vault *v, const struct object_names *known,
-		     const struct object_names *listed)
+static void encode_record(const struct index_record *rec,
+			  uint8_t out[RECORD_LEN])
 {
-	size_t i;
-	int r = 0;
+	put_le64(out, rec->listed.n);
+	put_le64(out + 8, rec->listed.sum);
+	put_le64(out + 16, rec->known.n);
+	put_le64(out + 24, rec->known.sum);
+}
 
-	for (i = 0; i < known->n && r == 0; i++) {
-		const char *name = known->list[i];
+/*
+ * Where all that is listed was imported or superseded, the next refresh need not
+ * look at each name: the database keeps keyed sums of what was listed and of the
+ * sources that there were. Whoever imports or drops one makes them differ.
+ */
+static int is_recorded(struct index_refresh *x)
+{
+	AUTO_BUF struct buf kept = BUF_INIT;
+	uint8_t mine[RECORD_LEN];
+	int r = catalog_get_object(x->vault->catalog, RECORD, &kept);
 
-		if (strncmp(name, CATALOG_HALF, strlen(CATALOG_HALF)) == 0)
-			name += strlen(CATALOG_HALF);
-		if (strncmp(name, "index/", 6) == 0 && !names_has(listed, name))
-			r = drop_source(v, known->list[i]);
+	encode_record(&x->record, mine);
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? r
+		     : kept.len == sizeof(mine) &&
+			       memcmp(kept.data, mine, sizeof(mine)) == 0;
+}
+
+static int put_record(struct vault *v, const struct index_record *rec)
+{
+	uint8_t data[RECORD_LEN];
+
+	pthread_mutex_lock(&v->lock);
+	v->index_record = *rec;
+	pthread_mutex_unlock(&v->lock);
+	encode_record(rec, data);
+	return catalog_put_object(v->catalog, RECORD, data, sizeof(data));
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct index_object *)a)->name,
+		      ((const struct index_object *)b)->name);
+}
+
+static struct index_object *find_listed(const struct index_refresh *x,
+					const char *name)
+{
+	const struct index_object key = { .name = name };
+
+	return x->n ? bsearch(&key, x->objects, x->n, sizeof(key), by_name)
+		    : NULL;
+}
+
+static int sort_listed(struct index_refresh *x)
+{
+	size_t at = 0;
+
+	x->objects = alloc_array(x->record.listed.n + 1, sizeof(*x->objects));
+	if (!x->objects)
+		return -ENOMEM;
+	while (at < x->listed.len) {
+		struct index_object *o = &x->objects[x->n++];
+
+		o->size = get_le64(x->listed.data + at);
+		o->name = (const char *)x->listed.data + at + 8;
+		o->known = names_has(&x->known, o->name);
+		at += 8 + strlen(o->name) + 1;
 	}
-	return r;
+	if (x->n)
+		qsort(x->objects, x->n, sizeof(*x->objects), by_name);
+	return 0;
 }
 
-/* Add what an imported source supersedes, as objects' names. */
-static int add_superseded(struct vault *v, const char *source,
-			  struct object_names *out)
+/* ---- what supersedes what ---- */
+
+/* Call @fn for each that an imported source supersedes, until it returns other
+ * than 0. Return that, 0 or a negative errno. */
+static int each_superseded(struct vault *v, const char *source,
+			   int (*fn)(void *arg, const char *object), void *arg)
 {
 	AUTO_BUF struct buf lines = BUF_INIT;
-	char note[OBJECT_NAME_MAX + 16], name[OBJECT_NAME_MAX];
+	char note[INDEX_NOTE_MAX], name[OBJECT_NAME_MAX] = "index/";
 	size_t at = 0;
 	int r;
 
-	note_name(note, source);
+	index_note_name(source, note);
 	r = catalog_get_object(v->catalog, note, &lines);
 	while (r == 0 && at < lines.len) {
 		const char *line = (const char *)lines.data + at;
 		const char *end = memchr(line, '\n', lines.len - at);
+		size_t len = end ? (size_t)(end - line) : INDEX_NAME_MAX;
 
-		if (!end || end - line >= INDEX_NAME_MAX)
+		if (len >= INDEX_NAME_MAX)
 			break;
-		snprintf(name, sizeof(name), "index/%.*s", (int)(end - line),
-			 line);
-		at += (size_t)(end - line) + 1;
+		memcpy(name + 6, line, len);
+		name[6 + len] = '\0';
+		at += len + 1;
 		if (strcmp(name, source) != 0)
-			r = names_add(out, name);
+			r = fn(arg, name);
 	}
-	if (r == 0 && out->n)
-		qsort(out->list, out->n, sizeof(*out->list), by_text);
 	return r == -ENOENT ? 0 : r;
 }
 
-/* An index object that is damaged (a flipped bit can make its version a later
- * one, too) or lies on a bad sector stops nobody. */
-static int import_listed(struct vault *v, const char *name,
-			 const struct object_names *known, bool again,
-			 uint64_t *bad)
+static int mark_gone(void *arg, const char *object)
 {
-	int r = 0;
+	struct index_object *o = find_listed(arg, object);
 
-	if (!again)
-		r = names_has(known, name)
-			    ? 1
-			    : catalog_has_source(v->catalog, name);
-	if (r == 0)
-		r = import_object(v, name, again);
-	if (backend_error_is_of_object(r) || r == -ENOENT || r == -EOPNOTSUPP) {
-		++*bad;
-		r = 0;
-	}
-	return r > 0 ? 0 : r;
+	if (o)
+		o->gone = true;
+	return 0;
 }
 
-/*
- * Merged ones first: what they supersede need not be read, nor kept. Those that
- * are imported already say which of the others are superseded themselves.
- */
-static int import_merged(struct vault *v, const struct object_names *listed,
-			 const struct object_names *known, bool again,
-			 struct object_names *superseded, uint64_t *bad)
+static int drop_source(struct index_refresh *x, const char *source)
 {
-	size_t i, pass;
-	int r = 0;
+	char note[INDEX_NOTE_MAX];
+	int r = catalog_drop_source(x->vault->catalog, source);
 
-	for (pass = 0; pass < 2; pass++)
-		for (i = 0; i < listed->n && r == 0; i++) {
-			const char *name = listed->list[i];
-
-			if (!is_merged(name) || names_has(superseded, name))
-				continue;
-			if (pass == 1)
-				r = import_listed(v, name, known, again, bad);
-			/* Nothing is noted of one that is not imported. */
-			if (r == 0)
-				r = add_superseded(v, name, superseded);
-		}
-	return r;
+	vault_sum_remove(x->vault, &x->record.known, source);
+	index_note_name(source, note);
+	return r == 0 && is_merged(source)
+		       ? catalog_drop_object(x->vault->catalog, note)
+		       : r;
 }
 
-static int import_others(struct vault *v, const struct object_names *listed,
-			 const struct object_names *known, bool again,
-			 const struct object_names *superseded, uint64_t *bad)
+/* Index objects that are gone take what only they knew with them. Those that
+ * are known were imported before the objects were listed: what another process
+ * imports meanwhile is not gone. */
+static int drop_gone(struct index_refresh *x)
 {
 	size_t i;
 	int r = 0;
 
-	for (i = 0; i < listed->n && r == 0; i++) {
-		const char *name = listed->list[i];
+	for (i = 0; i < x->known.n && r == 0; i++) {
+		const char *name = x->known.list[i];
 
-		if (!names_has(superseded, name)) {
-			r = import_listed(v, name, known, again, bad);
-			continue;
-		}
-		if (names_has(known, name))
-			r = drop_source(v, name);
+		if (strncmp(name, CATALOG_HALF, strlen(CATALOG_HALF)) == 0)
+			name += strlen(CATALOG_HALF);
+		if (strncmp(name, "index/", 6) == 0 && !find_listed(x, name))
+			r = drop_source(x, x->known.list[i]);
 	}
 	return r;
 }
+
+static int drop_superseded(struct index_refresh *x)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < x->n && r == 0; i++)
+		if (x->objects[i].gone && x->objects[i].known)
+			r = drop_source(x, x->objects[i].name);
+	return r;
+}
+
+/* ---- importing ---- */
+
+/* An index object that is damaged (a flipped bit can make its version a later
+ * one, too) or lies on a bad sector stops nobody. */
+static bool is_passed_over(int r)
+{
+	return backend_error_is_of_object(r) || r == -ENOENT ||
+	       r == -EOPNOTSUPP;
+}
+
+/* Note what became of one. */
+static int conclude(struct index_refresh *x, struct index_object *o, int err)
+{
+	if (err < 0) {
+		x->bad += is_passed_over(err);
+		return is_passed_over(err) ? 0 : err;
+	}
+	if (!o->known)
+		vault_sum_add(x->vault, &x->record.known, o->name);
+	o->known = true;
+	return is_merged(o->name)
+		       ? each_superseded(x->vault, o->name, mark_gone, x)
+		       : 0;
+}
+
+/* Import those that are missing, merged ones or the others. */
+static int import_kind(struct index_refresh *x, bool merged)
+{
+	AUTO_FREE struct index_item *items =
+		alloc_array(x->n + 1, sizeof(*items));
+	size_t i, n = 0;
+	int r = 0;
+
+	if (!items)
+		return -ENOMEM;
+	for (i = 0; i < x->n; i++) {
+		struct index_object *o = &x->objects[i];
+
+		if (is_merged(o->name) == merged && !o->gone &&
+		    (!o->known || x->again)) {
+			items[n].name = o->name;
+			items[n++].size = o->size;
+		}
+	}
+	if (n)
+		r = index_import(x->vault, items, n, x->again);
+	for (i = 0; i < n && r == 0; i++)
+		r = conclude(x, find_listed(x, items[i].name), items[i].error);
+	return r;
+}
+
+/* ---- refreshing ---- */
 
 /* The packs of @bad index objects have directories of their own. They are
  * looked at once, not at each refresh. */
@@ -312,30 +337,62 @@ static int make_up_for(struct vault *v, uint64_t bad)
 	return vault_import_packs(v, &asked);
 }
 
+/*
+ * Merged ones first: what they supersede need not be read, nor kept. So two
+ * round trips after the listing are what it takes, where a store answers many at
+ * once.
+ */
+static int import_new(struct index_refresh *x)
+{
+	size_t i;
+	int r = sort_listed(x);
+
+	if (r == 0)
+		r = drop_gone(x);
+	/* What is read again says itself what it supersedes. */
+	for (i = 0; i < x->n && r == 0 && !x->again; i++)
+		if (x->objects[i].known && is_merged(x->objects[i].name))
+			r = each_superseded(x->vault, x->objects[i].name,
+					    mark_gone, x);
+	if (r == 0)
+		r = import_kind(x, true);
+	if (r == 0)
+		r = import_kind(x, false);
+	if (r == 0)
+		r = drop_superseded(x);
+	if (r == 0)
+		r = make_up_for(x->vault, x->bad);
+	return r == 0 && x->bad == 0 ? put_record(x->vault, &x->record) : r;
+}
+
 /* Import what is new, or all of it @again. */
 static int read_index(struct vault *v, bool again)
 {
-	struct object_names known = { 0 }, listed = { 0 }, superseded = { 0 };
+	struct index_refresh x = { .vault = v, .again = again };
 	uint64_t lists = atomic_load(&v->lists);
-	uint64_t bad = 0;
-	int r;
+	int recorded = 0;
+	int r = catalog_sources(v->catalog, on_source, &x);
 
-	r = catalog_sources(v->catalog, on_source, &known);
+	/* Where all are new it pays to know how long they are. */
+	x.sized = again || x.known.n == 0;
 	if (r == 0)
-		r = vault_list_plain(v, "index/", on_listed, &listed);
-	if (r == 0 && listed.n)
-		qsort(listed.list, listed.n, sizeof(*listed.list), by_text);
+		r = x.sized ? vault_list(v, "index/", on_listed, &x)
+			    : vault_list_plain(v, "index/", on_listed, &x);
+	if (r == 0 && !again)
+		recorded = is_recorded(&x);
 	if (r == 0)
-		r = drop_gone(v, &known, &listed);
-	if (r == 0)
-		r = import_merged(v, &listed, &known, again, &superseded, &bad);
-	if (r == 0)
-		r = import_others(v, &listed, &known, again, &superseded, &bad);
-	names_release(&known);
-	names_release(&listed);
-	names_release(&superseded);
-	if (r == 0)
-		r = make_up_for(v, bad);
+		r = MIN(recorded, 0);
+	if (r == 0 && !recorded)
+		r = import_new(&x);
+	else if (r == 0) {
+		pthread_mutex_lock(&v->lock);
+		v->index_record = x.record;
+		pthread_mutex_unlock(&v->lock);
+		r = make_up_for(v, 0);
+	}
+	names_release(&x.known);
+	buf_release(&x.listed);
+	free(x.objects);
 	if (r == 0) {
 		atomic_store(&v->refresh_lists, lists);
 		atomic_store(&v->refresh_ns,
@@ -347,6 +404,28 @@ static int read_index(struct vault *v, bool again)
 int vault_refresh(struct vault *v)
 {
 	return read_index(v, false);
+}
+
+int vault_import_index(struct vault *v, const char *name)
+{
+	struct index_item item = { .name = name };
+	struct index_record rec;
+	int r = catalog_has_source(v->catalog, name);
+
+	if (r != 0)
+		return MIN(r, 0);
+	r = index_import(v, &item, 1, false);
+	if (r == 0)
+		r = item.error;
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&v->lock);
+	vault_sum_add(v, &v->index_record.listed, name);
+	vault_sum_add(v, &v->index_record.known, name);
+	rec = v->index_record;
+	pthread_mutex_unlock(&v->lock);
+	/* Where others have changed something since, it is no record. */
+	return put_record(v, &rec);
 }
 
 /* ---- making it say what the vault does ---- */
@@ -411,27 +490,38 @@ int vault_mend(struct vault *v, uint64_t mends, bool doubted)
 	return r;
 }
 
+struct superseded_search {
+	const char *object;
+	bool found;
+};
+
+static int is_searched(void *arg, const char *object)
+{
+	struct superseded_search *s = arg;
+
+	s->found = strcmp(object, s->object) == 0;
+	return s->found;
+}
+
+static int add_name(void *arg, const char *source)
+{
+	return is_merged(source) ? names_add(arg, source) : 0;
+}
+
 int vault_index_superseding(struct vault *v, const char *name,
 			    char out[INDEX_NAME_MAX])
 {
-	struct object_names known = { 0 };
+	struct object_names merged = { 0 };
 	char object[OBJECT_NAME_MAX];
-	bool found = false;
+	struct superseded_search s = { .object = object };
 	size_t i;
-	int r = catalog_sources(v->catalog, on_source, &known);
+	int r = catalog_sources(v->catalog, add_name, &merged);
 
 	snprintf(object, sizeof(object), "index/%s", name);
-	for (i = 0; i < known.n && r == 0 && !found; i++) {
-		struct object_names gone = { 0 };
-
-		if (!is_merged(known.list[i]))
-			continue;
-		r = add_superseded(v, known.list[i], &gone);
-		found = r == 0 && names_has(&gone, object);
-		if (found)
-			snprintf(out, INDEX_NAME_MAX, "%s", known.list[i] + 6);
-		names_release(&gone);
-	}
-	names_release(&known);
-	return r < 0 ? r : found ? 0 : -ENOENT;
+	for (i = 0; i < merged.n && r == 0; i++)
+		r = each_superseded(v, merged.list[i], is_searched, &s);
+	if (r == 1)
+		snprintf(out, INDEX_NAME_MAX, "%s", merged.list[i - 1] + 6);
+	names_release(&merged);
+	return r < 0 ? r : s.found ? 0 : -ENOENT;
 }

@@ -18,6 +18,7 @@
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/name.h"
+#include "store/crypt/siphash.h"
 #include "store/history/history.h"
 
 int vault_get(struct vault *v, const char *name, uint64_t off, void *data,
@@ -87,6 +88,21 @@ void vault_get_stats(struct vault *v, struct vault_stats *out)
 	out->cache_bytes = frames.bytes + nodes.bytes + packs.bytes;
 	out->cache_limit = frames.limit + nodes.limit + packs.limit;
 	out->damage = atomic_load(&v->damage);
+}
+
+/* ---- sets of names ---- */
+
+void vault_sum_add(const struct vault *v, struct name_sum *s, const char *name)
+{
+	s->n++;
+	s->sum += siphash(v->sum_key, name, strlen(name));
+}
+
+void vault_sum_remove(const struct vault *v, struct name_sum *s,
+		      const char *name)
+{
+	s->n--;
+	s->sum -= siphash(v->sum_key, name, strlen(name));
 }
 
 /* ---- what was seen ---- */

@@ -126,6 +126,12 @@ MUST_CHECK int vault_may_write(const struct vault *v);
  * or a negative errno. */
 MUST_CHECK int vault_refresh(struct vault *v);
 
+/*
+ * Read one index object, which this program has just put, without a listing.
+ * Return 0, -ENOENT, -EBADMSG (said in words) or another negative errno.
+ */
+MUST_CHECK int vault_import_index(struct vault *v, const char *name);
+
 /* Import what the directory of pack @name says, from the pack itself. Return 0,
  * -EBADMSG (said in words) or another negative errno. */
 MUST_CHECK int vault_import_pack(struct vault *v, const char *name,

@@ -22,6 +22,17 @@ struct point_list;
 #define LOCAL_PACK 0xf0
 #define LOCAL_OBJECT 0xf1
 
+/* How many names, and the sum of their keyed hashes: whoever has not the key
+ * cannot make two sets of names whose sums agree. */
+struct name_sum {
+	uint64_t n, sum;
+};
+
+/* The index objects that were listed, and the sources that stand for them. */
+struct index_record {
+	struct name_sum listed, known;
+};
+
 struct vault {
 	struct seam *seam; /* borrowed */
 	struct backend *backend; /* owned, unless borrowed_backend */
@@ -45,6 +56,7 @@ struct vault {
 	char cache_name[2 * VAULT_ID_LEN + 18];
 	char slot[33]; /* the key slot that opened it */
 	struct buf slot_object; /* that slot, as stored; owned */
+	uint8_t sum_key[16]; /* of struct name_sum */
 	bool verify;
 	struct cache *packs; /* pack number -> struct pack_info */
 	struct cache *frames; /* pack number, frame -> plaintext */
@@ -62,6 +74,7 @@ struct vault {
 	bool is_loaded; /* @objects began with what the database has */
 	bool is_list_old; /* @points is not made of @objects */
 	struct id verified[1024]; /* chunks whose plaintext was re-hashed */
+	struct index_record index_record; /* of the last refresh */
 	char **strays; /* names that were warned of; owned, and so is each */
 	size_t nstrays, strays_cap;
 	atomic_uint_fast64_t gets, get_bytes, damage;
@@ -89,6 +102,30 @@ MUST_CHECK int vault_note_missing(struct vault *v);
  * has gone since, and its objects are not to be taken for gone; said in words) or
  * another negative errno. */
 MUST_CHECK int vault_still_stands(struct vault *v);
+/* ---- index.c ---- */
+
+struct index_item {
+	const char *name; /* of the object; borrowed */
+	uint64_t size; /* as it was listed; 0: not known */
+	int error; /* what became of it: 0 or a negative errno, said in words */
+};
+/*
+ * Fetch index objects, many at once, and import them; @again: those that are
+ * imported already, too. Return 0, or a negative errno that is not of one of
+ * them alone.
+ */
+MUST_CHECK int index_import(struct vault *v, struct index_item *items, size_t n,
+			    bool again);
+/* What a source supersedes is kept in the database under this name, a line each. */
+#define INDEX_NOTE_MAX (OBJECT_NAME_MAX + 16)
+void index_note_name(const char *source, char out[INDEX_NOTE_MAX]);
+
+/* ---- vault.c ---- */
+
+/* Take a name into a sum, or out of it. */
+void vault_sum_add(const struct vault *v, struct name_sum *s, const char *name);
+void vault_sum_remove(const struct vault *v, struct name_sum *s,
+		      const char *name);
 /* Forget what vault_list() warned of; for when the vault is closed. */
 void vault_forget_strays(struct vault *v);
 

@@ -367,6 +367,18 @@ static int use_config(struct vault *v, const struct buf *plain)
 	return r;
 }
 
+static int make_sum_key(struct vault *v)
+{
+	static const char label[] = "sums of names";
+	struct id id;
+	int r = keyring_id(v->keyring, LOCAL_OBJECT, label, sizeof(label) - 1,
+			   &id);
+
+	if (r == 0)
+		memcpy(v->sum_key, id.b, sizeof(v->sum_key));
+	return r;
+}
+
 static int unlock(struct vault *v, const struct vault_options *o)
 {
 	struct credential c = o->credential;
@@ -389,6 +401,8 @@ static int unlock(struct vault *v, const struct vault_options *o)
 		r = open_slot(v, o, &c, vault_id, &master);
 	if (r == 0)
 		r = keyring_new(master, vault_id, &v->keyring);
+	if (r == 0)
+		r = make_sum_key(v);
 	if (r == 0)
 		r = format_read_box(v->keyring, raw, len, OBJECT_CONFIG,
 				    "config", &plain);

@@ -81,6 +81,16 @@ MUST_CHECK int catalog_import(struct catalog *c, const char *source,
 MUST_CHECK int catalog_import_again(struct catalog *c, const char *source,
 				    const struct catalog_pack *packs,
 				    size_t npacks);
+/* Import many sources that are small, in one transaction; and @again as above.
+ * Where one of them is malformed none is imported: -EBADMSG. */
+struct catalog_source {
+	const char *name; /* borrowed, as the packs */
+	const struct catalog_pack *packs;
+	size_t npacks;
+};
+MUST_CHECK int catalog_import_many(struct catalog *c,
+				   const struct catalog_source *sources,
+				   size_t n, bool again);
 /* What precedes the name of a source that is imported in half. */
 #define CATALOG_HALF "half/"
 /* Call @fn for every imported source, and for those that are imported in half,

@@ -88,20 +88,19 @@ static int add_pack(struct catalog *c, struct conn *k,
 	return rc == SQLITE_DONE ? 0 : catalog_fail(c, k, rc, "adding a pack");
 }
 
-/* Add packs from *@at on, as many as a transaction is for. */
+/* Add packs from *@at on, until the batch is full. */
 static int add_packs(struct catalog *c, struct conn *k, int64_t source,
 		     const struct catalog_pack *packs, size_t npacks,
-		     bool again, size_t *at)
+		     bool again, struct batch *b, size_t *at)
 {
-	CLEANUP(batch_release) struct batch b = { .n = 0 };
 	size_t i;
 	int r = 0;
 
-	for (i = *at; i < npacks && b.n < BATCH_MAX && r == 0; i++) {
+	for (i = *at; i < npacks && b->n < BATCH_MAX && r == 0; i++) {
 		int64_t no = 0;
 		int rc;
 
-		r = add_pack(c, k, &packs[i], again, &b, &no);
+		r = add_pack(c, k, &packs[i], again, b, &no);
 		if (r < 0)
 			return r;
 		rc = conn_step(k, STMT_ADD_LINK, "ii", source, no);
@@ -109,7 +108,7 @@ static int add_packs(struct catalog *c, struct conn *k, int64_t source,
 			return catalog_fail(c, k, rc, "linking a pack");
 	}
 	*at = i;
-	return batch_flush(c, k, &b, false);
+	return 0;
 }
 
 /* The source's number: 1 and it, 0 where it is unknown, or a negative errno. */
@@ -152,6 +151,7 @@ struct import {
 /* One transaction. Return 1 (that was all), 0 or a negative errno. */
 static int import_some(struct catalog *c, struct conn *k, struct import *im)
 {
+	CLEANUP(batch_release) struct batch b = { .n = 0 };
 	int64_t no = 0;
 	bool done;
 	int r, rc;
@@ -170,13 +170,31 @@ static int import_some(struct catalog *c, struct conn *k, struct import *im)
 	if (im->no && im->no != no)
 		im->at = 0;
 	im->no = no;
-	r = add_packs(c, k, no, im->packs, im->npacks, im->again, &im->at);
+	r = add_packs(c, k, no, im->packs, im->npacks, im->again, &b, &im->at);
+	if (r == 0)
+		r = batch_flush(c, k, &b, false);
 	if (r < 0 || im->at < im->npacks)
 		return r;
 	rc = done ? SQLITE_DONE
 		  : conn_step(k, STMT_RENAME_SOURCE, "it", no, im->source);
 	return rc == SQLITE_DONE ? 1
 				 : catalog_fail(c, k, rc, "adding an index");
+}
+
+static int check_source(const struct catalog_source *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->npacks; i++)
+		if (s->packs[i].row.size > INT64_MAX ||
+		    !memchr(s->packs[i].row.name, '\0', PACK_NAME_MAX))
+			return fail(-EBADMSG,
+				    "%s: a pack's name or size is"
+				    " out of bounds",
+				    s->name);
+	if (strlen(s->name) >= OBJECT_NAME_MAX)
+		return fail(-EBADMSG, "%s: too long a name", s->name);
+	return 0;
 }
 
 static int import_source(struct catalog *c, const char *source,
@@ -187,19 +205,12 @@ static int import_source(struct catalog *c, const char *source,
 			     .packs = packs,
 			     .npacks = npacks,
 			     .again = again };
-	size_t i;
-	int r;
+	const struct catalog_source s = { source, packs, npacks };
+	int r = check_source(&s);
 
-	for (i = 0; i < npacks; i++)
-		if (packs[i].row.size > INT64_MAX ||
-		    !memchr(packs[i].row.name, '\0', PACK_NAME_MAX))
-			return fail(-EBADMSG,
-				    "%s: a pack's name or size is"
-				    " out of bounds",
-				    source);
-	if (snprintf(im.half, sizeof(im.half), CATALOG_HALF "%s", source) >=
-	    (int)sizeof(im.half))
-		return fail(-EBADMSG, "%s: too long a name", source);
+	if (r < 0)
+		return r;
+	snprintf(im.half, sizeof(im.half), CATALOG_HALF "%s", source);
 	do {
 		struct conn *k;
 
@@ -225,6 +236,66 @@ int catalog_import_again(struct catalog *c, const char *source,
 			 const struct catalog_pack *packs, size_t npacks)
 {
 	return import_source(c, source, packs, npacks, true);
+}
+
+/* All of a source, within a transaction. Where another process left it in half,
+ * that becomes the whole. */
+static int add_whole(struct catalog *c, struct conn *k,
+		     const struct catalog_source *s, bool again,
+		     struct batch *b)
+{
+	char half[sizeof(CATALOG_HALF) + OBJECT_NAME_MAX];
+	int64_t no = 0;
+	size_t at = 0;
+	int r = find_source(c, k, s->name, &no), rc;
+	bool is_half = false;
+
+	if (r < 0 || (r > 0 && !again))
+		return MIN(r, 0);
+	snprintf(half, sizeof(half), CATALOG_HALF "%s", s->name);
+	if (r == 0) {
+		r = find_source(c, k, half, &no);
+		is_half = r > 0;
+	}
+	if (r == 0)
+		r = add_source(c, k, s->name, &no);
+	while (r >= 0 && at < s->npacks) {
+		r = add_packs(c, k, no, s->packs, s->npacks, again, b, &at);
+		if (r == 0 && b->n >= BATCH_MAX)
+			r = batch_flush(c, k, b, false);
+	}
+	if (r < 0 || !is_half)
+		return MIN(r, 0);
+	rc = conn_step(k, STMT_RENAME_SOURCE, "it", no, s->name);
+	return rc == SQLITE_DONE ? 0
+				 : catalog_fail(c, k, rc, "adding an index");
+}
+
+int catalog_import_many(struct catalog *c, const struct catalog_source *sources,
+			size_t n, bool again)
+{
+	CLEANUP(batch_release) struct batch b = { .n = 0 };
+	struct conn *k;
+	size_t i;
+	int r = 0;
+
+	if (n == 0)
+		return 0;
+	if (n == 1)
+		return import_source(c, sources->name, sources->packs,
+				     sources->npacks, again);
+	for (i = 0; i < n && r == 0; i++)
+		r = check_source(&sources[i]);
+	if (r < 0)
+		return r;
+	r = catalog_borrow_write(c, &k);
+	if (r < 0)
+		return r;
+	for (i = 0; i < n && r == 0; i++)
+		r = add_whole(c, k, &sources[i], again, &b);
+	if (r == 0)
+		r = batch_flush(c, k, &b, false);
+	return catalog_return(c, k, r);
 }
 
 /* ---- drop ---- */

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/backend/backend.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
@@ -64,19 +65,6 @@ static int own_pack(void *arg, const struct index_pack *p)
 	return r == -ENOENT ? 0 : r;
 }
 
-/* Is an index object in the database, or what another session merged it into
- * meanwhile? Return 1, 0 or a negative errno. */
-static int was_read(struct writer *w, const char *name)
-{
-	char merged[INDEX_NAME_MAX];
-	int r = catalog_has_source(vault_catalog(w->vault), name);
-
-	if (r != 0)
-		return r;
-	r = vault_index_superseding(w->vault, name + 6, merged);
-	return r == -ENOENT ? 0 : r < 0 ? r : 1;
-}
-
 static int flush(struct writer *w, const struct buf *packs, size_t n)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
@@ -95,14 +83,15 @@ static int flush(struct writer *w, const struct buf *packs, size_t n)
 	r = writer_check_fenced(w);
 	if (r == 0)
 		r = writer_put_box(w, OBJECT_INDEX, name, &plain, NULL);
-	/* Reading it back checks it, and moves its chunks to the database. */
-	if (r == 0)
-		r = vault_refresh(w->vault);
+	/*
+	 * Reading it back checks it, and moves its chunks to the database. Of
+	 * others nothing is asked: what they named since this session began, it
+	 * may not refer to.
+	 */
 	if (r == 0) {
-		r = was_read(w, name);
-		r = r < 0 ? r
-		    : r	  ? 0
-			  : fail(-EIO, "%s: written, but cannot be read back",
+		r = vault_import_index(w->vault, name);
+		if (r == -ENOENT || backend_error_is_of_object(r))
+			r = fail(-EIO, "%s: written, but cannot be read back",
 				 name);
 	}
 	if (r == 0)

@@ -35,7 +35,8 @@ struct scale {
 	char *cache;
 	struct vault_options options;
 	struct vault *vault;
-	/* Reads of points that wait for one another. */
+	/* Reads of what is called so wait for one another. */
+	const char *meets;
 	pthread_mutex_t lock;
 	pthread_cond_t met;
 	unsigned int waiting;
@@ -117,13 +118,14 @@ static void assert_same(const struct point_list *a, const struct point_list *b)
 	}
 }
 
-/* Reads of points begin when so many others have begun. */
+/* Reads begin when so many others have begun. */
 static int meet(void *arg, enum backend_mem_op op, const char *name)
 {
 	struct scale *s = arg;
 	struct timespec end;
 
-	if (op != BACKEND_MEM_GET || strncmp(name, "point/", 6) != 0)
+	if (op != BACKEND_MEM_GET ||
+	    strncmp(name, s->meets, strlen(s->meets)) != 0)
 		return 0;
 	clock_gettime(CLOCK_REALTIME, &end);
 	end.tv_sec += 30;
@@ -142,6 +144,7 @@ static void each_object_is_read_once_and_many_at_once(void **state)
 	struct scale *s = *state;
 	struct point_list *l;
 
+	s->meets = "point/";
 	backend_mem_watch(s->backend, meet, s);
 	l = list_anew(s);
 	backend_mem_watch(s->backend, NULL, NULL);
@@ -152,6 +155,60 @@ static void each_object_is_read_once_and_many_at_once(void **state)
 	assert_int_equal(calls(s, BACKEND_MEM_GET, "point"), POINTS);
 	assert_int_equal(calls(s, BACKEND_MEM_HEAD, NULL), 0);
 	point_list_put(l);
+}
+
+static const char *nth_object(struct scale *s, const char *prefix, size_t nth)
+{
+	size_t i;
+
+	for (i = 0; i < backend_mem_nobjects(s->backend); i++) {
+		const char *name = backend_mem_name(s->backend, i);
+
+		if (strncmp(name, prefix, strlen(prefix)) == 0 && nth-- == 0)
+			return name;
+	}
+	return NULL;
+}
+
+static int add_source(void *arg, const char *source)
+{
+	++*(size_t *)arg;
+	return strncmp(source, "index/", 6) == 0 ? 0 : -EINVAL;
+}
+
+static size_t count_sources(struct scale *s)
+{
+	size_t n = 0;
+
+	assert_ok(catalog_sources(vault_catalog(s->vault), add_source, &n));
+	return n;
+}
+
+/* Likewise, and none is missing; nor is one when another process has dropped what
+ * this one had imported, or when it is gone from the store. */
+static void index_objects_are_read_many_at_once(void **state)
+{
+	struct scale *s = *state;
+	char name[OBJECT_NAME_MAX];
+
+	s->meets = "index/";
+	backend_mem_watch(s->backend, meet, s);
+	point_list_put(list_anew(s));
+	assert_ok(vault_refresh(s->vault));
+	backend_mem_watch(s->backend, NULL, NULL);
+	assert_false(s->late);
+	assert_int_equal(count_sources(s), POINTS);
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "index"), POINTS);
+	snprintf(name, sizeof(name), "%s", nth_object(s, "index/", 7));
+	assert_ok(catalog_drop_source(vault_catalog(s->vault), name));
+	backend_mem_reset_counts(s->backend);
+	assert_ok(vault_refresh(s->vault));
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "index"), 1);
+	assert_int_equal(count_sources(s), POINTS);
+	assert_ok(backend_mem_remove(s->backend, name));
+	assert_ok(vault_refresh(s->vault));
+	assert_int_equal(count_sources(s), POINTS - 1);
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "index"), 1);
 }
 
 /* What the database has of each point for itself. */
@@ -275,19 +332,6 @@ static struct point_list *list_cold(struct scale *s)
 {
 	forget_local(s);
 	return list_anew(s);
-}
-
-static const char *nth_object(struct scale *s, const char *prefix, size_t nth)
-{
-	size_t i;
-
-	for (i = 0; i < backend_mem_nobjects(s->backend); i++) {
-		const char *name = backend_mem_name(s->backend, i);
-
-		if (strncmp(name, prefix, strlen(prefix)) == 0 && nth-- == 0)
-			return name;
-	}
-	return NULL;
 }
 
 /* Put a box of the vault, with JSON @text in it. */
@@ -442,6 +486,7 @@ int main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(each_object_is_read_once_and_many_at_once),
+		CASE(index_objects_are_read_many_at_once),
 		CASE(a_second_process_reads_no_point),
 		CASE(what_is_new_is_read_alone),
 		CASE(a_damaged_snapshot_is_none),

@@ -203,7 +203,7 @@ static void order_of_objects(void **state)
 			    "put session;list index;list commit;list purge;"
 			    "list note;list machine;list tomb;list sweep;"
 			    "list quarantine;list pack;put pack;put index;"
-			    "list index;put point;put commit;");
+			    "put point;put commit;");
 }
 
 /* ---- what may be reused ---- */
