@@ -349,8 +349,14 @@ static void search_end(struct search *s)
 static int ask(struct search *s)
 {
 	struct vault *v = s->vault;
-	int r = catalog_find_chunk(v->catalog, s->id, s->loc.pack, &s->loc);
+	int r = 0;
 
+	if (!atomic_load(&v->index_read)) {
+		s->refreshed = true;
+		r = vault_refresh(v);
+	}
+	if (r == 0)
+		r = catalog_find_chunk(v->catalog, s->id, s->loc.pack, &s->loc);
 	if (r == -ENOENT && !s->refreshed && index_is_old(v)) {
 		s->refreshed = true;
 		r = vault_refresh(v);

@@ -86,6 +86,59 @@ int kept_list(struct vault *v, const struct kept_kind *kind,
 	return vault_list_plain(v, kind->prefix, on_object, out);
 }
 
+/* What a listing found: names, each ended by a 0, and their sum. */
+struct found_names {
+	const struct vault *vault;
+	struct buf text;
+	struct name_sum sum;
+};
+
+static int on_found(void *arg, const char *name,
+		    const struct backend_info *info)
+{
+	struct found_names *f = arg;
+
+	(void)info;
+	vault_sum_add(f->vault, &f->sum, name);
+	buf_put(&f->text, name, strlen(name) + 1);
+	return buf_error(&f->text);
+}
+
+bool kept_is_all(const struct vault *v, const struct kept_set *s,
+		 const struct name_sum *sum)
+{
+	struct name_sum mine = { 0, 0 };
+	size_t i;
+
+	if (s->n != sum->n)
+		return false;
+	for (i = 0; i < s->n; i++) {
+		if (!s->items[i].value)
+			return false;
+		vault_sum_add(v, &mine, s->items[i].name);
+	}
+	return mine.sum == sum->sum;
+}
+
+int kept_list_new(struct vault *v, const struct kept_kind *kind,
+		  const struct kept_set *s, struct kept_wish *out)
+{
+	struct found_names f = { .vault = v };
+	size_t at = 0;
+	int r = vault_list_plain(v, kind->prefix, on_found, &f);
+
+	if (r == 0 && kept_is_all(v, s, &f.sum))
+		r = 1;
+	while (r == 0 && at < f.text.len) {
+		const char *name = (const char *)f.text.data + at;
+
+		r = kept_want(out, name, NULL);
+		at += strlen(name) + 1;
+	}
+	buf_release(&f.text);
+	return r;
+}
+
 size_t kept_find(const struct kept_set *s, const char *name)
 {
 	size_t low = 0, high = s->n;

@@ -14,6 +14,8 @@
 #include "store/base/name.h"
 #include "store/vault.h"
 
+struct name_sum;
+
 struct kept_kind {
 	const char *prefix; /* "commit/" */
 	uint8_t type; /* enum object_type */
@@ -60,6 +62,16 @@ void kept_release_wish(struct kept_wish *l);
 /* Append @name to the list. Return 0 or -ENOMEM. */
 MUST_CHECK int kept_want(struct kept_wish *l, const char *name,
 			 const uint8_t *sha256);
+/*
+ * Add the objects of this kind that the vault has to @out; where they are just
+ * those of @s, each of which was read, nothing is added. Return 0, 1 (nothing
+ * is new) or the negative errno of the listing, said in words.
+ */
+MUST_CHECK int kept_list_new(struct vault *v, const struct kept_kind *kind,
+			     const struct kept_set *s, struct kept_wish *out);
+/* Whether @s has just the names that @sum is of, and each was read. */
+bool kept_is_all(const struct vault *v, const struct kept_set *s,
+		 const struct name_sum *sum);
 /* Add the objects of this kind that the vault has to @out. Return 0, or the
  * negative errno of the listing, said in words. */
 MUST_CHECK int kept_list(struct vault *v, const struct kept_kind *kind,

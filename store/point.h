@@ -250,6 +250,12 @@ struct point_list {
  */
 MUST_CHECK int vault_points(struct vault *v, struct point_list **out);
 /*
+ * The same with a listing of purge/ alone, all else being as it was listed last:
+ * for a session that has just begun. Registers stay, so the points that were
+ * there are there; whether one was purged meanwhile has to be asked again.
+ */
+MUST_CHECK int vault_points_judged(struct vault *v, struct point_list **out);
+/*
  * Where many decided sessions are in no digest (store/record/digest.h), make
  * digests of them, as the last list knew them: @put is called with the plaintext of
  * each and stores it. Return 0, what @put returned, or a negative errno.

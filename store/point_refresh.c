@@ -154,12 +154,12 @@ static int refresh_kind(struct vault *v, const struct kept_kind *kind,
 			struct kept_set *s, bool *changed)
 {
 	struct kept_wish wanted = { 0 };
-	int r = kept_list(v, kind, &wanted);
+	int r = kept_list_new(v, kind, s, &wanted);
 
 	if (r == 0)
 		r = kept_refresh(v, kind, s, &wanted, changed);
 	kept_release_wish(&wanted);
-	return r;
+	return MIN(r, 0);
 }
 
 /* Commits, and with them points where digests tell of them. */
@@ -168,7 +168,7 @@ static int refresh_commits(struct vault *v, struct point_objects *o,
 {
 	struct kept_wish wanted = { 0 };
 	size_t before = o->commits.n;
-	int r = kept_list(v, &point_kept_commits, &wanted);
+	int r = kept_list_new(v, &point_kept_commits, &o->commits, &wanted);
 
 	if (r == 0) {
 		kept_sort_wish(&wanted);
@@ -179,11 +179,38 @@ static int refresh_commits(struct vault *v, struct point_objects *o,
 		r = kept_refresh(v, &point_kept_commits, &o->commits, &wanted,
 				 changed);
 	kept_release_wish(&wanted);
-	return r;
+	return MIN(r, 0);
 }
 
-/* The points that the commits name, but for those that were purged, whose
- * objects may be gone. */
+/* The point that commit @i names, unless it was purged, when its object may be
+ * gone; its object's name to @name. */
+static const struct commit *wanted_point(const struct point_objects *o,
+					 size_t i, char name[OBJECT_NAME_MAX])
+{
+	const struct known_commit *known = o->commits.items[i].value;
+	const struct commit *c = known ? &known->commit : NULL;
+	size_t len = strlen(point_kept_points.prefix);
+
+	if (!c || !c->point[0] || point_verdict_on(o, c->point) == POINT_PURGED)
+		return NULL;
+	memcpy(name, point_kept_points.prefix, len);
+	memcpy(name + len, c->point, sizeof(c->point));
+	return c;
+}
+
+/* Are those that were read just those that the commits name? */
+static bool has_all_points(const struct vault *v, const struct point_objects *o)
+{
+	struct name_sum sum = { 0, 0 };
+	char name[OBJECT_NAME_MAX];
+	size_t i;
+
+	for (i = 0; i < o->commits.n; i++)
+		if (wanted_point(o, i, name))
+			vault_sum_add(v, &sum, name);
+	return kept_is_all(v, &o->points, &sum);
+}
+
 static int refresh_points(struct vault *v, struct point_objects *o,
 			  bool *changed)
 {
@@ -192,16 +219,13 @@ static int refresh_points(struct vault *v, struct point_objects *o,
 	size_t i;
 	int r = 0;
 
+	if (has_all_points(v, o))
+		return 0;
 	for (i = 0; i < o->commits.n && r == 0; i++) {
-		const struct known_commit *known = o->commits.items[i].value;
-		const struct commit *c = known ? &known->commit : NULL;
+		const struct commit *c = wanted_point(o, i, name);
 
-		if (!c || !c->point[0] ||
-		    point_verdict_on(o, c->point) == POINT_PURGED)
-			continue;
-		snprintf(name, sizeof(name), "%s%s", point_kept_points.prefix,
-			 c->point);
-		r = kept_want(&wanted, name, c->hash);
+		if (c)
+			r = kept_want(&wanted, name, c->hash);
 	}
 	if (r == 0)
 		r = kept_refresh(v, &point_kept_points, &o->points, &wanted,
@@ -226,6 +250,21 @@ static bool all_read(const struct kept_set *s)
 	return true;
 }
 
+/* Read the points anew, where what they follow from is @other than before. */
+static int follow(struct vault *v, struct point_objects *o, bool other,
+		  bool *changed)
+{
+	int r = 0;
+
+	o->points_old |= other || !v->points;
+	if (o->points_old || !all_read(&o->points)) {
+		r = refresh_points(v, o, changed);
+		o->points_old = r < 0;
+	}
+	*changed |= other;
+	return r;
+}
+
 /* Verdicts are listed after the commits: what was purged before is known then,
  * and its point is not looked for. */
 static int refresh_all(struct vault *v, struct point_objects *o, bool *changed)
@@ -241,13 +280,16 @@ static int refresh_all(struct vault *v, struct point_objects *o, bool *changed)
 	if (r == 0)
 		r = refresh_kind(v, &point_kept_machines, &o->machines,
 				 changed);
-	o->points_old |= other || !v->points;
-	if (r == 0 && (o->points_old || !all_read(&o->points))) {
-		r = refresh_points(v, o, changed);
-		o->points_old = r < 0;
-	}
-	*changed |= other;
-	return r;
+	return r == 0 ? follow(v, o, other, changed) : r;
+}
+
+static int refresh_verdicts(struct vault *v, struct point_objects *o,
+			    bool *changed)
+{
+	bool other = false;
+	int r = refresh_kind(v, &point_kept_verdicts, &o->verdicts, &other);
+
+	return r == 0 ? follow(v, o, other, changed) : r;
 }
 
 /* A new process begins with what was known here last. */
@@ -415,8 +457,11 @@ void point_listing_end(struct vault *v)
 	pthread_cond_signal(&v->listed);
 }
 
-/* All of one call of vault_points(), which one thread at a time is in. */
-static int refresh_list(struct vault *v)
+/* All of one call, which one thread at a time is in. @refresh brings up to date
+ * what the list is made of. */
+static int refresh_list(struct vault *v,
+			int (*refresh)(struct vault *v, struct point_objects *o,
+				       bool *changed))
 {
 	bool changed = false;
 	int seen = history_read(v->history);
@@ -427,7 +472,7 @@ static int refresh_list(struct vault *v)
 		v->is_loaded = r == 0;
 	}
 	if (r == 0)
-		r = refresh_all(v, &v->objects, &changed);
+		r = refresh(v, &v->objects, &changed);
 	if (r == 0)
 		r = vault_still_stands(v);
 	if (r == 0)
@@ -451,15 +496,28 @@ bool vault_latest_in_doubt(struct vault *v)
 	return v->points && atomic_load(&v->points->in_doubt);
 }
 
-int vault_points(struct vault *v, struct point_list **out)
+static int list_points(struct vault *v,
+		       int (*refresh)(struct vault *v, struct point_objects *o,
+				      bool *changed),
+		       struct point_list **out)
 {
 	int r;
 
 	*out = NULL;
 	point_listing_begin(v);
-	r = refresh_list(v);
+	r = refresh_list(v, refresh);
 	if (r == 0)
 		*out = point_list_get(v->points);
 	point_listing_end(v);
 	return r;
+}
+
+int vault_points(struct vault *v, struct point_list **out)
+{
+	return list_points(v, refresh_all, out);
+}
+
+int vault_points_judged(struct vault *v, struct point_list **out)
+{
+	return list_points(v, refresh_verdicts, out);
 }

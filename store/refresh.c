@@ -394,6 +394,7 @@ static int read_index(struct vault *v, bool again)
 	buf_release(&x.listed);
 	free(x.objects);
 	if (r == 0) {
+		atomic_store(&v->index_read, true);
 		atomic_store(&v->refresh_lists, lists);
 		atomic_store(&v->refresh_ns,
 			     v->seam->ops->monotonic_ns(v->seam));

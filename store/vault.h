@@ -55,6 +55,10 @@ struct vault_options {
 	 * -EINTR then; NULL: nobody. Borrowed until vault_close() */
 	const volatile bool *stop;
 	bool verify; /* re-hash every chunk that is read */
+	/* the index is not read until a chunk is looked for, or a session
+	 * begins: for who may need neither. What asks the database itself has to
+	 * call vault_refresh() first */
+	bool index_later;
 	/* where set, used instead of @url; it stays the caller's, to be closed
 	 * after vault_close() */
 	struct backend *backend;

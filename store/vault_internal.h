@@ -57,6 +57,7 @@ struct vault {
 	char slot[33]; /* the key slot that opened it */
 	struct buf slot_object; /* that slot, as stored; owned */
 	uint8_t sum_key[16]; /* of struct name_sum */
+	atomic_bool index_read; /* it was, at least once */
 	bool verify;
 	struct cache *packs; /* pack number -> struct pack_info */
 	struct cache *frames; /* pack number, frame -> plaintext */

@@ -465,7 +465,7 @@ int vault_open(const struct vault_options *o, struct vault **out)
 				backend_url(v->backend), v->seam, &v->history);
 	if (r == 0)
 		r = open_catalog(v, o->cache_dir);
-	if (r == 0)
+	if (r == 0 && !o->index_later)
 		r = vault_refresh(v);
 	if (r < 0)
 		goto err;

@@ -180,7 +180,7 @@ static int run_note(struct context *ctx, void *args, int argc, char **argv)
 	points = calloc((size_t)argc, sizeof(*points));
 	if (!points)
 		return -ENOMEM;
-	r = context_open_vault(ctx, &v);
+	r = context_open_vault_only(ctx, &v);
 	if (r == 0)
 		r = context_read_error(v, vault_points(v, &l));
 	if (r == 0)

@@ -198,7 +198,7 @@ int filter_print(struct context *ctx, const struct point_filter *f)
 	size_t i;
 	int r;
 
-	r = context_open_vault(ctx, &v);
+	r = context_open_vault_only(ctx, &v);
 	if (r == 0)
 		r = context_read_error(v, vault_points(v, &l));
 	if (r == 0)

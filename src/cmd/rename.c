@@ -38,7 +38,7 @@ static int run_rename(struct context *ctx, void *args, int argc, char **argv)
 	(void)args;
 	if (argc != 2)
 		return context_usage(ctx, "say: rename OLD NEW");
-	r = context_open_vault(ctx, &v);
+	r = context_open_vault_only(ctx, &v);
 	if (r == 0)
 		r = context_read_error(v, vault_points(v, &l));
 	if (r == 0)

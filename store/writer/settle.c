@@ -79,7 +79,7 @@ int writer_settle_indexes(struct writer *w)
 	struct sessions s = { 0 };
 	const struct point_list *l;
 	size_t i;
-	int r = vault_points(w->vault, &w->points);
+	int r = vault_points_judged(w->vault, &w->points);
 
 	if (r < 0)
 		return r;

@@ -72,6 +72,7 @@ static int create_session(struct writer *w)
 int writer_begin(struct vault *v, int level, struct pool *pool,
 		 struct writer **out)
 {
+	struct point_list *before = NULL;
 	struct writer *w;
 	int r;
 
@@ -88,8 +89,14 @@ int writer_begin(struct vault *v, int level, struct pool *pool,
 	if (pool)
 		w->uploads = pool_new(WRITER_UPLOADS, WRITER_UPLOADS_WAIT);
 	r = pool && !w->uploads ? -ENOMEM : 0;
+	/*
+	 * Before the session, for nothing is written to a vault that went back.
+	 * What is a point then is one later, too, for registers stay; what may
+	 * be relied on is asked when the session has begun (writer_list()).
+	 */
 	if (r == 0)
-		r = vault_look_back(v);
+		r = vault_points(v, &before);
+	point_list_put(before);
 	if (r == 0)
 		r = vault_may_write(v);
 	if (r == 0)

@@ -186,8 +186,9 @@ static int note_order(void *arg, enum backend_mem_op op, const char *name)
 	return 0;
 }
 
-/* What the protocol stands on: the session first, tombs before packs; packs,
- * index, point, register. */
+/* What the protocol stands on: the session before verdicts, these and tombs
+ * before packs; packs, index, point, register. And each is listed once, but for
+ * verdicts, whatever is known when a session begins. */
 static void order_of_objects(void **state)
 {
 	struct scene *s = *state;
@@ -200,10 +201,10 @@ static void order_of_objects(void **state)
 	assert_ok(sessions_commit(s));
 	backend_mem_watch(s->backend, NULL, NULL);
 	assert_string_equal(o.log,
-			    "put session;list index;list commit;list purge;"
-			    "list note;list machine;list tomb;list sweep;"
-			    "list quarantine;list pack;put pack;put index;"
-			    "put point;put commit;");
+			    "list commit;list purge;list note;list machine;"
+			    "put session;list index;list purge;list tomb;"
+			    "list sweep;list quarantine;list pack;put pack;"
+			    "put index;put point;put commit;");
 }
 
 /* ---- what may be reused ---- */
