@@ -38,7 +38,7 @@ struct point *point_get(struct point *p)
 	return p;
 }
 
-int point_machine_of(const char *vm, char out[POINT_ID_HEX + 1])
+int point_machine_of(const char *vm, uint32_t n, char out[POINT_ID_HEX + 1])
 {
 	static const char label[] = "vmbackupfs/1/machine/";
 	uint8_t hash[CRYPT_SHA256_LEN];
@@ -47,6 +47,10 @@ int point_machine_of(const char *vm, char out[POINT_ID_HEX + 1])
 
 	buf_put(&b, label, sizeof(label) - 1);
 	buf_put(&b, vm, strlen(vm));
+	if (n > 0) {
+		buf_put_u8(&b, 0);
+		buf_put_le32(&b, n);
+	}
 	r = buf_error(&b);
 	if (r == 0)
 		r = crypt_sha256(b.data, b.len, hash);

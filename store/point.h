@@ -165,13 +165,20 @@ MUST_CHECK struct point *point_new(void);
 /* Add a holder; each calls point_free(), which frees for the last one. */
 struct point *point_get(struct point *p);
 void point_free(struct point *p);
-/* The id of a machine that was never given one: it follows from its name. */
-MUST_CHECK int point_machine_of(const char *vm, char out[POINT_ID_HEX + 1]);
+/*
+ * The id of the @n th machine that is called @vm; that of number 0 is also that of
+ * points which were written before there were ids. Return 0 or a negative errno.
+ */
+MUST_CHECK int point_machine_of(const char *vm, uint32_t n,
+				char out[POINT_ID_HEX + 1]);
 /* Return whether a machine, disk or tag may be called that. */
 bool point_name_ok(const char *name);
 /* Return whether point_find() takes @name for the latest point of all machines:
  * no new machine should be called so. */
 bool point_name_is_latest(const char *name);
+/* Return whether @name ends as vault_points() shows a machine whose name is
+ * another's, too: "~" and 8 or 32 digits. No new machine should be called so. */
+bool point_name_is_parted(const char *name);
 /* Return the disk of that name, borrowed, or NULL. */
 const struct point_disk *point_find_disk(const struct point *p,
 					 const char *name);

@@ -463,7 +463,7 @@ static int decode_object(const json_t *o, const char *name, struct point *p)
 		d.why = point_check(p);
 	}
 	if (!d.why && !p->machine[0]) {
-		int r = point_machine_of(p->vm, p->machine);
+		int r = point_machine_of(p->vm, 0, p->machine);
 
 		if (r < 0)
 			return r;

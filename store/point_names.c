@@ -110,6 +110,14 @@ static int name_machine(const struct point_objects *o, struct naming_row *row)
 	return 0;
 }
 
+/* Do two points of a machine tell that it was renamed? Not where one of them was
+ * made under the name by which it was shown. */
+static bool is_renamed(const struct naming_row *x, const struct naming_row *y)
+{
+	return strcmp(x->name, y->name) != 0 &&
+	       !point_name_is_parted(x->name) && !point_name_is_parted(y->name);
+}
+
 /* A row for each machine that has a point. */
 static int collect_machines(const struct point_objects *o, struct naming *n)
 {
@@ -134,14 +142,22 @@ static int collect_machines(const struct point_objects *o, struct naming *n)
 		struct naming_row *last = n->n ? &n->rows[n->n - 1] : NULL;
 
 		if (last && strcmp(last->id, n->rows[i].id) == 0)
-			last->has_several |=
-				strcmp(last->name, n->rows[i].name) != 0;
+			last->has_several |= is_renamed(last, &n->rows[i]);
 		else
 			n->rows[n->n++] = n->rows[i];
 	}
 	for (i = 0; i < n->n && r == 0; i++)
 		r = name_machine(o, &n->rows[i]);
 	return r;
+}
+
+bool point_name_is_parted(const char *name)
+{
+	const char *end = strrchr(name, '~');
+	size_t n = end ? strlen(end + 1) : 0;
+
+	return end && end != name && (n == 8 || n == POINT_ID_HEX) &&
+	       point_hex_ok(end + 1, n);
 }
 
 static bool is_shown(const struct naming *n, const char *text)
@@ -186,7 +202,7 @@ static int part_one(const struct naming *names, struct naming_row **rows,
 {
 	char natural[POINT_ID_HEX + 1];
 	size_t i, owner = 0;
-	int r = point_machine_of(rows[0]->name, natural);
+	int r = point_machine_of(rows[0]->name, 0, natural);
 
 	for (i = 0; i < n && r == 0; i++)
 		if (strcmp(rows[i]->id, natural) == 0)

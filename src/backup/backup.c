@@ -130,7 +130,7 @@ static int begin(struct backup *b, const char *vm, const char *host,
 		err = vault_points(b->vault, &b->points);
 	/* Before anything is read for a machine whose name is in doubt. */
 	if (err == 0)
-		err = note_machine_of(b->vault, b->points, vm, b->machine);
+		err = note_machine_of(b->points, vm, b->machine);
 	if (err == 0)
 		err = parent_init(&b->parent, b, vm);
 	if (err == 0)

@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "store/backend/backend.h"
-#include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/format.h"
@@ -171,6 +170,16 @@ static const struct point_machine *find_id(const struct point_list *l,
 	return NULL;
 }
 
+static int refuse_reserved(const char *name)
+{
+	if (!point_name_is_parted(name))
+		return 0;
+	return fail(-EINVAL,
+		    "\"%s\" cannot be a new machine's name: it ends as that of "
+		    "a second machine of one name",
+		    name);
+}
+
 int note_rename(struct vault *v, const struct point_list *l, const char *old,
 		const char *name, const char *by)
 {
@@ -188,6 +197,9 @@ int note_rename(struct vault *v, const struct point_list *l, const char *old,
 			old);
 	if (!point_name_ok(name) || point_name_is_latest(name))
 		return fail(-EINVAL, "\"%s\" cannot be a machine's name", name);
+	r = strcmp(old, name) == 0 ? 0 : refuse_reserved(name);
+	if (r < 0)
+		return r;
 	m = find_id(l, p->machine);
 	same = find_machine(l, name);
 	named = find_named(l, name);
@@ -236,29 +248,25 @@ static int refuse_doubt(const struct point_list *l, const char *vm)
 	return 0;
 }
 
-int note_machine_of(struct vault *v, const struct point_list *l, const char *vm,
+int note_machine_of(const struct point_list *l, const char *vm,
 		    char out[NAME_HEX + 1])
 {
 	const struct point *p = find_machine(l, vm);
 	const struct point_machine *m = p ? NULL : find_named(l, vm);
-	struct seam *s = vault_seam(v);
-	uint8_t raw[NAME_HEX / 2];
+	uint32_t n = 0;
 	int r;
 
 	if (p || m) {
 		memcpy(out, p ? p->machine : m->id, NAME_HEX + 1);
 		return 0;
 	}
-	r = refuse_doubt(l, vm);
-	if (r < 0)
-		return r;
-	/* The id that follows from the name, so that two first backups at once
-	 * agree; unless the machine that has it was renamed. */
-	r = point_machine_of(vm, out);
-	if (r < 0 || !id_is_taken(l, out))
-		return r;
-	r = s->ops->random(s, raw, sizeof(raw));
+	r = refuse_reserved(vm);
 	if (r == 0)
-		hex_encode(raw, sizeof(raw), out);
+		r = refuse_doubt(l, vm);
+	/* An id that follows from the name, so that two first backups at once
+	 * agree; the next one where a machine has it that was renamed. */
+	do
+		r = r < 0 ? r : point_machine_of(vm, n++, out);
+	while (r == 0 && id_is_taken(l, out));
 	return r;
 }

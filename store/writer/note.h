@@ -46,11 +46,12 @@ MUST_CHECK int note_rename(struct vault *v, const struct point_list *l,
 			   const char *old, const char *name, const char *by);
 /*
  * Find the id of the machine that a backup under the name @vm is of: the one
- * that is called so now, or a new one. Return 0; -EBADMSG (none is known to be,
- * but what some machine is called cannot be read), said in words; or another
- * negative errno.
+ * that is called so now, or a new one. Whoever does that with the same points
+ * finds the same. Return 0; -EINVAL (no new machine can be called so) or -EBADMSG
+ * (none is known to be, but what some machine is called cannot be read), said in
+ * words; or another negative errno.
  */
-MUST_CHECK int note_machine_of(struct vault *v, const struct point_list *l,
-			       const char *vm, char out[NAME_HEX + 1]);
+MUST_CHECK int note_machine_of(const struct point_list *l, const char *vm,
+			       char out[NAME_HEX + 1]);
 
 #endif

@@ -176,7 +176,7 @@ static int describe(struct maker *m, size_t i, struct point *p)
 	p->files = 900 + i;
 	p->bytes = (900 + i) << 16;
 	p->data_added = m->what->chunks * CHUNK_LEN;
-	return r == 0 ? point_machine_of(p->vm, p->machine) : r;
+	return r == 0 ? point_machine_of(p->vm, 0, p->machine) : r;
 }
 
 static int make_point(struct maker *m, size_t i)

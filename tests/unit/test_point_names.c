@@ -70,7 +70,7 @@ static void two_machines_of_one_name(void **state)
 	assert_int_equal(count(l, "web~11111111"), 1);
 	assert_said("two machines are called web");
 	/* Either can be renamed, and backed up, by the name that is shown. */
-	assert_ok(note_machine_of(s->vault, l, "web~11111111", id));
+	assert_ok(note_machine_of(l, "web~11111111", id));
 	assert_string_equal(id, OTHER);
 	assert_ok(note_rename(s->vault, l, "web~11111111", "db", NULL));
 	point_list_put(l);
@@ -114,9 +114,9 @@ static void ids_of_new_machines(void **state)
 	struct point_list *l;
 	char natural[NAME_HEX + 1], id[NAME_HEX + 1];
 
-	assert_ok(point_machine_of("web", natural));
+	assert_ok(point_machine_of("web", 0, natural));
 	l = list(s);
-	assert_ok(note_machine_of(s->vault, l, "web", id));
+	assert_ok(note_machine_of(l, "web", id));
 	assert_string_equal(id, natural);
 	point_list_put(l);
 	commit(s, "web", "");
@@ -125,11 +125,47 @@ static void ids_of_new_machines(void **state)
 	assert_ok(note_rename(s->vault, l, "web", "shop", "me"));
 	point_list_put(l);
 	l = list(s);
-	assert_ok(note_machine_of(s->vault, l, "shop", id));
+	assert_ok(note_machine_of(l, "shop", id));
 	assert_string_equal(id, natural);
 	/* The name is free, its id is not. */
-	assert_ok(note_machine_of(s->vault, l, "web", id));
+	assert_ok(note_machine_of(l, "web", id));
 	assert_string_not_equal(id, natural);
+	/* All who begin at once agree on the next one. */
+	assert_ok(point_machine_of("web", 1, natural));
+	assert_string_equal(id, natural);
+	point_list_put(l);
+	commit(s, "web", id);
+	l = list(s);
+	assert_ok(note_rename(s->vault, l, "web", "shop2", "me"));
+	point_list_put(l);
+	l = list(s);
+	assert_ok(note_machine_of(l, "web", id));
+	assert_ok(point_machine_of("web", 2, natural));
+	assert_string_equal(id, natural);
+	/* Nobody new ends as the second machine of a name. */
+	assert_result(note_machine_of(l, "web~0123abcd", id), -EINVAL);
+	assert_result(note_machine_of(l, "web~" OTHER, id), -EINVAL);
+	assert_result(note_rename(s->vault, l, "shop", "web~0123abcd", NULL),
+		      -EINVAL);
+	assert_ok(note_machine_of(l, "web~0123abcde", id));
+	assert_ok(note_machine_of(l, "web~0123ABCD", id));
+	point_list_put(l);
+}
+
+/* Backed up by the name that is shown, a machine is not a renamed one. */
+static void the_shown_name_is_no_doubt(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+	char id[NAME_HEX + 1];
+
+	commit(s, "web", "");
+	commit(s, "web", OTHER);
+	commit(s, "web~11111111", OTHER);
+	l = list(s);
+	assert_int_equal(count(l, "web"), 1);
+	assert_int_equal(count(l, "web~11111111"), 2);
+	assert_ok(note_machine_of(l, "new", id));
 	point_list_put(l);
 }
 
@@ -173,7 +209,7 @@ static void lost_names(void **state)
 	struct point_list *l;
 	char natural[NAME_HEX + 1], id[NAME_HEX + 1];
 
-	assert_ok(point_machine_of("web", natural));
+	assert_ok(point_machine_of("web", 0, natural));
 	commit(s, "web", OTHER);
 	commit(s, "zoo", OTHER);
 	commit(s, "web", "");
@@ -181,18 +217,18 @@ static void lost_names(void **state)
 	assert_int_equal(count(l, "zoo"), 2);
 	assert_int_equal(count(l, "web"), 1);
 	assert_said("is lost or cannot be read: it is shown as zoo");
-	assert_ok(note_machine_of(s->vault, l, "web", id));
+	assert_ok(note_machine_of(l, "web", id));
 	assert_string_equal(id, natural);
-	assert_ok(note_machine_of(s->vault, l, "zoo", id));
+	assert_ok(note_machine_of(l, "zoo", id));
 	assert_string_equal(id, OTHER);
-	assert_result(note_machine_of(s->vault, l, "new", id), -EBADMSG);
+	assert_result(note_machine_of(l, "new", id), -EBADMSG);
 	assert_result(note_rename(s->vault, l, "zoo", "web", NULL), -EEXIST);
 	assert_result(note_rename(s->vault, l, "web", "web", NULL), -EEXIST);
 	assert_ok(note_rename(s->vault, l, "zoo", "zoo", NULL));
 	point_list_put(l);
 	l = list(s);
 	assert_int_equal(count(l, "zoo"), 2);
-	assert_ok(note_machine_of(s->vault, l, "new", id));
+	assert_ok(note_machine_of(l, "new", id));
 	point_list_put(l);
 }
 
@@ -216,9 +252,9 @@ static void damaged_names(void **state)
 	assert_true(l->machines[0].in_doubt);
 	assert_false(l->machines[1].in_doubt);
 	assert_int_equal(l->machines[0].next, 1);
-	assert_result(note_machine_of(s->vault, l, "shop", id), -EBADMSG);
+	assert_result(note_machine_of(l, "shop", id), -EBADMSG);
 	assert_said("rename web NAME");
-	assert_ok(note_machine_of(s->vault, l, "web", id));
+	assert_ok(note_machine_of(l, "web", id));
 	assert_string_equal(id, OTHER);
 	assert_ok(note_rename(s->vault, l, "web", "shop", NULL));
 	point_list_put(l);
@@ -226,7 +262,7 @@ static void damaged_names(void **state)
 	assert_int_equal(count(l, "shop"), 1);
 	assert_false(l->machines[0].in_doubt);
 	assert_ok(note_rename(s->vault, l, "shop", "db", NULL));
-	assert_ok(note_machine_of(s->vault, l, "web", id));
+	assert_ok(note_machine_of(l, "web", id));
 	assert_string_not_equal(id, OTHER);
 	point_list_put(l);
 }
@@ -353,6 +389,7 @@ int main(void)
 		CASE(two_machines_of_one_name),
 		CASE(parted_names),
 		CASE(ids_of_new_machines),
+		CASE(the_shown_name_is_no_doubt),
 		CASE(notes_in_order),
 		CASE(lost_names),
 		CASE(damaged_names),
