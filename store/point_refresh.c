@@ -211,11 +211,40 @@ static bool has_all_points(const struct vault *v, const struct point_objects *o)
 	return kept_is_all(v, &o->points, &sum);
 }
 
+/* A point that says another session than its commit is not what was committed,
+ * though it is what the commit names. */
+static void check_session(struct point_objects *o, const struct kept *commit)
+{
+	const struct known_commit *known = commit->value;
+	const char *sid = commit->name + strlen(point_kept_commits.prefix);
+	char name[OBJECT_NAME_MAX];
+	struct kept *item;
+	size_t at;
+
+	if (!known || !known->commit.point[0])
+		return;
+	snprintf(name, sizeof(name), "%s%s", point_kept_points.prefix,
+		 known->commit.point);
+	at = kept_find(&o->points, name);
+	item = at < o->points.n ? &o->points.items[at] : NULL;
+	if (!item || strcmp(item->name, name) != 0 || !item->value ||
+	    strcmp(((const struct point *)item->value)->session, sid) == 0)
+		return;
+	item->error =
+		fail(-EBADMSG, "%s: damaged: it is of another session than %s",
+		     name, commit->name);
+	point_kept_points.release(item->value);
+	item->value = NULL;
+}
+
+/* The points that the commits name, but for those that were purged, whose
+ * objects may be gone. */
 static int refresh_points(struct vault *v, struct point_objects *o,
 			  bool *changed)
 {
 	struct kept_wish wanted = { 0 };
 	char name[OBJECT_NAME_MAX];
+	bool read = false;
 	size_t i;
 	int r = 0;
 
@@ -229,7 +258,10 @@ static int refresh_points(struct vault *v, struct point_objects *o,
 	}
 	if (r == 0)
 		r = kept_refresh(v, &point_kept_points, &o->points, &wanted,
-				 changed);
+				 &read);
+	for (i = 0; read && i < o->commits.n && r == 0; i++)
+		check_session(o, &o->commits.items[i]);
+	*changed |= read;
 	/* The commit was made after its point: one that is missing now was
 	 * there. */
 	for (i = 0; i < o->points.n && r == 0; i++)

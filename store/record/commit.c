@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "store/base/hex.h"
@@ -41,10 +42,17 @@ void commit_encode_fenced(const char *sid, struct buf *out)
 	buf_printf(out, "{\"decision\":\"FENCED\",\"session\":\"%s\"}", sid);
 }
 
+static bool is_of_session(const char *name, const char *sid)
+{
+	const char *leaf = strrchr(name, '/');
+
+	return leaf && strcmp(leaf + 1, sid) == 0;
+}
+
 int commit_decode(const void *data, size_t len, const char *name,
 		  struct commit *out)
 {
-	const char *decision, *point, *hash;
+	const char *decision, *point, *hash, *session;
 	uint8_t id[NAME_HEX / 2];
 	struct commit c = { .point = "" };
 	json_t *j;
@@ -54,11 +62,14 @@ int commit_decode(const void *data, size_t len, const char *name,
 	decision = json_string_value(json_object_get(j, "decision"));
 	point = json_string_value(json_object_get(j, "point"));
 	hash = json_string_value(json_object_get(j, "point_sha256"));
+	session = json_string_value(json_object_get(j, "session"));
+	if (session && !is_of_session(name, session))
+		decision = NULL;
 	/* Fenced: there is no point, and what else it says does not matter. */
 	if (decision && strcmp(decision, "FENCED") == 0)
 		r = 0;
-	else if (decision && strcmp(decision, "COMMIT") == 0 && point && hash &&
-		 strlen(point) == NAME_HEX &&
+	else if (decision && strcmp(decision, "COMMIT") == 0 && session &&
+		 point && hash && strlen(point) == NAME_HEX &&
 		 strlen(hash) == 2 * COMMIT_HASH_LEN &&
 		 hex_decode(point, sizeof(id), id) == 0 &&
 		 hex_decode(hash, COMMIT_HASH_LEN, c.hash) == 0) {

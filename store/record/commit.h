@@ -23,8 +23,8 @@ struct commit {
 void commit_encode(const struct commit *c, const char *sid, struct buf *out);
 /* The same, of a session that makes no point. */
 void commit_encode_fenced(const char *sid, struct buf *out);
-/* Decode the plaintext of the register called @name. Return 0 or -EBADMSG, said
- * in words. */
+/* Decode the plaintext of the register called @name, "commit/<sid>". Return 0 or
+ * -EBADMSG (one that names another session among it), said in words. */
 MUST_CHECK int commit_decode(const void *data, size_t len, const char *name,
 			     struct commit *out);
 

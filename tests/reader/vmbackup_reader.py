@@ -198,14 +198,18 @@ class Vault:
                 self.packs.pop(name, None)
 
     def in_quarantine(self):
-        """Packs of which the object of the highest number is even."""
+        """Packs of which the object of the highest number is even, of those
+        that open: anybody may put what does not."""
         last = {}
         for name in self.under("quarantine/"):
             parts = name.split("/")[1].split("-")
             number = int(parts[3]) if len(parts) > 3 else 0
             pack = "-".join(parts[:3])
+            try:
+                json.loads(self.box(name, QUARANTINE))
+            except (Bad, ValueError):
+                continue
             last[pack] = max(last.get(pack, (0, name)), (number, name))
-            json.loads(self.box(name, QUARANTINE))["time_ns"]
         return {pack for pack, (number, _) in last.items() if number % 2 == 0}
 
     @staticmethod

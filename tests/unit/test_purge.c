@@ -14,6 +14,7 @@
 #include "store/check/check.h"
 #include "store/format.h"
 #include "store/point.h"
+#include "store/record/commit.h"
 #include "store/vault.h"
 
 #define SOME_ID "0123456789abcdef0123456789abcdef"
@@ -144,6 +145,45 @@ static void a_check_opens_records(void **state)
 #define CASE(fn)                                                               \
 	cmocka_unit_test_setup_teardown(fn, sessions_setup, sessions_teardown)
 
+/* Who has the key can write such a thing; it is not what a session made. */
+static void a_point_of_another_session(void **state)
+{
+	struct scene *s = *state;
+	AUTO_BUF struct buf doc = BUF_INIT, text = BUF_INIT;
+	struct commit c = { .point = SOME_ID };
+	struct point_list *l;
+	struct point other;
+	size_t len, i;
+	uint8_t *box;
+
+	assert_ok(sessions_commit(s));
+	assert_ok(vault_points(s->vault, &l));
+	assert_int_equal(l->n, 1);
+	other = *l->points[0];
+	memcpy(other.id, SOME_ID, sizeof(other.id));
+	assert_ok(point_encode(&other, false, &doc));
+	point_list_put(l);
+	buf_put_u8(&doc, 0);
+	sessions_put_text(s, OBJECT_POINT, "point/" SOME_ID,
+			  (const char *)doc.data);
+	box = backend_mem_data(s->backend, "point/" SOME_ID, &len);
+	assert_ok(crypt_sha256(box, len, c.hash));
+	commit_encode(&c, SOME_ID, &text);
+	buf_put_u8(&text, 0);
+	sessions_put_text(s, OBJECT_COMMIT, "commit/" SOME_ID,
+			  (const char *)text.data);
+	support_log_clear();
+	for (i = 0; i < 2; i++) {
+		assert_ok(vault_points(s->vault, &l));
+		assert_int_equal(l->n, 1);
+		assert_int_equal(l->ndamaged, 1);
+		assert_string_equal(l->damaged[0], SOME_ID);
+		point_list_put(l);
+		assert_said("point/" SOME_ID ": damaged: it is of another "
+			    "session than commit/" SOME_ID);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +191,7 @@ int main(void)
 		CASE(a_kept_point_stays),
 		CASE(a_verdict_that_cannot_be_read),
 		CASE(a_check_opens_records),
+		CASE(a_point_of_another_session),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

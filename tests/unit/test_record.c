@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "store/base/name.h"
+#include "store/record/commit.h"
 #include "store/record/note.h"
 #include "store/record/pack_list.h"
 #include "store/record/quarantine.h"
@@ -312,6 +313,33 @@ static void test_note_decoding(void **state)
 	note_release(&n);
 }
 
+static void test_commit(void **state)
+{
+	static const char *const wrong[] = {
+		"{\"decision\":\"COMMIT\",\"point\":\"" SID
+		"\",\"point_sha256\":\"" HASH "\"}",
+		"{\"decision\":\"FENCED\",\"session\":\"" SID "0\"}",
+	};
+	struct commit c = { .point = SID }, back;
+	AUTO_BUF struct buf b = BUF_INIT;
+
+	(void)state;
+	commit_encode(&c, SID, &b);
+	assert_ok(commit_decode(b.data, b.len, "commit/" SID, &back));
+	assert_string_equal(back.point, SID);
+	/* A register of another session is none of this one. */
+	assert_result(commit_decode(b.data, b.len, "commit/1" SID, &back),
+		      -EBADMSG);
+	buf_clear(&b);
+	commit_encode_fenced(SID, &b);
+	assert_ok(commit_decode(b.data, b.len, "commit/" SID, &back));
+	assert_string_equal(back.point, "");
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_result(commit_decode(wrong[i], strlen(wrong[i]),
+					    "commit/" SID, &back),
+			      -EBADMSG);
+}
+
 static void add(struct quarantine_list *l, const char *pack, uint32_t n)
 {
 	char name[OBJECT_NAME_MAX];
@@ -372,6 +400,7 @@ int main(void)
 		cmocka_unit_test(test_object_names),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_quarantine),
+		cmocka_unit_test(test_commit),
 		cmocka_unit_test(test_tomb),
 		cmocka_unit_test(test_tomb_order),
 		cmocka_unit_test(test_sweep),
