@@ -111,20 +111,29 @@ static int find_slot(const struct key_info *list, size_t n, const char *prefix,
 /*
  * Two administrators may each remove the other's slot, and then nobody could
  * open the vault ever again. Each looks for his own after he removed the
- * other's: at least one of them finds it gone, and it is put back as it was.
+ * other's: at least one of them finds it gone, and it is put back as it was. Where
+ * the look fails, putting it tells as well.
  */
-static int keep_own_slot(struct vault *v)
+static int keep_own_slot(struct vault *v, const char *removed)
 {
 	char name[OBJECT_NAME_MAX];
 	struct backend_info info;
-	int r;
+	int seen, r;
 
 	snprintf(name, sizeof(name), "key/%s", v->slot);
-	r = backend_head(v->backend, name, &info);
-	if (r != -ENOENT)
-		return r;
+	seen = backend_head(v->backend, name, &info);
+	if (seen == 0)
+		return 0;
 	r = backend_put(v->backend, name, v->slot_object.data,
 			v->slot_object.len);
+	if (r == -EEXIST && seen != -ENOENT)
+		return 0;
+	if (r < 0 && r != -EEXIST && seen != -ENOENT)
+		return fail(r,
+			    "%s was removed; whether the key in use, %s, is "
+			    "still there is not known: see \"vmbackup key "
+			    "list\"",
+			    removed, name);
 	if (r < 0 && r != -EEXIST)
 		return fail(r,
 			    "%s: somebody removed the key in use at the same "
@@ -154,5 +163,5 @@ int vault_key_remove(struct vault *v, const char *prefix)
 	if (r < 0)
 		return r;
 	r = backend_delete(v->backend, name);
-	return r < 0 ? r : keep_own_slot(v);
+	return r < 0 ? r : keep_own_slot(v, name);
 }

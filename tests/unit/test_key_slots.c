@@ -146,6 +146,28 @@ static void the_one_in_use_stays(void **state)
 	assert_ok(open_with(s, NULL));
 }
 
+/* Whether the own slot is there cannot be seen: putting it tells, or it is said that
+ * the other one is gone. */
+static void the_look_for_the_own_slot_fails(void **state)
+{
+	struct scene *s = *state;
+	struct credential c = { .keyfile = s->second };
+
+	backend_mem_fail(s->backend, BACKEND_MEM_HEAD, "key/", 1, -EIO,
+			 BACKEND_MEM_STICKY);
+	assert_ok(vault_key_remove(s->one, s->slot_two));
+	assert_false(has_slot(s, s->slot_two));
+	assert_true(has_slot(s, s->slot_one));
+	assert_ok(vault_key_add(s->one, &c, 0, NULL, s->slot_two));
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "key/", 1, -EIO,
+			 BACKEND_MEM_STICKY);
+	support_log_clear();
+	assert_result(vault_key_remove(s->one, s->slot_two), -EIO);
+	assert_said("was removed; whether the key in use");
+	assert_false(has_slot(s, s->slot_two));
+	backend_mem_heal(s->backend);
+}
+
 static void a_damaged_slot_hides_no_other(void **state)
 {
 	struct scene *s = *state;
@@ -361,6 +383,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_SCENE(two_remove_each_other),
 		WITH_SCENE(the_one_in_use_stays),
+		WITH_SCENE(the_look_for_the_own_slot_fails),
 		WITH_SCENE(a_damaged_slot_hides_no_other),
 		WITH_SCENE(expensive_slots_are_tried_last),
 		WITH_SCENE(kinds_of_newer_programs),
