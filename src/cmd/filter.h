@@ -37,6 +37,9 @@ MUST_CHECK int point_filter_apply(const struct point_filter *f,
 void filter_name(const struct point_list *l, size_t i, char *out, size_t size);
 /* Print the id of the point's tree into the 65 bytes of @out. */
 void filter_root_hex(const struct point *p, char *out);
+/* Say of which machines it is in doubt what they are called. Return 0, or -EBADMSG
+ * where there are any. */
+int filter_report_names(const struct point_list *l);
 /* Open the vault and print its points: what "points" does, and "ls" without
  * operands. */
 MUST_CHECK int filter_print(struct context *ctx, const struct point_filter *f);

@@ -13,6 +13,7 @@
 #include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
 #include "src/cmd/listing.h"
+#include "store/point.h"
 #include "store/vault.h"
 
 struct args {
@@ -112,6 +113,19 @@ static int list(struct listing *l, const char *spec)
 	return r;
 }
 
+/* What is listed under a machine's name may be another's. */
+static int report_names(struct vault *v)
+{
+	struct point_list *l;
+	int r = vault_points(v, &l);
+
+	if (r < 0)
+		return r;
+	r = filter_report_names(l);
+	point_list_put(l);
+	return r;
+}
+
 static int run_ls(struct context *ctx, void *args, int argc, char **argv)
 {
 	struct listing l = { .ctx = ctx, .args = args };
@@ -126,6 +140,8 @@ static int run_ls(struct context *ctx, void *args, int argc, char **argv)
 		return r;
 	for (i = 0; i < argc && r == 0; i++)
 		r = list(&l, argv[i]);
+	if (r == 0)
+		r = report_names(v);
 	r = context_read_error(v, r);
 	view_free(l.view);
 	vault_close(v);

@@ -63,6 +63,41 @@ static int print_noted(struct context *ctx, const struct point *const *points,
 	return r;
 }
 
+static bool has_text(char *const *list, size_t n, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (strcmp(list[i], text) == 0)
+			return true;
+	return false;
+}
+
+/* A note cannot be taken back, so a slip of the fingers is to leave none. Of several
+ * points one has to have the tag. */
+static int check_untags(const struct args *a, const struct point *const *points,
+			size_t npoints)
+{
+	size_t i, k;
+
+	for (k = 0; k < a->untags.n; k++) {
+		const char *tag = a->untags.items[k];
+		bool found = false;
+
+		for (i = 0; i < a->tags.n && !found; i++)
+			found = strcmp(a->tags.items[i], tag) == 0;
+		for (i = 0; i < npoints && !found; i++)
+			found = has_text(points[i]->tags, points[i]->ntags,
+					 tag);
+		if (!found)
+			return fail(-ENOENT,
+				    "--untag: there is no tag \"%s\" to be "
+				    "taken away",
+				    tag);
+	}
+	return 0;
+}
+
 static int note_all(struct context *ctx, struct vault *v,
 		    const struct point *const *points, size_t npoints,
 		    const struct args *a)
@@ -85,6 +120,9 @@ static int note_all(struct context *ctx, struct vault *v,
 
 	if (!wishes)
 		return -ENOMEM;
+	r = check_untags(a, points, npoints);
+	if (r < 0)
+		return r;
 	n = add_wishes(wishes, 0, NOTE_TEXT, &a->texts);
 	n = add_wishes(wishes, n, NOTE_TAG, &a->tags);
 	n = add_wishes(wishes, n, NOTE_UNTAG, &a->untags);

@@ -189,6 +189,21 @@ static int print_table(const struct point_list *l, const bool *wanted,
 	return r;
 }
 
+int filter_report_names(const struct point_list *l)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < l->nmachines; i++)
+		if (l->machines[i].in_doubt)
+			r = fail(-EBADMSG,
+				 "%s: what this machine is called now is lost "
+				 "or cannot be read; run: vmbackup rename %s "
+				 "NAME",
+				 l->machines[i].name, l->machines[i].name);
+	return r;
+}
+
 int filter_print(struct context *ctx, const struct point_filter *f)
 {
 	struct point_list *l = NULL;
@@ -211,13 +226,8 @@ int filter_print(struct context *ctx, const struct point_filter *f)
 			 "point %s cannot be read; run: vmbackup"
 			 " check",
 			 l->damaged[i]);
-	for (i = 0; r >= 0 && i < l->nmachines; i++)
-		if (l->machines[i].in_doubt)
-			r = fail(-EBADMSG,
-				 "%s: what this machine is called now is lost "
-				 "or cannot be read; run: vmbackup rename %s "
-				 "NAME",
-				 l->machines[i].name, l->machines[i].name);
+	if (r >= 0)
+		r = MIN(filter_report_names(l), r);
 	free(wanted);
 	point_list_put(l);
 	vault_close(v);

@@ -57,6 +57,8 @@ expect 2 vmb note web1/latest --protect --unprotect
 count=$(ls "$vault/note" | wc -l)
 expect 2 vmb note web1/latest --text good --tag bad/tag
 expect 1 vmb note web1/latest nope --text x
+expect 1 vmb note web1/latest db1/latest --text x --untag old
+says 'no tag "old"'
 [ "$(ls "$vault/note" | wc -l)" = "$count" ] || fail "some of it was noted"
 expect 0 vmb note db1 db1/latest --text one --text two --json
 prints '"notes": ?2'
@@ -133,6 +135,8 @@ flip "$name" 120
 expect 13 vmb --no-cache points
 says 'what this machine is called now is lost or cannot be read'
 prints ' shop/'
+expect 13 vmb --no-cache ls shop/latest
+prints files
 expect 13 vmb --no-cache backup --vm store "$tmp/source"
 says 'store: no machine is known to be called so'
 expect 0 vmb --no-cache rename shop shop
