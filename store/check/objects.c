@@ -175,6 +175,9 @@ static int on_index_pack(void *arg, const struct index_pack *p)
 
 /* ---- sealed objects ---- */
 
+/* A flipped bit can make a version or an epoch a later one, too. */
+#define NEWER_OR_DAMAGED "needs a newer vmbackup, or is damaged"
+
 /* A slot's own password is not known here. That its clear text makes sense is
  * all that can be told without. */
 static int check_slot(struct check *c, const char *name, const uint8_t *raw,
@@ -188,7 +191,9 @@ static int check_slot(struct check *c, const char *name, const uint8_t *raw,
 		r = key_describe(raw, len, name + 4, &info, &cost);
 	free(info.label);
 	if (r == -EBADMSG || r == -EOPNOTSUPP) {
-		n = check_found(c, true, name, "a damaged key slot");
+		n = check_found(c, true, name, "%s",
+				r == -EBADMSG ? "a damaged key slot"
+					      : NEWER_OR_DAMAGED);
 		return n < 0 ? n : 0;
 	}
 	return r;
@@ -270,6 +275,7 @@ static int check_object(struct check *c, size_t at)
 	if (backend_error_is_of_object(r) || r == -EOPNOTSUPP) {
 		n = check_found(c, true, name, "%s%s",
 				r == -EIO || r == -EPERM ? "cannot be read"
+				: r == -EOPNOTSUPP	 ? NEWER_OR_DAMAGED
 							 : "damaged",
 				check_what_is_lost(k->type));
 		r = MIN(n, 0);

@@ -68,7 +68,8 @@ static int wrong(struct reading *rd, const char *fmt, ...)
 
 /* ---- the directory ---- */
 
-/* The pack's own directory, in plain. Return 0, or -EBADMSG or -ENOMEM. */
+/* The pack's own directory, in plain. Return 0, -EBADMSG, -EOPNOTSUPP (its header
+ * is that of a later version or epoch) or -ENOMEM. */
 static int own_directory(struct reading *rd, struct buf *out)
 {
 	struct pack_ends ends;
@@ -120,6 +121,15 @@ static int index_directory(struct reading *rd, struct buf *out)
 	return r;
 }
 
+/* Its bytes are those of its name, so it is no damage that this program cannot
+ * read it: it may have been written under a later epoch. */
+static int of_newer(struct reading *rd)
+{
+	return MIN(check_found(rd->check, true, rd->object,
+			       "needs a newer vmbackup to be read"),
+		   0);
+}
+
 /* Load the directory: the index's where there is one, for it may still tell
  * what a damaged pack held. The two must be equal. */
 static int load_directory(struct reading *rd)
@@ -134,6 +144,8 @@ static int load_directory(struct reading *rd)
 	r = index_directory(rd, &indexed);
 	if (r < 0 && r != -ENOENT)
 		return r;
+	if (own_result == -EOPNOTSUPP && r == -ENOENT && rd->finding < 0)
+		return of_newer(rd);
 	if (own_result < 0) {
 		int err = wrong(rd, "its header or directory is damaged");
 

@@ -10,12 +10,14 @@
 #include <string.h>
 
 #include "store/backend/mem.h"
+#include "store/base/hex.h"
 #include "store/crypt/crypt.h"
 #include "store/format.h"
 #include "store/point.h"
 #include "store/record/commit.h"
 #include "store/vault.h"
 #include "store/writer/writer.h"
+#include "tests/unit/vaults.h"
 
 #define SIG                                                                    \
 	",\"sig\":{\"kind\":\"ed25519\",\"key\":\"00ff\",\"sig\":\"AAAA\","    \
@@ -183,6 +185,38 @@ static void a_pack_of_a_later_epoch(void **state)
 	assert_true(sessions_nobjects(s, "pack/") >= n);
 }
 
+/* As a program that knows the epoch would have stored it. */
+static void move_to_later_epoch(struct scene *s, const char *pack)
+{
+	uint8_t hash[CRYPT_SHA256_LEN];
+	char hex[2 * CRYPT_SHA256_LEN + 1], name[OBJECT_NAME_MAX];
+	size_t len;
+	const uint8_t *data;
+
+	to_later_epoch(s, pack);
+	data = backend_mem_data(s->backend, pack, &len);
+	assert_ok(crypt_sha256(data, len, hash));
+	hex_encode(hash, sizeof(hash), hex);
+	snprintf(name, sizeof(name), "pack/%.2s/%.*s%s", hex,
+		 (int)(strlen(pack) - 8 - 2 * sizeof(hash)), pack + 8, hex);
+	assert_ok(backend_mem_set(s->backend, name, data, len));
+	assert_ok(backend_mem_remove(s->backend, pack));
+}
+
+static void check_calls_nothing_newer_damaged(void **state)
+{
+	struct scene *s = *state;
+	struct first f;
+
+	make_two(s, &f);
+	to_later_epoch(s, f.index);
+	move_to_later_epoch(s, f.pack);
+	assert_ok(reopen(s));
+	assert_true(vaults_check(&s->options) > 0);
+	assert_newer();
+	assert_int_equal(sessions_nobjects(s, "quarantine/"), 0);
+}
+
 static void a_vault_of_a_later_epoch(void **state)
 {
 	struct scene *s = *state;
@@ -202,6 +236,7 @@ int main(void)
 		WITH_SCENE(a_point_of_a_later_epoch),
 		WITH_SCENE(an_index_of_a_later_epoch),
 		WITH_SCENE(a_pack_of_a_later_epoch),
+		WITH_SCENE(check_calls_nothing_newer_damaged),
 		WITH_SCENE(a_vault_of_a_later_epoch),
 	};
 
