@@ -8,20 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/base/secret.h"
 #include "store/crypt/keyring.h"
 #include "store/format.h"
+#include "tests/fuzz/quiet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
 
 static struct keyring *ring(void)
 {
@@ -44,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (!k)
 		k = ring();
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	(void)!format_read_box(k, data, len, type, "fuzz", &plain);
 	if (format_seal_box(k, NULL, NULL, seam_system(), type, "fuzz", data,
 			    clear, data, len, &box) == 0) {

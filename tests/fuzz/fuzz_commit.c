@@ -7,26 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/base/log.h"
 #include "store/record/commit.h"
+#include "tests/fuzz/quiet.h"
 
 #define SID "728eb82bfbdc7e19ca7f8473e8070850" /* of the corpus */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	AUTO_BUF struct buf b = BUF_INIT;
 	struct commit c, again;
 
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	if (commit_decode(data, len, "commit/" SID, &c) < 0)
 		return 0;
 	if (c.point[0] == '\0')

@@ -5,17 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/base/log.h"
 #include "store/format.h"
+#include "tests/fuzz/quiet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -23,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct pack_trailer t;
 	struct pack_dir dir;
 
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	if (len >= FORMAT_TRAILER_LEN)
 		(void)!format_get_trailer(data, len, "fuzz", &t);
 	if (format_get_dir(data, len, "fuzz", true, &dir) == 0)

@@ -4,17 +4,10 @@
 
 #include <stdlib.h>
 
-#include "store/base/log.h"
 #include "store/index.h"
+#include "tests/fuzz/quiet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
 
 static int on_pack(void *arg, const struct index_pack *p)
 {
@@ -36,7 +29,7 @@ static int on_gone(void *arg, const char *name)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	(void)!index_decode(data, len, "index/fuzz", on_pack, on_gone, NULL);
 	return 0;
 }

@@ -12,21 +12,14 @@
 #include <string.h>
 
 #include "store/base/bytes.h"
-#include "store/base/log.h"
 #include "store/base/secret.h"
 #include "store/format.h"
 #include "store/key.h"
+#include "tests/fuzz/quiet.h"
 
 #define SLOT "0123456789abcdef0123456789abcdef"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
 
 static void try_slot(const uint8_t *data, size_t len)
 {
@@ -55,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	size_t box_len = FORMAT_BOX_LEN + len + CRYPT_KEY_LEN + CRYPT_TAG_LEN;
 	uint8_t *box;
 
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	try_slot(data, len);
 	if (len > FORMAT_CLEAR_MAX)
 		return 0;

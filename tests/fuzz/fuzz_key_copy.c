@@ -8,17 +8,10 @@
 #include <string.h>
 
 #include "src/cmd/key_copy.h"
-#include "store/base/log.h"
 #include "store/key.h"
+#include "tests/fuzz/quiet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
 
 static void check(bool good)
 {
@@ -48,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	json_t *document = json_loadb((const char *)data, len, 0, NULL);
 	unsigned int sum = 0;
 
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	if (key_copy_read(document, "fuzz", on_object, &sum) < 0)
 		check(sum == 0);
 	json_decref(document);

@@ -9,17 +9,10 @@
 #include <string.h>
 
 #include "fs/guest/volumes/lvm_group_internal.h"
-#include "store/base/log.h"
 #include "tests/fuzz/image.h"
+#include "tests/fuzz/quiet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
 
 static int each(void *arg, const struct lvm_volume *v)
 {
@@ -73,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct lvm_set *s;
 	struct blocks *b;
 
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	if (fuzz_image(data, len, &b) < 0)
 		return 0;
 	if (lvm_new(&s) == 0) {

@@ -11,20 +11,13 @@
 
 #include "fs/guest/volumes/internal.h"
 #include "store/base/bytes.h"
-#include "store/base/log.h"
+#include "tests/fuzz/quiet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #define MEMBERS_MAX 12
 #define MEMBER_LEN (192u << 10)
 #define SUPER_LEN 4096u
-
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
 
 static uint32_t sum_of(uint8_t *s, size_t len, size_t field)
 {
@@ -99,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	size_t n, left = 0;
 	struct md_set *s;
 
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	if (md_new(&s) < 0)
 		return 0;
 	while (len >= 3 && left < MEMBERS_MAX) {

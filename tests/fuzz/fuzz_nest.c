@@ -13,21 +13,14 @@
 #include "fs/guest/crc32.h"
 #include "fs/guest/volumes/discover.h"
 #include "store/base/bytes.h"
-#include "store/base/log.h"
 #include "tests/fuzz/image.h"
+#include "tests/fuzz/quiet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #define IMAGE_MAX ((size_t)8 << 20)
 #define CRC_INIT 0xf597a6cfu
 #define SECTOR 512u
-
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
 
 /* A metadata area at @at, whose text lies behind its header in one piece. */
 static void seal_area(uint8_t *image, size_t size, size_t at)
@@ -102,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	uint8_t *image;
 	size_t size, half;
 
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	image = load(data, len, &size);
 	if (!image)
 		return 0;

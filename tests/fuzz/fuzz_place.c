@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "fs/place.h"
-#include "store/base/log.h"
 #include "store/point.h"
+#include "tests/fuzz/quiet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -25,13 +25,6 @@ struct fixed_list {
 	struct point points[MACHINES], *pointers[MACHINES];
 	char names[MACHINES][64];
 };
-
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
 
 static void check(bool good)
 {
@@ -80,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct place p;
 	char *at, *end;
 
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	if (!text)
 		return 0;
 	memcpy(text, data, len);

@@ -8,21 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/base/log.h"
 #include "store/record/config.h"
 #include "store/record/digest.h"
 #include "store/record/note.h"
 #include "store/record/pack_list.h"
 #include "store/record/quarantine.h"
+#include "tests/fuzz/quiet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
 
 static void one_note(const uint8_t *data, size_t len)
 {
@@ -134,7 +127,7 @@ static void one_digest(const uint8_t *data, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	if (len == 0)
 		return 0;
 	if (data[0] == 'n')

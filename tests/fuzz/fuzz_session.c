@@ -6,23 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/base/log.h"
 #include "store/writer/session.h"
+#include "tests/fuzz/quiet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct session_info s;
 
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	if (session_decode(data, len, "fuzz", &s) == 0 &&
 	    !memchr(s.host, '\0', sizeof(s.host)))
 		abort();

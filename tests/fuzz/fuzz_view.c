@@ -15,7 +15,7 @@
 #include "fs/guest/volumes/discover.h"
 #include "fs/view.h"
 #include "store/base/bytes.h"
-#include "store/base/log.h"
+#include "tests/fuzz/quiet.h"
 #include "tests/unit/plant.h"
 #include "tests/unit/plant_disk.h"
 
@@ -337,13 +337,6 @@ static void visit(struct walk *w, uint64_t node)
 	w->depth--;
 }
 
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
-
 /* One vault for all inputs. */
 static struct vault *the_vault(void)
 {
@@ -364,7 +357,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct walk w = { .depth = 0 };
 	struct view_attr a;
 
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	if (view_new(the_vault(), &w.view) < 0)
 		return 0;
 	input = data;

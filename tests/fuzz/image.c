@@ -11,7 +11,7 @@
 #include "fs/guest/guest.h"
 #include "fs/guest/lru.h"
 #include "store/base/bytes.h"
-#include "store/base/log.h"
+#include "tests/fuzz/quiet.h"
 
 #define MAGIC "VMBIMG1\n"
 #define SECTOR 512u
@@ -277,13 +277,6 @@ static void walk_dir(struct walk *w, uint64_t dir, int depth)
 	free(l.items);
 }
 
-static void quiet(void *arg, enum log_level level, const char *text)
-{
-	(void)arg;
-	(void)level;
-	(void)text;
-}
-
 int fuzz_guest(const char *type, const uint8_t *data, size_t len)
 {
 	static const uint64_t odd[] = {
@@ -298,7 +291,7 @@ int fuzz_guest(const char *type, const uint8_t *data, size_t len)
 	struct blocks *b;
 	size_t i;
 
-	log_set(LOG_LEVEL_ERROR, quiet, NULL);
+	fuzz_quiet();
 	if (!memory || fuzz_image(data, len, &b) < 0) {
 		lru_free(memory);
 		return 0;
