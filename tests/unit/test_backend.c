@@ -18,6 +18,7 @@
 #include "store/backend/mem.h"
 #include "store/base/seam.h"
 #include "store/base/stop.h"
+#include "tests/unit/listed.h"
 #include "tests/unit/seam_fault.h"
 
 #define NTHREADS 8
@@ -197,31 +198,11 @@ static void short_is_damage(void **state)
 		      -EINVAL);
 }
 
-struct seen {
-	size_t n;
-	uint64_t bytes;
-	int64_t stored_ns; /* of the last */
-	char names[4096];
-	size_t stop_at; /* 0: never */
-	int stop_with;
-};
-
-static int see(void *arg, const char *name, const struct backend_info *info)
-{
-	struct seen *s = arg;
-	size_t len = strlen(s->names);
-
-	snprintf(s->names + len, sizeof(s->names) - len, "%s ", name);
-	s->bytes += info->size;
-	s->stored_ns = info->stored_ns;
-	return ++s->n == s->stop_at ? s->stop_with : 0;
-}
-
 static size_t count_objects(struct backend *b, const char *prefix)
 {
-	struct seen s = { 0 };
+	struct listed s = { 0 };
 
-	assert_ok(backend_list(b, prefix, see, &s));
+	assert_ok(backend_list(b, prefix, listed_add, &s));
 	return s.n;
 }
 
@@ -233,13 +214,13 @@ static void times_are_known(void **state)
 	/* A filesystem may look at a clock that ticks. */
 	int64_t before = s->ops->realtime_ns(s) - 100000000;
 	struct backend_info info;
-	struct seen seen = { 0 };
+	struct listed seen = { 0 };
 
 	assert_ok(backend_put(p->b, "tomb/1", "1", 1));
 	assert_ok(backend_head(p->b, "tomb/1", &info));
 	assert_true(info.stored_ns >= before);
 	assert_true(info.stored_ns <= s->ops->realtime_ns(s));
-	assert_ok(backend_list(p->b, "tomb/", see, &seen));
+	assert_ok(backend_list(p->b, "tomb/", listed_add, &seen));
 	assert_int_equal(seen.stored_ns, info.stored_ns);
 	if (p->dir) {
 		const struct timespec at[2] = { { 5, 7 }, { 5, 7 } };
@@ -258,7 +239,7 @@ static void times_are_known(void **state)
 static void list_finds_all(void **state)
 {
 	struct place *p = *state;
-	struct seen s = { 0 };
+	struct listed s = { 0 };
 
 	assert_int_equal(count_objects(p->b, ""), 0);
 	assert_int_equal(count_objects(p->b, "pack/"), 0);
@@ -272,7 +253,7 @@ static void list_finds_all(void **state)
 	assert_int_equal(count_objects(p->b, "later/"), 1);
 	assert_int_equal(count_objects(p->b, "later/deep/er/"), 1);
 	assert_int_equal(count_objects(p->b, "pack/"), 2);
-	assert_ok(backend_list(p->b, "pack/", see, &s));
+	assert_ok(backend_list(p->b, "pack/", listed_add, &s));
 	assert_int_equal(s.bytes, 5);
 	assert_non_null(strstr(s.names, "pack/00/a "));
 	assert_non_null(strstr(s.names, "pack/ff/b "));
@@ -281,15 +262,15 @@ static void list_finds_all(void **state)
 static void list_can_be_ended(void **state)
 {
 	struct place *p = *state;
-	struct seen s = { .stop_at = 2, .stop_with = 7 };
-	struct seen t = { .stop_at = 1, .stop_with = -ECANCELED };
+	struct listed s = { .stop_at = 2, .stop_with = 7 };
+	struct listed t = { .stop_at = 1, .stop_with = -ECANCELED };
 
 	assert_ok(backend_put(p->b, "index/1", "", 0));
 	assert_ok(backend_put(p->b, "index/2", "", 0));
 	assert_ok(backend_put(p->b, "pack/00/3", "", 0));
-	assert_int_equal(backend_list(p->b, "", see, &s), 7);
+	assert_int_equal(backend_list(p->b, "", listed_add, &s), 7);
 	assert_int_equal(s.n, 2);
-	assert_result(backend_list(p->b, "", see, &t), -ECANCELED);
+	assert_result(backend_list(p->b, "", listed_add, &t), -ECANCELED);
 	assert_int_equal(t.n, 1);
 }
 
@@ -325,7 +306,7 @@ static void bad_names_are_refused(void **state)
 						    "pack//", ".x/", "A/" };
 	struct place *p = *state;
 	char name[BACKEND_NAME_MAX + 2];
-	struct seen s = { 0 };
+	struct listed s = { 0 };
 	struct backend_info info;
 	size_t i;
 	char c;
@@ -338,14 +319,15 @@ static void bad_names_are_refused(void **state)
 		assert_result(backend_sync(p->b, bad[i]), -EINVAL);
 	}
 	for (i = 0; i < ARRAY_SIZE(bad_prefixes); i++)
-		assert_result(backend_list(p->b, bad_prefixes[i], see, &s),
+		assert_result(backend_list(p->b, bad_prefixes[i], listed_add,
+					   &s),
 			      -EINVAL);
 	memset(name, 'a', sizeof(name));
 	name[BACKEND_NAME_MAX + 1] = '\0';
 	assert_result(backend_put(p->b, name, "x", 1), -EINVAL);
 	name[BACKEND_NAME_MAX] = '\0';
 	assert_ok(backend_put(p->b, name, "x", 1));
-	assert_ok(backend_list(p->b, "", see, &s));
+	assert_ok(backend_list(p->b, "", listed_add, &s));
 	assert_int_equal(s.n, 1);
 	assert_memory_equal(s.names, name, BACKEND_NAME_MAX);
 }
@@ -530,9 +512,9 @@ static void list_beside_changes(void **state)
 		assert_int_equal(
 			pthread_create(&threads[i], NULL, run_churn, &c[i]), 0);
 	for (i = 0; i < 300; i++) {
-		struct seen s = { 0 };
+		struct listed s = { 0 };
 
-		assert_ok(backend_list(p->b, "", see, &s));
+		assert_ok(backend_list(p->b, "", listed_add, &s));
 		assert_non_null(strstr(s.names, "config "));
 		assert_non_null(strstr(s.names, "tomb/1 "));
 	}
@@ -626,7 +608,7 @@ static void mem_faults(void **state)
 	assert_result(backend_head(b, "index/1", &info), -EACCES);
 	backend_mem_fail(b, BACKEND_MEM_LIST, "pack/", 1, -EIO, 0);
 	assert_int_equal(count_objects(b, "index/"), 1);
-	assert_result(backend_list(b, "pack/", see, NULL), -EIO);
+	assert_result(backend_list(b, "pack/", listed_add, NULL), -EIO);
 	backend_close(b);
 }
 

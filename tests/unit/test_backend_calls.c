@@ -21,26 +21,7 @@
 #include "store/base/lock.h"
 #include "store/base/seam.h"
 #include "store/base/stop.h"
-
-struct seen {
-	size_t n;
-	uint64_t bytes;
-	int64_t stored_ns; /* of the last */
-	char names[4096];
-	size_t stop_at; /* 0: never */
-	int stop_with;
-};
-
-static int see(void *arg, const char *name, const struct backend_info *info)
-{
-	struct seen *s = arg;
-	size_t len = strlen(s->names);
-
-	snprintf(s->names + len, sizeof(s->names) - len, "%s ", name);
-	s->bytes += info->size;
-	s->stored_ns = info->stored_ns;
-	return ++s->n == s->stop_at ? s->stop_with : 0;
-}
+#include "tests/unit/listed.h"
 
 /* ---- patience ---- */
 
@@ -201,13 +182,13 @@ static void pages_fail_and_are_whole(void **state)
 		assert_ok(backend_put(b, support_path("index/%u", i), "", 0));
 	backend_mem_set_weather(b, &w);
 	for (i = 1; i <= 4; i++) {
-		struct seen s = { 0 };
+		struct listed s = { 0 };
 		unsigned int k;
 
 		/* Each name comes once, whichever page had to come twice. */
 		backend_mem_reset_counts(b);
 		backend_mem_fail(b, BACKEND_MEM_LIST, "", i, -ETIMEDOUT, 0);
-		assert_ok(backend_list(b, "index/", see, &s));
+		assert_ok(backend_list(b, "index/", listed_add, &s));
 		assert_int_equal(s.n, 10);
 		for (k = 0; k < 10; k++)
 			assert_non_null(
@@ -218,7 +199,7 @@ static void pages_fail_and_are_whole(void **state)
 		assert_int_equal(n.calls[BACKEND_MEM_LIST], 5);
 		/* A page that cannot be had is no end of the list. */
 		backend_mem_fail(b, BACKEND_MEM_LIST, "", i, -EIO, 0);
-		assert_result(backend_list(b, "index/", see, &s), -EIO);
+		assert_result(backend_list(b, "index/", listed_add, &s), -EIO);
 	}
 	backend_close(b);
 }
@@ -260,7 +241,7 @@ static void pages_come_at_once(void **state)
 	struct meeting m = { .lock = PTHREAD_MUTEX_INITIALIZER,
 			     .changed = PTHREAD_COND_INITIALIZER };
 	struct backend *b = backend_mem_new();
-	struct seen s = { 0 };
+	struct listed s = { 0 };
 	unsigned int i;
 
 	(void)state;
@@ -268,7 +249,7 @@ static void pages_come_at_once(void **state)
 		assert_ok(backend_put(b, support_path("index/%02u", i), "", 0));
 	backend_mem_set_weather(b, &w);
 	backend_mem_watch(b, meet, &m);
-	assert_ok(backend_list(b, "index/", see, &s));
+	assert_ok(backend_list(b, "index/", listed_add, &s));
 	assert_true(m.most > 1);
 	assert_int_equal(s.n, 40);
 	for (i = 0; i < 40; i++)
@@ -278,7 +259,7 @@ static void pages_come_at_once(void **state)
 	backend_mem_watch(b, NULL, NULL);
 	for (i = 1; i < 8; i++) {
 		backend_mem_fail(b, BACKEND_MEM_LIST, "", i, -EIO, 0);
-		assert_result(backend_list(b, "index/", see, &s), -EIO);
+		assert_result(backend_list(b, "index/", listed_add, &s), -EIO);
 	}
 	backend_close(b);
 }
@@ -403,7 +384,7 @@ static void probe_finds_liars(void **state)
 static void list_is_checked(void **state)
 {
 	static const char *const names[] = { "pack/..", "pack/A", "pack//x" };
-	struct seen s = { 0 };
+	struct listed s = { 0 };
 	size_t i;
 
 	(void)state;
@@ -411,7 +392,8 @@ static void list_is_checked(void **state)
 		struct backend *b = backend_mem_new();
 
 		assert_ok(backend_mem_set(b, names[i], "", 0));
-		assert_result(backend_list(b, "pack/", see, &s), -EBADMSG);
+		assert_result(backend_list(b, "pack/", listed_add, &s),
+			      -EBADMSG);
 		backend_close(b);
 	}
 	assert_int_equal(s.n, 0);
