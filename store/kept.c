@@ -50,110 +50,6 @@ void kept_release(const struct kept_kind *kind, struct kept_set *s)
 	memset(s, 0, sizeof(*s));
 }
 
-void kept_release_wish(struct kept_wish *l)
-{
-	while (l->n > 0)
-		free(l->items[--l->n].name);
-	free(l->items);
-	memset(l, 0, sizeof(*l));
-}
-
-int kept_want(struct kept_wish *l, const char *name, const uint8_t *sha256)
-{
-	struct kept_wanted *w;
-
-	if (array_reserve(&l->items, &l->cap, l->n + 1) < 0)
-		return -ENOMEM;
-	w = &l->items[l->n];
-	w->name = strdup(name);
-	if (!w->name)
-		return -ENOMEM;
-	w->sha256 = sha256;
-	l->n++;
-	return 0;
-}
-
-static int on_object(void *arg, const char *name,
-		     const struct backend_info *info)
-{
-	(void)info;
-	return kept_want(arg, name, NULL);
-}
-
-int kept_list(struct vault *v, const struct kept_kind *kind,
-	      struct kept_wish *out)
-{
-	return vault_list_plain(v, kind->prefix, on_object, out);
-}
-
-/* What a listing found: names, each ended by a 0, and their sum. */
-struct found_names {
-	const struct vault *vault;
-	struct buf text;
-	struct name_sum sum;
-};
-
-static int on_found(void *arg, const char *name,
-		    const struct backend_info *info)
-{
-	struct found_names *f = arg;
-
-	(void)info;
-	vault_sum_add(f->vault, &f->sum, name);
-	buf_put(&f->text, name, strlen(name) + 1);
-	return buf_error(&f->text);
-}
-
-bool kept_is_all(const struct vault *v, const struct kept_set *s,
-		 const struct name_sum *sum)
-{
-	struct name_sum mine = { 0, 0 };
-	size_t i;
-
-	if (s->n != sum->n)
-		return false;
-	for (i = 0; i < s->n; i++) {
-		if (!s->items[i].value)
-			return false;
-		vault_sum_add(v, &mine, s->items[i].name);
-	}
-	return mine.sum == sum->sum;
-}
-
-int kept_list_new(struct vault *v, const struct kept_kind *kind,
-		  const struct kept_set *s, struct kept_wish *out)
-{
-	struct found_names f = { .vault = v };
-	size_t at = 0;
-	int r = vault_list_plain(v, kind->prefix, on_found, &f);
-
-	if (r == 0 && kept_is_all(v, s, &f.sum))
-		r = 1;
-	while (r == 0 && at < f.text.len) {
-		const char *name = (const char *)f.text.data + at;
-
-		r = kept_want(out, name, NULL);
-		at += strlen(name) + 1;
-	}
-	buf_release(&f.text);
-	return r;
-}
-
-size_t kept_find(const struct kept_set *s, const char *name)
-{
-	size_t low = 0, high = s->n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (strcmp(s->items[mid].name, name) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
 /* ---- reading ---- */
 
 static int read_vault(struct vault *v, const struct kept_kind *kind,
@@ -378,27 +274,6 @@ static int read_new(struct vault *v, const struct kept_kind *kind,
 
 /* ---- refreshing ---- */
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct kept_wanted *)a)->name,
-		      ((const struct kept_wanted *)b)->name);
-}
-
-void kept_sort_wish(struct kept_wish *l)
-{
-	size_t i, n = 0;
-
-	if (l->n < 2)
-		return;
-	qsort(l->items, l->n, sizeof(*l->items), by_name);
-	for (i = 1; i < l->n; i++)
-		if (strcmp(l->items[n].name, l->items[i].name) == 0)
-			free(l->items[i].name);
-		else
-			l->items[++n] = l->items[i];
-	l->n = n + 1;
-}
-
 /* Has the set just what is wanted, each read? */
 static bool is_complete(const struct kept_set *s, const struct kept_wish *l)
 {
@@ -483,6 +358,18 @@ int kept_refresh(struct vault *v, const struct kept_kind *kind,
 	r = read_new(v, kind, &new, wanted, is_new);
 	if (r == 0 && take_over(kind, s, &new, is_new, from))
 		*changed_out = true;
+	kept_release(kind, &new);
+	return r;
+}
+
+int kept_add(struct vault *v, const struct kept_kind *kind, struct kept_set *s,
+	     struct kept_wish *wanted, bool *changed_out)
+{
+	struct kept_set new = { 0 };
+	int r = kept_refresh(v, kind, &new, wanted, changed_out);
+
+	if (r == 0)
+		r = kept_join(kind, s, &new);
 	kept_release(kind, &new);
 	return r;
 }

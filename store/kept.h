@@ -62,13 +62,25 @@ void kept_release_wish(struct kept_wish *l);
 /* Append @name to the list. Return 0 or -ENOMEM. */
 MUST_CHECK int kept_want(struct kept_wish *l, const char *name,
 			 const uint8_t *sha256);
-/*
- * Add the objects of this kind that the vault has to @out; where they are just
- * those of @s, each of which was read, nothing is added. Return 0, 1 (nothing
- * is new) or the negative errno of the listing, said in words.
- */
+/* What a listing found, beside what a set has. */
+#define KEPT_MORE_MAX 100
+enum kept_news {
+	KEPT_SAME, /* just that, and each was read: @out is empty */
+	/* that and what is in @out, KEPT_MORE_MAX at most, for kept_add() */
+	KEPT_MORE,
+	KEPT_OTHER, /* all that it found is in @out, for kept_refresh() */
+};
+/* List the objects of this kind that the vault has. Return enum kept_news, or the
+ * negative errno of the listing, said in words. */
 MUST_CHECK int kept_list_new(struct vault *v, const struct kept_kind *kind,
 			     const struct kept_set *s, struct kept_wish *out);
+/* Read what is wanted, none of which the set has, into it. For the rest as
+ * kept_refresh(). */
+MUST_CHECK int kept_add(struct vault *v, const struct kept_kind *kind,
+			struct kept_set *s, struct kept_wish *wanted,
+			bool *changed_out);
+/* Whether each item of the set was read. */
+bool kept_all_read(const struct kept_set *s);
 /* Whether @s has just the names that @sum is of, and each was read. */
 bool kept_is_all(const struct vault *v, const struct kept_set *s,
 		 const struct name_sum *sum);
@@ -108,6 +120,7 @@ MUST_CHECK int kept_load(struct vault *v, const struct kept_kind *kind,
  * the writing. What cannot be kept is read again another time. */
 void kept_save(struct vault *v, const struct kept_kind *kind,
 	       struct kept_set *s);
+bool kept_has(const struct kept_set *s, const char *name);
 /* The first item whose name is not before @name: its index, or s->n. */
 size_t kept_find(const struct kept_set *s, const char *name);
 /*

@@ -263,6 +263,12 @@ MUST_CHECK int vault_points(struct vault *v, struct point_list **out);
  */
 MUST_CHECK int vault_points_judged(struct vault *v, struct point_list **out);
 /*
+ * List commit/ alone: was no session decided since the points were listed but that
+ * of @p, which this process has just committed? Return 1, 0, or the negative errno
+ * of the listing.
+ */
+MUST_CHECK int vault_is_last_point(struct vault *v, const struct point *p);
+/*
  * Where many decided sessions are in no digest (store/record/digest.h), make
  * digests of them, as the last list knew them: @put is called with the plaintext of
  * each and stores it. Return 0, what @put returned, or a negative errno.

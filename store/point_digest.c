@@ -205,13 +205,6 @@ static bool is_wanted(const struct gathering *g, const char *name)
 	return false;
 }
 
-static bool is_there(const struct kept_set *s, const char *name)
-{
-	size_t i = kept_find(s, name);
-
-	return i < s->n && strcmp(s->items[i].name, name) == 0;
-}
-
 /* Add what an entry says of a point, unless it is malformed: then the point is
  * read itself, and whatever is wrong with it is said of it. */
 static int gather_point(struct gathering *g, const struct digest_entry *e)
@@ -221,7 +214,7 @@ static int gather_point(struct gathering *g, const struct digest_entry *e)
 	int r;
 
 	snprintf(name, sizeof(name), "point/%s", e->commit.point);
-	if (is_there(&g->objects->points, name))
+	if (kept_has(&g->objects->points, name))
 		return 0;
 	r = point_decode(e->point, e->point_len, name, &p);
 	if (r < 0)
@@ -245,7 +238,7 @@ static int gather_session(void *arg, const struct digest_entry *e)
 	int r;
 
 	snprintf(name, sizeof(name), "commit/%s", e->sid);
-	if (!is_wanted(g, name) || is_there(&g->objects->commits, name))
+	if (!is_wanted(g, name) || kept_has(&g->objects->commits, name))
 		return 0;
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -267,7 +260,7 @@ static int count_missing(struct vault *v, const struct kept_wish *wanted,
 	size_t i, n = 0, first = 0;
 
 	for (i = 0; i < wanted->n; i++)
-		if (!is_there(have, wanted->items[i].name) && n++ == 0)
+		if (!kept_has(have, wanted->items[i].name) && n++ == 0)
 			first = i;
 	if (n <= WORTH)
 		return 0;

@@ -156,10 +156,24 @@ static int refresh_kind(struct vault *v, const struct kept_kind *kind,
 	struct kept_wish wanted = { 0 };
 	int r = kept_list_new(v, kind, s, &wanted);
 
-	if (r == 0)
+	if (r == KEPT_MORE)
+		r = kept_add(v, kind, s, &wanted, changed);
+	else if (r == KEPT_OTHER)
 		r = kept_refresh(v, kind, s, &wanted, changed);
 	kept_release_wish(&wanted);
-	return MIN(r, 0);
+	return r;
+}
+
+static int refresh_all_commits(struct vault *v, struct point_objects *o,
+			       struct kept_wish *wanted, bool *changed)
+{
+	int r;
+
+	kept_sort_wish(wanted);
+	r = point_digests_gather(v, wanted, o);
+	return r < 0 ? r
+		     : kept_refresh(v, &point_kept_commits, &o->commits, wanted,
+				    changed);
 }
 
 /* Commits, and with them points where digests tell of them. */
@@ -170,16 +184,15 @@ static int refresh_commits(struct vault *v, struct point_objects *o,
 	size_t before = o->commits.n;
 	int r = kept_list_new(v, &point_kept_commits, &o->commits, &wanted);
 
-	if (r == 0) {
-		kept_sort_wish(&wanted);
-		r = point_digests_gather(v, &wanted, o);
-	}
+	/* So few are in no digest, or need none. */
+	if (r == KEPT_MORE)
+		r = kept_add(v, &point_kept_commits, &o->commits, &wanted,
+			     changed);
+	else if (r == KEPT_OTHER)
+		r = refresh_all_commits(v, o, &wanted, changed);
 	*changed |= o->commits.n != before;
-	if (r == 0)
-		r = kept_refresh(v, &point_kept_commits, &o->commits, &wanted,
-				 changed);
 	kept_release_wish(&wanted);
-	return MIN(r, 0);
+	return r;
 }
 
 /* The point that commit @i names, unless it was purged, when its object may be
@@ -211,6 +224,27 @@ static bool has_all_points(const struct vault *v, const struct point_objects *o)
 	return kept_is_all(v, &o->points, &sum);
 }
 
+/* Want those that the commits name, or of these what was not read. @had_out: how
+ * many were. */
+static int want_points(const struct point_objects *o, bool all,
+		       struct kept_wish *out, size_t *had_out)
+{
+	char name[OBJECT_NAME_MAX];
+	size_t i;
+	int r = 0;
+
+	*had_out = 0;
+	for (i = 0; i < o->commits.n && r == 0; i++) {
+		const struct commit *c = wanted_point(o, i, name);
+
+		if (c && (all || !kept_has(&o->points, name)))
+			r = kept_want(out, name, c->hash);
+		else if (c)
+			++*had_out;
+	}
+	return r;
+}
+
 /* A point that says another session than its commit is not what was committed,
  * though it is what the commit names. */
 static void check_session(struct point_objects *o, const struct kept *commit)
@@ -237,28 +271,27 @@ static void check_session(struct point_objects *o, const struct kept *commit)
 	item->value = NULL;
 }
 
-/* The points that the commits name, but for those that were purged, whose
- * objects may be gone. */
 static int refresh_points(struct vault *v, struct point_objects *o,
 			  bool *changed)
 {
 	struct kept_wish wanted = { 0 };
-	char name[OBJECT_NAME_MAX];
 	bool read = false;
-	size_t i;
-	int r = 0;
+	size_t i, had;
+	int r;
 
 	if (has_all_points(v, o))
 		return 0;
-	for (i = 0; i < o->commits.n && r == 0; i++) {
-		const struct commit *c = wanted_point(o, i, name);
-
-		if (c)
-			r = kept_want(&wanted, name, c->hash);
+	r = want_points(o, false, &wanted, &had);
+	if (r == 0 && had == o->points.n && kept_all_read(&o->points) &&
+	    wanted.n <= KEPT_MORE_MAX) {
+		r = kept_add(v, &point_kept_points, &o->points, &wanted, &read);
+	} else if (r == 0) {
+		kept_release_wish(&wanted);
+		r = want_points(o, true, &wanted, &had);
+		if (r == 0)
+			r = kept_refresh(v, &point_kept_points, &o->points,
+					 &wanted, &read);
 	}
-	if (r == 0)
-		r = kept_refresh(v, &point_kept_points, &o->points, &wanted,
-				 &read);
 	for (i = 0; read && i < o->commits.n && r == 0; i++)
 		check_session(o, &o->commits.items[i]);
 	*changed |= read;
@@ -272,16 +305,6 @@ static int refresh_points(struct vault *v, struct point_objects *o,
 	return r;
 }
 
-static bool all_read(const struct kept_set *s)
-{
-	size_t i;
-
-	for (i = 0; i < s->n; i++)
-		if (!s->items[i].value)
-			return false;
-	return true;
-}
-
 /* Read the points anew, where what they follow from is @other than before. */
 static int follow(struct vault *v, struct point_objects *o, bool other,
 		  bool *changed)
@@ -289,7 +312,7 @@ static int follow(struct vault *v, struct point_objects *o, bool other,
 	int r = 0;
 
 	o->points_old |= other || !v->points;
-	if (o->points_old || !all_read(&o->points)) {
+	if (o->points_old || !kept_all_read(&o->points)) {
 		r = refresh_points(v, o, changed);
 		o->points_old = r < 0;
 	}
@@ -438,7 +461,9 @@ void vault_remember(struct vault *v, const struct point *p)
 
 	snprintf(name, sizeof(name), "%s%s", point_kept_commits.prefix,
 		 p->session);
+	point_listing_begin(v);
 	history_note(v->history, &row);
+	point_listing_end(v);
 }
 
 int vault_look_back(struct vault *v)
@@ -466,6 +491,27 @@ int vault_look_back(struct vault *v)
 		r = history_compare(v->history, names, listed.n, NULL, NULL);
 	free(names);
 	kept_release_wish(&listed);
+	return r;
+}
+
+int vault_is_last_point(struct vault *v, const struct point *p)
+{
+	const struct kept_kind *kind = &point_kept_commits;
+	const struct kept_set *s = &v->objects.commits;
+	struct kept_wish wanted = { 0 };
+	char name[OBJECT_NAME_MAX];
+	int r;
+
+	snprintf(name, sizeof(name), "%s%s", kind->prefix, p->session);
+	point_listing_begin(v);
+	r = kept_list_new(v, kind, s, &wanted);
+	if (r >= 0)
+		r = r == KEPT_SAME
+			    ? kept_has(s, name)
+			    : r == KEPT_MORE && wanted.n == 1 &&
+				      strcmp(wanted.items[0].name, name) == 0;
+	point_listing_end(v);
+	kept_release_wish(&wanted);
 	return r;
 }
 

@@ -256,16 +256,18 @@ static bool is_parent_whole(const struct backup *b)
 }
 
 /* What the point is called now that it is there: another one of the same second
- * may be, too. Where that cannot be known, a name that finds it all the same. */
+ * may be, too, if it has come since a second was chosen that was free. Where that
+ * cannot be known, a name that finds it all the same. */
 static void name_point(struct backup *b, const struct point *p,
 		       struct backup_result *out)
 {
 	char name[POINT_NAME_LEN];
 	struct point_list *l;
 	size_t i;
+	int last = vault_is_last_point(b->vault, p);
 
-	point_put_name(p, 8, name);
-	if (vault_points(b->vault, &l) == 0) {
+	point_put_name(p, last > 0 ? 0 : 8, name);
+	if (last == 0 && vault_points(b->vault, &l) == 0) {
 		for (i = 0; i < l->n; i++)
 			if (strcmp(l->points[i]->id, p->id) == 0)
 				memcpy(name, l->names[i], sizeof(name));

@@ -122,15 +122,14 @@ bool backend_name_valid(const char *name)
 
 	for (i = 0; name[i]; i++) {
 		char c = name[i];
-		char before = i > 0 ? name[i - 1] : '/';
 
 		if (i == BACKEND_NAME_MAX)
 			return false;
+		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+		    c == '-' || c == '_')
+			continue;
 		/* A part is not empty, and no "..": none begins with a dot. */
-		if ((c == '/' || c == '.') && before == '/')
-			return false;
-		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') &&
-		    !strchr("._-/", c))
+		if ((c != '/' && c != '.') || i == 0 || name[i - 1] == '/')
 			return false;
 	}
 	return i > 0 && name[i - 1] != '/';

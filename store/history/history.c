@@ -242,7 +242,7 @@ static int note_new(struct history *h, char *const *names, size_t n,
 			k++;
 	}
 	if (k)
-		r = seen_change(&h->file, h->place, rows, k, NULL, 0);
+		r = seen_change(&h->file, h->place, &h->seen, rows, k, NULL, 0);
 	free(rows);
 	if (r < 0 && r != -ENOMEM)
 		say_unusable(h, r, "written");
@@ -290,7 +290,7 @@ void history_note(struct history *h, const struct seen_row *row)
 
 	if (!h->file.path)
 		return;
-	r = seen_change(&h->file, h->place, row, 1, NULL, 0);
+	r = seen_change(&h->file, h->place, &h->seen, row, 1, NULL, 0);
 	if (r < 0)
 		log_warn("%s: cannot be written: %s; that the vault %s has %s "
 			 "now is not remembered",
@@ -303,7 +303,7 @@ int history_accept(struct history *h)
 
 	if (h->nlost == 0)
 		return 0;
-	r = seen_change(&h->file, NULL, NULL, 0, h->lost, h->nlost);
+	r = seen_change(&h->file, NULL, &h->seen, NULL, 0, h->lost, h->nlost);
 	if (r < 0)
 		return fail(r, "%s: cannot be written: %s", h->file.path,
 			    strerror(-r));

@@ -218,47 +218,49 @@ static int replace(const struct seen_file *f, const struct buf *text)
 	return r < 0 ? r : sync_dir(f, f->dir);
 }
 
+/* The file says @old. */
 static int change(const struct seen_file *f, int fd, const char *place,
-		  const struct seen_row *rows, size_t nrows, char *const *drop,
-		  size_t ndrop)
+		  const struct seen *old, const struct seen_row *rows,
+		  size_t nrows, char *const *drop, size_t ndrop)
 {
 	AUTO_BUF struct buf text = BUF_INIT;
 	const char *place_at = NULL;
-	struct seen old = { 0 };
-	bool anew;
+	bool anew = ndrop || old->bad || old->torn;
 	size_t i;
-	int r = seen_read_fd(f, fd, &old);
+	int r;
 
-	anew = ndrop || old.bad || old.torn;
-	if (r == 0 && anew) {
-		for (i = 0; i < old.n; i++)
-			if (!is_dropped(old.rows[i].name, drop, ndrop))
-				put_row(f, &old.rows[i], old.rows[i].place,
-					&place_at, &text);
-	} else if (r == 0) {
-		place_at = old.last_place;
-	}
-	if (r == 0) {
-		put_new(f, &old, place, rows, nrows, &place_at, &text);
-		r = buf_error(&text);
-	}
+	for (i = 0; anew && i < old->n; i++)
+		if (!is_dropped(old->rows[i].name, drop, ndrop))
+			put_row(f, &old->rows[i], old->rows[i].place, &place_at,
+				&text);
+	if (!anew)
+		place_at = old->last_place;
+	put_new(f, old, place, rows, nrows, &place_at, &text);
+	r = buf_error(&text);
 	if (r == 0 && anew)
 		r = replace(f, &text);
 	else if (r == 0 && text.len)
-		r = append(f, fd, &old, &text);
-	seen_release(&old);
+		r = append(f, fd, old, &text);
 	return r;
 }
 
 int seen_change(const struct seen_file *f, const char *place,
-		const struct seen_row *rows, size_t nrows, char *const *drop,
-		size_t ndrop)
+		const struct seen *was, const struct seen_row *rows,
+		size_t nrows, char *const *drop, size_t ndrop)
 {
+	struct seen now = { 0 };
+	struct stat st;
 	int fd = -1, r = lock_file(f, &fd);
 
 	if (r < 0)
 		return r;
-	r = change(f, fd, place, rows, nrows, drop, ndrop);
+	if (!was || fstat(fd, &st) < 0 || !seen_is_of(was, &st)) {
+		r = seen_read_fd(f, fd, &now);
+		was = &now;
+	}
+	if (r == 0)
+		r = change(f, fd, place, was, rows, nrows, drop, ndrop);
+	seen_release(&now);
 	f->seam->ops->close(f->seam, fd);
 	return r;
 }

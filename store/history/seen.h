@@ -65,6 +65,8 @@ MUST_CHECK int seen_read_fd(const struct seen_file *f, int fd,
 			    struct seen *out);
 /* Return whether the file is still as it was when @s was read. */
 bool seen_is_current(const struct seen_file *f, const struct seen *s);
+/* The same of a file that was looked at, @now. */
+bool seen_is_of(const struct seen *s, const struct stat *now);
 /* Return the row of that name, or NULL. */
 const struct seen_row *seen_find(const struct seen *s, const char *name);
 /* Append the line that says @text, which has neither newline nor NUL. */
@@ -72,11 +74,12 @@ void seen_put_line(const struct seen_file *f, const char *text, size_t len,
 		   struct buf *out);
 /*
  * Note these rows, but for those that the file has, as seen at @place, and let
- * it forget those of the names @drop. Durable when it returns 0; else a negative
+ * it forget those of the names @drop. @was: what was read of it before, which
+ * spares to read it again where it is still so; may be NULL. Durable when it returns 0; else a negative
  * errno, silently: -EBUSY (others kept the file locked for long).
  */
 MUST_CHECK int seen_change(const struct seen_file *f, const char *place,
-			   const struct seen_row *rows, size_t nrows,
-			   char *const *drop, size_t ndrop);
+			   const struct seen *was, const struct seen_row *rows,
+			   size_t nrows, char *const *drop, size_t ndrop);
 
 #endif

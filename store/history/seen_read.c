@@ -200,14 +200,20 @@ int seen_read(const struct seen_file *f, struct seen *out)
 	return seen_read_fd(f, fd, out);
 }
 
+/* What is added makes it longer, and what is written anew has another number. */
+bool seen_is_of(const struct seen *s, const struct stat *now)
+{
+	return s->there && now->st_dev == s->st.st_dev &&
+	       now->st_ino == s->st.st_ino && now->st_size == s->st.st_size &&
+	       now->st_mtim.tv_sec == s->st.st_mtim.tv_sec &&
+	       now->st_mtim.tv_nsec == s->st.st_mtim.tv_nsec;
+}
+
 bool seen_is_current(const struct seen_file *f, const struct seen *s)
 {
 	struct stat st;
 
 	if (lstat(f->path, &st) < 0)
 		return !s->there && (errno == ENOENT || errno == ENOTDIR);
-	return s->there && st.st_dev == s->st.st_dev &&
-	       st.st_ino == s->st.st_ino && st.st_size == s->st.st_size &&
-	       st.st_mtim.tv_sec == s->st.st_mtim.tv_sec &&
-	       st.st_mtim.tv_nsec == s->st.st_mtim.tv_nsec;
+	return seen_is_of(s, &st);
 }

@@ -306,7 +306,7 @@ static void notes_and_names_are_of_points_in_the_snapshot(void **state)
 /* ---- digests ---- */
 
 /* A backup of nothing, which leaves what backups leave. */
-static void back_up(struct scale *s)
+static struct point *back_up_point(struct vault *v)
 {
 	struct writer *w;
 	struct point *p = point_new();
@@ -315,10 +315,35 @@ static void back_up(struct scale *s)
 	p->vm = strdup("m");
 	p->host = strdup("h");
 	p->program = strdup("test");
-	assert_ok(writer_begin(s->vault, 1, NULL, &w));
+	assert_ok(writer_begin(v, 1, NULL, &w));
 	assert_ok(writer_commit(w, p));
 	writer_free(w);
-	point_free(p);
+	return p;
+}
+
+static void back_up(struct scale *s)
+{
+	point_free(back_up_point(s->vault));
+}
+
+/* Whoever has made a point asks for others by one listing, and reads none. */
+static void others_are_noticed_by_one_listing(void **state)
+{
+	struct scale *s = *state;
+	struct point *mine;
+
+	back_up(s);
+	mine = back_up_point(s->vault);
+	backend_mem_reset_counts(s->backend);
+	assert_result(vault_is_last_point(s->vault, mine), 1);
+	/* Of two pages. */
+	assert_int_equal(calls(s, BACKEND_MEM_LIST, NULL), 2);
+	assert_int_equal(calls(s, BACKEND_MEM_GET, NULL), 0);
+	point_free(mine);
+	mine = back_up_point(s->vault);
+	assert_ok(crowd_add(s->vault, &(struct crowd){ .points = 1 }));
+	assert_result(vault_is_last_point(s->vault, mine), 0);
+	point_free(mine);
 }
 
 static void forget_local(struct scale *s)
@@ -491,6 +516,7 @@ int main(void)
 		CASE(what_is_new_is_read_alone),
 		CASE(a_damaged_snapshot_is_none),
 		CASE(notes_and_names_are_of_points_in_the_snapshot),
+		CASE(others_are_noticed_by_one_listing),
 		CASE(a_digest_saves_the_reading),
 		CASE(a_damaged_digest_is_passed_over),
 		CASE(a_digest_makes_no_point),

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What is wanted of a kind of objects, and what a listing has that a set has not.
+ *
+ * Most listings find what the last one found, and so much must cost next to
+ * nothing: their names are compared by a keyed sum, whatever their order, before
+ * any is copied or sorted; and where a few have come, these alone are looked at
+ * further.
+ */
+#include "config.h"
+
+#include "store/kept.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/base/array.h"
+#include "store/vault_internal.h"
+
+void kept_release_wish(struct kept_wish *l)
+{
+	while (l->n > 0)
+		free(l->items[--l->n].name);
+	free(l->items);
+	memset(l, 0, sizeof(*l));
+}
+
+int kept_want(struct kept_wish *l, const char *name, const uint8_t *sha256)
+{
+	struct kept_wanted *w;
+
+	if (array_reserve(&l->items, &l->cap, l->n + 1) < 0)
+		return -ENOMEM;
+	w = &l->items[l->n];
+	w->name = strdup(name);
+	if (!w->name)
+		return -ENOMEM;
+	w->sha256 = sha256;
+	l->n++;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct kept_wanted *)a)->name,
+		      ((const struct kept_wanted *)b)->name);
+}
+
+void kept_sort_wish(struct kept_wish *l)
+{
+	size_t i, n = 0;
+
+	if (l->n < 2)
+		return;
+	qsort(l->items, l->n, sizeof(*l->items), by_name);
+	for (i = 1; i < l->n; i++)
+		if (strcmp(l->items[n].name, l->items[i].name) == 0)
+			free(l->items[i].name);
+		else
+			l->items[++n] = l->items[i];
+	l->n = n + 1;
+}
+
+static int on_object(void *arg, const char *name,
+		     const struct backend_info *info)
+{
+	(void)info;
+	return kept_want(arg, name, NULL);
+}
+
+int kept_list(struct vault *v, const struct kept_kind *kind,
+	      struct kept_wish *out)
+{
+	return vault_list_plain(v, kind->prefix, on_object, out);
+}
+
+size_t kept_find(const struct kept_set *s, const char *name)
+{
+	size_t low = 0, high = s->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(s->items[mid].name, name) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* What a listing found: names, each ended by a 0, and their sum. */
+struct found_names {
+	const struct vault *vault;
+	struct buf text;
+	struct name_sum sum;
+};
+
+static int on_found(void *arg, const char *name,
+		    const struct backend_info *info)
+{
+	struct found_names *f = arg;
+
+	(void)info;
+	vault_sum_add(f->vault, &f->sum, name);
+	buf_put(&f->text, name, strlen(name) + 1);
+	return buf_error(&f->text);
+}
+
+bool kept_all_read(const struct kept_set *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		if (!s->items[i].value)
+			return false;
+	return true;
+}
+
+bool kept_is_all(const struct vault *v, const struct kept_set *s,
+		 const struct name_sum *sum)
+{
+	struct name_sum mine = { 0, 0 };
+	size_t i;
+
+	if (s->n != sum->n || !kept_all_read(s))
+		return false;
+	for (i = 0; i < s->n; i++)
+		vault_sum_add(v, &mine, s->items[i].name);
+	return mine.sum == sum->sum;
+}
+
+bool kept_has(const struct kept_set *s, const char *name)
+{
+	size_t i = kept_find(s, name);
+
+	return i < s->n && strcmp(s->items[i].name, name) == 0;
+}
+
+/* Want what was found, or of that what the set has not. @had_out: how much it
+ * has. */
+static int want_found(const struct found_names *f, const struct kept_set *s,
+		      bool all, struct kept_wish *out, size_t *had_out)
+{
+	size_t at = 0;
+	int r = 0;
+
+	*had_out = 0;
+	while (r == 0 && at < f->text.len) {
+		const char *name = (const char *)f->text.data + at;
+
+		if (all || !kept_has(s, name))
+			r = kept_want(out, name, NULL);
+		else
+			++*had_out;
+		at += strlen(name) + 1;
+	}
+	return r;
+}
+
+int kept_list_new(struct vault *v, const struct kept_kind *kind,
+		  const struct kept_set *s, struct kept_wish *out)
+{
+	struct found_names f = { .vault = v };
+	size_t had;
+	int r = vault_list_plain(v, kind->prefix, on_found, &f);
+
+	if (r == 0 && !kept_is_all(v, s, &f.sum)) {
+		r = want_found(&f, s, false, out, &had);
+		if (r == 0 && had == s->n && out->n <= KEPT_MORE_MAX &&
+		    kept_all_read(s)) {
+			r = KEPT_MORE;
+		} else if (r == 0) {
+			kept_release_wish(out);
+			r = want_found(&f, s, true, out, &had);
+			r = r < 0 ? r : KEPT_OTHER;
+		}
+	}
+	buf_release(&f.text);
+	return r;
+}
