@@ -103,10 +103,11 @@ int disk_hints_init(struct disk_hints *out, struct backup *b,
 			 (unsigned long long)s->size);
 	out->parent = old;
 	if (disk->map)
-		r = disk_map_read(disk->map, disk->name, s->size, &out->map);
+		r = disk_map_read(disk->map, disk->name, s->size, b->task->stop,
+				  &out->map);
 	else
 		out->bitmap = bitmap_begins_there(out, disk);
-	if (r == -ENOMEM)
+	if (r == -ENOMEM || r == -EINTR)
 		return r;
 	/* Two hints: a map that is no good casts doubt on the bitmap too. */
 	if (!out->map && !out->bitmap)

@@ -38,7 +38,8 @@ struct disk_hints {
 /*
  * Find out which hints may be followed; what may not is said in a warning.
  * @machine, the point that the disk is compared with, may be NULL and must
- * outlive @out, as all others must. Return 0 or -ENOMEM.
+ * outlive @out, as all others must. Return 0, -ENOMEM or -EINTR (the task was
+ * asked to stop).
  */
 MUST_CHECK int disk_hints_init(struct disk_hints *out, struct backup *b,
 			       const struct backup_disk *disk,

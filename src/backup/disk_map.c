@@ -9,14 +9,12 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "src/disk/option_file.h"
 #include "store/base/array.h"
 #include "store/base/log.h"
 
@@ -127,6 +125,8 @@ static int read_lines(struct disk_map *m, FILE *f, const char *path,
 		if (why)
 			return bad(path, name, number, why);
 	}
+	if (r == 0 && ferror(f) && errno == EINTR)
+		return -EINTR;
 	if (r == 0 && ferror(f))
 		return bad(path, name, number + 1, "it cannot be read");
 	if (r == 0 && (m->n == 0 || m->ranges[m->n - 1].end != size))
@@ -135,7 +135,7 @@ static int read_lines(struct disk_map *m, FILE *f, const char *path,
 }
 
 int disk_map_read(const char *path, const char *name, uint64_t size,
-		  struct disk_map **out)
+		  const volatile bool *stop, struct disk_map **out)
 {
 	struct disk_map *m = calloc(1, sizeof(*m));
 	FILE *f = NULL;
@@ -143,12 +143,10 @@ int disk_map_read(const char *path, const char *name, uint64_t size,
 
 	*out = NULL;
 	if (r == 0) {
-		f = fopen(path, "re");
-		if (!f) {
-			r = -errno;
+		r = option_file_stream(path, stop, &f);
+		if (r < 0 && r != -EINTR)
 			log_warn("disk %s: map %s: %s: all of the disk is read",
-				 name, path, strerror(errno));
-		}
+				 name, path, strerror(-r));
 	}
 	if (r == 0)
 		r = read_lines(m, f, path, name, size);

@@ -13,6 +13,7 @@
 
 #include "store/base/attrs.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum disk_map_state { DISK_MAP_DATA, DISK_MAP_ZERO, DISK_MAP_SAME };
@@ -22,11 +23,12 @@ struct disk_map;
 #define DISK_MAP_RANGES_MAX (8u << 20) /* after neighbours are joined */
 
 /*
- * Read the map of a disk of @size bytes. Return 0, -ENOMEM, or another negative errno
- * (unreadable, not a map of such a disk), said as a warning with @name, the disk's.
+ * Read the map of a disk of @size bytes. Return 0, -ENOMEM, -EINTR (@stop, which
+ * may be NULL, became true), or another negative errno (unreadable, not a map of
+ * such a disk), said as a warning with @name, the disk's.
  */
 MUST_CHECK int disk_map_read(const char *path, const char *name, uint64_t size,
-			     struct disk_map **out);
+			     const volatile bool *stop, struct disk_map **out);
 void disk_map_free(struct disk_map *m);
 /* Return what is at @off < size, and how far it reaches. Questions in growing
  * order cost the least. */

@@ -18,6 +18,7 @@
 
 #include <jansson.h>
 
+#include "src/disk/option_file.h"
 #include "store/base/log.h"
 
 #define FD_MIN 10 /* below, qemu's own and what a service manager hands over */
@@ -322,15 +323,20 @@ static int follow(struct chain_walk *w)
 static int open_key(const struct image_policy *policy, struct image_chain *c)
 {
 	AUTO_CLOSE int fd = -1;
+	int r;
 
 	if (!policy->key)
 		return 0;
-	fd = open(policy->key, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
+	r = option_file_open(policy->key, policy->stop, &fd);
+	if (r == -EINTR)
+		return r;
+	if (r == 0) {
 		c->key = fcntl(fd, F_DUPFD_CLOEXEC, FD_MIN);
-	return c->key < 0 ? fail(-errno, "disk %s: cannot open the key %s: %s",
-				 policy->disk, policy->key, strerror(errno))
-			  : 0;
+		r = c->key < 0 ? -errno : 0;
+	}
+	return r < 0 ? fail(r, "disk %s: cannot open the key %s: %s",
+			    policy->disk, policy->key, strerror(-r))
+		     : 0;
 }
 
 int image_chain_open(const struct image_policy *policy, int fd,

@@ -41,6 +41,7 @@ struct image_policy {
 	size_t nallowed;
 	const char
 		*key; /* a file with the secret of encrypted images, or NULL */
+	const volatile bool *stop; /* ends the wait for that; may be NULL */
 };
 
 struct image_chain {

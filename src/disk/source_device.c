@@ -114,6 +114,7 @@ int disk_source_image(const struct disk_source_options *o, int fd,
 		.allowed = o->backing,
 		.nallowed = o->nbacking,
 		.key = o->image_key,
+		.stop = o->stop,
 	};
 	struct disk_device *d;
 	int r = disk_device_open_image(&options, fd, format, &policy, false,

@@ -370,6 +370,35 @@ echo "0 20000256 same" >"$tmp/map"
 expect 0 vmb backup --vm vm --disk a="$raw" --map "$tmp/map" --json
 [ "$(disk_field a reused)" -gt 1000000 ] || fail "reused of a shrunk disk"
 is vm/latest a "$raw" none
+# One that comes from a program.
+expect 0 vmb backup --vm vm --disk a="$raw" --map \
+	<(echo "0 10000000 same"; echo "10000000 10000256 same") --json
+[ "$(disk_field a reused)" -gt 1000000 ] || fail "reused by a map in a pipe"
+is vm/latest a "$raw" none
+# gives_up FIFO ARG...: a backup opens it, and one signal ends the wait for what
+# is written to it, at its beginning and in its midst.
+gives_up() {
+	local pid holder code text
+	for text in '' 0; do
+		env --default-signal "$vmbackup" -r "$vault" --key-file \
+			"$keyfile" --cache-dir "$cache" backup --vm vm \
+			"${@:2}" >"$tmp/out" 2>"$tmp/err" &
+		pid=$!
+		cleanup_fn end_process "$pid"
+		# The open() of a writer ends once there is a reader.
+		timeout 100 sh -c 'exec 9>"$1"; printf "$2" >&9; kill "$3"
+			exec tail -f /dev/null' - "$1" "$text" "$pid" &
+		holder=$!
+		cleanup_fn end_process "$holder"
+		code=0
+		await_end "$pid" 60 || fail "$1 is not given up"
+		wait "$pid" || code=$?
+		[ "$code" = 130 ] || fail "exit code $code after a signal, not 130"
+		kill "$holder"
+	done
+}
+mkfifo "$tmp/pipe"
+gives_up "$tmp/pipe" --disk a="$raw" --map "$tmp/pipe"
 note "maps"
 
 # ---- sources that fail ----

@@ -266,6 +266,22 @@ holds secret/latest "$tmp/five"
 printf wrong >"$tmp/wrong.key"
 expect 1 vmb backup --vm secret --disk a="$in/secret.qcow2" \
 	--image-key a="$tmp/wrong.key"
+# A signal ends the wait for a key that nobody gives.
+mkfifo "$tmp/pipe.key"
+env --default-signal "$vmbackup" -r "$vault" --key-file "$keyfile" \
+	--cache-dir "$cache" backup --vm secret --disk a="$in/secret.qcow2" \
+	--image-key "$tmp/pipe.key" >"$tmp/out" 2>"$tmp/err" &
+pid=$!
+cleanup_fn end_process "$pid"
+timeout 100 sh -c 'exec 9>"$1"; kill "$2"; exec tail -f /dev/null' - \
+	"$tmp/pipe.key" "$pid" &
+holder=$!
+cleanup_fn end_process "$holder"
+code=0
+await_end "$pid" 60 || fail "the key is not given up"
+wait "$pid" || code=$?
+[ "$code" = 130 ] || fail "exit code $code after a signal, not 130"
+kill "$holder"
 note "an encrypted image"
 
 # Without Landlock: a warning, and no image whose files qemu would look for.

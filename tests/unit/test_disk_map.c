@@ -15,7 +15,7 @@ static int parse(const char *text, uint64_t size, struct disk_map **out)
 	const char *path = support_path("%s/map", support_tmpdir_fast());
 
 	support_write(path, text, strlen(text));
-	return disk_map_read(path, "vda", size, out);
+	return disk_map_read(path, "vda", size, NULL, out);
 }
 
 static void assert_at(struct disk_map *m, uint64_t off,
@@ -89,7 +89,7 @@ static void no_maps(void **state)
 			fail_msg("taken for a map: %s", texts[i]);
 		assert_null(m);
 	}
-	assert_result(disk_map_read("/nonexistent/map", "vda", SIZE, &m),
+	assert_result(disk_map_read("/nonexistent/map", "vda", SIZE, NULL, &m),
 		      -ENOENT);
 }
 
@@ -122,7 +122,7 @@ static void many_ranges(void **state)
 	for (i = 0; i < 20000; i++)
 		fprintf(f, "%u 10 %s\n", i * 10, i & 1 ? "same" : "data");
 	assert_int_equal(fclose(f), 0);
-	assert_ok(disk_map_read(path, "vda", 200000, &m));
+	assert_ok(disk_map_read(path, "vda", 200000, NULL, &m));
 	for (i = 0; i < 20000; i += 7)
 		assert_at(m, i * 10 + 3, i & 1 ? DISK_MAP_SAME : DISK_MAP_DATA,
 			  i * 10 + 10);
