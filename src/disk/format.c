@@ -174,6 +174,47 @@ const struct image_format *image_format_recognise(const struct image_bytes *b)
 	return is_dmg(b) ? &formats[DMG] : NULL;
 }
 
+/* The marks are those of libewf (EWF), huven/asif-format (ASIF), libmodi (sparse
+ * images), wimlib, AOSP's libsparse, Proxmox' vma_spec, partclone, partimage, RFC
+ * 1952, 8878 and the formats of xz, bzip2, 7z, zip and tar. */
+const char *image_format_foreign(const struct image_bytes *b)
+{
+	/* Literals behind where they stand and their lengths. */
+	static const struct {
+		unsigned int off, len;
+		const char *magic, *title;
+	} marks[] = {
+		{ 0, 8, "EVF\x09\r\n\xff\0", "an EWF (E01) image" },
+		{ 0, 8, "LVF\x09\r\n\xff\0", "an EWF (L01) image" },
+		{ 0, 8, "EVF2\r\n\x81\0", "an EWF (Ex01) image" },
+		{ 0, 8, "AFF10\r\n\0", "an AFF image" },
+		{ 0, 8, "shdw\0\0\0\1", "an ASIF image" },
+		{ 0, 7, "sprs\0\0\0", "an Apple sparse image" },
+		{ 0, 8, "MSWIM\0\0\0", "a WIM archive" },
+		{ 0, 8, "WLPWM\0\0\0", "a WIM archive" },
+		{ 0, 8, "VMA\0\0\0\0\1", "a VMA archive of Proxmox" },
+		{ 0, 8, "\x3a\xff\x26\xed\1\0\0\0", "an Android sparse image" },
+		{ 0, 15, "partclone-image", "an image of partclone" },
+		{ 0, 16, "\0ntfsclone-image", "an image of ntfsclone" },
+		{ 0, 16, "PaRtImAgE-VoLuMe", "an image of partimage" },
+		{ 0, 3, "\x1f\x8b\x08", "a file that gzip compressed" },
+		{ 0, 6, "\3757zXZ\0", "a file that xz compressed" },
+		{ 0, 4, "\x28\xb5\x2f\xfd", "a file that zstd compressed" },
+		{ 4, 6, "1AY&SY", "a file that bzip2 compressed" },
+		{ 0, 6, "7z\xbc\xaf\x27\x1c", "a 7z archive" },
+		{ 0, 4, "PK\3\4", "a zip archive" },
+		{ 257, 5, "ustar", "a tar archive, as an OVA is one" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(marks); i++)
+		if (b->head_len >= marks[i].off + marks[i].len &&
+		    memcmp(b->head + marks[i].off, marks[i].magic,
+			   marks[i].len) == 0)
+			return marks[i].title;
+	return NULL;
+}
+
 const struct image_format *image_format_raw(void)
 {
 	return &formats[RAW];

@@ -52,6 +52,10 @@ const struct image_format *image_format_raw(void);
 const struct image_format *image_format_find(const char *word, size_t len);
 /* What the bytes look like: NULL where they look like no image. */
 const struct image_format *image_format_recognise(const struct image_bytes *b);
+/* Does it look like something that holds a disk or files in a form that nobody
+ * here can read, as forensic images and archives do? Return what, for sentences:
+ * "a WIM archive"; or NULL. */
+const char *image_format_foreign(const struct image_bytes *b);
 /* Is it a whole disk by itself? Only qcow2 without a backing file or an external
  * data file is known to be. */
 bool image_format_is_plain(const struct image_format *f,

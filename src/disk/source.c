@@ -68,6 +68,7 @@ static int recognise(const struct disk_source_options *o, int fd,
 {
 	AUTO_FREE uint8_t *buffer = malloc(IMAGE_HEAD_LEN + IMAGE_TAIL_LEN);
 	const struct image_format *seen;
+	const char *foreign;
 	struct image_bytes b;
 	int r = buffer ? image_bytes_read(fd, buffer, &b) : -ENOMEM;
 
@@ -76,6 +77,12 @@ static int recognise(const struct disk_source_options *o, int fd,
 			    strerror(-r));
 	seen = image_format_recognise(&b);
 	*out = seen ? seen : image_format_raw();
+	foreign = seen ? NULL : image_format_foreign(&b);
+	if (foreign)
+		log_warn("disk %s: %s looks like %s, which cannot be read as"
+			 " a disk: it is stored as it is. Where it is a raw"
+			 " disk, --disk %s=raw:%s says so",
+			 o->name, path, foreign, o->name, path);
 	if (!seen || image_format_is_certain(seen, &b, path))
 		return 0;
 	return ask(o, path, seen, &b);

@@ -39,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		b.tail_len = IMAGE_TAIL_LEN;
 	}
 	seen = image_format_recognise(&b);
+	(void)image_format_foreign(&b);
 	for (i = 0; i < ARRAY_SIZE(words); i++) {
 		const struct image_format *f =
 			image_format_find(words[i], strlen(words[i]));

@@ -132,6 +132,49 @@ static void recognised_qcow2(void **state)
 	assert_seen(b, sizeof(b), "qcow2+");
 }
 
+/* What nobody here can read: it is a raw disk, and that is said. */
+static void recognised_as_foreign(void **state)
+{
+	static const struct {
+		size_t off, len;
+		const char *magic, *what;
+	} marks[] = {
+		{ 0, 8, "EVF\x09\x0d\x0a\xff\0", "EWF (E01)" },
+		{ 0, 8, "shdw\0\0\0\1\0\0\2\0", "ASIF" },
+		{ 0, 8, "MSWIM\0\0\0", "WIM" },
+		{ 0, 3, "\x1f\x8b\x08", "gzip" },
+		{ 257, 5, "ustar", "tar" },
+	};
+	struct disk_source *s;
+	uint8_t b[4096];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(marks); i++) {
+		memset(b, 0, sizeof(b));
+		memcpy(b + marks[i].off, marks[i].magic, marks[i].len);
+		assert_seen(b, sizeof(b), "raw");
+		support_log_clear();
+		assert_ok(open_disk(file("probe"), &s));
+		assert_string_equal(s->format, "raw");
+		disk_source_close(s);
+		assert_said(marks[i].what);
+		assert_said("it is stored as it is");
+		/* The caller knows, or it is too short to tell. */
+		support_log_clear();
+		assert_ok(open_disk(support_path("raw:%s", file("probe")), &s));
+		disk_source_close(s);
+		b[marks[i].off + marks[i].len - 1] ^= 1;
+		support_write(file("probe"), b, sizeof(b));
+		assert_ok(open_disk(file("probe"), &s));
+		disk_source_close(s);
+		support_write(file("probe"), b, marks[i].off + 1);
+		assert_ok(open_disk(file("probe"), &s));
+		disk_source_close(s);
+		assert_string_equal(support_log_text(), "");
+	}
+}
+
 /* The marks that lie in the last sector. */
 static void recognised_by_its_end(void **state)
 {
@@ -346,6 +389,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(recognised),
 		cmocka_unit_test(recognised_qcow2),
+		cmocka_unit_test(recognised_as_foreign),
 		cmocka_unit_test(recognised_by_its_end),
 		cmocka_unit_test(names_in_qcow),
 		cmocka_unit_test(names_in_others),
