@@ -102,6 +102,8 @@ void point_free(struct point *p)
 	point_free_part(p, p->extra);
 	point_free_part(p, p->notes);
 	point_free_part(p, p->named);
+	point_free_part(p, p->open_forgets);
+	point_free_part(p, p->forget_reason);
 	free(p);
 }
 
@@ -127,6 +129,7 @@ void point_list_put(struct point_list *l)
 	free(l->points);
 	free(l->names);
 	free(l->damaged);
+	free(l->forgotten);
 	free(l);
 }
 

@@ -151,6 +151,22 @@ struct point {
 	bool has_missing_note, missing_is_settled;
 	uint32_t missing_note;
 	uint32_t next_note; /* the number of its next, note/<id>-<next> */
+	/* By the notes: all of it was read, and was right; something is wrong
+	 * with it, as somebody or something found; it was asked to stay until
+	 * then, or 0. */
+	bool is_verified, is_suspicious;
+	int64_t keep_until_ns;
+	/*
+	 * Set by vault_points(), never stored: the numbers of the wishes to
+	 * remove it, forget/<id>-<n>, that nobody has answered; owned. Where
+	 * there is one the point is forgotten, since @forgotten_ns, and may be
+	 * gone from @until_ns on: the earliest of them.
+	 */
+	uint32_t *open_forgets;
+	size_t nopen_forgets;
+	int64_t forgotten_ns, until_ns;
+	char *forget_reason; /* of that one; owned, may be NULL */
+	uint32_t next_forget; /* the number of its next */
 	char *named; /* what vm was when the point was made, where another;
 			owned */
 	int refs;
@@ -235,6 +251,10 @@ struct point_list {
 	/* ids of points that are there but unreadable */
 	char (*damaged)[POINT_ID_HEX + 1];
 	size_t ndamaged;
+	/* ids of points that were forgotten, where these are not shown: they are
+	 * in the vault still, but not among the points */
+	char (*forgotten)[POINT_ID_HEX + 1];
+	size_t nforgotten;
 	/* Machines that were given names, also those without points, and those
 	 * whose names are in doubt; owned, sorted by id. */
 	struct point_machine *machines;
@@ -246,9 +266,11 @@ struct point_list {
 	int refs;
 };
 /*
- * List the vault's points: commit/ is listed, then purge/, the notes and the
- * names of machines, and what is new is fetched. Points that were purged are not
- * among them, nor among the damaged. Cheap when nothing is new. Where two
+ * List the vault's points: commit/ is listed, then forget/, purge/, the notes and
+ * the names of machines, and what is new is fetched. Points that were purged are
+ * not among them, nor among the damaged; points that were forgotten are, where
+ * vault_show_forgotten() said so. A wish to remove a point that cannot be read, or
+ * whose answer cannot, forgets none. Cheap when nothing is new. Where two
  * machines have come to one name, "~" and digits of its id stand behind that of
  * the one that was renamed.
  * Return 0 or a negative errno; the list of before is still right then, and
@@ -279,6 +301,8 @@ vault_digest_points(struct vault *v,
 /* From now on let vault_points() read each object itself: for whoever looks
  * whether they are whole. To be called before the first list. */
 void vault_distrust_digests(struct vault *v);
+/* From now on let vault_points() list points that were forgotten, too. */
+void vault_show_forgotten(struct vault *v);
 /* Return whether point_find() took a latest point of this vault while others
  * could not be read. Any thread. */
 bool vault_latest_in_doubt(struct vault *v);

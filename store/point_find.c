@@ -132,6 +132,17 @@ static bool is_damaged(const struct point_list *l, const char *prefix,
 	return false;
 }
 
+static bool is_forgotten(const struct point_list *l, const char *prefix,
+			 size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < l->nforgotten; i++)
+		if (strncmp(l->forgotten[i], prefix, len) == 0)
+			return true;
+	return false;
+}
+
 /* An id in full always means the point, even where a machine is called so. */
 static bool find_exact(const struct point_list *l, const char *id, size_t *out)
 {
@@ -187,6 +198,12 @@ static int find_id(const struct point_list *l, const char *text, size_t *out)
 		return fail(-ENOENT,
 			    "point %s is in the vault, but damaged: it cannot"
 			    " be read; see \"vmbackup check\"",
+			    text);
+	if (len >= ID_PREFIX_MIN && is_forgotten(l, text, len))
+		return fail(-ENOENT,
+			    "point %s was forgotten: it is found with "
+			    "--forgotten, and \"vmbackup undelete\" brings it "
+			    "back",
 			    text);
 	return fail(-ENOENT,
 		    "%s: no machine has this name and no point's id begins so;"

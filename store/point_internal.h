@@ -55,7 +55,8 @@ MUST_CHECK int point_unpack(struct reader *r, struct point **out);
 MUST_CHECK int point_copy(const struct point *p, struct point **out);
 
 extern const struct kept_kind point_kept_commits, point_kept_verdicts,
-	point_kept_notes, point_kept_machines, point_kept_points;
+	point_kept_forgets, point_kept_notes, point_kept_machines,
+	point_kept_points;
 
 /* ---- point_notes.c: what was said of a point after it was made ---- */
 
@@ -70,6 +71,7 @@ struct known_commit {
 struct point_objects {
 	struct kept_set commits; /* struct known_commit */
 	struct kept_set verdicts; /* bool: purged */
+	struct kept_set forgets; /* struct forget */
 	struct kept_set notes; /* struct note */
 	struct kept_set machines; /* struct note */
 	struct kept_set points; /* struct point */
@@ -112,6 +114,15 @@ uint32_t point_next_number(const struct numbered *sorted, size_t n);
  * point_items_of(). Return 0 or -ENOMEM. */
 MUST_CHECK int point_apply_notes(struct point *p, const struct kept *items,
 				 size_t n);
+
+/*
+ * Give a point the wishes to remove it that nobody has answered: @items are those of
+ * point_items_of(). One that cannot be read, or whose answer cannot, is none.
+ * Return 0 or -ENOMEM.
+ */
+MUST_CHECK int point_apply_forgets(struct point *p,
+				   const struct point_objects *o,
+				   const struct kept *items, size_t n);
 
 /* ---- point_refresh.c ---- */
 

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/record/forget.h"
 #include "store/record/note.h"
 
 size_t point_items_of(const struct kept_set *s, const char *prefix,
@@ -51,6 +52,19 @@ enum point_verdict point_verdict_on(const struct point_objects *o,
 			found = POINT_UNKNOWN_VERDICT;
 	}
 	return found;
+}
+
+/* Whether somebody answered the wish of the number @n. */
+static bool is_answered(const struct point_objects *o, const char *id,
+			uint32_t n)
+{
+	char name[OBJECT_NAME_MAX];
+	size_t i;
+
+	snprintf(name, sizeof(name), "purge/%s-%u", id, n);
+	i = kept_find(&o->verdicts, name);
+	return i < o->verdicts.n &&
+	       strcmp(o->verdicts.items[i].name, name) == 0;
 }
 
 static int by_number(const void *a, const void *b)
@@ -156,6 +170,12 @@ static int apply_note(struct point *p, const struct note *note)
 		p->is_protected = note->kind == NOTE_PROTECT;
 		p->missing_is_settled = true;
 	}
+	p->is_verified |= note->kind == NOTE_VERIFIED;
+	if (note->kind == NOTE_SUSPICIOUS || note->kind == NOTE_TRUSTED)
+		p->is_suspicious = note->kind == NOTE_SUSPICIOUS;
+	/* One that means no time is shown among the notes. */
+	if (note->kind == NOTE_KEEP)
+		(void)!point_parse_time(note->text, &p->keep_until_ns);
 	return r;
 }
 
@@ -194,6 +214,67 @@ int point_apply_notes(struct point *p, const struct kept *items, size_t n)
 		r = apply_note(p, sorted[i].item->value);
 	}
 	p->next_note = point_next_number(sorted, n);
+	free(sorted);
+	return r;
+}
+
+static int add_forget(struct point *p, uint32_t number, const struct forget *f)
+{
+	if (p->nopen_forgets == 0 || f->until_ns < p->until_ns) {
+		free(p->forget_reason);
+		if (copy_text(f->reason, &p->forget_reason) < 0)
+			return -ENOMEM;
+		p->until_ns = f->until_ns;
+		p->forgotten_ns = f->time_ns;
+	}
+	p->open_forgets[p->nopen_forgets++] = number;
+	return 0;
+}
+
+/* The next wish comes after all that were answered, too, or it would be answered
+ * before it is made. */
+static int count_forgets(struct point *p, const struct point_objects *o,
+			 const struct numbered *sorted, size_t n)
+{
+	size_t nverdicts, first = point_items_of(&o->verdicts, "purge/", p->id,
+						 &nverdicts);
+	struct numbered *verdicts;
+	uint32_t next;
+	int r;
+
+	p->next_forget = point_next_number(sorted, n);
+	if (nverdicts == 0)
+		return 0;
+	r = point_number_items(&o->verdicts.items[first], nverdicts, "purge/",
+			       &verdicts);
+	if (r < 0)
+		return r;
+	next = point_next_number(verdicts, nverdicts);
+	p->next_forget = MAX(p->next_forget, next);
+	free(verdicts);
+	return 0;
+}
+
+int point_apply_forgets(struct point *p, const struct point_objects *o,
+			const struct kept *items, size_t n)
+{
+	struct numbered *sorted;
+	size_t i;
+	int r = point_number_items(items, n, "forget/", &sorted);
+
+	if (r < 0)
+		return r;
+	p->open_forgets = alloc_array(n, sizeof(*p->open_forgets));
+	if (!p->open_forgets)
+		r = -ENOMEM;
+	for (i = 0; i < n && r == 0; i++)
+		/* An answer that cannot be read may be to this one. */
+		if (sorted[i].item->value && !p->verdict_unknown &&
+		    !is_answered(o, p->id, sorted[i].number))
+			r = add_forget(p, sorted[i].number,
+				       sorted[i].item->value);
+	if (r == 0)
+		r = count_forgets(p, o, sorted, n);
 	free(sorted);
 	return r;
 }

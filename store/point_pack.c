@@ -22,6 +22,7 @@
 #include "store/base/bytes.h"
 #include "store/base/log.h"
 #include "store/format.h"
+#include "store/record/forget.h"
 #include "store/record/note.h"
 #include "store/record/purge.h"
 
@@ -369,6 +370,52 @@ static int unpack_text(struct reader *r, char **out)
 	return *out ? 0 : from ? -ENOMEM : -EBADMSG;
 }
 
+static int decode_forget(const void *data, size_t len, const char *name,
+			 void **out)
+{
+	struct forget *f = malloc(sizeof(*f));
+	int r = f ? forget_decode(data, len, name, f) : -ENOMEM;
+
+	if (r < 0) {
+		free(f);
+		f = NULL;
+	}
+	*out = f;
+	return r;
+}
+
+static void release_forget(void *value)
+{
+	forget_release(value);
+	free(value);
+}
+
+static void pack_forget(const void *value, struct buf *out)
+{
+	const struct forget *f = value;
+
+	buf_put_svarint(out, f->time_ns);
+	buf_put_svarint(out, f->until_ns);
+	pack_text(f->by, out);
+	pack_text(f->reason, out);
+}
+
+static int unpack_forget(struct reader *r, void **out)
+{
+	struct forget *f = calloc(1, sizeof(*f));
+	int e = f ? 0 : -ENOMEM;
+
+	if (e == 0) {
+		f->time_ns = reader_svarint(r);
+		f->until_ns = reader_svarint(r);
+		e = unpack_text(r, &f->by);
+	}
+	if (e == 0)
+		e = unpack_text(r, &f->reason);
+	*out = f;
+	return e;
+}
+
 static void pack_note(const void *value, struct buf *out)
 {
 	const struct note *n = value;
@@ -386,7 +433,7 @@ static int unpack_note(struct reader *r, void **out)
 	int e = n ? 0 : -ENOMEM;
 
 	if (e == 0) {
-		n->kind = (enum note_kind)reader_varint_max(r, NOTE_NAME);
+		n->kind = (enum note_kind)reader_varint_max(r, NOTE_KINDS - 1);
 		n->time_ns = reader_svarint(r);
 		e = unpack_text(r, &n->word);
 	}
@@ -470,13 +517,17 @@ const struct kept_kind point_kept_verdicts = {
 	"purge/", OBJECT_PURGE, SMALL_OBJECT_MAX, decode_verdict,
 	free,	  pack_verdict, unpack_verdict,	  1,
 };
+const struct kept_kind point_kept_forgets = {
+	"forget/",	OBJECT_FORGET, SMALL_OBJECT_MAX, decode_forget,
+	release_forget, pack_forget,   unpack_forget,	 1,
+};
 const struct kept_kind point_kept_notes = {
 	"note/",      OBJECT_NOTE, SMALL_OBJECT_MAX, decode_note,
-	release_note, pack_note,   unpack_note,	     1,
+	release_note, pack_note,   unpack_note,	     2,
 };
 const struct kept_kind point_kept_machines = {
 	"machine/",   OBJECT_MACHINE, SMALL_OBJECT_MAX, decode_note,
-	release_note, pack_note,      unpack_note,	1,
+	release_note, pack_note,      unpack_note,	2,
 };
 const struct kept_kind point_kept_points = {
 	"point/",      OBJECT_POINT, POINT_DOC_MAX, decode_point,

@@ -32,6 +32,7 @@ void point_objects_release(struct point_objects *o)
 {
 	kept_release(&point_kept_commits, &o->commits);
 	kept_release(&point_kept_verdicts, &o->verdicts);
+	kept_release(&point_kept_forgets, &o->forgets);
 	kept_release(&point_kept_notes, &o->notes);
 	kept_release(&point_kept_machines, &o->machines);
 	kept_release(&point_kept_points, &o->points);
@@ -43,7 +44,7 @@ struct build {
 	struct vault *vault;
 	struct point_objects *objects; /* borrowed */
 	struct point_list *list;
-	size_t cap, dcap;
+	size_t cap, dcap, fcap;
 	struct naming naming;
 };
 
@@ -55,6 +56,16 @@ static int note_damaged(struct build *b, const char *id)
 		return -ENOMEM;
 	memset(l->damaged[l->ndamaged], 0, POINT_ID_HEX + 1);
 	strncpy(l->damaged[l->ndamaged++], id, POINT_ID_HEX);
+	return 0;
+}
+
+static int note_forgotten(struct build *b, const char *id)
+{
+	struct point_list *l = b->list;
+
+	if (array_reserve(&l->forgotten, &b->fcap, l->nforgotten + 1) < 0)
+		return -ENOMEM;
+	memcpy(l->forgotten[l->nforgotten++], id, POINT_ID_HEX + 1);
 	return 0;
 }
 
@@ -80,13 +91,15 @@ static int add_point(struct build *b, struct point *p)
 	const char *shown = naming_find(&b->naming, p);
 	size_t nnotes, first = point_items_of(&b->objects->notes, "note/",
 					      p->id, &nnotes);
+	size_t nforgets, forgets = point_items_of(&b->objects->forgets,
+						  "forget/", p->id, &nforgets);
 	int r = 0;
 
 	if (verdict == POINT_PURGED)
 		return 0;
 	if (array_reserve(&l->points, &b->cap, l->n + 1) < 0)
 		return -ENOMEM;
-	if (verdict == POINT_NO_VERDICT && nnotes == 0 &&
+	if (verdict == POINT_NO_VERDICT && nnotes == 0 && nforgets == 0 &&
 	    strcmp(shown, p->vm) == 0) {
 		l->points[l->n++] = point_get(p);
 		return 0;
@@ -99,6 +112,15 @@ static int add_point(struct build *b, struct point *p)
 	if (r == 0 && nnotes > 0)
 		r = point_apply_notes(copy, &b->objects->notes.items[first],
 				      nnotes);
+	if (r == 0)
+		r = point_apply_forgets(copy, b->objects,
+					&b->objects->forgets.items[forgets],
+					nforgets);
+	if (r == 0 && copy->nopen_forgets > 0 && !b->vault->shows_forgotten) {
+		r = note_forgotten(b, copy->id);
+		point_free(copy);
+		return r;
+	}
 	if (r < 0)
 		point_free(copy);
 	else
@@ -321,12 +343,15 @@ static int follow(struct vault *v, struct point_objects *o, bool other,
 }
 
 /* Verdicts are listed after the commits: what was purged before is known then,
- * and its point is not looked for. */
+ * and its point is not looked for. They are listed after the wishes, too, so that
+ * none which was taken back is seen without its answer. */
 static int refresh_all(struct vault *v, struct point_objects *o, bool *changed)
 {
 	bool other = false;
 	int r = refresh_commits(v, o, &other);
 
+	if (r == 0)
+		r = refresh_kind(v, &point_kept_forgets, &o->forgets, changed);
 	if (r == 0)
 		r = refresh_kind(v, &point_kept_verdicts, &o->verdicts, &other);
 	atomic_fetch_add(&v->lists, 1);
@@ -355,6 +380,8 @@ static int load_all(struct vault *v, struct point_objects *o)
 	if (r == 0)
 		r = kept_load(v, &point_kept_verdicts, &o->verdicts);
 	if (r == 0)
+		r = kept_load(v, &point_kept_forgets, &o->forgets);
+	if (r == 0)
 		r = kept_load(v, &point_kept_notes, &o->notes);
 	if (r == 0)
 		r = kept_load(v, &point_kept_machines, &o->machines);
@@ -365,6 +392,7 @@ static void save_all(struct vault *v, struct point_objects *o)
 {
 	kept_save(v, &point_kept_commits, &o->commits);
 	kept_save(v, &point_kept_verdicts, &o->verdicts);
+	kept_save(v, &point_kept_forgets, &o->forgets);
 	kept_save(v, &point_kept_notes, &o->notes);
 	kept_save(v, &point_kept_machines, &o->machines);
 	kept_save(v, &point_kept_points, &o->points);
@@ -566,6 +594,14 @@ static int refresh_list(struct vault *v,
 			v->is_list_old = false;
 	}
 	return r;
+}
+
+void vault_show_forgotten(struct vault *v)
+{
+	point_listing_begin(v);
+	v->is_list_old |= !v->shows_forgotten;
+	v->shows_forgotten = true;
+	point_listing_end(v);
 }
 
 bool vault_latest_in_doubt(struct vault *v)

@@ -72,6 +72,7 @@ struct vault {
 	bool is_listing;
 	struct point_objects objects;
 	bool no_digests;
+	bool shows_forgotten; /* the same: vault_show_forgotten() */
 	bool is_loaded; /* @objects began with what the database has */
 	bool is_list_old; /* @points is not made of @objects */
 	struct id verified[1024]; /* chunks whose plaintext was re-hashed */

@@ -303,6 +303,8 @@ static int list_points(struct check *c)
 	int r;
 
 	vault_distrust_digests(c->vault);
+	/* What was forgotten can be brought back: it has to be whole. */
+	vault_show_forgotten(c->vault);
 	r = vault_points(c->vault, l);
 	if (r == 0 && ((*l)->ndamaged > 0 || misses_note(*l))) {
 		point_list_put(*l);

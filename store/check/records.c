@@ -15,6 +15,7 @@
 #include "store/base/log.h"
 #include "store/record/commit.h"
 #include "store/record/digest.h"
+#include "store/record/forget.h"
 #include "store/record/note.h"
 #include "store/record/pack_list.h"
 #include "store/record/purge.h"
@@ -41,6 +42,16 @@ static int decode_packs(uint8_t type, const void *data, size_t len,
 			: sweep_decode(data, len, name, &aborted, &l);
 
 	pack_list_release(&l);
+	return r;
+}
+
+static int decode_forget(const void *data, size_t len, const char *name)
+{
+	struct forget f;
+	int r = forget_decode(data, len, name, &f);
+
+	if (r == 0)
+		forget_release(&f);
 	return r;
 }
 
@@ -89,8 +100,9 @@ int check_record(uint8_t type, const void *data, size_t len, const char *name)
 		return decode_packs(type, data, len, name);
 	case OBJECT_QUARANTINE:
 		return quarantine_decode(data, len, name);
-	case OBJECT_HEARTBEAT:
 	case OBJECT_FORGET:
+		return decode_forget(data, len, name);
+	case OBJECT_HEARTBEAT:
 		return decode_time(data, len, name);
 	default:
 		return 0;
@@ -159,6 +171,8 @@ const char *check_what_is_lost(uint8_t type)
 		       " objects instead";
 	case OBJECT_NOTE:
 		return "; the point that it names counts as protected";
+	case OBJECT_FORGET:
+		return "; the point that it names is not forgotten by it";
 	case OBJECT_QUARANTINE:
 		return "; it says nothing about the pack that it names";
 	case OBJECT_FEATURE:

@@ -29,6 +29,9 @@ static const struct {
 	[NOTE_VERIFIED] = { "verified", false },
 	[NOTE_DRILLED] = { "drilled", false },
 	[NOTE_NAME] = { "name", true },
+	[NOTE_KEEP] = { "keep", true },
+	[NOTE_SUSPICIOUS] = { "suspicious", false },
+	[NOTE_TRUSTED] = { "trusted", false },
 };
 
 void note_release(struct note *n)

@@ -27,6 +27,10 @@ enum note_kind {
 	NOTE_VERIFIED, /* all of it was read, and was what it should be */
 	NOTE_DRILLED, /* it was started or restored as a rehearsal */
 	NOTE_NAME, /* of a machine: it is called this from now on */
+	NOTE_KEEP, /* no policy is to forget it before this time (RFC 3339) */
+	NOTE_SUSPICIOUS, /* something is wrong with it, as it seems */
+	NOTE_TRUSTED, /* no, nothing is */
+	NOTE_KINDS
 };
 
 #define NOTE_TEXT_MAX 4096 /* bytes of text or name */

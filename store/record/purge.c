@@ -17,6 +17,27 @@
 #include <string.h>
 
 #include "store/base/log.h"
+#include "store/base/text.h"
+
+int purge_encode(bool is_purged, const char *point, const char *by,
+		 int64_t time_ns, struct buf *out)
+{
+	char *json;
+	json_t *j;
+
+	if (by && !text_is_plain(by, strlen(by)))
+		by = NULL;
+	j = json_pack("{s:s, s:s, s:I, s:s*}", "verdict",
+		      is_purged ? "PURGED" : "KEPT", "point", point, "time_ns",
+		      (json_int_t)time_ns, "by", by);
+	json = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	json_decref(j);
+	if (!json)
+		return -ENOMEM;
+	buf_put(out, json, strlen(json));
+	free(json);
+	return buf_error(out);
+}
 
 int purge_decode(const void *data, size_t len, const char *name,
 		 bool *purged_out)

@@ -39,9 +39,7 @@ static int is_own(struct vault *v, const char *name, const struct buf *box)
 	return len == box->len && memcmp(there, box->data, len) == 0;
 }
 
-/* Put a note called "<prefix><id>-<n>", n being @number or more; that of the next
- * is then in @number. */
-static int put_note(struct vault *v, uint8_t type, const char *prefix,
+int note_put_object(struct vault *v, uint8_t type, const char *prefix,
 		    const char *id, uint32_t *number, const struct buf *plain)
 {
 	AUTO_BUF struct buf box = BUF_INIT;
@@ -113,8 +111,8 @@ int note_points(struct vault *v, const struct point *const *points,
 	for (k = 0; k < npoints && r == 0; k++) {
 		number = points[k]->next_note;
 		for (i = 0; i < n && r == 0; i++) {
-			r = put_note(v, OBJECT_NOTE, "note/", points[k]->id,
-				     &number, &plain[i]);
+			r = note_put_object(v, OBJECT_NOTE, "note/",
+					    points[k]->id, &number, &plain[i]);
 			done += r == 0;
 		}
 	}
@@ -214,8 +212,8 @@ int note_rename(struct vault *v, const struct point_list *l, const char *old,
 	number = m ? m->next : 0;
 	r = encode(v, NOTE_NAME, name, by, &plain);
 	return r < 0 ? r
-		     : put_note(v, OBJECT_MACHINE, "machine/", p->machine,
-				&number, &plain);
+		     : note_put_object(v, OBJECT_MACHINE, "machine/",
+				       p->machine, &number, &plain);
 }
 
 /* Whether some machine, whatever it is called, has this id. */

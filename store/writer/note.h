@@ -4,8 +4,11 @@
 #define STORE_WRITER_NOTE_H
 
 #include "store/base/attrs.h"
+#include "store/base/buf.h"
 #include "store/base/name.h"
 #include "store/record/note.h"
+
+#include <stdint.h>
 
 struct point;
 struct point_list;
@@ -21,6 +24,16 @@ struct vault;
 MUST_CHECK int note_point(struct vault *v, const struct point *p,
 			  enum note_kind kind, const char *text,
 			  const char *by);
+
+/*
+ * Put an object called "<prefix><id>-<n>" of the plaintext @plain, n being *@number
+ * or the next that is free: the list of what is said of the point or machine of that
+ * id has one more. The number after it is then in @number. Return 0 or a negative
+ * errno, said in words.
+ */
+MUST_CHECK int note_put_object(struct vault *v, uint8_t type,
+			       const char *prefix, const char *id,
+			       uint32_t *number, const struct buf *plain);
 
 struct note_wish {
 	enum note_kind kind;

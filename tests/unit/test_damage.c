@@ -289,6 +289,14 @@ static bool is_said(const char *name)
 	return false;
 }
 
+/* The first point is gone without its register, and forgotten without the answer
+ * that keeps it: only what was seen before can miss a register. */
+static bool hides_first(const char *name)
+{
+	return strcmp(name, first_commit) == 0 ||
+	       strncmp(name, "purge/", 6) == 0;
+}
+
 static void removed(void **state)
 {
 	size_t i;
@@ -305,8 +313,9 @@ static void removed(void **state)
 		struct backend *b = damaged_copy();
 
 		assert_ok(backend_mem_remove(b, name));
-		expected.only_second = strcmp(name, first_commit) == 0;
-		examine(b, "removed", name, 0, commit ? 1 : 2, silent);
+		expected.only_second = hides_first(name);
+		examine(b, "removed", name, 0,
+			commit || hides_first(name) ? 1 : 2, silent);
 		expected.only_second = false;
 	}
 }
@@ -328,7 +337,12 @@ static void renamed(void **state)
 			assert_non_null(other);
 			other[at[k]] = name[at[k]] == '1' ? '2' : '1';
 			assert_ok(backend_mem_rename(b, name, other));
-			examine(b, "renamed", name, at[k], 2, false);
+			/* Under another point's id the answer is none. */
+			expected.only_second =
+				k == 1 && strncmp(name, "purge/", 6) == 0;
+			examine(b, "renamed", name, at[k],
+				expected.only_second ? 1 : 2, false);
+			expected.only_second = false;
 			free(other);
 		}
 	}
