@@ -106,6 +106,11 @@ static int plugin_config(const char *key, const char *value)
 		served.ctx.no_cache = r > 0;
 		return r < 0 ? -1 : 0;
 	}
+	if (strcmp(key, "forgotten") == 0) {
+		r = nbdkit_parse_bool(value);
+		served.ctx.forgotten = r > 0;
+		return r < 0 ? -1 : 0;
+	}
 	if (strcmp(key, "remove") == 0) {
 		free(served.socket);
 		served.socket = nbdkit_absolute_path(value);

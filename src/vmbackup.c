@@ -14,11 +14,13 @@
 #include "store/base/seam.h"
 
 const struct command *const cmd_table[] = {
-	&cmd_init,    &cmd_backup,  &cmd_points,   &cmd_ls,    &cmd_cat,
-	&cmd_find,    &cmd_diff,    &cmd_versions, &cmd_stats, &cmd_mount,
-	&cmd_umount,  &cmd_restore, &cmd_boot,	   &cmd_nbd,   &cmd_check,
-	&cmd_note,    &cmd_rename,  &cmd_key,	   &cmd_cache, &cmd_completion,
-	&cmd_version, &cmd_help,    NULL,
+	&cmd_init,	 &cmd_backup,  &cmd_points,    &cmd_ls,
+	&cmd_cat,	 &cmd_find,    &cmd_diff,      &cmd_versions,
+	&cmd_stats,	 &cmd_mount,   &cmd_umount,    &cmd_restore,
+	&cmd_boot,	 &cmd_nbd,     &cmd_check,     &cmd_note,
+	&cmd_tag,	 &cmd_protect, &cmd_unprotect, &cmd_forget,
+	&cmd_undelete,	 &cmd_rename,  &cmd_key,       &cmd_cache,
+	&cmd_completion, &cmd_version, &cmd_help,      NULL,
 };
 
 const struct option_row cmd_global_options[] = {
@@ -47,6 +49,8 @@ const struct option_row cmd_global_options[] = {
 		   " default: ~/.cache/vmbackup)"),
 	OPT_FLAG("no-cache", 0, struct context, no_cache,
 		 "keep nothing locally after the command"),
+	OPT_FLAG("forgotten", 0, struct context, forgotten,
+		 "also list and find points that were forgotten"),
 	OPT_FLAG("no-lock", 0, struct context, no_lock,
 		 "accepted and ignored: readers take no locks"),
 	OPT_FLAG("json", 0, struct context, json,

@@ -275,6 +275,8 @@ int context_open_vault_with(struct context *ctx, struct vault_options *o,
 		r = context_state_dir(ctx, &o->state_dir);
 	if (r == 0)
 		r = vault_open(o, out);
+	if (r == 0 && ctx->forgotten)
+		vault_show_forgotten(*out);
 	return r == -ENOENT ? -ENOMEDIUM : r;
 }
 

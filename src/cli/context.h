@@ -53,6 +53,7 @@ struct context {
 	const char *cache_dir;
 	struct string_list luks_key_files;
 	bool no_cache;
+	bool forgotten; /* points that were forgotten are listed, too */
 	bool no_lock; /* accepted: readers take no locks */
 	bool json;
 	bool no_color;

@@ -184,6 +184,8 @@ static int put_mount(const struct boot *b, struct buf *out)
 		buf_printf(out, " --no-cache");
 	else if (r == 0)
 		r = option_path(out, "--cache-dir", b->ctx->cache_dir);
+	if (b->ctx->forgotten)
+		buf_printf(out, " --forgotten");
 	buf_printf(out, " mount \"$mnt\" ||\n"
 			"\t{ status=$?; mounted=no; exit $status; }\n");
 	return r;

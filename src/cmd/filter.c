@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "store/base/hex.h"
+#include "store/base/log.h"
 #include "store/point.h"
+#include "store/vault.h"
 
 static bool in_list(const struct string_list *list, const char *text)
 {
@@ -86,4 +88,30 @@ void filter_name(const struct point_list *l, size_t i, char *out, size_t size)
 void filter_root_hex(const struct point *p, char *out)
 {
 	hex_encode(p->root.b, ID_LEN, out);
+}
+
+int filter_find_points(struct vault *v, struct point_list *l, int argc,
+		       char **argv, bool writes, const struct point **out,
+		       size_t *n_out)
+{
+	size_t at, k;
+	int i, r;
+
+	*n_out = 0;
+	for (i = 0; i < argc; i++) {
+		r = point_find(l, argv[i], &at);
+		if (r == 0 && writes && vault_latest_in_doubt(v))
+			r = fail(-EBADMSG,
+				 "%s: a note cannot be taken back: name the "
+				 "point by its time",
+				 argv[i]);
+		if (r < 0)
+			return r;
+		for (k = 0; k < *n_out; k++)
+			if (out[k] == l->points[at])
+				break;
+		out[k] = l->points[at];
+		*n_out = MAX(*n_out, k + 1);
+	}
+	return 0;
 }

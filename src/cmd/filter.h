@@ -11,6 +11,7 @@
 struct context;
 struct point;
 struct point_list;
+struct vault;
 
 struct point_filter {
 	struct string_list vms, tags, hosts;
@@ -40,6 +41,15 @@ void filter_root_hex(const struct point *p, char *out);
 /* Say of which machines it is in doubt what they are called. Return 0, or -EBADMSG
  * where there are any. */
 int filter_report_names(const struct point_list *l);
+/*
+ * Find the points that operands name, each once: @out has room for @argc. @writes:
+ * something will be said of them that cannot be taken back, so that a latest point is
+ * refused that may not be the latest. Return 0, -EBADMSG for that, or as
+ * point_find(); said in words.
+ */
+MUST_CHECK int filter_find_points(struct vault *v, struct point_list *l,
+				  int argc, char **argv, bool writes,
+				  const struct point **out, size_t *n_out);
 /* Open the vault and print its points: what "points" does, and "ls" without
  * operands. */
 MUST_CHECK int filter_print(struct context *ctx, const struct point_filter *f);

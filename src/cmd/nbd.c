@@ -83,6 +83,8 @@ static void add_parameters(struct argv *a, struct context *ctx,
 		add(a, "remove=%s", o->socket);
 	add(a, "%s=%s", ctx->credential.keyfile ? "key-file" : "password-file",
 	    key);
+	if (ctx->forgotten)
+		add(a, "forgotten=1");
 	if (ctx->no_cache)
 		add(a, "no-cache=1");
 	else if (v->cache_dir)

@@ -17,7 +17,7 @@
 
 struct args {
 	struct string_list texts, tags, untags;
-	bool protect, unprotect, verified, drilled;
+	bool protect, unprotect, verified, drilled, suspicious, trusted;
 };
 
 static const struct option_row rows[] = {
@@ -34,6 +34,10 @@ static const struct option_row rows[] = {
 		 "note that all of it was read and is right"),
 	OPT_FLAG("drilled", 0, struct args, drilled,
 		 "note that it was started or restored as a rehearsal"),
+	OPT_FLAG("suspicious", 0, struct args, suspicious,
+		 "note that something seems wrong with it"),
+	OPT_FLAG("trusted", 0, struct args, trusted,
+		 "note that nothing is, after all"),
 	OPT_END
 };
 
@@ -110,6 +114,8 @@ static int note_all(struct context *ctx, struct vault *v,
 		{ a->unprotect, NOTE_UNPROTECT },
 		{ a->verified, NOTE_VERIFIED },
 		{ a->drilled, NOTE_DRILLED },
+		{ a->suspicious, NOTE_SUSPICIOUS },
+		{ a->trusted, NOTE_TRUSTED },
 	};
 	AUTO_FREE struct note_wish *wishes =
 		calloc(a->texts.n + a->tags.n + a->untags.n + ARRAY_SIZE(flags),
@@ -173,38 +179,12 @@ static int print_notes(struct context *ctx, const struct point *p)
 	return 0;
 }
 
-/* Each point once, though it may be named twice. */
-static int find_points(struct vault *v, struct point_list *l, int argc,
-		       char **argv, bool writes, const struct point **out,
-		       size_t *n_out)
-{
-	size_t at, k;
-	int i, r;
-
-	*n_out = 0;
-	for (i = 0; i < argc; i++) {
-		r = point_find(l, argv[i], &at);
-		if (r == 0 && writes && vault_latest_in_doubt(v))
-			r = fail(-EBADMSG,
-				 "%s: a note cannot be taken back: name the "
-				 "point by its time",
-				 argv[i]);
-		if (r < 0)
-			return r;
-		for (k = 0; k < *n_out; k++)
-			if (out[k] == l->points[at])
-				break;
-		out[k] = l->points[at];
-		*n_out = MAX(*n_out, k + 1);
-	}
-	return 0;
-}
-
 static int run_note(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
 	bool writes = a->texts.n || a->tags.n || a->untags.n || a->protect ||
-		      a->unprotect || a->verified || a->drilled;
+		      a->unprotect || a->verified || a->drilled ||
+		      a->suspicious || a->trusted;
 	AUTO_FREE const struct point **points = NULL;
 	struct point_list *l = NULL;
 	struct vault *v = NULL;
@@ -215,6 +195,8 @@ static int run_note(struct context *ctx, void *args, int argc, char **argv)
 		return context_usage(ctx, "which point?");
 	if (a->protect && a->unprotect)
 		return context_usage(ctx, "--protect or --unprotect?");
+	if (a->suspicious && a->trusted)
+		return context_usage(ctx, "--suspicious or --trusted?");
 	points = calloc((size_t)argc, sizeof(*points));
 	if (!points)
 		return -ENOMEM;
@@ -222,7 +204,7 @@ static int run_note(struct context *ctx, void *args, int argc, char **argv)
 	if (r == 0)
 		r = context_read_error(v, vault_points(v, &l));
 	if (r == 0)
-		r = find_points(v, l, argc, argv, writes, points, &n);
+		r = filter_find_points(v, l, argc, argv, writes, points, &n);
 	if (r == 0 && writes)
 		r = note_all(ctx, v, points, n, a);
 	for (i = 0; i < n && r == 0 && !writes; i++)
@@ -243,4 +225,72 @@ const struct command cmd_note = {
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run_note,
+};
+
+/* ---- what is said often has a verb of its own ---- */
+
+static int run_protect(struct context *ctx, void *args, int argc, char **argv)
+{
+	struct args *a = args;
+
+	a->protect = true;
+	return run_note(ctx, args, argc, argv);
+}
+
+static int run_unprotect(struct context *ctx, void *args, int argc, char **argv)
+{
+	struct args *a = args;
+
+	a->unprotect = true;
+	return run_note(ctx, args, argc, argv);
+}
+
+static const struct option_row protect_rows[] = {
+	OPT_LIST("text", 0, "TEXT", struct args, texts,
+		 "note why; may be repeated"),
+	OPT_END
+};
+
+const struct command cmd_protect = {
+	.name = "protect",
+	.operands = "POINT...",
+	.summary = "let nothing remove points: note --protect",
+	.options = protect_rows,
+	.args_size = sizeof(struct args),
+	.run = run_protect,
+};
+
+const struct command cmd_unprotect = {
+	.name = "unprotect",
+	.operands = "POINT...",
+	.summary = "end the protection of points: note --unprotect",
+	.options = protect_rows,
+	.args_size = sizeof(struct args),
+	.run = run_unprotect,
+};
+
+static int run_tag(struct context *ctx, void *args, int argc, char **argv)
+{
+	const struct args *a = args;
+
+	if (a->tags.n + a->untags.n == 0)
+		return context_usage(ctx, "say --add TAG or --remove TAG");
+	return run_note(ctx, args, argc, argv);
+}
+
+static const struct option_row tag_rows[] = {
+	OPT_LIST("add", 0, "TAG", struct args, tags,
+		 "give the points a tag; may be repeated"),
+	OPT_LIST("remove", 0, "TAG", struct args, untags,
+		 "take a tag from them; may be repeated"),
+	OPT_END
+};
+
+const struct command cmd_tag = {
+	.name = "tag",
+	.operands = "POINT...",
+	.summary = "give points tags, or take some from them",
+	.options = tag_rows,
+	.args_size = sizeof(struct args),
+	.run = run_tag,
 };

@@ -108,6 +108,13 @@ static json_t *point_json(const struct point_list *l, size_t i, int64_t now_ns)
 	json_object_set_new(o, "summary", summary);
 	output_set_string(o, "machine", p->machine);
 	output_set_bool(o, "protected", p->is_protected);
+	if (p->nopen_forgets > 0) {
+		output_set_bool(o, "forgotten", true);
+		output_set_time(o, "forgotten_time", p->forgotten_ns);
+		output_set_time(o, "undelete_until", p->until_ns);
+		if (p->forget_reason)
+			output_set_string(o, "forget_reason", p->forget_reason);
+	}
 	output_set_bool(o, "incomplete", p->incomplete);
 	output_set_bool(o, "in_future", point_is_to_come(p, now_ns));
 	output_set_uint(o, "error_count", p->errors);
@@ -134,15 +141,19 @@ static void add_row(struct table *t, const struct point_list *l, size_t i,
 {
 	const struct point *p = l->points[i];
 	struct buf text AUTO_BUF = BUF_INIT;
-	char size[OUTPUT_SIZE_LEN], name[512];
+	char size[OUTPUT_SIZE_LEN], name[512], until[OUTPUT_TIME_LEN];
 	uint64_t used = p->bytes;
 	size_t n;
 
 	filter_name(l, i, name, sizeof(name));
 	table_cell(t, "%.8s", p->id);
-	table_cell(t, "%s%s%s%s", name, p->incomplete ? " (incomplete)" : "",
+	output_short_time(p->until_ns / 1000000000, until);
+	table_cell(t, "%s%s%s%s%s%s%s", name,
+		   p->incomplete ? " (incomplete)" : "",
 		   p->is_protected ? " (protected)" : "",
-		   point_is_to_come(p, now_ns) ? " (in the future)" : "");
+		   point_is_to_come(p, now_ns) ? " (in the future)" : "",
+		   p->nopen_forgets ? " (forgotten, until " : "",
+		   p->nopen_forgets ? until : "", p->nopen_forgets ? ")" : "");
 	table_cell(t, "%s", p->host);
 	for (n = 0; n < p->ntags; n++)
 		buf_printf(&text, "%s%s", n ? "," : "", p->tags[n]);

@@ -302,7 +302,10 @@ static int open_vault(const struct mounting *m, struct signals *s,
 				   .verify = m->options->verify,
 				   .ask = ask,
 				   .ask_arg = &asking };
-	int r = context_open_vault_with(m->ctx, &o, v);
+	int r;
+
+	m->ctx->forgotten |= m->options->forgotten;
+	r = context_open_vault_with(m->ctx, &o, v);
 
 	context_forget_credential(m->ctx);
 	if (r == 0)

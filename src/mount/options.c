@@ -256,6 +256,7 @@ static const struct row rows[] = {
 	      "memory for what was decoded (64M)"),
 	VALUE("vm", "VM", set_text, vm, "show the points of one machine only"),
 	VALUE("point", "POINT", set_text, point, "show one point only"),
+	FLAG("forgotten", forgotten, "show points that were forgotten, too"),
 	FLAG("allow_other", allow_other,
 	     "others may look, as the permissions let them"),
 	FLAG("allow_root", allow_root, "root may look, too"),

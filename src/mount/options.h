@@ -23,6 +23,7 @@ struct mount_luks_keys {
 struct mount_options {
 	bool allow_other, allow_root, noexec, verify;
 	bool stay; /* "nofollow_cpu" */
+	bool forgotten; /* show points that were forgotten, too */
 	struct attr_policy policy; /* ranges owned */
 	uint64_t cache_size; /* bytes; 0: the default */
 	uint64_t readahead; /* bytes; 0: the default */

@@ -24,8 +24,8 @@ for verb in $verbs; do
 	# Also where other things are wrong, and never with a vault.
 	expect 0 "$vmbackup" -r /nonexistent "$verb" --help
 done
-expect 2 "$vmbackup" help forget
-says 'no verb "forget"; "vmbackup help" lists'
+expect 2 "$vmbackup" help frobnicate
+says 'no verb "frobnicate"; "vmbackup help" lists'
 for alias in snapshots:points list:points dump:cat; do
 	expect 0 "$vmbackup" help "${alias%:*}"
 	prints "^Usage: vmbackup ${alias#*:} "

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * forget and undelete. A policy is applied to a list of points, and what it says is
+ * printed, and then done: a dry run differs in the last step and in nothing else.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cli/noting.h"
+#include "src/cli/output.h"
+#include "src/cmd/cmd.h"
+#include "src/cmd/filter.h"
+#include "src/forget/judged.h"
+#include "src/forget/report.h"
+#include "src/retain/keep.h"
+#include "src/retain/policy.h"
+#include "store/base/log.h"
+#include "store/base/seam.h"
+#include "store/point.h"
+#include "store/record/forget.h"
+#include "store/vault.h"
+#include "store/writer/forget.h"
+#include "store/writer/note.h"
+
+#define DEFAULT_GROUPS "machine,paths"
+
+struct args {
+	const char *counts[KEEP_RULES], *within[KEEP_RULES];
+	const char *keep, *group_by, *window, *reason;
+	struct string_list tags;
+	struct point_filter filter;
+	bool dry_run, remove_all;
+};
+
+static const struct option_row rows[] = {
+	OPT_STRING("keep-last", 'l', "N", struct args, counts[KEEP_LAST],
+		   "keep the last N points"),
+	OPT_STRING("keep-hourly", 'H', "N", struct args, counts[KEEP_HOURLY],
+		   "keep the last point of each of the last N hours"),
+	OPT_STRING("keep-daily", 'd', "N", struct args, counts[KEEP_DAILY],
+		   "the same for days"),
+	OPT_STRING("keep-weekly", 'w', "N", struct args, counts[KEEP_WEEKLY],
+		   "the same for weeks, which begin on Monday"),
+	OPT_STRING("keep-monthly", 'm', "N", struct args, counts[KEEP_MONTHLY],
+		   "the same for months"),
+	OPT_STRING("keep-yearly", 'y', "N", struct args, counts[KEEP_YEARLY],
+		   "the same for years"),
+	OPT_STRING("keep-within", 0, "TIME", struct args, within[KEEP_LAST],
+		   "keep what is not older than the newest point by more"),
+	OPT_STRING("keep-within-hourly", 0, "TIME", struct args,
+		   within[KEEP_HOURLY], "of that, one an hour"),
+	OPT_STRING("keep-within-daily", 0, "TIME", struct args,
+		   within[KEEP_DAILY], "one a day"),
+	OPT_STRING("keep-within-weekly", 0, "TIME", struct args,
+		   within[KEEP_WEEKLY], "one a week"),
+	OPT_STRING("keep-within-monthly", 0, "TIME", struct args,
+		   within[KEEP_MONTHLY], "one a month"),
+	OPT_STRING("keep-within-yearly", 0, "TIME", struct args,
+		   within[KEEP_YEARLY], "one a year"),
+	OPT_LIST("keep-tag", 0, "TAG[,TAG]...", struct args, tags,
+		 "keep points with all these tags; may be repeated: any"),
+	OPT_STRING("keep", 0, "TIME", struct args, keep,
+		   "let no policy forget the POINTs for so long from now"),
+	OPT_STRING("group-by", 'g', "machine,host,tags,paths", struct args,
+		   group_by, "what is a series (machine,paths)"),
+	OPT_LIST("vm", 0, "VM", struct args, filter.vms,
+		 "only points of machine VM; may be repeated"),
+	OPT_LIST("tag", 0, "TAG[,TAG]...", struct args, filter.tags,
+		 "only points with all these tags; may be repeated: any"),
+	OPT_LIST("host", 0, "NAME", struct args, filter.hosts,
+		 "only points made on host NAME; may be repeated"),
+	OPT_STRING("undelete-window", 0, "TIME", struct args, window,
+		   "how long undelete works: 14d, the default, to 180d"),
+	OPT_STRING("reason", 0, "TEXT", struct args, reason,
+		   "note why, for people"),
+	OPT_FLAG("dry-run", 'n', struct args, dry_run,
+		 "print what would be forgotten, and forget nothing"),
+	OPT_FLAG("unsafe-allow-remove-all", 0, struct args, remove_all,
+		 "let all points of a machine go"),
+	OPT_END
+};
+
+/* ---- what was asked for ---- */
+
+struct request {
+	struct keep_policy policy;
+	struct keep_tags *tags; /* owned */
+	char **words; /* owned, each too: of all tags */
+	size_t nwords;
+	int64_t keep_ns; /* -1: not given */
+	struct forget_wish wish;
+};
+
+static int parse_tags(const struct string_list *lists, struct request *r)
+{
+	const char **all;
+	size_t i, n = 0;
+
+	for (i = 0; i < lists->n; i++) {
+		const char *p = lists->items[i];
+
+		for (n++; *p; p++)
+			n += *p == ',';
+	}
+	r->tags = alloc_array(lists->n + 1, sizeof(*r->tags));
+	r->words = alloc_array(n + 1, sizeof(*r->words));
+	if (!r->tags || !r->words)
+		return -ENOMEM;
+	for (i = 0; i < lists->n; i++) {
+		const char *p = lists->items[i];
+		size_t first = r->nwords;
+
+		for (;;) {
+			size_t len = strcspn(p, ",");
+
+			r->words[r->nwords] = strndup(p, len);
+			if (!r->words[r->nwords])
+				return -ENOMEM;
+			r->nwords++;
+			if (!p[len])
+				break;
+			p += len + 1;
+		}
+		all = (const char **)&r->words[first];
+		r->tags[i] = (struct keep_tags){ all, r->nwords - first };
+	}
+	r->policy.tags = r->tags;
+	r->policy.ntags = lists->n;
+	return 0;
+}
+
+static int parse_duration(struct context *ctx, const char *text, int64_t *out)
+{
+	if (keep_parse_duration(text, out) == 0)
+		return 0;
+	return context_usage(ctx,
+			     "\"%s\" is not a time: say 36h, 7d, 2w, 6mo (a "
+			     "month) or 1y",
+			     text);
+}
+
+static int parse_rules(struct context *ctx, const struct args *a,
+		       struct keep_policy *p)
+{
+	int i, r = 0;
+
+	for (i = 0; i < KEEP_RULES && r == 0; i++) {
+		if (a->counts[i] &&
+		    keep_parse_count(a->counts[i], &p->count[i]) < 0)
+			r = context_usage(ctx,
+					  "\"%s\" is not a number of points, "
+					  "nor \"unlimited\"",
+					  a->counts[i]);
+		if (r == 0 && a->within[i])
+			r = parse_duration(ctx, a->within[i], &p->within_ns[i]);
+	}
+	if (r == 0 &&
+	    keep_parse_groups(a->group_by ? a->group_by : DEFAULT_GROUPS,
+			      &p->group_by) < 0)
+		r = context_usage(
+			ctx,
+			"--group-by %s: there are machine, host, tags "
+			"and paths",
+			a->group_by);
+	return r;
+}
+
+static int check_request(struct context *ctx, const struct args *a, int argc,
+			 const struct request *r)
+{
+	bool filters = a->filter.vms.n || a->filter.tags.n || a->filter.hosts.n;
+	bool is_empty = keep_policy_is_empty(&r->policy);
+
+	if (r->keep_ns >= 0 && (argc == 0 || !is_empty))
+		return context_usage(ctx,
+				     "--keep is for POINTs that are named");
+	if (argc > 0 && (!is_empty || filters))
+		return context_usage(ctx, "name points, or say what to keep of "
+					  "all: not both");
+	if (argc == 0 && is_empty && !(a->remove_all && filters))
+		return context_usage(
+			ctx, "say what to keep (--keep-daily 7), or name "
+			     "points; to forget all of some machine, say --vm "
+			     "and --unsafe-allow-remove-all");
+	if (r->wish.window_ns < FORGET_WINDOW_MIN_NS ||
+	    r->wish.window_ns > FORGET_WINDOW_MAX_NS)
+		return context_usage(ctx, "--undelete-window is 14d to 180d");
+	return 0;
+}
+
+static int parse_request(struct context *ctx, const struct args *a, int argc,
+			 struct request *out)
+{
+	int r = parse_rules(ctx, a, &out->policy);
+
+	out->keep_ns = -1;
+	out->wish.window_ns = FORGET_WINDOW_MIN_NS;
+	out->wish.reason = a->reason;
+	out->policy.remove_all = a->remove_all;
+	if (r == 0)
+		r = parse_tags(&a->tags, out);
+	if (r == 0 && a->keep)
+		r = parse_duration(ctx, a->keep, &out->keep_ns);
+	if (r == 0 && a->window)
+		r = parse_duration(ctx, a->window, &out->wish.window_ns);
+	return r == 0 ? check_request(ctx, a, argc, out) : r;
+}
+
+static void release_request(struct request *r)
+{
+	while (r->nwords > 0)
+		free(r->words[--r->nwords]);
+	free(r->words);
+	free(r->tags);
+}
+
+/* ---- forgetting ---- */
+
+static int print_outcome(struct context *ctx, size_t n, const struct args *a,
+			 int64_t window_ns)
+{
+	int64_t now = ctx->seam->ops->realtime_ns(ctx->seam);
+	char time[OUTPUT_TIME_LEN];
+
+	if (ctx->json || ctx->quiet)
+		return 0;
+	printf("\n%zu point%s %s\n", n, n == 1 ? "" : "s",
+	       a->dry_run ? "would be forgotten" : "forgotten");
+	if (n > 0)
+		printf("until %s \"vmbackup undelete\" brings %s back\n",
+		       output_short_time((now + window_ns) / 1000000000, time),
+		       n == 1 ? "it" : "them");
+	return output_error();
+}
+
+/* Forget them, unless it is a dry run. */
+static int forget_all(struct context *ctx, struct vault *v,
+		      const struct point *const *points, size_t n,
+		      const struct args *a, struct request *request)
+{
+	char by[NOTING_BY_MAX];
+	int r = forget_check(points, n);
+
+	request->wish.by = noting_by(by);
+	if (r == 0 && !a->dry_run)
+		r = forget_points(v, points, n, &request->wish);
+	return r < 0 ? r : print_outcome(ctx, n, a, request->wish.window_ns);
+}
+
+static int forget_judged(struct context *ctx, struct vault *v,
+			 const struct judged *j, const struct args *a,
+			 struct request *request)
+{
+	AUTO_FREE const struct point **gone =
+		alloc_array(j->n + 1, sizeof(*gone));
+	size_t i, n = 0;
+	int r = 0;
+
+	if (!gone)
+		return -ENOMEM;
+	if (ctx->json)
+		r = report_print_json(j);
+	else if (!ctx->quiet)
+		r = report_print(j, &request->policy);
+	for (i = 0; i < j->n; i++) {
+		size_t k = j->order[i];
+
+		if (!j->verdicts[k].reasons)
+			gone[n++] = j->list->points[j->index[k]];
+	}
+	return r < 0 ? r : forget_all(ctx, v, gone, n, a, request);
+}
+
+static int run_policy(struct context *ctx, struct vault *v,
+		      const struct point_list *l, const struct args *a,
+		      struct request *request)
+{
+	struct judged j = { .n = 0 };
+	bool *wanted = NULL;
+	int r = point_filter_apply(&a->filter, l, &wanted);
+
+	if (r == 0)
+		r = judged_make(v, l, &request->policy, wanted,
+				ctx->seam->ops->realtime_ns(ctx->seam), &j);
+	if (r == 0 && l->ndamaged > 0)
+		log_warn("%zu point%s cannot be read, and stay%s; see "
+			 "\"vmbackup check\"",
+			 l->ndamaged, l->ndamaged == 1 ? "" : "s",
+			 l->ndamaged == 1 ? "s" : "");
+	if (r == 0)
+		r = forget_judged(ctx, v, &j, a, request);
+	judged_release(&j);
+	free(wanted);
+	return r;
+}
+
+/* ---- points that are named ---- */
+
+static bool is_among(const struct point *p, const struct point *const *points,
+		     size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (points[i] == p)
+			return true;
+	return false;
+}
+
+/* That the last point of a machine goes is asked for in so many words. */
+static int spare_last(const struct point_list *l,
+		      const struct point *const *points, size_t n)
+{
+	size_t i, k;
+
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < l->n; k++)
+			if (strcmp(l->points[k]->machine, points[i]->machine) ==
+				    0 &&
+			    !is_among(l->points[k], points, n))
+				break;
+		if (k == l->n)
+			return fail(-EPERM,
+				    "%s would have no point left; if that is "
+				    "what you want, say "
+				    "--unsafe-allow-remove-all",
+				    points[i]->vm);
+	}
+	return 0;
+}
+
+static int keep_named(struct context *ctx, struct vault *v,
+		      const struct point *const *points, size_t n,
+		      const struct args *a, int64_t keep_ns)
+{
+	int64_t now = ctx->seam->ops->realtime_ns(ctx->seam), until;
+	char text[OUTPUT_TIME_LEN], by[NOTING_BY_MAX];
+	struct note_wish wish = { NOTE_KEEP, text };
+	int r = 0;
+
+	if (__builtin_add_overflow(now, keep_ns, &until) ||
+	    until > INT64_MAX - 999999999)
+		return context_usage(
+			ctx, "--keep %s: so far in time nothing is", a->keep);
+	/* Whole seconds: not before, but no time at all ends now. */
+	if (keep_ns > 0)
+		until += 999999999;
+	output_time(until - until % 1000000000, text);
+	if (!a->dry_run)
+		r = note_points(v, points, n, &wish, 1, noting_by(by));
+	if (r == 0 && !ctx->json && !ctx->quiet)
+		printf("%zu point%s %s until %s\n", n, n == 1 ? "" : "s",
+		       a->dry_run ? "would be kept" : "kept", text);
+	return r;
+}
+
+static int run_named(struct context *ctx, struct vault *v, struct point_list *l,
+		     const struct args *a, int argc, char **argv,
+		     struct request *request)
+{
+	AUTO_FREE const struct point **points =
+		alloc_array((size_t)argc, sizeof(*points));
+	size_t n = 0;
+	int r;
+
+	if (!points)
+		return -ENOMEM;
+	r = filter_find_points(v, l, argc, argv, true, points, &n);
+	if (r < 0)
+		return r;
+	if (request->keep_ns >= 0)
+		return keep_named(ctx, v, points, n, a, request->keep_ns);
+	if (!a->remove_all)
+		r = spare_last(l, points, n);
+	return r < 0 ? r : forget_all(ctx, v, points, n, a, request);
+}
+
+static int run_forget(struct context *ctx, void *args, int argc, char **argv)
+{
+	struct request request = { .keep_ns = -1 };
+	struct point_list *l = NULL;
+	struct args *a = args;
+	struct vault *v = NULL;
+	int r;
+
+	r = parse_request(ctx, a, argc, &request);
+	if (r == 0)
+		r = context_open_vault(ctx, &v);
+	if (r == 0)
+		r = context_read_error(v, vault_points(v, &l));
+	if (r == 0)
+		r = argc > 0 ? run_named(ctx, v, l, a, argc, argv, &request)
+			     : run_policy(ctx, v, l, a, &request);
+	point_list_put(l);
+	vault_close(v);
+	release_request(&request);
+	return r;
+}
+
+const struct command cmd_forget = {
+	.name = "forget",
+	.operands = "[POINT...]",
+	.summary = "let go of points, by a policy or by name",
+	.help = "What is forgotten is not listed any more, and can be brought"
+		" back with undelete for 14 days at least. It is deleted only"
+		" when the vault is collected after that.\n"
+		"Days begin at midnight UTC. Points that are incomplete,"
+		" suspicious or dated in the future make no other go; the last"
+		" good and the last verified point of each machine stay.",
+	.options = rows,
+	.args_size = sizeof(struct args),
+	.run = run_forget,
+};
+
+/* ---- undelete ---- */
+
+static int print_undeleted(struct context *ctx, const struct point *p)
+{
+	json_t *o;
+
+	if (ctx->json) {
+		o = output_message("undeleted");
+		output_set_string(o, "id", p->id);
+		output_set_bool(o, "was_forgotten", p->nopen_forgets > 0);
+		return output_json(o);
+	}
+	if (!ctx->quiet)
+		printf("point %s %s\n", p->id,
+		       p->nopen_forgets ? "is back" : "was not forgotten");
+	return 0;
+}
+
+static int run_undelete(struct context *ctx, void *args, int argc, char **argv)
+{
+	AUTO_FREE const struct point **points = NULL;
+	struct point_list *l = NULL;
+	struct vault *v = NULL;
+	char by[NOTING_BY_MAX];
+	size_t i, n = 0;
+	int r;
+
+	(void)args;
+	if (argc < 1)
+		return context_usage(ctx, "which point? \"vmbackup --forgotten "
+					  "points\" lists them");
+	points = alloc_array((size_t)argc, sizeof(*points));
+	if (!points)
+		return -ENOMEM;
+	ctx->forgotten = true;
+	r = context_open_vault(ctx, &v);
+	if (r == 0)
+		r = context_read_error(v, vault_points(v, &l));
+	if (r == 0)
+		r = filter_find_points(v, l, argc, argv, true, points, &n);
+	for (i = 0; i < n && r == 0; i++) {
+		r = forget_undo(v, points[i], noting_by(by));
+		if (r == 0)
+			r = print_undeleted(ctx, points[i]);
+	}
+	point_list_put(l);
+	vault_close(v);
+	return r;
+}
+
+const struct command cmd_undelete = {
+	.name = "undelete",
+	.operands = "POINT...",
+	.summary = "bring back points that were forgotten",
+	.help = "This works until the time is over that forget gave, and after"
+		" that until the vault is collected.",
+	.run = run_undelete,
+};

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "src/forget/judged.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/base/buf.h"
+#include "store/point.h"
+#include "store/writer/forget.h"
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* What a backup was told to take: its sources, and "disk:vda". */
+static int make_paths(const struct point *p, char ***out, size_t *n_out)
+{
+	AUTO_BUF struct buf name = BUF_INIT;
+	char **paths = alloc_array(p->nsources + p->ndisks + 1, sizeof(*paths));
+	size_t i, n = 0;
+
+	*out = paths;
+	if (!paths)
+		return -ENOMEM;
+	for (i = 0; i < p->nsources + p->ndisks; i++) {
+		buf_clear(&name);
+		if (i < p->nsources)
+			buf_printf(&name, "%s", p->sources[i]);
+		else
+			buf_printf(&name, "disk:%s",
+				   p->disks[i - p->nsources].name);
+		paths[n] = buf_error(&name) == 0
+				   ? strndup((char *)name.data, name.len)
+				   : NULL;
+		if (!paths[n++])
+			return -ENOMEM;
+	}
+	qsort(paths, n, sizeof(*paths), by_text);
+	*n_out = n;
+	return 0;
+}
+
+static int add_judged(struct judged *j, size_t i)
+{
+	const struct point *p = j->list->points[i];
+	struct keep_point *k = &j->points[j->n];
+	int r = make_paths(p, &j->paths[j->n], &k->npaths);
+
+	j->index[j->n++] = i;
+	k->id = p->id;
+	k->machine = p->machine;
+	k->host = p->host;
+	k->tags = (const char *const *)p->tags;
+	k->ntags = p->ntags;
+	k->paths = (const char *const *)j->paths[j->n - 1];
+	k->time_ns = p->time_ns;
+	k->stored_ns = j->stored[i];
+	k->until_ns = p->keep_until_ns;
+	k->flags = (p->is_protected ? KEEP_IS_PROTECTED : 0u) |
+		   (p->is_verified ? KEEP_IS_VERIFIED : 0u) |
+		   (p->incomplete ? KEEP_IS_INCOMPLETE : 0u) |
+		   (p->is_suspicious ? KEEP_IS_SUSPICIOUS : 0u);
+	return r;
+}
+
+int judged_make(struct vault *v, const struct point_list *l,
+		const struct keep_policy *policy, const bool *wanted,
+		int64_t now_ns, struct judged *j)
+{
+	size_t max = l->n + 1, i;
+	int r = 0;
+
+	j->list = l;
+	j->index = alloc_array(max, sizeof(*j->index));
+	j->points = alloc_array(max, sizeof(*j->points));
+	j->paths = alloc_array(max, sizeof(*j->paths));
+	j->verdicts = alloc_array(max, sizeof(*j->verdicts));
+	j->order = alloc_array(max, sizeof(*j->order));
+	j->stored = alloc_array(max, sizeof(*j->stored));
+	if (!j->index || !j->points || !j->paths || !j->verdicts || !j->order ||
+	    !j->stored)
+		return -ENOMEM;
+	r = forget_stored_times(v, j->list, j->stored);
+	for (i = 0; i < j->list->n && r == 0; i++)
+		if (wanted[i])
+			r = add_judged(j, i);
+	return r < 0 ? r
+		     : keep_apply(policy, j->points, j->n, now_ns, j->verdicts,
+				  j->order);
+}
+
+void judged_release(struct judged *j)
+{
+	size_t i, k;
+
+	for (i = 0; i < j->n; i++) {
+		for (k = 0; j->paths[i] && j->paths[i][k]; k++)
+			free(j->paths[i][k]);
+		free(j->paths[i]);
+	}
+	free(j->index);
+	free(j->points);
+	free(j->paths);
+	free(j->verdicts);
+	free(j->order);
+	free(j->stored);
+}

@@ -1,0 +1,192 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Points are forgotten by rules or by name, are found with --forgotten, and come
+# back. Which ones a policy keeps is the business of tests/oracle.
+. "$(dirname "$0")/../lib.sh"
+requires python3
+
+mkdir "$tmp/source"
+echo hello >"$tmp/source/file"
+new_vault
+# back_up VM DAY [OPTION...]: and let the vault have received it on that day.
+back_up() {
+	local vm=$1 time="2026-10-$2T02:00:00Z" newest
+	shift 2
+	expect 0 vmb backup -q --vm "$vm" --time "$time" "$tmp/source" "$@"
+	newest=$(ls -t "$vault/commit" | head -n 1)
+	touch -d "${time%:00Z}:30Z" "$vault/commit/$newest"
+}
+for day in 01 02 03 04 05 06 07 08; do
+	echo "$day" >"$tmp/source/day"
+	back_up web "$day"
+done
+back_up db 08
+
+# json EXPRESSION: of what was printed last, as o.
+json() {
+	python3 -c 'import json, sys
+o = json.load(open(sys.argv[1]))
+print(eval(sys.argv[2]))' "$tmp/out" "$1"
+}
+# days: the days of web's points, as they are listed.
+days() {
+	expect 0 vmb points --vm web "$@" --json
+	json '" ".join(p["time"][8:10] for p in o)'
+}
+ids() {
+	expect 0 vmb points "$@" --json
+	json '" ".join(p["id"] for p in o)'
+}
+objects() {
+	ls "$vault/forget" 2>/dev/null | wc -l
+}
+
+# ---- a policy ----
+
+expect 2 vmb forget
+says 'say what to keep'
+expect 2 vmb forget --unsafe-allow-remove-all
+expect 2 vmb forget --keep-daily 2 web
+expect 2 vmb forget --keep 2d
+expect 2 vmb forget --keep-within 6m
+says '"6m" is not a time'
+expect 2 vmb forget --keep-last -2
+expect 2 vmb forget --keep-last 2 --group-by day
+expect 2 vmb forget --keep-last 2 --undelete-window 13d
+expect 2 vmb forget --keep-last 2 --undelete-window 181d
+[ "$(objects)" = 0 ] || fail "something was forgotten"
+
+# A dry run says the same as the real one, and does nothing.
+policy=(--keep-daily 3 --keep-weekly unlimited)
+expect 0 vmb forget "${policy[@]}" --dry-run
+prints 'keep 5 points'
+prints 'web/2026-10-04T020000Z .* weekly'
+prints '^3 points would be forgotten'
+grep -v 'would be\|^until' "$tmp/out" >"$tmp/dry"
+expect 0 vmb forget "${policy[@]}" --dry-run --json
+json '[p["time"][8:10] for g in o for p in g["remove"]]' >"$tmp/dry.json"
+[ "$(objects)" = 0 ] || fail "a dry run forgot something"
+[ "$(cat "$tmp/dry.json")" = "['02', '03', '05']" ] ||
+	fail "$(cat "$tmp/dry.json")"
+expect 0 vmb forget "${policy[@]}" --reason 'too many'
+grep -v 'forgotten$\|^until' "$tmp/out" | diff - "$tmp/dry" ||
+	fail "a dry run says something else"
+prints '^3 points forgotten'
+[ "$(objects)" = 3 ] || fail "not three wishes"
+[ "$(days)" = "01 04 06 07 08" ] || fail "$(days)"
+[ "$(days --forgotten)" = "01 02 03 04 05 06 07 08" ] || fail "$(days)"
+json 'o[1]["forgotten"], o[1]["forget_reason"], o[1]["undelete_until"]'  \
+	>"$tmp/two"
+grep -q "True, 'too many', '20" "$tmp/two" || fail "$(cat "$tmp/two")"
+expect 0 vmb points --forgotten
+prints 'web/2026-10-02T020000Z [(]forgotten, until 20'
+# Once more forgets nothing more.
+expect 0 vmb forget "${policy[@]}"
+prints '^0 points forgotten'
+# Another client sees the same.
+expect 0 vmb --no-cache points --vm web
+prints '^5 points'
+note policy
+
+# ---- what is forgotten is there still ----
+
+second=$(ids --vm web --forgotten | cut -d ' ' -f 2)
+expect 1 vmb ls "$second:files"
+says "$second was forgotten: it is found with --forgotten"
+expect 0 vmb --forgotten restore "$second" --target "$tmp/got"
+[ "$(cat "$tmp/got$tmp/source/day")" = 02 ] || fail "restored something else"
+expect 0 vmb ls --forgotten web/2026-10-02T020000Z:files
+expect 0 vmb check
+prints '^points 9,'
+# What a point that is about to go has is no reason to make none.
+expect 0 vmb forget -q web/2026-10-08T020000Z
+back_up web 09 --skip-if-unchanged
+[ "$(days)" = "01 04 06 07 09" ] || fail "$(days)"
+note "still there"
+
+# ---- back ----
+
+expect 0 vmb undelete "$second" web/2026-10-08T020000Z --json
+prints '"was_forgotten": *true'
+[ "$(days)" = "01 02 04 06 07 08 09" ] || fail "$(days)"
+expect 0 vmb --no-cache points --vm web
+prints '^7 points'
+expect 0 vmb undelete "$second"
+prints 'was not forgotten'
+# A later wish counts again, and is answered by itself.
+expect 0 vmb forget "$second"
+[ "$(days)" = "01 04 06 07 08 09" ] || fail "$(days)"
+expect 0 vmb undelete "$second"
+[ -e "$vault/forget/$second-1" ] && [ -e "$vault/purge/$second-1" ] ||
+	fail "the second wish"
+[ "$(days)" = "01 02 04 06 07 08 09" ] || fail "$(days)"
+expect 0 vmb check
+note undelete
+
+# ---- what stays ----
+
+expect 0 vmb protect "$second" --text 'before the upgrade'
+expect 1 vmb forget "$second"
+says 'is protected'
+expect 1 vmb forget --dry-run "$second"
+expect 0 vmb note web/2026-10-04T020000Z --verified
+expect 0 vmb note web/2026-10-09T020000Z --suspicious
+expect 0 vmb tag --add gold --remove none web/2026-10-01T020000Z
+expect 0 vmb forget web/2026-10-06T020000Z --keep 30d
+prints 'kept until 20..-..-..T..:..:..Z'
+expect 0 vmb forget --vm web --keep-last 1 --keep-tag gold
+prints '01T020000Z .* gold .* tag'
+prints '02T020000Z .* protected'
+prints '04T020000Z .* last verified one of its machine'
+prints '06T020000Z .* kept until its time'
+prints '08T020000Z .* last good one of its machine'
+prints '09T020000Z [(]suspicious[)] .* last'
+[ "$(days)" = "01 02 04 06 08 09" ] || fail "$(days)"
+expect 0 vmb forget web/2026-10-06T020000Z --keep 0h
+expect 0 vmb note web/2026-10-09T020000Z --trusted
+expect 0 vmb unprotect "$second"
+expect 0 vmb forget --vm web --keep-last 1
+[ "$(days)" = "04 09" ] || fail "$(days)"
+expect 1 vmb forget db
+says 'db would have no point left'
+expect 0 vmb forget --vm db --unsafe-allow-remove-all
+expect 0 vmb points --vm db
+prints '^0 points'
+expect 0 vmb undelete db
+note "what stays"
+
+# ---- damage hides nothing ----
+
+expect 0 vmb forget -q web/2026-10-04T020000Z
+[ "$(days)" = 09 ] || fail "$(days)"
+wish=$(ls "$vault"/forget/"$(ids --forgotten --vm web |
+	cut -d ' ' -f 4)"-0)
+chmod u+w "$wish"
+flip "$wish" 120
+expect 0 vmb --no-cache points --vm web
+prints '^2 points'
+expect 13 vmb check
+says 'is not forgotten by it'
+rm "$wish"
+expect 0 vmb forget -q web/2026-10-04T020000Z
+expect 0 vmb undelete -q web/2026-10-04T020000Z
+[ "$(days)" = "04 09" ] || fail "$(days)"
+note damage
+
+# ---- in the mount ----
+
+expect 0 vmb forget -q web/2026-10-04T020000Z
+start_mount "$vault" "$tmp/mnt"
+[ ! -e "$tmp/mnt/vms/web/2026-10-04T020000Z" ] || fail "it is in the mount"
+expect 0 vmb undelete -q web/2026-10-04T020000Z
+await 20 test -e "$tmp/mnt/vms/web/2026-10-04T020000Z/files" ||
+	fail "it does not come back"
+expect 0 vmb forget -q web/2026-10-04T020000Z
+await 20 test ! -e "$tmp/mnt/vms/web/2026-10-04T020000Z" ||
+	fail "it does not go"
+stop_mount "$tmp/mnt"
+start_mount "$vault" "$tmp/mnt" forgotten
+[ "$(cat "$tmp/mnt/vms/web/2026-10-04T020000Z/files$tmp/source/day")" = 04 ] ||
+	fail "-o forgotten"
+stop_mount "$tmp/mnt"
+note mount
