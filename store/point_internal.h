@@ -124,6 +124,16 @@ MUST_CHECK int point_apply_forgets(struct point *p,
 				   const struct point_objects *o,
 				   const struct kept *items, size_t n);
 
+/* ---- point_build.c ---- */
+
+/*
+ * Make a list of the points in @o, with those that are forgotten where they are to
+ * be shown, and put it into *out, which the caller puts back. Return 0 or a
+ * negative errno.
+ */
+MUST_CHECK int point_list_build(const struct point_objects *o,
+				bool shows_forgotten, struct point_list **out);
+
 /* ---- point_refresh.c ---- */
 
 /* One thread at a time has the objects of an open vault; between these it does. */

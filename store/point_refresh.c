@@ -4,10 +4,6 @@
  * the hash of the point's object. Both are small and immutable, and so is all
  * else that is said of points later: verdicts, notes, names of machines. What
  * was read once stays in memory and in the local database.
- *
- * A point is shared by all lists that show it alike. Where there is more to say
- * of one than its object does (it has notes, its machine has another name), the
- * list has a copy of its own.
  */
 #include "config.h"
 
@@ -36,138 +32,6 @@ void point_objects_release(struct point_objects *o)
 	kept_release(&point_kept_notes, &o->notes);
 	kept_release(&point_kept_machines, &o->machines);
 	kept_release(&point_kept_points, &o->points);
-}
-
-/* ---- a new list ---- */
-
-struct build {
-	struct vault *vault;
-	struct point_objects *objects; /* borrowed */
-	struct point_list *list;
-	size_t cap, dcap, fcap;
-	struct naming naming;
-};
-
-static int note_damaged(struct build *b, const char *id)
-{
-	struct point_list *l = b->list;
-
-	if (array_reserve(&l->damaged, &b->dcap, l->ndamaged + 1) < 0)
-		return -ENOMEM;
-	memset(l->damaged[l->ndamaged], 0, POINT_ID_HEX + 1);
-	strncpy(l->damaged[l->ndamaged++], id, POINT_ID_HEX);
-	return 0;
-}
-
-static int note_forgotten(struct build *b, const char *id)
-{
-	struct point_list *l = b->list;
-
-	if (array_reserve(&l->forgotten, &b->fcap, l->nforgotten + 1) < 0)
-		return -ENOMEM;
-	memcpy(l->forgotten[l->nforgotten++], id, POINT_ID_HEX + 1);
-	return 0;
-}
-
-static int name_copy(struct point *p, const char *shown)
-{
-	char *name;
-
-	if (strcmp(p->vm, shown) == 0)
-		return 0;
-	name = strdup(shown);
-	if (!name)
-		return -ENOMEM;
-	p->named = p->vm;
-	p->vm = name;
-	return 0;
-}
-
-static int add_point(struct build *b, struct point *p)
-{
-	struct point_list *l = b->list;
-	struct point *copy;
-	enum point_verdict verdict = point_verdict_on(b->objects, p->id);
-	const char *shown = naming_find(&b->naming, p);
-	size_t nnotes, first = point_items_of(&b->objects->notes, "note/",
-					      p->id, &nnotes);
-	size_t nforgets, forgets = point_items_of(&b->objects->forgets,
-						  "forget/", p->id, &nforgets);
-	int r = 0;
-
-	if (verdict == POINT_PURGED)
-		return 0;
-	if (array_reserve(&l->points, &b->cap, l->n + 1) < 0)
-		return -ENOMEM;
-	if (verdict == POINT_NO_VERDICT && nnotes == 0 && nforgets == 0 &&
-	    strcmp(shown, p->vm) == 0) {
-		l->points[l->n++] = point_get(p);
-		return 0;
-	}
-	r = point_copy(p, &copy);
-	if (r < 0)
-		return r;
-	copy->verdict_unknown = verdict == POINT_UNKNOWN_VERDICT;
-	r = name_copy(copy, shown);
-	if (r == 0 && nnotes > 0)
-		r = point_apply_notes(copy, &b->objects->notes.items[first],
-				      nnotes);
-	if (r == 0)
-		r = point_apply_forgets(copy, b->objects,
-					&b->objects->forgets.items[forgets],
-					nforgets);
-	if (r == 0 && copy->nopen_forgets > 0 && !b->vault->shows_forgotten) {
-		r = note_forgotten(b, copy->id);
-		point_free(copy);
-		return r;
-	}
-	if (r < 0)
-		point_free(copy);
-	else
-		l->points[l->n++] = copy;
-	return r;
-}
-
-/* What a commit tells of a point that is not among those that were read. */
-static int add_damaged(struct build *b)
-{
-	const struct kept_set *s = &b->objects->commits;
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < s->n && r == 0; i++)
-		/* Of a register that cannot be read the session is all that is
-		 * known. */
-		if (!s->items[i].value)
-			r = note_damaged(
-				b, s->items[i].name +
-					   strlen(point_kept_commits.prefix));
-	s = &b->objects->points;
-	for (i = 0; i < s->n && r == 0; i++)
-		if (!s->items[i].value)
-			r = note_damaged(
-				b, s->items[i].name +
-					   strlen(point_kept_points.prefix));
-	return r;
-}
-
-static int build_list(struct build *b)
-{
-	const struct kept_set *s = &b->objects->points;
-	size_t i;
-	int r = naming_make(b->objects, &b->naming);
-
-	for (i = 0; i < s->n && r == 0; i++)
-		if (s->items[i].value)
-			r = add_point(b, s->items[i].value);
-	if (r == 0)
-		r = add_damaged(b);
-	if (r == 0)
-		r = point_list_finish(b->list);
-	if (r == 0)
-		r = naming_machines(b->objects, &b->naming, b->list);
-	naming_release(&b->naming);
-	return r;
 }
 
 /* ---- refreshing ---- */
@@ -401,26 +265,18 @@ static void save_all(struct vault *v, struct point_objects *o)
 /* Make the list anew from what was read. */
 static int replace_list(struct vault *v)
 {
-	struct build b = { .vault = v, .objects = &v->objects };
-	struct point_list *old;
-	int r;
+	struct point_list *list, *old;
+	int r = point_list_build(&v->objects, v->shows_forgotten, &list);
 
-	b.list = calloc(1, sizeof(*b.list));
-	if (!b.list)
-		return -ENOMEM;
-	b.list->refs = 1;
-	r = build_list(&b);
-	if (r < 0) {
-		point_list_put(b.list);
+	if (r < 0)
 		return r;
-	}
 	/* Whoever still uses the old list keeps it: lists do not change, they
 	 * are replaced. */
 	pthread_mutex_lock(&v->lock);
 	old = v->points;
-	b.list->generation = old ? old->generation + 1 : 1;
-	b.list->in_doubt = old && atomic_load(&old->in_doubt);
-	v->points = b.list;
+	list->generation = old ? old->generation + 1 : 1;
+	list->in_doubt = old && atomic_load(&old->in_doubt);
+	v->points = list;
 	pthread_mutex_unlock(&v->lock);
 	point_list_put(old);
 	return 0;
