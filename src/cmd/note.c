@@ -95,9 +95,8 @@ static int check_untags(const struct args *a, const struct point *const *points,
 					 tag);
 		if (!found)
 			return fail(-ENOENT,
-				    "--untag: there is no tag \"%s\" to be "
-				    "taken away",
-				    tag);
+				    "there is no tag \"%s\" to be taken away",
+				    "taken away", tag);
 	}
 	return 0;
 }

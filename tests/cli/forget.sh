@@ -131,7 +131,9 @@ says 'is protected'
 expect 1 vmb forget --dry-run "$second"
 expect 0 vmb note web/2026-10-04T020000Z --verified
 expect 0 vmb note web/2026-10-09T020000Z --suspicious
-expect 0 vmb tag --add gold --remove none web/2026-10-01T020000Z
+expect 1 vmb tag --add gold --remove none web/2026-10-01T020000Z
+says 'no tag "none"'
+expect 0 vmb tag --add gold web/2026-10-01T020000Z
 expect 0 vmb forget web/2026-10-06T020000Z --keep 30d
 prints 'kept until 20..-..-..T..:..:..Z'
 expect 0 vmb forget --vm web --keep-last 1 --keep-tag gold
