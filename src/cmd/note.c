@@ -96,7 +96,7 @@ static int check_untags(const struct args *a, const struct point *const *points,
 		if (!found)
 			return fail(-ENOENT,
 				    "there is no tag \"%s\" to be taken away",
-				    "taken away", tag);
+				    tag);
 	}
 	return 0;
 }
