@@ -330,54 +330,6 @@ static int compare_history(struct vault *v)
 	return history_compare(v->history, names, n, describe_register, o);
 }
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-void vault_remember(struct vault *v, const struct point *p)
-{
-	char name[OBJECT_NAME_MAX];
-	struct seen_row row = { .name = name,
-				.point = p->id,
-				.vm = p->vm,
-				.time_s = p->time_ns / 1000000000 };
-
-	snprintf(name, sizeof(name), "%s%s", point_kept_commits.prefix,
-		 p->session);
-	point_listing_begin(v);
-	history_note(v->history, &row);
-	point_listing_end(v);
-}
-
-int vault_look_back(struct vault *v)
-{
-	struct kept_wish listed = { 0 };
-	char **names = NULL;
-	size_t i;
-	int r = history_read(v->history);
-
-	if (!history_is_kept(v->history))
-		return 0;
-	if (r >= 0)
-		r = kept_list(v, &point_kept_commits, &listed);
-	if (r == 0)
-		r = kept_list(v, &point_kept_verdicts, &listed);
-	if (r == 0) {
-		names = alloc_array(listed.n, sizeof(*names));
-		r = names ? 0 : -ENOMEM;
-	}
-	for (i = 0; r == 0 && i < listed.n; i++)
-		names[i] = listed.items[i].name;
-	if (r == 0 && listed.n)
-		qsort(names, listed.n, sizeof(*names), by_text);
-	if (r == 0)
-		r = history_compare(v->history, names, listed.n, NULL, NULL);
-	free(names);
-	kept_release_wish(&listed);
-	return r;
-}
-
 int vault_is_last_point(struct vault *v, const struct point *p)
 {
 	const struct kept_kind *kind = &point_kept_commits;
@@ -419,6 +371,61 @@ void point_listing_end(struct vault *v)
 	pthread_cond_signal(&v->listed);
 }
 
+/* ---- looking without listing ---- */
+
+static bool take_stamps(struct vault *v, struct backend_stamp *out)
+{
+	static const struct kept_kind *const kinds[POINT_KINDS] = {
+		&point_kept_commits,
+		&point_kept_verdicts,
+		&point_kept_notes,
+		&point_kept_machines,
+	};
+	size_t i;
+	bool all = true;
+
+	for (i = 0; i < POINT_KINDS && all; i++)
+		all = backend_take_stamp(v->backend, kinds[i]->prefix, &out[i]);
+	return all;
+}
+
+/* What could not be read is tried again, though its folder be the same. */
+static bool has_all_objects(const struct vault *v)
+{
+	const struct point_objects *o = &v->objects;
+
+	return !o->points_old && kept_all_read(&o->commits) &&
+	       kept_all_read(&o->verdicts) && kept_all_read(&o->notes) &&
+	       kept_all_read(&o->machines) && kept_all_read(&o->points);
+}
+
+/*
+ * A mount is looked at all the time, and hardly ever anything is new. So where the
+ * store can prove that no folder has changed since it was listed last, it is not
+ * listed again.
+ */
+static int refresh_unless_same(struct vault *v,
+			       int (*refresh)(struct vault *v,
+					      struct point_objects *o,
+					      bool *changed),
+			       bool *changed)
+{
+	struct backend_stamp now[POINT_KINDS] = { 0 };
+	bool stamped = take_stamps(v, now);
+	int r;
+
+	if (stamped && v->stamped && memcmp(now, v->stamps, sizeof(now)) == 0 &&
+	    has_all_objects(v))
+		return 0;
+	r = refresh(v, &v->objects, changed);
+	/* From before a listing of all kinds. */
+	if (refresh != refresh_all)
+		return r;
+	v->stamped = r == 0 && stamped;
+	memcpy(v->stamps, now, sizeof(now));
+	return r;
+}
+
 /* All of one call, which one thread at a time is in. @refresh brings up to date
  * what the list is made of. */
 static int refresh_list(struct vault *v,
@@ -434,7 +441,7 @@ static int refresh_list(struct vault *v,
 		v->is_loaded = r == 0;
 	}
 	if (r == 0)
-		r = refresh(v, &v->objects, &changed);
+		r = refresh_unless_same(v, refresh, &changed);
 	if (r == 0)
 		r = vault_still_stands(v);
 	if (r == 0)

@@ -9,6 +9,7 @@
 #include "store/vault_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,8 @@
 #include "store/base/name.h"
 #include "store/crypt/siphash.h"
 #include "store/history/history.h"
+#include "store/kept.h"
+#include "store/point.h"
 
 int vault_get(struct vault *v, const char *name, uint64_t off, void *data,
 	      size_t len)
@@ -115,6 +118,54 @@ uint64_t vault_lost(const struct vault *v)
 int vault_accept_rollback(struct vault *v)
 {
 	return history_accept(v->history);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void vault_remember(struct vault *v, const struct point *p)
+{
+	char name[OBJECT_NAME_MAX];
+	struct seen_row row = { .name = name,
+				.point = p->id,
+				.vm = p->vm,
+				.time_s = p->time_ns / 1000000000 };
+
+	snprintf(name, sizeof(name), "%s%s", point_kept_commits.prefix,
+		 p->session);
+	point_listing_begin(v);
+	history_note(v->history, &row);
+	point_listing_end(v);
+}
+
+int vault_look_back(struct vault *v)
+{
+	struct kept_wish listed = { 0 };
+	char **names = NULL;
+	size_t i;
+	int r = history_read(v->history);
+
+	if (!history_is_kept(v->history))
+		return 0;
+	if (r >= 0)
+		r = kept_list(v, &point_kept_commits, &listed);
+	if (r == 0)
+		r = kept_list(v, &point_kept_verdicts, &listed);
+	if (r == 0) {
+		names = alloc_array(listed.n, sizeof(*names));
+		r = names ? 0 : -ENOMEM;
+	}
+	for (i = 0; r == 0 && i < listed.n; i++)
+		names[i] = listed.items[i].name;
+	if (r == 0 && listed.n)
+		qsort(names, listed.n, sizeof(*names), by_text);
+	if (r == 0)
+		r = history_compare(v->history, names, listed.n, NULL, NULL);
+	free(names);
+	kept_release_wish(&listed);
+	return r;
 }
 
 /* ---- folders ---- */

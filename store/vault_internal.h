@@ -68,13 +68,15 @@ struct vault {
 	bool mending;
 	int64_t mend_ns; /* when that was done last; monotonic; 0: never */
 	struct point_list *points; /* the last list; owned */
-	/* Some thread lists the points: the next four are its alone. */
+	/* Some thread lists the points: the next six are its alone. */
 	bool is_listing;
 	struct point_objects objects;
 	bool no_digests;
 	bool shows_forgotten; /* the same: vault_show_forgotten() */
 	bool is_loaded; /* @objects began with what the database has */
 	bool is_list_old; /* @points is not made of @objects */
+	bool stamped; /* the stamps are of before the last listing */
+	struct backend_stamp stamps[POINT_KINDS]; /* of the folders */
 	struct id verified[1024]; /* chunks whose plaintext was re-hashed */
 	struct index_record index_record; /* of the last refresh */
 	char **strays; /* names that were warned of; owned, and so is each */

@@ -88,6 +88,13 @@ int backend_create(const char *url, const struct backend_options *o,
 	return r;
 }
 
+bool backend_take_stamp(struct backend *b, const char *prefix,
+			struct backend_stamp *out)
+{
+	memset(out, 0, sizeof(*out));
+	return b->ops->stamp && b->ops->stamp(b, prefix, out);
+}
+
 int backend_missing_folders(struct backend *b,
 			    int (*fn)(void *arg, const char *folder), void *arg)
 {

@@ -169,6 +169,21 @@ MUST_CHECK int backend_list(struct backend *b, const char *prefix,
  * nothing, so that a store which has to ask for that of each object need not. */
 MUST_CHECK int backend_list_plain(struct backend *b, const char *prefix,
 				  backend_list_fn *fn, void *arg);
+/* What tells one state of a folder from another. Zero it. */
+struct backend_stamp {
+	uint64_t words[8];
+};
+/*
+ * Take a stamp of the folder @prefix ("commit/"), whose objects lie in it side by
+ * side: to be taken before it is listed. A later one that is the same proves that
+ * nothing was put there or deleted since, so that the listing would find what it
+ * found. What is in an object it does not tell.
+ * Return false where nothing can be told: the store has no such thing, as those
+ * that are reached by a network, or the folder changed so recently that the grain
+ * of its times might hide another change.
+ */
+MUST_CHECK bool backend_take_stamp(struct backend *b, const char *prefix,
+				   struct backend_stamp *out);
 /*
  * Make durable what stands under @name, whoever put it: he may have died
  * before his own promise was kept, so that a power cut could still take the

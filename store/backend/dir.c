@@ -426,6 +426,7 @@ static const struct backend_ops dir_ops = {
 	.delete_many = dir_delete_many,
 	.probe = dir_probe,
 	.create = dir_create,
+	.stamp = dir_stamp,
 	.missing_folders = dir_missing_folders,
 	.make_folders = make_folders,
 	.close = dir_close,

@@ -104,6 +104,9 @@ extern const char *const dir_folders[];
 int dir_list_page(struct backend *b, const struct backend_call *c,
 		  const char *prefix, const char *token,
 		  struct backend_page *page);
+/* As ops->stamp. */
+bool dir_stamp(struct backend *b, const char *prefix,
+	       struct backend_stamp *out);
 /* As ops->missing_folders. */
 int dir_missing_folders(struct backend *b,
 			int (*fn)(void *arg, const char *folder), void *arg);

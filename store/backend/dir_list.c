@@ -9,12 +9,16 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "store/base/array.h"
 #include "store/base/log.h"
+#include "store/base/seam.h"
 
 /* Of all kinds of objects but config, which lies beside them. */
 const char *const dir_folders[] = {
@@ -176,6 +180,60 @@ int dir_list_page(struct backend *b, const struct backend_call *c,
 	if (r < 0)
 		return dir_fail(d, r, "list", l.len ? path : "it");
 	return read_folder(&l, c, fd);
+}
+
+/* ---- stamps ---- */
+
+/* The coarsest grain of times that there is. */
+#define GRAIN_NS INT64_C(2000000000)
+
+/*
+ * Filesystems of this kernel alone, where each change of a folder sets its times.
+ * What a network or another program serves may be answered from a cache that is
+ * minutes old.
+ */
+static bool is_local(int fd)
+{
+	static const unsigned long kinds[] = {
+		EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+		F2FS_SUPER_MAGIC, TMPFS_MAGIC,
+	};
+	struct statfs fs;
+	size_t i;
+
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if ((unsigned long)fs.f_type == kinds[i])
+			return true;
+	return false;
+}
+
+static int64_t in_ns(const struct timespec *ts)
+{
+	return (int64_t)ts->tv_sec * 1000000000 + ts->tv_nsec;
+}
+
+/* A program can set the one time of a folder as it likes, but not the other. */
+bool dir_stamp(struct backend *b, const char *prefix, struct backend_stamp *out)
+{
+	struct backend_dir *d = dir_of(b);
+	int64_t now = dir_seam(d)->ops->realtime_ns(dir_seam(d));
+	const char *leaf = NULL;
+	AUTO_CLOSE int folder = dir_open_folder(d, prefix, &leaf);
+	int64_t changed;
+	struct stat st;
+
+	if (folder < 0 || fstat(folder, &st) < 0 || st.st_nlink == 0 ||
+	    !is_local(folder))
+		return false;
+	changed = in_ns(&st.st_ctim);
+	out->words[0] = st.st_dev;
+	out->words[1] = st.st_ino;
+	out->words[2] = (uint64_t)in_ns(&st.st_mtim);
+	out->words[3] = (uint64_t)changed;
+	out->words[4] = (uint64_t)st.st_size;
+	return changed <= now - GRAIN_NS;
 }
 
 /* What stands in a folder's place is found by whoever lists that. */

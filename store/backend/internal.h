@@ -55,6 +55,9 @@ struct backend_ops {
 	int (*list)(struct backend *b, const struct backend_call *c,
 		    const char *prefix, const char *token,
 		    struct backend_page *page);
+	/* As backend_take_stamp(). NULL: there are none. */
+	bool (*stamp)(struct backend *b, const char *prefix,
+		      struct backend_stamp *out);
 	int (*sync)(struct backend *b, const struct backend_call *c,
 		    const char *name);
 	int (*delete)(struct backend *b, const struct backend_call *c,

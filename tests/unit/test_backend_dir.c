@@ -712,6 +712,62 @@ static void create_kills(void **state)
 	assert_int_equal(k.n - 2, 1 + 16 + 256 + 3);
 }
 
+/* ---- stamps ---- */
+
+/* A clock that is ahead of the times that the filesystem gives. */
+static int64_t later_ns(struct seam *s)
+{
+	(void)s;
+	return seam_system()->ops->realtime_ns(seam_system()) + 60000000000;
+}
+
+static int64_t earlier_ns(struct seam *s)
+{
+	return later_ns(s) - 120000000000;
+}
+
+static bool same_stamp(const struct backend_stamp *a,
+		       const struct backend_stamp *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static void stamps_tell_what_changed(void **state)
+{
+	struct seam_ops ops = *seam_system()->ops, before = ops;
+	struct seam later = { .ops = &ops }, earlier = { .ops = &before };
+	struct backend_stamp first, again;
+	struct backend *b, *now;
+	const char *dir;
+
+	(void)state;
+	ops.realtime_ns = later_ns;
+	before.realtime_ns = earlier_ns;
+	dir = support_path("%s/vault", support_tmpdir_fast());
+	assert_ok(backend_create(dir, WITH_SEAM(&later), &b));
+	assert_ok(backend_open(dir, WITH_SEAM(&earlier), &now));
+	if (!backend_take_stamp(b, "note/", &first))
+		skip(); /* on what the network serves nothing can be told */
+	assert_true(backend_take_stamp(b, "note/", &again));
+	assert_true(same_stamp(&first, &again));
+	assert_ok(backend_put(b, "note/x", "x", 1));
+	/* It has just changed, and may change again within a tick. */
+	assert_false(backend_take_stamp(now, "note/", &again));
+	assert_true(backend_take_stamp(b, "note/", &again));
+	assert_false(same_stamp(&first, &again));
+	first = again;
+	assert_ok(backend_delete(b, "note/x"));
+	assert_true(backend_take_stamp(b, "note/", &again));
+	assert_false(same_stamp(&first, &again));
+	/* Another folder is another stamp, and one that is gone is none. */
+	assert_true(backend_take_stamp(b, "purge/", &first));
+	assert_false(same_stamp(&first, &again));
+	assert_int_equal(rmdir(support_path("%s/note", dir)), 0);
+	assert_false(backend_take_stamp(b, "note/", &again));
+	backend_close(now);
+	backend_close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -733,6 +789,7 @@ int main(void)
 		cmocka_unit_test(put_kills_unnamed),
 		cmocka_unit_test(put_kills_named),
 		cmocka_unit_test(create_kills),
+		cmocka_unit_test(stamps_tell_what_changed),
 	};
 
 	support_log_capture();

@@ -13,8 +13,10 @@
 #include <time.h>
 
 #include "store/backend/backend.h"
+#include "store/backend/internal.h"
 #include "store/backend/mem.h"
 #include "store/base/array.h"
+#include "store/base/seam.h"
 #include "store/base/task.h"
 #include "store/catalog/catalog.h"
 #include "store/check/check.h"
@@ -507,6 +509,92 @@ static void small_digests_are_merged(void **state)
 	point_list_put(l);
 }
 
+/* ---- while nothing changes ---- */
+
+static unsigned int nlists;
+static struct backend_ops counting;
+static const struct backend_ops *real_ops;
+
+static int count_list(struct backend *b, const struct backend_call *c,
+		      const char *prefix, const char *token,
+		      struct backend_page *page)
+{
+	nlists++;
+	return real_ops->list(b, c, prefix, token, page);
+}
+
+/* A clock that is ahead of what the filesystem's times say. */
+static int64_t later_ns(struct seam *s)
+{
+	(void)s;
+	return seam_system()->ops->realtime_ns(seam_system()) + 60000000000;
+}
+
+static int64_t earlier_ns(struct seam *s)
+{
+	return later_ns(s) - 120000000000;
+}
+
+static void look(struct vault *v, size_t points, bool lists)
+{
+	struct point_list *l;
+
+	nlists = 0;
+	assert_ok(vault_points(v, &l));
+	assert_int_equal(l->n, points);
+	assert_int_equal(nlists != 0, lists);
+	point_list_put(l);
+}
+
+/* A mount is looked at all the time. */
+static void an_unchanged_folder_is_not_listed(void **state)
+{
+	const struct crowd few = { .points = 3, .chunks = 1 };
+	struct seam_ops ops = *seam_system()->ops;
+	struct seam seam = { .ops = &ops };
+	struct backend_options bo = { .seam = &seam };
+	struct vault_options o;
+	struct backend_stamp stamp;
+	struct point_list *l;
+	struct backend *b;
+	struct vault *v;
+	char id[33];
+
+	(void)state;
+	ops.realtime_ns = later_ns;
+	assert_ok(backend_create(
+		support_path("%s/vault", support_tmpdir_fast()), &bo, &b));
+	o = vaults_options(NULL, b, &seam, NULL);
+	assert_ok(vault_create(&o, 0, id));
+	assert_ok(vault_open(&o, &v));
+	assert_ok(crowd_add(v, &few));
+	if (!backend_take_stamp(b, "commit/", &stamp))
+		skip(); /* on what the network serves nothing can be told */
+	real_ops = b->ops;
+	counting = *real_ops;
+	counting.list = count_list;
+	b->ops = &counting;
+	look(v, 3, true);
+	look(v, 3, false);
+	assert_ok(crowd_add(v, &few));
+	look(v, 6, true);
+	look(v, 6, false);
+	/* What is said of a point comes into another folder. */
+	assert_ok(vault_points(v, &l));
+	assert_ok(note_point(v, l->points[0], NOTE_PROTECT, NULL, NULL));
+	point_list_put(l);
+	look(v, 6, true);
+	look(v, 6, false);
+	/* As long as the times may hide a change all is listed. */
+	ops.realtime_ns = earlier_ns;
+	assert_ok(crowd_add(v, &few));
+	look(v, 9, true);
+	look(v, 9, true);
+	b->ops = real_ops;
+	vault_close(v);
+	backend_close(b);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -523,6 +611,7 @@ int main(void)
 		CASE(a_digest_makes_no_point),
 		CASE(check_misses_what_is_in_a_digest_alone),
 		CASE(small_digests_are_merged),
+		cmocka_unit_test(an_unchanged_folder_is_not_listed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
