@@ -46,12 +46,30 @@ void table_free(struct table *t)
 	free(t);
 }
 
+static void add_cell(struct table *t, const char *cell, size_t len)
+{
+	if (t->terminal)
+		output_escape(&t->text, cell, len);
+	else
+		buf_put(&t->text, cell, len);
+	buf_put_u8(&t->text, 0);
+	t->ncells++;
+}
+
+/* Most cells are short, and need no memory of their own. */
 void table_cell(struct table *t, const char *fmt, ...)
 {
-	char *cell = NULL;
+	char text[256], *cell = NULL;
 	va_list ap;
 	int n;
 
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (n >= 0 && (size_t)n < sizeof(text)) {
+		add_cell(t, text, (size_t)n);
+		return;
+	}
 	va_start(ap, fmt);
 	n = vasprintf(&cell, fmt, ap);
 	va_end(ap);
@@ -59,12 +77,7 @@ void table_cell(struct table *t, const char *fmt, ...)
 		t->text.failed = true;
 		return;
 	}
-	if (t->terminal)
-		output_escape(&t->text, cell, (size_t)n);
-	else
-		buf_put(&t->text, cell, (size_t)n);
-	buf_put_u8(&t->text, 0);
-	t->ncells++;
+	add_cell(t, cell, (size_t)n);
 	free(cell);
 }
 
@@ -104,20 +117,30 @@ static void print_cut(const char *s, size_t max)
 	for (; *p; p++)
 		if ((*p & 0xc0) != 0x80 && n++ == keep)
 			break;
-	printf("%.*s%s", (int)(p - s), s, *p ? "..." : "");
+	fwrite(s, 1, (size_t)(p - s), stdout);
+	if (*p)
+		fputs("...", stdout);
+}
+
+static void print_blanks(size_t n)
+{
+	while (n-- > 0)
+		putc_unlocked(' ', stdout);
 }
 
 static void print_cell(const char *s, size_t column_width, bool right,
 		       bool last)
 {
-	int pad = (int)(column_width - width(s));
+	size_t pad = column_width - MIN(width(s), column_width);
 
 	if (right)
-		printf("%*s%s", pad, "", s);
-	else if (last)
+		print_blanks(pad);
+	if (last && !right)
 		print_cut(s, column_width);
 	else
-		printf("%s%*s", s, pad, "");
+		fputs(s, stdout);
+	if (!right && !last)
+		print_blanks(pad);
 	fputs(last ? "\n" : "  ", stdout);
 }
 
