@@ -105,13 +105,17 @@ static int begin_session(struct backup *b)
 	unsigned int n = o->threads  ? o->threads
 			 : cores > 0 ? (unsigned int)cores
 				     : 1;
+	int err;
 
 	if (o->dry_run)
 		return 0;
 	b->pool = pool_new(n, 4 * n);
 	if (!b->pool)
 		return -ENOMEM;
-	return writer_begin(b->vault, o->level, b->pool, &b->writer);
+	err = writer_begin(b->vault, o->level, b->pool, &b->writer);
+	if (err == 0)
+		writer_set_disk_level(b->writer, o->disk_level);
+	return err;
 }
 
 static int begin(struct backup *b, const char *vm, const char *host,

@@ -59,7 +59,7 @@ struct backup_options {
 	bool force; /* read every file, whatever the parent says */
 	const char *
 		parent; /* a point's name; NULL: the machine's latest with the same sources */
-	int level; /* zstd */
+	int level, disk_level; /* zstd's, for trees and files, and for disks */
 	unsigned int threads; /* 0: one a core */
 	int64_t time_ns; /* of the point; 0: now */
 };

@@ -22,6 +22,9 @@
 
 #define LEVEL_FAST 1
 #define LEVEL_AUTO 3
+/* A disk is cut at fixed places and into short frames, so that little of it is
+ * found twice; a level that searches longer makes up for that. */
+#define LEVEL_AUTO_DISK 6
 
 struct args {
 	const char *vm, *host, *parent, *time, *compression;
@@ -68,7 +71,8 @@ static const struct option_row rows[] = {
 	OPT_END
 };
 
-static int parse_level(struct context *ctx, const char *text, int *out)
+static int parse_level(struct context *ctx, const char *text, int *out,
+		       int *disk_out)
 {
 	char *end;
 	long n;
@@ -77,10 +81,11 @@ static int parse_level(struct context *ctx, const char *text, int *out)
 		text = getenv("VMBACKUP_COMPRESSION");
 	if (!text || !*text || !strcmp(text, "auto")) {
 		*out = LEVEL_AUTO;
+		*disk_out = LEVEL_AUTO_DISK;
 		return 0;
 	}
 	if (!strcmp(text, "off") || !strcmp(text, "fast")) {
-		*out = text[0] == 'o' ? 0 : LEVEL_FAST;
+		*out = *disk_out = text[0] == 'o' ? 0 : LEVEL_FAST;
 		return 0;
 	}
 	n = strtol(text, &end, 10);
@@ -89,7 +94,7 @@ static int parse_level(struct context *ctx, const char *text, int *out)
 				     "compression \"%s\" is none of off, fast,"
 				     " auto, 1 to 19",
 				     text);
-	*out = (int)n;
+	*out = *disk_out = (int)n;
 	return 0;
 }
 
@@ -166,7 +171,7 @@ static int fill(struct context *ctx, const struct args *a,
 	if (a->time && options_time(a->time, now, &o->time_ns) < 0)
 		return context_usage(ctx, "--time: \"%s\" is not a time",
 				     a->time);
-	return parse_level(ctx, a->compression, &o->level);
+	return parse_level(ctx, a->compression, &o->level, &o->disk_level);
 }
 
 static void tick(void *arg, const void *progress)

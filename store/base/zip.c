@@ -23,7 +23,7 @@
 #include "store/base/bytes.h"
 
 struct zip {
-	int level;
+	int level, c_level; /* as asked for; what @c is set to */
 	ZSTD_CCtx *c; /* owned; made on first use */
 	ZSTD_DCtx *d; /* owned; made on first use */
 };
@@ -46,6 +46,11 @@ void zip_free(struct zip *z)
 	free(z);
 }
 
+void zip_set_level(struct zip *z, int level)
+{
+	z->level = level;
+}
+
 size_t zip_bound(size_t len)
 {
 	return ZSTD_compressBound(len);
@@ -53,14 +58,17 @@ size_t zip_bound(size_t len)
 
 static int make_cctx(struct zip *z)
 {
-	if (z->c)
+	if (z->c && z->c_level == z->level)
 		return 0;
-	z->c = ZSTD_createCCtx();
+	if (!z->c)
+		z->c = ZSTD_createCCtx();
 	if (!z->c)
 		return -ENOMEM;
 	if (!ZSTD_isError(ZSTD_CCtx_setParameter(z->c, ZSTD_c_compressionLevel,
-						 z->level)))
+						 z->level))) {
+		z->c_level = z->level;
 		return 0;
+	}
 	ZSTD_freeCCtx(z->c);
 	z->c = NULL;
 	return -EIO;

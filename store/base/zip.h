@@ -15,6 +15,8 @@ struct zip;
  * stores. */
 MUST_CHECK struct zip *zip_new(int level);
 void zip_free(struct zip *z);
+/* Compress at @level from now on. */
+void zip_set_level(struct zip *z, int level);
 /* Return the room that zip_compress() may need for @len bytes. */
 size_t zip_bound(size_t len);
 /*

@@ -59,7 +59,7 @@ int bundle_flush(struct bundle *b)
 
 	if (b->n == 0)
 		return 0;
-	z = writer_get_zip(b->writer);
+	z = writer_get_zip(b->writer, b->refs[0].type);
 	r = z ? packed_frame_make(z, b->plain, b->len, &packed, &f) : -ENOMEM;
 	writer_put_zip(b->writer, z);
 	if (r == 0) {

@@ -20,15 +20,19 @@
 #include "store/vault.h"
 #include "store/writer/internal.h"
 
-struct zip *writer_get_zip(struct writer *w)
+struct zip *writer_get_zip(struct writer *w, uint8_t type)
 {
+	int level = type == CHUNK_DISK ? w->disk_level : w->level;
 	struct zip *z = NULL;
 
 	pthread_mutex_lock(&w->lock);
 	if (w->nzips > 0)
 		z = w->zips[--w->nzips];
 	pthread_mutex_unlock(&w->lock);
-	return z ? z : zip_new(w->level);
+	if (!z)
+		return zip_new(level);
+	zip_set_level(z, level);
+	return z;
 }
 
 void writer_put_zip(struct writer *w, struct zip *z)
@@ -133,7 +137,7 @@ int writer_store(struct writer *w, uint8_t type, const struct id *id,
 	struct packed_frame *frames = alloc_array(nframes, sizeof(*frames));
 	struct chunk_ref ref = { *id, (uint32_t)len, 0, 0, type };
 	AUTO_BUF struct buf packed = BUF_INIT;
-	struct zip *z = writer_get_zip(w);
+	struct zip *z = writer_get_zip(w, type);
 	int r = frames && z ? 0 : -ENOMEM;
 
 	for (i = 0; i < nframes && r == 0; i++)

@@ -31,7 +31,7 @@ struct zip;
 struct writer {
 	struct vault *vault; /* borrowed */
 	char sid[33];
-	int level;
+	int level, disk_level;
 	struct pool *pool; /* compression; the caller's; NULL: none */
 	struct pool *uploads; /* owned; NULL: puts are made in line */
 
@@ -167,9 +167,9 @@ MUST_CHECK int writer_claim(struct writer *w, uint8_t type, const struct id *id,
 /* Cut a claimed chunk into frames and append them to a pack. */
 MUST_CHECK int writer_store(struct writer *w, uint8_t type, const struct id *id,
 			    const uint8_t *data, size_t len);
-/* Borrow an idle compressor, or a new one; NULL without memory. Give it back
- * with writer_put_zip(), which takes NULL. */
-MUST_CHECK struct zip *writer_get_zip(struct writer *w);
+/* Borrow an idle compressor, or a new one, for chunks of @type; NULL without
+ * memory. Give it back with writer_put_zip(), which takes NULL. */
+MUST_CHECK struct zip *writer_get_zip(struct writer *w, uint8_t type);
 void writer_put_zip(struct writer *w, struct zip *z);
 
 #endif

@@ -83,7 +83,7 @@ int writer_begin(struct vault *v, int level, struct pool *pool,
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->flushed, NULL);
 	w->vault = v;
-	w->level = level;
+	w->level = w->disk_level = level;
 	w->pool = pool;
 	w->beat_ns = vault_seam(v)->ops->monotonic_ns(vault_seam(v));
 	if (pool)
@@ -111,6 +111,11 @@ int writer_begin(struct vault *v, int level, struct pool *pool,
 	}
 	*out = w;
 	return 0;
+}
+
+void writer_set_disk_level(struct writer *w, int level)
+{
+	w->disk_level = level;
 }
 
 /* Jobs of this session among the pool's hold a pointer to it. */

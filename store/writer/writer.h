@@ -45,6 +45,9 @@ struct writer_stats {
  */
 MUST_CHECK int writer_begin(struct vault *v, int level, struct pool *pool,
 			    struct writer **out);
+/* Compress chunks of disks at @level, and not at that of the session. To be called
+ * before the first chunk. */
+void writer_set_disk_level(struct writer *w, int level);
 /* End the session, once the pool is idle; without a commit nothing becomes
  * visible. NULL is fine. */
 void writer_free(struct writer *w);

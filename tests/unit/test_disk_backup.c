@@ -256,6 +256,7 @@ static struct backup_disk_result back_up(const char *map, bool force)
 				    .ndisks = 1,
 				    .disk_results = &result,
 				    .level = 1,
+				    .disk_level = 1,
 				    .threads = 3,
 				    .force = force };
 	struct task task = { .stop = NULL };

@@ -92,6 +92,26 @@ static void stored_once_in_a_session(void **state)
 	assert_int_equal(sessions_nobjects(s, "pack/"), 2); /* data, trees */
 }
 
+/* Chunks of one type and of the other take turns with the same compressor. */
+static void disks_have_a_level_of_their_own(void **state)
+{
+	static const uint8_t types[] = { CHUNK_DATA, CHUNK_DISK, CHUNK_DATA };
+	struct scene *s = *state;
+	static uint8_t data[60000];
+	struct id id;
+	size_t i;
+
+	writer_set_disk_level(s->writer, 0);
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		memset(data, (int)i + 1, sizeof(data));
+		assert_ok(writer_chunk(s->writer, types[i], data, sizeof(data),
+				       &id));
+	}
+	assert_ok(sessions_commit(s));
+	/* That of the disk, as it is, and hardly more. */
+	assert_in_range(sessions_stats(s).bytes_packed, 60000, 70000);
+}
+
 /* May the session take over the last point unseen? */
 static int relies(struct scene *s)
 {
@@ -830,6 +850,7 @@ int main(void)
 		CASE(chunks_of_all_sizes),
 		CASE(chunks_that_cannot_be),
 		CASE(stored_once_in_a_session),
+		CASE(disks_have_a_level_of_their_own),
 		CASE(stored_once_over_sessions),
 		CASE(small_chunks_share_a_frame),
 		CASE(full_packs_go_at_once),

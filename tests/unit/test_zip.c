@@ -117,6 +117,27 @@ static void test_not_worth_it(void **state)
 	zip_free(store);
 }
 
+static void test_another_level(void **state)
+{
+	struct zip *z = zip_new(1);
+	ssize_t fast, slow;
+
+	(void)state;
+	fill_text(plain, MAX_LEN);
+	fast = zip_compress(z, plain, MAX_LEN, packed, zip_bound(MAX_LEN));
+	zip_set_level(z, 19);
+	slow = zip_compress(z, plain, MAX_LEN, packed, zip_bound(MAX_LEN));
+	assert_true(slow > 0 && slow < fast);
+	zip_set_level(z, 0);
+	assert_int_equal(
+		zip_compress(z, plain, MAX_LEN, packed, zip_bound(MAX_LEN)), 0);
+	zip_set_level(z, 1);
+	assert_int_equal(zip_compress(z, plain, MAX_LEN, packed,
+				      zip_bound(MAX_LEN)),
+			 fast);
+	zip_free(z);
+}
+
 static void test_small_output_room(void **state)
 {
 	(void)state;
@@ -289,6 +310,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_not_worth_it),
+		cmocka_unit_test(test_another_level),
 		cmocka_unit_test(test_small_output_room),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_other_lengths),

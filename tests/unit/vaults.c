@@ -157,6 +157,7 @@ int vaults_backup(struct vault *v, const char *dir, char id_out[33])
 		.disks = &disk,
 		.ndisks = access(disk.source, F_OK) == 0 ? 1 : 0,
 		.level = 1,
+		.disk_level = 1,
 		.threads = 2,
 	};
 	struct task task = { .stop = NULL };
