@@ -457,6 +457,7 @@ int item_write(struct restore *run, const struct item *it, uint8_t *piece)
 		failed(run, it->dir, &it->ref, r);
 		return r;
 	}
+	restore_note_done(run, it->action, &it->ref, e.size);
 	if (late < 0)
 		failed_late(run, it->dir, &it->ref, late);
 	pthread_mutex_lock(&run->lock);
@@ -485,6 +486,7 @@ static void linked_restore(struct restore *run, struct item *it,
 
 	r = link_try(run, it->dir, name, e, it->replace || it->attrs_only);
 	if (r == 1) {
+		restore_note(run, it->action, name, e->size);
 		if (S_ISREG(e->mode))
 			RESTORE_COUNT(run, files, 1);
 		else
@@ -528,14 +530,13 @@ void entry_restore(struct restore *run, struct rdir *dir, const struct ref *ref,
 		restore_note(run, "skipped", name, e.size);
 		return;
 	}
-	restore_note(run,
-		     place == PLACE_ATTRS  ? "unchanged"
-		     : place == PLACE_OVER ? "updated"
-					   : "restored",
-		     name, e.size);
+	it.action = place == PLACE_ATTRS  ? "unchanged"
+		    : place == PLACE_OVER ? "updated"
+					  : "restored";
 	it.replace = place == PLACE_OVER;
 	it.attrs_only = place == PLACE_ATTRS;
 	if (run->o->dry_run) {
+		restore_note(run, it.action, name, e.size);
 		pthread_mutex_lock(&run->lock);
 		if (it.attrs_only)
 			run->progress.unchanged++;

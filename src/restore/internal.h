@@ -95,6 +95,8 @@ struct item {
 	uint64_t rank;
 	bool replace; /* something stands there */
 	bool attrs_only; /* and its content is right */
+	const char
+		*action; /* what to tell the caller once it is done; static */
 };
 
 struct job {
@@ -181,6 +183,7 @@ struct restore {
 	pthread_cond_t changed;
 	struct job *idle; /* owned */
 	unsigned int running;
+	struct told *told, **told_last; /* owned; see restore_note_done() */
 	struct restore_progress progress;
 };
 
@@ -217,6 +220,12 @@ const char *restore_target_path(const struct restore *run, const char *path,
  * walked; NULL: with the directory itself. For the walk's thread. */
 void restore_note(struct restore *run, const char *action, const char *name,
 		  uint64_t size);
+/* The same of an entry that was written just now, by any thread: the caller is
+ * told of it by the walk's, with the next note or in restore_tell(). */
+void restore_note_done(struct restore *run, const char *action,
+		       const struct ref *ref, uint64_t size);
+/* Tell what there is to tell by now. For the walk's thread. */
+void restore_tell(struct restore *run);
 /* Return what the patterns say of an entry of the directory being walked. */
 enum sub_state restore_state(struct restore *run, const char *name,
 			     bool is_dir);

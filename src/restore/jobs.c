@@ -64,6 +64,7 @@ static void wait_change(struct restore *run)
 	}
 	if (pthread_cond_timedwait(&run->changed, &run->lock, &until) != 0) {
 		pthread_mutex_unlock(&run->lock);
+		restore_tell(run);
 		restore_tick(run);
 		pthread_mutex_lock(&run->lock);
 	}
@@ -76,6 +77,7 @@ void jobs_wait(struct restore *run)
 	while (run->running > 0)
 		wait_change(run);
 	pthread_mutex_unlock(&run->lock);
+	restore_tell(run);
 }
 
 static struct job *job_take(struct restore *run)
@@ -88,6 +90,7 @@ static struct job *job_take(struct restore *run)
 	j = run->idle;
 	run->idle = j->next;
 	pthread_mutex_unlock(&run->lock);
+	restore_tell(run);
 	return j;
 }
 

@@ -50,6 +50,7 @@ static int run_init(struct restore *run, const struct point *p)
 	run->start_ns = run->seam->ops->monotonic_ns(run->seam);
 	pthread_mutex_init(&run->lock, NULL);
 	pthread_cond_init(&run->changed, NULL);
+	run->told_last = &run->told;
 	if (!run->o->view &&
 	    strspn(run->o->path, "/.") == strlen(run->o->path)) {
 		run->progress.total_entries = p->entries;

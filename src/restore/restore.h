@@ -62,8 +62,9 @@ struct restore_options {
 	const struct exclude *include; /* NULL: all; what matches, and below */
 	const struct guard *guard; /* what is never touched; may be NULL */
 	unsigned int threads; /* 0: one a core */
-	/* Called with @note_arg from this thread for each thing done; may be
-	 * NULL. @action:
+	/* Called with @note_arg from this thread for each thing that was done,
+	 * or would be; files come in the order in which they are written. May
+	 * be NULL. @action:
 	 * "restored", "updated", "unchanged", "skipped", "deleted", "kept"
 	 * (would have been deleted); @path is of the tree, and of these two in
 	 * the target. */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -166,11 +167,61 @@ const char *restore_target_path(const struct restore *run, const char *path,
 	return buf_error(out) < 0 ? "(no memory)" : (const char *)out->data;
 }
 
+/* What the caller is to be told. */
+struct told {
+	struct told *next;
+	const char *action; /* static */
+	uint64_t size;
+	char path[];
+};
+
+void restore_note_done(struct restore *run, const char *action,
+		       const struct ref *ref, uint64_t size)
+{
+	AUTO_BUF struct buf mem = BUF_INIT;
+	const char *path;
+	struct told *t;
+
+	if (!run->o->note)
+		return;
+	path = restore_path(&mem, ref);
+	t = malloc(sizeof(*t) + strlen(path) + 1);
+	if (!t)
+		return; /* it is only told less */
+	t->next = NULL;
+	t->action = action;
+	t->size = size;
+	memcpy(t->path, path, strlen(path) + 1);
+	pthread_mutex_lock(&run->lock);
+	*run->told_last = t;
+	run->told_last = &t->next;
+	pthread_mutex_unlock(&run->lock);
+}
+
+void restore_tell(struct restore *run)
+{
+	struct told *t, *next;
+
+	if (!run->o->note)
+		return;
+	pthread_mutex_lock(&run->lock);
+	t = run->told;
+	run->told = NULL;
+	run->told_last = &run->told;
+	pthread_mutex_unlock(&run->lock);
+	for (; t; t = next) {
+		next = t->next;
+		run->o->note(run->o->note_arg, t->action, t->path, t->size);
+		free(t);
+	}
+}
+
 void restore_note(struct restore *run, const char *action, const char *name,
 		  uint64_t size)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
 
+	restore_tell(run);
 	if (run->o->note)
 		run->o->note(run->o->note_arg, action,
 			     restore_path_of(run, name, &path), size);

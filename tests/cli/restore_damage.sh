@@ -15,6 +15,23 @@ names() {
 	(cd "$1" && find . | sort)
 }
 
+# ---- a file whose data are damaged ----
+
+src=$tmp/data
+mkdir -p "$src"
+head -c 400000 /dev/urandom >"$src/bad"
+echo whole >"$src/good"
+new_vault data-vault
+expect 0 vmb backup --vm web1 "$src"
+pack=$(find "$vault/pack" -type f -size +390k)
+flip "$pack" 200000
+# What is told is done: a file that comes to nothing is not.
+expect 13 vmb restore -v "web1/latest:files$src" --target "$tmp/data.d"
+prints '^restored +.*/data/good$'
+says '/data/bad: not restored'
+! grep -q 'restored .*/bad$' "$tmp/out" || fail "it was told as restored"
+[ ! -e "$tmp/data.d/bad" ] || fail "a damaged file was restored"
+
 # ---- a tree with a leaf that is damaged ----
 
 # Empty files: all that the pack holds is the tree.

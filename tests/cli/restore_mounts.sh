@@ -15,9 +15,9 @@ both() {
 	local want=$1
 	shift
 	expect "$want" vmb restore -v "$@" --dry-run
-	sed '/^Would restore/d' "$tmp/out" >"$tmp/dry"
+	sed '/^Would restore/d' "$tmp/out" | sort >"$tmp/dry"
 	expect "$want" vmb restore -v "$@"
-	sed '/^Restored/d' "$tmp/out" | diff "$tmp/dry" - >&2 ||
+	sed '/^Restored/d' "$tmp/out" | sort | diff "$tmp/dry" - >&2 ||
 		fail "the dry run differs from the real one"
 }
 

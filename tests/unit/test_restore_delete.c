@@ -238,6 +238,31 @@ static void note(void *arg, const char *action, const char *path, uint64_t size)
 	buf_put(&model.notes, line, strlen(line));
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Files are told of in the order in which they are done, by several threads. */
+static void sort_notes(void)
+{
+	AUTO_BUF struct buf sorted = BUF_INIT;
+	char *lines[1000], *line, *rest = NULL;
+	size_t i, n = 0;
+
+	buf_put_u8(&model.notes, 0);
+	for (line = strtok_r((char *)model.notes.data, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		assert_true(n < ARRAY_SIZE(lines));
+		lines[n++] = line;
+	}
+	qsort(lines, n, sizeof(*lines), by_text);
+	for (i = 0; i < n; i++)
+		buf_printf(&sorted, "%s\n", lines[i]);
+	buf_clear(&model.notes);
+	buf_put(&model.notes, sorted.data, sorted.len);
+}
+
 /* The node of the namespace at @path of point @p. */
 static struct view *open_volume(struct vault *v, const struct point *p,
 				const char *path, uint64_t *node_out)
@@ -280,6 +305,7 @@ static bool restore_once(struct plant *p, const struct point *point,
 		o.view = open_volume(p->vault, point, path + 1, &o.node);
 	buf_clear(&model.notes);
 	r = restore_run(p->vault, point, &o, &task, &progress);
+	sort_notes();
 	if (!model.damage)
 		assert_int_equal(r, refuses ? -EINVAL : 0);
 	view_free(o.view);
