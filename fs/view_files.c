@@ -63,7 +63,7 @@ void spot_key(const struct spot *s, struct buf *key)
 /* ---- attributes ---- */
 
 /* What a row of entries has in common. */
-struct context {
+struct row_context {
 	struct view *w;
 	uint32_t point; /* 0: of any */
 	uint8_t point_id[INO_POINT_LEN];
@@ -73,13 +73,13 @@ struct context {
 	struct buf scratch;
 };
 
-static void context_release(struct context *c)
+static void context_release(struct row_context *c)
 {
 	buf_release(&c->key);
 	buf_release(&c->scratch);
 }
 
-static uint64_t entry_ino(struct context *c, const struct entry *e)
+static uint64_t entry_ino(struct row_context *c, const struct entry *e)
 {
 	const uint8_t *sipkey = c->w->sipkey;
 
@@ -96,8 +96,8 @@ static uint64_t entry_ino(struct context *c, const struct entry *e)
 	return ino_file(sipkey, &c->scratch, c->dirkey, c->dirkey_len, e);
 }
 
-static void fill_attr(struct context *c, const struct entry *e, uint64_t leaf,
-		      size_t slot, struct view_attr *out)
+static void fill_attr(struct row_context *c, const struct entry *e,
+		      uint64_t leaf, size_t slot, struct view_attr *out)
 {
 	bool shared = !S_ISDIR(e->mode) && e->nlink <= 1;
 
@@ -109,7 +109,7 @@ static void fill_attr(struct context *c, const struct entry *e, uint64_t leaf,
 	out->st.st_ino = entry_ino(c, e);
 }
 
-static int context_init(struct context *c, struct view *w, uint32_t point)
+static int context_init(struct row_context *c, struct view *w, uint32_t point)
 {
 	struct roster_point p;
 	int r;
@@ -126,7 +126,7 @@ static int context_init(struct context *c, struct view *w, uint32_t point)
 
 int files_attr(struct view *w, uint64_t node, struct view_attr *out)
 {
-	CLEANUP(context_release) struct context c;
+	CLEANUP(context_release) struct row_context c;
 	AUTO_SPOT struct spot s = { 0 };
 	int r = context_init(&c, w, node_point(node));
 
@@ -148,7 +148,7 @@ static int find_entry(struct view *w, const struct roster_point *p,
 		      const uint8_t *key, size_t key_len, const char *name,
 		      struct view_attr *out)
 {
-	CLEANUP(context_release) struct context c;
+	CLEANUP(context_release) struct row_context c;
 	CLEANUP(cursor_release) struct cursor at = { 0 };
 	struct entry e;
 	uint64_t leaf;
@@ -248,7 +248,7 @@ static bool in_dir(const struct cursor *at, const struct buf *key)
 
 /* Hand out the entries of the cursor's leaf from its slot on, up to the end of
  * the directory. Return 1 where @fn has had enough, or a negative errno. */
-static int list_leaf(struct context *c, const struct cursor *at,
+static int list_leaf(struct row_context *c, const struct cursor *at,
 		     const struct buf *key, view_dir_fn *fn, void *arg)
 {
 	size_t slot, end = leaf_run_end(at->leaf, at->slot);
@@ -277,7 +277,7 @@ static int list_leaf(struct context *c, const struct cursor *at,
 int files_list(struct view *w, uint64_t node, uint64_t cookie, view_dir_fn *fn,
 	       void *arg)
 {
-	CLEANUP(context_release) struct context c = { 0 };
+	CLEANUP(context_release) struct row_context c = { 0 };
 	CLEANUP(cursor_release) struct cursor at = { 0 };
 	AUTO_BUF struct buf key = BUF_INIT;
 	struct roster_point p;

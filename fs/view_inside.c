@@ -23,12 +23,12 @@
 #define STATE_NAME "user.vmbackupfs.state"
 #define NOTE_NAME "user.vmbackupfs.note"
 
-void inside_leave(struct place *p)
+void inside_leave(struct inside *p)
 {
 	volumes_leave(&p->lent);
 }
 
-static int place_enter(struct place *p, struct view *w, uint32_t volume)
+static int enter_volume(struct inside *p, struct view *w, uint32_t volume)
 {
 	uint32_t point;
 	int r;
@@ -42,9 +42,9 @@ static int place_enter(struct place *p, struct view *w, uint32_t volume)
 	return r < 0 ? r : volumes_enter(w->volumes, volume, &p->lent);
 }
 
-int inside_enter(struct place *p, struct view *w, uint64_t node)
+int inside_enter(struct inside *p, struct view *w, uint64_t node)
 {
-	int r = place_enter(p, w, node_volume(node));
+	int r = enter_volume(p, w, node_volume(node));
 
 	return r == -ENODATA ? -ESTALE : r;
 }
@@ -83,7 +83,7 @@ static struct timespec time_of(struct timestamp t)
 				  .tv_nsec = MIN(t.nsec, 999999999u) };
 }
 
-uint64_t inside_ino(const struct place *p, uint64_t guest_node)
+uint64_t inside_ino(const struct inside *p, uint64_t guest_node)
 {
 	return ino_guest(p->w->sipkey, p->point.id, p->name, guest_node);
 }
@@ -101,7 +101,7 @@ static void keep_private(const struct view *w, struct stat *st)
 		st->st_mode &= ~(mode_t)077;
 }
 
-static int fill_attr(const struct place *p, uint64_t guest_node,
+static int fill_attr(const struct inside *p, uint64_t guest_node,
 		     struct view_attr *out)
 {
 	struct stat *st = &out->st;
@@ -145,13 +145,13 @@ static int fill_attr(const struct place *p, uint64_t guest_node,
 
 int inside_attr(struct view *w, uint64_t node, struct view_attr *out)
 {
-	AUTO_PLACE struct place p;
+	AUTO_INSIDE struct inside p;
 	int r = inside_enter(&p, w, node);
 
 	return r < 0 ? r : fill_attr(&p, node_in_guest(node), out);
 }
 
-int inside_named(const struct place *p, uint64_t guest_node, const char *name,
+int inside_named(const struct inside *p, uint64_t guest_node, const char *name,
 		 struct view_attr *out)
 {
 	int r = fill_attr(p, guest_node, out);
@@ -166,8 +166,8 @@ int inside_named(const struct place *p, uint64_t guest_node, const char *name,
 
 int inside_top(struct view *w, uint32_t volume, struct view_attr *out)
 {
-	AUTO_PLACE struct place p;
-	int r = place_enter(&p, w, volume);
+	AUTO_INSIDE struct inside p;
+	int r = enter_volume(&p, w, volume);
 
 	return r < 0 ? r : inside_named(&p, p.lent.guest->root, "/", out);
 }
@@ -175,7 +175,7 @@ int inside_top(struct view *w, uint32_t volume, struct view_attr *out)
 int inside_find(struct view *w, uint64_t parent, const char *name,
 		struct view_attr *out)
 {
-	AUTO_PLACE struct place p;
+	AUTO_INSIDE struct inside p;
 	uint64_t child;
 	int r = inside_enter(&p, w, parent);
 
@@ -194,7 +194,7 @@ int inside_find(struct view *w, uint64_t parent, const char *name,
 
 int inside_parent(struct view *w, uint64_t node, struct view_attr *out)
 {
-	AUTO_PLACE struct place p;
+	AUTO_INSIDE struct inside p;
 	uint64_t parent;
 	int r = inside_enter(&p, w, node);
 
@@ -211,7 +211,7 @@ int inside_parent(struct view *w, uint64_t node, struct view_attr *out)
 
 int inside_link(struct view *w, uint64_t node, struct buf *out)
 {
-	AUTO_PLACE struct place p;
+	AUTO_INSIDE struct inside p;
 	int r = inside_enter(&p, w, node);
 
 	if (r < 0)
@@ -223,7 +223,7 @@ int inside_link(struct view *w, uint64_t node, struct buf *out)
 int inside_read(struct view *w, uint64_t node, uint64_t off, void *out,
 		size_t len, size_t *out_len)
 {
-	AUTO_PLACE struct place p;
+	AUTO_INSIDE struct inside p;
 	int r = inside_enter(&p, w, node);
 
 	if (r < 0)
@@ -235,7 +235,7 @@ int inside_read(struct view *w, uint64_t node, uint64_t off, void *out,
 int inside_hole(struct view *w, uint64_t node, uint64_t off, bool hole,
 		uint64_t *out)
 {
-	AUTO_PLACE struct place p;
+	AUTO_INSIDE struct inside p;
 	int r = inside_enter(&p, w, node);
 
 	if (r < 0)
@@ -249,7 +249,7 @@ int inside_hole(struct view *w, uint64_t node, uint64_t off, bool hole,
 /* Return the value of an attribute that the top of a volume has besides its
  * own, or NULL: the state, and the note, which a whole filesystem may have
  * too. */
-static const char *own_value(const struct place *p, uint64_t guest_node,
+static const char *own_value(const struct inside *p, uint64_t guest_node,
 			     const char *name)
 {
 	const struct guest *g = p->lent.guest;
@@ -265,7 +265,7 @@ static const char *own_value(const struct place *p, uint64_t guest_node,
 
 int view_volume_top(struct view *w, uint64_t node, uint64_t *out)
 {
-	AUTO_PLACE struct place p = { .w = NULL };
+	AUTO_INSIDE struct inside p = { .w = NULL };
 	int r = node_is_guest(node) ? inside_enter(&p, w, node) : -EINVAL;
 
 	if (r == 0)
@@ -281,7 +281,7 @@ bool view_same_volume(uint64_t a, uint64_t b)
 
 int view_volume_state(struct view *w, uint64_t node, struct buf *out)
 {
-	AUTO_PLACE struct place p = { .w = NULL };
+	AUTO_INSIDE struct inside p = { .w = NULL };
 	const char *state;
 	int r = node_is_guest(node) ? inside_enter(&p, w, node) : -EINVAL;
 
@@ -294,7 +294,7 @@ int view_volume_state(struct view *w, uint64_t node, struct buf *out)
 
 /* The list of an inode, in @store. Return 0, 1 (some are left out) or a negative
  * errno. */
-static int load_list(const struct place *p, uint64_t guest_node,
+static int load_list(const struct inside *p, uint64_t guest_node,
 		     struct buf *store, struct reader *list, uint64_t *n)
 {
 	int r = 0;
@@ -318,7 +318,7 @@ static int load_list(const struct place *p, uint64_t guest_node,
 int inside_xattr(struct view *w, uint64_t node, const char *name,
 		 struct buf *out)
 {
-	AUTO_PLACE struct place p;
+	AUTO_INSIDE struct inside p;
 	AUTO_BUF struct buf store = BUF_INIT;
 	const char *own;
 	struct reader list;
@@ -344,7 +344,7 @@ int inside_xattr(struct view *w, uint64_t node, const char *name,
 int inside_xattrs(struct view *w, uint64_t node, struct buf *out)
 {
 	static const char *const names[] = { STATE_NAME, NOTE_NAME };
-	AUTO_PLACE struct place p;
+	AUTO_INSIDE struct inside p;
 	AUTO_BUF struct buf store = BUF_INIT, value = BUF_INIT;
 	uint64_t n, guest_node = node_in_guest(node);
 	struct reader list;

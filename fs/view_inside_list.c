@@ -49,7 +49,7 @@ static int keep_row(void *arg, const char *name, size_t len, uint64_t node,
 }
 
 /* What is known of an entry without its inode. */
-static void fill_row(const struct place *p, const struct ahead_row *row,
+static void fill_row(const struct inside *p, const struct ahead_row *row,
 		     struct view_attr *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -59,7 +59,7 @@ static void fill_row(const struct place *p, const struct ahead_row *row,
 }
 
 /* An inode that is damaged does not hide its name, or those behind it. */
-static int fill_named(const struct place *p, const struct ahead *a, size_t i,
+static int fill_named(const struct inside *p, const struct ahead *a, size_t i,
 		      struct view_attr *out)
 {
 	const struct ahead_row *row = &a->rows[i];
@@ -87,7 +87,7 @@ static int by_node(const void *a, const void *b)
 }
 
 /* Fill in the attributes of all rows, in the order of the inodes. */
-static int read_attrs(struct ahead *a, const struct place *p)
+static int read_attrs(struct ahead *a, const struct inside *p)
 {
 	struct order *order;
 	int r = 0;
@@ -113,7 +113,7 @@ static int read_attrs(struct ahead *a, const struct place *p)
 }
 
 /* Each batch is larger than the one before. */
-static int refill(struct ahead *a, const struct place *p, bool plus)
+static int refill(struct ahead *a, const struct inside *p, bool plus)
 {
 	size_t cap = a->cap ? MIN(2 * a->cap, (size_t)AHEAD_MAX) : AHEAD_FIRST;
 	struct ahead_row *rows = reallocarray(a->rows, cap, sizeof(*rows));
@@ -131,7 +131,7 @@ static int refill(struct ahead *a, const struct place *p, bool plus)
 	return plus && a->n > 0 ? read_attrs(a, p) : 0;
 }
 
-static int put_row(struct ahead *a, const struct place *p, view_dir_fn *fn,
+static int put_row(struct ahead *a, const struct inside *p, view_dir_fn *fn,
 		   void *arg)
 {
 	const struct ahead_row *row = &a->rows[a->at];
@@ -158,7 +158,7 @@ static int put_row(struct ahead *a, const struct place *p, view_dir_fn *fn,
 }
 
 /* Return 1 where @fn had enough. */
-static int list_on(struct ahead *a, const struct place *p, bool plus,
+static int list_on(struct ahead *a, const struct inside *p, bool plus,
 		   view_dir_fn *fn, void *arg)
 {
 	int r = 0;
@@ -180,7 +180,7 @@ static int list_on(struct ahead *a, const struct place *p, bool plus,
 static int list(struct view *w, uint64_t node, uint64_t cookie, bool plus,
 		view_dir_fn *fn, void *arg)
 {
-	AUTO_PLACE struct place p;
+	AUTO_INSIDE struct inside p;
 	struct ahead *a = NULL;
 	int r = inside_enter(&p, w, node);
 

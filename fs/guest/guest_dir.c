@@ -66,7 +66,7 @@ void guest_dir_spoil(struct guest *g, uint64_t dir, const char *fmt, ...)
 
 /* ---- listing ---- */
 
-struct guard {
+struct checked_listing {
 	struct guest *g;
 	uint64_t dir;
 	guest_dir_fn *fn;
@@ -76,7 +76,7 @@ struct guard {
 static int guard_entry(void *arg, const char *name, size_t len, uint64_t node,
 		       unsigned int type, uint64_t cookie)
 {
-	struct guard *guard = arg;
+	struct checked_listing *guard = arg;
 
 	if (stop_asked())
 		return -ECANCELED;
@@ -93,7 +93,9 @@ static int guard_entry(void *arg, const char *name, size_t len, uint64_t node,
 int guest_readdir(struct guest *g, uint64_t dir, uint64_t cookie,
 		  guest_dir_fn *fn, void *arg)
 {
-	struct guard guard = { .g = g, .dir = dir, .fn = fn, .arg = arg };
+	struct checked_listing guard = {
+		.g = g, .dir = dir, .fn = fn, .arg = arg
+	};
 	int r;
 
 	if (dir == 0 || dir >= GUEST_NODE_MAX)

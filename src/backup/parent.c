@@ -75,7 +75,7 @@ struct made {
 	int64_t stored_ns; /* 0: not known */
 };
 
-struct history {
+struct points_made {
 	struct made *list; /* owned */
 	size_t n;
 };
@@ -103,7 +103,7 @@ static int find_session(const void *key, const void *made)
 static int on_commit(void *arg, const char *name,
 		     const struct backend_info *info)
 {
-	struct history *h = arg;
+	struct points_made *h = arg;
 	struct made *made = bsearch(name + strlen("commit/"), h->list, h->n,
 				    sizeof(*h->list), find_session);
 
@@ -115,7 +115,7 @@ static int on_commit(void *arg, const char *name,
 /* The machine's points come in the order of their times. Where the last of them is
  * still to come, somebody's clock was wrong, and the store knows the order. */
 static int order_points(const struct backup *b, const char *vm,
-			struct history *h)
+			struct points_made *h)
 {
 	struct seam *s = vault_seam(b->vault);
 	int64_t now_ns = s->ops->realtime_ns(s);
@@ -143,7 +143,7 @@ static int choose_latest(struct parent *p, const char *vm)
 	const struct backup *b = p->backup;
 	const struct backup_options *o = b->options;
 	const char *const *sources = NULL;
-	struct history h = { .n = 0 };
+	struct points_made h = { .n = 0 };
 	size_t i, n = 0;
 	int r = order_points(b, vm, &h);
 

@@ -76,7 +76,7 @@ static int visit_folder(int cache_fd, const char *name, bool remove,
 	return r;
 }
 
-struct cache {
+struct cache_dir {
 	struct context *ctx;
 	const char *dir;
 	int fd;
@@ -87,7 +87,7 @@ struct cache {
 	uint64_t total, vaults;
 };
 
-static int visit(struct cache *c, const char *name)
+static int visit(struct cache_dir *c, const char *name)
 {
 	char size_text[OUTPUT_SIZE_LEN], time[OUTPUT_TIME_LEN];
 	char id[ID_DIGITS + 1];
@@ -123,7 +123,7 @@ static int visit(struct cache *c, const char *name)
 	return 0;
 }
 
-static int visit_all(struct cache *c)
+static int visit_all(struct cache_dir *c)
 {
 	struct dirent *e;
 	int r = 0;
@@ -142,7 +142,7 @@ static int visit_all(struct cache *c)
 	return r;
 }
 
-static int print_json(struct cache *c)
+static int print_json(struct cache_dir *c)
 {
 	json_t *o = output_message("cache");
 
@@ -152,7 +152,7 @@ static int print_json(struct cache *c)
 	return output_json(o);
 }
 
-static int print_text(struct cache *c)
+static int print_text(struct cache_dir *c)
 {
 	char size[OUTPUT_SIZE_LEN];
 	int r = 0;
@@ -172,7 +172,7 @@ static int print_text(struct cache *c)
 static int run_cache(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
-	struct cache c = { .ctx = ctx, .before = INT64_MAX };
+	struct cache_dir c = { .ctx = ctx, .before = INT64_MAX };
 	const char *what = argc ? argv[0] : "info";
 	int64_t age;
 	int r;

@@ -28,7 +28,7 @@ struct version {
 	size_t npoints, cap;
 };
 
-struct history {
+struct versions {
 	struct context *ctx;
 	struct view *view;
 	struct point_list *list;
@@ -60,7 +60,7 @@ static bool same_version(const struct version *a, const struct version *b)
 
 /* Chunks tell content; in a disk's filesystem, the time that each change of a
  * file sets and that nobody can set otherwise. */
-static int know_content(struct history *h, struct version *v)
+static int know_content(struct versions *h, struct version *v)
 {
 	const struct stat *st = &v->attr.st;
 	int64_t changed[2] = { st->st_ctim.tv_sec, st->st_ctim.tv_nsec };
@@ -74,7 +74,7 @@ static int know_content(struct history *h, struct version *v)
 }
 
 /* What the path was in point @i. Return 1, 0 (it was not there), or an error.*/
-static int look_up(struct history *h, size_t i, struct version *out)
+static int look_up(struct versions *h, size_t i, struct version *out)
 {
 	int r;
 
@@ -103,7 +103,7 @@ static int add_point(struct version *v, size_t i)
 	return 0;
 }
 
-static int add(struct history *h, size_t point, struct version *found)
+static int add(struct versions *h, size_t point, struct version *found)
 {
 	size_t i;
 
@@ -121,7 +121,7 @@ static int add(struct history *h, size_t point, struct version *found)
 	return add_point(&h->versions[h->n - 1], point);
 }
 
-static int collect_versions(struct history *h, const char *vm)
+static int collect_versions(struct versions *h, const char *vm)
 {
 	uint64_t failures = 0;
 	size_t i;
@@ -143,7 +143,7 @@ static int collect_versions(struct history *h, const char *vm)
 	return failures ? -EIO : 0;
 }
 
-static json_t *version_json(struct history *h, const struct version *v)
+static json_t *version_json(struct versions *h, const struct version *v)
 {
 	json_t *o = json_object(), *points = json_array();
 	char name[512];
@@ -168,7 +168,7 @@ static json_t *version_json(struct history *h, const struct version *v)
 	return o;
 }
 
-static int print_json(struct history *h)
+static int print_json(struct versions *h)
 {
 	json_t *array = json_array();
 	size_t i;
@@ -185,7 +185,7 @@ static int print_json(struct history *h)
 	return output_json(array);
 }
 
-static int print_table(struct history *h)
+static int print_table(struct versions *h)
 {
 	static const char *const titles[] = { "Modified", "Size", "Mode",
 					      "Points", "Newest" };
@@ -218,7 +218,7 @@ static int print_table(struct history *h)
 
 /* "VM:PATH", or "PATH" of all machines. A path with '/' in front is one of the
  * machine itself, so it is below files/. */
-static int parse(struct history *h, const char *text, const char **vm,
+static int parse(struct versions *h, const char *text, const char **vm,
 		 char **path)
 {
 	AUTO_FREE char *whole = NULL;
@@ -238,7 +238,7 @@ static int parse(struct history *h, const char *text, const char **vm,
 
 static int run_versions(struct context *ctx, void *args, int argc, char **argv)
 {
-	struct history h = { .ctx = ctx };
+	struct versions h = { .ctx = ctx };
 	char *path = NULL;
 	struct vault *v;
 	const char *vm;

@@ -38,7 +38,7 @@ enum extent_offsets {
 
 enum extent_types { TYPE_INLINE, TYPE_REGULAR, TYPE_PREALLOC };
 
-struct extent {
+struct btrfs_extent {
 	uint64_t start, end; /* in the file */
 	uint8_t type, compression;
 	uint64_t ram; /* bytes, decompressed */
@@ -56,7 +56,7 @@ static int bad_extent(const struct file *f, uint64_t start)
 		    start, f->objectid, f->subvol->tree.id);
 }
 
-static bool inline_get(const struct btrfs_cursor *c, struct extent *x)
+static bool inline_get(const struct btrfs_cursor *c, struct btrfs_extent *x)
 {
 	x->bytes = c->item + EXTENT_INLINE;
 	x->nbytes = c->len - EXTENT_INLINE;
@@ -68,7 +68,7 @@ static bool inline_get(const struct btrfs_cursor *c, struct extent *x)
 }
 
 static bool regular_get(const struct btrfs *fs, const struct btrfs_cursor *c,
-			struct extent *x)
+			struct btrfs_extent *x)
 {
 	uint64_t len, whole;
 
@@ -93,7 +93,7 @@ static bool regular_get(const struct btrfs *fs, const struct btrfs_cursor *c,
 }
 
 static int extent_get(const struct file *f, const struct btrfs_cursor *c,
-		      struct extent *x)
+		      struct btrfs_extent *x)
 {
 	bool ok;
 
@@ -121,7 +121,7 @@ static int extent_get(const struct file *f, const struct btrfs_cursor *c,
  * end is above @off. Return 1, 0 (no more) or a negative errno.
  */
 static int extent_at(const struct file *f, uint64_t off, struct btrfs_cursor *c,
-		     struct extent *x)
+		     struct btrfs_extent *x)
 {
 	const struct btrfs_key key = { f->objectid, BTRFS_EXTENT_DATA, off };
 	int r;
@@ -148,7 +148,7 @@ static int extent_at(const struct file *f, uint64_t off, struct btrfs_cursor *c,
 
 /* The one behind @x. As extent_at(). */
 static int extent_next(const struct file *f, struct btrfs_cursor *c,
-		       struct extent *x)
+		       struct btrfs_extent *x)
 {
 	uint64_t end = x->end;
 	int r = btrfs_next(c);
@@ -164,7 +164,7 @@ static int extent_next(const struct file *f, struct btrfs_cursor *c,
 						    : bad_extent(f, x->start);
 }
 
-static int inline_read(const struct file *f, const struct extent *x,
+static int inline_read(const struct file *f, const struct btrfs_extent *x,
 		       uint64_t off, void *out, size_t len)
 {
 	struct btrfs_block *b;
@@ -187,14 +187,14 @@ static int inline_read(const struct file *f, const struct extent *x,
 }
 
 /* Reads as zeros, and is no data to SEEK_DATA: preallocated ones too. */
-static bool is_hole(const struct extent *x)
+static bool is_hole(const struct btrfs_extent *x)
 {
 	return x->type == TYPE_PREALLOC ||
 	       (x->type == TYPE_REGULAR && x->disk == 0);
 }
 
 /* Bytes [@off, @off + @len) of the file, all of them in @x. */
-static int extent_read(const struct file *f, const struct extent *x,
+static int extent_read(const struct file *f, const struct btrfs_extent *x,
 		       uint64_t off, void *out, size_t len)
 {
 	uint64_t at = off - x->start + x->off;
@@ -218,7 +218,7 @@ static int file_read(struct guest_file *gf, uint64_t off, void *out, size_t len)
 	const struct file *f = container_of(gf, struct file, f);
 	struct btrfs_cursor c AUTO_CURSOR = BTRFS_CURSOR_INIT;
 	uint8_t *p = out;
-	struct extent x;
+	struct btrfs_extent x;
 	size_t n;
 	int r, more;
 
@@ -251,7 +251,7 @@ static int file_seek(struct guest_file *gf, uint64_t off, bool hole,
 {
 	const struct file *f = container_of(gf, struct file, f);
 	struct btrfs_cursor c AUTO_CURSOR = BTRFS_CURSOR_INIT;
-	struct extent x;
+	struct btrfs_extent x;
 	int r;
 
 	for (r = extent_at(f, off, &c, &x); r > 0; r = extent_next(f, &c, &x)) {

@@ -19,7 +19,7 @@
 
 enum descriptors { PRIMARY = 1, SUPPLEMENTARY = 2, TERMINATOR = 255 };
 
-struct volume_set {
+struct volume_descriptors {
 	bool found, joliet;
 	uint8_t primary[ISO_SECTOR], supplementary[ISO_SECTOR];
 };
@@ -37,7 +37,7 @@ static bool is_joliet(const uint8_t *d)
 	       (d[90] == '@' || d[90] == 'C' || d[90] == 'E');
 }
 
-static int volume_find(struct iso *iso, struct volume_set *set)
+static int volume_find(struct iso *iso, struct volume_descriptors *set)
 {
 	uint8_t d[ISO_SECTOR];
 	unsigned int i;
@@ -134,7 +134,7 @@ static void volume_uuid(const uint8_t *d, struct guest_info *info)
 
 int iso_volume_open(struct iso *iso, struct guest_info *info, struct buf *why)
 {
-	struct volume_set set = { .found = false };
+	struct volume_descriptors set = { .found = false };
 	const uint8_t *d = set.primary;
 	struct iso_record dot;
 	int r;

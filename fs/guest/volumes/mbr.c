@@ -16,7 +16,7 @@
 #define SECTOR 512u /* what of one holds a table, however long it is */
 #define LOGICAL_MAX 256
 
-struct entry {
+struct partition_entry {
 	uint8_t status, type;
 	uint64_t start, count; /* sectors */
 };
@@ -33,7 +33,8 @@ struct disk {
 };
 
 /* Return 0, -ENOENT (no table here) or a read's error. */
-static int read_sector(const struct disk *d, uint64_t lba, struct entry out[4])
+static int read_sector(const struct disk *d, uint64_t lba,
+		       struct partition_entry out[4])
 {
 	uint8_t s[SECTOR];
 	size_t i;
@@ -79,7 +80,7 @@ static const char *words_of(uint8_t type)
 }
 
 static void add(const struct disk *d, struct table *out, unsigned int number,
-		const struct entry *e, uint64_t from)
+		const struct partition_entry *e, uint64_t from)
 {
 	struct partition *p;
 
@@ -111,7 +112,7 @@ static void read_logical(const struct disk *d, uint64_t base,
 			 unsigned int *number, struct table *out)
 {
 	uint64_t links[LOGICAL_MAX], lba = base;
-	struct entry e[4];
+	struct partition_entry e[4];
 	size_t n = 0, i;
 
 	while (!out->cut) {
@@ -140,7 +141,7 @@ int mbr_read(struct blocks *b, uint32_t sector, struct table *out)
 {
 	const struct disk d = { b, sector ? sector : SECTOR };
 	unsigned int number = 5;
-	struct entry e[4];
+	struct partition_entry e[4];
 	size_t i;
 	int r;
 
