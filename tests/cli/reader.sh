@@ -39,6 +39,17 @@ second=$(python3 "$tests/json_field.py" point_id <"$tmp/out")
 restored "$second"
 same "$source" "$tmp/restored$source" --ignore ctime,dirsize
 
+# What was forgotten is not listed, and can be restored.
+expect 0 vmb forget "$id"
+expect 0 "$reader" "$vault" --key-file "$keyfile" points
+if grep -q "\"id\": \"$id\"" "$tmp/out"; then
+	fail "the reader lists what was forgotten"
+fi
+restored "$id"
+expect 0 vmb undelete "$id"
+expect 0 "$reader" "$vault" --key-file "$keyfile" points
+prints "\"id\": \"$id\""
+
 # ---- disks ----
 
 # The first: holes, zeros, data from one cell into the next, single bytes, as

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Notes, quarantines, tombs, sweeps, config, features and digests; the first byte
+/* Notes, wishes, verdicts, quarantines, tombs, sweeps, config, features and digests; the first byte
  * says which. What a decoder takes is encoded again, and must read back as the
  * same. */
 #include "config.h"
@@ -10,8 +10,10 @@
 
 #include "store/record/config.h"
 #include "store/record/digest.h"
+#include "store/record/forget.h"
 #include "store/record/note.h"
 #include "store/record/pack_list.h"
+#include "store/record/purge.h"
 #include "store/record/quarantine.h"
 #include "tests/fuzz/quiet.h"
 
@@ -34,6 +36,31 @@ static void one_note(const uint8_t *data, size_t len)
 		note_release(&again);
 	}
 	note_release(&n);
+}
+
+static void one_wish(const uint8_t *data, size_t len)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	struct forget f, again;
+
+	if (forget_decode(data, len, "fuzz", &f) < 0)
+		return;
+	if (forget_encode(&f, &b) < 0 ||
+	    forget_decode(b.data, b.len, "again", &again) < 0 ||
+	    again.time_ns != f.time_ns || again.until_ns != f.until_ns ||
+	    !again.by != !f.by || !again.reason != !f.reason ||
+	    (f.by && strcmp(f.by, again.by) != 0) ||
+	    (f.reason && strcmp(f.reason, again.reason) != 0))
+		abort();
+	forget_release(&again);
+	forget_release(&f);
+}
+
+static void one_verdict(const uint8_t *data, size_t len)
+{
+	bool purged;
+
+	(void)!purge_decode(data, len, "fuzz", &purged);
 }
 
 static void one_config(const uint8_t *data, size_t len)
@@ -132,6 +159,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	if (data[0] == 'n')
 		one_note(data + 1, len - 1);
+	else if (data[0] == 'w')
+		one_wish(data + 1, len - 1);
+	else if (data[0] == 'p')
+		one_verdict(data + 1, len - 1);
 	else if (data[0] == 'q')
 		(void)!quarantine_decode(data + 1, len - 1, "fuzz");
 	else if (data[0] == 'c')

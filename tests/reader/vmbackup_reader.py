@@ -356,16 +356,35 @@ class Vault:
 
     # -- points --
 
-    def points(self):
+    def forgotten(self, wishes, verdicts):
+        """The points with a wish to remove them that nobody has answered. A wish
+        that is damaged is none."""
+        out = set()
+        for name in wishes:
+            point = name.split("/")[1].split("-")[0]
+            try:
+                wish = json.loads(self.box(name, FORGET))
+            except (Bad, ValueError):
+                continue
+            if (isinstance(wish, dict) and type(wish.get("time_ns")) is int
+                    and "purge/" + name.split("/")[1] not in verdicts):
+                out.add(point)
+        return out
+
+    def points(self, forgotten=False):
+        """All points; those that were forgotten, too, if @forgotten."""
         out = []
         commits = list(self.under("commit/"))
+        wishes = list(self.under("forget/"))
         purged = set()
-        for name in self.under("purge/"):
+        verdicts = set(self.under("purge/"))
+        for name in verdicts:
             verdict = json.loads(self.box(name, PURGE))["verdict"]
             if verdict not in ("PURGED", "KEPT"):
                 raise Bad("%s: an unknown verdict" % name)
             if verdict == "PURGED":
                 purged.add(name.split("/")[1].split("-")[0])
+        hidden = set() if forgotten else self.forgotten(wishes, verdicts)
         for name in commits:
             c = json.loads(self.box(name, COMMIT))
             if c["decision"] != "COMMIT":
@@ -373,7 +392,7 @@ class Vault:
             if c["session"] != name.split("/")[1]:
                 raise Bad("%s: of another session" % name)
             point = "point/" + c["point"]
-            if c["point"] in purged:
+            if c["point"] in purged or c["point"] in hidden:
                 continue
             if hashlib.sha256(self.get(point)).hexdigest() != c[
                     "point_sha256"]:
@@ -782,7 +801,7 @@ def verify(vault):
         json.loads(vault.box(name, SESSION))
     for c in vault.chunks.values():
         vault.chunk(c.type, c.id)
-    for p in vault.points():
+    for p in vault.points(forgotten=True):
         vault.reached.clear()
         if "tree" in p:
             n = 0
@@ -946,7 +965,7 @@ def main():
             len(vault.packs), len(vault.chunks), len(vault.points())))
     else:
         os.umask(0)
-        found = [x for x in vault.points() if x["id"].startswith(a.point)]
+        found = [x for x in vault.points(forgotten=True) if x["id"].startswith(a.point)]
         if len(found) != 1:
             raise Bad("%d points are %s" % (len(found), a.point))
         restore, n = Restore(vault, a.target), 0

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Wishes to remove points, their answers, and what a reader makes of both. */
+#include "config.h"
+
+#include "tests/unit/sessions.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/retain/policy.h"
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
+#include "store/format.h"
+#include "store/point.h"
+#include "store/record/forget.h"
+#include "store/record/note.h"
+#include "store/record/purge.h"
+#include "store/vault.h"
+#include "store/writer/forget.h"
+#include "store/writer/note.h"
+
+#define DAY FORGET_DAY_NS
+#define PURGED "{\"verdict\":\"PURGED\"}"
+#define KEPT "{\"verdict\":\"KEPT\"}"
+
+static const struct forget_wish some_wish = { .window_ns = 14 * DAY,
+					      .reason = "old",
+					      .by = "root@web1" };
+
+/* ---- the object ---- */
+
+static void decoded_as(const char *text, int64_t time_ns, int64_t until_ns)
+{
+	struct forget f;
+
+	assert_ok(forget_decode(text, strlen(text), "f", &f));
+	assert_int_equal(f.time_ns, time_ns);
+	assert_int_equal(f.until_ns, until_ns);
+	forget_release(&f);
+}
+
+static void what_is_written_is_read(void **state)
+{
+	char by[] = "root@web1", reason[] = "too old";
+	struct forget f = { 5, 5 + 30 * DAY, by, reason }, again;
+	AUTO_BUF struct buf b = BUF_INIT;
+	size_t len;
+
+	(void)state;
+	support_log_capture();
+	assert_ok(forget_encode(&f, &b));
+	assert_ok(forget_decode(b.data, b.len, "f", &again));
+	assert_int_equal(again.time_ns, 5);
+	assert_int_equal(again.until_ns, 5 + 30 * DAY);
+	assert_string_equal(again.by, "root@web1");
+	assert_string_equal(again.reason, "too old");
+	forget_release(&again);
+	for (len = 0; len < b.len; len++)
+		assert_result(forget_decode(b.data, len, "f", &again),
+			      -EBADMSG);
+	/* Who wished it is not worth failing for. */
+	by[0] = '\n';
+	buf_clear(&b);
+	assert_ok(forget_encode(&f, &b));
+	assert_ok(forget_decode(b.data, b.len, "f", &again));
+	assert_null(again.by);
+	forget_release(&again);
+	f.until_ns = 5 + 14 * DAY - 1;
+	assert_result(forget_encode(&f, &b), -EINVAL);
+	f.until_ns = 5 + 180 * DAY + 1;
+	assert_result(forget_encode(&f, &b), -EINVAL);
+}
+
+/* Nobody writes a wish that takes effect at once, or never. */
+static void the_window_has_bounds(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		"[]",
+		"{}",
+		"{\"time_ns\":\"now\"}",
+		"{\"time_ns\":1,\"until_ns\":1.5}",
+		"{\"time_ns\":1,\"by\":7}",
+		"{\"time_ns\":1,\"reason\":\"a\\u001b[2J\"}",
+		"{\"time_ns\":1,\"reason\":\"a\\u0000b\"}",
+	};
+	struct forget f;
+	size_t i;
+
+	(void)state;
+	decoded_as("{\"time_ns\":1}", 1, 1 + 14 * DAY);
+	decoded_as("{\"time_ns\":1,\"until_ns\":2}", 1, 1 + 14 * DAY);
+	decoded_as("{\"time_ns\":1,\"until_ns\":-9223372036854775808}", 1,
+		   1 + 14 * DAY);
+	decoded_as("{\"time_ns\":1,\"until_ns\":9223372036854775807}", 1,
+		   1 + 180 * DAY);
+	decoded_as("{\"time_ns\":9223372036854775807}", INT64_MAX, INT64_MAX);
+	for (i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_result(forget_decode(wrong[i], strlen(wrong[i]), "f",
+					    &f),
+			      -EBADMSG);
+}
+
+static void a_verdict_says_what_it_says(void **state)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	bool purged = true;
+
+	(void)state;
+	assert_ok(purge_encode(false, "p", "root@web1", 1, &b));
+	assert_ok(purge_decode(b.data, b.len, "v", &purged));
+	assert_false(purged);
+	buf_clear(&b);
+	assert_ok(purge_encode(true, "p", NULL, 1, &b));
+	assert_ok(purge_decode(b.data, b.len, "v", &purged));
+	assert_true(purged);
+}
+
+/* ---- in a vault ---- */
+
+/* The one point of the vault, in a list that shows what was forgotten. */
+static const struct point *the_point(struct scene *s, struct point_list **list)
+{
+	vault_show_forgotten(s->vault);
+	assert_ok(vault_points(s->vault, list));
+	assert_int_equal((*list)->n, 1);
+	return (*list)->points[0];
+}
+
+static int forget_it(struct scene *s)
+{
+	struct point_list *l;
+	const struct point *p = the_point(s, &l);
+	int r = forget_points(s->vault, &p, 1, &some_wish);
+
+	point_list_put(l);
+	return r;
+}
+
+static int undo_it(struct scene *s)
+{
+	struct point_list *l;
+	const struct point *p = the_point(s, &l);
+	int r = forget_undo(s->vault, p, "root@web1");
+
+	point_list_put(l);
+	return r;
+}
+
+static size_t nopen(struct scene *s)
+{
+	struct point_list *l;
+	size_t n = the_point(s, &l)->nopen_forgets;
+
+	point_list_put(l);
+	return n;
+}
+
+static void put_of(struct scene *s, uint8_t type, const char *folder,
+		   unsigned int n, const char *text)
+{
+	const char *point = sessions_first_object(s, "point/") + 6;
+	char name[OBJECT_NAME_MAX];
+
+	snprintf(name, sizeof(name), "%s/%s-%u", folder, point, n);
+	sessions_put_text(s, type, name, text);
+}
+
+static void a_forgotten_point_is_not_listed(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+	const struct point *p;
+	char id[POINT_ID_HEX + 1];
+	size_t at;
+
+	assert_ok(sessions_commit(s));
+	assert_ok(vault_points(s->vault, &l));
+	p = l->points[0];
+	memcpy(id, p->id, sizeof(id));
+	assert_ok(forget_points(s->vault, &p, 1, &some_wish));
+	point_list_put(l);
+	assert_int_equal(sessions_npoints(s), 0);
+	assert_ok(vault_points(s->vault, &l));
+	assert_int_equal(l->nforgotten, 1);
+	assert_string_equal(l->forgotten[0], id);
+	assert_result(point_find(l, id, &at), -ENOENT);
+	assert_said("was forgotten");
+	point_list_put(l);
+	/* Another client sees it so, and the same one, once it asks. */
+	sessions_next(s);
+	assert_int_equal(sessions_npoints(s), 0);
+	p = the_point(s, &l);
+	assert_int_equal(p->nopen_forgets, 1);
+	assert_int_equal(p->until_ns - p->forgotten_ns, 14 * DAY);
+	assert_string_equal(p->forget_reason, "old");
+	assert_int_equal(p->next_forget, 1);
+	point_list_put(l);
+	assert_ok(undo_it(s));
+	sessions_next(s);
+	assert_int_equal(sessions_npoints(s), 1);
+	/* Nothing was deleted on the way. */
+	assert_int_equal(sessions_nobjects(s, "forget/"), 1);
+	assert_int_equal(sessions_nobjects(s, "purge/"), 1);
+}
+
+/* Each wish has an answer of its own. */
+static void two_wishes_take_two_answers(void **state)
+{
+	struct scene *s = *state;
+
+	assert_ok(sessions_commit(s));
+	put_of(s, OBJECT_FORGET, "forget", 0, "{\"time_ns\":3}");
+	put_of(s, OBJECT_FORGET, "forget", 1, "{\"time_ns\":1}");
+	assert_int_equal(nopen(s), 2);
+	put_of(s, OBJECT_PURGE, "purge", 1, KEPT);
+	assert_int_equal(nopen(s), 1);
+	assert_ok(undo_it(s));
+	assert_int_equal(nopen(s), 0);
+	assert_int_equal(sessions_nobjects(s, "purge/"), 2);
+	/* A wish that was answered before it was made would be none. */
+	put_of(s, OBJECT_PURGE, "purge", 7, KEPT);
+	assert_ok(forget_it(s));
+	assert_int_equal(nopen(s), 1);
+	put_of(s, OBJECT_PURGE, "purge", 8, PURGED);
+	assert_int_equal(sessions_npoints(s), 0);
+}
+
+static void damage_forgets_nothing(void **state)
+{
+	struct scene *s = *state;
+
+	assert_ok(sessions_commit(s));
+	put_of(s, OBJECT_FORGET, "forget", 0, "{\"time_ns\":\"x\"}");
+	assert_int_equal(nopen(s), 0);
+	assert_said("malformed");
+	put_of(s, OBJECT_FORGET, "forget", 1, "{\"time_ns\":1}");
+	assert_int_equal(nopen(s), 1);
+	/* It may be the answer to the wish. */
+	put_of(s, OBJECT_PURGE, "purge", 0, "{\"verdict\":\"PERHAPS\"}");
+	assert_int_equal(nopen(s), 0);
+	/* An error of the listing is no empty list. */
+	backend_mem_fail(s->backend, BACKEND_MEM_LIST, "forget/", 1,
+			 -EHOSTUNREACH, 0);
+	{
+		struct point_list *l;
+
+		assert_result(vault_points(s->vault, &l), -EHOSTUNREACH);
+	}
+}
+
+/* A collector may be faster. */
+static int purge_first(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct scene *s = arg;
+
+	if (op != BACKEND_MEM_PUT || strncmp(name, "purge/", 6) != 0)
+		return 0;
+	backend_mem_watch(s->backend, NULL, NULL);
+	put_of(s, OBJECT_PURGE, "purge", 0, PURGED);
+	return 0;
+}
+
+static void too_late_is_said(void **state)
+{
+	struct scene *s = *state;
+
+	assert_ok(sessions_commit(s));
+	assert_ok(forget_it(s));
+	backend_mem_watch(s->backend, purge_first, s);
+	assert_result(undo_it(s), -EALREADY);
+	assert_said("too late");
+	assert_int_equal(sessions_npoints(s), 0);
+}
+
+/* Whatever becomes of the reply, what stands there is what is said. */
+static void replies_get_lost(void **state)
+{
+	struct scene *s = *state;
+
+	assert_ok(sessions_commit(s));
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "forget/", 1, -EIO, 0);
+	assert_result(forget_it(s), -EIO);
+	assert_int_equal(nopen(s), 0);
+	assert_ok(forget_it(s));
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "purge/", 1, -ETIMEDOUT,
+			 BACKEND_MEM_LOST_REPLY);
+	assert_ok(undo_it(s));
+	assert_int_equal(nopen(s), 0);
+	assert_ok(forget_it(s));
+	/* Once is no time: it is tried again. */
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "purge/", 1, -EIO, 0);
+	assert_ok(undo_it(s));
+	assert_ok(forget_it(s));
+	support_log_clear();
+	backend_mem_fail(s->backend, BACKEND_MEM_GET, "purge/", 1, -ETIMEDOUT,
+			 BACKEND_MEM_STICKY);
+	assert_result(undo_it(s), -ETIMEDOUT);
+	assert_said("is not known");
+	backend_mem_heal(s->backend);
+	support_log_clear();
+	/* It went through, as the next look tells. */
+	assert_int_equal(nopen(s), 0);
+	assert_ok(forget_it(s));
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "purge/", 1, -EIO,
+			 BACKEND_MEM_STICKY);
+	assert_result(undo_it(s), -EIO);
+	backend_mem_heal(s->backend);
+	assert_int_equal(nopen(s), 1);
+	assert_ok(undo_it(s));
+}
+
+static void what_is_protected_stays(void **state)
+{
+	struct scene *s = *state;
+	struct forget_wish short_one = some_wish;
+	struct point_list *l;
+	const struct point *p;
+
+	assert_ok(sessions_commit(s));
+	p = the_point(s, &l);
+	assert_ok(note_point(s->vault, p, NOTE_PROTECT, NULL, NULL));
+	assert_ok(note_point(s->vault, p, NOTE_KEEP, "2030-01-02T03:04:05Z",
+			     NULL));
+	assert_ok(note_point(s->vault, p, NOTE_SUSPICIOUS, NULL, NULL));
+	assert_ok(note_point(s->vault, p, NOTE_VERIFIED, NULL, NULL));
+	point_list_put(l);
+	assert_result(forget_it(s), -EPERM);
+	assert_int_equal(sessions_nobjects(s, "forget/"), 0);
+	p = the_point(s, &l);
+	assert_int_equal(p->keep_until_ns, INT64_C(1893553445) * 1000000000);
+	assert_true(p->is_suspicious);
+	assert_true(p->is_verified);
+	assert_ok(note_point(s->vault, p, NOTE_TRUSTED, NULL, NULL));
+	/* What is no time is no wish, and damages nothing. */
+	assert_ok(note_point(s->vault, p, NOTE_KEEP, "for long", NULL));
+	assert_ok(note_point(s->vault, p, NOTE_UNPROTECT, NULL, NULL));
+	point_list_put(l);
+	p = the_point(s, &l);
+	assert_false(p->is_suspicious);
+	assert_int_equal(p->keep_until_ns, INT64_C(1893553445) * 1000000000);
+	short_one.window_ns--;
+	assert_result(forget_points(s->vault, &p, 1, &short_one), -EINVAL);
+	point_list_put(l);
+	assert_ok(forget_it(s));
+}
+
+static void the_store_tells_when(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+	int64_t stored = -1;
+
+	assert_ok(sessions_commit(s));
+	assert_ok(backend_mem_set_time(
+		s->backend, sessions_first_object(s, "commit/"), 4711));
+	(void)the_point(s, &l);
+	assert_ok(forget_stored_times(s->vault, l, &stored));
+	assert_int_equal(stored, 4711);
+	backend_mem_fail(s->backend, BACKEND_MEM_LIST, "commit/", 1,
+			 -EHOSTUNREACH, 0);
+	assert_result(forget_stored_times(s->vault, l, &stored), -EHOSTUNREACH);
+	point_list_put(l);
+}
+
+/* ---- what people type ---- */
+
+static void policies_are_typed(void **state)
+{
+	static const char *const wrong[] = {
+		"",    "7",  "6m",	     "d",	   "-1d",
+		"1d ", "1s", "99999999999d", "1000000000y"
+	};
+	struct keep_verdict v = { .reasons = 1 << KEEP_LAST | KEEP_FOR_BURST |
+					     1 << KEEP_MONTHLY,
+				  .oldest = 1 << KEEP_MONTHLY };
+	AUTO_BUF struct buf b = BUF_INIT;
+	unsigned int groups;
+	uint32_t count;
+	int64_t ns;
+	size_t i;
+
+	(void)state;
+	assert_ok(keep_parse_count("30", &count));
+	assert_int_equal(count, 30);
+	assert_ok(keep_parse_count("unlimited", &count));
+	assert_int_equal(count, KEEP_UNLIMITED);
+	assert_result(keep_parse_count("3d", &count), -EINVAL);
+	assert_result(keep_parse_count("", &count), -EINVAL);
+	assert_result(keep_parse_count("-2", &count), -EINVAL);
+	assert_ok(keep_parse_duration("1y6mo2w3d4h", &ns));
+	assert_int_equal(ns / (DAY / 24), 24 * (366 + 6 * 31 + 2 * 7 + 3) + 4);
+	for (i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_result(keep_parse_duration(wrong[i], &ns), -EINVAL);
+	assert_ok(keep_parse_groups("host,tags", &groups));
+	assert_int_equal(groups, KEEP_BY_HOST | KEEP_BY_TAGS);
+	assert_ok(keep_parse_groups("", &groups));
+	assert_int_equal(groups, 0);
+	assert_result(keep_parse_groups("host,", &groups), 0);
+	assert_result(keep_parse_groups("hosts", &groups), -EINVAL);
+	keep_put_reasons(&v, &b);
+	assert_int_equal(b.len, strlen("last, oldest monthly"));
+	assert_memory_equal(b.data, "last, oldest monthly", b.len);
+}
+
+#define CASE(fn)                                                               \
+	cmocka_unit_test_setup_teardown(fn, sessions_setup, sessions_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_written_is_read),
+		cmocka_unit_test(the_window_has_bounds),
+		cmocka_unit_test(a_verdict_says_what_it_says),
+		CASE(a_forgotten_point_is_not_listed),
+		CASE(two_wishes_take_two_answers),
+		CASE(damage_forgets_nothing),
+		CASE(too_late_is_said),
+		CASE(replies_get_lost),
+		CASE(what_is_protected_stays),
+		CASE(the_store_tells_when),
+		cmocka_unit_test(policies_are_typed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
