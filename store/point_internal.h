@@ -54,8 +54,8 @@ MUST_CHECK int point_unpack(struct reader *r, struct point **out);
 /* A copy of a point, for what a list has to say of it. Return 0 or -ENOMEM. */
 MUST_CHECK int point_copy(const struct point *p, struct point **out);
 
-/* Of kinds that are listed: commits, verdicts, notes, machines. */
-#define POINT_KINDS 4
+/* Of kinds that are listed: commits, verdicts, forgets, notes, machines. */
+#define POINT_KINDS 5
 extern const struct kept_kind point_kept_commits, point_kept_verdicts,
 	point_kept_forgets, point_kept_notes, point_kept_machines,
 	point_kept_points;

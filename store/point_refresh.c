@@ -376,10 +376,8 @@ void point_listing_end(struct vault *v)
 static bool take_stamps(struct vault *v, struct backend_stamp *out)
 {
 	static const struct kept_kind *const kinds[POINT_KINDS] = {
-		&point_kept_commits,
-		&point_kept_verdicts,
-		&point_kept_notes,
-		&point_kept_machines,
+		&point_kept_commits, &point_kept_verdicts, &point_kept_forgets,
+		&point_kept_notes,   &point_kept_machines,
 	};
 	size_t i;
 	bool all = true;
@@ -395,8 +393,9 @@ static bool has_all_objects(const struct vault *v)
 	const struct point_objects *o = &v->objects;
 
 	return !o->points_old && kept_all_read(&o->commits) &&
-	       kept_all_read(&o->verdicts) && kept_all_read(&o->notes) &&
-	       kept_all_read(&o->machines) && kept_all_read(&o->points);
+	       kept_all_read(&o->verdicts) && kept_all_read(&o->forgets) &&
+	       kept_all_read(&o->notes) && kept_all_read(&o->machines) &&
+	       kept_all_read(&o->points);
 }
 
 /*

@@ -24,6 +24,7 @@
 #include "store/point.h"
 #include "store/record/note.h"
 #include "store/vault.h"
+#include "store/writer/forget.h"
 #include "store/writer/note.h"
 #include "store/writer/writer.h"
 #include "tests/bench/crowd.h"
@@ -550,6 +551,8 @@ static void look(struct vault *v, size_t points, bool lists)
 static void an_unchanged_folder_is_not_listed(void **state)
 {
 	const struct crowd few = { .points = 3, .chunks = 1 };
+	const struct forget_wish wish = { .window_ns = INT64_C(20) * 86400 *
+						       1000000000 };
 	struct seam_ops ops = *seam_system()->ops;
 	struct seam seam = { .ops = &ops };
 	struct backend_options bo = { .seam = &seam };
@@ -585,11 +588,17 @@ static void an_unchanged_folder_is_not_listed(void **state)
 	point_list_put(l);
 	look(v, 6, true);
 	look(v, 6, false);
+	assert_ok(vault_points(v, &l));
+	assert_ok(forget_points(v, (const struct point *const *)l->points + 1,
+				1, &wish));
+	point_list_put(l);
+	look(v, 5, true);
+	look(v, 5, false);
 	/* As long as the times may hide a change all is listed. */
 	ops.realtime_ns = earlier_ns;
 	assert_ok(crowd_add(v, &few));
-	look(v, 9, true);
-	look(v, 9, true);
+	look(v, 8, true);
+	look(v, 8, true);
 	b->ops = real_ops;
 	vault_close(v);
 	backend_close(b);
