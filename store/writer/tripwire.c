@@ -77,16 +77,42 @@ static int on_pack(void *arg, const char *object,
 	return 0;
 }
 
+/* Ask for so few one by one: a listing of all packs takes longer. */
+#define ONE_BY_ONE 16
+
+static int look_at(struct writer *w, struct used_packs *u)
+{
+	struct backend *b = vault_backend(w->vault);
+	struct backend_info info;
+	char name[OBJECT_NAME_MAX];
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < u->n && r == 0; i++) {
+		r = format_pack_object_name(u->list[i].name, name);
+		if (r == 0)
+			r = backend_head(b, name, &info);
+		u->list[i].there = r == 0;
+		if (r == -ENOENT)
+			r = 0;
+	}
+	return r;
+}
+
+static int list_all(struct writer *w, struct used_packs *u)
+{
+	qsort(u->list, u->n, sizeof(*u->list), by_name);
+	return vault_list_plain(w->vault, "pack/", on_pack, u);
+}
+
 int writer_check_used(struct writer *w)
 {
 	struct used_packs u = { .n = 0 };
 	size_t i;
 	int r = find_used(w, &u);
 
-	if (r == 0 && u.n) {
-		qsort(u.list, u.n, sizeof(*u.list), by_name);
-		r = vault_list(w->vault, "pack/", on_pack, &u);
-	}
+	if (r == 0)
+		r = u.n <= ONE_BY_ONE ? look_at(w, &u) : list_all(w, &u);
 	for (i = 0; i < u.n && r == 0; i++)
 		if (!u.list[i].there)
 			r = fail(-EIO,

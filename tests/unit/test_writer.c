@@ -603,6 +603,38 @@ static void a_pack_that_goes_meanwhile(void **state)
 	assert_int_equal(sessions_npoints(s), 1);
 }
 
+/* Of so many packs each is missed likewise, by a listing; of few without one. */
+static void one_of_many_packs_goes_meanwhile(void **state)
+{
+	struct scene *s = *state;
+	struct backend_mem_counts n;
+	struct id ids[20];
+	uint32_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ids); i++) {
+		ids[i] = sessions_put(s, i + 1, 5000);
+		assert_ok(sessions_commit(s));
+		sessions_next(s);
+	}
+	backend_mem_reset_counts(s->backend);
+	assert_int_equal(writer_has_chunk(s->writer, CHUNK_DATA, &ids[0], 5000),
+			 1);
+	assert_ok(sessions_commit(s));
+	backend_mem_get_counts(s->backend, "pack", &n);
+	assert_int_equal(n.calls[BACKEND_MEM_LIST], 0);
+	assert_int_equal(n.calls[BACKEND_MEM_HEAD], 1);
+	sessions_next(s);
+	for (i = 0; i < ARRAY_SIZE(ids); i++)
+		assert_int_equal(writer_has_chunk(s->writer, CHUNK_DATA,
+						  &ids[i], 5000),
+				 1);
+	assert_ok(backend_mem_remove(s->backend,
+				     sessions_first_object(s, "pack/")));
+	support_log_clear();
+	assert_result(sessions_commit(s), -EIO);
+	assert_said("and is gone");
+}
+
 static void a_long_session_has_a_pulse(void **state)
 {
 	static const int64_t minute = INT64_C(60) * 1000000000;
@@ -869,6 +901,7 @@ int main(void)
 		CASE(a_fenced_session_makes_no_point),
 		CASE(a_fenced_session_ends_early),
 		CASE(a_pack_that_goes_meanwhile),
+		CASE(one_of_many_packs_goes_meanwhile),
 		CASE(a_long_session_has_a_pulse),
 		CASE(the_register_is_asked),
 		CASE(lost_replies),
