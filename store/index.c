@@ -126,11 +126,11 @@ int index_decode(const void *data, size_t len, const char *name,
 
 /* ---- importing ---- */
 
-/* Objects that are fetched at once are together about so long; of an unknown
- * size is taken that it is the last of these. */
+/* Objects that are fetched at once are together about so long. Of one whose size
+ * is not known the last of these is taken, or what merged ones may have. */
 #define SLICE 256
 #define SLICE_BYTES (8u << 20)
-#define SIZE_UNKNOWN (1u << 20)
+#define SIZE_UNKNOWN (2u << 20)
 #define FETCHERS 16
 #define ALONE 2 /* so few are not worth the threads */
 
@@ -300,6 +300,17 @@ static int import_slice(struct vault *v, struct index_arrival *im, size_t n,
 	return r;
 }
 
+static uint64_t size_of(const struct index_item *item)
+{
+	size_t len = strlen(item->name);
+
+	if (item->size)
+		return item->size;
+	return len > 2 && strcmp(item->name + len - 2, ".m") == 0
+		       ? INDEX_MERGED_MAX
+		       : SIZE_UNKNOWN;
+}
+
 int index_import(struct vault *v, struct index_item *items, size_t n,
 		 bool again)
 {
@@ -311,7 +322,7 @@ int index_import(struct vault *v, struct index_item *items, size_t n,
 		uint64_t bytes = 0;
 
 		for (k = 0; i < n && k < SLICE && bytes < SLICE_BYTES; i++) {
-			bytes += items[i].size ? items[i].size : SIZE_UNKNOWN;
+			bytes += size_of(&items[i]);
 			im[k++].item = &items[i];
 		}
 		r = import_slice(v, im, k, again);
