@@ -295,16 +295,10 @@ int btrfs_file(struct guest *g, uint64_t node, struct guest_file **out)
 	struct btrfs_inode i;
 	struct file *f;
 	uint64_t id;
-	bool empty;
 	int r;
 
 	*out = NULL;
-	r = btrfs_node_split(fs, node, &s, &id, &empty);
-	if (r < 0)
-		return r;
-	if (empty)
-		return -EINVAL;
-	r = btrfs_inode_read(fs, s, id, &i);
+	r = btrfs_inode_read_node(fs, node, &s, &id, &i);
 	if (r < 0)
 		return r;
 	if (!S_ISREG(i.mode))

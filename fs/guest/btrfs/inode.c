@@ -72,6 +72,18 @@ bad:
 		    objectid, s->tree.id);
 }
 
+int btrfs_inode_read_node(struct btrfs *fs, uint64_t node,
+			  const struct btrfs_subvol **subvol,
+			  uint64_t *objectid, struct btrfs_inode *out)
+{
+	bool empty;
+	int r = btrfs_node_split(fs, node, subvol, objectid, &empty);
+
+	if (r == 0 && empty)
+		r = -EINVAL;
+	return r < 0 ? r : btrfs_inode_read(fs, *subvol, *objectid, out);
+}
+
 int btrfs_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 {
 	struct btrfs *fs = g->state;
@@ -122,15 +134,9 @@ int btrfs_readlink(struct guest *g, uint64_t node, struct buf *out)
 	const struct btrfs_subvol *s;
 	struct btrfs_inode i;
 	uint64_t id;
-	bool empty;
 	int r;
 
-	r = btrfs_node_split(fs, node, &s, &id, &empty);
-	if (r < 0)
-		return r;
-	if (empty)
-		return -EINVAL;
-	r = btrfs_inode_read(fs, s, id, &i);
+	r = btrfs_inode_read_node(fs, node, &s, &id, &i);
 	if (r < 0)
 		return r;
 	if (!S_ISLNK(i.mode))

@@ -307,6 +307,12 @@ struct btrfs_inode {
 /* -ENOENT (silent), -EBADMSG. */
 MUST_CHECK int btrfs_inode_read(struct btrfs *fs, const struct btrfs_subvol *s,
 				uint64_t objectid, struct btrfs_inode *out);
+/* The same of a node, and where it is; -EINVAL: an empty directory, which has no
+ * inode. */
+MUST_CHECK int btrfs_inode_read_node(struct btrfs *fs, uint64_t node,
+				     const struct btrfs_subvol **subvol,
+				     uint64_t *objectid,
+				     struct btrfs_inode *out);
 int btrfs_getattr(struct guest *g, uint64_t node, struct guest_attr *out);
 int btrfs_readlink(struct guest *g, uint64_t node, struct buf *out);
 int btrfs_xattrs(struct guest *g, uint64_t node, guest_xattr_fn *fn, void *arg);

@@ -172,10 +172,7 @@ int iso_file(struct guest *g, uint64_t node, struct guest_file **out)
 	int r;
 
 	*out = NULL;
-	r = iso_node_record(iso, node, &rec);
-	if (r < 0)
-		return r;
-	r = rock_read(iso, &rec, NULL, &rock);
+	r = rock_read_node(iso, node, NULL, &rec, &rock);
 	if (r < 0)
 		return r;
 	if (rec.flags & ISO_DIRECTORY || (rock.attrs && !S_ISREG(rock.mode)))

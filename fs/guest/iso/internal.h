@@ -98,6 +98,10 @@ struct rock {
  */
 MUST_CHECK int rock_read(const struct iso *iso, const struct iso_record *rec,
 			 struct buf *target, struct rock *out);
+/* The same of a node, whose record goes to @rec. */
+MUST_CHECK int rock_read_node(const struct iso *iso, uint64_t node,
+			      struct buf *target, struct iso_record *rec,
+			      struct rock *out);
 /* Is it there? Asks the "." record of the root. Sets names and skip. */
 MUST_CHECK int rock_probe(struct iso *iso, const struct iso_record *root);
 

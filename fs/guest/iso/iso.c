@@ -112,10 +112,7 @@ static int iso_getattr(struct guest *g, uint64_t node, struct guest_attr *out)
 	struct rock rock;
 	int r;
 
-	r = iso_node_record(iso, node, &rec);
-	if (r < 0)
-		return r;
-	r = rock_read(iso, &rec, NULL, &rock);
+	r = rock_read_node(iso, node, NULL, &rec, &rock);
 	if (r < 0)
 		return r;
 	memset(out, 0, sizeof(*out));
@@ -143,10 +140,7 @@ static int iso_readlink(struct guest *g, uint64_t node, struct buf *out)
 	struct rock rock;
 	int r;
 
-	r = iso_node_record(iso, node, &rec);
-	if (r < 0)
-		return r;
-	r = rock_read(iso, &rec, out, &rock);
+	r = rock_read_node(iso, node, out, &rec, &rock);
 	if (r < 0)
 		return r;
 	if (!rock.attrs || !S_ISLNK(rock.mode))

@@ -233,6 +233,14 @@ int rock_read(const struct iso *iso, const struct iso_record *rec,
 	return 0;
 }
 
+int rock_read_node(const struct iso *iso, uint64_t node, struct buf *target,
+		   struct iso_record *rec, struct rock *out)
+{
+	int r = iso_node_record(iso, node, rec);
+
+	return r < 0 ? r : rock_read(iso, rec, target, out);
+}
+
 int rock_probe(struct iso *iso, const struct iso_record *root)
 {
 	const uint8_t *mark = root->raw + root->use + mark_place(root);
