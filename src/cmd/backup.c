@@ -344,6 +344,11 @@ static int run_backup(struct context *ctx, void *args, int argc, char **argv)
 	struct vault *v = NULL;
 	int r;
 
+	/* It might be left out because a point that is about to go has it all. */
+	if (ctx->forgotten)
+		return context_usage(ctx,
+				     "--forgotten is for who looks: no "
+				     "backup builds on what was forgotten");
 	if (argc == 0 && !a->disks.disks.n && !a->disks.configs.n)
 		return context_usage(ctx,
 				     "what shall be backed up? give a path or"

@@ -300,6 +300,23 @@ static int run_policy(struct context *ctx, struct vault *v,
 
 /* ---- points that are named ---- */
 
+static int print_named(struct context *ctx, const char *what,
+		       const struct point *const *points, size_t n,
+		       bool is_dry_run)
+{
+	json_t *o;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; ctx->json && i < n && r == 0; i++) {
+		o = output_message(what);
+		output_set_string(o, "id", points[i]->id);
+		output_set_bool(o, "dry_run", is_dry_run);
+		r = output_json(o);
+	}
+	return r;
+}
+
 static bool is_among(const struct point *p, const struct point *const *points,
 		     size_t n)
 {
@@ -352,6 +369,8 @@ static int keep_named(struct context *ctx, struct vault *v,
 	output_time(until - until % 1000000000, text);
 	if (!a->dry_run)
 		r = note_points(v, points, n, &wish, 1, noting_by(by));
+	if (r == 0)
+		r = print_named(ctx, "kept", points, n, a->dry_run);
 	if (r == 0 && !ctx->json && !ctx->quiet)
 		printf("%zu point%s %s until %s\n", n, n == 1 ? "" : "s",
 		       a->dry_run ? "would be kept" : "kept", text);
@@ -376,7 +395,9 @@ static int run_named(struct context *ctx, struct vault *v, struct point_list *l,
 		return keep_named(ctx, v, points, n, a, request->keep_ns);
 	if (!a->remove_all)
 		r = spare_last(l, points, n);
-	return r < 0 ? r : forget_all(ctx, v, points, n, a, request);
+	if (r == 0)
+		r = forget_all(ctx, v, points, n, a, request);
+	return r < 0 ? r : print_named(ctx, "forgotten", points, n, a->dry_run);
 }
 
 static int run_forget(struct context *ctx, void *args, int argc, char **argv)
@@ -387,6 +408,10 @@ static int run_forget(struct context *ctx, void *args, int argc, char **argv)
 	struct vault *v = NULL;
 	int r;
 
+	/* What was forgotten would be forgotten once more. */
+	if (ctx->forgotten)
+		return context_usage(ctx, "--forgotten is for who looks, and "
+					  "not for who forgets");
 	r = parse_request(ctx, a, argc, &request);
 	if (r == 0)
 		r = context_open_vault(ctx, &v);

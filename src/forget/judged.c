@@ -4,10 +4,10 @@
 #include "src/forget/judged.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/base/buf.h"
 #include "store/point.h"
 #include "store/writer/forget.h"
 
@@ -19,7 +19,6 @@ static int by_text(const void *a, const void *b)
 /* What a backup was told to take: its sources, and "disk:vda". */
 static int make_paths(const struct point *p, char ***out, size_t *n_out)
 {
-	AUTO_BUF struct buf name = BUF_INIT;
 	char **paths = alloc_array(p->nsources + p->ndisks + 1, sizeof(*paths));
 	size_t i, n = 0;
 
@@ -27,15 +26,11 @@ static int make_paths(const struct point *p, char ***out, size_t *n_out)
 	if (!paths)
 		return -ENOMEM;
 	for (i = 0; i < p->nsources + p->ndisks; i++) {
-		buf_clear(&name);
 		if (i < p->nsources)
-			buf_printf(&name, "%s", p->sources[i]);
-		else
-			buf_printf(&name, "disk:%s",
-				   p->disks[i - p->nsources].name);
-		paths[n] = buf_error(&name) == 0
-				   ? strndup((char *)name.data, name.len)
-				   : NULL;
+			paths[n] = strdup(p->sources[i]);
+		else if (asprintf(&paths[n], "disk:%s",
+				  p->disks[i - p->nsources].name) < 0)
+			paths[n] = NULL;
 		if (!paths[n++])
 			return -ENOMEM;
 	}

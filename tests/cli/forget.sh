@@ -102,6 +102,8 @@ prints '^points 9,'
 expect 0 vmb forget -q web/2026-10-08T020000Z
 back_up web 09 --skip-if-unchanged
 [ "$(days)" = "01 04 06 07 09" ] || fail "$(days)"
+expect 2 vmb --forgotten backup "$tmp/source"
+expect 2 vmb --forgotten forget --keep-last 1
 note "still there"
 
 # ---- back ----
@@ -114,7 +116,8 @@ prints '^7 points'
 expect 0 vmb undelete "$second"
 prints 'was not forgotten'
 # A later wish counts again, and is answered by itself.
-expect 0 vmb forget "$second"
+expect 0 vmb forget "$second" --json
+prints '"message_type": *"forgotten"'
 [ "$(days)" = "01 04 06 07 08 09" ] || fail "$(days)"
 expect 0 vmb undelete "$second"
 [ -e "$vault/forget/$second-1" ] && [ -e "$vault/purge/$second-1" ] ||
