@@ -220,11 +220,12 @@ static void order_of_objects(void **state)
 	sessions_put(s, 1, 500);
 	assert_ok(sessions_commit(s));
 	backend_mem_watch(s->backend, NULL, NULL);
-	assert_string_equal(o.log,
-			    "list commit;list purge;list note;list machine;"
-			    "put session;list index;list purge;list tomb;"
-			    "list sweep;list quarantine;list pack;put pack;"
-			    "put index;put point;put commit;");
+	assert_string_equal(
+		o.log,
+		"list commit;list forget;list purge;list note;list machine;"
+		"put session;list index;list purge;list tomb;"
+		"list sweep;list quarantine;list pack;put pack;"
+		"put index;put point;put commit;");
 }
 
 /* ---- what may be reused ---- */
