@@ -237,8 +237,8 @@ int filter_print(struct context *ctx, const struct point_filter *f)
 			 "point %s cannot be read; run: vmbackup"
 			 " check",
 			 l->damaged[i]);
-	if (r >= 0)
-		r = MIN(filter_report_names(l), r);
+	if (r >= 0 && filter_report_names(l) < 0)
+		r = -EBADMSG;
 	free(wanted);
 	point_list_put(l);
 	vault_close(v);
