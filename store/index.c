@@ -192,14 +192,17 @@ static int import_superseded(void *arg, const char *name)
 static void fetch(void *arg)
 {
 	struct index_arrival *im = arg;
+	bool before = log_hush(vault_has_said(im->vault, im->item->name));
 
 	im->item->error = vault_get_all(im->vault, im->item->name,
 					FORMAT_BOX_MAX, &im->raw, &im->len);
+	(void)log_hush(before);
 }
 
 static void decode(struct index_arrival *im)
 {
 	const char *name = im->item->name;
+	bool before = log_hush(vault_has_said(im->vault, name));
 
 	if (im->item->error == 0)
 		im->item->error =
@@ -211,6 +214,7 @@ static void decode(struct index_arrival *im)
 		im->item->error =
 			index_decode(im->plain.data, im->plain.len, name,
 				     import_pack, import_superseded, im);
+	(void)log_hush(before);
 }
 
 static int put_note(struct index_arrival *im)

@@ -56,6 +56,7 @@ static int read_vault(struct vault *v, const struct kept_kind *kind,
 		      const char *name, const uint8_t *sha256, struct buf *out)
 {
 	uint8_t hash[CRYPT_SHA256_LEN];
+	bool before = log_hush(vault_has_said(v, name));
 	uint8_t *raw = NULL;
 	size_t len;
 	int r = vault_get_all(v, name, kind->max, &raw, &len);
@@ -71,6 +72,7 @@ static int read_vault(struct vault *v, const struct kept_kind *kind,
 	if (r == 0)
 		r = format_read_box(v->keyring, raw, len, kind->type, name,
 				    out);
+	(void)log_hush(before);
 	free(raw);
 	return r;
 }
@@ -120,25 +122,35 @@ int kept_read(struct vault *v, const struct kept_kind *kind, const char *name,
 	return r == -ENOENT ? read_vault(v, kind, name, sha256, out) : r;
 }
 
+/* Put an object into the database; the proof goes behind it. What cannot be kept is
+ * fetched again another time. Return whether it was. */
+static bool put_kept(struct vault *v, const char *name, struct buf *plain)
+{
+	struct id mac;
+
+	if (buf_error(plain) < 0 ||
+	    prove(v, name, plain->data, plain->len, &mac) < 0)
+		return false;
+	buf_put(plain, mac.b, ID_LEN);
+	return buf_error(plain) == 0 &&
+	       catalog_put_object(v->catalog, name, plain->data, plain->len) ==
+		       0;
+}
+
 int kept_read_once(struct vault *v, const struct kept_kind *kind,
 		   const char *name, struct buf *out)
 {
 	AUTO_BUF struct buf row = BUF_INIT;
 	size_t from = out->len;
-	struct id mac;
 	int r = get_kept(v, name, out);
 
 	if (r != -ENOENT)
 		return r;
 	r = read_vault(v, kind, name, NULL, out);
-	if (r < 0 ||
-	    prove(v, name, out->data + from, out->len - from, &mac) < 0)
+	if (r < 0)
 		return r;
 	buf_put(&row, out->data + from, out->len - from);
-	buf_put(&row, mac.b, ID_LEN);
-	/* What cannot be kept is fetched again another time. */
-	if (buf_error(&row) == 0)
-		(void)!catalog_put_object(v->catalog, name, row.data, row.len);
+	put_kept(v, name, &row);
 	return 0;
 }
 
@@ -216,6 +228,7 @@ static void keep_new(struct vault *v, struct arrival *slice, size_t n)
 static int read_slice(struct vault *v, struct arrival *slice, size_t n)
 {
 	size_t i, missing = 0;
+	bool before;
 	int r = 0;
 
 	for (i = 0; i < n && r == 0; i++) {
@@ -231,13 +244,18 @@ static int read_slice(struct vault *v, struct arrival *slice, size_t n)
 	for (i = 0; i < n && r == 0; i++) {
 		struct kept *item = slice[i].item;
 
+		before = log_hush(vault_has_said(v, item->name));
 		if (item->error == 0)
 			item->error =
 				slice[i].kind->decode(slice[i].plain.data,
 						      slice[i].plain.len,
 						      item->name, &item->value);
+		(void)log_hush(before);
 		if (item->error < 0 && !is_damage(item->error))
 			r = item->error;
+		/* That it is gone is no damage, and was not said. */
+		else if (item->error < 0 && item->error != -ENOENT)
+			(void)vault_is_news(v, item->name);
 	}
 	if (r == 0 && missing)
 		keep_new(v, slice, n);
@@ -539,17 +557,11 @@ void kept_save(struct vault *v, const struct kept_kind *kind,
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
-	struct id mac;
 
 	/* A private database ends with the process. */
 	if (s->fresh <= KEPT_FRESH_MAX + s->n / 64 || !catalog_dir(v->catalog))
 		return;
 	snapshot_name(kind, name);
-	if (pack_items(kind, s, &plain) < 0 ||
-	    prove(v, name, plain.data, plain.len, &mac) < 0)
-		return;
-	buf_put(&plain, mac.b, ID_LEN);
-	if (buf_error(&plain) == 0 &&
-	    catalog_put_object(v->catalog, name, plain.data, plain.len) == 0)
+	if (pack_items(kind, s, &plain) == 0 && put_kept(v, name, &plain))
 		s->fresh = 0;
 }

@@ -18,6 +18,7 @@
 struct build {
 	const struct point_objects *objects; /* borrowed */
 	bool shows_forgotten;
+	struct vault *vault; /* borrowed; remembers what was said */
 	struct point_list *list;
 	size_t cap, dcap, fcap;
 	struct naming naming;
@@ -130,7 +131,7 @@ static int build_list(struct build *b)
 {
 	const struct kept_set *s = &b->objects->points;
 	size_t i;
-	int r = naming_make(b->objects, &b->naming);
+	int r = naming_make(b->vault, b->objects, &b->naming);
 
 	for (i = 0; i < s->n && r == 0; i++)
 		if (s->items[i].value)
@@ -145,10 +146,12 @@ static int build_list(struct build *b)
 	return r;
 }
 
-int point_list_build(const struct point_objects *o, bool shows_forgotten,
-		     struct point_list **out)
+int point_list_build(struct vault *v, const struct point_objects *o,
+		     bool shows_forgotten, struct point_list **out)
 {
-	struct build b = { .objects = o, .shows_forgotten = shows_forgotten };
+	struct build b = { .vault = v,
+			   .objects = o,
+			   .shows_forgotten = shows_forgotten };
 	int r;
 
 	b.list = calloc(1, sizeof(*b.list));

@@ -133,7 +133,7 @@ MUST_CHECK int point_apply_forgets(struct point *p,
  * be shown, and put it into *out, which the caller puts back. Return 0 or a
  * negative errno.
  */
-MUST_CHECK int point_list_build(const struct point_objects *o,
+MUST_CHECK int point_list_build(struct vault *v, const struct point_objects *o,
 				bool shows_forgotten, struct point_list **out);
 
 /* ---- point_refresh.c ---- */
@@ -166,13 +166,15 @@ struct naming_row {
 };
 
 struct naming {
+	struct vault *vault; /* borrowed */
 	struct naming_row *rows; /* owned; sorted by id */
 	size_t n;
 };
 
-/* Work out the names of all machines that have points. Return 0 or a negative
- * errno. */
-MUST_CHECK int naming_make(const struct point_objects *o, struct naming *out);
+/* Work out the names of all machines that have points; what is odd about them is
+ * said once. Return 0 or a negative errno. */
+MUST_CHECK int naming_make(struct vault *v, const struct point_objects *o,
+			   struct naming *out);
 void naming_release(struct naming *n);
 /* What the machine of @p is called now; borrowed. */
 const char *naming_find(const struct naming *n, const struct point *p);

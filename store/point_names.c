@@ -24,6 +24,7 @@
 #include "store/base/array.h"
 #include "store/base/log.h"
 #include "store/record/note.h"
+#include "store/vault_internal.h"
 
 #define PREFIX "machine/"
 #define NS_PER_S INT64_C(1000000000)
@@ -92,7 +93,8 @@ static int by_name(const void *a, const void *b)
  * objects that said so are lost. Where the last object cannot be read, the newest
  * point knows best, too.
  */
-static int name_machine(const struct point_objects *o, struct naming_row *row)
+static int name_machine(struct vault *v, const struct point_objects *o,
+			struct naming_row *row)
 {
 	struct given given;
 	int r = read_given(o, row->id, &given);
@@ -102,7 +104,7 @@ static int name_machine(const struct point_objects *o, struct naming_row *row)
 	row->in_doubt = given.in_doubt || (row->has_several && !given.next);
 	if (given.name && !row->in_doubt)
 		row->name = given.name;
-	if (row->in_doubt)
+	if (row->in_doubt && vault_is_news(v, row->id))
 		log_warn(
 			"what machine %.8s is called now is lost or cannot be "
 			"read: it is shown as %s; run: vmbackup rename %s NAME",
@@ -147,7 +149,7 @@ static int collect_machines(const struct point_objects *o, struct naming *n)
 			n->rows[n->n++] = n->rows[i];
 	}
 	for (i = 0; i < n->n && r == 0; i++)
-		r = name_machine(o, &n->rows[i]);
+		r = name_machine(n->vault, o, &n->rows[i]);
 	return r;
 }
 
@@ -190,9 +192,11 @@ static int part_from(const struct naming *n, struct naming_row *row)
 			break;
 	}
 	row->shown = shown;
-	log_warn("two machines are called %s: one is shown as %s; see vmbackup "
-		 "rename",
-		 row->name, row->shown);
+	if (vault_is_news(n->vault, shown))
+		log_warn(
+			"two machines are called %s: one is shown as %s; see vmbackup "
+			"rename",
+			row->name, row->shown);
 	return 0;
 }
 
@@ -234,11 +238,13 @@ static int part_all(struct naming *n)
 	return r;
 }
 
-int naming_make(const struct point_objects *o, struct naming *out)
+int naming_make(struct vault *v, const struct point_objects *o,
+		struct naming *out)
 {
 	int r;
 
 	memset(out, 0, sizeof(*out));
+	out->vault = v;
 	r = collect_machines(o, out);
 	return r < 0 ? r : part_all(out);
 }

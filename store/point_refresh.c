@@ -133,7 +133,8 @@ static int want_points(const struct point_objects *o, bool all,
 
 /* A point that says another session than its commit is not what was committed,
  * though it is what the commit names. */
-static void check_session(struct point_objects *o, const struct kept *commit)
+static void check_session(struct vault *v, struct point_objects *o,
+			  const struct kept *commit)
 {
 	const struct known_commit *known = commit->value;
 	const char *sid = commit->name + strlen(point_kept_commits.prefix);
@@ -150,9 +151,11 @@ static void check_session(struct point_objects *o, const struct kept *commit)
 	if (!item || strcmp(item->name, name) != 0 || !item->value ||
 	    strcmp(((const struct point *)item->value)->session, sid) == 0)
 		return;
-	item->error =
-		fail(-EBADMSG, "%s: damaged: it is of another session than %s",
-		     name, commit->name);
+	item->error = -EBADMSG;
+	if (vault_is_news(v, name))
+		(void)fail(-EBADMSG,
+			   "%s: damaged: it is of another session than %s",
+			   name, commit->name);
 	point_kept_points.release(item->value);
 	item->value = NULL;
 }
@@ -179,12 +182,13 @@ static int refresh_points(struct vault *v, struct point_objects *o,
 					 &wanted, &read);
 	}
 	for (i = 0; read && i < o->commits.n && r == 0; i++)
-		check_session(o, &o->commits.items[i]);
+		check_session(v, o, &o->commits.items[i]);
 	*changed |= read;
 	/* The commit was made after its point: one that is missing now was
 	 * there. */
 	for (i = 0; i < o->points.n && r == 0; i++)
-		if (o->points.items[i].error == -ENOENT)
+		if (o->points.items[i].error == -ENOENT &&
+		    vault_is_news(v, o->points.items[i].name))
 			(void)fail(-EBADMSG, "%s: missing, but committed",
 				   o->points.items[i].name);
 	kept_release_wish(&wanted);
@@ -266,7 +270,7 @@ static void save_all(struct vault *v, struct point_objects *o)
 static int replace_list(struct vault *v)
 {
 	struct point_list *list, *old;
-	int r = point_list_build(&v->objects, v->shows_forgotten, &list);
+	int r = point_list_build(v, &v->objects, v->shows_forgotten, &list);
 
 	if (r < 0)
 		return r;

@@ -284,6 +284,8 @@ static int conclude(struct index_refresh *x, struct index_object *o, int err)
 {
 	if (err < 0) {
 		x->bad += is_passed_over(err);
+		if (is_passed_over(err) && err != -ENOENT)
+			(void)vault_is_news(x->vault, o->name);
 		return is_passed_over(err) ? 0 : err;
 	}
 	if (!o->known)

@@ -279,6 +279,44 @@ int vault_may_write(const struct vault *v)
 		    vault_url(v), (unsigned long long)lost);
 }
 
+/* ---- what was said ---- */
+
+#define SAID_MAX 500
+
+static bool has_said(const struct vault *v, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < v->nsaid; i++)
+		if (strcmp(v->said[i], name) == 0)
+			return true;
+	return false;
+}
+
+bool vault_has_said(struct vault *v, const char *name)
+{
+	SCOPED_LOCK(&v->lock);
+	return has_said(v, name);
+}
+
+bool vault_is_news(struct vault *v, const char *name)
+{
+	SCOPED_LOCK(&v->lock);
+	if (v->nsaid == SAID_MAX || has_said(v, name) ||
+	    array_reserve(&v->said, &v->said_cap, v->nsaid + 1) < 0)
+		return false;
+	v->said[v->nsaid] = strdup(name);
+	v->nsaid += v->said[v->nsaid] != NULL;
+	return true;
+}
+
+void vault_forget_said(struct vault *v)
+{
+	while (v->nsaid > 0)
+		free(v->said[--v->nsaid]);
+	free(v->said);
+}
+
 /* ---- listing ---- */
 
 /*
@@ -287,30 +325,11 @@ int vault_may_write(const struct vault *v)
  * keeps anybody from reading those that are.
  */
 
-#define STRAYS_MAX 100 /* that are named */
-
 struct object_filter {
 	struct vault *vault;
 	backend_list_fn *fn;
 	void *arg;
 };
-
-/* Remember it. Return false where it was known, or too many are. */
-static bool is_new_stray(struct vault *v, const char *name)
-{
-	size_t i;
-
-	SCOPED_LOCK(&v->lock);
-	for (i = 0; i < v->nstrays; i++)
-		if (strcmp(v->strays[i], name) == 0)
-			return false;
-	if (v->nstrays == STRAYS_MAX ||
-	    array_reserve(&v->strays, &v->strays_cap, v->nstrays + 1) < 0)
-		return false;
-	v->strays[v->nstrays] = strdup(name);
-	v->nstrays += v->strays[v->nstrays] != NULL;
-	return true;
-}
 
 static int pass_object(void *arg, const char *name,
 		       const struct backend_info *info)
@@ -319,7 +338,7 @@ static int pass_object(void *arg, const char *name,
 
 	if (name_is_object(name))
 		return f->fn(f->arg, name, info);
-	if (is_new_stray(f->vault, name))
+	if (vault_is_news(f->vault, name))
 		log_warn("vault %s: %s is no object of a vault: it is left "
 			 "alone; find out who put it there",
 			 vault_url(f->vault), name);
@@ -340,11 +359,4 @@ int vault_list_plain(struct vault *v, const char *prefix, backend_list_fn *fn,
 	struct object_filter f = { v, fn, arg };
 
 	return backend_list_plain(v->backend, prefix, pass_object, &f);
-}
-
-void vault_forget_strays(struct vault *v)
-{
-	while (v->nstrays > 0)
-		free(v->strays[--v->nstrays]);
-	free(v->strays);
 }

@@ -64,7 +64,7 @@ struct vault {
 	struct cache *nodes; /* chunk id -> struct node */
 	pthread_cond_t mended; /* vault_mend() was done */
 	pthread_cond_t listed; /* is_listing became false */
-	pthread_mutex_t lock; /* protects what follows, to strays_cap */
+	pthread_mutex_t lock; /* protects what follows, to said_cap */
 	bool mending;
 	int64_t mend_ns; /* when that was done last; monotonic; 0: never */
 	struct point_list *points; /* the last list; owned */
@@ -79,8 +79,8 @@ struct vault {
 	struct backend_stamp stamps[POINT_KINDS]; /* of the folders */
 	struct id verified[1024]; /* chunks whose plaintext was re-hashed */
 	struct index_record index_record; /* of the last refresh */
-	char **strays; /* names that were warned of; owned, and so is each */
-	size_t nstrays, strays_cap;
+	char **said; /* of what it was said already; owned, and so is each */
+	size_t nsaid, said_cap;
 	atomic_uint_fast64_t gets, get_bytes, damage;
 	atomic_uint_fast64_t lists; /* how often the points were listed */
 	/* lists, when the index was last read */
@@ -130,7 +130,12 @@ void index_note_name(const char *source, char out[INDEX_NOTE_MAX]);
 void vault_sum_add(const struct vault *v, struct name_sum *s, const char *name);
 void vault_sum_remove(const struct vault *v, struct name_sum *s,
 		      const char *name);
-/* Forget what vault_list() warned of; for when the vault is closed. */
-void vault_forget_strays(struct vault *v);
+/* Whether something was said of @name, so that it is not said again while the vault
+ * is open: that it is a stray, or damaged. */
+bool vault_has_said(struct vault *v, const char *name);
+/* Remember that. Return false where it was known, or too much is. */
+bool vault_is_news(struct vault *v, const char *name);
+/* For when the vault is closed. */
+void vault_forget_said(struct vault *v);
 
 #endif

@@ -494,7 +494,7 @@ void vault_close(struct vault *v)
 		return;
 	point_list_put(v->points);
 	point_objects_release(&v->objects);
-	vault_forget_strays(v);
+	vault_forget_said(v);
 	backend_names_release(&v->missing);
 	cache_free(v->nodes);
 	cache_free(v->frames);

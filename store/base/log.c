@@ -17,6 +17,16 @@ static struct {
 	void *arg;
 } out = { PTHREAD_MUTEX_INITIALIZER, LOG_LEVEL_WARN, NULL, NULL };
 
+static _Thread_local bool is_hushed;
+
+bool log_hush(bool hush)
+{
+	bool before = is_hushed;
+
+	is_hushed = hush;
+	return before;
+}
+
 void log_set(enum log_level level, log_sink_fn *sink, void *arg)
 {
 	out.level = level;
@@ -29,6 +39,8 @@ static void say(enum log_level level, const char *fmt, va_list ap)
 {
 	char text[2048];
 
+	if (is_hushed)
+		return;
 	vsnprintf(text, sizeof(text), fmt, ap);
 	SCOPED_LOCK(&out.lock);
 	if (out.sink)

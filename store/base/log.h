@@ -11,6 +11,8 @@
 
 #include "store/base/attrs.h"
 
+#include <stdbool.h>
+
 enum log_level {
 	LOG_LEVEL_ERROR,
 	LOG_LEVEL_WARN,
@@ -27,6 +29,10 @@ void log_set(enum log_level level, log_sink_fn *sink, void *arg);
 PRINTF(2, 3) void log_line(enum log_level level, const char *fmt, ...);
 /* Say the sentence at level ERROR and return @err. */
 PRINTF(2, 3) int fail(int err, const char *fmt, ...);
+
+/* Let nothing be said by this thread, or let it be said again. Return how it was.
+ * For what was said before: an object that is looked at again is damaged still. */
+bool log_hush(bool hush);
 
 #define log_warn(...) log_line(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_info(...) log_line(LOG_LEVEL_INFO, __VA_ARGS__)

@@ -195,7 +195,8 @@ static int on_pack(void *arg, const char *object,
 	return take_known(l, k->name, k->no, k->size, info->size);
 }
 
-/* What a collection deleted is still named by older index objects. */
+/* What a collection deleted is still named by older index objects. What a check
+ * found damaged it has told, and tells again. */
 static int report_missing(const struct pack_listing *l)
 {
 	struct writer *w = l->writer;
@@ -206,7 +207,9 @@ static int report_missing(const struct pack_listing *l)
 		if (pack_list_has(&l->condemned.swept, l->known[i].name))
 			r = packset_add(&w->swept, l->known[i].no);
 		else if (!l->known[i].unnamed &&
-			 !packset_has(&w->whole, l->known[i].no))
+			 !packset_has(&w->whole, l->known[i].no) &&
+			 !pack_list_has(&l->condemned.quarantined,
+					l->known[i].name))
 			log_warn("pack/%s: %s; what it held is stored again "
 				 "where the source still has it",
 				 l->known[i].name,
