@@ -61,7 +61,8 @@ struct known_pack {
 	char name[PACK_NAME_MAX];
 	uint64_t size;
 	int64_t no;
-	bool unnamed; /* only the pack itself has said what is in it */
+	bool told; /* the pack itself has said what is in it */
+	bool unnamed; /* and nobody else has */
 	bool listed;
 };
 
@@ -91,7 +92,7 @@ static int on_row(void *arg, const struct pack_row *row)
 	memcpy(k->name, row->name, sizeof(k->name));
 	k->size = row->size;
 	k->no = row->no;
-	k->unnamed = k->listed = false;
+	k->told = k->unnamed = k->listed = false;
 	return 0;
 }
 
@@ -128,7 +129,7 @@ static int on_pack_source(void *arg, const char *source)
 		return 0;
 	k = find_known(arg, strrchr(source, '/') + 1);
 	if (k)
-		k->unnamed = true;
+		k->told = k->unnamed = true;
 	return 0;
 }
 
@@ -195,6 +196,17 @@ static int on_pack(void *arg, const char *object,
 	return take_known(l, k->name, k->no, k->size, info->size);
 }
 
+/* A pack that is gone says nothing any more. */
+static int forget_told(const struct pack_listing *l, const struct known_pack *k)
+{
+	char source[OBJECT_NAME_MAX];
+
+	if (k->listed || !k->told)
+		return 0;
+	(void)!format_pack_object_name(k->name, source);
+	return catalog_drop_source(vault_catalog(l->writer->vault), source);
+}
+
 /* What a collection deleted is still named by older index objects. What a check
  * found damaged it has told, and tells again. */
 static int report_missing(const struct pack_listing *l)
@@ -214,6 +226,8 @@ static int report_missing(const struct pack_listing *l)
 				 "where the source still has it",
 				 l->known[i].name,
 				 l->known[i].listed ? "damaged" : "missing");
+	for (i = 0; i < l->nknown && r == 0; i++)
+		r = forget_told(l, &l->known[i]);
 	return r;
 }
 

@@ -295,6 +295,31 @@ static void what_was_swept_is_not_missed(void **state)
 	assert_false(has(&t, 0));
 }
 
+/* What a pack said of itself goes with it. */
+static void a_pack_that_goes_says_nothing(void **state)
+{
+	struct two t = make_two(*state);
+	struct scene *s = t.scene;
+	struct catalog *c;
+	size_t asked;
+
+	writer_free(s->writer);
+	s->writer = NULL;
+	vault_close(s->vault);
+	while (sessions_nobjects(s, "index/") > 0)
+		assert_ok(backend_mem_remove(
+			s->backend, sessions_first_object(s, "index/")));
+	assert_ok(vault_open(&s->options, &s->vault));
+	assert_ok(vault_import_packs(s->vault, &asked));
+	c = vault_catalog(s->vault);
+	assert_int_equal(catalog_has_source(c, t.packs[0]), 1);
+	assert_int_equal(catalog_has_source(c, t.packs[1]), 1);
+	assert_ok(backend_mem_remove(s->backend, t.packs[0]));
+	assert_ok(writer_begin(s->vault, 1, s->pool, &s->writer));
+	assert_int_equal(catalog_has_source(c, t.packs[0]), 0);
+	assert_false(has(&t, 0));
+}
+
 static void a_pack_in_quarantine(void **state)
 {
 	struct two t = make_two(*state);
@@ -376,6 +401,7 @@ int main(void)
 		CASE(strays_condemn_nothing),
 		CASE(the_database_is_asked_for_proof),
 		CASE(what_was_swept_is_not_missed),
+		CASE(a_pack_that_goes_says_nothing),
 		CASE(a_pack_in_quarantine),
 		CASE(a_pack_let_out_of_quarantine),
 	};
