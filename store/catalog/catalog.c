@@ -278,22 +278,6 @@ out:
 	return catalog_return(c, k, r);
 }
 
-int catalog_set_verified(struct catalog *c, int64_t no, int64_t time_ns)
-{
-	struct conn *k;
-	int r, rc;
-
-	r = catalog_borrow_write(c, &k);
-	if (r < 0)
-		return r;
-	rc = conn_step(k, STMT_SET_VERIFIED, "ii", no, time_ns);
-	if (rc != SQLITE_DONE)
-		r = catalog_fail(c, k, rc, "noting a verification");
-	else if (sqlite3_changes(k->db) == 0)
-		r = -ENOENT;
-	return catalog_return(c, k, r);
-}
-
 /* ---- small objects ---- */
 
 int catalog_get_object(struct catalog *c, const char *name, struct buf *out)

@@ -155,10 +155,6 @@ MUST_CHECK int catalog_put_objects(struct catalog *c,
 				   size_t n);
 MUST_CHECK int catalog_drop_object(struct catalog *c, const char *name);
 
-/* Verification ledger: remember that pack @no's bytes were verified at
- * @time_ns. */
-MUST_CHECK int catalog_set_verified(struct catalog *c, int64_t no,
-				    int64_t time_ns);
 /* Bytes on disk of the database's files. */
 MUST_CHECK int catalog_size(struct catalog *c, uint64_t *out);
 

@@ -83,9 +83,6 @@ static const char *const sql[STMT_COUNT] = {
 	[STMT_PUT_OBJECT] = "INSERT OR REPLACE INTO objects(name, data)"
 			    " VALUES(?1, ?2)",
 	[STMT_DROP_OBJECT] = "DELETE FROM objects WHERE name=?1",
-	[STMT_SET_VERIFIED] = "INSERT OR REPLACE INTO verified"
-			      " SELECT no, ?2 FROM packs WHERE no=?1",
-	[STMT_DROP_VERIFIED] = "DELETE FROM verified WHERE pack=?1",
 };
 
 /* ---- open and close ---- */

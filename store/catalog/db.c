@@ -31,7 +31,7 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 #define PAGE_SIZE_TEXT "4096"
 #define PAGE_SIZE 4096
 
@@ -61,9 +61,7 @@ static const char schema[] =
 	" pack INTEGER NOT NULL, PRIMARY KEY(source, pack)) WITHOUT ROWID;"
 	"CREATE INDEX source_packs_pack ON source_packs(pack);"
 	"CREATE TABLE objects(no INTEGER PRIMARY KEY,"
-	" name TEXT NOT NULL UNIQUE, data BLOB NOT NULL);"
-	"CREATE TABLE verified(pack INTEGER PRIMARY KEY,"
-	" time_ns INTEGER NOT NULL);";
+	" name TEXT NOT NULL UNIQUE, data BLOB NOT NULL);";
 
 /*
  * There are no memory maps: where the disk fails, a read says so, and a map

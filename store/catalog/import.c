@@ -357,9 +357,7 @@ static int drop_rows(struct catalog *c, struct conn *k, int64_t no,
 	r = slices_drop(c, k, b, no, &range);
 	if (r < 0)
 		return r;
-	rc = conn_step(k, STMT_DROP_VERIFIED, "i", no);
-	if (rc == SQLITE_DONE)
-		rc = conn_step(k, STMT_DROP_PACK, "i", no);
+	rc = conn_step(k, STMT_DROP_PACK, "i", no);
 	return rc == SQLITE_DONE ? 0
 				 : catalog_fail(c, k, rc, "dropping a pack");
 }

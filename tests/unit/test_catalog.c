@@ -210,9 +210,6 @@ static void test_get_pack(void **state)
 	assert_int_equal(row.salt[CRYPT_SALT_LEN - 1], 2);
 	assert_result(catalog_get_pack(c, 99, &row, &got), -ENOENT);
 	assert_result(catalog_pack_no(c, "pack-", &no), -ENOENT);
-	assert_ok(catalog_set_verified(c, no, 5));
-	assert_ok(catalog_set_verified(c, no, 6));
-	assert_result(catalog_set_verified(c, 99, 5), -ENOENT);
 	catalog_close(c);
 }
 

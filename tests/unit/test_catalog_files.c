@@ -67,7 +67,7 @@ static void test_another_version_begins_anew(void **state)
 	catalog_close(c);
 	data = support_read(file, &len);
 	assert_non_null(data);
-	assert_int_equal(data[63], 3); /* user_version, big-endian */
+	assert_int_equal(data[63], 4); /* user_version, big-endian */
 	data[63]++;
 	support_write(file, data, len);
 	free(data);
