@@ -21,6 +21,7 @@
 
 #include "store/backend/backend.h"
 #include "store/base/hex.h"
+#include "store/crypt/keyring.h"
 #include "store/index.h"
 #include "store/key.h"
 #include "store/point.h"
@@ -83,10 +84,21 @@ static int on_pack(void *arg, const char *name, const struct backend_info *info)
 				    : report_stray(arg, name);
 }
 
+static int on_missing(void *arg, const char *folder)
+{
+	if (strcmp(folder, "pack") != 0)
+		return 0;
+	return MIN(check_found(arg, true, "pack/",
+			       "the folder is missing, and all packs with it"),
+		   0);
+}
+
 int check_list_packs(struct check *c)
 {
-	int r = backend_list(c->backend, "pack/", on_pack, c);
+	int r = backend_missing_folders(c->backend, on_missing, c);
 
+	if (r == 0)
+		r = backend_list(c->backend, "pack/", on_pack, c);
 	check_sort_packs(c);
 	return r;
 }
@@ -195,6 +207,16 @@ static int check_slot(struct check *c, const char *name, const uint8_t *raw,
 				r == -EBADMSG ? "a damaged key slot"
 					      : NEWER_OR_DAMAGED);
 		return n < 0 ? n : 0;
+	}
+	/* What a newer program put may be made otherwise. */
+	if (r == 0 && strcmp(info.kind, "unknown") != 0 &&
+	    memcmp(raw + 16, keyring_vault_id(vault_keyring(c->vault)),
+		   VAULT_ID_LEN) != 0) {
+		n = check_found(c, true, name,
+				"a key slot of another vault, which opens "
+				"nothing here; run: vmbackup key remove %.8s",
+				name + 4);
+		return MIN(n, 0);
 	}
 	return r;
 }

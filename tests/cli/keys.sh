@@ -195,6 +195,8 @@ says 'a copy of another vault'
 mv "$tmp/config" "$v/config"
 expect 0 vm --key-file "$tmp/k2" key list
 prints 'foreign'
+expect 13 vm --key-file "$tmp/k2" check
+says 'a key slot of another vault, which opens nothing here'
 (cd "$tmp/other/key" && ls) | while read -r slot; do rm "$v/key/$slot"; done
 # What is no slot keeps none from being copied.
 head -c 100000 /dev/zero >"$v/key/00000000000000000000000000000000"

@@ -129,6 +129,10 @@ for folder in note machine tomb quarantine heartbeat commit; do
 	mv "$tmp/taken" "$vault/$folder"
 	VMBACKUP_STATE_DIR="$tmp/fresh" expect 0 vmb check
 done
+mv "$vault/pack" "$tmp/taken"
+expect 13 vmb check --scrub
+says 'pack/: the folder is missing'
+mv "$tmp/taken" "$vault/pack"
 rm -r "$vault/note" "$vault/sweep"
 expect 0 vmb check --accept-rollback
 says '2 folders that are gone were made again'
