@@ -10,7 +10,10 @@ byte in_flight; /* packs whose PUT was sent twice and landed once */
 #define MY_PACK BIT(OLD + _pid)
 #define ME BIT(_pid)
 
-/* Writers are alike: the next one begins when the one before has begun. */
+/*
+ * Writers are alike, so that it does not matter which of them is the first: the
+ * next one begins when the one before has begun.
+ */
 inline begin_session()
 {
 	atomic {
@@ -68,20 +71,19 @@ inline list_packs()
 	}
 }
 
+#ifdef NO_R5b
+#define PARENTS LIVE(0)
+#else
+#define PARENTS LIVE(purged)
+#endif
+
 inline look_for_parent()
 {
 	atomic {
-#ifdef NO_R5b
 		if
-		:: LIVE(0) -> parent = 1; pinned = pinned | ME
+		:: PARENTS -> parent = 1; pinned = pinned | ME
 		:: else
 		fi
-#else
-		if
-		:: LIVE(purged) -> parent = 1; pinned = pinned | ME
-		:: else
-		fi
-#endif
 	}
 }
 
@@ -97,7 +99,7 @@ inline list_index()
 #define USE(p) :: (p) < PACKS && (usable & BIT(p))
 #endif
 
-/* One chunk comes to stand in the vault. */
+/* The chunk is found in a pack, is in the parent, or goes into a new pack. */
 inline store_chunk()
 {
 	atomic {
@@ -164,7 +166,7 @@ active [WRITERS] proctype writer()
 #ifdef NO_R5a
 	look_for_parent();
 #endif
-#if !defined(NO_R1)
+#ifndef NO_R1
 #ifdef NO_R2
 	list_packs();
 #endif
