@@ -192,11 +192,9 @@ static int import_superseded(void *arg, const char *name)
 static void fetch(void *arg)
 {
 	struct index_arrival *im = arg;
-	bool before = log_hush(vault_has_said(im->vault, im->item->name));
 
-	im->item->error = vault_get_all(im->vault, im->item->name,
-					FORMAT_BOX_MAX, &im->raw, &im->len);
-	(void)log_hush(before);
+	im->item->error = vault_get_again(im->vault, im->item->name,
+					  FORMAT_BOX_MAX, &im->raw, &im->len);
 }
 
 static void decode(struct index_arrival *im)

@@ -56,10 +56,10 @@ static int read_vault(struct vault *v, const struct kept_kind *kind,
 		      const char *name, const uint8_t *sha256, struct buf *out)
 {
 	uint8_t hash[CRYPT_SHA256_LEN];
-	bool before = log_hush(vault_has_said(v, name));
 	uint8_t *raw = NULL;
 	size_t len;
-	int r = vault_get_all(v, name, kind->max, &raw, &len);
+	int r = vault_get_again(v, name, kind->max, &raw, &len);
+	bool before = log_hush(vault_has_said(v, name));
 
 	if (r == 0 && sha256) {
 		r = crypt_sha256(raw, len, hash);

@@ -310,6 +310,25 @@ bool vault_is_news(struct vault *v, const char *name)
 	return true;
 }
 
+int vault_get_again(struct vault *v, const char *name, size_t max,
+		    uint8_t **out, size_t *len_out)
+{
+	bool said = vault_has_said(v, name), before = log_hush(said);
+	int r = vault_get_all(v, name, max, out, len_out);
+
+	(void)log_hush(before);
+	switch (-r) {
+	case ETIMEDOUT:
+	case EAGAIN:
+	case EHOSTUNREACH:
+	case EACCES:
+		return said ? fail(r, "vault %s: cannot read %s: %s",
+				   vault_url(v), name, strerror(-r))
+			    : r;
+	}
+	return r;
+}
+
 void vault_forget_said(struct vault *v)
 {
 	while (v->nsaid > 0)

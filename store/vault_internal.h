@@ -135,6 +135,10 @@ void vault_sum_remove(const struct vault *v, struct name_sum *s,
 bool vault_has_said(struct vault *v, const char *name);
 /* Remember that. Return false where it was known, or too much is. */
 bool vault_is_news(struct vault *v, const char *name);
+/* As vault_get_all(), for an object of which something was said: that it is damaged is
+ * not said again, but what is wrong on the way to it is. */
+MUST_CHECK int vault_get_again(struct vault *v, const char *name, size_t max,
+			       uint8_t **out, size_t *len_out);
 /* For when the vault is closed. */
 void vault_forget_said(struct vault *v);
 

@@ -225,6 +225,12 @@ static void damage_is_said_once(void **state)
 	assert_int_equal(l->ndamaged, 1);
 	point_list_put(l);
 	assert_string_equal(support_log_text(), "");
+	/* What is wrong on the way is another matter. */
+	backend_mem_fail(s->backend, BACKEND_MEM_GET, "point/", 1,
+			 -EHOSTUNREACH, BACKEND_MEM_STICKY);
+	assert_result(vault_points(s->vault, &l), -EHOSTUNREACH);
+	assert_said("cannot read point/");
+	backend_mem_heal(s->backend);
 }
 
 int main(void)
