@@ -194,7 +194,7 @@ scale=$(find_program tests/bench/scale)
 [ -n "$scale" ] || fail "tests/bench/scale is not built"
 vault=$tmp/many
 cache=$tmp/cache-of-many
-expect 0 "$scale" make "$vault" "$keyfile" 120 1 0
+expect 0 "$scale" make "$vault" "$keyfile" 120 1 0 0
 expect 0 "$reader" "$vault" --key-file "$keyfile" digests
 prints '^0 digests in use, 0 sessions$'
 expect 0 vmb backup --vm web1 "$tmp/one"
