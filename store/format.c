@@ -215,6 +215,27 @@ int format_parse_box(const void *data, size_t len, uint8_t type,
 	return 0;
 }
 
+/* Return 0, -EKEYREJECTED or another negative errno; wipe the key after 0. */
+static int get_box_key(const struct keyring *k, const uint8_t *base,
+		       const struct box *box, const char *name,
+		       struct seal_key *out)
+{
+	int r;
+
+	if (!base && memcmp(box->header.vault_id, keyring_vault_id(k),
+			    VAULT_ID_LEN) != 0)
+		return fail(-EBADMSG, "%s: belongs to another vault", name);
+	r = derive(k, base, &box->header, name, out);
+	if (r < 0)
+		return r;
+	/* No word on it here: of a key slot it means a wrong password, which is
+	 * tried on each slot, and of all else it means damage. */
+	if (crypt_equal(out->commit, box->header.commit, CRYPT_COMMIT_LEN))
+		return 0;
+	explicit_bzero(out, sizeof(*out));
+	return -EKEYREJECTED;
+}
+
 int format_open_box(const struct keyring *k, const uint8_t *base,
 		    const struct box *box, const char *name, struct buf *out)
 {
@@ -224,18 +245,9 @@ int format_open_box(const struct keyring *k, const uint8_t *base,
 	int r;
 
 	buf_clear(out);
-	if (!base && memcmp(box->header.vault_id, keyring_vault_id(k),
-			    VAULT_ID_LEN) != 0)
-		return fail(-EBADMSG, "%s: belongs to another vault", name);
-	r = derive(k, base, &box->header, name, &key);
+	r = get_box_key(k, base, box, name, &key);
 	if (r < 0)
 		return r;
-	/* No word on it here: of a key slot it means a wrong password, which is
-	 * tried on each slot, and of all else it means damage. */
-	if (!crypt_equal(key.commit, box->header.commit, CRYPT_COMMIT_LEN)) {
-		r = -EKEYREJECTED;
-		goto out;
-	}
 	r = buf_reserve(out, box->plain_len + 1u);
 	if (r == 0 && box->codec == CODEC_ZSTD)
 		r = buf_reserve(&packed, box->cipher_len + 1u);
@@ -261,6 +273,14 @@ out:
 	return r;
 }
 
+static int fail_misplaced(const char *name)
+{
+	return fail(-EBADMSG,
+		    "%s: damaged or misplaced: it is not "
+		    "sealed for this vault under this name",
+		    name);
+}
+
 int format_read_box(const struct keyring *k, const void *data, size_t len,
 		    uint8_t type, const char *name, struct buf *out)
 {
@@ -270,12 +290,15 @@ int format_read_box(const struct keyring *k, const void *data, size_t len,
 	if (r < 0)
 		return r;
 	r = format_open_box(k, NULL, &box, name, out);
-	if (r == -EKEYREJECTED)
-		r = fail(-EBADMSG,
-			 "%s: damaged or misplaced: it is not "
-			 "sealed for this vault under this name",
-			 name);
-	return r;
+	return r == -EKEYREJECTED ? fail_misplaced(name) : r;
+}
+
+int format_box_key(const struct keyring *k, const struct box *box,
+		   const char *name, struct seal_key *out)
+{
+	int r = get_box_key(k, NULL, box, name, out);
+
+	return r == -EKEYREJECTED ? fail_misplaced(name) : r;
 }
 
 /* A frame's place and lengths are sealed with it, so that the directory, which
@@ -364,9 +387,25 @@ static bool chunk_fits(const struct pack_dir *dir, const struct chunk_ref *c)
 	return left == 0;
 }
 
+static int get_chunk(struct reader *r, const struct pack_dir *dir,
+		     struct chunk_ref *c)
+{
+	const uint8_t *id;
+
+	c->type = reader_u8(r);
+	id = reader_get(r, ID_LEN);
+	if (id)
+		memcpy(c->id.b, id, ID_LEN);
+	c->len = (uint32_t)reader_varint_max(r, FORMAT_CHUNK_MAX);
+	c->frame = (uint32_t)reader_varint_max(r, UINT32_MAX);
+	c->off = (uint32_t)reader_varint_max(r, FORMAT_FRAME_MAX);
+	return !r->bad && chunk_fits(dir, c) ? 0 : -EBADMSG;
+}
+
 static int get_chunks(struct reader *r, struct pack_dir *out)
 {
 	size_t n, i;
+	int err = 0;
 
 	n = (size_t)reader_varint_max(r, reader_left(r) / 36);
 	if (r->bad)
@@ -375,21 +414,26 @@ static int get_chunks(struct reader *r, struct pack_dir *out)
 	if (!out->chunks)
 		return -ENOMEM;
 	out->nchunks = n;
-	for (i = 0; i < n; i++) {
-		struct chunk_ref *c = &out->chunks[i];
-		const uint8_t *id;
+	for (i = 0; i < n && err == 0; i++)
+		err = get_chunk(r, out, &out->chunks[i]);
+	return err == 0 && reader_done(r) ? 0 : -EBADMSG;
+}
 
-		c->type = reader_u8(r);
-		id = reader_get(r, ID_LEN);
-		if (id)
-			memcpy(c->id.b, id, ID_LEN);
-		c->len = (uint32_t)reader_varint_max(r, FORMAT_CHUNK_MAX);
-		c->frame = (uint32_t)reader_varint_max(r, UINT32_MAX);
-		c->off = (uint32_t)reader_varint_max(r, FORMAT_FRAME_MAX);
-		if (r->bad || !chunk_fits(out, c))
-			return -EBADMSG;
-	}
-	return reader_done(r) ? 0 : -EBADMSG;
+/* The same, but they are only looked at. */
+static int pass_chunks(struct reader *r, const struct pack_dir *dir)
+{
+	struct chunk_ref c;
+	size_t n = (size_t)reader_varint_max(r, reader_left(r) / 36), i;
+	int err = r->bad ? -EBADMSG : 0;
+
+	for (i = 0; i < n && err == 0; i++)
+		err = get_chunk(r, dir, &c);
+	return err == 0 && reader_done(r) ? 0 : -EBADMSG;
+}
+
+static int fail_dir(const char *pack)
+{
+	return fail(-EBADMSG, "pack %s: its directory is malformed", pack);
 }
 
 int format_get_dir(const void *data, size_t len, const char *pack,
@@ -406,13 +450,26 @@ int format_get_dir(const void *data, size_t len, const char *pack,
 	err = get_frames(&r, out);
 	if (err == 0 && !frames_only)
 		err = get_chunks(&r, out);
-	if (err < 0) {
+	if (err < 0)
 		format_release_dir(out);
-		if (err == -EBADMSG)
-			(void)fail(err, "pack %s: its directory is malformed",
-				   pack);
-	}
-	return err;
+	return err == -EBADMSG ? fail_dir(pack) : err;
+}
+
+int format_check_dir(const void *data, size_t len, const char *pack)
+{
+	struct pack_dir dir = { .nframes = 0 };
+	struct reader r;
+	int err;
+
+	if (len > FORMAT_DIR_MAX)
+		return fail(-EBADMSG, "pack %s: its directory is too long",
+			    pack);
+	reader_init(&r, data, len);
+	err = get_frames(&r, &dir);
+	if (err == 0)
+		err = pass_chunks(&r, &dir);
+	format_release_dir(&dir);
+	return err == -EBADMSG ? fail_dir(pack) : err;
 }
 
 void format_put_trailer(uint8_t *out, const struct pack_trailer *t)

@@ -84,6 +84,9 @@ struct seam;
 #define FORMAT_DIR_FRAME_MAX (5 + 5 + 1)
 #define FORMAT_DIR_CHUNK_MAX (1 + 32 + 5 + 5 + 5)
 #define FORMAT_CLEAR_MAX (64u << 10)
+/* No box is longer as it is stored. */
+#define FORMAT_BOX_OBJECT_MAX                                                  \
+	(FORMAT_BOX_LEN + FORMAT_CLEAR_MAX + FORMAT_BOX_MAX + CRYPT_TAG_LEN)
 #define FORMAT_SMALL_CHUNK (64u << 10) /* up to here a chunk shares a frame */
 
 enum object_type {
@@ -180,6 +183,11 @@ MUST_CHECK int format_parse_box(const void *data, size_t len, uint8_t type,
 MUST_CHECK int format_open_box(const struct keyring *k, const uint8_t *base,
 			       const struct box *box, const char *name,
 			       struct buf *out);
+/* Derive the key of a parsed box of the vault's, and look whether it is that;
+ * wipe it. Return 0, -EBADMSG (it is of another vault or name, said in words)
+ * or -EIO. */
+MUST_CHECK int format_box_key(const struct keyring *k, const struct box *box,
+			      const char *name, struct seal_key *out);
 /* Both at once for the vault's key; a wrong commitment is -EBADMSG, said in
  * words. */
 MUST_CHECK int format_read_box(const struct keyring *k, const void *data,
@@ -221,6 +229,9 @@ void format_put_dir(struct buf *out, const struct pack_dir *dir);
  */
 MUST_CHECK int format_get_dir(const void *data, size_t len, const char *pack,
 			      bool frames_only, struct pack_dir *out);
+/* Only look whether it is a directory as format_get_dir() wants it. Return 0,
+ * -EBADMSG (said in words) or -ENOMEM. */
+MUST_CHECK int format_check_dir(const void *data, size_t len, const char *pack);
 void format_release_dir(struct pack_dir *dir);
 
 struct pack_trailer {

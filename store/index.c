@@ -56,72 +56,164 @@ void index_put_pack(struct buf *out, const char *name, uint64_t size,
 	buf_put_bytes(out, dir, dir_len);
 }
 
-static int decode_superseded(struct reader *r,
-			     int (*gone)(void *arg, const char *name),
-			     void *arg)
+/* ---- decoding ---- */
+
+enum { STAGE_NPACKS, STAGE_PACKS, STAGE_NGONE, STAGE_GONE };
+
+/* More than a pack takes beside its directory. */
+#define RECORD_MAX (FORMAT_DIR_MAX + 4096)
+
+static int fail_malformed(const struct index_decoder *d)
 {
-	uint64_t i, n = reader_varint_max(r, INDEX_SUPERSEDED_MAX);
+	return fail(-EBADMSG, "%s: authentic, but malformed", d->name);
+}
+
+static int decode_pack(struct index_decoder *d, struct reader *r)
+{
+	char object[OBJECT_NAME_MAX];
+	struct index_pack p;
+	const uint8_t *s;
+	size_t len;
+
+	s = reader_bytes(r, PACK_NAME_MAX - 1, &len);
+	p.size = reader_le64(r);
+	p.kind = reader_u8(r);
+	p.salt = reader_get(r, CRYPT_SALT_LEN);
+	p.dir = reader_bytes(r, FORMAT_DIR_MAX, &p.dir_len);
+	if (r->bad)
+		return 0;
+	memcpy(p.name, s, len);
+	p.name[len] = '\0';
+	if (strlen(p.name) != len ||
+	    format_pack_object_name(p.name, object) < 0 ||
+	    (p.kind != OBJECT_DATA_PACK && p.kind != OBJECT_TREE_PACK) ||
+	    p.size > FORMAT_PACK_MAX)
+		return fail_malformed(d);
+	return d->visitor.pack(d->visitor.arg, &p);
+}
+
+static int decode_gone(struct index_decoder *d, struct reader *r)
+{
+	char name[INDEX_NAME_MAX];
+	const uint8_t *s;
+	size_t len;
+
+	s = reader_bytes(r, INDEX_NAME_MAX - 1, &len);
+	if (r->bad)
+		return 0;
+	memcpy(name, s, len);
+	name[len] = '\0';
+	if (strlen(name) != len || !index_name_ok(name))
+		return fail_malformed(d);
+	return d->visitor.gone ? d->visitor.gone(d->visitor.arg, name) : 0;
+}
+
+/* Decode the next thing; r->bad where not all of it is there. */
+static int decode_next(struct index_decoder *d, struct reader *r)
+{
+	switch (d->stage) {
+	case STAGE_NPACKS:
+	case STAGE_NGONE:
+		d->left = reader_varint_max(r, d->stage == STAGE_NPACKS
+						       ? d->len / 100 + 1
+						       : INDEX_SUPERSEDED_MAX);
+		if (!r->bad)
+			d->stage++;
+		return 0;
+	default:
+		if (d->left == 0)
+			return fail_malformed(d); /* behind the last name */
+		return d->stage == STAGE_PACKS ? decode_pack(d, r)
+					       : decode_gone(d, r);
+	}
+}
+
+/* Decode what is whole in @data; how much that is to *used_out. */
+static int decode_whole(struct index_decoder *d, const uint8_t *data,
+			size_t len, size_t *used_out)
+{
+	struct reader r;
 	int err = 0;
 
-	for (i = 0; i < n && err == 0; i++) {
-		char name[INDEX_NAME_MAX];
-		const uint8_t *s;
-		size_t len;
+	*used_out = 0;
+	reader_init(&r, data, len);
+	while (err == 0 && !reader_done(&r)) {
+		unsigned int stage = d->stage;
 
-		s = reader_bytes(r, INDEX_NAME_MAX - 1, &len);
-		if (r->bad)
-			break;
-		memcpy(name, s, len);
-		name[len] = '\0';
-		if (strlen(name) != len || !index_name_ok(name))
-			r->bad = true;
-		else if (gone)
-			err = gone(arg, name);
+		err = decode_next(d, &r);
+		if (r.bad)
+			return 0;
+		*used_out = len - reader_left(&r);
+		d->left -= stage == STAGE_PACKS || stage == STAGE_GONE;
+		if (d->stage == STAGE_PACKS && d->left == 0)
+			d->stage = STAGE_NGONE;
 	}
 	return err;
+}
+
+/* May the plaintext end here? */
+static bool is_end(const struct index_decoder *d)
+{
+	return d->held.len == 0 && (d->stage == STAGE_NGONE ||
+				    (d->stage == STAGE_GONE && d->left == 0));
+}
+
+/* A record that does not end within its bounds never will. */
+static int hold(struct index_decoder *d, const uint8_t *data, size_t len)
+{
+	if (d->held.len + len > 2 * RECORD_MAX)
+		return fail_malformed(d);
+	buf_put(&d->held, data, len);
+	return buf_error(&d->held);
+}
+
+/* What is decoded is not held: a piece is copied only where a record goes on in
+ * the next. */
+static int decode_piece(struct index_decoder *d, const uint8_t *data,
+			size_t len)
+{
+	size_t used;
+	int r;
+
+	if (d->held.len == 0) {
+		r = decode_whole(d, data, len, &used);
+		return r != 0 ? r : hold(d, data + used, len - used);
+	}
+	r = hold(d, data, len);
+	if (r == 0)
+		r = decode_whole(d, d->held.data, d->held.len, &used);
+	if (r != 0)
+		return r;
+	d->held.len -= used;
+	memmove(d->held.data, d->held.data + used, d->held.len);
+	return 0;
+}
+
+int index_decode_some(struct index_decoder *d, const void *data, size_t len)
+{
+	int r = len ? decode_piece(d, data, len) : 0;
+
+	d->seen += len;
+	if (r == 0 &&
+	    (d->held.len > RECORD_MAX || (d->seen == d->len && !is_end(d))))
+		r = fail_malformed(d);
+	return r;
+}
+
+void index_decoder_release(struct index_decoder *d)
+{
+	buf_release(&d->held);
 }
 
 int index_decode(const void *data, size_t len, const char *name,
 		 int (*fn)(void *arg, const struct index_pack *p),
 		 int (*gone)(void *arg, const char *name), void *arg)
 {
-	struct reader r;
-	uint64_t i, n;
-	int err = 0;
+	struct index_decoder d = { name, len, { fn, gone, arg }, .seen = 0 };
+	int r = index_decode_some(&d, data, len);
 
-	reader_init(&r, data, len);
-	n = reader_varint_max(&r, len / 100 + 1);
-	for (i = 0; i < n && !r.bad && err == 0; i++) {
-		char object[OBJECT_NAME_MAX];
-		struct index_pack p;
-		const uint8_t *s;
-		size_t slen;
-
-		s = reader_bytes(&r, PACK_NAME_MAX - 1, &slen);
-		p.size = reader_le64(&r);
-		p.kind = reader_u8(&r);
-		p.salt = reader_get(&r, CRYPT_SALT_LEN);
-		p.dir = reader_bytes(&r, FORMAT_DIR_MAX, &p.dir_len);
-		if (r.bad)
-			break;
-		memcpy(p.name, s, slen);
-		p.name[slen] = '\0';
-		if (strlen(p.name) != slen ||
-		    format_pack_object_name(p.name, object) < 0 ||
-		    (p.kind != OBJECT_DATA_PACK &&
-		     p.kind != OBJECT_TREE_PACK) ||
-		    p.size > FORMAT_PACK_MAX)
-			r.bad = true;
-		else
-			err = fn(arg, &p);
-	}
-	if (err == 0 && !r.bad && !reader_done(&r))
-		err = decode_superseded(&r, gone, arg);
-	if (err != 0)
-		return err;
-	if (!reader_done(&r))
-		return fail(-EBADMSG, "%s: authentic, but malformed", name);
-	return 0;
+	index_decoder_release(&d);
+	return r;
 }
 
 /* ---- importing ---- */
@@ -133,6 +225,9 @@ int index_decode(const void *data, size_t len, const char *name,
 #define SIZE_UNKNOWN (2u << 20)
 #define FETCHERS 16
 #define ALONE 2 /* so few are not worth the threads */
+/* One that is longer, as it is stored or in plain, is not fetched with others. */
+#define WITH_OTHERS_MAX (5u << 20)
+#define WITH_OTHERS_PLAIN_MAX (8u << 20)
 
 /* An index object on its way into the database. */
 struct index_arrival {
@@ -140,6 +235,7 @@ struct index_arrival {
 	struct index_item *item; /* borrowed */
 	uint8_t *raw; /* owned; as it was fetched */
 	size_t len;
+	bool is_long; /* it is not fetched, but imported by itself */
 	struct buf plain;
 	struct catalog_pack *packs; /* owned; they borrow from plain */
 	size_t n, cap;
@@ -159,17 +255,14 @@ static void import_release(struct index_arrival *im)
 static int import_pack(void *arg, const struct index_pack *p)
 {
 	struct index_arrival *im = arg;
-	struct pack_dir dir;
 	struct catalog_pack *c;
 	int r;
 
 	if (array_reserve(&im->packs, &im->cap, im->n + 1) < 0)
 		return -ENOMEM;
-	/* Only to see that it is one: decoded, it is longer than it is. */
-	r = format_get_dir(p->dir, p->dir_len, p->name, false, &dir);
+	r = format_check_dir(p->dir, p->dir_len, p->name);
 	if (r < 0)
 		return r;
-	format_release_dir(&dir);
 	c = &im->packs[im->n++];
 	memset(c, 0, sizeof(*c));
 	memcpy(c->row.name, p->name, sizeof(c->row.name));
@@ -193,22 +286,41 @@ static void fetch(void *arg)
 {
 	struct index_arrival *im = arg;
 
-	im->item->error = vault_get_again(im->vault, im->item->name,
-					  FORMAT_BOX_MAX, &im->raw, &im->len);
+	if (im->item->size <= WITH_OTHERS_MAX)
+		im->item->error =
+			vault_get_again(im->vault, im->item->name,
+					WITH_OTHERS_MAX, &im->raw, &im->len);
+	im->is_long =
+		im->item->size > WITH_OTHERS_MAX || im->item->error == -EFBIG;
 }
 
-static void decode(struct index_arrival *im)
+static int open_box(struct index_arrival *im)
+{
+	const char *name = im->item->name;
+	struct box box;
+	int r = format_parse_box(im->raw, im->len, OBJECT_INDEX, name, &box);
+
+	if (r < 0)
+		return r;
+	im->is_long = box.plain_len > WITH_OTHERS_PLAIN_MAX;
+	return im->is_long
+		       ? 0
+		       : format_read_box(im->vault->keyring, im->raw, im->len,
+					 OBJECT_INDEX, name, &im->plain);
+}
+
+static void decode(struct index_arrival *im, bool again)
 {
 	const char *name = im->item->name;
 	bool before = log_hush(vault_has_said(im->vault, name));
 
-	if (im->item->error == 0)
-		im->item->error =
-			format_read_box(im->vault->keyring, im->raw, im->len,
-					OBJECT_INDEX, name, &im->plain);
+	if (im->item->error == 0 && !im->is_long)
+		im->item->error = open_box(im);
 	free(im->raw);
 	im->raw = NULL;
-	if (im->item->error == 0)
+	if (im->is_long)
+		im->item->error = index_import_long(im->vault, name, again);
+	else if (im->item->error == 0)
 		im->item->error =
 			index_decode(im->plain.data, im->plain.len, name,
 				     import_pack, import_superseded, im);
@@ -239,7 +351,7 @@ static int import_decoded(struct vault *v, struct index_arrival *im, size_t n,
 	int r = 0;
 
 	for (i = 0; i < n && r == 0; i++) {
-		if (im[i].item->error < 0)
+		if (im[i].item->error < 0 || im[i].is_long)
 			continue;
 		r = put_note(&im[i]);
 		sources[k++] = (struct catalog_source){ im[i].item->name,
@@ -253,7 +365,7 @@ static int import_decoded(struct vault *v, struct index_arrival *im, size_t n,
 		const struct catalog_source one = { im[i].item->name,
 						    im[i].packs, im[i].n };
 
-		if (im[i].item->error < 0)
+		if (im[i].item->error < 0 || im[i].is_long)
 			continue;
 		im[i].item->error = catalog_import_many(c, &one, 1, again);
 	}
@@ -270,7 +382,7 @@ static int take_in(struct vault *v, struct index_arrival *im, size_t n,
 	while (i < n && r == 0) {
 		first = i;
 		for (bytes = 0; i < n && bytes < SLICE_BYTES; i++) {
-			decode(&im[i]);
+			decode(&im[i], again);
 			bytes += im[i].plain.len;
 		}
 		r = import_decoded(v, im + first, i - first, again);

@@ -33,14 +33,40 @@ struct index_pack {
 	const uint8_t *dir; /* borrowed */
 	size_t dir_len;
 };
-/* Decode an index object's plaintext, and call @fn for each pack, then @gone
- * (may be NULL) with the name of each index object that this one supersedes,
- * until one returns other than 0. Return that, 0, or -EBADMSG (said in
- * words). */
+/* What is told of an index object as it is decoded. Each may return other than
+ * 0 to end that. */
+struct index_visitor {
+	int (*pack)(void *arg, const struct index_pack *p);
+	/* the name of an index object that this one supersedes; may be NULL */
+	int (*gone)(void *arg, const char *name);
+	void *arg;
+};
+/* Decode an index object's plaintext. Return what a visitor returned that was
+ * not 0; 0; or -EBADMSG (said in words). */
 MUST_CHECK int index_decode(const void *data, size_t len, const char *name,
 			    int (*fn)(void *arg, const struct index_pack *p),
 			    int (*gone)(void *arg, const char *name),
 			    void *arg);
+
+/*
+ * The same of a plaintext that comes in pieces, in their order. What is kept is
+ * what a piece ends in the midst of: a directory at most. The first three members
+ * are for the caller to set, the others are zero at first.
+ */
+struct index_decoder {
+	const char *name; /* borrowed, for messages */
+	uint64_t len; /* of the whole plaintext */
+	struct index_visitor visitor;
+	struct buf held; /* what is not decoded yet; owned */
+	uint64_t seen; /* bytes that came */
+	uint64_t left; /* packs or names to come */
+	unsigned int stage;
+};
+/* Decode @len bytes more. Return as index_decode(), or -ENOMEM. Where they were
+ * the last ones, according to d->len, 0 says that all of it was well-formed. */
+MUST_CHECK int index_decode_some(struct index_decoder *d, const void *data,
+				 size_t len);
+void index_decoder_release(struct index_decoder *d);
 
 /* An index object supersedes at most so many. */
 #define INDEX_SUPERSEDED_MAX 65536

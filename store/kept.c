@@ -61,6 +61,8 @@ static int read_vault(struct vault *v, const struct kept_kind *kind,
 	int r = vault_get_again(v, name, kind->max, &raw, &len);
 	bool before = log_hush(vault_has_said(v, name));
 
+	if (r == -EFBIG)
+		r = vault_fail_too_long(name, kind->max);
 	if (r == 0 && sha256) {
 		r = crypt_sha256(raw, len, hash);
 		if (r == 0 && memcmp(hash, sha256, sizeof(hash)) != 0)

@@ -25,9 +25,12 @@
 #include "store/backend/backend.h"
 #include "store/base/array.h"
 #include "store/base/bytes.h"
+#include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/name.h"
+#include "store/base/seam.h"
 #include "store/base/secret.h"
+#include "store/crypt/keyring.h"
 #include "store/format.h"
 #include "store/key.h"
 #include "store/vault_internal.h"
@@ -364,4 +367,153 @@ out:
 		return r;
 	*master_out = u.master;
 	return 0;
+}
+
+/* ---- an open vault's ---- */
+
+int key_put_slot(struct backend *b, const struct secret *master,
+		 const uint8_t *vault_id, struct seam *seam,
+		 const struct credential *c, unsigned int log_n,
+		 const char *label, char slot[33])
+{
+	AUTO_BUF struct buf box = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	uint8_t raw[16];
+	int r = seam->ops->random(seam, raw, sizeof(raw));
+
+	if (r < 0)
+		return r;
+	hex_encode(raw, sizeof(raw), slot);
+	r = key_seal(master, vault_id, seam, slot, c,
+		     log_n ? log_n : KEY_SCRYPT_LOG_N, label, &box);
+	snprintf(name, sizeof(name), "key/%s", slot);
+	if (r == 0)
+		r = backend_put_own(b, name, box.data, box.len);
+	return r;
+}
+
+int vault_key_add(struct vault *v, const struct credential *c,
+		  unsigned int scrypt_log_n, const char *label,
+		  char slot_out[33])
+{
+	return key_put_slot(v->backend, keyring_master(v->keyring),
+			    keyring_vault_id(v->keyring), v->seam, c,
+			    scrypt_log_n, label, slot_out);
+}
+
+/* A slot of another vault opens nothing here, whoever put it there. */
+static void mark_foreign(const struct vault *v, struct key_slot *slot)
+{
+	if (slot->error == 0 && strcmp(slot->info.kind, "unknown") != 0 &&
+	    memcmp(slot->raw + 16, keyring_vault_id(v->keyring),
+		   VAULT_ID_LEN) != 0)
+		snprintf(slot->info.kind, sizeof(slot->info.kind), "foreign");
+}
+
+int vault_key_list(struct vault *v, struct key_info **out, size_t *n_out)
+{
+	struct key_slots slots;
+	size_t i;
+	int r;
+
+	*out = NULL;
+	*n_out = 0;
+	r = key_slots_read(v, &slots);
+	if (r < 0)
+		return r;
+	*out = alloc_array(slots.n, sizeof(**out));
+	for (i = 0; *out && i < slots.n; i++) {
+		mark_foreign(v, &slots.slots[i]);
+		(*out)[i] = slots.slots[i].info;
+		slots.slots[i].info.label = NULL;
+		(*out)[i].current = strcmp((*out)[i].slot, v->slot) == 0;
+	}
+	*n_out = *out ? slots.n : 0;
+	r = *out ? 0 : -ENOMEM;
+	key_slots_release(&slots);
+	return r;
+}
+
+static int find_slot(const struct key_info *list, size_t n, const char *prefix,
+		     size_t *out)
+{
+	size_t i, hits = 0;
+
+	for (i = 0; i < n; i++) {
+		if (strncmp(list[i].slot, prefix, strlen(prefix)) == 0) {
+			*out = i;
+			hits++;
+		}
+	}
+	if (hits == 0)
+		return fail(-ENOENT, "no key slot begins with \"%s\"", prefix);
+	if (hits > 1)
+		return fail(-EEXIST,
+			    "several key slots begin with \"%s\": give "
+			    "more digits",
+			    prefix);
+	if (list[*out].current)
+		return fail(-EPERM,
+			    "key slot %s is the one in use: open the "
+			    "vault with another key to remove it",
+			    list[*out].slot);
+	return 0;
+}
+
+/*
+ * Two administrators may each remove the other's slot, and then nobody could
+ * open the vault ever again. Each looks for his own after he removed the
+ * other's: at least one of them finds it gone, and it is put back as it was. Where
+ * the look fails, putting it tells as well.
+ */
+static int keep_own_slot(struct vault *v, const char *removed)
+{
+	char name[OBJECT_NAME_MAX];
+	struct backend_info info;
+	int seen, r;
+
+	snprintf(name, sizeof(name), "key/%s", v->slot);
+	seen = backend_head(v->backend, name, &info);
+	if (seen == 0)
+		return 0;
+	r = backend_put(v->backend, name, v->slot_object.data,
+			v->slot_object.len);
+	if (r == -EEXIST && seen != -ENOENT)
+		return 0;
+	if (r < 0 && r != -EEXIST && seen != -ENOENT)
+		return fail(r,
+			    "%s was removed; whether the key in use, %s, is "
+			    "still there is not known: see \"vmbackup key "
+			    "list\"",
+			    removed, name);
+	if (r < 0 && r != -EEXIST)
+		return fail(r,
+			    "%s: somebody removed the key in use at the same "
+			    "moment, and it could not be put back; add a key "
+			    "from another open vault now",
+			    name);
+	return fail(-ECANCELED,
+		    "%s: somebody removed the key in use at the same moment; "
+		    "it was put back; see \"vmbackup key list\"",
+		    name);
+}
+
+int vault_key_remove(struct vault *v, const char *prefix)
+{
+	char name[OBJECT_NAME_MAX];
+	struct key_info *list;
+	size_t n, i, hit = 0;
+	int r = vault_key_list(v, &list, &n);
+
+	if (r < 0)
+		return r;
+	r = find_slot(list, n, prefix, &hit);
+	snprintf(name, sizeof(name), "key/%s", n ? list[hit].slot : "");
+	for (i = 0; i < n; i++)
+		free(list[i].label);
+	free(list);
+	if (r < 0)
+		return r;
+	r = backend_delete(v->backend, name);
+	return r < 0 ? r : keep_own_slot(v, name);
 }

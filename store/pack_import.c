@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
+ * What is in packs, on its way into the local database: from index objects, or
+ * from the packs themselves.
+ *
+ * An index object may be long, and what it says longer than memory should be for
+ * it. So it is decoded as it is decompressed, and the directories in it are
+ * imported a few megabytes at a time. One that is malformed brings nothing into
+ * the database: it is gone through twice, unless all of it could be kept the
+ * first time, which is the rule.
+ *
  * A pack carries its own directory, sealed under its own name, so it can be
  * believed where no index object speaks of it: index objects spare readers to
  * open each pack, and nothing depends on them alone.
@@ -16,7 +25,187 @@
 #include "store/base/array.h"
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
+#include "store/index.h"
 #include "store/pack_read.h"
+
+/* ---- long index objects ---- */
+
+/* Bytes of directories that are kept for the next transaction. */
+#define PENDING_MAX (4u << 20)
+
+/* The packs of one index object, on their way into the database. */
+struct long_import {
+	struct vault *vault; /* borrowed */
+	/* Where they go; owned. NULL: they are looked at, and kept. */
+	struct source_import *into;
+	bool too_long; /* not all could be kept */
+	struct catalog_pack *packs; /* owned */
+	size_t n, cap;
+	struct buf dirs; /* their directories; never more than was reserved */
+	/* the index objects that it supersedes, a line each */
+	struct buf superseded;
+};
+
+static void import_release(struct long_import *im)
+{
+	source_import_free(im->into);
+	free(im->packs);
+	buf_release(&im->dirs);
+	buf_release(&im->superseded);
+}
+
+/* Keep nothing. */
+static void import_clear(struct long_import *im)
+{
+	im->n = 0;
+	buf_clear(&im->dirs);
+	buf_clear(&im->superseded);
+}
+
+static int import_kept(struct long_import *im, bool last)
+{
+	int r = source_import_add(im->into, im->packs, im->n, last);
+
+	im->n = 0;
+	buf_clear(&im->dirs);
+	return r;
+}
+
+static int make_row(struct vault *v, const struct index_pack *p,
+		    struct catalog_pack *out)
+{
+	memset(out, 0, sizeof(*out));
+	memcpy(out->row.name, p->name, sizeof(out->row.name));
+	memcpy(out->row.salt, p->salt, CRYPT_SALT_LEN);
+	out->row.size = p->size;
+	out->row.kind = p->kind;
+	out->dir = p->dir;
+	out->dir_len = p->dir_len;
+	return pack_row_seal(v, &out->row, out->dir, out->dir_len);
+}
+
+static int keep_pack(struct long_import *im, const struct catalog_pack *c)
+{
+	struct catalog_pack *kept;
+
+	if (array_reserve(&im->packs, &im->cap, im->n + 1) < 0)
+		return -ENOMEM;
+	kept = &im->packs[im->n++];
+	*kept = *c;
+	/* There is room for it, so what is there already stays where it is. */
+	kept->dir = im->dirs.data + im->dirs.len;
+	buf_put(&im->dirs, c->dir, c->dir_len);
+	return buf_error(&im->dirs);
+}
+
+static int on_index_pack(void *arg, const struct index_pack *p)
+{
+	struct long_import *im = arg;
+	bool fits = p->dir_len <= im->dirs.cap - im->dirs.len;
+	struct catalog_pack c;
+	int r = im->into ? 0 : format_check_dir(p->dir, p->dir_len, p->name);
+
+	if (r == 0 && !fits && im->into)
+		r = import_kept(im, false);
+	im->too_long = im->too_long || (!fits && !im->into);
+	if (r != 0 || im->too_long)
+		return r;
+	r = make_row(im->vault, p, &c);
+	if (r < 0)
+		return r;
+	/* One that has no room even where nothing else is goes in by itself. */
+	return p->dir_len <= im->dirs.cap - im->dirs.len
+		       ? keep_pack(im, &c)
+		       : source_import_add(im->into, &c, 1, false);
+}
+
+static int on_superseded(void *arg, const char *name)
+{
+	struct long_import *im = arg;
+
+	buf_printf(&im->superseded, "%s\n", name);
+	return buf_error(&im->superseded);
+}
+
+static int on_piece(void *arg, const void *data, size_t len)
+{
+	return index_decode_some(arg, data, len);
+}
+
+/* Go through all of it. */
+static int decode(struct long_import *im, struct box_pieces *box,
+		  const char *name)
+{
+	struct index_decoder d = {
+		.name = name,
+		.len = box_pieces_len(box),
+		.visitor = { on_index_pack, on_superseded, im },
+	};
+	/* Where nothing comes, that is malformed. */
+	int r = d.len ? box_pieces_read(box, on_piece, &d)
+		      : index_decode_some(&d, NULL, 0);
+
+	index_decoder_release(&d);
+	return r;
+}
+
+/* What a source supersedes is put before the source: whoever finds that finds
+ * this. */
+static int put_superseded(struct long_import *im, const char *source)
+{
+	char note[INDEX_NOTE_MAX];
+
+	index_note_name(source, note);
+	return im->superseded.len ? catalog_put_object(im->vault->catalog, note,
+						       im->superseded.data,
+						       im->superseded.len)
+				  : 0;
+}
+
+/* All that was decoded, when all of it is well-formed. Return as
+ * source_import_add(). */
+static int import_decoded(struct long_import *im, struct box_pieces *box,
+			  const char *name, bool again)
+{
+	int r;
+
+	source_import_free(im->into);
+	r = source_import_begin(im->vault->catalog, name, again, &im->into);
+	if (r == 0 && im->too_long) {
+		im->too_long = false;
+		import_clear(im);
+		r = decode(im, box, name);
+	}
+	if (r == 0)
+		r = put_superseded(im, name);
+	return r == 0 ? import_kept(im, true) : r;
+}
+
+int index_import_long(struct vault *v, const char *name, bool again)
+{
+	struct long_import im = { .vault = v };
+	struct box_pieces *box;
+	int r = box_pieces_open(v, OBJECT_INDEX, name, &box);
+
+	if (r < 0)
+		return r;
+	r = buf_reserve(&im.dirs, (size_t)MIN(box_pieces_len(box) + 1,
+					      (uint64_t)PENDING_MAX));
+	if (r == 0)
+		r = decode(&im, box, name);
+	while (r == 0 || r == 1) {
+		r = import_decoded(&im, box, name, again);
+		if (r == 0)
+			break;
+		/* Somebody has dropped what was there of it. */
+		im.too_long = true;
+	}
+	import_release(&im);
+	box_pieces_free(box);
+	return r;
+}
+
+/* ---- packs themselves ---- */
 
 /* Fetch the two ends of a pack. */
 static int read_ends(struct vault *v, const char *name, const char *object,
@@ -69,13 +258,11 @@ static int import_pack(struct vault *v, const char *name, const char *object,
 		       uint64_t size, const struct pack_ends *ends,
 		       const struct buf *plain)
 {
-	struct pack_dir dir;
 	struct catalog_pack c = { .dir = plain->data, .dir_len = plain->len };
-	int r = format_get_dir(plain->data, plain->len, name, false, &dir);
+	int r = format_check_dir(plain->data, plain->len, name);
 
 	if (r < 0)
 		return r;
-	format_release_dir(&dir);
 	memcpy(c.row.name, name, strlen(name) + 1);
 	memcpy(c.row.salt, ends->salt, CRYPT_SALT_LEN);
 	c.row.size = size;

@@ -49,10 +49,10 @@ int pack_row_seal(const struct vault *v, struct pack_row *row, const void *dir,
 	buf_put_le64(&b, row->size);
 	buf_put_u8(&b, row->kind);
 	buf_put(&b, row->salt, sizeof(row->salt));
-	buf_put(&b, dir, dir_len);
 	r = buf_error(&b);
 	if (r == 0)
-		r = keyring_id(v->keyring, LOCAL_PACK, b.data, b.len, &mac);
+		r = keyring_id_of_two(v->keyring, LOCAL_PACK, b.data, b.len,
+				      dir, dir_len, &mac);
 	if (r == 0)
 		memcpy(row->mac, mac.b, sizeof(row->mac));
 	return r;

@@ -32,17 +32,30 @@ int vault_get(struct vault *v, const char *name, uint64_t off, void *data,
 	return backend_get(v->backend, name, off, data, len);
 }
 
-int vault_get_all(struct vault *v, const char *name, size_t max, uint8_t **out,
-		  size_t *len_out)
+int vault_get_up_to(struct vault *v, const char *name, size_t max,
+		    uint8_t **out, size_t *len_out)
 {
 	int r = backend_get_all(v->backend, name, max, out, len_out);
 
 	atomic_fetch_add(&v->gets, 1);
 	if (r == 0)
 		atomic_fetch_add(&v->get_bytes, *len_out);
-	if (r == -EFBIG)
-		r = fail(-EBADMSG, "%s: damaged: far too long", name);
 	return r;
+}
+
+int vault_fail_too_long(const char *name, size_t max)
+{
+	return fail(-EBADMSG,
+		    "%s: damaged: longer than the %zu bytes that make sense",
+		    name, max);
+}
+
+int vault_get_all(struct vault *v, const char *name, size_t max, uint8_t **out,
+		  size_t *len_out)
+{
+	int r = vault_get_up_to(v, name, max, out, len_out);
+
+	return r == -EFBIG ? vault_fail_too_long(name, max) : r;
 }
 
 const char *vault_url(const struct vault *v)
@@ -314,7 +327,7 @@ int vault_get_again(struct vault *v, const char *name, size_t max,
 		    uint8_t **out, size_t *len_out)
 {
 	bool said = vault_has_said(v, name), before = log_hush(said);
-	int r = vault_get_all(v, name, max, out, len_out);
+	int r = vault_get_up_to(v, name, max, out, len_out);
 
 	(void)log_hush(before);
 	switch (-r) {

@@ -178,7 +178,7 @@ MUST_CHECK int vault_get(struct vault *v, const char *name, uint64_t off,
 MUST_CHECK int vault_get_all(struct vault *v, const char *name, size_t max,
 			     uint8_t **out, size_t *len_out);
 
-/* ---- keys (vault_keys.c) ---- */
+/* ---- keys (key_slots.c) ---- */
 
 struct key_info {
 	char slot[33];

@@ -92,6 +92,26 @@ struct vault {
 };
 
 /*
+ * A box of any length, whose plaintext is given in pieces: with at most 17 MiB of
+ * memory for an ordinary one and 10 for one that is longer.
+ * box_pieces_open() authenticates all of it. Return 0; -ENOENT; -EBADMSG (it is
+ * damaged, or compressed with a window that is larger than the format allows) or
+ * another negative errno, said in words. @name stays borrowed.
+ */
+struct box_pieces;
+/* How long an object may be that is ordinary, for tests to change: 17 MiB. */
+extern size_t box_pieces_kept_max;
+MUST_CHECK int box_pieces_open(struct vault *v, uint8_t type, const char *name,
+			       struct box_pieces **out);
+void box_pieces_free(struct box_pieces *b);
+uint64_t box_pieces_len(const struct box_pieces *b);
+/* Call @fn with each piece of the plaintext, from the first byte on, until it
+ * returns other than 0; any number of times. Return that, 0, or a negative errno,
+ * said in words. */
+MUST_CHECK int
+box_pieces_read(struct box_pieces *b,
+		int (*fn)(void *arg, const void *data, size_t len), void *arg);
+/*
  * Read the whole index again, and make the local database say what that says.
  * @doubted: it said something else, which is worth a warning. @mends: v->mends,
  * from before it was asked; where others have mended since, or are at it, that
@@ -120,11 +140,21 @@ struct index_item {
  */
 MUST_CHECK int index_import(struct vault *v, struct index_item *items, size_t n,
 			    bool again);
+/* In pack_import.c: the same of one object, in little memory however long it is.
+ * Return 0 or a negative errno, said in words. */
+MUST_CHECK int index_import_long(struct vault *v, const char *name, bool again);
 /* What a source supersedes is kept in the database under this name, a line each. */
 #define INDEX_NOTE_MAX (OBJECT_NAME_MAX + 16)
 void index_note_name(const char *source, char out[INDEX_NOTE_MAX]);
 
 /* ---- vault.c ---- */
+
+/* As vault_get_all(), but -EFBIG where the object is longer than @max; silent. */
+MUST_CHECK int vault_get_up_to(struct vault *v, const char *name, size_t max,
+			       uint8_t **out, size_t *len_out);
+
+/* Say that an object is longer than @max. Return -EBADMSG. */
+int vault_fail_too_long(const char *name, size_t max);
 
 /* Take a name into a sum, or out of it. */
 void vault_sum_add(const struct vault *v, struct name_sum *s, const char *name);
@@ -135,7 +165,7 @@ void vault_sum_remove(const struct vault *v, struct name_sum *s,
 bool vault_has_said(struct vault *v, const char *name);
 /* Remember that. Return false where it was known, or too much is. */
 bool vault_is_news(struct vault *v, const char *name);
-/* As vault_get_all(), for an object of which something was said: that it is damaged is
+/* As vault_get_up_to(), for an object of which something was said: that it is damaged is
  * not said again, but what is wrong on the way to it is. */
 MUST_CHECK int vault_get_again(struct vault *v, const char *name, size_t max,
 			       uint8_t **out, size_t *len_out);

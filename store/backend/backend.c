@@ -219,15 +219,6 @@ int backend_put_own(struct backend *b, const char *name, const void *data,
 	return r == -EEXIST ? compare(b, name, data, len) : r;
 }
 
-int backend_too_long(const struct backend *b, const char *name, uint64_t size,
-		     size_t max)
-{
-	return fail(-EFBIG,
-		    "vault %s: object %s has %" PRIu64
-		    " bytes where at most %zu make sense; run vmbackup check",
-		    b->url, name, size, max);
-}
-
 int backend_get_all(struct backend *b, const char *name, size_t max,
 		    uint8_t **out, size_t *len_out)
 {

@@ -146,7 +146,8 @@ MUST_CHECK int backend_put_own(struct backend *b, const char *name,
 MUST_CHECK int backend_get(struct backend *b, const char *name, uint64_t off,
 			   void *data, size_t len);
 /* Read a whole object, with one request, into memory that the caller frees.
- * Return 0, -EFBIG (it is longer than @max), or as backend_get(). */
+ * Return 0, -EFBIG (it is longer than @max: silent, for the caller knows whether
+ * that is wrong), or as backend_get(). */
 MUST_CHECK int backend_get_all(struct backend *b, const char *name, size_t max,
 			       uint8_t **out, size_t *len_out);
 /* Say how long an object is, and since when it is there. Return 0, -ENOENT or

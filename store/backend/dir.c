@@ -260,7 +260,7 @@ static int dir_get_all(struct backend *b, const struct backend_call *c,
 	if (fstat(fd, &st) < 0)
 		return dir_fail(d, -errno, "look at", name);
 	if ((uint64_t)st.st_size > max)
-		return backend_too_long(b, name, (uint64_t)st.st_size, max);
+		return -EFBIG;
 	len = (size_t)st.st_size;
 	data = malloc(len > 0 ? len : 1);
 	if (!data)

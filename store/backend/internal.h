@@ -123,13 +123,6 @@ MUST_CHECK int backend_call_over(const struct backend_call *c);
 /* Is @err one of the moment? */
 bool backend_is_passing(int err);
 
-/* ---- backend.c ---- */
-
-/* An object of @size bytes is longer than the @max that its reader can have a
- * use for: -EFBIG, said in words. */
-int backend_too_long(const struct backend *b, const char *name, uint64_t size,
-		     size_t max);
-
 /* ---- list.c ---- */
 
 /* Return 0 or -ENOMEM. */

@@ -124,7 +124,7 @@ static int mem_get_all(struct backend *b, const struct backend_call *c,
 			return 0;
 		}
 	}
-	return backend_too_long(b, name, len, max);
+	return -EFBIG;
 }
 
 /*

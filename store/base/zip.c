@@ -147,6 +147,56 @@ ssize_t zip_decompress_max(struct zip *z, const void *in, size_t len, void *out,
 								    : -EBADMSG;
 }
 
+struct unzip {
+	ZSTD_DCtx *d; /* owned */
+};
+
+int unzip_new(const void *head, size_t len, uint64_t plain_len,
+	      struct unzip **out)
+{
+	struct unzip *u;
+
+	*out = NULL;
+	if (len < 4 || get_le32(head) != ZSTD_MAGICNUMBER ||
+	    ZSTD_getFrameContentSize(head, len) != plain_len)
+		return -EBADMSG;
+	u = calloc(1, sizeof(*u));
+	if (!u)
+		return -ENOMEM;
+	u->d = ZSTD_createDCtx();
+	if (!u->d || ZSTD_isError(ZSTD_DCtx_setParameter(
+			     u->d, ZSTD_d_windowLogMax, UNZIP_WINDOW_LOG))) {
+		unzip_free(u);
+		return -ENOMEM;
+	}
+	*out = u;
+	return 0;
+}
+
+int unzip_some(struct unzip *u, const uint8_t **in, size_t *len, void *out,
+	       size_t cap, size_t *n_out)
+{
+	ZSTD_inBuffer from = { *in, *len, 0 };
+	ZSTD_outBuffer to = { out, cap, 0 };
+	size_t n = ZSTD_decompressStream(u->d, &to, &from);
+
+	*in += from.pos;
+	*len -= from.pos;
+	*n_out = to.pos;
+	if (!ZSTD_isError(n))
+		return n == 0;
+	return ZSTD_getErrorCode(n) == ZSTD_error_memory_allocation ? -ENOMEM
+								    : -EBADMSG;
+}
+
+void unzip_free(struct unzip *u)
+{
+	if (!u)
+		return;
+	ZSTD_freeDCtx(u->d);
+	free(u);
+}
+
 static pthread_key_t thread_key;
 static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 static int thread_error; /* of making the key */

@@ -39,6 +39,25 @@ MUST_CHECK int zip_decompress(struct zip *z, const void *in, size_t len,
  */
 MUST_CHECK ssize_t zip_decompress_max(struct zip *z, const void *in, size_t len,
 				      void *out, size_t cap);
+/*
+ * Decompression of one frame in pieces, in little memory. unzip_new() takes the
+ * first bytes of the frame, 18 of them or all that there are; *out is for
+ * unzip_free(). Return 0, -EBADMSG (no zstd frame, or one of another size than
+ * @plain_len, or with a window of over 2^UNZIP_WINDOW_LOG bytes) or -ENOMEM.
+ */
+#define UNZIP_WINDOW_LOG 23
+struct unzip;
+MUST_CHECK int unzip_new(const void *head, size_t len, uint64_t plain_len,
+			 struct unzip **out);
+/*
+ * Take bytes from *in, of which there are *len, and give at most @cap: how many
+ * to *n_out. Both *in and *len then tell what is left, and nothing was given
+ * only where more is needed. Return 0, 1 (that was the end of the frame),
+ * -EBADMSG or -ENOMEM.
+ */
+MUST_CHECK int unzip_some(struct unzip *u, const uint8_t **in, size_t *len,
+			  void *out, size_t cap, size_t *n_out);
+void unzip_free(struct unzip *u);
 /* Return the calling thread's own one, of level 1, which is made at its first
  * use and freed when the thread ends; or NULL (no memory). */
 MUST_CHECK struct zip *zip_thread(void);

@@ -91,6 +91,20 @@ struct catalog_source {
 MUST_CHECK int catalog_import_many(struct catalog *c,
 				   const struct catalog_source *sources,
 				   size_t n, bool again);
+/*
+ * The same for a source whose packs are not in memory at once.
+ * source_import_add() may be called any number of times, and each is one
+ * transaction or several; with @last, the source is imported from then on. Return
+ * 0; 1 (another process has dropped what was there of the source: begin anew with
+ * its first pack); or a negative errno.
+ */
+struct source_import;
+MUST_CHECK int source_import_begin(struct catalog *c, const char *source,
+				   bool again, struct source_import **out);
+MUST_CHECK int source_import_add(struct source_import *im,
+				 const struct catalog_pack *packs,
+				 size_t npacks, bool last);
+void source_import_free(struct source_import *im);
 /* What precedes the name of a source that is imported in half. */
 #define CATALOG_HALF "half/"
 /* Call @fn for every imported source, and for those that are imported in half,

@@ -138,47 +138,95 @@ static int add_source(struct catalog *c, struct conn *k, const char *name,
 }
 
 /* A source on its way in. */
-struct import {
-	const char *source;
+struct source_import {
+	struct catalog *catalog; /* borrowed */
+	char source[OBJECT_NAME_MAX];
 	char half[sizeof(CATALOG_HALF) + OBJECT_NAME_MAX];
-	const struct catalog_pack *packs;
-	size_t npacks;
 	bool again;
-	size_t at; /* packs before this are in */
+	bool done; /* it is imported: nothing is left to do */
 	int64_t no; /* of the source, whatever its name; 0: not yet */
 };
 
-/* One transaction. Return 1 (that was all), 0 or a negative errno. */
-static int import_some(struct catalog *c, struct conn *k, struct import *im)
+int source_import_begin(struct catalog *c, const char *source, bool again,
+			struct source_import **out)
 {
-	CLEANUP(batch_release) struct batch b = { .n = 0 };
-	int64_t no = 0;
-	bool done;
-	int r, rc;
+	struct source_import *im = calloc(1, sizeof(*im));
 
-	r = find_source(c, k, im->source, &no);
-	if (r < 0 || (r > 0 && !im->again))
-		return r;
-	done = r > 0;
-	if (!done)
+	*out = NULL;
+	if (!im)
+		return -ENOMEM;
+	im->catalog = c;
+	im->again = again;
+	if (snprintf(im->source, sizeof(im->source), "%s", source) >=
+	    (int)sizeof(im->source)) {
+		free(im);
+		return fail(-EBADMSG, "%s: too long a name", source);
+	}
+	snprintf(im->half, sizeof(im->half), CATALOG_HALF "%s", source);
+	*out = im;
+	return 0;
+}
+
+void source_import_free(struct source_import *im)
+{
+	free(im);
+}
+
+/* Find the source, or make it, in the name that it has now; @whole_out: it is
+ * imported. Return 0, 1 (what was there of it is gone) or a negative errno. */
+static int open_source(struct source_import *im, struct conn *k,
+		       bool *whole_out)
+{
+	struct catalog *c = im->catalog;
+	int64_t no = 0;
+	int r = find_source(c, k, im->source, &no);
+
+	*whole_out = r > 0;
+	if (r == 0)
 		r = find_source(c, k, im->half, &no);
 	if (r == 0)
 		r = add_source(c, k, im->half, &no);
 	if (r < 0)
 		return r;
-	/* Somebody has dropped what was there of it. */
 	if (im->no && im->no != no)
-		im->at = 0;
+		return 1;
 	im->no = no;
-	r = add_packs(c, k, no, im->packs, im->npacks, im->again, &b, &im->at);
+	return 0;
+}
+
+/* One transaction: packs from *@at on. Return as source_import_add(). */
+static int import_some(struct source_import *im, struct conn *k,
+		       const struct catalog_pack *packs, size_t npacks,
+		       bool last, size_t *at)
+{
+	CLEANUP(batch_release) struct batch b = { .n = 0 };
+	struct catalog *c = im->catalog;
+	bool whole;
+	int r = open_source(im, k, &whole), rc;
+
+	if (r != 0)
+		return r;
+	im->done = whole && !im->again;
+	if (im->done)
+		return 0;
+	r = add_packs(c, k, im->no, packs, npacks, im->again, &b, at);
 	if (r == 0)
 		r = batch_flush(c, k, &b, false);
-	if (r < 0 || im->at < im->npacks)
+	if (r < 0 || !last || *at < npacks)
 		return r;
-	rc = done ? SQLITE_DONE
-		  : conn_step(k, STMT_RENAME_SOURCE, "it", no, im->source);
-	return rc == SQLITE_DONE ? 1
+	im->done = true;
+	rc = whole ? SQLITE_DONE
+		   : conn_step(k, STMT_RENAME_SOURCE, "it", im->no, im->source);
+	return rc == SQLITE_DONE ? 0
 				 : catalog_fail(c, k, rc, "adding an index");
+}
+
+/* What is done is committed, whether or not there is more to do. */
+static int import_return(struct source_import *im, struct conn *k, int r)
+{
+	int err = catalog_return(im->catalog, k, MIN(r, 0));
+
+	return err < 0 ? err : r;
 }
 
 static int check_source(const struct catalog_source *s)
@@ -197,32 +245,41 @@ static int check_source(const struct catalog_source *s)
 	return 0;
 }
 
+int source_import_add(struct source_import *im,
+		      const struct catalog_pack *packs, size_t npacks,
+		      bool last)
+{
+	const struct catalog_source s = { im->source, packs, npacks };
+	size_t at = 0;
+	int r = check_source(&s);
+
+	while (r == 0 && !im->done && (at < npacks || last)) {
+		struct conn *k;
+
+		r = catalog_borrow_write(im->catalog, &k);
+		if (r < 0)
+			return r;
+		r = import_some(im, k, packs, npacks, last, &at);
+		r = import_return(im, k, r);
+	}
+	return r;
+}
+
 static int import_source(struct catalog *c, const char *source,
 			 const struct catalog_pack *packs, size_t npacks,
 			 bool again)
 {
-	struct import im = { .source = source,
-			     .packs = packs,
-			     .npacks = npacks,
-			     .again = again };
-	const struct catalog_source s = { source, packs, npacks };
-	int r = check_source(&s);
+	int r;
 
-	if (r < 0)
-		return r;
-	snprintf(im.half, sizeof(im.half), CATALOG_HALF "%s", source);
 	do {
-		struct conn *k;
+		struct source_import *im;
 
-		r = catalog_borrow_write(c, &k);
+		r = source_import_begin(c, source, again, &im);
 		if (r < 0)
 			return r;
-		r = import_some(c, k, &im);
-		/* What is done is committed, whether or not that is all. */
-		if (r > 0)
-			return catalog_return(c, k, 0);
-		r = catalog_return(c, k, r);
-	} while (r == 0);
+		r = source_import_add(im, packs, npacks, true);
+		source_import_free(im);
+	} while (r > 0);
 	return r;
 }
 

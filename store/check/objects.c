@@ -225,10 +225,8 @@ int check_open(struct check *c, uint8_t type, const char *name, struct buf *out)
 {
 	AUTO_FREE uint8_t *raw = NULL;
 	size_t len;
-	int r = vault_get_all(c->vault, name,
-			      FORMAT_BOX_MAX + FORMAT_CLEAR_MAX +
-				      FORMAT_BOX_LEN + CRYPT_TAG_LEN,
-			      &raw, &len);
+	int r = vault_get_all(c->vault, name, FORMAT_BOX_OBJECT_MAX, &raw,
+			      &len);
 
 	if (r == 0 && type)
 		return format_read_box(vault_keyring(c->vault), raw, len, type,

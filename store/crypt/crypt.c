@@ -202,26 +202,33 @@ int crypt_seal_key(const uint8_t *base, const uint8_t *vault_id, uint8_t type,
 	return r;
 }
 
-/* Begin frame @frame, up to and with the associated data. */
+/* Begin frame @frame in @c, up to and with the associated data. */
+static bool begin_frame_in(EVP_CIPHER_CTX *c, const struct seal_key *k,
+			   uint32_t frame, int encrypt, const void *aad,
+			   size_t aad_len)
+{
+	uint8_t nonce[GCM_NONCE_LEN];
+	int i, n;
+
+	memcpy(nonce, k->nonce, sizeof(nonce));
+	for (i = 0; i < 4; i++)
+		nonce[8 + i] ^= (uint8_t)(frame >> (24 - 8 * i));
+	return EVP_CipherInit_ex(c, NULL, NULL, k->key, nonce, encrypt) == 1 &&
+	       (aad_len == 0 ||
+		EVP_CipherUpdate(c, NULL, &n, aad, (int)aad_len) == 1);
+}
+
+/* The same in the thread's context, which is returned; or NULL. */
 static EVP_CIPHER_CTX *begin_frame(const struct seal_key *k, uint32_t frame,
 				   int encrypt, const void *aad, size_t aad_len,
 				   size_t len)
 {
 	struct thread_ctx *t = thread_contexts();
-	uint8_t nonce[GCM_NONCE_LEN];
-	int i, n;
 
 	if (!t || aad_len > INT_MAX || len > INT_MAX)
 		return NULL;
-	memcpy(nonce, k->nonce, sizeof(nonce));
-	for (i = 0; i < 4; i++)
-		nonce[8 + i] ^= (uint8_t)(frame >> (24 - 8 * i));
-	if (EVP_CipherInit_ex(t->gcm, NULL, NULL, k->key, nonce, encrypt) != 1)
-		return NULL;
-	if (aad_len > 0 &&
-	    EVP_CipherUpdate(t->gcm, NULL, &n, aad, (int)aad_len) != 1)
-		return NULL;
-	return t->gcm;
+	return begin_frame_in(t->gcm, k, frame, encrypt, aad, aad_len) ? t->gcm
+								       : NULL;
 }
 
 int crypt_seal(const struct seal_key *k, uint32_t frame, const void *aad,
@@ -240,25 +247,89 @@ int crypt_seal(const struct seal_key *k, uint32_t frame, const void *aad,
 	return crypt_failed();
 }
 
-int crypt_open(const struct seal_key *k, uint32_t frame, const void *aad,
-	       size_t aad_len, const void *in, size_t len, void *out)
+/* Compare the tag of all that was decrypted. */
+static int end_frame(EVP_CIPHER_CTX *c, const void *expected)
 {
-	EVP_CIPHER_CTX *c = begin_frame(k, frame, 0, aad, aad_len, len);
 	uint8_t tag[CRYPT_TAG_LEN], none[CRYPT_TAG_LEN];
 	int n;
 
-	if (!c)
-		return crypt_failed();
-	memcpy(tag, (const uint8_t *)in + len, sizeof(tag));
+	memcpy(tag, expected, sizeof(tag));
 	if (EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) !=
 	    1)
-		return crypt_failed();
-	if (len > 0 && EVP_CipherUpdate(c, out, &n, in, (int)len) != 1)
 		return crypt_failed();
 	if (EVP_CipherFinal_ex(c, none, &n) == 1)
 		return 0;
 	ERR_clear_error();
-	if (len > 0)
-		memset(out, 0, len); /* whoever forgets to look gets nothing */
 	return -EBADMSG;
+}
+
+int crypt_open(const struct seal_key *k, uint32_t frame, const void *aad,
+	       size_t aad_len, const void *in, size_t len, void *out)
+{
+	EVP_CIPHER_CTX *c = begin_frame(k, frame, 0, aad, aad_len, len);
+	uint8_t tag[CRYPT_TAG_LEN];
+	int n, r;
+
+	if (!c)
+		return crypt_failed();
+	/* @out may be where the tag is. */
+	memcpy(tag, (const uint8_t *)in + len, sizeof(tag));
+	if (len > 0 && EVP_CipherUpdate(c, out, &n, in, (int)len) != 1)
+		return crypt_failed();
+	r = end_frame(c, tag);
+	if (r < 0 && len > 0)
+		memset(out, 0, len); /* whoever forgets to look gets nothing */
+	return r;
+}
+
+struct crypt_opening {
+	EVP_CIPHER_CTX *gcm; /* owned: the thread's is needed meanwhile */
+};
+
+int crypt_opening_new(const struct seal_key *k, uint32_t frame, const void *aad,
+		      size_t aad_len, struct crypt_opening **out)
+{
+	struct crypt_opening *o;
+
+	*out = NULL;
+	if (!thread_contexts() || aad_len > INT_MAX)
+		return crypt_failed();
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return -ENOMEM;
+	o->gcm = EVP_CIPHER_CTX_new();
+	if (o->gcm &&
+	    EVP_CipherInit_ex(o->gcm, algo.gcm, NULL, NULL, NULL, 0) == 1 &&
+	    begin_frame_in(o->gcm, k, frame, 0, aad, aad_len)) {
+		*out = o;
+		return 0;
+	}
+	crypt_opening_free(o);
+	return crypt_failed();
+}
+
+int crypt_opening_some(struct crypt_opening *o, const void *in, size_t len,
+		       void *out)
+{
+	int n;
+
+	if (len == 0)
+		return 0;
+	if (len <= INT_MAX &&
+	    EVP_CipherUpdate(o->gcm, out, &n, in, (int)len) == 1)
+		return 0;
+	return crypt_failed();
+}
+
+int crypt_opening_end(struct crypt_opening *o, const void *tag)
+{
+	return end_frame(o->gcm, tag);
+}
+
+void crypt_opening_free(struct crypt_opening *o)
+{
+	if (!o)
+		return;
+	EVP_CIPHER_CTX_free(o->gcm);
+	free(o);
 }

@@ -64,6 +64,23 @@ MUST_CHECK int crypt_open(const struct seal_key *k, uint32_t frame,
 			  const void *aad, size_t aad_len, const void *in,
 			  size_t len, void *out);
 
+/*
+ * The same of a frame that is too long to be in memory at once, from its
+ * beginning to its end. What crypt_opening_some() gives is not authentic before
+ * crypt_opening_end() has returned 0 over the same ciphertext.
+ * Return 0, -ENOMEM or -EIO; crypt_opening_end() also -EBADMSG (the tag, of
+ * CRYPT_TAG_LEN bytes, does not match).
+ */
+struct crypt_opening;
+MUST_CHECK int crypt_opening_new(const struct seal_key *k, uint32_t frame,
+				 const void *aad, size_t aad_len,
+				 struct crypt_opening **out);
+/* @out may be @in; @len at most INT_MAX. */
+MUST_CHECK int crypt_opening_some(struct crypt_opening *o, const void *in,
+				  size_t len, void *out);
+MUST_CHECK int crypt_opening_end(struct crypt_opening *o, const void *tag);
+void crypt_opening_free(struct crypt_opening *o);
+
 MUST_CHECK int crypt_sha256(const void *data, size_t len, uint8_t *out);
 /* An incremental SHA-256. */
 struct sha256;

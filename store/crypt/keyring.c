@@ -183,11 +183,22 @@ const uint8_t *keyring_sipkey(const struct keyring *k)
 int keyring_id(const struct keyring *k, uint8_t type, const void *data,
 	       size_t len, struct id *out)
 {
-	uint8_t head[9] = { type };
-	struct crypt_part parts[2] = { { head, sizeof(head) }, { data, len } };
+	return keyring_id_of_two(k, type, NULL, 0, data, len, out);
+}
 
-	put_le64(head + 1, len);
-	return hmac_sha256(&k->s->id, parts, ARRAY_SIZE(parts), out->b);
+int keyring_id_of_two(const struct keyring *k, uint8_t type, const void *head,
+		      size_t head_len, const void *data, size_t len,
+		      struct id *out)
+{
+	uint8_t first[9] = { type };
+	struct crypt_part parts[3] = { { first, sizeof(first) } };
+	size_t n = 1;
+
+	put_le64(first + 1, head_len + len);
+	if (head_len)
+		parts[n++] = (struct crypt_part){ head, head_len };
+	parts[n++] = (struct crypt_part){ data, len };
+	return hmac_sha256(&k->s->id, parts, n, out->b);
 }
 
 int keyring_salt(const struct keyring *k, struct seam *seam, const char *name,

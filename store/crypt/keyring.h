@@ -43,6 +43,11 @@ const uint8_t *keyring_sipkey(const struct keyring *k);
 MUST_CHECK int keyring_id(const struct keyring *k, uint8_t type,
 			  const void *data, size_t len, struct id *out);
 
+/* The same of @head and @data, as if one followed the other in memory. */
+MUST_CHECK int keyring_id_of_two(const struct keyring *k, uint8_t type,
+				 const void *head, size_t head_len,
+				 const void *data, size_t len, struct id *out);
+
 /* A fresh salt: HMAC(K_salt, 32 random bytes || name || digest): distinct
  * for distinct content even where the random generator repeats itself.
  * @digest: 32 bytes. */

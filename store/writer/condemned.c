@@ -26,13 +26,13 @@
 
 static const struct kept_kind tombs = { .prefix = "tomb/",
 					.type = OBJECT_TOMB,
-					.max = FORMAT_BOX_MAX };
+					.max = FORMAT_BOX_OBJECT_MAX };
 static const struct kept_kind sweeps = { .prefix = "sweep/",
 					 .type = OBJECT_SWEEP,
-					 .max = FORMAT_BOX_MAX };
+					 .max = FORMAT_BOX_OBJECT_MAX };
 static const struct kept_kind quarantines = { .prefix = "quarantine/",
 					      .type = OBJECT_QUARANTINE,
-					      .max = FORMAT_BOX_MAX };
+					      .max = FORMAT_BOX_OBJECT_MAX };
 
 /* Tombs go, so that they are not worth keeping. */
 static int read_tomb(struct vault *v, const char *name, struct condemned *c)

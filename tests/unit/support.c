@@ -315,3 +315,40 @@ void support_fill(uint64_t seed, void *out, size_t len)
 		p[i] = (uint8_t)(z >> (8 * (i % 8)));
 	}
 }
+
+/* ---- memory ---- */
+
+/* A line of /proc/self/status. */
+static size_t status_kib(const char *what)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	size_t len = strlen(what), kib = 0;
+	char line[256];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		if (strncmp(line, what, len) == 0)
+			kib = strtoul(line + len, NULL, 10);
+	fclose(f);
+	assert_true(kib > 0);
+	return kib;
+}
+
+size_t support_memory(void)
+{
+	return status_kib("VmRSS:") << 10;
+}
+
+size_t support_memory_peak(void)
+{
+	return status_kib("VmHWM:") << 10;
+}
+
+/* See proc(5). */
+void support_memory_reset_peak(void)
+{
+	FILE *f = fopen("/proc/self/clear_refs", "w");
+
+	if (!f || fputs("5\n", f) < 0 || fclose(f) != 0)
+		fail_msg("the peak of memory cannot be reset");
+}

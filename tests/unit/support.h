@@ -82,6 +82,24 @@ int support_fork_nobody(int (*fn)(void *arg), void *arg);
  */
 void support_own_namespace(void);
 
+/* What a sanitizer notes of memory counts as the program's. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_SHADOW_MEMORY true
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SHADOW_MEMORY true
+#endif
+#ifndef HAS_SHADOW_MEMORY
+#define HAS_SHADOW_MEMORY false
+#endif
+/* How much memory this process has, and its peak since the last reset, in
+ * bytes. */
+size_t support_memory(void);
+size_t support_memory_peak(void);
+void support_memory_reset_peak(void);
+
 /* ---- what is said ---- */
 
 /* From now on log lines are kept, not printed. */
