@@ -57,7 +57,7 @@ needed() {
 	local rule=$1 dir=$tmp/$1
 	shift
 	build "$dir" -O0 "-DNO_$rule" "$@"
-	(cd "$dir" && ./pan -m20000 >pan.out 2>&1) || true
+	(cd "$dir" && ./pan -m20000 -w20 >pan.out 2>&1) || true
 	if ! grep -q '^pan:1: assertion violated' "$dir/pan.out"; then
 		head -n 20 "$dir/pan.out" >&2
 		fail "nothing breaks without $rule: $*"
@@ -78,7 +78,7 @@ small="-DALL_C -DALL_D"
 {
 	# A search of 20 steps is known to be none.
 	build "$tmp/short" -O0 $one
-	(cd "$tmp/short" && ./pan -m20 >pan.out 2>&1) || true
+	(cd "$tmp/short" && ./pan -m20 -w20 >pan.out 2>&1) || true
 	cut_short "$tmp/short/pan.out" || fail "a short search was not noticed"
 
 	explore "parents, anything condemned" $two -DPARENT
