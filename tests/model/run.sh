@@ -83,10 +83,12 @@ small="-DALL_C -DALL_D"
 
 	explore "parents, anything condemned" $two -DPARENT
 	explore "tombs taken over" $two -DTAKEOVER $small
-	explore "wishes" $two -DPARENT -DUNDELETE $small
+	explore "wishes" -DWRITERS=1 -DCOLLECTORS=2 -DOLD=1 -DPARENT -DUNDELETE
 	explore "parents, listings that last" $two -DPARENT -DLISTS $small
 	explore "copies" $two -DSTANDIN $small
-	explore "index" $two -DINDEX $small
+	explore "index, two writers" -DWRITERS=2 -DCOLLECTORS=1 -DOLD=1 -DINDEX
+	explore "index, two collectors" \
+		-DWRITERS=1 -DCOLLECTORS=2 -DOLD=1 -DINDEX -DPARENT
 	explore "more copies" -DWRITERS=1 -DCOLLECTORS=2 -DOLD=2 -DSTANDIN $small
 	explore "copies of which one is damaged" \
 		-DWRITERS=1 -DCOLLECTORS=2 -DOLD=2 -DSTANDIN -DBAD=1 $small
@@ -103,6 +105,8 @@ small="-DALL_C -DALL_D"
 		explore "three collectors" -DWRITERS=1 -DCOLLECTORS=3 -DOLD=1 \
 			-DPARENT -DTAKEOVER $small
 		explore "parents, tombs taken over" $two -DPARENT -DTAKEOVER $small
+		explore "wishes, two writers" $two -DPARENT -DUNDELETE $small
+		explore "index, two of both" $two -DINDEX $small
 		explore "PUTs that land twice, two collectors" $two -DTAKEOVER \
 			-DLATE_PUT $small
 		explore "index, parents, tombs taken over" $two -DINDEX -DPARENT \
