@@ -119,8 +119,11 @@ static int compare_seal(struct box_pieces *b)
 		r = vault_get(b->vault, b->name,
 			      b->box.aad_len + b->box.cipher_len, tag,
 			      sizeof(tag));
-	if (r == 0)
-		r = crypt_opening_end(o, tag) == -EBADMSG ? fail_seal(b) : 0;
+	if (r == 0) {
+		r = crypt_opening_end(o, tag);
+		if (r == -EBADMSG)
+			r = fail_seal(b);
+	}
 	b->hashed = r == 0;
 	crypt_opening_free(o);
 	return r;
@@ -162,7 +165,12 @@ static int fetch_head(struct box_pieces *b, uint64_t size)
 	b->raw = malloc(sizeof(head) + clear);
 	if (!b->raw)
 		return -ENOMEM;
-	return vault_get(b->vault, b->name, 0, b->raw, sizeof(head) + clear);
+	/* The head is not read twice: a store that answers otherwise the second
+	 * time would have lengths believed that there is no room for. */
+	memcpy(b->raw, head, sizeof(head));
+	return clear == 0 ? 0
+			  : vault_get(b->vault, b->name, sizeof(head),
+				      b->raw + sizeof(head), clear);
 }
 
 static int open_long(struct box_pieces *b, uint8_t type)
