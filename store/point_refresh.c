@@ -195,18 +195,20 @@ static int refresh_points(struct vault *v, struct point_objects *o,
 	return r;
 }
 
-/* Read the points anew, where what they follow from is @other than before. */
-static int follow(struct vault *v, struct point_objects *o, bool other,
+/*
+ * Read the points anew, where what they follow from is @other than before; not
+ * where something failed already, which @r is. Then it is remembered, for the next
+ * listing finds nothing new any more.
+ */
+static int follow(struct vault *v, struct point_objects *o, bool other, int r,
 		  bool *changed)
 {
-	int r = 0;
-
+	*changed |= other;
 	o->points_old |= other || !v->points;
-	if (o->points_old || !kept_all_read(&o->points)) {
+	if (r == 0 && (o->points_old || !kept_all_read(&o->points))) {
 		r = refresh_points(v, o, changed);
 		o->points_old = r < 0;
 	}
-	*changed |= other;
 	return r;
 }
 
@@ -228,7 +230,7 @@ static int refresh_all(struct vault *v, struct point_objects *o, bool *changed)
 	if (r == 0)
 		r = refresh_kind(v, &point_kept_machines, &o->machines,
 				 changed);
-	return r == 0 ? follow(v, o, other, changed) : r;
+	return follow(v, o, other, r, changed);
 }
 
 static int refresh_verdicts(struct vault *v, struct point_objects *o,
@@ -237,7 +239,7 @@ static int refresh_verdicts(struct vault *v, struct point_objects *o,
 	bool other = false;
 	int r = refresh_kind(v, &point_kept_verdicts, &o->verdicts, &other);
 
-	return r == 0 ? follow(v, o, other, changed) : r;
+	return follow(v, o, other, r, changed);
 }
 
 /* A new process begins with what was known here last. */

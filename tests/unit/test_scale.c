@@ -350,6 +350,33 @@ static void others_are_noticed_by_one_listing(void **state)
 	point_free(mine);
 }
 
+/* What was found before a listing failed is not forgotten with it. */
+static void a_failed_listing_hides_nothing(void **state)
+{
+	static const char *const later[] = { "forget/", "purge/", "note/",
+					     "machine/" };
+	struct scale *s = *state;
+	struct point_list *l;
+	struct vault *other;
+	size_t i, n;
+
+	assert_ok(crowd_add(s->vault, &(struct crowd){ .points = 1 }));
+	l = list_anew(s);
+	n = l->n;
+	point_list_put(l);
+	for (i = 0; i < ARRAY_SIZE(later); i++) {
+		assert_ok(vault_open(&s->options, &other));
+		assert_ok(crowd_add(other, &(struct crowd){ .points = 1 }));
+		vault_close(other);
+		backend_mem_fail(s->backend, BACKEND_MEM_LIST, later[i], 1,
+				 -EIO, 0);
+		assert_result(vault_points(s->vault, &l), -EIO);
+		assert_ok(vault_points(s->vault, &l));
+		assert_int_equal(l->n, n + i + 1);
+		point_list_put(l);
+	}
+}
+
 static void forget_local(struct scale *s)
 {
 	vault_close(s->vault);
@@ -615,6 +642,7 @@ int main(void)
 		CASE(a_damaged_snapshot_is_none),
 		CASE(notes_and_names_are_of_points_in_the_snapshot),
 		CASE(others_are_noticed_by_one_listing),
+		CASE(a_failed_listing_hides_nothing),
 		CASE(a_digest_saves_the_reading),
 		CASE(a_damaged_digest_is_passed_over),
 		CASE(a_digest_makes_no_point),
