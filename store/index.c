@@ -27,6 +27,7 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/pool.h"
+#include "store/base/stop.h"
 #include "store/catalog/catalog.h"
 #include "store/pack_read.h"
 #include "store/vault_internal.h"
@@ -233,6 +234,7 @@ int index_decode(const void *data, size_t len, const char *name,
 struct index_arrival {
 	struct vault *vault; /* borrowed */
 	struct index_item *item; /* borrowed */
+	struct stop *obeys; /* the caller's, for the threads that fetch */
 	uint8_t *raw; /* owned; as it was fetched */
 	size_t len;
 	bool is_long; /* it is not fetched, but imported by itself */
@@ -285,6 +287,7 @@ static int import_superseded(void *arg, const char *name)
 static void fetch(void *arg)
 {
 	struct index_arrival *im = arg;
+	struct stop *before = stop_obey(im->obeys);
 
 	if (im->item->size <= WITH_OTHERS_MAX)
 		im->item->error =
@@ -292,6 +295,7 @@ static void fetch(void *arg)
 					WITH_OTHERS_MAX, &im->raw, &im->len);
 	im->is_long =
 		im->item->size > WITH_OTHERS_MAX || im->item->error == -EFBIG;
+	(void)stop_obey(before);
 }
 
 static int open_box(struct index_arrival *im)
@@ -312,7 +316,7 @@ static int open_box(struct index_arrival *im)
 static void decode(struct index_arrival *im, bool again)
 {
 	const char *name = im->item->name;
-	bool before = log_hush(vault_has_said(im->vault, name));
+	bool said = vault_has_said(im->vault, name), before = log_hush(said);
 
 	if (im->item->error == 0 && !im->is_long)
 		im->item->error = open_box(im);
@@ -325,6 +329,10 @@ static void decode(struct index_arrival *im, bool again)
 			index_decode(im->plain.data, im->plain.len, name,
 				     import_pack, import_superseded, im);
 	(void)log_hush(before);
+	/* A long one was fetched and imported meanwhile. */
+	if (said && im->is_long)
+		im->item->error =
+			vault_say_way(im->vault, name, im->item->error);
 }
 
 static int put_note(struct index_arrival *im)
@@ -402,6 +410,7 @@ static int import_slice(struct vault *v, struct index_arrival *im, size_t n,
 
 	for (i = 0; i < n; i++) {
 		im[i].vault = v;
+		im[i].obeys = stop_of_thread;
 		if (p)
 			pool_run(p, fetch, &im[i]);
 		else

@@ -27,6 +27,7 @@
 #include "store/base/array.h"
 #include "store/base/log.h"
 #include "store/base/pool.h"
+#include "store/base/stop.h"
 #include "store/catalog/catalog.h"
 #include "store/crypt/crypt.h"
 #include "store/crypt/keyring.h"
@@ -169,6 +170,7 @@ struct arrival {
 	const struct kept_kind *kind;
 	struct kept *item;
 	const uint8_t *sha256;
+	struct stop *obeys; /* the caller's, for the threads that fetch */
 	struct buf plain;
 	bool is_new; /* it came from the vault */
 };
@@ -176,10 +178,12 @@ struct arrival {
 static void fetch_one(void *arg)
 {
 	struct arrival *f = arg;
+	struct stop *before = stop_obey(f->obeys);
 
 	f->item->error = read_vault(f->vault, f->kind, f->item->name, f->sha256,
 				    &f->plain);
 	f->is_new = f->item->error == 0;
+	(void)stop_obey(before);
 }
 
 /* Fetch those of a slice that the database does not have. */
@@ -193,6 +197,7 @@ static void fetch_rest(struct arrival *slice, size_t n, size_t missing)
 	for (i = 0; i < n; i++) {
 		if (slice[i].item->error != -ENOENT)
 			continue;
+		slice[i].obeys = stop_of_thread;
 		if (p)
 			pool_run(p, fetch_one, &slice[i]);
 		else

@@ -32,6 +32,8 @@
 
 /* Bytes of directories that are kept for the next transaction. */
 #define PENDING_MAX (4u << 20)
+/* And packs, whose directories may be next to nothing. */
+#define PENDING_PACKS (8u << 10)
 
 /* The packs of one index object, on their way into the database. */
 struct long_import {
@@ -101,7 +103,8 @@ static int keep_pack(struct long_import *im, const struct catalog_pack *c)
 static int on_index_pack(void *arg, const struct index_pack *p)
 {
 	struct long_import *im = arg;
-	bool fits = p->dir_len <= im->dirs.cap - im->dirs.len;
+	bool fits = p->dir_len <= im->dirs.cap - im->dirs.len &&
+		    im->n < PENDING_PACKS;
 	struct catalog_pack c;
 	int r = im->into ? 0 : format_check_dir(p->dir, p->dir_len, p->name);
 

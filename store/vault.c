@@ -183,18 +183,25 @@ int vault_look_back(struct vault *v)
 
 /* ---- folders ---- */
 
-/* What vaults have had from the first on. Others are demanded only of those that
- * were made with them. */
+/*
+ * What vaults have had from the first on, and then what those have had that were
+ * made with a secret for the chunker. A folder that a later program adds is not
+ * demanded of vaults that were made before it, so these lists do not grow.
+ */
 static bool is_demanded(const struct vault *v, const char *folder)
 {
-	static const char *const always[] = { "commit", "index", "key",
-					      "pack",	"point", "session" };
-	size_t i;
+	static const char *const folders[] = {
+		"commit", "index",	"key",	   "pack",
+		"point",  "session",	"digest",  "feature",
+		"forget", "heartbeat",	"machine", "note",
+		"purge",  "quarantine", "sweep",   "tomb",
+	};
+	size_t i, n = v->has_all_folders ? ARRAY_SIZE(folders) : 6;
 
-	for (i = 0; i < ARRAY_SIZE(always) && !v->has_all_folders; i++)
-		if (strcmp(always[i], folder) == 0)
+	for (i = 0; i < n; i++)
+		if (strcmp(folders[i], folder) == 0)
 			return true;
-	return v->has_all_folders;
+	return false;
 }
 
 static int on_missing(void *arg, const char *folder)
@@ -323,6 +330,16 @@ bool vault_is_news(struct vault *v, const char *name)
 	return true;
 }
 
+int vault_say_way(struct vault *v, const char *name, int r)
+{
+	return r >= 0 || backend_error_is_of_object(r) || r == -ENOENT ||
+			       r == -EFBIG || r == -EOPNOTSUPP || r == -EINTR ||
+			       r == -ECANCELED
+		       ? r
+		       : fail(r, "vault %s: cannot take in %s: %s",
+			      vault_url(v), name, strerror(-r));
+}
+
 int vault_get_again(struct vault *v, const char *name, size_t max,
 		    uint8_t **out, size_t *len_out)
 {
@@ -330,16 +347,7 @@ int vault_get_again(struct vault *v, const char *name, size_t max,
 	int r = vault_get_up_to(v, name, max, out, len_out);
 
 	(void)log_hush(before);
-	switch (-r) {
-	case ETIMEDOUT:
-	case EAGAIN:
-	case EHOSTUNREACH:
-	case EACCES:
-		return said ? fail(r, "vault %s: cannot read %s: %s",
-				   vault_url(v), name, strerror(-r))
-			    : r;
-	}
-	return r;
+	return said ? vault_say_way(v, name, r) : r;
 }
 
 void vault_forget_said(struct vault *v)

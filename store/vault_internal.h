@@ -165,6 +165,9 @@ void vault_sum_remove(const struct vault *v, struct name_sum *s,
 bool vault_has_said(struct vault *v, const char *name);
 /* Remember that. Return false where it was known, or too much is. */
 bool vault_is_news(struct vault *v, const char *name);
+/* Say the error @r of what was hushed, unless it is the object's own or somebody
+ * asked for an end. Return it. */
+int vault_say_way(struct vault *v, const char *name, int r);
 /* As vault_get_up_to(), for an object of which something was said: that it is damaged is
  * not said again, but what is wrong on the way to it is. */
 MUST_CHECK int vault_get_again(struct vault *v, const char *name, size_t max,

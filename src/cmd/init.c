@@ -79,12 +79,12 @@ static int read_chunker(struct context *ctx, const struct args *a, uint8_t *out)
 	struct vault_options o = { .url = a->chunker_from,
 				   .seam = ctx->seam,
 				   .ask = ask_from,
-				   .ask_arg = &from };
+				   .ask_arg = &from,
+				   .index_later = true };
 	struct vault *v = NULL;
-	int r = context_cache_dir(ctx, &o.cache_dir);
+	/* Nothing of it is kept here, for it may never be seen again. */
+	int r = vault_open(&o, &v);
 
-	if (r == 0)
-		r = vault_open(&o, &v);
 	credentials_release(&from.credential);
 	if (r == 0)
 		r = vault_chunker(v, out);

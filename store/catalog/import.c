@@ -22,6 +22,7 @@
 
 /* Chunks of a transaction, about. */
 #define BATCH_MAX (1u << 18)
+#define BATCH_PACKS (8u << 10) /* they may hold next to nothing */
 
 /* ---- import ---- */
 
@@ -93,10 +94,10 @@ static int add_packs(struct catalog *c, struct conn *k, int64_t source,
 		     const struct catalog_pack *packs, size_t npacks,
 		     bool again, struct batch *b, size_t *at)
 {
-	size_t i;
+	size_t i, end = MIN(npacks, *at + BATCH_PACKS);
 	int r = 0;
 
-	for (i = *at; i < npacks && b->n < BATCH_MAX && r == 0; i++) {
+	for (i = *at; i < end && b->n < BATCH_MAX && r == 0; i++) {
 		int64_t no = 0;
 		int rc;
 
