@@ -413,6 +413,25 @@ static void takes_little_memory(void **state)
 	assert_imported(s, 50, 20000, true);
 }
 
+/* Nor do packs that hold next to nothing, of which there may be very many. */
+static void many_packs_take_little_memory(void **state)
+{
+	struct scene *s = *state;
+	AUTO_BUF struct buf plain = BUF_INIT;
+	size_t before, peak;
+
+	put_index(&plain, 100000, 1, false);
+	put_object(s, &plain);
+	buf_release(&plain);
+	support_memory_reset_peak();
+	before = support_memory();
+	assert_ok(index_import_long(s->vault, INDEX, false));
+	peak = support_memory_peak() - before;
+	if (!HAS_SHADOW_MEMORY)
+		assert_in_range(peak, 0, 20 << 20);
+	assert_imported(s, 100000, 1, false);
+}
+
 #define CASE(fn)                                                               \
 	cmocka_unit_test_setup_teardown(fn, sessions_setup, sessions_teardown)
 
@@ -430,6 +449,7 @@ int main(void)
 		cmocka_unit_test(wide_windows_are_refused),
 		cmocka_unit_test(pieces_of_any_length_tell_the_same),
 		CASE(takes_little_memory),
+		CASE(many_packs_take_little_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
