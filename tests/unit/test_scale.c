@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "store/backend/mem.h"
 #include "store/base/array.h"
 #include "store/base/seam.h"
+#include "store/base/stop.h"
 #include "store/base/task.h"
 #include "store/catalog/catalog.h"
 #include "store/check/check.h"
@@ -377,6 +379,70 @@ static void a_failed_listing_hides_nothing(void **state)
 	}
 }
 
+struct waiting {
+	struct vault *vault;
+	struct stop stop;
+	int r;
+};
+
+static void *wait_for_points(void *arg)
+{
+	struct waiting *w = arg;
+	struct stop *before = stop_obey(&w->stop);
+	struct point_list *l;
+
+	w->r = vault_points(w->vault, &l);
+	if (w->r == 0)
+		point_list_put(l);
+	(void)stop_obey(before);
+	return NULL;
+}
+
+static void *wait_for_index(void *arg)
+{
+	struct waiting *w = arg;
+	struct stop *before = stop_obey(&w->stop);
+
+	w->r = vault_refresh(w->vault);
+	(void)stop_obey(before);
+	return NULL;
+}
+
+/* Other threads fetch for the one that waits: when that is to end, they are. */
+static void an_interrupted_wait_ends(void **state)
+{
+	static const struct {
+		void *(*wait)(void *arg);
+		const char *prefix;
+	} rows[] = { { wait_for_index, "index/" },
+		     { wait_for_points, "commit/" } };
+	struct scale *s = *state;
+	pthread_t thread;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct waiting w = { .stop = { .serving = 1 } };
+		struct vault_options o = s->options;
+
+		o.index_later = true;
+		o.cache_dir = NULL;
+		assert_ok(vault_open(&o, &w.vault));
+		backend_mem_set_patience(s->backend, INT64_MAX / 2, NULL);
+		backend_mem_fail(s->backend, BACKEND_MEM_GET, rows[i].prefix, 1,
+				 0, BACKEND_MEM_HANGS | BACKEND_MEM_STICKY);
+		assert_int_equal(
+			pthread_create(&thread, NULL, rows[i].wait, &w), 0);
+		while (backend_mem_hanging(s->backend) == 0)
+			sched_yield();
+		atomic_store(&w.stop.asked, 1);
+		pthread_join(thread, NULL);
+		assert_result(w.r, -ECANCELED);
+		backend_mem_heal(s->backend);
+		assert_ok(vault_refresh(w.vault));
+		vault_close(w.vault);
+	}
+}
+
 static void forget_local(struct scale *s)
 {
 	vault_close(s->vault);
@@ -643,6 +709,7 @@ int main(void)
 		CASE(notes_and_names_are_of_points_in_the_snapshot),
 		CASE(others_are_noticed_by_one_listing),
 		CASE(a_failed_listing_hides_nothing),
+		CASE(an_interrupted_wait_ends),
 		CASE(a_digest_saves_the_reading),
 		CASE(a_damaged_digest_is_passed_over),
 		CASE(a_digest_makes_no_point),
