@@ -244,9 +244,14 @@ static int drop_source(struct index_refresh *x, const char *source)
  * imports meanwhile is not gone. */
 static int drop_gone(struct index_refresh *x)
 {
-	size_t i;
+	char *const *missing;
+	size_t i, n = vault_missing_folders(x->vault, &missing);
 	int r = 0;
 
+	/* With the folder no object is taken for removed. */
+	for (i = 0; i < n; i++)
+		if (strcmp(missing[i], "index") == 0)
+			return 0;
 	for (i = 0; i < x->known.n && r == 0; i++) {
 		const char *name = x->known.list[i];
 
@@ -380,6 +385,8 @@ static int read_index(struct vault *v, bool again)
 	if (r == 0)
 		r = x.sized ? vault_list(v, "index/", on_listed, &x)
 			    : vault_list_plain(v, "index/", on_listed, &x);
+	if (r == 0)
+		r = vault_still_stands(v);
 	if (r == 0 && !again)
 		recorded = is_recorded(&x);
 	if (r == 0)

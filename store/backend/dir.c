@@ -475,6 +475,8 @@ int backend_dir_open(const char *url, const char *path,
 	d->base.list_threads = LIST_THREADS;
 	if (r == 0)
 		r = open_root(d, path, create);
+	if (r == 0)
+		dir_note_folders(d);
 	if (r < 0) {
 		dir_close(&d->base);
 		return r;

@@ -32,6 +32,7 @@ struct backend_dir {
 	struct backend base;
 	int root; /* O_PATH */
 	bool made; /* the vault's directory, by this process */
+	uint32_t had; /* those of dir_folders that were there at the opening */
 	atomic_bool no_tmpfile; /* the filesystem has no unnamed files */
 	atomic_bool unsure; /* the sync of a folder failed: no more puts */
 	struct fdcache fds; /* of packs */
@@ -100,6 +101,10 @@ void dir_sweep(struct backend_dir *d, int folder, int file);
 
 /* The folders of a new vault but those in pack/; NULL ends them. */
 extern const char *const dir_folders[];
+/* Find out which of them are there, for dir_had(). */
+void dir_note_folders(struct backend_dir *d);
+/* Was the folder that the first @len bytes of @path name one of them? */
+bool dir_had(const struct backend_dir *d, const char *path, size_t len);
 
 int dir_list_page(struct backend *b, const struct backend_call *c,
 		  const char *prefix, const char *token,

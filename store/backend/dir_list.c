@@ -236,6 +236,28 @@ bool dir_stamp(struct backend *b, const char *prefix, struct backend_stamp *out)
 	return changed <= now - GRAIN_NS;
 }
 
+void dir_note_folders(struct backend_dir *d)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; dir_folders[i]; i++)
+		if (fstatat(d->root, dir_folders[i], &st,
+			    AT_SYMLINK_NOFOLLOW) == 0)
+			d->had |= UINT32_C(1) << i;
+}
+
+bool dir_had(const struct backend_dir *d, const char *path, size_t len)
+{
+	size_t i;
+
+	for (i = 0; dir_folders[i]; i++)
+		if (strlen(dir_folders[i]) == len &&
+		    memcmp(dir_folders[i], path, len) == 0)
+			return d->had >> i & 1;
+	return false;
+}
+
 /* What stands in a folder's place is found by whoever lists that. */
 int dir_missing_folders(struct backend *b,
 			int (*fn)(void *arg, const char *folder), void *arg)

@@ -145,6 +145,12 @@ static int enter(struct backend_dir *d, int fd, const char *part, bool make,
 	bool made = false;
 	int r;
 
+	/* A new one would hide that what was in the old one is lost. */
+	if (child < 0 && errno == ENOENT && make && dir_had(d, path, len))
+		return fail(-EIO,
+			    "vault %s: the folder %.*s was there, and is not "
+			    "any more",
+			    d->base.url, (int)len, path);
 	if (child < 0 && errno == ENOENT && make) {
 		r = dir_seam(d)->ops->mkdirat(dir_seam(d), fd, part, 0700);
 		if (r < 0 && r != -EEXIST)

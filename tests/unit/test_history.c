@@ -17,6 +17,7 @@
 
 #include "store/backend/mem.h"
 #include "store/base/hex.h"
+#include "store/base/pool.h"
 #include "store/base/seam.h"
 #include "store/format.h"
 #include "store/history/history.h"
@@ -507,6 +508,41 @@ static void what_was_noted_outlives_a_power_cut(void **state)
 	seam_crash_free(c);
 }
 
+/* A session makes no folder anew that has gone with what was in it. */
+static void a_folder_that_goes_ends_a_session(void **state)
+{
+	static const char *const gone[] = { "commit", "point" };
+	const char *dir = support_path("%s/vault", support_tmpdir_fast());
+	struct pool *pool = pool_new(1, 1);
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(gone); i++) {
+		struct vault_options o =
+			vaults_options(dir, NULL, seam_system(), NULL);
+		struct point *p = point_new();
+		struct writer *w;
+		struct vault *v;
+		char id[33];
+
+		support_remove(dir);
+		assert_ok(vault_create(&o, 0, id));
+		assert_ok(vault_open(&o, &v));
+		assert_ok(writer_begin(v, 1, pool, &w));
+		p->vm = strdup("m");
+		p->host = strdup("h");
+		p->program = strdup("test");
+		assert_int_equal(rmdir(support_path("%s/%s", dir, gone[i])), 0);
+		support_log_clear();
+		assert_result(writer_commit(w, p), -EIO);
+		assert_said("was there, and is not any more");
+		point_free(p);
+		writer_free(w);
+		vault_close(v);
+	}
+	pool_free(pool);
+}
+
 /* While a vault is open, and before it is. */
 static void a_folder_that_goes_is_no_empty_one(void **state)
 {
@@ -560,6 +596,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_open_vault_looks_again,
 						setup, sessions_teardown),
 		cmocka_unit_test(a_folder_that_goes_is_no_empty_one),
+		cmocka_unit_test(a_folder_that_goes_ends_a_session),
 		cmocka_unit_test(a_damaged_file_says_the_rest),
 		cmocka_unit_test(a_file_that_cannot_be_used_is_said),
 		cmocka_unit_test(whoever_may_not_write_it_reads),
