@@ -434,8 +434,9 @@ const struct command cmd_forget = {
 		" back with undelete for 14 days at least. It is deleted only"
 		" when the vault is collected after that.\n"
 		"Days begin at midnight UTC. Points that are incomplete,"
-		" suspicious or dated in the future make no other go; the last"
-		" good and the last verified point of each machine stay.",
+		" suspicious or dated in the future make none go that is in"
+		" less doubt; the last good and the last verified point of"
+		" each machine stay.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run_forget,

@@ -2,8 +2,8 @@
 /*
  * One walk over the points of a group, newest first, applies all rules: a rule
  * looks into which period a point falls, keeps the first that it meets of each,
- * and counts down. The three ways of applying a policy differ in which points
- * walk along, and in which of their times is looked at.
+ * and counts down. The ways of applying a policy differ in which points walk
+ * along, and in which of their times is looked at.
  *
  * That a point is kept by one rule never changes what another keeps, and what was
  * not kept never mattered to what was: so the same policy forgets nothing more
@@ -20,14 +20,12 @@
 #define DAY (24 * HOUR)
 /* So much may the clocks of a client and of the store differ. */
 #define SKEW HOUR
-/* So long may a backup take from its time to its end. Above, its time is not
- * believed. */
-#define DURATION DAY
 
 /* A point on its way. */
 struct row {
 	const struct keep_point *point;
 	struct keep_verdict *verdict;
+	unsigned int rank; /* of its doubts */
 	/* When the vault received it, as well as that is known; and the time by
 	 * which this walk goes. */
 	int64_t received, moment;
@@ -50,15 +48,6 @@ static bool is_later_by(int64_t a, int64_t b, int64_t by)
 
 /* ---- times ---- */
 
-/* The time of a point, where it can be true, or else when it was received. */
-static int64_t believed_time(const struct keep_point *p)
-{
-	if (!p->stored_ns || (!is_later_by(p->time_ns, p->stored_ns, SKEW) &&
-			      !is_later_by(p->stored_ns, p->time_ns, DURATION)))
-		return p->time_ns;
-	return p->stored_ns;
-}
-
 static unsigned int find_doubts(const struct keep_point *p, int64_t now_ns)
 {
 	unsigned int doubts = 0;
@@ -68,10 +57,22 @@ static unsigned int find_doubts(const struct keep_point *p, int64_t now_ns)
 	if (p->flags & KEEP_IS_SUSPICIOUS)
 		doubts |= KEEP_DOUBT_SUSPICIOUS;
 	if (is_later_by(p->time_ns, now_ns, SKEW) ||
-	    is_later_by(believed_time(p), now_ns, SKEW) ||
 	    (p->stored_ns && is_later_by(p->time_ns, p->stored_ns, SKEW)))
 		doubts |= KEEP_DOUBT_FUTURE;
 	return doubts;
+}
+
+/* A point has the rank of its worst doubt. One that is dated in the future comes last,
+ * for only a wrong clock or a lie makes such a point. */
+#define RANKS 4
+
+static unsigned int doubts_rank(unsigned int doubts)
+{
+	if (doubts & KEEP_DOUBT_FUTURE)
+		return 3;
+	if (doubts & KEEP_DOUBT_SUSPICIOUS)
+		return 2;
+	return doubts & KEEP_DOUBT_INCOMPLETE ? 1 : 0;
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -264,31 +265,46 @@ static void apply_rules(const struct keep_policy *policy, struct row *rows,
 			meet(&rules[k], &rows[i], i + 1 == n);
 }
 
-/* Gather in @out those of a group that walk along. */
-static size_t select_rows(const struct row *rows, size_t n, bool all,
+/* Gather in @out those of a group that are in no more doubt than @rank. */
+static size_t select_rows(const struct row *rows, size_t n, unsigned int rank,
 			  bool by_vault, struct row *out)
 {
 	size_t i, count = 0;
 
 	for (i = 0; i < n; i++) {
-		if (!all && rows[i].verdict->doubts)
+		if (rows[i].rank > rank)
 			continue;
 		out[count] = rows[i];
-		out[count++].moment = by_vault ? believed_time(rows[i].point)
-					       : rows[i].point->time_ns;
+		out[count++].moment =
+			by_vault ? rows[i].received : rows[i].point->time_ns;
 	}
 	return count;
+}
+
+static bool has_rank(const struct row *rows, size_t n, unsigned int rank)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (rows[i].rank == rank)
+			return true;
+	return false;
 }
 
 static void apply_group(const struct keep_policy *policy,
 			const struct row *rows, size_t n, struct row *scratch)
 {
-	apply_rules(policy, scratch, select_rows(rows, n, false, true, scratch),
-		    true);
-	apply_rules(policy, scratch,
-		    select_rows(rows, n, false, false, scratch), false);
-	apply_rules(policy, scratch, select_rows(rows, n, true, false, scratch),
-		    false);
+	unsigned int rank;
+
+	for (rank = 0; rank < RANKS; rank++) {
+		/* Those that walk would be the same again. */
+		if (!has_rank(rows, n, rank))
+			continue;
+		apply_rules(policy, scratch,
+			    select_rows(rows, n, rank, true, scratch), true);
+		apply_rules(policy, scratch,
+			    select_rows(rows, n, rank, false, scratch), false);
+	}
 }
 
 /* ---- what stays whatever the policy says ---- */
@@ -326,17 +342,18 @@ static void keep_single(const struct keep_policy *policy, const struct row *row,
 static void keep_last_good(const struct row *rows, size_t n)
 {
 	const struct row *good = NULL, *verified = NULL;
+	unsigned int rank = RANKS;
 	size_t i;
 
+	for (i = 0; i < n; i++)
+		rank = MIN(rank, rows[i].rank);
 	for (i = 0; i < n; i++) {
-		if (rows[i].verdict->doubts)
+		if (rows[i].rank != rank)
 			continue;
 		good = &rows[i];
 		if (rows[i].point->flags & KEEP_IS_VERIFIED)
 			verified = &rows[i];
 	}
-	if (!good && n > 0)
-		good = &rows[n - 1];
 	if (good)
 		good->verdict->reasons |= KEEP_FOR_LAST_GOOD;
 	if (verified)
@@ -389,6 +406,7 @@ int keep_apply(const struct keep_policy *policy,
 								      now_ns) };
 		rows[i] = (struct row){ .point = p,
 					.verdict = &out[i],
+					.rank = doubts_rank(out[i].doubts),
 					.received = p->stored_ns ? p->stored_ns
 								 : p->time_ns };
 		keep_single(policy, &rows[i], now_ns);

@@ -6,13 +6,13 @@
  * is given, and nothing else. vmbackup(1), "forget", says in words what is done
  * here; tests/oracle/keep.py was written from those words alone.
  *
- * A policy is applied to each group of points three times: to those that are
- * beyond doubt, by when the vault received them; to the same, by the times that
- * they bear; and to all, by the times that they bear, as other programs do it.
- * What is kept once is kept. So a point that is incomplete, suspicious or dated
- * in the future pushes no other out, a client that lies about its time gains
- * nothing, and a history that was brought in at once from elsewhere is thinned
- * as if it had been made here. Above that, some points stay whatever the policy
+ * Doubts have ranks, see enum keep_doubt. For each rank a policy is applied twice
+ * to those points of a group that are in no worse doubt: by when the vault received
+ * them, and by the times that they bear, as other programs do it. What is kept once
+ * is kept. So a point pushes out none that is in less doubt than itself, a client
+ * that lies about its time gains nothing, and a history that was brought in at once
+ * from elsewhere is thinned as if it had been made here. Above that, some points
+ * stay whatever the policy
  * says: see enum keep_reason.
  */
 #ifndef SRC_RETAIN_KEEP_H
@@ -95,14 +95,15 @@ enum keep_reason {
 	KEEP_FOR_TAG = 1 << (2 * KEEP_RULES + 1),
 	KEEP_FOR_TIME = 1 << (2 * KEEP_RULES + 2), /* until_ns is not over */
 	KEEP_FOR_PROTECTION = 1 << (2 * KEEP_RULES + 3),
-	/* The last of its machine that is beyond doubt; or the last, where none
-	 * is. */
+	/* The last of those of its machine that are in the least doubt; where
+	 * the verdict tells no doubts, it is beyond doubt. */
 	KEEP_FOR_LAST_GOOD = 1 << (2 * KEEP_RULES + 4),
-	/* The last of its machine that is beyond doubt and was verified. */
+	/* The last of the same that was verified. */
 	KEEP_FOR_LAST_VERIFIED = 1 << (2 * KEEP_RULES + 5),
 };
 
-/* Why a point pushes no other out. */
+/* Why a point pushes none out that is in less doubt, from the least to the worst. Of
+ * several doubts the worst gives a point its rank. */
 enum keep_doubt {
 	KEEP_DOUBT_INCOMPLETE = 1 << 0,
 	KEEP_DOUBT_SUSPICIOUS = 1 << 1,

@@ -144,10 +144,19 @@ static const char *const oldest_reasons[] = {
 	"oldest yearly within",
 };
 
+static const char *name_reason(const struct keep_verdict *v, size_t i)
+{
+	if (1u << i == KEEP_FOR_LAST_GOOD && v->doubts)
+		return "least doubtful one of its machine";
+	if (i < ARRAY_SIZE(oldest_reasons) && v->oldest >> i & 1 &&
+	    oldest_reasons[i])
+		return oldest_reasons[i];
+	return reasons[i];
+}
+
 void keep_each_reason(const struct keep_verdict *v,
 		      void (*fn)(void *arg, const char *reason), void *arg)
 {
-	const char *oldest;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(reasons); i++) {
@@ -155,10 +164,7 @@ void keep_each_reason(const struct keep_verdict *v,
 		if (!(v->reasons >> i & 1) ||
 		    (1u << i == KEEP_FOR_BURST && v->reasons & 1 << KEEP_LAST))
 			continue;
-		oldest = i < ARRAY_SIZE(oldest_reasons) && v->oldest >> i & 1
-				 ? oldest_reasons[i]
-				 : NULL;
-		fn(arg, oldest ? oldest : reasons[i]);
+		fn(arg, name_reason(v, i));
 	}
 }
 

@@ -9,9 +9,10 @@ have to give the same reasons for each point.
 
 Besides that, what keep_run says must have these properties, whatever the oracle
 thinks: applied again, a policy forgets nothing more; a policy that keeps more
-forgets nothing more; points in doubt, however many, make no other go; a burst
-of points makes no more go than its last point alone; and each machine keeps a
-point that is beyond doubt, if it had one, and one that was verified.
+forgets nothing more; points in doubt, however many, make none go that is in less
+doubt; a burst of points, whatever times they bear, makes no more go than its last
+point alone; and each machine keeps one of the points that are in the least doubt,
+and one of them that was verified.
 """
 import datetime
 import random
@@ -84,25 +85,26 @@ def received(p):
     return (p.stored or p.time, p.time, p.id)
 
 
-def believed(p):
-    """Its own time, if that is at most an hour after, and at most a day before,
-    the vault received the point; and else when the vault received it."""
-    if not p.stored or -DAY <= p.time - p.stored <= HOUR:
-        return p.time
-    return p.stored
-
-
 def doubts(p, now):
     d = 0
     if p.flags & IS_INCOMPLETE:
         d |= 1
     if p.flags & IS_SUSPICIOUS:
         d |= 2
-    if p.time > now + HOUR or believed(p) > now + HOUR:
+    if p.time > now + HOUR:
         d |= 4
     if p.stored and p.time > p.stored + HOUR:
         d |= 4
     return d
+
+
+def rank(p, now):
+    """The worst of its doubts."""
+    return doubts(p, now).bit_length()
+
+
+def arrival(p):
+    return received(p)[0]
 
 
 def last_of_periods(points, rule, moment, order):
@@ -163,10 +165,10 @@ def oracle(policy, points, now):
     for p in points:
         groups.setdefault(group_of(policy, p), []).append(p)
     for group in groups.values():
-        good = [p for p in group if not doubts(p, now)]
-        apply(policy, good, believed, True, keep)
-        apply(policy, good, lambda p: p.time, False, keep)
-        apply(policy, group, lambda p: p.time, False, keep)
+        for worst in range(4):
+            some = [p for p in group if rank(p, now) <= worst]
+            apply(policy, some, arrival, True, keep)
+            apply(policy, some, lambda p: p.time, False, keep)
     for p in points:
         if any(set(t) <= set(p.tags) for t in policy.tags):
             keep(p, TAG)
@@ -178,8 +180,9 @@ def oracle(policy, points, now):
         if policy.remove_all:
             break
         mine = [p for p in points if p.machine == machine]
-        good = [p for p in mine if not doubts(p, now)]
-        keep(max(good or mine, key=received), GOOD)
+        least = min(rank(p, now) for p in mine)
+        good = [p for p in mine if rank(p, now) == least]
+        keep(max(good, key=received), GOOD)
         verified = [p for p in good if p.flags & IS_VERIFIED]
         if verified:
             keep(max(verified, key=received), VERIFIED)
@@ -300,17 +303,19 @@ def check_properties(rng, program, policy, points, now):
         check(program.kept(policy, left, now) == kept, "not idempotent")
     check(program.kept(more(rng, policy), points, now) >= kept,
           "a policy that keeps more forgets more")
-    good = [p for p in points if not doubts(p, now)]
-    if good:
-        check(program.kept(policy, good, now) <= kept,
-              "points in doubt made another go")
+    for worst in range(3):
+        good = [p for p in points if rank(p, now) <= worst]
+        if good:
+            check(program.kept(policy, good, now) <= kept,
+                  "points in doubt made one go that is in less")
     if policy.remove_all:
         return
     for machine in {p.machine for p in points}:
         mine = [p for p in points if p.machine == machine]
         check(any(p.id in kept for p in mine), machine, "lost all")
-        sound = [p for p in mine if not doubts(p, now)]
-        check(not sound or any(p.id in kept for p in sound), machine,
+        least = min(rank(p, now) for p in mine)
+        sound = [p for p in mine if rank(p, now) == least]
+        check(any(p.id in kept for p in sound), machine,
               "lost all good ones")
         verified = [p for p in sound if p.flags & IS_VERIFIED]
         check(not verified or any(p.id in kept for p in verified), machine,
@@ -329,6 +334,10 @@ def check_burst(rng, program, policy, now):
     end = begin + 40 * DAY
     burst = [Point("x%03d" % i, "m", end + i * SECOND, end + i * SECOND)
              for i in range(rng.randrange(2, 200))]
+    # It is the same where none of a machine's points is beyond doubt.
+    flags = rng.choice([0, IS_INCOMPLETE, IS_SUSPICIOUS])
+    for p in old + burst:
+        p.flags = flags
     one = program.kept(policy, old + burst[-1:], end + HOUR)
     many = program.kept(policy, old + burst, end + HOUR)
     for p in old:
@@ -344,6 +353,12 @@ def check_burst(rng, program, policy, now):
     forged = program.kept(policy, old + burst, end + HOUR)
     for p in old:
         check(p.id in forged or p.id not in one, "forged times made one go")
+    # Not even such as a backup that took long could have.
+    for p in burst:
+        p.time = p.stored - rng.randrange(24) * HOUR
+    long = program.kept(policy, old + burst, end + HOUR)
+    for p in old:
+        check(p.id in long or p.id not in one, "times of the day made one go")
 
 
 def main():

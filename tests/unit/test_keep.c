@@ -120,7 +120,7 @@ static void test_calendar(void **state)
 		{ "1999-12-31T235959Z", "2000-01-01T000000Z", KEEP_YEARLY },
 		{ "1969-12-31T235959Z", "1970-01-01T000000Z", KEEP_YEARLY },
 	};
-	size_t i;
+	size_t i, k;
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(borders); i++) {
@@ -129,6 +129,8 @@ static void test_calendar(void **state)
 		add_at(&h, at(borders[i].before) - 2 * SECOND);
 		add(&h, borders[i].before);
 		add(&h, borders[i].after);
+		for (k = 0; k < h.n; k++)
+			h.points[k].stored_ns = h.points[k].time_ns;
 		h.policy.count[borders[i].rule] = 2;
 		keeps(&h, "BC");
 	}
@@ -296,8 +298,10 @@ static void test_import(void **state)
 	for (i = 0; i < 10; i++)
 		add_at(&h, at("2026-01-01T020000Z") + i * DAY)->stored_ns =
 			now + i * SECOND;
+	h.now_ns = now + HOUR;
 	h.policy.count[KEEP_DAILY] = 4;
-	keeps(&h, "GHIJ");
+	/* By the vault's clock there is one day, which the oldest adds to. */
+	keeps(&h, "AGHIJ");
 }
 
 static void test_doubts(void **state)
@@ -326,6 +330,67 @@ static void test_doubts(void **state)
 		h.points[i].flags = KEEP_IS_INCOMPLETE;
 	h.policy.count[KEEP_LAST] = 0;
 	keeps(&h, "H");
+}
+
+/* A machine of which no point is beyond doubt, as one file never can be read, loses
+ * none of them to points that are in worse doubt. */
+static void test_ranks(void **state)
+{
+	static const unsigned int all[] = { 0, KEEP_IS_INCOMPLETE,
+					    KEEP_IS_SUSPICIOUS };
+	size_t k;
+	int i;
+
+	(void)state;
+	for (k = 0; k < ARRAY_SIZE(all); k++) {
+		struct history h = { 0 };
+
+		for (i = 0; i < 7; i++)
+			add_at(&h, at("2026-01-01T020000Z") + i * DAY)->flags =
+				all[k];
+		h.points[3].flags |= KEEP_IS_VERIFIED;
+		for (i = 0; i < 7; i++)
+			add(&h, "2026-01-07T030000Z")->time_ns +=
+				(3650 + i) * DAY;
+		h.policy.count[KEEP_DAILY] = 7;
+		keeps(&h, "ABCDEFGHIJKLMN");
+		assert_true(h.verdicts[6].reasons & KEEP_FOR_LAST_GOOD);
+		assert_false(h.verdicts[13].reasons & KEEP_FOR_LAST_GOOD);
+		h.policy.count[KEEP_DAILY] = 0;
+		keeps(&h, "DG");
+		/* Incomplete ones fear no suspicious ones, but others do. */
+		if (all[k] == KEEP_IS_SUSPICIOUS)
+			continue;
+		for (i = 7; i < 14; i++) {
+			h.points[i].time_ns = h.points[i - 7].time_ns + 7 * DAY;
+			h.points[i].stored_ns = h.points[i].time_ns;
+			h.points[i].flags = KEEP_IS_SUSPICIOUS;
+			h.now_ns = h.points[i].stored_ns;
+		}
+		h.policy.count[KEEP_DAILY] = 3;
+		keeps(&h, "DEFGLMN");
+	}
+}
+
+/* Points are made at once, and dated as backups could be that took a day. */
+static void test_dated_back(void **state)
+{
+	struct history h = { 0 };
+	int i;
+
+	(void)state;
+	for (i = 0; i < 6; i++)
+		add_at(&h, at("2026-01-01T060000Z") + i * HOUR);
+	for (i = 0; i < 12; i++)
+		add(&h, "2026-01-01T120000Z")->time_ns -= i * HOUR;
+	h.policy.count[KEEP_LAST] = 3;
+	h.policy.count[KEEP_HOURLY] = 6;
+	assert_int_equal(keep_apply(&h.policy, h.points, h.n, h.now_ns,
+				    h.verdicts, NULL),
+			 0);
+	/* One hour has come, and one has gone. */
+	for (i = 1; i < 6; i++)
+		assert_true(h.verdicts[i].reasons & 1 << KEEP_HOURLY);
 }
 
 static void test_burst(void **state)
@@ -435,6 +500,8 @@ int main(void)
 		cmocka_unit_test(test_clock_back),
 		cmocka_unit_test(test_import),
 		cmocka_unit_test(test_doubts),
+		cmocka_unit_test(test_ranks),
+		cmocka_unit_test(test_dated_back),
 		cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_many),
