@@ -220,10 +220,17 @@ static void release_request(struct request *r)
 
 /* ---- forgetting ---- */
 
-static int print_outcome(struct context *ctx, size_t n, const struct args *a,
-			 int64_t window_ns)
+/* By the later of this machine's clock and the vault's. */
+static int64_t now_for(struct context *ctx, const struct forget_wish *wish)
 {
-	int64_t now = ctx->seam->ops->realtime_ns(ctx->seam);
+	return MAX(ctx->seam->ops->realtime_ns(ctx->seam), wish->vault_ns);
+}
+
+static int print_outcome(struct context *ctx, size_t n, const struct args *a,
+			 const struct forget_wish *wish)
+{
+	int64_t until = MIN(now_for(ctx, wish), INT64_MAX - wish->window_ns) +
+			wish->window_ns;
 	char time[OUTPUT_TIME_LEN];
 
 	if (ctx->json || ctx->quiet)
@@ -232,7 +239,7 @@ static int print_outcome(struct context *ctx, size_t n, const struct args *a,
 	       a->dry_run ? "would be forgotten" : "forgotten");
 	if (n > 0)
 		printf("until %s \"vmbackup undelete\" brings %s back\n",
-		       output_short_time((now + window_ns) / 1000000000, time),
+		       output_short_time(until / 1000000000, time),
 		       n == 1 ? "it" : "them");
 	return output_error();
 }
@@ -248,7 +255,7 @@ static int forget_all(struct context *ctx, struct vault *v,
 	request->wish.by = noting_by(by);
 	if (r == 0 && !a->dry_run)
 		r = forget_points(v, points, n, &request->wish);
-	return r < 0 ? r : print_outcome(ctx, n, a, request->wish.window_ns);
+	return r < 0 ? r : print_outcome(ctx, n, a, &request->wish);
 }
 
 static int forget_judged(struct context *ctx, struct vault *v,
@@ -291,6 +298,7 @@ static int run_policy(struct context *ctx, struct vault *v,
 			 "\"vmbackup check\"",
 			 l->ndamaged, l->ndamaged == 1 ? "" : "s",
 			 l->ndamaged == 1 ? "s" : "");
+	request->wish.vault_ns = j.vault_ns;
 	if (r == 0)
 		r = forget_judged(ctx, v, &j, a, request);
 	judged_release(&j);
@@ -352,29 +360,36 @@ static int spare_last(const struct point_list *l,
 
 static int keep_named(struct context *ctx, struct vault *v,
 		      const struct point *const *points, size_t n,
-		      const struct args *a, int64_t keep_ns)
+		      const struct args *a, const struct request *request)
 {
-	int64_t now = ctx->seam->ops->realtime_ns(ctx->seam), until;
+	int64_t keep_ns = request->keep_ns, until;
 	char text[OUTPUT_TIME_LEN], by[NOTING_BY_MAX];
 	struct note_wish wish = { NOTE_KEEP, text };
 	int r = 0;
 
-	if (__builtin_add_overflow(now, keep_ns, &until) ||
+	if (__builtin_add_overflow(now_for(ctx, &request->wish), keep_ns,
+				   &until) ||
 	    until > INT64_MAX - 999999999)
 		return context_usage(
 			ctx, "--keep %s: so far in time nothing is", a->keep);
-	/* Whole seconds: not before, but no time at all ends now. */
-	if (keep_ns > 0)
-		until += 999999999;
+	/* Whole seconds: not before. But no time at all is over by any clock. */
+	until = keep_ns > 0 ? until + 999999999 : 0;
 	output_time(until - until % 1000000000, text);
 	if (!a->dry_run)
 		r = note_points(v, points, n, &wish, 1, noting_by(by));
 	if (r == 0)
 		r = print_named(ctx, "kept", points, n, a->dry_run);
-	if (r == 0 && !ctx->json && !ctx->quiet)
-		printf("%zu point%s %s until %s\n", n, n == 1 ? "" : "s",
-		       a->dry_run ? "would be kept" : "kept", text);
-	return r;
+	if (r < 0 || ctx->json || ctx->quiet)
+		return r;
+	printf("%zu point%s ", n, n == 1 ? "" : "s");
+	if (keep_ns > 0)
+		printf("%s until %s\n", a->dry_run ? "would be kept" : "kept",
+		       text);
+	else
+		printf("%s kept no longer\n", a->dry_run ? "would be"
+					      : n == 1	 ? "is"
+							 : "are");
+	return output_error();
 }
 
 static int run_named(struct context *ctx, struct vault *v, struct point_list *l,
@@ -391,8 +406,11 @@ static int run_named(struct context *ctx, struct vault *v, struct point_list *l,
 	r = filter_find_points(v, l, argc, argv, true, points, &n);
 	if (r < 0)
 		return r;
+	r = forget_stored_times(v, l, NULL, &request->wish.vault_ns);
+	if (r < 0)
+		return r;
 	if (request->keep_ns >= 0)
-		return keep_named(ctx, v, points, n, a, request->keep_ns);
+		return keep_named(ctx, v, points, n, a, request);
 	if (!a->remove_all)
 		r = spare_last(l, points, n);
 	if (r == 0)

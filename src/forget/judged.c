@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/log.h"
 #include "store/point.h"
+#include "store/record/forget.h"
 #include "store/writer/forget.h"
 
 static int by_text(const void *a, const void *b)
@@ -62,10 +64,31 @@ static int add_judged(struct judged *j, size_t i)
 	return r;
 }
 
+/* By a clock that is behind, all points would seem to be of the future. */
+static int check_clock(const struct keep_clock *clock)
+{
+	int64_t days =
+		clock->now_ns < clock->vault_ns
+			? (clock->vault_ns - clock->now_ns) / FORGET_DAY_NS
+			: 0;
+	char time[POINT_TIME_LEN];
+
+	if (days < 1)
+		return 0;
+	point_time_name(clock->vault_ns, time);
+	return fail(
+		-EPERM,
+		"the clock of this machine is %lld day%s behind that of the "
+		"vault, which received its newest point at %s: set it, or "
+		"name the points that are to go",
+		(long long)days, days == 1 ? "" : "s", time);
+}
+
 int judged_make(struct vault *v, const struct point_list *l,
 		const struct keep_policy *policy, const bool *wanted,
 		int64_t now_ns, struct judged *j)
 {
+	struct keep_clock clock = { .now_ns = now_ns };
 	size_t max = l->n + 1, i;
 	int r = 0;
 
@@ -79,12 +102,15 @@ int judged_make(struct vault *v, const struct point_list *l,
 	if (!j->index || !j->points || !j->paths || !j->verdicts || !j->order ||
 	    !j->stored)
 		return -ENOMEM;
-	r = forget_stored_times(v, j->list, j->stored);
+	r = forget_stored_times(v, j->list, j->stored, &j->vault_ns);
+	clock.vault_ns = j->vault_ns;
+	if (r == 0)
+		r = check_clock(&clock);
 	for (i = 0; i < j->list->n && r == 0; i++)
 		if (wanted[i])
 			r = add_judged(j, i);
 	return r < 0 ? r
-		     : keep_apply(policy, j->points, j->n, now_ns, j->verdicts,
+		     : keep_apply(policy, j->points, j->n, &clock, j->verdicts,
 				  j->order);
 }
 

@@ -25,12 +25,15 @@ struct judged {
 	struct keep_verdict *verdicts;
 	size_t *order;
 	int64_t *stored; /* of each point of the list */
+	int64_t vault_ns; /* when the vault received its newest point, or 0 */
 };
 
 /*
  * Apply @policy to the points of @l of which @wanted says so. @j, which is zeroed
- * before, is to be released also after an error. Return 0, -ENOMEM, or the negative
- * errno of listing when the vault received them, said in words.
+ * before, is to be released also after an error. Return 0, -ENOMEM, -EPERM (@now_ns
+ * is more than a day before the vault received its newest point, so the clock cannot
+ * be right), or the negative errno of listing when the vault received them; the last
+ * two said in words.
  */
 MUST_CHECK int judged_make(struct vault *v, const struct point_list *l,
 			   const struct keep_policy *policy, const bool *wanted,

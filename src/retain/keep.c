@@ -323,6 +323,15 @@ static bool has_tags(const struct keep_point *p, const struct keep_tags *wanted)
 	return true;
 }
 
+/* Up to when a clock can be believed that says that some time is over: one that is
+ * ahead would end it early. */
+static int64_t proven_now(const struct keep_clock *clock)
+{
+	if (clock->vault_ns && is_later_by(clock->now_ns, clock->vault_ns, DAY))
+		return clock->vault_ns + DAY;
+	return clock->now_ns;
+}
+
 static void keep_single(const struct keep_policy *policy, const struct row *row,
 			int64_t now_ns)
 {
@@ -386,9 +395,11 @@ static void keep_machines(struct row *rows, size_t n)
 }
 
 int keep_apply(const struct keep_policy *policy,
-	       const struct keep_point *points, size_t n, int64_t now_ns,
-	       struct keep_verdict *out, size_t *order_out)
+	       const struct keep_point *points, size_t n,
+	       const struct keep_clock *clock, struct keep_verdict *out,
+	       size_t *order_out)
 {
+	int64_t now_ns = MAX(clock->now_ns, clock->vault_ns);
 	unsigned int group_by = policy->group_by;
 	struct row *rows, *scratch;
 	size_t i, k, end, group = 0;
@@ -409,7 +420,7 @@ int keep_apply(const struct keep_policy *policy,
 					.rank = doubts_rank(out[i].doubts),
 					.received = p->stored_ns ? p->stored_ns
 								 : p->time_ns };
-		keep_single(policy, &rows[i], now_ns);
+		keep_single(policy, &rows[i], proven_now(clock));
 	}
 	qsort_r(rows, n, sizeof(*rows), by_group_and_receipt, &group_by);
 	for (i = 0; i < n; i = end, group++) {

@@ -2,7 +2,7 @@
 /*
  * Which recovery points a retention policy keeps, and why.
  *
- * This is a pure function: it sees the points, the policy and the time that it
+ * This is a pure function: it sees the points, the policy and the times that it
  * is given, and nothing else. vmbackup(1), "forget", says in words what is done
  * here; tests/oracle/keep.py was written from those words alone.
  *
@@ -119,8 +119,17 @@ struct keep_verdict {
 	size_t group; /* counted from 0 */
 };
 
+/* The time, by two clocks that each may be wrong. */
+struct keep_clock {
+	int64_t now_ns; /* of who asks */
+	int64_t vault_ns; /* when the vault received its newest point; 0: not
+			     known */
+};
+
 /*
- * Judge @n points, in any order. @out has room for as many verdicts, each for the
+ * Judge @n points, in any order. It is at least as late as the vault says; but a time
+ * until which a point was asked to stay is over only by a clock that is no more than
+ * a day ahead of the vault. @out has room for as many verdicts, each for the
  * point of the same index. @order_out (may be NULL) has room for as many indexes:
  * it tells the points by group, and in it in the order in which the vault received
  * them. The outcome depends on what the points are, and not on their order.
@@ -129,8 +138,8 @@ struct keep_verdict {
  */
 MUST_CHECK int keep_apply(const struct keep_policy *policy,
 			  const struct keep_point *points, size_t n,
-			  int64_t now_ns, struct keep_verdict *out,
-			  size_t *order_out);
+			  const struct keep_clock *clock,
+			  struct keep_verdict *out, size_t *order_out);
 /* Return whether no rule could keep a point. */
 bool keep_policy_is_empty(const struct keep_policy *policy);
 

@@ -37,7 +37,7 @@ static int64_t now_ns(struct vault *v)
 static int make_wish(struct vault *v, const struct forget_wish *wish,
 		     struct buf *out)
 {
-	struct forget f = { .time_ns = now_ns(v) };
+	struct forget f = { .time_ns = MAX(now_ns(v), wish->vault_ns) };
 	int r = -EINVAL;
 
 	if (wish->by)
@@ -176,6 +176,7 @@ struct receipt {
 struct receipts {
 	struct receipt *items; /* owned; sorted */
 	size_t n;
+	int64_t newest;
 };
 
 static int by_sid(const void *a, const void *b)
@@ -187,35 +188,45 @@ static int by_sid(const void *a, const void *b)
 static int on_commit(void *arg, const char *name,
 		     const struct backend_info *info)
 {
-	const struct receipts *all = arg;
+	struct receipts *all = arg;
 	const struct receipt key = { .sid = name + strlen("commit/") };
 	const struct receipt *found =
-		bsearch(&key, all->items, all->n, sizeof(key), by_sid);
+		all->n ? bsearch(&key, all->items, all->n, sizeof(key), by_sid)
+		       : NULL;
 
+	all->newest = MAX(all->newest, info->stored_ns);
 	if (found)
 		*found->out = info->stored_ns;
 	return 0;
 }
 
-int forget_stored_times(struct vault *v, const struct point_list *l,
-			int64_t *out)
+static int make_receipts(const struct point_list *l, int64_t *out,
+			 struct receipts *all)
 {
-	struct receipts all = { .n = l->n };
 	size_t i;
-	int r;
 
-	if (l->n == 0)
-		return 0;
-	all.items = alloc_array(l->n, sizeof(*all.items));
-	if (!all.items)
+	all->items = alloc_array(l->n + 1, sizeof(*all->items));
+	if (!all->items)
 		return -ENOMEM;
 	for (i = 0; i < l->n; i++) {
 		out[i] = 0;
-		all.items[i] =
+		all->items[i] =
 			(struct receipt){ l->points[i]->session, &out[i] };
 	}
-	qsort(all.items, l->n, sizeof(*all.items), by_sid);
-	r = vault_list(v, "commit/", on_commit, &all);
+	all->n = l->n;
+	qsort(all->items, all->n, sizeof(*all->items), by_sid);
+	return 0;
+}
+
+int forget_stored_times(struct vault *v, const struct point_list *l,
+			int64_t *out, int64_t *newest_out)
+{
+	struct receipts all = { .n = 0 };
+	int r = out ? make_receipts(l, out, &all) : 0;
+
+	if (r == 0)
+		r = vault_list(v, "commit/", on_commit, &all);
 	free(all.items);
+	*newest_out = all.newest;
 	return r;
 }

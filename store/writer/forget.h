@@ -17,6 +17,9 @@ struct vault;
 
 struct forget_wish {
 	int64_t window_ns; /* so long it can be taken back */
+	/* When the vault received its newest point, or 0: the wish counts from
+	 * then, where the clock of this machine is behind. */
+	int64_t vault_ns;
 	const char *reason; /* for people; borrowed, may be NULL */
 	const char *by; /* "root@web1"; borrowed, may be NULL */
 };
@@ -43,10 +46,11 @@ MUST_CHECK int forget_undo(struct vault *v, const struct point *p,
 			   const char *by);
 /*
  * Find out when the vault received each point of a list: the time of its commit, by
- * the clock of the store; 0 where that is not known. @out has room for all. Return 0
- * or the negative errno of the listing, said in words.
+ * the clock of the store; 0 where that is not known. @out has room for all, or is NULL.
+ * @newest_out: when it received the newest of all that were ever written, or 0.
+ * Return 0 or the negative errno of the listing, said in words.
  */
 MUST_CHECK int forget_stored_times(struct vault *v, const struct point_list *l,
-				   int64_t *out);
+				   int64_t *out, int64_t *newest_out);
 
 #endif

@@ -148,6 +148,7 @@ prints '08T020000Z .* last good one of its machine'
 prints '09T020000Z [(]suspicious[)] .* last'
 [ "$(days)" = "01 02 04 06 08 09" ] || fail "$(days)"
 expect 0 vmb forget web/2026-10-06T020000Z --keep 0h
+prints '1 point is kept no longer'
 expect 0 vmb note web/2026-10-09T020000Z --trusted
 expect 0 vmb unprotect "$second"
 expect 0 vmb forget --vm web --keep-last 1
@@ -159,6 +160,19 @@ expect 0 vmb points --vm db
 prints '^0 points'
 expect 0 vmb undelete db
 note "what stays"
+
+# ---- a clock that is behind ----
+
+newest=$(ls -t "$vault/commit" | head -n 1)
+was=$(stat -c %y "$vault/commit/$newest")
+touch -d '+3 days +1 hour' "$vault/commit/$newest"
+expect 1 vmb forget --keep-last 1 --dry-run
+says 'the clock of this machine is 3 days behind'
+expect 1 vmb forget --keep-last 1
+expect 0 vmb forget --dry-run web/2026-10-04T020000Z
+prints "until $(date -u -d '+17 days +1 hour' +%Y-%m-%d)"
+touch -d "$was" "$vault/commit/$newest"
+note clock
 
 # ---- damage hides nothing ----
 

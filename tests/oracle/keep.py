@@ -14,6 +14,7 @@ doubt; a burst of points, whatever times they bear, makes no more go than its la
 point alone; and each machine keeps one of the points that are in the least doubt,
 and one of them that was verified.
 """
+import collections
 import datetime
 import random
 import subprocess
@@ -28,6 +29,10 @@ BURST, TAG, TIME, PROTECTION, GOOD, VERIFIED = range(12, 18)
 IS_PROTECTED, IS_VERIFIED, IS_INCOMPLETE, IS_SUSPICIOUS = 1, 2, 4, 8
 BY = {"machine": 1, "host": 2, "tags": 4, "paths": 8}
 START = 1577836800 * SECOND  # 2020-01-01
+
+
+# What the one who forgets takes for now, and when the vault got its newest point.
+Clock = collections.namedtuple("Clock", "local vault")
 
 
 class Policy:
@@ -85,8 +90,8 @@ def received(p):
     return (p.stored or p.time, p.time, p.id)
 
 
-def doubts(p, now):
-    d = 0
+def doubts(p, clock):
+    d, now = 0, max(clock)
     if p.flags & IS_INCOMPLETE:
         d |= 1
     if p.flags & IS_SUSPICIOUS:
@@ -98,9 +103,9 @@ def doubts(p, now):
     return d
 
 
-def rank(p, now):
+def rank(p, clock):
     """The worst of its doubts."""
-    return doubts(p, now).bit_length()
+    return doubts(p, clock).bit_length()
 
 
 def arrival(p):
@@ -151,7 +156,7 @@ def group_of(policy, p):
                  if g in policy.group_by)
 
 
-def oracle(policy, points, now):
+def oracle(policy, points, clock):
     """{id: (reasons, oldest, doubts)}"""
     reasons = {p.id: set() for p in points}
     plain = {p.id: set() for p in points}
@@ -166,13 +171,13 @@ def oracle(policy, points, now):
         groups.setdefault(group_of(policy, p), []).append(p)
     for group in groups.values():
         for worst in range(4):
-            some = [p for p in group if rank(p, now) <= worst]
+            some = [p for p in group if rank(p, clock) <= worst]
             apply(policy, some, arrival, True, keep)
             apply(policy, some, lambda p: p.time, False, keep)
     for p in points:
         if any(set(t) <= set(p.tags) for t in policy.tags):
             keep(p, TAG)
-        if p.until > now:
+        if p.until > clock.local or clock.vault and p.until > clock.vault + DAY:
             keep(p, TIME)
         if p.flags & IS_PROTECTED:
             keep(p, PROTECTION)
@@ -180,15 +185,15 @@ def oracle(policy, points, now):
         if policy.remove_all:
             break
         mine = [p for p in points if p.machine == machine]
-        least = min(rank(p, now) for p in mine)
-        good = [p for p in mine if rank(p, now) == least]
+        least = min(rank(p, clock) for p in mine)
+        good = [p for p in mine if rank(p, clock) == least]
         keep(max(good, key=received), GOOD)
         verified = [p for p in good if p.flags & IS_VERIFIED]
         if verified:
             keep(max(verified, key=received), VERIFIED)
     return {p.id: (sum(1 << r for r in reasons[p.id]),
                    sum(1 << r for r in reasons[p.id] - plain[p.id]),
-                   doubts(p, now)) for p in points}
+                   doubts(p, clock)) for p in points}
 
 
 # ---- what the program says ----
@@ -198,10 +203,10 @@ class Program:
         self.child = subprocess.Popen([path], stdin=subprocess.PIPE,
                                       stdout=subprocess.PIPE, text=True)
 
-    def judge(self, policy, points, now):
+    def judge(self, policy, points, clock):
         self.child.stdin.write(policy.line() +
                                "".join(p.line() for p in points) +
-                               "run %d\n" % now)
+                               "run %d %d\n" % clock)
         self.child.stdin.flush()
         out = {}
         for line in iter(self.child.stdout.readline, ".\n"):
@@ -211,8 +216,8 @@ class Program:
             out[name] = (int(why), int(oldest), int(doubt))
         return out
 
-    def kept(self, policy, points, now):
-        verdicts = self.judge(policy, points, now)
+    def kept(self, policy, points, clock):
+        verdicts = self.judge(policy, points, clock)
         return {name for name, v in verdicts.items() if v[0]}
 
 
@@ -276,7 +281,7 @@ def random_case(rng):
               for p in points) + rng.choice([0, HOUR, DAY, 400 * DAY])
     if rng.random() < 0.1:
         now -= 500 * DAY  # the clock of the one who forgets is wrong
-    return points, now
+    return points, Clock(now, max(p.stored for p in points))
 
 
 # ---- the properties ----
@@ -296,25 +301,25 @@ def more(rng, policy):
     return p
 
 
-def check_properties(rng, program, policy, points, now):
-    kept = program.kept(policy, points, now)
+def check_properties(rng, program, policy, points, clock):
+    kept = program.kept(policy, points, clock)
     left = [p for p in points if p.id in kept]
     if left:
-        check(program.kept(policy, left, now) == kept, "not idempotent")
-    check(program.kept(more(rng, policy), points, now) >= kept,
+        check(program.kept(policy, left, clock) == kept, "not idempotent")
+    check(program.kept(more(rng, policy), points, clock) >= kept,
           "a policy that keeps more forgets more")
     for worst in range(3):
-        good = [p for p in points if rank(p, now) <= worst]
+        good = [p for p in points if rank(p, clock) <= worst]
         if good:
-            check(program.kept(policy, good, now) <= kept,
+            check(program.kept(policy, good, clock) <= kept,
                   "points in doubt made one go that is in less")
     if policy.remove_all:
         return
     for machine in {p.machine for p in points}:
         mine = [p for p in points if p.machine == machine]
         check(any(p.id in kept for p in mine), machine, "lost all")
-        least = min(rank(p, now) for p in mine)
-        sound = [p for p in mine if rank(p, now) == least]
+        least = min(rank(p, clock) for p in mine)
+        sound = [p for p in mine if rank(p, clock) == least]
         check(any(p.id in kept for p in sound), machine,
               "lost all good ones")
         verified = [p for p in sound if p.flags & IS_VERIFIED]
@@ -338,25 +343,26 @@ def check_burst(rng, program, policy, now):
     flags = rng.choice([0, IS_INCOMPLETE, IS_SUSPICIOUS])
     for p in old + burst:
         p.flags = flags
-    one = program.kept(policy, old + burst[-1:], end + HOUR)
-    many = program.kept(policy, old + burst, end + HOUR)
+    clock = Clock(end + HOUR, rng.choice([0, end, end + 200 * SECOND]))
+    one = program.kept(policy, old + burst[-1:], clock)
+    many = program.kept(policy, old + burst, clock)
     for p in old:
         check(p.id in many or p.id not in one, "a burst made another go")
     for p in burst:
         p.time += rng.randrange(2, 4000) * HOUR
-    future = program.kept(policy, old + burst, end + HOUR)
-    check(program.kept(policy, old, end + HOUR) <= future,
+    future = program.kept(policy, old + burst, clock)
+    check(program.kept(policy, old, clock) <= future,
           "points from the future made another go")
     # Forged times of the past take no more room than the vault gives them.
     for p in burst:
         p.time = begin + rng.randrange(39) * DAY + 23 * HOUR
-    forged = program.kept(policy, old + burst, end + HOUR)
+    forged = program.kept(policy, old + burst, clock)
     for p in old:
         check(p.id in forged or p.id not in one, "forged times made one go")
     # Not even such as a backup that took long could have.
     for p in burst:
         p.time = p.stored - rng.randrange(24) * HOUR
-    long = program.kept(policy, old + burst, end + HOUR)
+    long = program.kept(policy, old + burst, clock)
     for p in old:
         check(p.id in long or p.id not in one, "times of the day made one go")
 
@@ -367,15 +373,15 @@ def main():
     program = Program(path)
     points_seen = gone = 0
     for i in range(cases):
-        points, now = random_case(rng)
+        points, clock = random_case(rng)
         policy = random_policy(rng)
-        expected = oracle(policy, points, now)
-        found = program.judge(policy, points, now)
+        expected = oracle(policy, points, clock)
+        found = program.judge(policy, points, clock)
         for p in points:
             check(found.get(p.id) == expected[p.id], "seed", seed, "case", i,
-                  policy.line(), p.line(), "now", now, "found",
+                  policy.line(), p.line(), clock, "found",
                   found.get(p.id), "expected", expected[p.id])
-        check_properties(rng, program, policy, points, now)
+        check_properties(rng, program, policy, points, clock)
         check_burst(rng, program, policy, START + rng.randrange(2000) * DAY)
         points_seen += len(points)
         gone += sum(not v[0] for v in expected.values())

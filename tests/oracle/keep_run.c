@@ -4,7 +4,7 @@
  *
  *     policy COUNT*6 WITHIN_NS*6 GROUP_BY REMOVE_ALL TAGS
  *     point ID MACHINE HOST TAGS PATHS TIME_NS STORED_NS UNTIL_NS FLAGS
- *     run NOW_NS
+ *     run NOW_NS VAULT_NS
  *
  * Lists are separated by commas, those of the policy's TAGS by semicolons; "-" is
  * an empty one. "run" judges the points since the last one, and prints "ID REASONS
@@ -128,7 +128,7 @@ static void read_point(struct judge *j, char *line, char *owned)
 	p->npaths = g->paths.n;
 }
 
-static void run(struct judge *j, int64_t now_ns)
+static void run(struct judge *j, const struct keep_clock *clock)
 {
 	struct keep_point *points = alloc_array(j->n + 1, sizeof(*points));
 	struct keep_verdict *v = alloc_array(j->n + 1, sizeof(*v));
@@ -137,7 +137,7 @@ static void run(struct judge *j, int64_t now_ns)
 	require(points && v && order, "no memory");
 	for (i = 0; i < j->n; i++)
 		points[i] = j->points[i]->point;
-	require(keep_apply(&j->policy, points, j->n, now_ns, v, order) == 0,
+	require(keep_apply(&j->policy, points, j->n, clock, v, order) == 0,
 		"no memory");
 	for (i = 0; i < j->n; i++) {
 		const struct keep_verdict *one = &v[order[i]];
@@ -161,6 +161,7 @@ static void run(struct judge *j, int64_t now_ns)
 int main(void)
 {
 	static struct judge j;
+	struct keep_clock clock;
 	char *line = NULL, *rest, *word;
 	size_t size = 0;
 
@@ -177,7 +178,9 @@ int main(void)
 			line = NULL;
 		} else {
 			require(strcmp(word, "run") == 0, "what is this?");
-			run(&j, next_number(&rest));
+			clock.now_ns = next_number(&rest);
+			clock.vault_ns = next_number(&rest);
+			run(&j, &clock);
 		}
 	}
 	free(line);

@@ -349,18 +349,31 @@ static void what_is_protected_stays(void **state)
 static void the_store_tells_when(void **state)
 {
 	struct scene *s = *state;
+	struct forget_wish late = some_wish;
 	struct point_list *l;
-	int64_t stored = -1;
+	const struct point *p;
+	int64_t stored = -1, newest = -1;
 
 	assert_ok(sessions_commit(s));
 	assert_ok(backend_mem_set_time(
 		s->backend, sessions_first_object(s, "commit/"), 4711));
-	(void)the_point(s, &l);
-	assert_ok(forget_stored_times(s->vault, l, &stored));
+	p = the_point(s, &l);
+	assert_ok(forget_stored_times(s->vault, l, &stored, &newest));
 	assert_int_equal(stored, 4711);
+	assert_int_equal(newest, 4711);
+	newest = -1;
+	assert_ok(forget_stored_times(s->vault, l, NULL, &newest));
+	assert_int_equal(newest, 4711);
 	backend_mem_fail(s->backend, BACKEND_MEM_LIST, "commit/", 1,
 			 -EHOSTUNREACH, 0);
-	assert_result(forget_stored_times(s->vault, l, &stored), -EHOSTUNREACH);
+	assert_result(forget_stored_times(s->vault, l, &stored, &newest),
+		      -EHOSTUNREACH);
+	/* A clock that is behind ends the time to undelete no earlier. */
+	late.vault_ns = INT64_C(4000000000) * 1000000000;
+	assert_ok(forget_points(s->vault, &p, 1, &late));
+	point_list_put(l);
+	assert_int_equal(the_point(s, &l)->until_ns,
+			 late.vault_ns + late.window_ns);
 	point_list_put(l);
 }
 

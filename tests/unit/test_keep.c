@@ -26,7 +26,7 @@ struct history {
 	char ids[MAX_POINTS][2];
 	size_t n;
 	struct keep_policy policy;
-	int64_t now_ns;
+	int64_t now_ns, vault_ns;
 };
 
 static int64_t at(const char *time)
@@ -61,10 +61,11 @@ static struct keep_point *add(struct history *h, const char *time)
 /* The policy keeps just the points whose letters stand in @expected. */
 static void keeps(struct history *h, const char *expected)
 {
+	const struct keep_clock clock = { h->now_ns, h->vault_ns };
 	char kept[MAX_POINTS + 1];
 	size_t i, n = 0;
 
-	assert_int_equal(keep_apply(&h->policy, h->points, h->n, h->now_ns,
+	assert_int_equal(keep_apply(&h->policy, h->points, h->n, &clock,
 				    h->verdicts, NULL),
 			 0);
 	for (i = 0; i < h->n; i++)
@@ -372,6 +373,39 @@ static void test_ranks(void **state)
 	}
 }
 
+/* What is true does not hang upon the clock of who asks. */
+static void test_clocks(void **state)
+{
+	struct history h = { 0 };
+	int i;
+
+	(void)state;
+	for (i = 0; i < 7; i++)
+		add_at(&h, at("2026-01-01T020000Z") + i * DAY);
+	h.vault_ns = h.points[6].stored_ns;
+	for (i = 0; i < 7; i++) {
+		add(&h, "2026-01-07T020000Z")->time_ns += (3650 + i) * DAY;
+		h.points[7 + i].stored_ns = 0;
+	}
+	h.policy.count[KEEP_DAILY] = 7;
+	h.now_ns = at("2020-01-01T000000Z");
+	keeps(&h, "ABCDEFGHIJKLMN");
+	assert_int_equal(h.verdicts[6].doubts, 0);
+	assert_int_equal(h.verdicts[7].doubts, KEEP_DOUBT_FUTURE);
+	/* A clock that is ahead ends nothing. */
+	h.n = 7;
+	h.policy.count[KEEP_DAILY] = 1;
+	h.points[0].until_ns = h.vault_ns + DAY;
+	h.points[1].until_ns = h.vault_ns + DAY + 1;
+	h.now_ns = h.vault_ns + DAY - 1;
+	keeps(&h, "ABG");
+	h.now_ns += 365 * DAY;
+	keeps(&h, "BG");
+	/* Where the store tells no times there is no other. */
+	h.vault_ns = 0;
+	keeps(&h, "G");
+}
+
 /* Points are made at once, and dated as backups could be that took a day. */
 static void test_dated_back(void **state)
 {
@@ -385,9 +419,7 @@ static void test_dated_back(void **state)
 		add(&h, "2026-01-01T120000Z")->time_ns -= i * HOUR;
 	h.policy.count[KEEP_LAST] = 3;
 	h.policy.count[KEEP_HOURLY] = 6;
-	assert_int_equal(keep_apply(&h.policy, h.points, h.n, h.now_ns,
-				    h.verdicts, NULL),
-			 0);
+	keeps(&h, "BCDEFGHIJKL");
 	/* One hour has come, and one has gone. */
 	for (i = 1; i < 6; i++)
 		assert_true(h.verdicts[i].reasons & 1 << KEEP_HOURLY);
@@ -439,6 +471,7 @@ static void test_many(void **state)
 	char(*ids)[16] = calloc(N, sizeof(*ids));
 	struct keep_policy policy = { .group_by = KEEP_BY_MACHINE };
 	int64_t begin = at("2020-01-01T000000Z");
+	struct keep_clock clock = { begin + N * INT64_C(1000) * SECOND, 0 };
 	uint32_t x = 1;
 
 	(void)state;
@@ -463,10 +496,7 @@ static void test_many(void **state)
 	policy.count[KEEP_HOURLY] = 48;
 	policy.count[KEEP_DAILY] = 30;
 	policy.count[KEEP_MONTHLY] = KEEP_UNLIMITED;
-	assert_int_equal(keep_apply(&policy, points, N,
-				    begin + N * INT64_C(1000) * SECOND, v,
-				    order),
-			 0);
+	assert_int_equal(keep_apply(&policy, points, N, &clock, v, order), 0);
 	for (i = 0; i < N; i++) {
 		const struct keep_point *p = &points[order[i]];
 
@@ -501,6 +531,7 @@ int main(void)
 		cmocka_unit_test(test_import),
 		cmocka_unit_test(test_doubts),
 		cmocka_unit_test(test_ranks),
+		cmocka_unit_test(test_clocks),
 		cmocka_unit_test(test_dated_back),
 		cmocka_unit_test(test_burst),
 		cmocka_unit_test(test_empty),
