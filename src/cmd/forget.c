@@ -282,14 +282,33 @@ static int forget_judged(struct context *ctx, struct vault *v,
 	return r < 0 ? r : forget_all(ctx, v, gone, n, a, request);
 }
 
+/* Leave out what cannot be judged. Return of how many points @wanted it is so. */
+static size_t leave_out(const struct point_list *l, bool *wanted)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < l->n; i++)
+		if (wanted[i] && l->points[i]->verdict_unknown) {
+			log_warn("whether point %s was removed cannot be read: "
+				 "it stays; see \"vmbackup check\"",
+				 l->points[i]->id);
+			wanted[i] = false;
+			n++;
+		}
+	return n;
+}
+
 static int run_policy(struct context *ctx, struct vault *v,
 		      const struct point_list *l, const struct args *a,
 		      struct request *request)
 {
 	struct judged j = { .n = 0 };
 	bool *wanted = NULL;
+	size_t nleft = 0;
 	int r = point_filter_apply(&a->filter, l, &wanted);
 
+	if (r == 0)
+		nleft = leave_out(l, wanted);
 	if (r == 0)
 		r = judged_make(v, l, &request->policy, wanted,
 				ctx->seam->ops->realtime_ns(ctx->seam), &j);
@@ -303,7 +322,7 @@ static int run_policy(struct context *ctx, struct vault *v,
 		r = forget_judged(ctx, v, &j, a, request);
 	judged_release(&j);
 	free(wanted);
-	return r;
+	return r == 0 && nleft > 0 ? EXIT_CODE_DAMAGE : r;
 }
 
 /* ---- points that are named ---- */
@@ -346,6 +365,7 @@ static int spare_last(const struct point_list *l,
 		for (k = 0; k < l->n; k++)
 			if (strcmp(l->points[k]->machine, points[i]->machine) ==
 				    0 &&
+			    !l->points[k]->verdict_unknown &&
 			    !is_among(l->points[k], points, n))
 				break;
 		if (k == l->n)

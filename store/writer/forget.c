@@ -56,19 +56,34 @@ static int make_wish(struct vault *v, const struct forget_wish *wish,
 	return r;
 }
 
+static int check_verdict(const struct point *p)
+{
+	if (!p->verdict_unknown)
+		return 0;
+	return fail(
+		-EBADMSG,
+		"whether point %s was removed cannot be read, for something "
+		"is wrong with an object purge/%s-*: it can be neither "
+		"forgotten nor brought back before that is mended; run: "
+		"vmbackup check",
+		p->id, p->id);
+}
+
 int forget_check(const struct point *const *points, size_t n)
 {
 	size_t i;
+	int r = 0;
 
-	for (i = 0; i < n; i++)
-		if (points[i]->is_protected)
-			return fail(
-				-EPERM,
-				"point %s is protected, or one of its notes "
-				"cannot be read and may say so; run: "
-				"vmbackup unprotect %s",
-				points[i]->id, points[i]->id);
-	return 0;
+	for (i = 0; i < n && r == 0; i++) {
+		r = check_verdict(points[i]);
+		if (r == 0 && points[i]->is_protected)
+			r = fail(-EPERM,
+				 "point %s is protected, or one of its notes "
+				 "cannot be read and may say so; run: "
+				 "vmbackup unprotect %s",
+				 points[i]->id, points[i]->id);
+	}
+	return r;
 }
 
 int forget_points(struct vault *v, const struct point *const *points, size_t n,
@@ -157,8 +172,10 @@ int forget_undo(struct vault *v, const struct point *p, const char *by)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	size_t i;
-	int r = vault_may_write(v);
+	int r = check_verdict(p);
 
+	if (r == 0)
+		r = vault_may_write(v);
 	if (r == 0)
 		r = purge_encode(false, p->id, by, now_ns(v), &plain);
 	for (i = 0; i < p->nopen_forgets && r == 0; i++)

@@ -24,13 +24,14 @@ struct forget_wish {
 	const char *by; /* "root@web1"; borrowed, may be NULL */
 };
 
-/* Return 0, or -EPERM where one of the points is protected, said in words. */
+/* Return 0; -EPERM (one of the points is protected) or -EBADMSG (whether one was
+ * removed cannot be read, so that a wish would have no effect); said in words. */
 MUST_CHECK int forget_check(const struct point *const *points, size_t n);
 /*
  * Forget points of a list: they are not in the next one, and a collection may
  * remove them once the window is over. Each wish is durable on return;
  * where the backend fails on the way, it is said how many were put.
- * Return 0; -EINVAL (the window is not within its bounds); -EPERM as
+ * Return 0; -EINVAL (the window is not within its bounds); -EPERM or -EBADMSG as
  * forget_check() (nothing was forgotten); or a negative errno of the backend; said in
  * words.
  */
@@ -39,8 +40,9 @@ MUST_CHECK int forget_points(struct vault *v, const struct point *const *points,
 /*
  * Bring a forgotten point back: answer all wishes to remove it that are in the list
  * that @p is of. Return 0 (also where others did the same); -EALREADY (it was
- * removed meanwhile, for ever); or a negative errno, after which nobody knows
- * whether it stays; said in words.
+ * removed meanwhile, for ever); -EBADMSG (whether it was removed cannot be read; nothing
+ * was done); or a negative errno, after which nobody knows whether it stays; said in
+ * words.
  */
 MUST_CHECK int forget_undo(struct vault *v, const struct point *p,
 			   const char *by);

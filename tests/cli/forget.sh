@@ -190,6 +190,24 @@ rm "$wish"
 expect 0 vmb forget -q web/2026-10-04T020000Z
 expect 0 vmb undelete -q web/2026-10-04T020000Z
 [ "$(days)" = "04 09" ] || fail "$(days)"
+# What may have been removed is not forgotten, nor does it stand for others.
+eighth=$(ids --vm web --forgotten | cut -d ' ' -f 8)
+expect 0 vmb undelete -q "$eighth"
+echo garbage >"$vault/purge/$eighth-9"
+before=$(objects)
+for it in "$eighth" "--vm=web --keep-last=1 --unsafe-allow-remove-all"; do
+	expect 13 vmb --no-cache forget $it
+	says "whether point $eighth was removed cannot be read"
+done
+prints '^1 point forgotten'
+expect 13 vmb --no-cache undelete "$eighth"
+expect 1 vmb --no-cache forget web/2026-10-09T020000Z
+says 'web would have no point left'
+[ "$(objects)" = $((before + 1)) ] || fail "a wish that says nothing"
+rm "$vault/purge/$eighth-9"
+expect 0 vmb --no-cache undelete -q web/2026-10-04T020000Z
+expect 0 vmb --no-cache forget -q "$eighth"
+[ "$(days)" = "04 09" ] || fail "$(days)"
 note damage
 
 # ---- in the mount ----

@@ -240,6 +240,11 @@ static void damage_forgets_nothing(void **state)
 	/* It may be the answer to the wish. */
 	put_of(s, OBJECT_PURGE, "purge", 0, "{\"verdict\":\"PERHAPS\"}");
 	assert_int_equal(nopen(s), 0);
+	/* And one more wish would say nothing more. */
+	assert_result(forget_it(s), -EBADMSG);
+	assert_said("whether point");
+	assert_int_equal(sessions_nobjects(s, "forget/"), 2);
+	assert_result(undo_it(s), -EBADMSG);
 	/* An error of the listing is no empty list. */
 	backend_mem_fail(s->backend, BACKEND_MEM_LIST, "forget/", 1,
 			 -EHOSTUNREACH, 0);
