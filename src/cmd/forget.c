@@ -169,6 +169,25 @@ static int parse_rules(struct context *ctx, const struct args *a,
 	return r;
 }
 
+/* A variable that is not set would be a rule that keeps nothing. */
+static int check_words(struct context *ctx, const char *option,
+		       const struct string_list *lists)
+{
+	size_t i;
+
+	for (i = 0; i < lists->n; i++) {
+		const char *p = lists->items[i];
+		size_t len = strcspn(p, ",");
+
+		for (; len > 0 && p[len]; len = strcspn(p, ","))
+			p += len + 1;
+		if (len == 0)
+			return context_usage(ctx, "%s \"%s\": a tag has a name",
+					     option, lists->items[i]);
+	}
+	return 0;
+}
+
 static int check_request(struct context *ctx, const struct args *a, int argc,
 			 const struct request *r)
 {
@@ -201,6 +220,10 @@ static int parse_request(struct context *ctx, const struct args *a, int argc,
 	out->wish.window_ns = FORGET_WINDOW_MIN_NS;
 	out->wish.reason = a->reason;
 	out->policy.remove_all = a->remove_all;
+	if (r == 0)
+		r = check_words(ctx, "--keep-tag", &a->tags);
+	if (r == 0)
+		r = check_words(ctx, "--tag", &a->filter.tags);
 	if (r == 0)
 		r = parse_tags(&a->tags, out);
 	if (r == 0 && a->keep)

@@ -52,6 +52,11 @@ expect 2 vmb forget --keep-within 6m
 says '"6m" is not a time'
 expect 2 vmb forget --keep-last -2
 expect 2 vmb forget --keep-last 2 --group-by day
+for words in '' , a, ,a a,,b; do
+	expect 2 vmb forget --keep-tag "$words"
+	says "keep-tag \"$words\": a tag has a name"
+	expect 2 vmb forget --keep-last 2 --tag a,b --tag "$words"
+done
 expect 2 vmb forget --keep-last 2 --undelete-window 13d
 expect 2 vmb forget --keep-last 2 --undelete-window 181d
 [ "$(objects)" = 0 ] || fail "something was forgotten"
