@@ -197,6 +197,14 @@ static int check_request(struct context *ctx, const struct args *a, int argc,
 	if (r->keep_ns >= 0 && (argc == 0 || !is_empty))
 		return context_usage(ctx,
 				     "--keep is for POINTs that are named");
+	if (r->keep_ns >= 0 && (a->reason || a->window))
+		return context_usage(ctx, "--keep forgets nothing: it takes no "
+					  "--reason and no --undelete-window");
+	if (a->reason && !forget_text_ok(a->reason))
+		return context_usage(ctx,
+				     "--reason is a text of one line and at "
+				     "most %d bytes",
+				     FORGET_TEXT_MAX);
 	if (argc > 0 && (!is_empty || filters))
 		return context_usage(ctx, "name points, or say what to keep of "
 					  "all: not both");

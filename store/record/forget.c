@@ -22,7 +22,7 @@ void forget_release(struct forget *f)
 	memset(f, 0, sizeof(*f));
 }
 
-static bool text_ok(const char *text)
+bool forget_text_ok(const char *text)
 {
 	size_t len = strnlen(text, FORGET_TEXT_MAX + 1);
 
@@ -39,17 +39,17 @@ static int64_t later(int64_t time_ns, int64_t by_ns)
 
 int forget_encode(const struct forget *f, struct buf *out)
 {
-	const char *by = f->by && text_ok(f->by) ? f->by : NULL;
-	const char *reason = f->reason && text_ok(f->reason) ? f->reason : NULL;
+	const char *by = f->by && forget_text_ok(f->by) ? f->by : NULL;
 	char *json;
 	json_t *j;
 
 	if (f->until_ns < later(f->time_ns, FORGET_WINDOW_MIN_NS) ||
-	    f->until_ns > later(f->time_ns, FORGET_WINDOW_MAX_NS))
+	    f->until_ns > later(f->time_ns, FORGET_WINDOW_MAX_NS) ||
+	    (f->reason && !forget_text_ok(f->reason)))
 		return -EINVAL;
 	j = json_pack("{s:I, s:I, s:s*, s:s*}", "time_ns",
 		      (json_int_t)f->time_ns, "until_ns",
-		      (json_int_t)f->until_ns, "by", by, "reason", reason);
+		      (json_int_t)f->until_ns, "by", by, "reason", f->reason);
 	json = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	json_decref(j);
 	if (!json)
@@ -67,7 +67,8 @@ static int get_text(const json_t *doc, const char *key, char **out)
 
 	if (!j)
 		return 0;
-	if (!text || json_string_length(j) != strlen(text) || !text_ok(text))
+	if (!text || json_string_length(j) != strlen(text) ||
+	    !forget_text_ok(text))
 		return -EBADMSG;
 	*out = strdup(text);
 	return *out ? 0 : -ENOMEM;

@@ -11,6 +11,7 @@
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define FORGET_DAY_NS (INT64_C(86400) * 1000000000)
@@ -29,9 +30,13 @@ struct forget {
 };
 
 void forget_release(struct forget *f);
+/* Return whether a wish can hold that text: plain text of at most FORGET_TEXT_MAX
+ * bytes. */
+bool forget_text_ok(const char *text);
 /*
- * Append the plaintext of a wish; a text that cannot be shown is left out. Return
- * 0, -EINVAL (until_ns is not within the bounds) or -ENOMEM.
+ * Append the plaintext of a wish; where @f->by cannot be held, it is left out. Return
+ * 0, -EINVAL (until_ns is not within the bounds, or the reason cannot be held) or
+ * -ENOMEM.
  */
 MUST_CHECK int forget_encode(const struct forget *f, struct buf *out);
 /* Decode the plaintext of the wish called @name. Return 0, -EBADMSG (said in

@@ -40,6 +40,11 @@ static int make_wish(struct vault *v, const struct forget_wish *wish,
 	struct forget f = { .time_ns = MAX(now_ns(v), wish->vault_ns) };
 	int r = -EINVAL;
 
+	if (wish->reason && !forget_text_ok(wish->reason))
+		return fail(r,
+			    "a reason is a plain text of one line and at most "
+			    "%d bytes",
+			    FORGET_TEXT_MAX);
 	if (wish->by)
 		f.by = strdup(wish->by);
 	if (wish->reason)

@@ -31,7 +31,8 @@ MUST_CHECK int forget_check(const struct point *const *points, size_t n);
  * Forget points of a list: they are not in the next one, and a collection may
  * remove them once the window is over. Each wish is durable on return;
  * where the backend fails on the way, it is said how many were put.
- * Return 0; -EINVAL (the window is not within its bounds); -EPERM or -EBADMSG as
+ * Return 0; -EINVAL (the window is not within its bounds, or the reason is too long or
+ * cannot be shown); -EPERM or -EBADMSG as
  * forget_check() (nothing was forgotten); or a negative errno of the backend; said in
  * words.
  */

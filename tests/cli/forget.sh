@@ -57,6 +57,13 @@ for words in '' , a, ,a a,,b; do
 	says "keep-tag \"$words\": a tag has a name"
 	expect 2 vmb forget --keep-last 2 --tag a,b --tag "$words"
 done
+for text in $'two\nlines' "$(printf '%5000s' x)"; do
+	expect 2 vmb forget --keep-last 2 --reason "$text"
+	says 'reason is a text of one line'
+	expect 2 vmb forget --dry-run web/2026-10-01T020000Z --reason "$text"
+done
+expect 2 vmb forget --keep 3d --reason audit web/2026-10-01T020000Z
+says 'it takes no --reason'
 expect 2 vmb forget --keep-last 2 --undelete-window 13d
 expect 2 vmb forget --keep-last 2 --undelete-window 181d
 [ "$(objects)" = 0 ] || fail "something was forgotten"

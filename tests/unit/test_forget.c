@@ -66,6 +66,10 @@ static void what_is_written_is_read(void **state)
 	assert_ok(forget_decode(b.data, b.len, "f", &again));
 	assert_null(again.by);
 	forget_release(&again);
+	/* But why is what somebody asked for. */
+	reason[1] = '\n';
+	assert_result(forget_encode(&f, &b), -EINVAL);
+	reason[1] = 'o';
 	f.until_ns = 5 + 14 * DAY - 1;
 	assert_result(forget_encode(&f, &b), -EINVAL);
 	f.until_ns = 5 + 180 * DAY + 1;
@@ -347,6 +351,10 @@ static void what_is_protected_stays(void **state)
 	assert_int_equal(p->keep_until_ns, INT64_C(1893553445) * 1000000000);
 	short_one.window_ns--;
 	assert_result(forget_points(s->vault, &p, 1, &short_one), -EINVAL);
+	short_one.window_ns++;
+	short_one.reason = "two\nlines";
+	assert_result(forget_points(s->vault, &p, 1, &short_one), -EINVAL);
+	assert_said("a reason is");
 	point_list_put(l);
 	assert_ok(forget_it(s));
 }
