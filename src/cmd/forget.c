@@ -14,6 +14,7 @@
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
+#include "src/forget/guard.h"
 #include "src/forget/judged.h"
 #include "src/forget/report.h"
 #include "src/retain/keep.h"
@@ -285,7 +286,7 @@ static int forget_all(struct context *ctx, struct vault *v,
 
 	request->wish.by = noting_by(by);
 	if (r == 0 && !a->dry_run)
-		r = forget_points(v, points, n, &request->wish);
+		r = guard_forget(v, points, n, &request->wish, a->remove_all);
 	return r < 0 ? r : print_outcome(ctx, n, a, &request->wish);
 }
 
@@ -375,40 +376,6 @@ static int print_named(struct context *ctx, const char *what,
 	return r;
 }
 
-static bool is_among(const struct point *p, const struct point *const *points,
-		     size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (points[i] == p)
-			return true;
-	return false;
-}
-
-/* That the last point of a machine goes is asked for in so many words. */
-static int spare_last(const struct point_list *l,
-		      const struct point *const *points, size_t n)
-{
-	size_t i, k;
-
-	for (i = 0; i < n; i++) {
-		for (k = 0; k < l->n; k++)
-			if (strcmp(l->points[k]->machine, points[i]->machine) ==
-				    0 &&
-			    !l->points[k]->verdict_unknown &&
-			    !is_among(l->points[k], points, n))
-				break;
-		if (k == l->n)
-			return fail(-EPERM,
-				    "%s would have no point left; if that is "
-				    "what you want, say "
-				    "--unsafe-allow-remove-all",
-				    points[i]->vm);
-	}
-	return 0;
-}
-
 static int keep_named(struct context *ctx, struct vault *v,
 		      const struct point *const *points, size_t n,
 		      const struct args *a, const struct request *request)
@@ -463,7 +430,7 @@ static int run_named(struct context *ctx, struct vault *v, struct point_list *l,
 	if (request->keep_ns >= 0)
 		return keep_named(ctx, v, points, n, a, request);
 	if (!a->remove_all)
-		r = spare_last(l, points, n);
+		r = guard_last(l, points, n);
 	if (r == 0)
 		r = forget_all(ctx, v, points, n, a, request);
 	return r < 0 ? r : print_named(ctx, "forgotten", points, n, a->dry_run);

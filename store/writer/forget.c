@@ -92,7 +92,7 @@ int forget_check(const struct point *const *points, size_t n)
 }
 
 int forget_points(struct vault *v, const struct point *const *points, size_t n,
-		  const struct forget_wish *wish)
+		  const struct forget_wish *wish, uint32_t *numbers_out)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	uint32_t number;
@@ -106,6 +106,8 @@ int forget_points(struct vault *v, const struct point *const *points, size_t n,
 		number = points[i]->next_forget;
 		r = note_put_object(v, OBJECT_FORGET, "forget/", points[i]->id,
 				    &number, &plain);
+		if (r == 0 && numbers_out)
+			numbers_out[i] = number - 1;
 	}
 	if (r < 0 && i > 1)
 		(void)fail(r, "the first %zu of %zu points were forgotten",
@@ -186,6 +188,15 @@ int forget_undo(struct vault *v, const struct point *p, const char *by)
 	for (i = 0; i < p->nopen_forgets && r == 0; i++)
 		r = answer(v, p, p->open_forgets[i], &plain);
 	return r;
+}
+
+int forget_take_back(struct vault *v, const struct point *p, uint32_t number,
+		     const char *by)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	int r = purge_encode(false, p->id, by, now_ns(v), &plain);
+
+	return r < 0 ? r : answer(v, p, number, &plain);
 }
 
 /* ---- when the vault received its points ---- */

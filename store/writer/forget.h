@@ -30,14 +30,19 @@ MUST_CHECK int forget_check(const struct point *const *points, size_t n);
 /*
  * Forget points of a list: they are not in the next one, and a collection may
  * remove them once the window is over. Each wish is durable on return;
- * where the backend fails on the way, it is said how many were put.
+ * where the backend fails on the way, it is said how many were put. @numbers_out (may
+ * be NULL) has room for the numbers of all wishes: forget/<id>-<number>.
  * Return 0; -EINVAL (the window is not within its bounds, or the reason is too long or
  * cannot be shown); -EPERM or -EBADMSG as
  * forget_check() (nothing was forgotten); or a negative errno of the backend; said in
  * words.
  */
 MUST_CHECK int forget_points(struct vault *v, const struct point *const *points,
-			     size_t n, const struct forget_wish *wish);
+			     size_t n, const struct forget_wish *wish,
+			     uint32_t *numbers_out);
+/* Answer the one wish of that number: the point stays. Returns as forget_undo(). */
+MUST_CHECK int forget_take_back(struct vault *v, const struct point *p,
+				uint32_t number, const char *by);
 /*
  * Bring a forgotten point back: answer all wishes to remove it that are in the list
  * that @p is of. Return 0 (also where others did the same); -EALREADY (it was

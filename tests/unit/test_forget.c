@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/forget/guard.h"
 #include "src/retain/policy.h"
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
@@ -136,7 +137,7 @@ static int forget_it(struct scene *s)
 {
 	struct point_list *l;
 	const struct point *p = the_point(s, &l);
-	int r = forget_points(s->vault, &p, 1, &some_wish);
+	int r = forget_points(s->vault, &p, 1, &some_wish, NULL);
 
 	point_list_put(l);
 	return r;
@@ -183,7 +184,7 @@ static void a_forgotten_point_is_not_listed(void **state)
 	assert_ok(vault_points(s->vault, &l));
 	p = l->points[0];
 	memcpy(id, p->id, sizeof(id));
-	assert_ok(forget_points(s->vault, &p, 1, &some_wish));
+	assert_ok(forget_points(s->vault, &p, 1, &some_wish, NULL));
 	point_list_put(l);
 	assert_int_equal(sessions_npoints(s), 0);
 	assert_ok(vault_points(s->vault, &l));
@@ -350,13 +351,130 @@ static void what_is_protected_stays(void **state)
 	assert_false(p->is_suspicious);
 	assert_int_equal(p->keep_until_ns, INT64_C(1893553445) * 1000000000);
 	short_one.window_ns--;
-	assert_result(forget_points(s->vault, &p, 1, &short_one), -EINVAL);
+	assert_result(forget_points(s->vault, &p, 1, &short_one, NULL),
+		      -EINVAL);
 	short_one.window_ns++;
 	short_one.reason = "two\nlines";
-	assert_result(forget_points(s->vault, &p, 1, &short_one), -EINVAL);
+	assert_result(forget_points(s->vault, &p, 1, &short_one, NULL),
+		      -EINVAL);
 	assert_said("a reason is");
 	point_list_put(l);
 	assert_ok(forget_it(s));
+}
+
+/* ---- others are at work ---- */
+
+struct rival {
+	struct scene *scene;
+	const struct point *point;
+	uint8_t type;
+	const char *folder, *text;
+};
+
+/* Somebody is done between the look at the points and the first wish. */
+static int be_first(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct rival *rival = arg;
+	char own[OBJECT_NAME_MAX];
+
+	if (op != BACKEND_MEM_PUT || strncmp(name, "forget/", 7) != 0)
+		return 0;
+	backend_mem_watch(rival->scene->backend, NULL, NULL);
+	snprintf(own, sizeof(own), "%s/%s-0", rival->folder, rival->point->id);
+	sessions_put_text(rival->scene, rival->type, own, rival->text);
+	return 0;
+}
+
+static size_t nlisted(struct scene *s)
+{
+	struct point_list *l;
+	size_t i, n = 0;
+
+	assert_ok(vault_points(s->vault, &l));
+	for (i = 0; i < l->n; i++)
+		n += l->points[i]->nopen_forgets == 0;
+	point_list_put(l);
+	return n;
+}
+
+/* Of a machine with two points somebody forgets the one and somebody the other. */
+static void a_machine_keeps_a_point(void **state)
+{
+	struct scene *s = *state;
+	struct rival rival = { .scene = s,
+			       .type = OBJECT_FORGET,
+			       .folder = "forget",
+			       .text = "{\"time_ns\":1}" };
+	struct point_list *l;
+
+	assert_ok(sessions_commit(s));
+	sessions_next(s);
+	assert_ok(sessions_commit(s));
+	assert_ok(vault_points(s->vault, &l));
+	assert_int_equal(l->n, 2);
+	rival.point = l->points[1];
+	assert_ok(guard_last(l, (const struct point *const *)l->points, 1));
+	assert_result(guard_last(l, (const struct point *const *)l->points, 2),
+		      -EPERM);
+	backend_mem_watch(s->backend, be_first, &rival);
+	assert_result(guard_forget(s->vault,
+				   (const struct point *const *)l->points, 1,
+				   &some_wish, false),
+		      -EAGAIN);
+	assert_said("would have none left");
+	assert_int_equal(nlisted(s), 1);
+	/* The other one's wish was not taken back. */
+	assert_int_equal(sessions_nobjects(s, "forget/"), 2);
+	assert_int_equal(sessions_nobjects(s, "purge/"), 1);
+	point_list_put(l);
+	assert_ok(vault_points(s->vault, &l));
+	assert_ok(guard_forget(s->vault, (const struct point *const *)l->points,
+			       1, &some_wish, true));
+	assert_int_equal(nlisted(s), 0);
+	point_list_put(l);
+}
+
+static void what_is_protected_meanwhile_stays(void **state)
+{
+	static const char *const notes[] = {
+		"{\"kind\":\"protect\",\"time_ns\":1}",
+		"{\"kind\":\"keep\",\"time_ns\":1,"
+		"\"text\":\"2030-01-02T03:04:05Z\"}"
+	};
+	struct scene *s = *state;
+	struct rival rival = { .scene = s,
+			       .type = OBJECT_NOTE,
+			       .folder = "note" };
+	struct point_list *l;
+	const struct point *p;
+	size_t i;
+
+	assert_ok(sessions_commit(s));
+	for (i = 0; i < ARRAY_SIZE(notes); i++) {
+		sessions_next(s);
+		assert_ok(sessions_commit(s));
+		assert_ok(vault_points(s->vault, &l));
+		p = l->points[0];
+		if (p->nnotes > 0)
+			p = l->points[1];
+		rival.point = p;
+		rival.text = notes[i];
+		backend_mem_watch(s->backend, be_first, &rival);
+		assert_result(guard_forget(s->vault, &p, 1, &some_wish, true),
+			      -EAGAIN);
+		assert_said(i == 0 ? "was protected" : "was asked to stay");
+		assert_int_equal(nlisted(s), 2 + i);
+		point_list_put(l);
+	}
+	/* What cannot be looked at is not done. */
+	assert_ok(vault_points(s->vault, &l));
+	p = l->points[0]->is_protected ? l->points[1] : l->points[0];
+	backend_mem_fail(s->backend, BACKEND_MEM_LIST, "forget/", 1,
+			 -EHOSTUNREACH, 0);
+	assert_result(guard_forget(s->vault, &p, 1, &some_wish, false),
+		      -EHOSTUNREACH);
+	assert_int_equal(nlisted(s), 3);
+	point_list_put(l);
 }
 
 static void the_store_tells_when(void **state)
@@ -383,7 +501,7 @@ static void the_store_tells_when(void **state)
 		      -EHOSTUNREACH);
 	/* A clock that is behind ends the time to undelete no earlier. */
 	late.vault_ns = INT64_C(4000000000) * 1000000000;
-	assert_ok(forget_points(s->vault, &p, 1, &late));
+	assert_ok(forget_points(s->vault, &p, 1, &late, NULL));
 	point_list_put(l);
 	assert_int_equal(the_point(s, &l)->until_ns,
 			 late.vault_ns + late.window_ns);
@@ -445,6 +563,8 @@ int main(void)
 		CASE(too_late_is_said),
 		CASE(replies_get_lost),
 		CASE(what_is_protected_stays),
+		CASE(a_machine_keeps_a_point),
+		CASE(what_is_protected_meanwhile_stays),
 		CASE(the_store_tells_when),
 		cmocka_unit_test(policies_are_typed),
 	};

@@ -683,7 +683,7 @@ static void an_unchanged_folder_is_not_listed(void **state)
 	look(v, 6, false);
 	assert_ok(vault_points(v, &l));
 	assert_ok(forget_points(v, (const struct point *const *)l->points + 1,
-				1, &wish));
+				1, &wish, NULL));
 	point_list_put(l);
 	look(v, 5, true);
 	look(v, 5, false);

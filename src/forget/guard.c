@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "src/forget/guard.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/base/log.h"
+#include "store/point.h"
+#include "store/vault.h"
+#include "store/writer/forget.h"
+
+static bool is_among(const struct point *p, const struct point *const *points,
+		     size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (points[i] == p)
+			return true;
+	return false;
+}
+
+/* That the last point of a machine goes is asked for in so many words. */
+int guard_last(const struct point_list *l, const struct point *const *points,
+	       size_t n)
+{
+	size_t i, k;
+
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < l->n; k++)
+			if (strcmp(l->points[k]->machine, points[i]->machine) ==
+				    0 &&
+			    !l->points[k]->verdict_unknown &&
+			    !is_among(l->points[k], points, n))
+				break;
+		if (k == l->n)
+			return fail(-EPERM,
+				    "%s would have no point left; if that is "
+				    "what you want, say "
+				    "--unsafe-allow-remove-all",
+				    points[i]->vm);
+	}
+	return 0;
+}
+
+/* ---- looking again ---- */
+
+/* A point that was forgotten, and whether its machine has one that was not. */
+struct gone {
+	const struct point *point; /* as it was judged; borrowed */
+	bool has_other;
+};
+
+static int by_machine(const void *a, const void *b)
+{
+	const struct gone *x = a, *y = b;
+
+	return strcmp(x->point->machine, y->point->machine);
+}
+
+static int by_machine_and_id(const void *a, const void *b)
+{
+	const struct gone *x = a, *y = b;
+	int c = by_machine(a, b);
+
+	return c ? c : strcmp(x->point->id, y->point->id);
+}
+
+static int check_own(const struct point *was, const struct point *is)
+{
+	if (is->is_protected)
+		return fail(-EAGAIN,
+			    "point %s was protected meanwhile: nothing is "
+			    "forgotten; run the command again",
+			    is->id);
+	if (is->keep_until_ns > was->keep_until_ns)
+		return fail(-EAGAIN,
+			    "point %s was asked to stay meanwhile: nothing is "
+			    "forgotten; run the command again",
+			    is->id);
+	return 0;
+}
+
+/* Any point that was forgotten of a machine may be marked for it. */
+static int check_machines(const struct gone *gone, size_t n)
+{
+	size_t i, end;
+
+	for (i = 0; i < n; i = end) {
+		bool has_other = false;
+
+		for (end = i; end < n && by_machine(&gone[i], &gone[end]) == 0;
+		     end++)
+			has_other |= gone[end].has_other;
+		if (!has_other)
+			return fail(-EAGAIN,
+				    "somebody else forgot points of %s "
+				    "meanwhile, and it would have none left: "
+				    "nothing is forgotten here; run the "
+				    "command again",
+				    gone[i].point->vm);
+	}
+	return 0;
+}
+
+/* @gone is sorted. */
+static int look_again(const struct point_list *l, struct gone *gone, size_t n,
+		      bool remove_all)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < l->n && r == 0; i++) {
+		const struct point *p = l->points[i];
+		const struct gone key = { .point = p };
+		struct gone *found =
+			bsearch(&key, gone, n, sizeof(key), by_machine_and_id);
+
+		if (found)
+			r = check_own(found->point, p);
+		else if (p->nopen_forgets > 0 || p->verdict_unknown)
+			continue;
+		else if ((found = bsearch(&key, gone, n, sizeof(key),
+					  by_machine)))
+			found->has_other = true;
+	}
+	return r == 0 && !remove_all ? check_machines(gone, n) : r;
+}
+
+static int take_back(struct vault *v, const struct point *const *points,
+		     const uint32_t *numbers, size_t n, const char *by)
+{
+	size_t i;
+	int r = 0, one;
+
+	for (i = 0; i < n; i++) {
+		one = forget_take_back(v, points[i], numbers[i], by);
+		r = r < 0 ? r : one;
+	}
+	return r;
+}
+
+int guard_forget(struct vault *v, const struct point *const *points, size_t n,
+		 const struct forget_wish *wish, bool remove_all)
+{
+	AUTO_FREE uint32_t *numbers = alloc_array(n + 1, sizeof(*numbers));
+	AUTO_FREE struct gone *gone = alloc_array(n + 1, sizeof(*gone));
+	struct point_list *l = NULL;
+	size_t i;
+	int r, back;
+
+	if (!numbers || !gone)
+		return -ENOMEM;
+	r = forget_points(v, points, n, wish, numbers);
+	if (r < 0 || n == 0)
+		return r;
+	for (i = 0; i < n; i++)
+		gone[i] = (struct gone){ .point = points[i] };
+	qsort(gone, n, sizeof(*gone), by_machine_and_id);
+	vault_show_forgotten(v);
+	r = vault_points(v, &l);
+	if (r == 0)
+		r = look_again(l, gone, n, remove_all);
+	point_list_put(l);
+	if (r == 0)
+		return 0;
+	back = take_back(v, points, numbers, n, wish->by);
+	return back < 0 ? back : r;
+}
