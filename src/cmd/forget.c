@@ -282,7 +282,7 @@ static int forget_all(struct context *ctx, struct vault *v,
 		      const struct args *a, struct request *request)
 {
 	char by[NOTING_BY_MAX];
-	int r = forget_check(points, n);
+	int r = forget_check(v, points, n);
 
 	request->wish.by = noting_by(by);
 	if (r == 0 && !a->dry_run)
@@ -297,20 +297,22 @@ static int forget_judged(struct context *ctx, struct vault *v,
 	AUTO_FREE const struct point **gone =
 		alloc_array(j->n + 1, sizeof(*gone));
 	size_t i, n = 0;
-	int r = 0;
+	int r;
 
 	if (!gone)
 		return -ENOMEM;
-	if (ctx->json)
-		r = report_print_json(j);
-	else if (!ctx->quiet)
-		r = report_print(j, &request->policy);
 	for (i = 0; i < j->n; i++) {
 		size_t k = j->order[i];
 
 		if (!j->verdicts[k].reasons)
 			gone[n++] = j->list->points[j->index[k]];
 	}
+	/* Nobody is told that something goes which cannot go. */
+	r = forget_check(v, gone, n);
+	if (r == 0 && ctx->json)
+		r = report_print_json(j);
+	else if (r == 0 && !ctx->quiet)
+		r = report_print(j, &request->policy);
 	return r < 0 ? r : forget_all(ctx, v, gone, n, a, request);
 }
 
@@ -383,8 +385,10 @@ static int keep_named(struct context *ctx, struct vault *v,
 	int64_t keep_ns = request->keep_ns, until;
 	char text[OUTPUT_TIME_LEN], by[NOTING_BY_MAX];
 	struct note_wish wish = { NOTE_KEEP, text };
-	int r = 0;
+	int r = vault_may_write(v);
 
+	if (r < 0)
+		return r;
 	if (__builtin_add_overflow(now_for(ctx, &request->wish), keep_ns,
 				   &until) ||
 	    until > INT64_MAX - 999999999)

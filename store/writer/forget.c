@@ -74,10 +74,10 @@ static int check_verdict(const struct point *p)
 		p->id, p->id);
 }
 
-int forget_check(const struct point *const *points, size_t n)
+int forget_check(struct vault *v, const struct point *const *points, size_t n)
 {
 	size_t i;
-	int r = 0;
+	int r = vault_may_write(v);
 
 	for (i = 0; i < n && r == 0; i++) {
 		r = check_verdict(points[i]);
@@ -97,7 +97,7 @@ int forget_points(struct vault *v, const struct point *const *points, size_t n,
 	AUTO_BUF struct buf plain = BUF_INIT;
 	uint32_t number;
 	size_t i;
-	int r = forget_check(points, n);
+	int r = forget_check(v, points, n);
 
 	if (r < 0)
 		return r;

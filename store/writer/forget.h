@@ -24,18 +24,21 @@ struct forget_wish {
 	const char *by; /* "root@web1"; borrowed, may be NULL */
 };
 
-/* Return 0; -EPERM (one of the points is protected) or -EBADMSG (whether one was
- * removed cannot be read, so that a wish would have no effect); said in words. */
-MUST_CHECK int forget_check(const struct point *const *points, size_t n);
+/*
+ * Return whether @n points can be forgotten, which may be none: 0; as
+ * vault_may_write(); -EPERM (one of the points is protected) or -EBADMSG (whether one
+ * was removed cannot be read, so that a wish would have no effect); said in words.
+ */
+MUST_CHECK int forget_check(struct vault *v, const struct point *const *points,
+			    size_t n);
 /*
  * Forget points of a list: they are not in the next one, and a collection may
  * remove them once the window is over. Each wish is durable on return;
  * where the backend fails on the way, it is said how many were put. @numbers_out (may
  * be NULL) has room for the numbers of all wishes: forget/<id>-<number>.
  * Return 0; -EINVAL (the window is not within its bounds, or the reason is too long or
- * cannot be shown); -EPERM or -EBADMSG as
- * forget_check() (nothing was forgotten); or a negative errno of the backend; said in
- * words.
+ * cannot be shown); as forget_check() (nothing was forgotten); or a negative errno of
+ * the backend; said in words.
  */
 MUST_CHECK int forget_points(struct vault *v, const struct point *const *points,
 			     size_t n, const struct forget_wish *wish,

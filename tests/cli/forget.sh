@@ -222,6 +222,20 @@ expect 0 vmb --no-cache forget -q "$eighth"
 [ "$(days)" = "04 09" ] || fail "$(days)"
 note damage
 
+# ---- a vault that is not written to ----
+
+mv "$vault/note" "$tmp/note"
+for it in '--keep-last 1 --json' '--keep-last 100' web/2026-10-04T020000Z \
+	'--keep 1d web/2026-10-04T020000Z'; do
+	for dry in '' --dry-run; do
+		expect 17 vmb forget $it $dry
+		says 'lacks the folder note'
+		[ ! -s "$tmp/out" ] || fail "$it $dry: $(cat "$tmp/out")"
+	done
+done
+mv "$tmp/note" "$vault/note"
+note "not written to"
+
 # ---- in the mount ----
 
 expect 0 vmb forget -q web/2026-10-04T020000Z
