@@ -310,7 +310,7 @@ static int forget_judged(struct context *ctx, struct vault *v,
 	/* Nobody is told that something goes which cannot go. */
 	r = forget_check(v, gone, n);
 	if (r == 0 && ctx->json)
-		r = report_print_json(j);
+		r = report_print_json(j, &request->policy);
 	else if (r == 0 && !ctx->quiet)
 		r = report_print(j, &request->policy);
 	return r < 0 ? r : forget_all(ctx, v, gone, n, a, request);

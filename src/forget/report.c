@@ -176,19 +176,44 @@ static void add_match(void *arg, const char *reason)
 	json_array_append_new(arg, json_string(reason));
 }
 
+struct groups {
+	json_t *array; /* owned */
+	unsigned int by; /* enum keep_group */
+};
+
+/* What all points of the group have in common; null for what does not part them. */
+static json_t *group_json(const struct judged *j, size_t first, unsigned int by)
+{
+	static const char *const members[] = { "vm", "host", "tags", "paths" };
+	const struct keep_point *k = &j->points[j->order[first]];
+	json_t *group = json_object();
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(members); i++)
+		json_object_set_new(group, members[i], json_null());
+	if (by & KEEP_BY_MACHINE)
+		output_set_string(
+			group, "vm",
+			j->list->points[j->index[j->order[first]]]->vm);
+	if (by & KEEP_BY_HOST)
+		output_set_string(group, "host", k->host);
+	if (by & KEEP_BY_TAGS)
+		json_object_set_new(group, "tags",
+				    strings_json(k->tags, k->ntags));
+	if (by & KEEP_BY_PATHS)
+		json_object_set_new(group, "paths",
+				    strings_json(k->paths, k->npaths));
+	return group;
+}
+
 static int add_group(void *arg, const struct judged *j, size_t first,
 		     size_t end)
 {
-	const struct keep_point *k = &j->points[j->order[first]];
-	json_t *group = json_object(), *keep = json_array();
+	struct groups *groups = arg;
+	json_t *group = group_json(j, first, groups->by), *keep = json_array();
 	json_t *remove = json_array(), *reasons = json_array();
 	size_t i;
 
-	output_set_string(group, "vm",
-			  j->list->points[j->index[j->order[first]]]->vm);
-	output_set_string(group, "host", k->host);
-	json_object_set_new(group, "tags", strings_json(k->tags, k->ntags));
-	json_object_set_new(group, "paths", strings_json(k->paths, k->npaths));
 	for (i = first; i < end; i++) {
 		const struct keep_verdict *v = &j->verdicts[j->order[i]];
 		json_t *one = json_object(), *matches = json_array();
@@ -210,7 +235,7 @@ static int add_group(void *arg, const struct judged *j, size_t first,
 	json_object_set_new(group, "keep", keep);
 	json_object_set_new(group, "remove", remove);
 	json_object_set_new(group, "reasons", reasons);
-	return json_array_append_new(arg, group) < 0 ? -ENOMEM : 0;
+	return json_array_append_new(groups->array, group) < 0 ? -ENOMEM : 0;
 }
 
 int report_print(const struct judged *j, const struct keep_policy *policy)
@@ -218,13 +243,13 @@ int report_print(const struct judged *j, const struct keep_policy *policy)
 	return each_group(j, print_group, (void *)policy);
 }
 
-int report_print_json(const struct judged *j)
+int report_print_json(const struct judged *j, const struct keep_policy *policy)
 {
-	json_t *array = json_array();
-	int r = each_group(j, add_group, array);
+	struct groups groups = { json_array(), policy->group_by };
+	int r = each_group(j, add_group, &groups);
 
 	if (r == 0)
-		return output_json(array);
-	json_decref(array);
+		return output_json(groups.array);
+	json_decref(groups.array);
 	return r;
 }

@@ -12,7 +12,9 @@ struct keep_policy;
  * 0, -ENOMEM or the error that stdout has. */
 MUST_CHECK int report_print(const struct judged *j,
 			    const struct keep_policy *policy);
-/* Print the same as a JSON array of groups, with restic's names. Returns the same. */
-MUST_CHECK int report_print_json(const struct judged *j);
+/* Print the same as a JSON array of groups, with restic's names; by what the policy
+ * does not group is null in each. Returns the same. */
+MUST_CHECK int report_print_json(const struct judged *j,
+				 const struct keep_policy *policy);
 
 #endif

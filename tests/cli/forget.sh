@@ -77,6 +77,16 @@ prints '^3 points would be forgotten'
 grep -v 'would be\|^until' "$tmp/out" >"$tmp/dry"
 expect 0 vmb forget "${policy[@]}" --dry-run --json
 json '[p["time"][8:10] for g in o for p in g["remove"]]' >"$tmp/dry.json"
+# A group tells what all its points have, and of nothing else.
+# common GROUPS: what the first group of web's says that its points have.
+common() {
+	expect 0 vmb forget "${policy[@]}" -n --json --vm web --group-by "$1"
+	json '[o[0][m] for m in ("vm", "host", "tags", "paths")]'
+}
+[ "$(common machine,paths)" = "['web', None, None, ['$tmp/source']]" ] ||
+	fail "$(common machine,paths)"
+[ "$(common tags)" = "[None, None, [], None]" ] || fail "$(common tags)"
+[ "$(common '')" = "[None, None, None, None]" ] || fail "$(common '')"
 [ "$(objects)" = 0 ] || fail "a dry run forgot something"
 [ "$(cat "$tmp/dry.json")" = "['02', '03', '05']" ] ||
 	fail "$(cat "$tmp/dry.json")"
