@@ -227,7 +227,8 @@ bool point_is_to_come(const struct point *p, int64_t now_ns);
 /* Read such a time; also "2026-11-22T10:15:00Z". Return 0 or -EINVAL. */
 MUST_CHECK int point_parse_time(const char *text, int64_t *out);
 
-/* A machine that was renamed, or that may have been. */
+/* A machine that was renamed, or that may have been, or that has no point in the list
+ * it stands in. */
 struct point_machine {
 	char id[POINT_ID_HEX + 1];
 	uint32_t next; /* the number of its next name, machine/<id>-<next> */
@@ -255,8 +256,9 @@ struct point_list {
 	 * in the vault still, but not among the points */
 	char (*forgotten)[POINT_ID_HEX + 1];
 	size_t nforgotten;
-	/* Machines that were given names, also those without points, and those
-	 * whose names are in doubt; owned, sorted by id. */
+	/* Machines that were given names, also those without points, those of
+	 * which no point is listed, for all are forgotten, and those whose names
+	 * are in doubt; owned, sorted by id. */
 	struct point_machine *machines;
 	size_t nmachines;
 	uint64_t generation; /* grows with each change seen by this vault */

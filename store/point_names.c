@@ -306,8 +306,21 @@ static int add_machine(struct point_list *l, size_t *cap, const char *id,
 	return 0;
 }
 
+static int find_shown(const void *key, const void *point)
+{
+	return strcmp(key, (*(struct point *const *)point)->vm);
+}
+
+/* Is a point of the machine among those that the list shows, by their names? */
+static bool is_listed(const struct point_list *l, const struct naming_row *row)
+{
+	return l->n && bsearch(shown_of(row), l->points, l->n,
+			       sizeof(*l->points), find_shown);
+}
+
 /* Nobody needs to know the name of a machine that has no point: where it cannot
- * be read, there is nothing that could be taken for another's. */
+ * be read, there is nothing that could be taken for another's. But one of which
+ * all points are forgotten has its name, although the points do not tell it. */
 int naming_machines(const struct point_objects *o, const struct naming *naming,
 		    struct point_list *l)
 {
@@ -331,10 +344,11 @@ int naming_machines(const struct point_objects *o, const struct naming *naming,
 
 		r = read_given(o, row->id, &given);
 		given.in_doubt = row->in_doubt;
-		if (r == 0 && (given.next || row->in_doubt))
+		if (r == 0 &&
+		    (given.next || row->in_doubt || !is_listed(l, row)))
 			r = add_machine(l, &cap, row->id,
 					row->in_doubt ? shown_of(row)
-						      : given.name,
+						      : row->name,
 					&given);
 	}
 	if (r == 0 && l->nmachines)

@@ -178,6 +178,27 @@ static int refuse_reserved(const char *name)
 		    name);
 }
 
+static int refuse_name(const struct point_list *l, const char *name,
+		       const struct point *same,
+		       const struct point_machine *named)
+{
+	size_t i;
+
+	for (i = 0; i < l->n && !same; i++)
+		if (strcmp(l->points[i]->machine, named->id) == 0)
+			same = l->points[i];
+	if (same)
+		return fail(-EEXIST,
+			    "%s: a machine is called so already; rename that "
+			    "one first",
+			    name);
+	return fail(-EEXIST,
+		    "%s: a machine is called so of which no point is listed, "
+		    "for they are forgotten or gone; take another name, or "
+		    "undelete one of its points and rename that one first",
+		    name);
+}
+
 int note_rename(struct vault *v, const struct point_list *l, const char *old,
 		const char *name, const char *by)
 {
@@ -205,10 +226,7 @@ int note_rename(struct vault *v, const struct point_list *l, const char *old,
 	if ((same || named) &&
 	    (!m || !m->in_doubt || (named && named != m) ||
 	     (same && strcmp(same->machine, p->machine) != 0)))
-		return fail(-EEXIST,
-			    "%s: a machine is called so already; rename that "
-			    "one first",
-			    name);
+		return refuse_name(l, name, same, named);
 	number = m ? m->next : 0;
 	r = encode(v, NOTE_NAME, name, by, &plain);
 	return r < 0 ? r

@@ -180,7 +180,14 @@ says 'db would have no point left'
 expect 0 vmb forget --vm db --unsafe-allow-remove-all
 expect 0 vmb points --vm db
 prints '^0 points'
-expect 0 vmb undelete db
+# It has its name still, and a backup under it goes on with its history.
+expect 1 vmb rename web db
+says 'a machine is called so of which no point is listed'
+back_up db 09
+expect 0 vmb --forgotten points --vm db
+prints '^2 points'
+expect 0 vmb forget --vm db --unsafe-allow-remove-all
+expect 0 vmb undelete db/2026-10-08T020000Z
 note "what stays"
 
 # ---- a clock that is behind ----
