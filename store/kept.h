@@ -121,6 +121,11 @@ MUST_CHECK int kept_load(struct vault *v, const struct kept_kind *kind,
 void kept_save(struct vault *v, const struct kept_kind *kind,
 	       struct kept_set *s);
 bool kept_has(const struct kept_set *s, const char *name);
+/* The items of @s from @at on; NULL where there are none. */
+static inline const struct kept *kept_from(const struct kept_set *s, size_t at)
+{
+	return s->n > 0 ? &s->items[at] : NULL;
+}
 /* The first item whose name is not before @name: its index, or s->n. */
 size_t kept_find(const struct kept_set *s, const char *name);
 /*

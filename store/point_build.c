@@ -89,9 +89,9 @@ static int add_point(struct build *b, struct point *p)
 		r = point_apply_notes(copy, &b->objects->notes.items[first],
 				      nnotes);
 	if (r == 0)
-		r = point_apply_forgets(copy, b->objects,
-					&b->objects->forgets.items[forgets],
-					nforgets);
+		r = point_apply_forgets(
+			copy, b->objects,
+			kept_from(&b->objects->forgets, forgets), nforgets);
 	if (r == 0 && copy->nopen_forgets > 0 && !b->shows_forgotten) {
 		r = note_forgotten(b, copy->id);
 		point_free(copy);
