@@ -336,8 +336,8 @@ int vault_say_way(struct vault *v, const char *name, int r)
 			       r == -EFBIG || r == -EOPNOTSUPP || r == -EINTR ||
 			       r == -ECANCELED
 		       ? r
-		       : fail(r, "vault %s: cannot take in %s: %s",
-			      vault_url(v), name, strerror(-r));
+		       : fail(r, "vault %s: cannot read %s: %s", vault_url(v),
+			      name, strerror(-r));
 }
 
 int vault_get_again(struct vault *v, const char *name, size_t max,

@@ -88,6 +88,9 @@ expect 0 vmb stats
 # ---- mounts that do not answer, below what is not to leave its filesystem ----
 
 s=$tmp/source
+open_programs
+install -m 755 "$odd_fs" "$tmp/bin"
+odd_fs=$tmp/bin/odd_fs
 mkdir -p "$s/dir"
 echo x >"$s/dir/file"
 mount_odd "$s/alive"
