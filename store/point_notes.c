@@ -220,7 +220,8 @@ int point_apply_notes(struct point *p, const struct kept *items, size_t n)
 
 static int add_forget(struct point *p, uint32_t number, const struct forget *f)
 {
-	if (p->nopen_forgets == 0 || f->until_ns < p->until_ns) {
+	/* No later wish shortens the window of an earlier one. */
+	if (p->nopen_forgets == 0 || f->until_ns > p->until_ns) {
 		free(p->forget_reason);
 		if (copy_text(f->reason, &p->forget_reason) < 0)
 			return -ENOMEM;

@@ -172,6 +172,19 @@ static void put_of(struct scene *s, uint8_t type, const char *folder,
 	sessions_put_text(s, type, name, text);
 }
 
+static void no_later_wish_shortens_the_window(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+
+	assert_ok(sessions_commit(s));
+	put_of(s, OBJECT_FORGET, "forget", 0,
+	       "{\"time_ns\":1000,\"until_ns\":15552000000001000}");
+	put_of(s, OBJECT_FORGET, "forget", 1, "{\"time_ns\":2000}");
+	assert_int_equal(the_point(s, &l)->until_ns, 1000 + 180 * DAY);
+	point_list_put(l);
+}
+
 static void a_forgotten_point_is_not_listed(void **state)
 {
 	struct scene *s = *state;
@@ -558,6 +571,7 @@ int main(void)
 		cmocka_unit_test(the_window_has_bounds),
 		cmocka_unit_test(a_verdict_says_what_it_says),
 		CASE(a_forgotten_point_is_not_listed),
+		CASE(no_later_wish_shortens_the_window),
 		CASE(two_wishes_take_two_answers),
 		CASE(damage_forgets_nothing),
 		CASE(too_late_is_said),
