@@ -393,15 +393,14 @@ static void pieces_of_any_length_tell_the_same(void **state)
 
 /* ---- memory ---- */
 
-/* More than a merged index object: 40 MB, and what a store in memory holds of it
- * does not count. */
-static void takes_little_memory(void **state)
+/* What a store in memory holds of the object does not count. */
+static void import_in_little(struct scene *s, size_t packs, size_t chunks,
+			     bool random)
 {
-	struct scene *s = *state;
 	AUTO_BUF struct buf plain = BUF_INIT;
 	size_t before, peak;
 
-	put_index(&plain, 50, 20000, true);
+	put_index(&plain, packs, chunks, random);
 	put_object(s, &plain);
 	buf_release(&plain);
 	support_memory_reset_peak();
@@ -410,26 +409,19 @@ static void takes_little_memory(void **state)
 	peak = support_memory_peak() - before;
 	if (!HAS_SHADOW_MEMORY)
 		assert_in_range(peak, 0, 20 << 20);
-	assert_imported(s, 50, 20000, true);
+	assert_imported(s, packs, chunks, random);
+}
+
+/* More than a merged index object: 40 MB. */
+static void takes_little_memory(void **state)
+{
+	import_in_little(*state, 50, 20000, true);
 }
 
 /* Nor do packs that hold next to nothing, of which there may be very many. */
 static void many_packs_take_little_memory(void **state)
 {
-	struct scene *s = *state;
-	AUTO_BUF struct buf plain = BUF_INIT;
-	size_t before, peak;
-
-	put_index(&plain, 100000, 1, false);
-	put_object(s, &plain);
-	buf_release(&plain);
-	support_memory_reset_peak();
-	before = support_memory();
-	assert_ok(index_import_long(s->vault, INDEX, false));
-	peak = support_memory_peak() - before;
-	if (!HAS_SHADOW_MEMORY)
-		assert_in_range(peak, 0, 20 << 20);
-	assert_imported(s, 100000, 1, false);
+	import_in_little(*state, 100000, 1, false);
 }
 
 #define CASE(fn)                                                               \
