@@ -119,12 +119,14 @@ int writer_claim(struct writer *w, uint8_t type, const struct id *id,
 	return 0;
 }
 
-/* Half of what a frame may hold where a read may want little of much: a 4 KiB
- * read in a large file or disk costs one frame. */
+/*
+ * Half of what a frame may hold where a read may want little of much: a 4 KiB
+ * read in a large file costs one frame. Disks are read like that, too, but what
+ * lies in them is many files, which compress better together.
+ */
 static size_t frame_size(uint8_t type, size_t len)
 {
-	return type == CHUNK_DISK ||
-			       (type == CHUNK_DATA && len > FORMAT_FRAME_MAX)
+	return type == CHUNK_DATA && len > FORMAT_FRAME_MAX
 		       ? FORMAT_FRAME_MAX / 2
 		       : FORMAT_FRAME_MAX;
 }
