@@ -18,9 +18,10 @@ judge_lines()
 		# cryptography.
 		reach["src"] = "src/cmd src/cli src/mount store"
 		reach["src/cmd"] = "src/cli src/mount src/backup" \
-			" src/restore src/forget src/retain src/scan src/disk" \
+			" src/restore src/forget src/keys src/retain src/scan src/disk" \
 			" fs fs/fuse store store/check store/writer"
 		reach["src/forget"] = "src/cli src/retain store store/writer"
+		reach["src/keys"] = "src/cli store"
 		reach["src/retain"] = ""
 		reach["src/mount"] = "src/cli fs fs/fuse store"
 		reach["src/backup"] = "src/scan src/disk store store/writer"

@@ -12,7 +12,7 @@
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/guarded.h"
-#include "src/cmd/key_label.h"
+#include "src/keys/key_label.h"
 #include "store/base/log.h"
 #include "store/base/secret.h"
 #include "store/record/config.h"

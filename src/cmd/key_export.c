@@ -15,7 +15,7 @@
 #include "src/cli/context.h"
 #include "src/cli/output.h"
 #include "src/cmd/guarded.h"
-#include "src/cmd/key_copy.h"
+#include "src/keys/key_copy.h"
 #include "store/backend/backend.h"
 #include "store/backend/names.h"
 #include "store/base/bytes.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/cmd/key_copy.h"
+#include "src/keys/key_copy.h"
 #include "store/key.h"
 #include "tests/fuzz/quiet.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 
-#include "src/cmd/key_label.h"
+#include "src/keys/key_label.h"
 
 #include <jansson.h>
 #include <pwd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 
-#include "src/cmd/key_copy.h"
+#include "src/keys/key_copy.h"
 
 #include <errno.h>
 #include <stdbool.h>

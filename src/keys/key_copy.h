@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Reads the document that "key export" writes. It may come from anywhere. */
-#ifndef SRC_CMD_KEY_COPY_H
-#define SRC_CMD_KEY_COPY_H
+#ifndef SRC_KEYS_KEY_COPY_H
+#define SRC_KEYS_KEY_COPY_H
 
 #include "store/base/attrs.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What a key slot says of where it comes from. */
-#ifndef SRC_CMD_KEY_LABEL_H
-#define SRC_CMD_KEY_LABEL_H
+#ifndef SRC_KEYS_KEY_LABEL_H
+#define SRC_KEYS_KEY_LABEL_H
 
 #include "store/base/attrs.h"
 
