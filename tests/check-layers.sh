@@ -35,6 +35,7 @@ judge_lines()
 		for (i = 1; i <= n; i++)
 			reach["fs/guest/" readers[i]] = "fs/guest store"
 		reach["store/check"] = reach["store/writer"] = "store"
+		reach["store/collect"] = "store store/writer store/mark"
 		reach["store"] = "store"
 		reach["store/catalog"] = "store-alone"
 		reach["store/backend"] = reach["store/crypt"] = ""

@@ -42,8 +42,9 @@ static void get_user(char *out, size_t len)
 		snprintf(out, len, "%u", (unsigned int)geteuid());
 }
 
-int session_encode(const char *sid, const char *kind, int64_t began_ns,
-		   struct buf *out)
+/* @when_ns is the member @when. */
+static int encode(const char *sid, const char *kind, const char *when,
+		  int64_t when_ns, struct buf *out)
 {
 	char host[SESSION_HOST_MAX], user[256], *text;
 	json_t *j;
@@ -52,8 +53,8 @@ int session_encode(const char *sid, const char *kind, int64_t began_ns,
 	get_user(user, sizeof(user));
 	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "session", sid,
 		      "kind", kind, "host", host, "user", user, "program",
-		      PACKAGE_STRING, "pid", (json_int_t)getpid(), "began_ns",
-		      (json_int_t)began_ns);
+		      PACKAGE_STRING, "pid", (json_int_t)getpid(), when,
+		      (json_int_t)when_ns);
 	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	json_decref(j);
 	if (!text)
@@ -61,6 +62,17 @@ int session_encode(const char *sid, const char *kind, int64_t began_ns,
 	buf_put(out, text, strlen(text));
 	free(text);
 	return 0;
+}
+
+int session_encode(const char *sid, const char *kind, int64_t began_ns,
+		   struct buf *out)
+{
+	return encode(sid, kind, "began_ns", began_ns, out);
+}
+
+int session_encode_beat(const char *gid, int64_t time_ns, struct buf *out)
+{
+	return encode(gid, "collect", "time_ns", time_ns, out);
 }
 
 int session_decode(const void *data, size_t len, const char *name,

@@ -16,6 +16,11 @@
 MUST_CHECK int session_encode(const char *sid, const char *kind,
 			      int64_t began_ns, struct buf *out);
 
+/* The same of a heartbeat of the collection @gid: it says that it is alive at
+ * @time_ns, and who it is. */
+MUST_CHECK int session_encode_beat(const char *gid, int64_t time_ns,
+				   struct buf *out);
+
 /* What another session says that it is. */
 struct session_info {
 	/* "" where it does not say, or says something too long */
@@ -23,7 +28,8 @@ struct session_info {
 	int64_t pid; /* on that host; 0 where it does not say */
 };
 
-/* Decode the plaintext of the session object called @name. Return 0 or -EBADMSG,
+/* Decode the plaintext of the session object called @name, or of a collection's
+ * heartbeat. Return 0 or -EBADMSG,
  * said in words. */
 MUST_CHECK int session_decode(const void *data, size_t len, const char *name,
 			      struct session_info *out);
