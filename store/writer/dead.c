@@ -28,40 +28,39 @@
 #define LEASE_NS (INT64_C(24) * 3600 * 1000000000)
 
 /* Since when is there nothing new of the session, whose newest pack was stored
- * at @newest_ns? */
-static bool is_silent(struct writer *w, const char *name, int64_t newest_ns)
+ * at @newest_ns? The object @own was stored just now, as the store sees it. */
+static bool is_silent(struct backend *b, const char *name, const char *own,
+		      int64_t newest_ns)
 {
-	struct backend *b = vault_backend(w->vault);
 	struct backend_info theirs, ours;
-	char own[OBJECT_NAME_MAX];
 
-	snprintf(own, sizeof(own), "session/%s", w->sid);
 	if (backend_head(b, own, &ours) < 0 ||
 	    backend_head(b, name, &theirs) < 0)
 		return false;
 	return ours.stored_ns - MAX(theirs.stored_ns, newest_ns) > LEASE_NS;
 }
 
-static bool has_ended(struct writer *w, const char *name)
+static bool has_ended(struct vault *v, const char *name)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	struct session_info s;
 	uint8_t *raw = NULL;
 	size_t len;
-	int r = vault_get_all(w->vault, name, SESSION_OBJECT_MAX, &raw, &len);
+	int r = vault_get_all(v, name, SESSION_OBJECT_MAX, &raw, &len);
 
 	if (r == 0)
-		r = format_read_box(vault_keyring(w->vault), raw, len,
-				    OBJECT_SESSION, name, &plain);
+		r = format_read_box(vault_keyring(v), raw, len, OBJECT_SESSION,
+				    name, &plain);
 	if (r == 0)
 		r = session_decode(plain.data, plain.len, name, &s);
 	free(raw);
 	return r == 0 && session_process_ended(&s);
 }
 
-bool writer_is_dead(struct writer *w, const char *sid, int64_t newest_ns)
+bool session_is_dead(struct vault *v, const char *sid, const char *own,
+		     int64_t newest_ns)
 {
-	struct backend *b = vault_backend(w->vault);
+	struct backend *b = vault_backend(v);
 	char name[OBJECT_NAME_MAX];
 	struct backend_info info;
 	int r;
@@ -76,5 +75,13 @@ bool writer_is_dead(struct writer *w, const char *sid, int64_t newest_ns)
 	/* Only after its end does somebody take that away. */
 	if (backend_head(b, name, &info) == -ENOENT)
 		return true;
-	return has_ended(w, name) || is_silent(w, name, newest_ns);
+	return has_ended(v, name) || is_silent(b, name, own, newest_ns);
+}
+
+bool writer_is_dead(struct writer *w, const char *sid, int64_t newest_ns)
+{
+	char own[OBJECT_NAME_MAX];
+
+	snprintf(own, sizeof(own), "session/%s", w->sid);
+	return session_is_dead(w->vault, sid, own, newest_ns);
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct vault;
+
 #define SESSION_HOST_MAX 256
 
 /* Append the plaintext of a session object of this process, which does @kind
@@ -35,5 +37,13 @@ MUST_CHECK int session_decode(const void *data, size_t len, const char *name,
 			      struct session_info *out);
 /* Whether it was written on this host by a process that is no more. */
 bool session_process_ended(const struct session_info *s);
+/*
+ * In dead.c: whether the session @sid has ended, as far as can be told, or has stored
+ * nothing for a day; the newest object of its own was stored at @newest_ns, and the
+ * object @own was stored just now, so that the clock of the store tells. Where that
+ * cannot be found out it has not.
+ */
+bool session_is_dead(struct vault *v, const char *sid, const char *own,
+		     int64_t newest_ns);
 
 #endif

@@ -8,14 +8,21 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
 #include "store/collect/clock.h"
 #include "store/collect/due.h"
+#include "store/collect/ledger.h"
+#include "store/collect/tomb.h"
+#include "store/collect/wait.h"
 #include "store/format.h"
 #include "store/point.h"
 #include "store/record/forget.h"
+#include "store/record/pack_list.h"
+#include "store/record/quarantine.h"
 #include "store/vault.h"
 #include "store/writer/forget.h"
 #include "store/writer/note.h"
@@ -30,11 +37,13 @@
 /* The time by the clock of the store. */
 static int64_t store_now(struct scene *s)
 {
+	size_t before = sessions_nobjects(s, "heartbeat/");
 	struct collect_clock c;
 
 	assert_ok(clock_begin(s->vault, &c));
+	assert_int_equal(sessions_nobjects(s, "heartbeat/"), before + 1);
 	clock_end(&c);
-	assert_int_equal(sessions_nobjects(s, "heartbeat/"), 0);
+	assert_int_equal(sessions_nobjects(s, "heartbeat/"), before);
 	return c.now_ns;
 }
 
@@ -243,6 +252,377 @@ static void replies_get_lost(void **state)
 	assert_int_equal(sessions_npoints(s), 0);
 }
 
+/* ---- tombs and sweeps ---- */
+
+#define GID "0123456789abcdef0123456789abcdef"
+
+/* The name of the @i-th pack, in the order of the listing. */
+static const char *pack_at(struct scene *s, size_t i)
+{
+	size_t k;
+
+	for (k = 0; k < backend_mem_nobjects(s->backend); k++) {
+		const char *name = backend_mem_name(s->backend, k);
+
+		if (strncmp(name, "pack/", 5) == 0 && i-- == 0)
+			return strrchr(name, '/') + 1;
+	}
+	fail_msg("no such pack");
+	return NULL;
+}
+
+/* Each with a point, and a pack. */
+static struct pack_list make_packs(struct scene *s, size_t n)
+{
+	struct pack_list l = { .n = 0 };
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		sessions_put(s, i, 5000);
+		assert_ok(sessions_commit(s));
+		sessions_next(s);
+	}
+	writer_abandon(s->writer);
+	assert_int_equal(sessions_nobjects(s, "pack/"), n);
+	for (i = 0; i < n; i++)
+		assert_ok(pack_list_add(&l, pack_at(s, i)));
+	pack_list_sort(&l);
+	support_log_clear();
+	return l;
+}
+
+static void put_list(struct scene *s, uint8_t type, const char *name,
+		     const struct pack_list *l)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	AUTO_BUF struct buf box = BUF_INIT;
+
+	if (type == OBJECT_TOMB)
+		tomb_encode(l, &plain);
+	else
+		sweep_encode(l, &plain);
+	assert_ok(format_seal_box(vault_keyring(s->vault), NULL, NULL,
+				  vault_seam(s->vault), type, name, NULL, 0,
+				  plain.data, plain.len, &box));
+	assert_ok(backend_put(s->backend, name, box.data, box.len));
+}
+
+/* How many packs a take-over deletes; it has to succeed. */
+static size_t taken_over(struct scene *s)
+{
+	struct pack_list swept = { .n = 0 };
+	struct collect_clock c;
+	size_t n;
+
+	assert_ok(clock_begin(s->vault, &c));
+	assert_ok(tomb_take_over(s->vault, &c, &swept));
+	clock_end(&c);
+	n = swept.n;
+	pack_list_release(&swept);
+	assert_int_equal(sessions_nobjects(s, "tomb/"), 0);
+	return n;
+}
+
+static int take_over(struct scene *s)
+{
+	struct pack_list swept = { .n = 0 };
+	struct collect_clock c;
+	int r;
+
+	assert_ok(clock_begin(s->vault, &c));
+	r = tomb_take_over(s->vault, &c, &swept);
+	clock_end(&c);
+	pack_list_release(&swept);
+	return r;
+}
+
+static void what_the_dead_left_is_ended(void **state)
+{
+	struct scene *s = *state;
+	struct pack_list l = make_packs(s, 2), one = { .n = 0 };
+	char finding[OBJECT_NAME_MAX];
+
+	/* Before he decided: nothing is deleted, by him neither. */
+	put_list(s, OBJECT_TOMB, "tomb/" GID, &l);
+	assert_int_equal(taken_over(s), 0);
+	assert_int_equal(sessions_nobjects(s, "pack/"), 2);
+	assert_int_equal(sessions_nobjects(s, "sweep/"), 1);
+	/* After that: what he decided is done. */
+	put_list(s, OBJECT_TOMB, "tomb/" GID, &l);
+	assert_int_equal(taken_over(s), 0);
+	put_list(s, OBJECT_TOMB, "tomb/" GID "-1", &l);
+	assert_ok(pack_list_add(&one, l.names[1]));
+	put_list(s, OBJECT_SWEEP, "sweep/" GID "-1", &one);
+	quarantine_name(l.names[1], 0, finding);
+	sessions_put_text(s, OBJECT_QUARANTINE, finding, "{}");
+	quarantine_name(l.names[0], 1, finding);
+	sessions_put_text(s, OBJECT_QUARANTINE, finding, "{}");
+	assert_int_equal(taken_over(s), 1);
+	assert_int_equal(sessions_nobjects(s, "pack/"), 1);
+	assert_string_equal(pack_at(s, 0), l.names[0]);
+	assert_int_equal(sessions_nobjects(s, "quarantine/"), 1);
+	assert_string_equal(sessions_first_object(s, "quarantine/"), finding);
+	/* Or was done, but for the last step. */
+	put_list(s, OBJECT_TOMB, "tomb/" GID "-1", &l);
+	assert_int_equal(taken_over(s), 1);
+	assert_int_equal(sessions_nobjects(s, "sweep/"), 2);
+	pack_list_release(&l);
+	pack_list_release(&one);
+}
+
+static void what_cannot_be_read_is_left(void **state)
+{
+	struct scene *s = *state;
+	struct pack_list l = make_packs(s, 1);
+	const char *const broken[] = { "", "nonsense", "\2\1" };
+	size_t i;
+
+	put_list(s, OBJECT_TOMB, "tomb/" GID, &l);
+	for (i = 0; i < ARRAY_SIZE(broken); i++) {
+		sessions_put_text(s, OBJECT_SWEEP, "sweep/" GID, broken[i]);
+		assert_result(take_over(s), -EBADMSG);
+		assert_int_equal(sessions_nobjects(s, "tomb/"), 1);
+		assert_ok(backend_mem_remove(s->backend, "sweep/" GID));
+	}
+	backend_mem_fail(s->backend, BACKEND_MEM_LIST, "tomb/", 1, -EACCES, 0);
+	assert_result(take_over(s), -EACCES);
+	backend_mem_fail(s->backend, BACKEND_MEM_GET, "sweep/", 1, -EACCES, 0);
+	assert_result(take_over(s), -EACCES);
+	/* The reply of the register is lost, and then nobody answers. */
+	backend_mem_fail(s->backend, BACKEND_MEM_GET, "sweep/", 2, -EACCES, 0);
+	assert_result(take_over(s), -EACCES);
+	assert_int_equal(sessions_nobjects(s, "tomb/"), 1);
+	assert_int_equal(sessions_nobjects(s, "pack/"), 1);
+	assert_int_equal(taken_over(s), 0);
+	pack_list_release(&l);
+}
+
+/* A pack that is listed after it was deleted keeps the tomb. */
+static void the_tomb_goes_last(void **state)
+{
+	struct scene *s = *state;
+	struct pack_list l = make_packs(s, 1);
+
+	put_list(s, OBJECT_TOMB, "tomb/" GID, &l);
+	put_list(s, OBJECT_SWEEP, "sweep/" GID, &l);
+	backend_mem_fail(s->backend, BACKEND_MEM_DELETE, "pack/", 1, -EIO, 0);
+	assert_result(take_over(s), -EIO);
+	assert_int_equal(sessions_nobjects(s, "tomb/"), 1);
+	backend_mem_fail(s->backend, BACKEND_MEM_LIST, "pack/", 1, -EIO, 0);
+	assert_result(take_over(s), -EIO);
+	assert_int_equal(sessions_nobjects(s, "tomb/"), 1);
+	assert_int_equal(sessions_nobjects(s, "pack/"), 0);
+	assert_int_equal(taken_over(s), 1);
+	pack_list_release(&l);
+}
+
+static void who_is_alive_is_not_disturbed(void **state)
+{
+	static const char alive[] =
+		"{\"time_ns\":1,\"host\":\"far away\",\"pid\":7}";
+	struct scene *s = *state;
+	struct pack_list l = make_packs(s, 1);
+
+	put_list(s, OBJECT_TOMB, "tomb/" GID, &l);
+	sessions_put_text(s, OBJECT_HEARTBEAT, "heartbeat/" GID "-3", alive);
+	assert_result(take_over(s), -EBUSY);
+	assert_said("another collection is at work (host far away, process 7)");
+	assert_int_equal(sessions_nobjects(s, "sweep/"), 0);
+	/* A day later nobody has heard of him. */
+	assert_ok(backend_mem_set_time(s->backend, "heartbeat/" GID "-3",
+				       store_now(s) - DAY));
+	assert_int_equal(taken_over(s), 0);
+	assert_int_equal(sessions_nobjects(s, "sweep/"), 1);
+	pack_list_release(&l);
+}
+
+/* Somebody else gives the collection up. */
+static int abort_first(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct scene *s = arg;
+
+	if (op != BACKEND_MEM_PUT || strcmp(name, "sweep/" GID) != 0)
+		return 0;
+	backend_mem_watch(s->backend, NULL, NULL);
+	put_list(s, OBJECT_SWEEP, name, NULL);
+	return 0;
+}
+
+static void the_first_sweep_decides(void **state)
+{
+	struct scene *s = *state;
+	struct pack_list l = make_packs(s, 3), d = { .n = 0 }, out = { .n = 0 };
+
+	/* Each tomb names one. */
+	tomb_max = 1;
+	assert_ok(tomb_put(s->vault, GID, &l));
+	assert_int_equal(sessions_nobjects(s, "tomb/"), 3);
+	assert_ok(pack_list_add(&d, l.names[0]));
+	assert_ok(pack_list_add(&d, l.names[2]));
+	backend_mem_watch(s->backend, abort_first, s);
+	assert_result(tomb_decide(s->vault, GID, &l, &d, &out), -ECANCELED);
+	assert_int_equal(out.n, 1);
+	assert_string_equal(out.names[0], l.names[2]);
+	assert_int_equal(sessions_nobjects(s, "sweep/"), 3);
+	assert_ok(tomb_sweep(s->vault, &out));
+	assert_ok(tomb_remove(s->vault, GID, &l));
+	assert_int_equal(sessions_nobjects(s, "pack/"), 2);
+	assert_int_equal(sessions_nobjects(s, "tomb/"), 0);
+	tomb_max = PACK_LIST_MAX;
+	pack_list_release(&l);
+	pack_list_release(&d);
+	pack_list_release(&out);
+}
+
+static void a_lost_reply_is_read_back(void **state)
+{
+	struct scene *s = *state;
+	struct pack_list l = make_packs(s, 1), out = { .n = 0 };
+
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "tomb/", 1, -ETIMEDOUT,
+			 BACKEND_MEM_LOST_REPLY);
+	assert_ok(tomb_put(s->vault, GID, &l));
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "tomb/", 1, -EACCES,
+			 BACKEND_MEM_STICKY);
+	assert_result(tomb_put(s->vault, GID "0", &l), -EACCES);
+	backend_mem_heal(s->backend);
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "sweep/", 1, -ETIMEDOUT,
+			 BACKEND_MEM_LOST_REPLY);
+	assert_ok(tomb_decide(s->vault, GID, &l, &l, &out));
+	assert_int_equal(out.n, 1);
+	pack_list_release(&out);
+	/* It was put, and nobody knows. */
+	assert_ok(backend_mem_remove(s->backend, "sweep/" GID));
+	backend_mem_fail(s->backend, BACKEND_MEM_GET, "sweep/", 1, -ETIMEDOUT,
+			 BACKEND_MEM_STICKY);
+	assert_result(tomb_decide(s->vault, GID, &l, &l, &out), -ETIMEDOUT);
+	backend_mem_heal(s->backend);
+	assert_int_equal(out.n, 0);
+	/* A store that lies is believed in nothing. */
+	assert_ok(backend_mem_remove(s->backend, "sweep/" GID));
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "sweep/", 1, 0,
+			 BACKEND_MEM_LIES | BACKEND_MEM_STICKY);
+	assert_result(tomb_decide(s->vault, GID, &l, &l, &out), -EIO);
+	backend_mem_heal(s->backend);
+	pack_list_release(&l);
+	pack_list_release(&out);
+}
+
+/* ---- sessions ---- */
+
+static size_t nwaiting;
+
+static void on_wait(void *arg, const struct collect_waiting *w)
+{
+	(void)arg;
+	assert_true(w->since_ns > 0);
+	nwaiting = w->n;
+}
+
+static int wait_for(struct scene *s, int64_t wait_ns, size_t *fenced_out)
+{
+	struct wait_options o = { .wait_ns = wait_ns, .on_wait = on_wait };
+	struct hex_ids fenced = { .n = 0 };
+	struct collect_clock c;
+	int r;
+
+	nwaiting = 0;
+	assert_ok(clock_begin(s->vault, &c));
+	r = wait_for_sessions(s->vault, &c, &o, &fenced);
+	clock_end(&c);
+	*fenced_out = fenced.n;
+	hex_ids_release(&fenced);
+	return r;
+}
+
+/* It is decided while somebody waits for it. */
+static int decide_it(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct scene *s = arg;
+	char text[256];
+
+	if (op != BACKEND_MEM_HEAD || strncmp(name, "commit/", 7) != 0 ||
+	    nwaiting == 0)
+		return 0;
+	backend_mem_watch(s->backend, NULL, NULL);
+	snprintf(text, sizeof(text), "{\"decision\":\"FENCED\"}");
+	sessions_put_text(s, OBJECT_COMMIT, name, text);
+	return 0;
+}
+
+static void the_living_are_waited_for(void **state)
+{
+	struct scene *s = *state;
+	size_t fenced;
+
+	assert_result(wait_for(s, 0, &fenced), -ETIMEDOUT);
+	assert_int_equal(nwaiting, 1);
+	assert_said("began before this collection");
+	assert_int_equal(fenced, 0);
+	assert_int_equal(sessions_nobjects(s, "commit/"), 0);
+	backend_mem_watch(s->backend, decide_it, s);
+	assert_ok(wait_for(s, -1, &fenced));
+	assert_int_equal(nwaiting, 1);
+	assert_int_equal(fenced, 0);
+	/* One that cannot be asked about may be alive. */
+	sessions_next(s);
+	backend_mem_fail(s->backend, BACKEND_MEM_HEAD, "commit/", 1,
+			 -EHOSTUNREACH, BACKEND_MEM_STICKY);
+	assert_result(wait_for(s, -1, &fenced), -EHOSTUNREACH);
+	backend_mem_heal(s->backend);
+	backend_mem_fail(s->backend, BACKEND_MEM_LIST, "session/", 1,
+			 -EHOSTUNREACH, 0);
+	assert_result(wait_for(s, -1, &fenced), -EHOSTUNREACH);
+}
+
+/* Return the id of a process that is no more. */
+static int nothing(void *arg)
+{
+	*(pid_t *)arg = getpid();
+	return 0;
+}
+
+static void the_dead_are_fenced_off(void **state)
+{
+	struct scene *s = *state;
+	char text[512], host[256] = "";
+	size_t fenced;
+	pid_t *dead = mmap(NULL, sizeof(*dead), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(dead != MAP_FAILED);
+	writer_abandon(s->writer);
+	assert_int_equal(support_fork(nothing, dead), 0);
+	assert_int_equal(gethostname(host, sizeof(host) - 1), 0);
+	snprintf(text, sizeof(text), "{\"host\":\"%s\",\"pid\":%d}", host,
+		 (int)*dead);
+	munmap(dead, sizeof(*dead));
+	sessions_put_text(s, OBJECT_SESSION, "session/" GID, text);
+	assert_ok(wait_for(s, -1, &fenced));
+	assert_int_equal(fenced, 1);
+	assert_int_equal(nwaiting, 0);
+	/* One far away was silent for a day, but for a heartbeat. */
+	assert_ok(backend_mem_remove(s->backend, "commit/" GID));
+	assert_ok(backend_mem_remove(s->backend, "session/" GID));
+	sessions_put_text(s, OBJECT_SESSION, "session/" GID,
+			  "{\"host\":\"far away\",\"pid\":1}");
+	sessions_put_text(s, OBJECT_HEARTBEAT, "heartbeat/" GID "-0",
+			  "{\"time_ns\":1}");
+	assert_ok(backend_mem_set_time(s->backend, "session/" GID,
+				       store_now(s) - 2 * DAY));
+	assert_result(wait_for(s, 0, &fenced), -ETIMEDOUT);
+	assert_int_equal(fenced, 0);
+	assert_ok(backend_mem_set_time(s->backend, "heartbeat/" GID "-0",
+				       store_now(s) - 2 * DAY));
+	/* Whether the fence stands is not known. */
+	backend_mem_fail(s->backend, BACKEND_MEM_PUT, "commit/", 1, -EIO,
+			 BACKEND_MEM_STICKY);
+	assert_result(wait_for(s, -1, &fenced), -EIO);
+	backend_mem_heal(s->backend);
+	assert_ok(wait_for(s, -1, &fenced));
+	assert_int_equal(fenced, 1);
+}
+
 #define CASE(fn)                                                               \
 	cmocka_unit_test_setup_teardown(fn, sessions_setup, sessions_teardown)
 
@@ -255,6 +635,14 @@ int main(void)
 		CASE(the_last_wish_is_answered),
 		CASE(who_is_first_decides),
 		CASE(replies_get_lost),
+		CASE(what_the_dead_left_is_ended),
+		CASE(what_cannot_be_read_is_left),
+		CASE(the_tomb_goes_last),
+		CASE(who_is_alive_is_not_disturbed),
+		CASE(the_first_sweep_decides),
+		CASE(a_lost_reply_is_read_back),
+		CASE(the_living_are_waited_for),
+		CASE(the_dead_are_fenced_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "store/collect/ledger.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/base/array.h"
+#include "store/base/buf.h"
+#include "store/base/log.h"
+#include "store/collect/register.h"
+#include "store/crypt/crypt.h"
+#include "store/format.h"
+#include "store/kept.h"
+#include "store/point.h"
+#include "store/record/purge.h"
+#include "store/vault.h"
+
+#define COMMIT_MAX (64u << 10)
+#define VERDICT_MAX (64u << 10)
+
+static const struct kept_kind commits = { .prefix = "commit/",
+					  .type = OBJECT_COMMIT,
+					  .max = COMMIT_MAX };
+static const struct kept_kind verdicts = { .prefix = "purge/",
+					   .type = OBJECT_PURGE,
+					   .max = VERDICT_MAX };
+
+/* ---- ids ---- */
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+int hex_ids_add(struct hex_ids *l, const char *id)
+{
+	if (array_reserve(&l->items, &l->cap, l->n + 1) < 0)
+		return -ENOMEM;
+	snprintf(l->items[l->n++], sizeof(*l->items), "%s", id);
+	return 0;
+}
+
+void hex_ids_sort(struct hex_ids *l)
+{
+	if (l->n)
+		qsort(l->items, l->n, sizeof(*l->items), by_id);
+}
+
+bool hex_ids_has(const struct hex_ids *l, const char *id)
+{
+	return l->n && bsearch(id, l->items, l->n, sizeof(*l->items), by_id);
+}
+
+void hex_ids_release(struct hex_ids *l)
+{
+	free(l->items);
+	*l = (struct hex_ids){ .n = 0 };
+}
+
+/* ---- sessions ---- */
+
+static int by_sid(const void *a, const void *b)
+{
+	return strcmp(((const struct ledger_row *)a)->sid,
+		      ((const struct ledger_row *)b)->sid);
+}
+
+/* Sessions of the points of a list. */
+static int rows_of_points(const struct point_list *l, struct ledger *out)
+{
+	size_t i;
+
+	for (i = 0; l && i < l->n; i++) {
+		const struct point *p = l->points[i];
+		struct ledger_row *row;
+
+		if (array_reserve(&out->rows, &out->cap, out->n + 1) < 0)
+			return -ENOMEM;
+		row = &out->rows[out->n++];
+		*row = (struct ledger_row){ .point = p };
+		memcpy(row->sid, p->session, sizeof(row->sid));
+		memcpy(row->commit.point, p->id, sizeof(p->id));
+	}
+	if (out->n)
+		qsort(out->rows, out->n, sizeof(*out->rows), by_sid);
+	return 0;
+}
+
+static int read_row(struct vault *v, const char *name, struct ledger_row *out)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	int r = kept_read_once(v, &commits, name, &plain);
+
+	*out = (struct ledger_row){ .point = NULL };
+	if (r == -ENOENT)
+		return fail(-EIO,
+			    "%s: was listed, and is not there: nothing is "
+			    "deleted",
+			    name);
+	if (r == 0)
+		r = commit_decode(plain.data, plain.len, name, &out->commit);
+	snprintf(out->sid, sizeof(out->sid), "%s",
+		 name + strlen(commits.prefix));
+	return r < 0 && r != -ENOMEM && r != -EINTR
+		       ? fail(r,
+			      "what was made of session %s cannot be read, so "
+			      "that nothing can be deleted safely; see: "
+			      "vmbackup check",
+			      out->sid)
+		       : r;
+}
+
+int ledger_read(struct vault *v, const struct point_list *l, struct ledger *out)
+{
+	struct ledger known = { .n = 0 };
+	struct kept_wish names = { .n = 0 };
+	struct ledger_row *rows = NULL;
+	size_t i;
+	int r = rows_of_points(l, &known);
+
+	if (r == 0)
+		r = kept_list(v, &commits, &names);
+	kept_sort_wish(&names);
+	if (r == 0) {
+		rows = alloc_array(names.n + 1, sizeof(*rows));
+		r = rows ? 0 : -ENOMEM;
+	}
+	for (i = 0; i < names.n && r == 0; i++) {
+		const char *name = names.items[i].name;
+		const struct ledger_row *row =
+			ledger_find(&known, name + strlen(commits.prefix));
+
+		if (row)
+			rows[i] = *row;
+		else
+			r = read_row(v, name, &rows[i]);
+	}
+	ledger_release(&known);
+	*out = (struct ledger){ .rows = rows, .n = r == 0 ? names.n : 0 };
+	kept_release_wish(&names);
+	return r;
+}
+
+void ledger_release(struct ledger *l)
+{
+	free(l->rows);
+	*l = (struct ledger){ .n = 0 };
+}
+
+const struct ledger_row *ledger_find(const struct ledger *l, const char *sid)
+{
+	struct ledger_row key = { .point = NULL };
+
+	if (l->n == 0)
+		return NULL;
+	snprintf(key.sid, sizeof(key.sid), "%s", sid);
+	return bsearch(&key, l->rows, l->n, sizeof(key), by_sid);
+}
+
+/* ---- points ---- */
+
+static int read_point(struct vault *v, const struct ledger_row *row,
+		      const char *name, struct point **out)
+{
+	AUTO_FREE uint8_t *raw = NULL;
+	AUTO_BUF struct buf plain = BUF_INIT;
+	uint8_t hash[CRYPT_SHA256_LEN];
+	size_t len;
+	int r = vault_get_all(v, name, FORMAT_BOX_OBJECT_MAX, &raw, &len);
+
+	if (r == -ENOENT)
+		return fail(r, "%s: missing, but committed", name);
+	if (r == 0)
+		r = crypt_sha256(raw, len, hash);
+	if (r == 0 && memcmp(hash, row->commit.hash, sizeof(hash)) != 0)
+		r = fail(-EBADMSG,
+			 "%s: damaged: it is not what commit/%s names", name,
+			 row->sid);
+	if (r == 0)
+		r = format_read_box(vault_keyring(v), raw, len, OBJECT_POINT,
+				    name, &plain);
+	if (r == 0)
+		r = point_decode(plain.data, plain.len, name, out);
+	if (r == 0 && strcmp((*out)->session, row->sid) != 0) {
+		point_free(*out);
+		*out = NULL;
+		r = fail(-EBADMSG,
+			 "%s: damaged: it is of another session than commit/%s",
+			 name, row->sid);
+	}
+	return r;
+}
+
+int ledger_point(struct vault *v, const struct ledger_row *row,
+		 struct point **out)
+{
+	char name[OBJECT_NAME_MAX];
+	int r;
+
+	*out = NULL;
+	if (row->point) {
+		*out = point_get((struct point *)row->point);
+		return 0;
+	}
+	snprintf(name, sizeof(name), "point/%s", row->commit.point);
+	r = read_point(v, row, name, out);
+	return r < 0 && r != -ENOMEM && r != -EINTR
+		       ? fail(r == -ENOENT ? -EBADMSG : r,
+			      "what point %s needs cannot be known, so that "
+			      "nothing can be deleted safely; see: vmbackup "
+			      "check",
+			      row->commit.point)
+		       : r;
+}
+
+/* ---- verdicts ---- */
+
+static bool is_of_object(int r)
+{
+	return backend_error_is_of_object(r) || r == -EOPNOTSUPP ||
+	       r == -ENOENT;
+}
+
+int ledger_read_purged(struct vault *v, struct hex_ids *out)
+{
+	struct kept_wish names = { .n = 0 };
+	size_t i;
+	int r = kept_list(v, &verdicts, &names);
+
+	for (i = 0; i < names.n && r == 0; i++) {
+		AUTO_BUF struct buf plain = BUF_INIT;
+		const char *name = names.items[i].name;
+		char id[NAME_HEX + 1];
+		bool purged = false;
+
+		r = kept_read_once(v, &verdicts, name, &plain);
+		if (r == 0)
+			r = purge_decode(plain.data, plain.len, name, &purged);
+		if (is_of_object(r))
+			r = 0; /* as if it stayed */
+		else if (r == 0 && purged &&
+			 name_numbered(name, verdicts.prefix, id, NULL))
+			r = hex_ids_add(out, id);
+	}
+	hex_ids_sort(out);
+	kept_release_wish(&names);
+	return r;
+}
