@@ -337,7 +337,7 @@ static size_t count_loose(const struct point_objects *o)
 	return n;
 }
 
-static int mark(void *arg, const struct digest_entry *e)
+static int note_digested(void *arg, const struct digest_entry *e)
 {
 	const struct digest_job *j = arg;
 	const struct kept_set *s = &j->objects->commits;
@@ -484,7 +484,7 @@ static int put_loose(struct digest_job *j)
 static int make_digests(struct digest_job *j)
 {
 	struct digest_reading reading = {
-		.entry = mark,
+		.entry = note_digested,
 		.read = note_small,
 		.arg = j,
 	};

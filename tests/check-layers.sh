@@ -36,6 +36,7 @@ judge_lines()
 			reach["fs/guest/" readers[i]] = "fs/guest store"
 		reach["store/check"] = reach["store/writer"] = "store"
 		reach["store/collect"] = "store store/writer store/mark"
+		reach["store/mark"] = "store"
 		reach["store"] = "store"
 		reach["store/catalog"] = "store-alone"
 		reach["store/backend"] = reach["store/crypt"] = ""

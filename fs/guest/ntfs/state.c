@@ -25,7 +25,7 @@
 
 static const char not_replayed[] = "log-not-replayed";
 
-static void mark(struct ntfs *n, const char *note)
+static void tell(struct ntfs *n, const char *note)
 {
 	struct guest_info *info = &n->g->info;
 
@@ -93,7 +93,7 @@ static int check_log(struct ntfs *n)
 	dirty[0] = page_dirty(pages, &lsn[0]);
 	dirty[1] = page_dirty(pages + LOG_PAGE, &lsn[1]);
 	if (lsn[0] >= lsn[1] ? dirty[0] : dirty[1])
-		mark(n, "The filesystem was in use when its disk was read, and "
+		tell(n, "The filesystem was in use when its disk was read, and "
 			"its $LogFile is not replayed: what changed last may "
 			"be missing or incomplete.");
 	return 0;
@@ -129,7 +129,7 @@ static int check_hibernation(struct ntfs *n)
 		return r;
 	if (!r && len == 4 &&
 	    (!memcmp(start, "hibr", 4) || !memcmp(start, "HIBR", 4)))
-		mark(n, "Windows was hibernated (a shutdown with fast startup "
+		tell(n, "Windows was hibernated (a shutdown with fast startup "
 			"is that too): what it kept in memory is missing.");
 	return 0; /* what is damaged is said when somebody looks there */
 }
@@ -182,7 +182,7 @@ static int read_volume(struct ntfs *n)
 	n->vol->major_ver = p && len >= 12 ? p[8] : 3;
 	n->vol->minor_ver = p && len >= 12 ? p[9] : 1;
 	if (p && len >= 12 && (get_le16(p + 10) & 1))
-		mark(n, "The filesystem is marked dirty: Windows would check "
+		tell(n, "The filesystem is marked dirty: Windows would check "
 			"it before use.");
 	ntfs_attr_put_search_ctx(ctx);
 	ntfs_inode_close(ni);
