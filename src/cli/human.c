@@ -12,6 +12,21 @@
 
 #include <sys/stat.h>
 
+/* Lists have a number or two in each of many lines, and printf() takes its time. */
+const char *output_number(uint64_t v, char out[OUTPUT_SIZE_LEN])
+{
+	char digits[20];
+	size_t n = 0, i;
+
+	do
+		digits[n++] = (char)('0' + v % 10);
+	while ((v /= 10) > 0);
+	for (i = 0; i < n; i++)
+		out[i] = digits[n - 1 - i];
+	out[n] = '\0';
+	return out;
+}
+
 static const char *scaled(uint64_t bytes, double base, const char *const *units,
 			  char out[OUTPUT_SIZE_LEN])
 {
@@ -30,6 +45,33 @@ static const char *scaled(uint64_t bytes, double base, const char *const *units,
 	return out;
 }
 
+/* As scaled() does, for what a double holds in full. */
+static const char *scaled_iec(uint64_t bytes, const char *const *units,
+			      char out[OUTPUT_SIZE_LEN])
+{
+	unsigned int i = 1;
+	uint64_t n, rest, half;
+	size_t len;
+
+	while (i < 6 && bytes >= (UINT64_C(1) << (10 * i + 10)) -
+					 (UINT64_C(1) << (10 * i)) / 2000)
+		i++;
+	n = bytes * 1000 >> (10 * i);
+	half = UINT64_C(1) << (10 * i - 1);
+	rest = bytes * 1000 & (2 * half - 1);
+	/* To the even one, where two are as near. */
+	n += rest > half || (rest == half && n % 2 == 1);
+	output_number(n / 1000, out);
+	len = strlen(out);
+	out[len++] = '.';
+	out[len++] = (char)('0' + n / 100 % 10);
+	out[len++] = (char)('0' + n / 10 % 10);
+	out[len++] = (char)('0' + n % 10);
+	out[len++] = ' ';
+	memcpy(out + len, units[i - 1], strlen(units[i - 1]) + 1);
+	return out;
+}
+
 const char *output_size(uint64_t bytes, char out[OUTPUT_SIZE_LEN])
 {
 	static const char *const iec[] = { "KiB", "MiB", "GiB",
@@ -37,13 +79,13 @@ const char *output_size(uint64_t bytes, char out[OUTPUT_SIZE_LEN])
 	static const char *const si[] = { "kB", "MB", "GB", "TB", "PB", "EB" };
 	const char *units = getenv("VMBACKUP_UNITS");
 
-	if (units && !strcmp(units, "raw")) {
-		snprintf(out, OUTPUT_SIZE_LEN, "%" PRIu64, bytes);
-		return out;
-	}
+	if (units && !strcmp(units, "raw"))
+		return output_number(bytes, out);
 	if (units && !strcmp(units, "si"))
 		return scaled(bytes, 1000, si, out);
-	return scaled(bytes, 1024, iec, out);
+	return bytes >= 1024 && bytes < UINT64_C(1) << 53
+		       ? scaled_iec(bytes, iec, out)
+		       : scaled(bytes, 1024, iec, out);
 }
 
 const char *output_duration(double seconds, char out[OUTPUT_DURATION_LEN])

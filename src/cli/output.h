@@ -74,6 +74,8 @@ void output_escape(struct buf *out, const void *bytes, size_t len);
 #define OUTPUT_SIZE_LEN 32
 /* "1.234 GiB"; VMBACKUP_UNITS: iec (default), si, raw. */
 const char *output_size(uint64_t bytes, char out[OUTPUT_SIZE_LEN]);
+/* "1234"; @out as for output_size(). */
+const char *output_number(uint64_t v, char out[OUTPUT_SIZE_LEN]);
 #define OUTPUT_DURATION_LEN 32
 /* "0:07", "1:02:03". */
 const char *output_duration(double seconds, char out[OUTPUT_DURATION_LEN]);
@@ -101,12 +103,13 @@ void table_free(struct table *t);
 /* Add a cell; rows fill up from the left. If memory runs out, table_print()
  * says so. */
 PRINTF(2, 3) void table_cell(struct table *t, const char *fmt, ...);
+/* The same with @len bytes as they are, which is faster. */
+void table_text(struct table *t, const char *text, size_t len);
 /* Add a line across the table. */
 void table_line(struct table *t);
 /* On a terminal, let the last column be cut, so that a row fits into a line.
  * Not for what people may want to copy. */
 void table_fit(struct table *t);
-/* Return 0, -ENOMEM or the error that stdout has. */
 /* Return 0, -ENOMEM or the error that stdout has. */
 MUST_CHECK int table_print(struct table *t);
 

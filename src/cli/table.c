@@ -12,19 +12,26 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* A cell is a string in one buffer, each with its NUL; a row that begins with
- * a line across holds LINE in its first cell and nothing in the others. */
+/* The cells are in one buffer, each behind its struct cell. A row that is a line
+ * across has one with LINE as its first cell, and no others. */
 struct table {
 	size_t ncolumns;
 	unsigned int right;
-	size_t ncells;
+	size_t ncells; /* so far, with those that a line stands for */
 	bool fit; /* the last column may be cut */
 	bool terminal; /* what is written must not control it */
-	struct buf text;
+	struct buf cells;
+	size_t *widths; /* owned; of the columns, so far */
 };
 
-#define LINE "\1"
+struct cell {
+	uint32_t len; /* bytes */
+	uint32_t width; /* characters, taking each for one column */
+};
+
+#define LINE UINT32_MAX /* for len */
 #define CUT_MIN 8 /* columns that are left of the last one */
+#define PIECE 65536 /* what is printed at once */
 
 struct table *table_new(size_t ncolumns, unsigned int right)
 {
@@ -32,6 +39,11 @@ struct table *table_new(size_t ncolumns, unsigned int right)
 
 	if (!t)
 		return NULL;
+	t->widths = alloc_array(ncolumns, sizeof(*t->widths));
+	if (!t->widths) {
+		free(t);
+		return NULL;
+	}
 	t->ncolumns = ncolumns;
 	t->right = right;
 	t->terminal = isatty(STDOUT_FILENO);
@@ -42,18 +54,51 @@ void table_free(struct table *t)
 {
 	if (!t)
 		return;
-	buf_release(&t->text);
+	buf_release(&t->cells);
+	free(t->widths);
 	free(t);
 }
 
-static void add_cell(struct table *t, const char *cell, size_t len)
+static size_t width(const char *s, size_t len)
 {
+	size_t i, n = 0;
+
+	for (i = 0; i < len; i++)
+		n += (s[i] & 0xc0) != 0x80;
+	return n;
+}
+
+/* Put the cell that begins at @at and ends with the buffer among the others. */
+static void end_cell(struct table *t, size_t at)
+{
+	size_t column = t->ncells++ % t->ncolumns, len;
+	struct cell c;
+
+	if (buf_error(&t->cells) < 0)
+		return;
+	len = t->cells.len - at - sizeof(c);
+	if (len >= LINE) {
+		t->cells.failed = true;
+		return;
+	}
+	c.len = (uint32_t)len;
+	c.width = (uint32_t)width((const char *)t->cells.data + at + sizeof(c),
+				  len);
+	memcpy(t->cells.data + at, &c, sizeof(c));
+	t->widths[column] = MAX(t->widths[column], c.width);
+}
+
+void table_text(struct table *t, const char *text, size_t len)
+{
+	static const struct cell none;
+	size_t at = t->cells.len;
+
+	buf_put(&t->cells, &none, sizeof(none));
 	if (t->terminal)
-		output_escape(&t->text, cell, len);
+		output_escape(&t->cells, text, len);
 	else
-		buf_put(&t->text, cell, len);
-	buf_put_u8(&t->text, 0);
-	t->ncells++;
+		buf_put(&t->cells, text, len);
+	end_cell(t, at);
 }
 
 /* Most cells are short, and need no memory of their own. */
@@ -67,30 +112,26 @@ void table_cell(struct table *t, const char *fmt, ...)
 	n = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof(text)) {
-		add_cell(t, text, (size_t)n);
+		table_text(t, text, (size_t)n);
 		return;
 	}
 	va_start(ap, fmt);
 	n = vasprintf(&cell, fmt, ap);
 	va_end(ap);
 	if (n < 0) {
-		t->text.failed = true;
+		t->cells.failed = true;
 		return;
 	}
-	add_cell(t, cell, (size_t)n);
+	table_text(t, cell, (size_t)n);
 	free(cell);
 }
 
 void table_line(struct table *t)
 {
-	size_t i;
+	static const struct cell line = { .len = LINE };
 
-	for (i = 0; i < t->ncolumns; i++) {
-		buf_put(&t->text, LINE, i == 0 ? 2 : 0);
-		if (i > 0)
-			buf_put_u8(&t->text, 0);
-		t->ncells++;
-	}
+	buf_put(&t->cells, &line, sizeof(line));
+	t->ncells += t->ncolumns;
 }
 
 void table_fit(struct table *t)
@@ -98,50 +139,46 @@ void table_fit(struct table *t)
 	t->fit = true;
 }
 
-/* Characters, taking each for one column. */
-static size_t width(const char *s)
+/* Append at most @max characters; what is cut ends in dots. */
+static void put_cut(struct buf *out, const char *s, const struct cell *c,
+		    size_t max)
 {
-	size_t n = 0;
+	size_t n = 0, at = 0;
 
-	for (; *s; s++)
-		n += (*s & 0xc0) != 0x80;
-	return n;
-}
-
-/* Print at most @max characters; what is cut ends in dots. */
-static void print_cut(const char *s, size_t max)
-{
-	size_t n = 0, keep = width(s) > max ? max - strlen("...") : max;
-	const char *p = s;
-
-	for (; *p; p++)
-		if ((*p & 0xc0) != 0x80 && n++ == keep)
+	if (c->width <= max) {
+		buf_put(out, s, c->len);
+		return;
+	}
+	for (; at < c->len; at++)
+		if ((s[at] & 0xc0) != 0x80 && n++ == max - strlen("..."))
 			break;
-	fwrite(s, 1, (size_t)(p - s), stdout);
-	if (*p)
-		fputs("...", stdout);
+	buf_put(out, s, at);
+	buf_put(out, "...", strlen("..."));
 }
 
-static void print_blanks(size_t n)
+static void put_many(struct buf *out, char c, size_t n)
 {
-	while (n-- > 0)
-		putc_unlocked(' ', stdout);
+	if (n == 0 || buf_reserve(out, n) < 0)
+		return;
+	memset(out->data + out->len, c, n);
+	out->len += n;
 }
 
-static void print_cell(const char *s, size_t column_width, bool right,
-		       bool last)
+static void put_cell(struct buf *out, const char *s, const struct cell *c,
+		     size_t column_width, bool right, bool last)
 {
-	size_t pad = column_width - MIN(width(s), column_width);
+	size_t pad = column_width - MIN(c->width, column_width);
 
 	if (right)
-		print_blanks(pad);
+		put_many(out, ' ', pad);
 	if (last && !right)
-		print_cut(s, column_width);
+		put_cut(out, s, c, column_width);
 	else
-		fputs(s, stdout);
+		buf_put(out, s, c->len);
 	if (!right && !last)
-		print_blanks(pad);
-	fputs(last ? "\n" : "  ", stdout);
+		put_many(out, ' ', pad);
+	buf_put(out, "  ", last ? 0 : 2);
+	buf_put(out, "\n", last ? 1 : 0);
 }
 
 /* The columns of the terminal that is written to; 0: it is none. */
@@ -156,9 +193,9 @@ static size_t terminal_width(void)
 }
 
 /* Cut the last column, if that makes the table fit, but not to nothing. */
-static void fit_last(const struct table *t, size_t *widths, size_t *total)
+static void fit_last(struct table *t, size_t *total)
 {
-	size_t *last = &widths[t->ncolumns - 1], max = terminal_width();
+	size_t *last = &t->widths[t->ncolumns - 1], max = terminal_width();
 	size_t others = *total - *last;
 
 	if (!t->fit || max == 0 || *total <= max || max < others + CUT_MIN)
@@ -167,42 +204,44 @@ static void fit_last(const struct table *t, size_t *widths, size_t *total)
 	*total = max;
 }
 
+static int print_all(const struct buf *out)
+{
+	if (buf_error(out) < 0)
+		return -ENOMEM;
+	return out->len ? output_write(out->data, out->len) : output_error();
+}
+
 int table_print(struct table *t)
 {
-	size_t *widths, i, total = 0;
-	const char *s;
+	AUTO_BUF struct buf out = BUF_INIT;
+	size_t i, at = 0, total = 0;
+	struct cell c;
+	int r = 0;
 
-	if (buf_error(&t->text) < 0)
+	if (buf_error(&t->cells) < 0)
 		return -ENOMEM;
-	widths = alloc_array(t->ncolumns, sizeof(*widths));
-	if (!widths)
-		return -ENOMEM;
-	s = (const char *)t->text.data;
-	for (i = 0; i < t->ncells; i++, s += strlen(s) + 1)
-		if (strcmp(s, LINE) != 0)
-			widths[i % t->ncolumns] =
-				MAX(widths[i % t->ncolumns], width(s));
 	for (i = 0; i < t->ncolumns; i++)
-		total += widths[i] + (i > 0 ? 2 : 0);
-	fit_last(t, widths, &total);
-	s = (const char *)t->text.data;
-	for (i = 0; i < t->ncells; i++, s += strlen(s) + 1) {
-		size_t c = i % t->ncolumns;
+		total += t->widths[i] + (i > 0 ? 2 : 0);
+	fit_last(t, &total);
+	for (i = 0; at < t->cells.len && r == 0; i++) {
+		size_t column = i % t->ncolumns;
 
-		if (c == 0 && !strcmp(s, LINE)) {
-			size_t n;
-
-			for (n = 0; n < total; n++)
-				putchar('-');
-			putchar('\n');
-			/* The other cells of the row are empty. */
-			for (n = 1; n < t->ncolumns; n++, i++)
-				s += strlen(s) + 1;
+		memcpy(&c, t->cells.data + at, sizeof(c));
+		at += sizeof(c);
+		if (c.len == LINE) {
+			put_many(&out, '-', total);
+			buf_put(&out, "\n", 1);
+			i += t->ncolumns - 1;
 			continue;
 		}
-		print_cell(s, widths[c], t->right >> c & 1,
-			   c + 1 == t->ncolumns);
+		put_cell(&out, (const char *)t->cells.data + at, &c,
+			 t->widths[column], t->right >> column & 1,
+			 column + 1 == t->ncolumns);
+		at += c.len;
+		if (out.len >= PIECE || buf_error(&out) < 0) {
+			r = print_all(&out);
+			buf_clear(&out);
+		}
 	}
-	free(widths);
-	return output_error();
+	return r < 0 ? r : print_all(&out);
 }

@@ -136,39 +136,72 @@ static int print_json(const struct point_list *l, const bool *wanted,
 	return output_json(array);
 }
 
+static void put(struct buf *out, const char *text)
+{
+	buf_put(out, text, strlen(text));
+}
+
+static void put_strings(struct buf *out, const char *between,
+			char *const *items, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		put(out, i > 0 ? between : "");
+		put(out, items[i]);
+	}
+}
+
+/* Put what was written into the next cell, and empty @text. */
+static void end_cell(struct table *t, struct buf *text)
+{
+	table_text(t, text->len ? (const char *)text->data : "", text->len);
+	buf_clear(text);
+}
+
+static void put_forgotten(struct buf *out, const struct point *p)
+{
+	char until[OUTPUT_TIME_LEN];
+
+	buf_printf(out, " (forgotten, until %s)",
+		   output_short_time(p->until_ns / 1000000000, until));
+}
+
+/* There may be ten thousand of them, so nothing here is formatted that need not
+ * be. */
 static void add_row(struct table *t, const struct point_list *l, size_t i,
-		    int64_t now_ns)
+		    int64_t now_ns, struct buf *text)
 {
 	const struct point *p = l->points[i];
-	struct buf text AUTO_BUF = BUF_INIT;
-	char size[OUTPUT_SIZE_LEN], name[512], until[OUTPUT_TIME_LEN];
+	char size[OUTPUT_SIZE_LEN];
 	uint64_t used = p->bytes;
 	size_t n;
 
-	filter_name(l, i, name, sizeof(name));
-	table_cell(t, "%.8s", p->id);
-	output_short_time(p->until_ns / 1000000000, until);
-	table_cell(t, "%s%s%s%s%s%s%s", name,
-		   p->incomplete ? " (incomplete)" : "",
-		   p->is_protected ? " (protected)" : "",
-		   point_is_to_come(p, now_ns) ? " (in the future)" : "",
-		   p->nopen_forgets ? " (forgotten, until " : "",
-		   p->nopen_forgets ? until : "", p->nopen_forgets ? ")" : "");
-	table_cell(t, "%s", p->host);
-	for (n = 0; n < p->ntags; n++)
-		buf_printf(&text, "%s%s", n ? "," : "", p->tags[n]);
-	table_cell(t, "%.*s", (int)text.len, (const char *)text.data);
-	table_cell(t, "%" PRIu64, p->entries);
+	table_text(t, p->id, 8);
+	put(text, p->vm);
+	put(text, "/");
+	put(text, l->names[i]);
+	put(text, p->incomplete ? " (incomplete)" : "");
+	put(text, p->is_protected ? " (protected)" : "");
+	put(text, point_is_to_come(p, now_ns) ? " (in the future)" : "");
+	if (p->nopen_forgets)
+		put_forgotten(text, p);
+	end_cell(t, text);
+	table_text(t, p->host, strlen(p->host));
+	put_strings(text, ",", p->tags, p->ntags);
+	end_cell(t, text);
+	output_number(p->entries, size);
+	table_text(t, size, strlen(size));
 	for (n = 0; n < p->ndisks; n++)
 		used += p->disks[n].used;
-	table_cell(t, "%s", output_size(used, size));
-	buf_clear(&text);
-	for (n = 0; n < p->nsources; n++)
-		buf_printf(&text, "%s%s", n ? " " : "", p->sources[n]);
-	for (n = 0; n < p->ndisks; n++)
-		buf_printf(&text, "%sdisk:%s", text.len ? " " : "",
-			   p->disks[n].name);
-	table_cell(t, "%.*s", (int)text.len, (const char *)text.data);
+	output_size(used, size);
+	table_text(t, size, strlen(size));
+	put_strings(text, " ", p->sources, p->nsources);
+	for (n = 0; n < p->ndisks; n++) {
+		put(text, text->len ? " disk:" : "disk:");
+		put(text, p->disks[n].name);
+	}
+	end_cell(t, text);
 }
 
 static int print_table(const struct point_list *l, const bool *wanted,
@@ -178,6 +211,7 @@ static int print_table(const struct point_list *l, const bool *wanted,
 					      "Tags", "Entries", "Size",
 					      "Paths" };
 	struct table *t = table_new(ARRAY_SIZE(titles), 1 << 4 | 1 << 5);
+	AUTO_BUF struct buf text = BUF_INIT;
 	size_t i, n = 0;
 	int r;
 
@@ -189,7 +223,7 @@ static int print_table(const struct point_list *l, const bool *wanted,
 	for (i = 0; i < l->n; i++) {
 		if (!wanted[i])
 			continue;
-		add_row(t, l, i, now_ns);
+		add_row(t, l, i, now_ns, &text);
 		n++;
 	}
 	table_fit(t); /* the paths */

@@ -100,7 +100,10 @@ static void test_names_cannot_drive_a_terminal(void **state)
 
 static void test_sizes(void **state)
 {
-	char text[OUTPUT_SIZE_LEN];
+	char text[OUTPUT_SIZE_LEN], wanted[OUTPUT_SIZE_LEN];
+	uint64_t n;
+	double v;
+	int i;
 
 	(void)state;
 	unsetenv("VMBACKUP_UNITS");
@@ -110,6 +113,18 @@ static void test_sizes(void **state)
 	assert_string_equal(output_size((1 << 20) - 1, text), "1023.999 KiB");
 	assert_string_equal(output_size((1 << 30) - 1, text), "1.000 GiB");
 	assert_string_equal(output_size(UINT64_MAX, text), "16.000 EiB");
+	/* Rounded as printf() does, to the even one where two are as near. */
+	for (n = 1024; n < UINT64_C(1) << 53; n += n / 37 + 1) {
+		for (i = 0, v = (double)n; v >= 1023.9995; i++)
+			v /= 1024;
+		snprintf(wanted, sizeof(wanted), "%.3f %ciB", v, "?KMGTPE"[i]);
+		assert_string_equal(output_size(n, text), wanted);
+	}
+	for (n = 0; n < 40; n++) {
+		snprintf(wanted, sizeof(wanted), "%.3f KiB",
+			 (double)(1024 + 64 * n) / 1024);
+		assert_string_equal(output_size(1024 + 64 * n, text), wanted);
+	}
 	setenv("VMBACKUP_UNITS", "si", 1);
 	assert_string_equal(output_size(1500, text), "1.500 kB");
 	setenv("VMBACKUP_UNITS", "raw", 1);
