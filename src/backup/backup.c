@@ -300,6 +300,16 @@ static void warn_of_later(struct backup *b, const struct point *p)
 			 p->vm, l->names[last], p->vm);
 }
 
+/* Whether the parent says all that the point would. Return 1, 0 or a negative
+ * errno. */
+static int is_unchanged(const struct backup *b, const struct point *p)
+{
+	return b->options->skip_if_unchanged && parent_equals(&b->parent, p) &&
+			       is_parent_whole(b)
+		       ? parent_still_stands(&b->parent)
+		       : 0;
+}
+
 static int commit_point(struct backup *b, struct point *p,
 			struct backup_result *out)
 {
@@ -313,10 +323,10 @@ static int commit_point(struct backup *b, struct point *p,
 	point_sort(p);
 	p->errors = atomic_load(&b->errors);
 	p->incomplete = p->errors > 0;
-	if (b->options->skip_if_unchanged && parent_equals(&b->parent, p) &&
-	    is_parent_whole(b)) {
-		out->skipped = true;
-		return 0;
+	err = is_unchanged(b, p);
+	if (err != 0) {
+		out->skipped = err > 0;
+		return MIN(err, 0);
 	}
 	err = writer_commit(b->writer, p);
 	if (err < 0)

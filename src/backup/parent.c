@@ -318,3 +318,26 @@ bool parent_equals(const struct parent *p, const struct point *new)
 	return !new->has_tree || !p->differs ||
 	       id_equal(&new->root, &old->root);
 }
+
+static bool is_listed(const struct point_list *l, const struct point *p)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (strcmp(l->points[i]->id, p->id) == 0)
+			return !l->points[i]->verdict_unknown;
+	return false;
+}
+
+int parent_still_stands(const struct parent *p)
+{
+	struct point_list *l;
+	int r = vault_points(p->backup->vault, &l);
+
+	if (r < 0)
+		return r;
+	r = (!p->tree || is_listed(l, p->tree)) &&
+	    (!p->machine || is_listed(l, p->machine));
+	point_list_put(l);
+	return r;
+}

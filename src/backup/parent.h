@@ -64,5 +64,8 @@ bool parent_has_content(const struct parent *p, const struct entry *e);
 /* Whether @new, whose tree has ended, says nothing that the point it was
  * compared with does not say. */
 bool parent_equals(const struct parent *p, const struct point *new);
+/* Whether the points to compare with are still points: somebody may have forgotten
+ * or purged one since. Return 1, 0, or the negative errno of the listing. */
+MUST_CHECK int parent_still_stands(const struct parent *p);
 
 #endif

@@ -201,6 +201,9 @@ static int check_request(struct context *ctx, const struct args *a, int argc,
 	if (r->keep_ns >= 0 && (a->reason || a->window))
 		return context_usage(ctx, "--keep forgets nothing: it takes no "
 					  "--reason and no --undelete-window");
+	if (argc > 0 && a->group_by)
+		return context_usage(ctx, "--group-by is for a policy, and not "
+					  "for POINTs that are named");
 	if (a->reason && !forget_text_ok(a->reason))
 		return context_usage(ctx,
 				     "--reason is a text of one line and at "
@@ -313,7 +316,29 @@ static int forget_judged(struct context *ctx, struct vault *v,
 		r = report_print_json(j, &request->policy);
 	else if (r == 0 && !ctx->quiet)
 		r = report_print(j, &request->policy);
+	/* What goes is said before it goes. */
+	if (r == 0)
+		r = output_flush();
 	return r < 0 ? r : forget_all(ctx, v, gone, n, a, request);
+}
+
+/* Whoever mistypes a name would be told that nothing had to go. */
+static int check_machines(const struct point_list *l,
+			  const struct string_list *vms)
+{
+	size_t i, k;
+
+	for (i = 0; i < vms->n; i++) {
+		for (k = 0; k < l->n; k++)
+			if (strcmp(l->points[k]->vm, vms->items[i]) == 0)
+				break;
+		if (k == l->n)
+			return fail(-ENOENT,
+				    "no machine called \"%s\" has a point that "
+				    "is listed: nothing is forgotten",
+				    vms->items[i]);
+	}
+	return 0;
 }
 
 /* Leave out what cannot be judged. Return of how many points @wanted it is so. */
@@ -323,7 +348,8 @@ static size_t leave_out(const struct point_list *l, bool *wanted)
 
 	for (i = 0; i < l->n; i++)
 		if (wanted[i] && l->points[i]->verdict_unknown) {
-			log_warn("whether point %s was removed cannot be read: "
+			log_line(LOG_LEVEL_ERROR,
+				 "whether point %s was removed cannot be read: "
 				 "it stays; see \"vmbackup check\"",
 				 l->points[i]->id);
 			wanted[i] = false;
@@ -339,15 +365,19 @@ static int run_policy(struct context *ctx, struct vault *v,
 	struct judged j = { .n = 0 };
 	bool *wanted = NULL;
 	size_t nleft = 0;
-	int r = point_filter_apply(&a->filter, l, &wanted);
+	int r = check_machines(l, &a->filter.vms);
 
 	if (r == 0)
-		nleft = leave_out(l, wanted);
+		r = point_filter_apply(&a->filter, l, &wanted);
+	if (r == 0)
+		nleft = leave_out(l, wanted) + l->ndamaged;
 	if (r == 0)
 		r = judged_make(v, l, &request->policy, wanted,
 				ctx->seam->ops->realtime_ns(ctx->seam), &j);
+	/* Errors, and not warnings: --quiet does not hide them. */
 	if (r == 0 && l->ndamaged > 0)
-		log_warn("%zu point%s cannot be read, and stay%s; see "
+		log_line(LOG_LEVEL_ERROR,
+			 "%zu point%s cannot be read, and stay%s; see "
 			 "\"vmbackup check\"",
 			 l->ndamaged, l->ndamaged == 1 ? "" : "s",
 			 l->ndamaged == 1 ? "s" : "");
@@ -522,11 +552,10 @@ static int run_undelete(struct context *ctx, void *args, int argc, char **argv)
 		r = context_read_error(v, vault_points(v, &l));
 	if (r == 0)
 		r = filter_find_points(v, l, argc, argv, true, points, &n);
-	for (i = 0; i < n && r == 0; i++) {
-		r = forget_undo(v, points[i], noting_by(by));
-		if (r == 0)
-			r = print_undeleted(ctx, points[i]);
-	}
+	if (r == 0)
+		r = guard_undelete(v, points, n, noting_by(by));
+	for (i = 0; i < n && r == 0; i++)
+		r = print_undeleted(ctx, points[i]);
 	point_list_put(l);
 	vault_close(v);
 	return r;

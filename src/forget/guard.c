@@ -171,3 +171,47 @@ int guard_forget(struct vault *v, const struct point *const *points, size_t n,
 	back = take_back(v, points, numbers, n, wish->by);
 	return back < 0 ? back : r;
 }
+
+/* ---- bringing back ---- */
+
+/* Whether each of the points is listed, and forgotten by nobody. */
+static int check_back(const struct point_list *l,
+		      const struct point *const *points, size_t n)
+{
+	size_t i, k;
+
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < l->n; k++)
+			if (strcmp(l->points[k]->id, points[i]->id) == 0)
+				break;
+		if (k == l->n || l->points[k]->verdict_unknown)
+			return fail(-EAGAIN,
+				    "whether point %s is back cannot be seen: "
+				    "run the command again",
+				    points[i]->id);
+		if (l->points[k]->nopen_forgets > 0)
+			return fail(-EAGAIN,
+				    "somebody else forgot point %s meanwhile: "
+				    "run the command again to bring it back",
+				    points[i]->id);
+	}
+	return 0;
+}
+
+int guard_undelete(struct vault *v, const struct point *const *points, size_t n,
+		   const char *by)
+{
+	struct point_list *l = NULL;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < n && r == 0; i++)
+		r = forget_undo(v, points[i], by);
+	vault_show_forgotten(v);
+	if (r == 0)
+		r = vault_points(v, &l);
+	if (r == 0)
+		r = check_back(l, points, n);
+	point_list_put(l);
+	return r;
+}

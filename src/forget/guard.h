@@ -33,5 +33,13 @@ MUST_CHECK int guard_last(const struct point_list *l,
 MUST_CHECK int guard_forget(struct vault *v, const struct point *const *points,
 			    size_t n, const struct forget_wish *wish,
 			    bool remove_all);
+/*
+ * Bring @n points back, and list the points once more. Return 0; -EAGAIN (one of them
+ * was forgotten again meanwhile); or a negative errno as forget_undo() or the
+ * listing; said in words.
+ */
+MUST_CHECK int guard_undelete(struct vault *v,
+			      const struct point *const *points, size_t n,
+			      const char *by);
 
 #endif

@@ -64,12 +64,29 @@ for text in $'two\nlines' "$(printf '%5000s' x)"; do
 done
 expect 2 vmb forget --keep 3d --reason audit web/2026-10-01T020000Z
 says 'it takes no --reason'
+for it in '--keep 3d' ''; do
+	expect 2 vmb forget $it --group-by '' web/2026-10-01T020000Z
+	says 'group-by is for a policy'
+done
 expect 2 vmb forget --keep-last 2 --undelete-window 13d
 expect 2 vmb forget --keep-last 2 --undelete-window 181d
 [ "$(objects)" = 0 ] || fail "something was forgotten"
 
 # A dry run says the same as the real one, and does nothing.
 policy=(--keep-daily 3 --keep-weekly unlimited)
+for vms in wbe "db --vm wbe"; do
+	expect 1 vmb forget --keep-last 1 --vm $vms
+	says 'no machine called "wbe"'
+done
+# What cannot be told does not go.
+if [ -e /dev/full ]; then
+	for it in '' --json; do
+		got=0
+		vmb forget "${policy[@]}" $it >/dev/full 2>"$tmp/err" || got=$?
+		[ "$got" = 15 ] || fail "exit code $got"
+		[ "$(objects)" = 0 ] || fail "it went without a word"
+	done
+fi
 expect 0 vmb forget "${policy[@]}" --dry-run
 prints 'keep 5 points'
 prints 'web/2026-10-04T020000Z .* weekly'
@@ -124,6 +141,28 @@ prints '^points 9,'
 expect 0 vmb forget -q web/2026-10-08T020000Z
 back_up web 09 --skip-if-unchanged
 [ "$(days)" = "01 04 06 07 09" ] || fail "$(days)"
+# Nor is it where it is forgotten while the backup is at work, here while it waits
+# for a map.
+truncate -s 1M "$tmp/disk"
+mkfifo "$tmp/map"
+disk=(--vm disk --disk "vda=$tmp/disk" --skip-if-unchanged)
+expect 0 vmb backup -q "${disk[@]}"
+echo '0 1048576 same' >"$tmp/same"
+expect 0 vmb backup "${disk[@]}" --map "$tmp/same"
+prints 'nothing changed'
+for it in kept gone; do
+	vmb backup "${disk[@]}" --map "$tmp/map" >"$tmp/disk.$it" &
+	job=$!
+	exec 7>"$tmp/map"
+	[ $it = kept ] ||
+		expect 0 vmb forget -q --unsafe-allow-remove-all disk
+	cat "$tmp/same" >&7
+	exec 7>&-
+	wait $job || fail "exit code $?"
+done
+grep -q 'nothing changed' "$tmp/disk.kept" || fail "$(cat "$tmp/disk.kept")"
+grep -q '^point .* made' "$tmp/disk.gone" || fail "$(cat "$tmp/disk.gone")"
+expect 0 vmb forget -q --vm disk --unsafe-allow-remove-all
 expect 2 vmb --forgotten backup "$tmp/source"
 expect 2 vmb --forgotten forget --keep-last 1
 note "still there"
@@ -219,6 +258,13 @@ rm "$wish"
 expect 0 vmb forget -q web/2026-10-04T020000Z
 expect 0 vmb undelete -q web/2026-10-04T020000Z
 [ "$(days)" = "04 09" ] || fail "$(days)"
+# A point that cannot be read is none that could go, and that is said.
+back_up db 10
+last=$(ids --vm db | cut -d ' ' -f 2)
+mv "$vault/point/$last" "$tmp/point"
+expect 13 vmb --no-cache forget -q --vm web --keep-last 9
+says '1 point cannot be read, and stays'
+mv "$tmp/point" "$vault/point/$last"
 # What may have been removed is not forgotten, nor does it stand for others.
 eighth=$(ids --vm web --forgotten | cut -d ' ' -f 8)
 expect 0 vmb undelete -q "$eighth"

@@ -382,18 +382,22 @@ struct rival {
 	const struct point *point;
 	uint8_t type;
 	const char *folder, *text;
+	const char *before; /* which wish; NULL: to forget */
+	unsigned int number;
 };
 
 /* Somebody is done between the look at the points and the first wish. */
 static int be_first(void *arg, enum backend_mem_op op, const char *name)
 {
 	struct rival *rival = arg;
+	const char *before = rival->before ? rival->before : "forget/";
 	char own[OBJECT_NAME_MAX];
 
-	if (op != BACKEND_MEM_PUT || strncmp(name, "forget/", 7) != 0)
+	if (op != BACKEND_MEM_PUT || strncmp(name, before, strlen(before)) != 0)
 		return 0;
 	backend_mem_watch(rival->scene->backend, NULL, NULL);
-	snprintf(own, sizeof(own), "%s/%s-0", rival->folder, rival->point->id);
+	snprintf(own, sizeof(own), "%s/%s-%u", rival->folder, rival->point->id,
+		 rival->number);
 	sessions_put_text(rival->scene, rival->type, own, rival->text);
 	return 0;
 }
@@ -490,6 +494,37 @@ static void what_is_protected_meanwhile_stays(void **state)
 	point_list_put(l);
 }
 
+/* That a point is back is not said where somebody forgets it at the same time. */
+static void what_is_forgotten_meanwhile_is_not_back(void **state)
+{
+	struct scene *s = *state;
+	struct rival rival = { .scene = s,
+			       .type = OBJECT_FORGET,
+			       .folder = "forget",
+			       .text = "{\"time_ns\":1}",
+			       .before = "purge/",
+			       .number = 1 };
+	struct point_list *l;
+	const struct point *p;
+
+	assert_ok(sessions_commit(s));
+	assert_ok(forget_it(s));
+	vault_show_forgotten(s->vault);
+	assert_ok(vault_points(s->vault, &l));
+	p = l->points[0];
+	rival.point = p;
+	backend_mem_watch(s->backend, be_first, &rival);
+	assert_result(guard_undelete(s->vault, &p, 1, NULL), -EAGAIN);
+	assert_said("somebody else forgot");
+	point_list_put(l);
+	assert_ok(vault_points(s->vault, &l));
+	p = l->points[0];
+	assert_int_equal(p->nopen_forgets, 1);
+	assert_ok(guard_undelete(s->vault, &p, 1, NULL));
+	point_list_put(l);
+	assert_int_equal(nlisted(s), 1);
+}
+
 static void the_store_tells_when(void **state)
 {
 	struct scene *s = *state;
@@ -579,6 +614,7 @@ int main(void)
 		CASE(what_is_protected_stays),
 		CASE(a_machine_keeps_a_point),
 		CASE(what_is_protected_meanwhile_stays),
+		CASE(what_is_forgotten_meanwhile_is_not_back),
 		CASE(the_store_tells_when),
 		cmocka_unit_test(policies_are_typed),
 	};
