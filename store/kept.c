@@ -19,6 +19,7 @@
 #include "store/kept.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,10 @@
 #define SLICE 512
 #define FETCHERS 16
 #define ALONE 4 /* so few are not worth the threads */
+/* One that is longer, as it is stored or in plain, is fetched by itself. */
+#define WITH_OTHERS_MAX (256u << 10)
+/* When so much was fetched, what waits is fetched only once that is decoded. */
+#define HELD_MAX (8u << 20)
 
 void kept_release(const struct kept_kind *kind, struct kept_set *s)
 {
@@ -53,16 +58,20 @@ void kept_release(const struct kept_kind *kind, struct kept_set *s)
 
 /* ---- reading ---- */
 
+/* Read it by itself, or return -EFBIG, silently, where it is too long to be read with
+ * others. */
 static int read_vault(struct vault *v, const struct kept_kind *kind,
-		      const char *name, const uint8_t *sha256, struct buf *out)
+		      const char *name, const uint8_t *sha256, bool alone,
+		      struct buf *out)
 {
+	size_t max = alone ? kind->max : MIN(kind->max, WITH_OTHERS_MAX), len;
 	uint8_t hash[CRYPT_SHA256_LEN];
 	uint8_t *raw = NULL;
-	size_t len;
-	int r = vault_get_again(v, name, kind->max, &raw, &len);
+	struct box box;
+	int r = vault_get_again(v, name, max, &raw, &len);
 	bool before = log_hush(vault_has_said(v, name));
 
-	if (r == -EFBIG)
+	if (r == -EFBIG && max == kind->max)
 		r = vault_fail_too_long(name, kind->max);
 	if (r == 0 && sha256) {
 		r = crypt_sha256(raw, len, hash);
@@ -72,6 +81,10 @@ static int read_vault(struct vault *v, const struct kept_kind *kind,
 				 "was committed",
 				 name);
 	}
+	if (r == 0)
+		r = format_parse_box(raw, len, kind->type, name, &box);
+	if (r == 0 && !alone && box.plain_len > WITH_OTHERS_MAX)
+		r = -EFBIG;
 	if (r == 0)
 		r = format_read_box(v->keyring, raw, len, kind->type, name,
 				    out);
@@ -122,7 +135,7 @@ int kept_read(struct vault *v, const struct kept_kind *kind, const char *name,
 {
 	int r = get_kept(v, name, out);
 
-	return r == -ENOENT ? read_vault(v, kind, name, sha256, out) : r;
+	return r == -ENOENT ? read_vault(v, kind, name, sha256, true, out) : r;
 }
 
 /* Put an object into the database; the proof goes behind it. What cannot be kept is
@@ -149,7 +162,7 @@ int kept_read_once(struct vault *v, const struct kept_kind *kind,
 
 	if (r != -ENOENT)
 		return r;
-	r = read_vault(v, kind, name, NULL, out);
+	r = read_vault(v, kind, name, NULL, true, out);
 	if (r < 0)
 		return r;
 	buf_put(&row, out->data + from, out->len - from);
@@ -171,33 +184,51 @@ struct arrival {
 	struct kept *item;
 	const uint8_t *sha256;
 	struct stop *obeys; /* the caller's, for the threads that fetch */
+	atomic_size_t *held; /* bytes that were fetched and not decoded yet */
 	struct buf plain;
+	bool waits; /* to be fetched */
+	bool is_long; /* by itself */
 	bool is_new; /* it came from the vault */
 };
 
 static void fetch_one(void *arg)
 {
 	struct arrival *f = arg;
-	struct stop *before = stop_obey(f->obeys);
+	struct stop *before;
+	int r;
 
-	f->item->error = read_vault(f->vault, f->kind, f->item->name, f->sha256,
-				    &f->plain);
-	f->is_new = f->item->error == 0;
+	if (atomic_load(f->held) >= HELD_MAX)
+		return;
+	before = stop_obey(f->obeys);
+	r = read_vault(f->vault, f->kind, f->item->name, f->sha256, f->is_long,
+		       &f->plain);
 	(void)stop_obey(before);
+	f->is_long = r == -EFBIG;
+	f->waits = f->is_long;
+	f->is_new = r == 0;
+	f->item->error = r;
+	atomic_fetch_add(f->held, f->plain.len);
 }
 
-/* Fetch those of a slice that the database does not have. */
-static void fetch_rest(struct arrival *slice, size_t n, size_t missing)
+/* Fetch what waits: many short ones at once, or one that is long. */
+static void fetch_some(struct arrival *slice, size_t n)
 {
+	struct arrival *first = NULL;
 	struct pool *p = NULL;
-	size_t i;
+	size_t i, nshort = 0;
 
-	if (missing > ALONE)
-		p = pool_new(FETCHERS, SLICE);
 	for (i = 0; i < n; i++) {
-		if (slice[i].item->error != -ENOENT)
+		nshort += slice[i].waits && !slice[i].is_long;
+		if (slice[i].waits && !first)
+			first = &slice[i];
+	}
+	if (nshort == 0 && first)
+		fetch_one(first);
+	if (nshort > ALONE)
+		p = pool_new(FETCHERS, SLICE);
+	for (i = 0; i < n && nshort > 0; i++) {
+		if (!slice[i].waits || slice[i].is_long)
 			continue;
-		slice[i].obeys = stop_of_thread;
 		if (p)
 			pool_run(p, fetch_one, &slice[i]);
 		else
@@ -232,41 +263,69 @@ static void keep_new(struct vault *v, struct arrival *slice, size_t n)
 	free(objects);
 }
 
-static int read_slice(struct vault *v, struct arrival *slice, size_t n)
+static int decode_one(struct vault *v, const struct arrival *f)
 {
-	size_t i, missing = 0;
-	bool before;
+	struct kept *item = f->item;
+	bool before = log_hush(vault_has_said(v, item->name));
+
+	if (item->error == 0)
+		item->error = f->kind->decode(f->plain.data, f->plain.len,
+					      item->name, &item->value);
+	(void)log_hush(before);
+	if (item->error < 0 && !is_damage(item->error))
+		return item->error;
+	/* That it is gone is no damage, and was not said. */
+	if (item->error < 0 && item->error != -ENOENT)
+		(void)vault_is_news(v, item->name);
+	return 0;
+}
+
+/* Decode and keep what has come; the others move to the front, and how many these
+ * are to *n. */
+static int take_in(struct vault *v, struct arrival *slice, size_t *n)
+{
+	size_t i, k = 0, end = *n;
 	int r = 0;
 
-	for (i = 0; i < n && r == 0; i++) {
-		struct kept *item = slice[i].item;
-
-		item->error = get_kept(v, item->name, &slice[i].plain);
-		missing += item->error == -ENOENT;
-		if (item->error < 0 && item->error != -ENOENT)
-			r = item->error;
+	for (i = 0; i < end && r == 0; i++)
+		if (!slice[i].waits)
+			r = decode_one(v, &slice[i]);
+	if (r == 0)
+		keep_new(v, slice, end);
+	for (i = 0; i < end; i++) {
+		if (slice[i].waits && r == 0) {
+			slice[k++] = slice[i];
+			continue;
+		}
+		buf_release(&slice[i].plain);
 	}
-	if (r == 0 && missing)
-		fetch_rest(slice, n, missing);
-	for (i = 0; i < n && r == 0; i++) {
-		struct kept *item = slice[i].item;
-
-		before = log_hush(vault_has_said(v, item->name));
-		if (item->error == 0)
-			item->error =
-				slice[i].kind->decode(slice[i].plain.data,
-						      slice[i].plain.len,
-						      item->name, &item->value);
-		(void)log_hush(before);
-		if (item->error < 0 && !is_damage(item->error))
-			r = item->error;
-		/* That it is gone is no damage, and was not said. */
-		else if (item->error < 0 && item->error != -ENOENT)
-			(void)vault_is_news(v, item->name);
-	}
-	if (r == 0 && missing)
-		keep_new(v, slice, n);
+	*n = k;
 	return r;
+}
+
+static int read_slice(struct vault *v, struct arrival *slice, size_t n,
+		      atomic_size_t *held)
+{
+	int r = 0;
+
+	while (n > 0 && r == 0) {
+		fetch_some(slice, n);
+		r = take_in(v, slice, &n);
+		atomic_store(held, 0);
+	}
+	return r;
+}
+
+/* Look whether the database has one. Return 0 or a negative errno. */
+static int begin_arrival(struct arrival *f)
+{
+	int r = get_kept(f->vault, f->item->name, &f->plain);
+
+	f->waits = r == -ENOENT;
+	f->obeys = stop_of_thread;
+	f->item->error = r;
+	atomic_fetch_add(f->held, f->plain.len);
+	return f->waits ? 0 : r;
 }
 
 /* Read the items of @s that have neither a value nor were read before. */
@@ -275,23 +334,30 @@ static int read_new(struct vault *v, const struct kept_kind *kind,
 		    const bool *is_new)
 {
 	struct arrival *slice = alloc_array(SLICE, sizeof(*slice));
-	size_t i = 0, n;
+	atomic_size_t held = 0;
+	size_t i = 0, n = 0;
 	int r = slice ? 0 : -ENOMEM;
 
 	while (i < s->n && r == 0) {
-		for (n = 0; i < s->n && n < SLICE; i++) {
+		for (n = 0; i < s->n && n < SLICE && r == 0 &&
+			    atomic_load(&held) < HELD_MAX;
+		     i++) {
 			if (!is_new[i])
 				continue;
-			slice[n].vault = v;
-			slice[n].kind = kind;
-			slice[n].item = &s->items[i];
-			slice[n++].sha256 = wanted->items[i].sha256;
+			slice[n] = (struct arrival){
+				.vault = v,
+				.kind = kind,
+				.item = &s->items[i],
+				.sha256 = wanted->items[i].sha256,
+				.held = &held,
+			};
+			r = begin_arrival(&slice[n++]);
 		}
-		r = read_slice(v, slice, n);
-		while (n > 0) {
-			buf_release(&slice[--n].plain);
-			memset(&slice[n], 0, sizeof(slice[n]));
-		}
+		if (r == 0)
+			r = read_slice(v, slice, n, &held);
+		else
+			while (n > 0)
+				buf_release(&slice[--n].plain);
 	}
 	free(slice);
 	return r;
@@ -397,77 +463,6 @@ int kept_add(struct vault *v, const struct kept_kind *kind, struct kept_set *s,
 		r = kept_join(kind, s, &new);
 	kept_release(kind, &new);
 	return r;
-}
-
-/* ---- from elsewhere ---- */
-
-int kept_append(struct kept_set *s, const char *name, void *value)
-{
-	struct kept *item;
-
-	if (array_reserve(&s->items, &s->cap, s->n + 1) < 0)
-		return -ENOMEM;
-	item = &s->items[s->n];
-	*item = (struct kept){ .name = strdup(name) };
-	if (!item->name)
-		return -ENOMEM;
-	item->value = value;
-	s->n++;
-	return 0;
-}
-
-static int by_item(const void *a, const void *b)
-{
-	return strcmp(((const struct kept *)a)->name,
-		      ((const struct kept *)b)->name);
-}
-
-/* Move the items of @s from *@at up to @end to @both. */
-static void move_items(const struct kept_set *s, size_t *at, size_t end,
-		       struct kept_set *both)
-{
-	if (end > *at)
-		memcpy(both->items + both->n, s->items + *at,
-		       (end - *at) * sizeof(*s->items));
-	both->n += end - *at;
-	*at = end;
-}
-
-static bool is_last(const struct kept_set *s, const char *name)
-{
-	return s->n && strcmp(s->items[s->n - 1].name, name) == 0;
-}
-
-int kept_join(const struct kept_kind *kind, struct kept_set *s,
-	      struct kept_set *more)
-{
-	struct kept_set both = { .fresh = s->fresh + more->n };
-	size_t i, at = 0;
-
-	if (more->n == 0)
-		return 0;
-	both.items = alloc_array(s->n + more->n, sizeof(*both.items));
-	if (!both.items)
-		return -ENOMEM;
-	qsort(more->items, more->n, sizeof(*more->items), by_item);
-	for (i = 0; i < more->n; i++) {
-		struct kept *item = &more->items[i];
-		bool there = kept_has(s, item->name);
-
-		move_items(s, &at, kept_find(s, item->name), &both);
-		if (!there && !is_last(&both, item->name)) {
-			both.items[both.n++] = *item;
-			continue;
-		}
-		free(item->name);
-		if (item->value)
-			kind->release(item->value);
-	}
-	move_items(s, &at, s->n, &both);
-	free(s->items);
-	more->n = 0;
-	*s = both;
-	return 0;
 }
 
 bool kept_is_local(struct vault *v, const char *name)

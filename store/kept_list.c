@@ -180,3 +180,74 @@ int kept_list_new(struct vault *v, const struct kept_kind *kind,
 	buf_release(&f.text);
 	return r;
 }
+
+/* ---- from elsewhere ---- */
+
+int kept_append(struct kept_set *s, const char *name, void *value)
+{
+	struct kept *item;
+
+	if (array_reserve(&s->items, &s->cap, s->n + 1) < 0)
+		return -ENOMEM;
+	item = &s->items[s->n];
+	*item = (struct kept){ .name = strdup(name) };
+	if (!item->name)
+		return -ENOMEM;
+	item->value = value;
+	s->n++;
+	return 0;
+}
+
+static int by_item(const void *a, const void *b)
+{
+	return strcmp(((const struct kept *)a)->name,
+		      ((const struct kept *)b)->name);
+}
+
+/* Move the items of @s from *@at up to @end to @both. */
+static void move_items(const struct kept_set *s, size_t *at, size_t end,
+		       struct kept_set *both)
+{
+	if (end > *at)
+		memcpy(both->items + both->n, s->items + *at,
+		       (end - *at) * sizeof(*s->items));
+	both->n += end - *at;
+	*at = end;
+}
+
+static bool is_last(const struct kept_set *s, const char *name)
+{
+	return s->n && strcmp(s->items[s->n - 1].name, name) == 0;
+}
+
+int kept_join(const struct kept_kind *kind, struct kept_set *s,
+	      struct kept_set *more)
+{
+	struct kept_set both = { .fresh = s->fresh + more->n };
+	size_t i, at = 0;
+
+	if (more->n == 0)
+		return 0;
+	both.items = alloc_array(s->n + more->n, sizeof(*both.items));
+	if (!both.items)
+		return -ENOMEM;
+	qsort(more->items, more->n, sizeof(*more->items), by_item);
+	for (i = 0; i < more->n; i++) {
+		struct kept *item = &more->items[i];
+		bool there = kept_has(s, item->name);
+
+		move_items(s, &at, kept_find(s, item->name), &both);
+		if (!there && !is_last(&both, item->name)) {
+			both.items[both.n++] = *item;
+			continue;
+		}
+		free(item->name);
+		if (item->value)
+			kind->release(item->value);
+	}
+	move_items(s, &at, s->n, &both);
+	free(s->items);
+	more->n = 0;
+	*s = both;
+	return 0;
+}

@@ -292,6 +292,9 @@ MUST_CHECK int vault_points_judged(struct vault *v, struct point_list **out);
  * of the listing.
  */
 MUST_CHECK int vault_is_last_point(struct vault *v, const struct point *p);
+/* Return whether the session @sid made a point, by the last list, be it damaged or
+ * forgotten since. */
+bool vault_has_committed(struct vault *v, const char *sid);
 /*
  * Where many decided sessions are in no digest (store/record/digest.h), make
  * digests of them, as the last list knew them: @put is called with the plaintext of

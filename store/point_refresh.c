@@ -357,6 +357,24 @@ int vault_is_last_point(struct vault *v, const struct point *p)
 	return r;
 }
 
+bool vault_has_committed(struct vault *v, const char *sid)
+{
+	const struct kept_set *s = &v->objects.commits;
+	const struct known_commit *known = NULL;
+	char name[OBJECT_NAME_MAX];
+	size_t at;
+	bool has;
+
+	snprintf(name, sizeof(name), "%s%s", point_kept_commits.prefix, sid);
+	point_listing_begin(v);
+	at = kept_find(s, name);
+	if (at < s->n && strcmp(s->items[at].name, name) == 0)
+		known = s->items[at].value;
+	has = known && known->commit.point[0];
+	point_listing_end(v);
+	return has;
+}
+
 /*
  * One thread at a time lists; the lock is not held meanwhile. Who comes second
  * lists again when it is his turn: what he asks is what the vault has now, and

@@ -90,7 +90,7 @@ struct index_refresh {
 	struct buf listed; /* of each object: its size, its name, 0 */
 	struct index_object *objects; /* owned; sorted by name */
 	size_t n;
-	uint64_t bad; /* objects that could not be read */
+	struct name_sum bad; /* objects that could not be read */
 	/* Of the listing, and of the sources as this leaves them. */
 	struct index_record record;
 };
@@ -186,6 +186,31 @@ static int sort_listed(struct index_refresh *x)
 	if (x->n)
 		qsort(x->objects, x->n, sizeof(*x->objects), by_name);
 	return 0;
+}
+
+/* So many objects that are new are worth a second listing, which tells how long
+ * they are: else few are fetched at once, for each might be long. */
+#define NEW_UNSIZED 4
+
+static int on_sized(void *arg, const char *name,
+		    const struct backend_info *info)
+{
+	struct index_object *o = find_listed(arg, name);
+
+	if (o)
+		o->size = info->size;
+	return 0;
+}
+
+static int size_new(struct index_refresh *x)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < x->n; i++)
+		n += !x->objects[i].known;
+	return x->sized || n <= NEW_UNSIZED
+		       ? 0
+		       : vault_list(x->vault, "index/", on_sized, x);
 }
 
 /* ---- what supersedes what ---- */
@@ -288,10 +313,12 @@ static bool is_passed_over(int r)
 static int conclude(struct index_refresh *x, struct index_object *o, int err)
 {
 	if (err < 0) {
-		x->bad += is_passed_over(err);
-		if (is_passed_over(err) && err != -ENOENT)
+		if (!is_passed_over(err))
+			return err;
+		vault_sum_add(x->vault, &x->bad, o->name);
+		if (err != -ENOENT)
 			(void)vault_is_news(x->vault, o->name);
-		return is_passed_over(err) ? 0 : err;
+		return 0;
 	}
 	if (!o->known)
 		vault_sum_add(x->vault, &x->record.known, o->name);
@@ -331,16 +358,16 @@ static int import_kind(struct index_refresh *x, bool merged)
 
 /* The packs of @bad index objects have directories of their own. They are
  * looked at once, not at each refresh. */
-static int make_up_for(struct vault *v, uint64_t bad)
+static int make_up_for(struct vault *v, const struct name_sum *bad)
 {
-	uint64_t before = atomic_exchange(&v->refresh_bad, bad);
+	uint64_t before = atomic_exchange(&v->refresh_bad, bad->sum);
 	size_t asked;
 
-	if (bad == 0 || bad == before)
+	if (bad->n == 0 || bad->sum == before)
 		return 0;
 	log_warn("%llu index object%s could not be read: packs are asked "
 		 "themselves what is in them",
-		 (unsigned long long)bad, bad > 1 ? "s" : "");
+		 (unsigned long long)bad->n, bad->n > 1 ? "s" : "");
 	return vault_import_packs(v, &asked);
 }
 
@@ -356,6 +383,8 @@ static int import_new(struct index_refresh *x)
 
 	if (r == 0)
 		r = drop_gone(x);
+	if (r == 0)
+		r = size_new(x);
 	/* What is read again says itself what it supersedes. */
 	for (i = 0; i < x->n && r == 0 && !x->again; i++)
 		if (x->objects[i].known && is_merged(x->objects[i].name))
@@ -368,8 +397,8 @@ static int import_new(struct index_refresh *x)
 	if (r == 0)
 		r = drop_superseded(x);
 	if (r == 0)
-		r = make_up_for(x->vault, x->bad);
-	return r == 0 && x->bad == 0 ? put_record(x->vault, &x->record) : r;
+		r = make_up_for(x->vault, &x->bad);
+	return r == 0 && x->bad.n == 0 ? put_record(x->vault, &x->record) : r;
 }
 
 /* Import what is new, or all of it @again. */
@@ -397,7 +426,7 @@ static int read_index(struct vault *v, bool again)
 		pthread_mutex_lock(&v->lock);
 		v->index_record = x.record;
 		pthread_mutex_unlock(&v->lock);
-		r = make_up_for(v, 0);
+		r = make_up_for(v, &x.bad);
 	}
 	names_release(&x.known);
 	buf_release(&x.listed);

@@ -301,7 +301,10 @@ int vault_may_write(const struct vault *v)
 
 /* ---- what was said ---- */
 
-#define SAID_MAX 500
+#define SAID_MAX 1000
+/* Anybody who can write to the store can leave any number of strays: they take no
+ * room from what is said of objects. */
+#define STRAYS_MAX 500
 
 static bool has_said(const struct vault *v, const char *name)
 {
@@ -319,14 +322,31 @@ bool vault_has_said(struct vault *v, const char *name)
 	return has_said(v, name);
 }
 
+static void note_said(struct vault *v, const char *name)
+{
+	if (v->nsaid == SAID_MAX ||
+	    array_reserve(&v->said, &v->said_cap, v->nsaid + 1) < 0)
+		return;
+	v->said[v->nsaid] = strdup(name);
+	v->nsaid += v->said[v->nsaid] != NULL;
+}
+
 bool vault_is_news(struct vault *v, const char *name)
 {
 	SCOPED_LOCK(&v->lock);
-	if (v->nsaid == SAID_MAX || has_said(v, name) ||
-	    array_reserve(&v->said, &v->said_cap, v->nsaid + 1) < 0)
+	if (has_said(v, name))
 		return false;
-	v->said[v->nsaid] = strdup(name);
-	v->nsaid += v->said[v->nsaid] != NULL;
+	note_said(v, name);
+	return true;
+}
+
+static bool is_new_stray(struct vault *v, const char *name)
+{
+	SCOPED_LOCK(&v->lock);
+	if (v->nstrays == STRAYS_MAX || has_said(v, name))
+		return false;
+	note_said(v, name);
+	v->nstrays++;
 	return true;
 }
 
@@ -378,7 +398,7 @@ static int pass_object(void *arg, const char *name,
 
 	if (name_is_object(name))
 		return f->fn(f->arg, name, info);
-	if (vault_is_news(f->vault, name))
+	if (is_new_stray(f->vault, name))
 		log_warn("vault %s: %s is no object of a vault: it is left "
 			 "alone; find out who put it there",
 			 vault_url(f->vault), name);

@@ -64,7 +64,7 @@ struct vault {
 	struct cache *nodes; /* chunk id -> struct node */
 	pthread_cond_t mended; /* vault_mend() was done */
 	pthread_cond_t listed; /* is_listing became false */
-	pthread_mutex_t lock; /* protects what follows, to said_cap */
+	pthread_mutex_t lock; /* protects what follows, to nstrays */
 	bool mending;
 	int64_t mend_ns; /* when that was done last; monotonic; 0: never */
 	struct point_list *points; /* the last list; owned */
@@ -81,12 +81,13 @@ struct vault {
 	struct index_record index_record; /* of the last refresh */
 	char **said; /* of what it was said already; owned, and so is each */
 	size_t nsaid, said_cap;
+	size_t nstrays; /* so many of these are of no object */
 	atomic_uint_fast64_t gets, get_bytes, damage;
 	atomic_uint_fast64_t lists; /* how often the points were listed */
 	/* lists, when the index was last read */
 	atomic_uint_fast64_t refresh_lists;
 	atomic_int_fast64_t refresh_ns; /* when that was; monotonic */
-	/* index objects that could not be read then */
+	/* the sum of the names of index objects that could not be read then */
 	atomic_uint_fast64_t refresh_bad;
 	atomic_uint_fast64_t mends; /* how often vault_mend() was done */
 };
@@ -163,7 +164,8 @@ void vault_sum_remove(const struct vault *v, struct name_sum *s,
 /* Whether something was said of @name, so that it is not said again while the vault
  * is open: that it is a stray, or damaged. */
 bool vault_has_said(struct vault *v, const char *name);
-/* Remember that. Return false where it was known, or too much is. */
+/* Remember that. Return false where it was known. Where there is no more room to
+ * remember it is news each time, for damage is said rather twice than never. */
 bool vault_is_news(struct vault *v, const char *name);
 /* Say the error @r of what was hushed, unless it is the object's own or somebody
  * asked for an end. Return it. */

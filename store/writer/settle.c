@@ -23,34 +23,27 @@
 #include "store/vault.h"
 #include "store/writer/internal.h"
 
-/* The sessions of all points, sorted. */
-struct sessions {
-	const char **ids; /* owned, not what they point to */
-	size_t n;
-	char (*indexes)[OBJECT_NAME_MAX]; /* of others; owned */
-	size_t nindexes, cap;
+/* The index objects of other sessions than those of points. */
+struct unsettled {
+	struct vault *vault; /* borrowed */
+	char (*indexes)[OBJECT_NAME_MAX]; /* owned */
+	size_t n, cap;
 };
-
-static int by_id(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
 
 static int on_source(void *arg, const char *source)
 {
-	struct sessions *s = arg;
+	struct unsettled *u = arg;
 	char sid[POINT_ID_HEX + 1];
-	const char *key = sid;
 
 	if (strncmp(source, "index/", 6) != 0 ||
 	    strlen(source) >= OBJECT_NAME_MAX)
 		return 0;
 	snprintf(sid, sizeof(sid), "%s", source + 6);
-	if (s->n && bsearch(&key, s->ids, s->n, sizeof(*s->ids), by_id))
+	if (vault_has_committed(u->vault, sid))
 		return 0;
-	if (array_reserve(&s->indexes, &s->cap, s->nindexes + 1) < 0)
+	if (array_reserve(&u->indexes, &u->cap, u->n + 1) < 0)
 		return -ENOMEM;
-	strncpy(s->indexes[s->nindexes++], source, OBJECT_NAME_MAX);
+	strncpy(u->indexes[u->n++], source, OBJECT_NAME_MAX);
 	return 0;
 }
 
@@ -76,26 +69,14 @@ static int settle_index(struct writer *w, const char *name)
 
 int writer_settle_indexes(struct writer *w)
 {
-	struct sessions s = { 0 };
-	const struct point_list *l;
+	struct unsettled u = { .vault = w->vault };
 	size_t i;
 	int r = vault_points_judged(w->vault, &w->points);
 
-	if (r < 0)
-		return r;
-	l = w->points;
-	s.ids = alloc_array(l->n + 1, sizeof(*s.ids));
-	if (!s.ids)
-		r = -ENOMEM;
-	for (i = 0; i < l->n && r == 0; i++)
-		s.ids[s.n++] = l->points[i]->session;
-	if (r == 0) {
-		qsort(s.ids, s.n, sizeof(*s.ids), by_id);
-		r = catalog_sources(vault_catalog(w->vault), on_source, &s);
-	}
-	for (i = 0; i < s.nindexes && r == 0; i++)
-		r = settle_index(w, s.indexes[i]);
-	free(s.ids);
-	free(s.indexes);
+	if (r == 0)
+		r = catalog_sources(vault_catalog(w->vault), on_source, &u);
+	for (i = 0; i < u.n && r == 0; i++)
+		r = settle_index(w, u.indexes[i]);
+	free(u.indexes);
 	return r;
 }

@@ -24,6 +24,7 @@
 #include "store/check/check.h"
 #include "store/format.h"
 #include "store/point.h"
+#include "store/record/commit.h"
 #include "store/record/note.h"
 #include "store/vault.h"
 #include "store/writer/forget.h"
@@ -214,6 +215,118 @@ static void index_objects_are_read_many_at_once(void **state)
 	assert_ok(vault_refresh(s->vault));
 	assert_int_equal(count_sources(s), POINTS - 1);
 	assert_int_equal(calls(s, BACKEND_MEM_GET, "index"), 1);
+}
+
+/* Also where most are known already, and it is not known how long the others are. */
+static void new_index_objects_are_read_many_at_once(void **state)
+{
+	struct scale *s = *state;
+	size_t i;
+
+	point_list_put(list_anew(s));
+	assert_ok(vault_refresh(s->vault));
+	for (i = 0; i < AT_ONCE; i++)
+		assert_ok(catalog_drop_source(vault_catalog(s->vault),
+					      nth_object(s, "index/", i)));
+	s->meets = "index/";
+	backend_mem_watch(s->backend, meet, s);
+	assert_ok(vault_refresh(s->vault));
+	backend_mem_watch(s->backend, NULL, NULL);
+	assert_false(s->late);
+	assert_int_equal(count_sources(s), POINTS);
+}
+
+/* Exchange an index object for one that is damaged, or the other way about. */
+static void exchange(struct scale *s, const char *name, struct buf *other)
+{
+	AUTO_BUF struct buf was = BUF_INIT;
+	size_t len;
+	const uint8_t *data = backend_mem_data(s->backend, name, &len);
+
+	buf_put(&was, data, len);
+	if (other->len == 0)
+		buf_put(other, "garbage", 7);
+	assert_ok(backend_mem_set(s->backend, name, other->data, other->len));
+	buf_clear(other);
+	buf_put(other, was.data, was.len);
+	assert_ok(buf_error(other));
+}
+
+/* Where one index object is healed and another breaks, as many are broken as
+ * before, but not the same. */
+static void another_broken_index_object_is_noticed(void **state)
+{
+	struct scale *s = *state;
+	AUTO_BUF struct buf first = BUF_INIT;
+	AUTO_BUF struct buf second = BUF_INIT;
+	char names[2][OBJECT_NAME_MAX];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		snprintf(names[i], sizeof(names[i]), "%s",
+			 nth_object(s, "index/", i));
+	exchange(s, names[0], &first);
+	point_list_put(list_anew(s));
+	assert_ok(vault_refresh(s->vault));
+	assert_said("packs are asked themselves");
+	assert_true(calls(s, BACKEND_MEM_GET, "pack") > 0);
+	exchange(s, names[0], &first);
+	exchange(s, names[1], &second);
+	assert_ok(catalog_drop_source(vault_catalog(s->vault), names[1]));
+	backend_mem_reset_counts(s->backend);
+	support_log_clear();
+	assert_ok(vault_refresh(s->vault));
+	assert_said("packs are asked themselves");
+	backend_mem_reset_counts(s->backend);
+	assert_ok(vault_refresh(s->vault));
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "pack"), 0);
+}
+
+/* What is damaged is said, however much lies about that is no object. */
+static void strays_silence_nothing(void **state)
+{
+	struct scale *s = *state;
+	struct point_list *l;
+	char name[OBJECT_NAME_MAX];
+	size_t i;
+
+	for (i = 0; i < 1200; i++) {
+		snprintf(name, sizeof(name), "commit/stray-%zu", i);
+		assert_ok(backend_mem_set(s->backend, name, "", 0));
+	}
+	snprintf(name, sizeof(name), "%s", nth_object(s, "point/", 5));
+	assert_ok(backend_mem_remove(s->backend, name));
+	vault_close(s->vault);
+	s->vault = NULL;
+	assert_ok(vault_open(&s->options, &s->vault));
+	support_log_clear();
+	assert_ok(vault_points(s->vault, &l));
+	assert_int_equal(l->ndamaged, 1);
+	point_list_put(l);
+	assert_said("missing, but committed");
+}
+
+/* That a point was forgotten makes its session none that died: its index objects
+ * are as durable as ever. */
+static void forgotten_points_have_settled(void **state)
+{
+	const struct forget_wish wish = { .window_ns = INT64_C(20) * 86400 *
+						       1000000000 };
+	struct scale *s = *state;
+	struct point_list *l = list_anew(s);
+	struct writer *w;
+
+	assert_ok(forget_points(s->vault,
+				(const struct point *const *)l->points, 3,
+				&wish, NULL));
+	point_list_put(l);
+	point_list_put(list_anew(s));
+	assert_ok(vault_refresh(s->vault));
+	backend_mem_reset_counts(s->backend);
+	assert_ok(writer_begin(s->vault, 1, NULL, &w));
+	assert_int_equal(calls(s, BACKEND_MEM_SYNC, "index"), 0);
+	writer_abandon(w);
+	writer_free(w);
 }
 
 /* What the database has of each point for itself. */
@@ -468,6 +581,58 @@ static void put_text(struct scale *s, uint8_t type, const char *name,
 	assert_ok(backend_put(s->backend, name, box.data, box.len));
 }
 
+/* A committed point whose plaintext is @plain, which is none. */
+static void put_no_point(struct scale *s, size_t nth, const struct buf *plain)
+{
+	AUTO_BUF struct buf box = BUF_INIT;
+	AUTO_BUF struct buf text = BUF_INIT;
+	char name[OBJECT_NAME_MAX], sid[NAME_HEX + 1];
+	struct commit c;
+
+	snprintf(sid, sizeof(sid), "%032zx", nth + 1);
+	memcpy(c.point, sid, sizeof(sid));
+	snprintf(name, sizeof(name), "point/%s", sid);
+	assert_ok(format_seal_box(vault_keyring(s->vault), NULL, NULL,
+				  vault_seam(s->vault), OBJECT_POINT, name,
+				  NULL, 0, plain->data, plain->len, &box));
+	assert_ok(backend_put(s->backend, name, box.data, box.len));
+	assert_ok(crypt_sha256(box.data, box.len, c.hash));
+	commit_encode(&c, sid, &text);
+	buf_put_u8(&text, 0);
+	assert_ok(buf_error(&text));
+	snprintf(name, sizeof(name), "commit/%s", sid);
+	put_text(s, OBJECT_COMMIT, name, (const char *)text.data);
+}
+
+/* Whoever has a key can make points that are stored in a few bytes and are very long
+ * in plain: they are not all held at once. */
+static void long_points_are_read_one_by_one(void **state)
+{
+	struct scale *s = *state;
+	AUTO_BUF struct buf plain = BUF_INIT;
+	struct point_list *l;
+	size_t i, before, peak;
+
+	assert_ok(buf_reserve(&plain, 15 << 20));
+	plain.len = 15 << 20;
+	memset(plain.data, ' ', plain.len);
+	for (i = 0; i < 40; i++)
+		put_no_point(s, i, &plain);
+	buf_release(&plain);
+	vault_close(s->vault);
+	s->vault = NULL;
+	assert_ok(vault_open(&s->options, &s->vault));
+	support_memory_reset_peak();
+	before = support_memory();
+	assert_ok(vault_points(s->vault, &l));
+	peak = support_memory_peak() - before;
+	assert_int_equal(l->n, POINTS);
+	assert_int_equal(l->ndamaged, 40);
+	point_list_put(l);
+	if (!HAS_SHADOW_MEMORY)
+		assert_in_range(peak, 0, 100 << 20);
+}
+
 static void a_digest_saves_the_reading(void **state)
 {
 	struct scale *s = *state;
@@ -703,6 +868,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(each_object_is_read_once_and_many_at_once),
 		CASE(index_objects_are_read_many_at_once),
+		CASE(new_index_objects_are_read_many_at_once),
+		CASE(another_broken_index_object_is_noticed),
+		CASE(strays_silence_nothing),
+		CASE(forgotten_points_have_settled),
 		CASE(a_second_process_reads_no_point),
 		CASE(what_is_new_is_read_alone),
 		CASE(a_damaged_snapshot_is_none),
@@ -710,6 +879,7 @@ int main(void)
 		CASE(others_are_noticed_by_one_listing),
 		CASE(a_failed_listing_hides_nothing),
 		CASE(an_interrupted_wait_ends),
+		CASE(long_points_are_read_one_by_one),
 		CASE(a_digest_saves_the_reading),
 		CASE(a_damaged_digest_is_passed_over),
 		CASE(a_digest_makes_no_point),
