@@ -290,6 +290,36 @@ static int replace_list(struct vault *v)
 
 /* ---- what was seen ---- */
 
+/* Is there the point that it is of? */
+static bool has_point(const struct point_objects *o, const char *id)
+{
+	char name[OBJECT_NAME_MAX];
+
+	snprintf(name, sizeof(name), "%s%s", point_kept_points.prefix, id);
+	return kept_has(&o->points, name);
+}
+
+/* A note is missed as long as there is its point, unless a later note tells that it
+ * is lost (point_apply_notes()). */
+static bool is_missed(void *arg, const char *name)
+{
+	const struct point_objects *o = arg;
+	char id[NAME_HEX + 1];
+	uint32_t number, other;
+	size_t i, n;
+
+	if (!name_numbered(name, point_kept_notes.prefix, id, &number))
+		return true;
+	i = point_items_of(&o->notes, point_kept_notes.prefix, id, &n);
+	for (; n > 0; n--, i++)
+		if (o->notes.items[i].value &&
+		    name_numbered(o->notes.items[i].name,
+				  point_kept_notes.prefix, id, &other) &&
+		    other > number)
+			return false;
+	return has_point(o, id);
+}
+
 /* What is known of a register that is new here. One that could not be opened may
  * be anybody's garbage, which nobody misses when it is gone. */
 static bool describe_register(void *arg, size_t i, struct seen_row *out)
@@ -301,8 +331,10 @@ static bool describe_register(void *arg, size_t i, struct seen_row *out)
 	char name[OBJECT_NAME_MAX];
 	size_t at;
 
+	if (i >= o->commits.n + o->notes.n)
+		return o->verdicts.items[i - o->commits.n - o->notes.n].value;
 	if (i >= o->commits.n)
-		return o->verdicts.items[i - o->commits.n].value;
+		return o->notes.items[i - o->commits.n].value;
 	known = o->commits.items[i].value;
 	c = known ? &known->commit : NULL;
 	if (!c || !c->point[0])
@@ -319,21 +351,25 @@ static bool describe_register(void *arg, size_t i, struct seen_row *out)
 	return true;
 }
 
-/* Commits stand before verdicts in the order of names, too. */
+/* Commits stand before notes, and these before verdicts, in the order of names,
+ * too. */
 static int compare_history(struct vault *v)
 {
 	struct point_objects *o = &v->objects;
-	AUTO_FREE char **names =
-		alloc_array(o->commits.n + o->verdicts.n, sizeof(*names));
+	AUTO_FREE char **names = alloc_array(
+		o->commits.n + o->notes.n + o->verdicts.n, sizeof(*names));
 	size_t i, n = 0;
 
 	if (!names)
 		return -ENOMEM;
 	for (i = 0; i < o->commits.n; i++)
 		names[n++] = o->commits.items[i].name;
+	for (i = 0; i < o->notes.n; i++)
+		names[n++] = o->notes.items[i].name;
 	for (i = 0; i < o->verdicts.n; i++)
 		names[n++] = o->verdicts.items[i].name;
-	return history_compare(v->history, names, n, describe_register, o);
+	return history_compare(v->history, names, n, is_missed,
+			       describe_register, o);
 }
 
 int vault_is_last_point(struct vault *v, const struct point *p)

@@ -153,6 +153,22 @@ void vault_remember(struct vault *v, const struct point *p)
 	point_listing_end(v);
 }
 
+void vault_remember_note(struct vault *v, const char *name)
+{
+	const struct seen_row row = { .name = name };
+
+	point_listing_begin(v);
+	history_note(v->history, &row);
+	point_listing_end(v);
+}
+
+/* Notes are not listed for this. */
+static bool is_no_note(void *arg, const char *name)
+{
+	(void)arg;
+	return strncmp(name, "note/", 5) != 0;
+}
+
 int vault_look_back(struct vault *v)
 {
 	struct kept_wish listed = { 0 };
@@ -175,7 +191,8 @@ int vault_look_back(struct vault *v)
 	if (r == 0 && listed.n)
 		qsort(names, listed.n, sizeof(*names), by_text);
 	if (r == 0)
-		r = history_compare(v->history, names, listed.n, NULL, NULL);
+		r = history_compare(v->history, names, listed.n, is_no_note,
+				    NULL, NULL);
 	free(names);
 	kept_release_wish(&listed);
 	return r;

@@ -104,6 +104,8 @@ MUST_CHECK int vault_look_back(struct vault *v);
 /* Remember the point that a session of this process has just committed. What
  * could not be written is said. */
 void vault_remember(struct vault *v, const struct point *p);
+/* The same of a note, by the name of its object. */
+void vault_remember_note(struct vault *v, const char *name);
 /* How many registers, that is points and verdicts, were gone at the last look. */
 uint64_t vault_lost(const struct vault *v);
 /* Take the vault as it is now: what was gone at the last look is not missed any

@@ -131,6 +131,10 @@ static void say_row(const struct seen_row *row)
 	if (strncmp(row->name, "purge/", 6) == 0)
 		buf_printf(&text,
 			   "what was decided of removing the point %.32s", id);
+	else if (strncmp(row->name, "note/", 5) == 0)
+		buf_printf(&text,
+			   "a note, which may protect it, on the point %.32s",
+			   id);
 	else if (!row->point)
 		buf_printf(&text, "the fate of the session %s", id);
 	else if (row->vm && gmtime_r(&t, &tm) &&
@@ -189,6 +193,7 @@ static bool replace_lost(struct history *h, char **list, size_t n, size_t cap)
 
 /* Both lists are sorted: note in @is_new what only the vault has. */
 static int find_lost(struct history *h, char *const *names, size_t n,
+		     bool (*is_missed)(void *, const char *), void *arg,
 		     bool *is_new, bool *news)
 {
 	char **lost = NULL;
@@ -204,6 +209,8 @@ static int find_lost(struct history *h, char *const *names, size_t n,
 			j++;
 			continue;
 		}
+		if (is_missed && !is_missed(arg, name))
+			continue;
 		r = array_reserve(&lost, &cap, nlost + 1);
 		if (r == 0) {
 			lost[nlost] = strdup(name);
@@ -250,6 +257,7 @@ static int note_new(struct history *h, char *const *names, size_t n,
 }
 
 int history_compare(struct history *h, char *const *names, size_t n,
+		    bool (*is_missed)(void *, const char *),
 		    bool (*describe)(void *, size_t, struct seen_row *),
 		    void *arg)
 {
@@ -262,7 +270,7 @@ int history_compare(struct history *h, char *const *names, size_t n,
 	is_new = alloc_array(n + 1, sizeof(*is_new));
 	if (!is_new)
 		return -ENOMEM;
-	r = find_lost(h, names, n, is_new, &news);
+	r = find_lost(h, names, n, is_missed, arg, is_new, &news);
 	if (r < 0)
 		return r;
 	if (news)

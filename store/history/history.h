@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Whether a vault still has what this machine has seen of it. Registers
- * (commits, verdicts) are never deleted, so one that was seen and is not listed
- * any more means that the vault went back, that it is another copy of it, or
+ * (commits, verdicts) are never deleted, nor are notes on points that are there, so
+ * one that was seen and is not listed any more means that the vault went back, that it is another copy of it, or
  * that somebody removed what nobody may remove. That is remembered in a file
  * outside of the vault and of the cache (seen.h).
  *
@@ -38,12 +38,15 @@ void history_free(struct history *h);
 MUST_CHECK int history_read(struct history *h);
 /*
  * Compare that with the registers that the vault has: @n @names, sorted. What is
- * missing is said, where it is not what was missing before. @describe fills in
+ * missing is said, where it is not what was missing before, unless @is_missed
+ * (NULL: any is) says that the one called @name may be gone. @describe fills in
  * what is known of number @i, one that was not seen before, but for its name and
  * place; what it gives is borrowed until this returns, and where it returns false
- * that one is not remembered. @describe NULL: nothing new is. Return 0 or -ENOMEM; what could not be written is said, once.
+ * that one is not remembered. @describe NULL: nothing new is. Return 0 or -ENOMEM;
+ * what could not be written is said, once.
  */
 MUST_CHECK int history_compare(struct history *h, char *const *names, size_t n,
+			       bool (*is_missed)(void *arg, const char *name),
 			       bool (*describe)(void *arg, size_t i,
 						struct seen_row *out),
 			       void *arg);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The file of what this machine has seen of a vault: a line for each register,
- * for registers are never deleted. It grows at its end, so that a backup writes
+ * The file of what this machine has seen of a vault: a line for each register and
+ * note, for these are never deleted. It grows at its end, so that a backup writes
  * one line whatever there was before, and is written anew, beside the old one
  * and then in its place, only where lines go or are damaged. Many processes may
  * read and change it at once. It is text, for whoever looks for what was lost:
@@ -30,7 +30,8 @@ struct seam;
 
 /* A register, and what there is to say of it. Borrows its strings. */
 struct seen_row {
-	const char *name; /* "commit/<sid>" or "purge/<point>-<n>" */
+	/* "commit/<sid>", "purge/<point>-<n>" or "note/<point>-<n>" */
+	const char *name;
 	const char *point; /* its id; NULL: none, or not known */
 	const char *vm; /* what the point's machine was called; as @point */
 	const char *place; /* where the vault was then; NULL: not known */

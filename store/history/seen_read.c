@@ -73,7 +73,8 @@ static bool is_register(const char *name)
 	char id[NAME_HEX + 1];
 
 	return (strncmp(name, "commit/", 7) == 0 && name_is_hex(name + 7)) ||
-	       name_numbered(name, "purge/", id, NULL);
+	       name_numbered(name, "purge/", id, NULL) ||
+	       name_numbered(name, "note/", id, NULL);
 }
 
 /* A line of a kind that is not known here says nothing, and is no damage. */

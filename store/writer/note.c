@@ -68,6 +68,8 @@ int note_put_object(struct vault *v, uint8_t type, const char *prefix,
 			r = own > 0 ? 0 : own < 0 ? own : r;
 		}
 	}
+	if (r == 0 && type == OBJECT_NOTE)
+		vault_remember_note(v, name);
 	return r == -EEXIST ? fail(r, "%s%s: others note too much at once",
 				   prefix, id)
 			    : r;

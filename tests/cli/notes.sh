@@ -92,6 +92,17 @@ expect 0 vmb points
 if grep -q protected "$tmp/out"; then
 	fail "it is protected still"
 fi
+# The last one is missed by whoever has seen it, and until that is accepted nothing
+# is forgotten.
+expect 0 vmb note web1/latest --protect
+last=$(ls -v "${last%-5}"-* | tail -n 1)
+mv "$last" "$tmp/last"
+expect 17 vmb forget web1/latest --unsafe-allow-remove-all
+says 'gone: a note, which may protect it, on the point'
+mv "$tmp/last" "$last"
+expect 1 vmb forget web1/latest --unsafe-allow-remove-all
+says 'is protected'
+expect 0 vmb note web1/latest --unprotect
 note notes
 
 # ---- names ----

@@ -23,6 +23,7 @@
 #include "store/history/history.h"
 #include "store/history/seen.h"
 #include "store/point.h"
+#include "store/record/note.h"
 #include "store/vault.h"
 #include "store/writer/note.h"
 #include "store/writer/writer.h"
@@ -136,6 +137,50 @@ static void what_was_purged_is_no_loss(void **state)
 	assert_ok(vault_look_back(s->vault));
 	assert_int_equal(vault_lost(s->vault), 1);
 	assert_said("what was decided of removing the point");
+}
+
+/* The last note on a point may be what protects it: nothing tells that it is gone but
+ * who has seen it. */
+static void a_note_that_is_gone_is_missed(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+	char name[OBJECT_NAME_MAX];
+
+	assert_ok(sessions_commit(s));
+	reopen(s);
+	assert_ok(vault_points(s->vault, &l));
+	assert_ok(note_point(s->vault, l->points[0], NOTE_PROTECT, NULL, NULL));
+	point_list_put(l);
+	/* It was put here, and never listed. */
+	lose(s, "note/");
+	reopen(s);
+	assert_ok(vault_points(s->vault, &l));
+	assert_int_equal(vault_lost(s->vault), 1);
+	assert_said("gone: a note, which may protect it, on the point");
+	assert_result(note_point(s->vault, l->points[0], NOTE_TEXT, "x", NULL),
+		      -EREMCHG);
+	point_list_put(l);
+	assert_ok(vault_accept_rollback(s->vault));
+	reopen(s);
+	/* What another has put was listed here. */
+	snprintf(name, sizeof(name), "note/%s-0",
+		 sessions_first_object(s, "point/") + 6);
+	sessions_put_text(s, OBJECT_NOTE, name,
+			  "{\"kind\":\"protect\",\"time_ns\":1}");
+	assert_int_equal(sessions_npoints(s), 1);
+	assert_int_equal(vault_lost(s->vault), 0);
+	lose(s, "note/");
+	reopen(s);
+	assert_int_equal(sessions_npoints(s), 1);
+	assert_int_equal(vault_lost(s->vault), 1);
+	/* Of a point that was purged it may go. */
+	snprintf(name, sizeof(name), "purge/%s-0",
+		 sessions_first_object(s, "point/") + 6);
+	sessions_put_text(s, OBJECT_PURGE, name, "{\"verdict\":\"PURGED\"}");
+	reopen(s);
+	assert_int_equal(sessions_npoints(s), 0);
+	assert_int_equal(vault_lost(s->vault), 0);
 }
 
 /* The listing failed: that is no loss. */
@@ -297,7 +342,7 @@ static void a_file_that_cannot_be_used_is_said(void **state)
 	assert_ok(history_new(dir, some_id, "v", seam_system(), &h));
 	support_log_clear();
 	assert_result(history_read(h), 1);
-	assert_ok(history_compare(h, names, 0, NULL, NULL));
+	assert_ok(history_compare(h, names, 0, NULL, NULL, NULL));
 	assert_said("damaged");
 	history_free(h);
 	support_remove(f.path);
@@ -331,8 +376,8 @@ static int use_closed_dir(void *arg)
 	if (history_new(arg, some_id, "v", seam_system(), &h) < 0)
 		return 1;
 	r = history_read(h) < 0 ||
-	    history_compare(h, names, 1, describe_nothing, NULL) < 0 ||
-	    history_compare(h, names, 1, describe_nothing, NULL) < 0;
+	    history_compare(h, names, 1, NULL, describe_nothing, NULL) < 0 ||
+	    history_compare(h, names, 1, NULL, describe_nothing, NULL) < 0;
 	history_free(h);
 	if (r || !strstr(support_log_text(), "cannot be written"))
 		return 2;
@@ -593,6 +638,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_is_not_listed_is_not_known_to_be_gone, setup,
 			sessions_teardown),
+		cmocka_unit_test_setup_teardown(a_note_that_is_gone_is_missed,
+						setup, sessions_teardown),
 		cmocka_unit_test_setup_teardown(an_open_vault_looks_again,
 						setup, sessions_teardown),
 		cmocka_unit_test(a_folder_that_goes_is_no_empty_one),
