@@ -316,6 +316,16 @@ int vault_may_write(const struct vault *v)
 		    vault_url(v), (unsigned long long)lost);
 }
 
+int vault_may_collect(const struct vault *v)
+{
+	if (v->features.collect & ~FEATURES_COLLECT)
+		return fail(-EOPNOTSUPP,
+			    "%s: this vault needs a newer vmbackup to be "
+			    "collected",
+			    vault_url(v));
+	return vault_may_write(v);
+}
+
 /* ---- what was said ---- */
 
 #define SAID_MAX 1000

@@ -126,6 +126,8 @@ MUST_CHECK int vault_make_folders(struct vault *v);
  * has lost what it had, or a folder); said in words.
  */
 MUST_CHECK int vault_may_write(const struct vault *v);
+/* The same of whether it may delete what nothing refers to. */
+MUST_CHECK int vault_may_collect(const struct vault *v);
 
 /* Read the vault's index: import what is new into the database. Where an index
  * object cannot be read, packs that no other names are asked themselves. Return 0

@@ -233,7 +233,7 @@ static int give_up(const struct open_sessions *l)
 	const struct open_session *s = &l->items[0];
 
 	return fail(
-		-ETIMEDOUT,
+		-EBUSY,
 		"%zu backup%s began before this collection, and may use what "
 		"it would delete (the first one: host %s, process %lld): no "
 		"pack was deleted; run it again later, or let it wait",

@@ -41,7 +41,7 @@ MUST_CHECK int wait_fence_dead(struct vault *v, const struct collect_clock *c,
 			       bool is_dry_run, struct hex_ids *out);
 /*
  * List all sessions, and return when each of them is decided; those that had to be
- * fenced off are added to @fenced_out. Return 0; -ETIMEDOUT (some
+ * fenced off are added to @fenced_out. Return 0; -EBUSY (some
  * are alive, and the time that @o gives them is over), -EINTR, or another negative
  * errno; said in words.
  */

@@ -27,6 +27,7 @@ struct feature_words {
 /* What this program knows. */
 #define FEATURES_READ 0u
 #define FEATURES_WRITE 0u
+#define FEATURES_COLLECT 0u
 
 void features_encode(const struct feature_words *f, uint8_t out[FEATURES_LEN]);
 /* Add what the clear text of the object @name says to @f. Return 0, or -EBADMSG,

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "store/collect/collect.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/base/log.h"
+#include "store/catalog/catalog.h"
+#include "store/collect/internal.h"
+#include "store/collect/tomb.h"
+#include "store/collect/wait.h"
+#include "store/format.h"
+#include "store/mark/mark.h"
+#include "store/point.h"
+#include "store/vault.h"
+
+/* ---- points that go ---- */
+
+static const struct due_point *find_due(const struct due_list *d,
+					const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < d->n; i++)
+		if (strcmp(d->items[i].point->id, id) == 0)
+			return &d->items[i];
+	return NULL;
+}
+
+static int purge_one(struct cycle *c, const struct due_point *d)
+{
+	bool purged = false;
+	int r;
+
+	if (!d->is_due)
+		return 0;
+	r = due_purge(c->vault, d->point, c->o->by, &purged);
+	if (r == 0 && purged)
+		c->out->purged++;
+	else if (r == 0)
+		c->out->ntaken_back++;
+	return r;
+}
+
+/* Remove the points that were due when the plan was made, and that are due still:
+ * somebody may have protected one since. */
+static int purge_due(struct cycle *c)
+{
+	struct due_list now = { .n = 0 };
+	struct point_list *l = NULL;
+	size_t i;
+	int r = 0;
+
+	if (c->due.ndue == 0)
+		return 0;
+	r = vault_points(c->vault, &l);
+	if (r == 0)
+		r = vault_may_collect(c->vault);
+	if (r == 0)
+		r = due_list_make(c->vault, l, c->clock.now_ns, &now);
+	for (i = 0; i < c->due.n && r == 0; i++) {
+		const struct due_point *d =
+			find_due(&now, c->due.items[i].point->id);
+
+		if (c->due.items[i].is_due && d)
+			r = purge_one(c, d);
+	}
+	due_list_release(&now);
+	point_list_put(l);
+	return r;
+}
+
+/* ---- packs that go ---- */
+
+/* What is known of packs that are gone goes, too. */
+static int forget_packs(struct cycle *c, const struct pack_list *gone)
+{
+	char name[OBJECT_NAME_MAX];
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < gone->n && r == 0; i++) {
+		r = format_pack_object_name(gone->names[i], name);
+		if (r == 0)
+			r = catalog_drop_source(vault_catalog(c->vault), name);
+	}
+	return r;
+}
+
+/* Once every session that may not have seen the tombs is decided: of what is
+ * condemned, what still nobody needs. The points that are removed are those of
+ * before the tombs, for a session that began since then may stand on others. */
+static int find_deletes(struct cycle *c, struct pack_list *out,
+			uint64_t *bytes_out)
+{
+	struct ledger now = { .n = 0 };
+	int r = ledger_read(c->vault, c->list, &now);
+
+	if (r == 0)
+		r = plan_mark(c, &now, &c->purged);
+	if (r == 0)
+		r = plan_recheck(c, out, bytes_out);
+	ledger_release(&now);
+	return r;
+}
+
+/* Say that nothing is deleted, if that can be done; or the next collection does. */
+static void give_up(struct cycle *c)
+{
+	struct pack_list none = { .n = 0 };
+	int r = tomb_decide(c->vault, c->clock.gid, &c->condemned, NULL, &none);
+
+	if (r == 0 && none.n == 0)
+		(void)!tomb_remove(c->vault, c->clock.gid, &c->condemned);
+	pack_list_release(&none);
+}
+
+/* Delete what of it stands that it goes, whoever decided the rest. */
+static int sweep(struct cycle *c, const struct pack_list *deletes,
+		 uint64_t bytes)
+{
+	struct pack_list stands = { .n = 0 };
+	int r = tomb_decide(c->vault, c->clock.gid, &c->condemned, deletes,
+			    &stands);
+	int lost = r == -ECANCELED ? r : 0;
+
+	if (r == 0 || lost < 0)
+		r = tomb_sweep(c->vault, &stands);
+	if (r == 0)
+		r = tomb_remove(c->vault, c->clock.gid, &c->condemned);
+	if (r == 0) {
+		c->out->packs = stands.n;
+		c->out->bytes = stands.n == deletes->n ? bytes : 0;
+		r = forget_packs(c, &stands);
+	}
+	pack_list_release(&stands);
+	return r == 0 ? lost : r;
+}
+
+static int delete_packs(struct cycle *c)
+{
+	struct pack_list deletes = { .n = 0 };
+	struct hex_ids fenced = { .n = 0 };
+	uint64_t bytes = 0;
+	int r;
+
+	if (c->condemned.n == 0)
+		return 0;
+	r = tomb_put(c->vault, c->clock.gid, &c->condemned);
+	if (r == 0)
+		r = wait_for_sessions(c->vault, &c->clock, &c->o->wait,
+				      &fenced);
+	c->out->fenced += fenced.n;
+	if (r == 0)
+		r = find_deletes(c, &deletes, &bytes);
+	if (r < 0)
+		give_up(c);
+	else
+		r = sweep(c, &deletes, bytes);
+	hex_ids_release(&fenced);
+	pack_list_release(&deletes);
+	return r;
+}
+
+/* ---- all of it ---- */
+
+static int check_amount(const struct cycle *c)
+{
+	const struct collect_plan *plan = &c->out->plan;
+
+	if (!plan->is_much || c->o->yes_remove == (int64_t)plan->nremoved)
+		return 0;
+	return fail(-E2BIG,
+		    "%zu of %zu points and %zu of %zu packs would go, which is "
+		    "more than 30 %% of what is there: nothing was removed; if "
+		    "that is right, say --yes-remove %zu",
+		    c->due.ndue, plan->npoints, plan->ndead, plan->npacks,
+		    plan->nremoved);
+}
+
+static int stopped(const struct cycle *c)
+{
+	return c->o->wait.stop && *c->o->wait.stop ? -EINTR : 0;
+}
+
+/* Try whether the place keeps its word, and end the work of those who died. */
+static int prepare(struct cycle *c)
+{
+	struct pack_list swept = { .n = 0 };
+	int r;
+
+	if (c->o->is_dry_run)
+		return 0;
+	r = backend_probe(vault_backend(c->vault));
+	if (r == 0)
+		r = tomb_take_over(c->vault, &c->clock, &swept);
+	c->out->taken_over = swept.n;
+	if (r == 0)
+		r = forget_packs(c, &swept);
+	pack_list_release(&swept);
+	return r;
+}
+
+static int carry_out(struct cycle *c)
+{
+	int r = check_amount(c);
+
+	if (r == 0)
+		r = purge_due(c);
+	/* From here on those are removed that are now. */
+	hex_ids_release(&c->purged);
+	if (r == 0)
+		r = ledger_read_purged(c->vault, &c->purged);
+	if (r == 0)
+		r = stopped(c);
+	if (r == 0)
+		r = delete_packs(c);
+	if (r == 0)
+		r = reindex(c);
+	/* Points that were removed go last: while there is one, the next
+	 * collection looks for what this one left. */
+	if (r == 0)
+		r = leftover_delete(c);
+	return r == 0 ? plan_remember(c) : r;
+}
+
+/* The vault has to be one that may be collected before anything is put there, even
+ * a heartbeat. */
+static int check_vault(struct vault *v)
+{
+	struct point_list *l;
+	int r = vault_points(v, &l);
+
+	if (r < 0)
+		return r;
+	point_list_put(l);
+	return vault_may_collect(v);
+}
+
+static int run(struct cycle *c)
+{
+	int r = check_vault(c->vault);
+
+	if (r == 0)
+		r = clock_begin(c->vault, &c->clock);
+	if (r == 0)
+		r = prepare(c);
+	if (r == 0)
+		r = wait_fence_dead(c->vault, &c->clock, c->o->is_dry_run,
+				    &c->dead);
+	if (r == 0)
+		r = plan_make(c);
+	c->out->fenced = c->dead.n;
+	if (r == 0 && c->o->on_plan)
+		r = c->o->on_plan(c->o->arg, &c->out->plan);
+	if (r == 0)
+		r = stopped(c);
+	if (r < 0 || c->o->is_dry_run)
+		return r;
+	return c->out->plan.is_idle && c->out->taken_over == 0
+		       ? leftover_delete(c)
+		       : carry_out(c);
+}
+
+int collect_run(struct vault *v, const struct collect_options *o,
+		struct collect_result *out)
+{
+	struct cycle c = { .vault = v, .o = o, .out = out };
+	int r;
+
+	*out = (struct collect_result){ .purged = 0 };
+	r = run(&c);
+	clock_end(&c.clock);
+	out->plan.points = NULL;
+	out->plan.due = NULL;
+	mark_free(c.mark);
+	hex_ids_release(&c.marked);
+	hex_ids_release(&c.dead);
+	hex_ids_release(&c.purged);
+	pack_list_release(&c.condemned);
+	due_list_release(&c.due);
+	ledger_release(&c.ledger);
+	point_list_put(c.list);
+	return r;
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a collection would remove. Any pack could be condemned in safety, for what
+ * is deleted is decided later; but whoever writes meanwhile uses none of them, and
+ * so only those are that no point needs.
+ */
+#include "config.h"
+
+#include "store/collect/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/base/buf.h"
+#include "store/base/log.h"
+#include "store/catalog/catalog.h"
+#include "store/collect/wait.h"
+#include "store/crypt/crypt.h"
+#include "store/mark/mark.h"
+#include "store/point.h"
+#include "store/vault.h"
+
+/* More than this of the points, or of the packs' bytes, does not go unless
+ * somebody says how much that is. */
+#define MUCH_PERCENT 30
+
+/* ---- marking ---- */
+
+static int mark_row(struct cycle *c, const struct ledger_row *row)
+{
+	struct point *p = NULL;
+	int r = ledger_point(c->vault, row, &p);
+
+	if (r == 0)
+		r = mark_point(c->mark, p);
+	if (r == 0)
+		r = hex_ids_add(&c->marked, row->commit.point);
+	point_free(p);
+	return r;
+}
+
+int plan_mark(struct cycle *c, const struct ledger *l,
+	      const struct hex_ids *without)
+{
+	struct hex_ids before = c->marked;
+	size_t i, nbefore = before.n;
+	int r = 0;
+
+	/* Those that are added are not looked for: each is in the ledger once. */
+	for (i = 0; i < l->n && r == 0; i++) {
+		const char *id = l->rows[i].commit.point;
+
+		before = c->marked;
+		before.n = nbefore;
+		if (id[0] && !hex_ids_has(without, id) &&
+		    !hex_ids_has(&before, id))
+			r = mark_row(c, &l->rows[i]);
+	}
+	hex_ids_sort(&c->marked);
+	return r;
+}
+
+/* ---- packs ---- */
+
+static bool is_decided(const struct cycle *c, const char *pack)
+{
+	char sid[NAME_HEX + 1];
+
+	snprintf(sid, sizeof(sid), "%.32s", pack);
+	return ledger_find(&c->ledger, sid) || hex_ids_has(&c->dead, sid);
+}
+
+static int on_pack(void *arg, const struct mark_pack *p)
+{
+	struct cycle *c = arg;
+	struct collect_plan *plan = &c->out->plan;
+
+	if (!p->listed)
+		return 0;
+	plan->npacks++;
+	plan->bytes += p->size;
+	if (!p->readable) {
+		plan->nunknown++;
+		return 0;
+	}
+	if (p->live_chunks > 0) {
+		plan->waste_bytes += p->dead_bytes;
+		return 0;
+	}
+	if (!is_decided(c, p->name)) {
+		plan->nbusy++;
+		return 0;
+	}
+	plan->ndead++;
+	plan->dead_bytes += p->size;
+	return pack_list_add(&c->condemned, p->name);
+}
+
+/* A chunk that a point needs, and that no pack is known to hold, may be in any that
+ * somebody has just put: look once more. */
+static int each_pack(struct cycle *c,
+		     int (*fn)(void *arg, const struct mark_pack *p), void *arg,
+		     void (*reset)(void *arg))
+{
+	uint64_t unheld;
+	int r;
+
+	reset(arg);
+	r = mark_packs(c->mark, fn, arg);
+	unheld = r == 0 ? mark_unheld(c->mark) : 0;
+	if (unheld > 0) {
+		reset(arg);
+		r = mark_packs(c->mark, fn, arg);
+		unheld = r == 0 ? mark_unheld(c->mark) : 0;
+	}
+	if (unheld > 0)
+		r = fail(-EBADMSG,
+			 "%llu chunks that points need are in no pack that can "
+			 "be read: nothing is deleted from a vault that is "
+			 "damaged; see: vmbackup check",
+			 (unsigned long long)unheld);
+	return r;
+}
+
+static void reset_plan(void *arg)
+{
+	struct cycle *c = arg;
+	struct collect_plan *plan = &c->out->plan;
+
+	plan->npacks = plan->ndead = plan->nunknown = plan->nbusy = 0;
+	plan->bytes = plan->dead_bytes = plan->waste_bytes = 0;
+	pack_list_release(&c->condemned);
+}
+
+struct recheck {
+	const struct pack_list *condemned;
+	struct pack_list *out;
+	uint64_t bytes;
+};
+
+static int on_condemned(void *arg, const struct mark_pack *p)
+{
+	struct recheck *x = arg;
+
+	if (!p->listed || !p->readable || p->live_chunks > 0 ||
+	    !pack_list_has(x->condemned, p->name))
+		return 0;
+	x->bytes += p->size;
+	return pack_list_add(x->out, p->name);
+}
+
+static void reset_recheck(void *arg)
+{
+	struct recheck *x = arg;
+
+	x->bytes = 0;
+	pack_list_release(x->out);
+}
+
+int plan_recheck(struct cycle *c, struct pack_list *out, uint64_t *bytes_out)
+{
+	struct recheck x = { .condemned = &c->condemned, .out = out };
+	int r = each_pack(c, on_condemned, &x, reset_recheck);
+
+	pack_list_sort(out);
+	*bytes_out = x.bytes;
+	return r;
+}
+
+/* ---- is there anything to do? ---- */
+
+/* Under this name the database keeps which packs of sessions without a point were
+ * there when the last collection ended: one that was needed then, as a backup that
+ * found it had a use for it, is no reason to look again. */
+#define REMEMBERED "collected/unowned"
+
+struct unowned_packs {
+	const struct cycle *cycle;
+	uint8_t sum[CRYPT_SHA256_LEN]; /* of the hashes of their names */
+	size_t n, npacks;
+	uint64_t bytes;
+};
+
+static int count_pack(void *arg, const char *object,
+		      const struct backend_info *info)
+{
+	struct unowned_packs *u = arg;
+	uint8_t hash[CRYPT_SHA256_LEN];
+	const struct ledger_row *row;
+	char sid[NAME_HEX + 1];
+	size_t i;
+	int r;
+
+	u->npacks++;
+	u->bytes += info->size;
+	snprintf(sid, sizeof(sid), "%.32s", strrchr(object, '/') + 1);
+	row = ledger_find(&u->cycle->ledger, sid);
+	if (row ? row->commit.point[0] != '\0'
+		: !hex_ids_has(&u->cycle->dead, sid))
+		return 0;
+	u->n++;
+	r = crypt_sha256(object, strlen(object), hash);
+	for (i = 0; i < sizeof(hash) && r == 0; i++)
+		u->sum[i] ^= hash[i];
+	return r;
+}
+
+/* Is it what was remembered? Return 1, 0 or a negative errno. */
+static int is_remembered(struct cycle *c, const struct unowned_packs *u)
+{
+	AUTO_BUF struct buf kept = BUF_INIT;
+	int r = catalog_get_object(vault_catalog(c->vault), REMEMBERED, &kept);
+
+	if (r == -ENOENT)
+		return u->n == 0;
+	return r < 0 ? r
+		     : kept.len == sizeof(u->sum) &&
+			       memcmp(kept.data, u->sum, sizeof(u->sum)) == 0;
+}
+
+int plan_remember(struct cycle *c)
+{
+	struct unowned_packs u = { .cycle = c };
+	int r = vault_list(c->vault, "pack/", count_pack, &u);
+
+	return r < 0 ? r
+		     : catalog_put_object(vault_catalog(c->vault), REMEMBERED,
+					  u.sum, sizeof(u.sum));
+}
+
+/* A mark is worth its time only where points go, or sessions made none: to find
+ * that out takes two listings. */
+static int look_idle(struct cycle *c)
+{
+	struct collect_plan *plan = &c->out->plan;
+	struct unowned_packs u = { .cycle = c };
+	int r = vault_list(c->vault, "pack/", count_pack, &u), left = 0;
+
+	plan->npacks = u.npacks;
+	plan->bytes = u.bytes;
+	if (r == 0)
+		left = leftover_any(c);
+	if (r == 0)
+		r = left < 0 ? left : is_remembered(c, &u);
+	plan->is_idle = r == 1 && left == 0 && c->due.ndue == 0;
+	return MIN(r, 0);
+}
+
+/* ---- breakers ---- */
+
+/* Registers are never deleted: where others tell of points and there are none,
+ * they are not gone but hidden. */
+static int count_any(void *arg, const char *name,
+		     const struct backend_info *info)
+{
+	(void)name;
+	(void)info;
+	++*(size_t *)arg;
+	return 0;
+}
+
+static int check_registers(struct cycle *c)
+{
+	size_t n = 0;
+	int r = 0;
+
+	if (c->ledger.n == 0)
+		r = vault_list_plain(c->vault, "digest/", count_any, &n);
+	if (c->ledger.n == 0 && r == 0)
+		r = vault_list_plain(c->vault, "purge/", count_any, &n);
+	if (r == 0 && n > 0)
+		r = fail(-EREMCHG,
+			 "%s: no session is listed, though there were some: "
+			 "nothing is deleted",
+			 vault_url(c->vault));
+	return r;
+}
+
+static void judge_amount(struct collect_plan *plan, size_t ndue)
+{
+	plan->nremoved = ndue + plan->ndead;
+	plan->is_much = ndue * 100 > plan->npoints * MUCH_PERCENT ||
+			plan->dead_bytes / MUCH_PERCENT > plan->bytes / 100;
+}
+
+/* ---- the plan ---- */
+
+static int read_points(struct cycle *c)
+{
+	struct vault *v = c->vault;
+	size_t i;
+	int r = vault_points(v, &c->list);
+
+	if (r == 0)
+		r = vault_may_collect(v);
+	if (r == 0)
+		r = ledger_read(v, c->list, &c->ledger);
+	if (r == 0)
+		r = check_registers(c);
+	if (r == 0)
+		r = ledger_read_purged(v, &c->purged);
+	if (r == 0)
+		r = due_list_make(v, c->list, c->clock.now_ns, &c->due);
+	for (i = 0; i < c->ledger.n && r == 0; i++) {
+		const char *id = c->ledger.rows[i].commit.point;
+
+		c->out->plan.npoints += id[0] && !hex_ids_has(&c->purged, id);
+	}
+	return r;
+}
+
+/* As if the points that are due were removed already. */
+static int mark_rest(struct cycle *c)
+{
+	struct hex_ids gone = { .n = 0 };
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < c->purged.n && r == 0; i++)
+		r = hex_ids_add(&gone, c->purged.items[i]);
+	for (i = 0; i < c->due.n && r == 0; i++)
+		if (c->due.items[i].is_due)
+			r = hex_ids_add(&gone, c->due.items[i].point->id);
+	hex_ids_sort(&gone);
+	if (r == 0)
+		r = mark_new(c->vault, &c->mark);
+	if (r == 0 && c->o->task)
+		mark_set_task(c->mark, c->o->task);
+	if (r == 0)
+		r = plan_mark(c, &c->ledger, &gone);
+	hex_ids_release(&gone);
+	return r;
+}
+
+int plan_make(struct cycle *c)
+{
+	struct collect_plan *plan = &c->out->plan;
+	int r = read_points(c);
+
+	if (r == 0)
+		r = look_idle(c);
+	if (r == 0 && !plan->is_idle)
+		r = mark_rest(c);
+	if (r == 0 && !plan->is_idle)
+		r = each_pack(c, on_pack, c, reset_plan);
+	pack_list_sort(&c->condemned);
+	judge_amount(plan, c->due.ndue);
+	plan->points = c->list;
+	plan->due = &c->due;
+	return r;
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Index objects go on naming packs that were deleted. They are replaced: new ones
+ * say what the old ones say, but for packs of which a sweep says that they are
+ * deleted; then those that were read into them are deleted, and no others.
+ *
+ * A new object holds all that stays of each that it supersedes, and stands before
+ * they go, so that at each moment something names every pack. Who reads an old one
+ * that is gone lists again. Which of them to replace is taken from the local
+ * database, where an error costs time; what is in them is not.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/base/array.h"
+#include "store/base/buf.h"
+#include "store/base/idset.h"
+#include "store/base/log.h"
+#include "store/catalog/catalog.h"
+#include "store/collect/internal.h"
+#include "store/collect/register.h"
+#include "store/format.h"
+#include "store/index.h"
+#include "store/kept.h"
+#include "store/vault.h"
+
+static const struct kept_kind sweeps = { .prefix = "sweep/",
+					 .type = OBJECT_SWEEP,
+					 .max = FORMAT_BOX_OBJECT_MAX };
+
+struct object_list {
+	char (*items)[OBJECT_NAME_MAX]; /* owned */
+	size_t n, cap;
+};
+
+static int object_list_add(struct object_list *l, const char *name)
+{
+	if (array_reserve(&l->items, &l->cap, l->n + 1) < 0)
+		return -ENOMEM;
+	snprintf(l->items[l->n++], OBJECT_NAME_MAX, "%s", name);
+	return 0;
+}
+
+/* An object under construction, and all of them. */
+struct reindexing {
+	struct cycle *cycle;
+	struct pack_list swept; /* by all collections */
+	unsigned int next; /* number of the next object */
+	struct buf packs;
+	size_t npacks;
+	struct idset have; /* hashes of the packs in it */
+	struct object_list inputs; /* that were read into it */
+	struct object_list gone; /* names that it supersedes */
+};
+
+/* ---- what was deleted ---- */
+
+/* A sweep that cannot be read says nothing, and its packs stay named. */
+static int read_sweeps(struct vault *v, struct pack_list *out)
+{
+	struct kept_wish names = { .n = 0 };
+	size_t i;
+	int r = kept_list(v, &sweeps, &names);
+
+	for (i = 0; i < names.n && r == 0; i++) {
+		AUTO_BUF struct buf plain = BUF_INIT;
+		const char *name = names.items[i].name;
+		size_t before = out->n;
+		bool aborted;
+
+		r = kept_read_once(v, &sweeps, name, &plain);
+		if (r == 0)
+			r = sweep_decode(plain.data, plain.len, name, &aborted,
+					 out);
+		if (backend_error_is_of_object(r) || r == -ENOENT ||
+		    r == -EOPNOTSUPP) {
+			out->n = before;
+			r = 0;
+		}
+	}
+	pack_list_sort(out);
+	kept_release_wish(&names);
+	return r;
+}
+
+/* ---- which objects name it ---- */
+
+struct pack_numbers {
+	const struct pack_list *swept;
+	int64_t *items; /* owned */
+	size_t n, cap;
+};
+
+static int on_row(void *arg, const struct pack_row *row)
+{
+	struct pack_numbers *l = arg;
+
+	if (!pack_list_has(l->swept, row->name))
+		return 0;
+	if (array_reserve(&l->items, &l->cap, l->n + 1) < 0)
+		return -ENOMEM;
+	l->items[l->n++] = row->no;
+	return 0;
+}
+
+static int on_source(void *arg, const char *source)
+{
+	return strncmp(source, "index/", 6) == 0 ? object_list_add(arg, source)
+						 : 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void sort_objects(struct object_list *l)
+{
+	size_t i, n = 0;
+
+	if (l->n < 2)
+		return;
+	qsort(l->items, l->n, sizeof(*l->items), by_text);
+	for (i = 1; i < l->n; i++)
+		if (strcmp(l->items[n], l->items[i]) != 0 && ++n != i)
+			memcpy(l->items[n], l->items[i], sizeof(*l->items));
+	l->n = n + 1;
+}
+
+static int find_naming(struct vault *v, const struct pack_list *swept,
+		       struct object_list *out)
+{
+	struct pack_numbers l = { .swept = swept };
+	size_t i;
+	int r = catalog_packs(vault_catalog(v), on_row, &l);
+
+	for (i = 0; i < l.n && r == 0; i++)
+		r = catalog_pack_sources(vault_catalog(v), l.items[i],
+					 on_source, out);
+	sort_objects(out);
+	free(l.items);
+	return r;
+}
+
+/* ---- building ---- */
+
+static void reset(struct reindexing *x)
+{
+	buf_release(&x->packs);
+	idset_release(&x->have);
+	x->npacks = x->inputs.n = x->gone.n = 0;
+}
+
+static int add_pack(void *arg, const struct index_pack *p)
+{
+	struct reindexing *x = arg;
+	struct id hash;
+	int r;
+
+	if (pack_list_has(&x->swept, p->name))
+		return 0;
+	r = format_pack_hash(p->name, hash.b);
+	if (r == 0)
+		r = idset_add(&x->have, &hash);
+	if (r <= 0)
+		return r;
+	index_put_pack(&x->packs, p->name, p->size, p->kind, p->salt, p->dir,
+		       p->dir_len);
+	x->npacks++;
+	return buf_error(&x->packs);
+}
+
+static int add_gone(void *arg, const char *name)
+{
+	struct reindexing *x = arg;
+
+	return object_list_add(&x->gone, name);
+}
+
+static int delete_inputs(struct reindexing *x)
+{
+	const char **names = alloc_array(x->inputs.n + 1, sizeof(*names));
+	size_t i;
+	int r;
+
+	if (!names)
+		return -ENOMEM;
+	for (i = 0; i < x->inputs.n; i++)
+		names[i] = x->inputs.items[i];
+	r = backend_delete_many(vault_backend(x->cycle->vault), names,
+				x->inputs.n);
+	free(names);
+	return r;
+}
+
+/* Put what was built, where anything was, and delete what it was built from. */
+static int put_object(struct reindexing *x)
+{
+	struct cycle *c = x->cycle;
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	/* The oldest names are the first, and may go. */
+	size_t i = x->gone.n > INDEX_SUPERSEDED_MAX
+			   ? x->gone.n - INDEX_SUPERSEDED_MAX
+			   : 0;
+	int r;
+
+	if (x->inputs.n == 0)
+		return 0;
+	buf_put_varint(&plain, x->npacks);
+	if (x->packs.len)
+		buf_put(&plain, x->packs.data, x->packs.len);
+	buf_put_varint(&plain, x->gone.n - i);
+	for (; i < x->gone.n; i++)
+		buf_put_bytes(&plain, x->gone.items[i],
+			      strlen(x->gone.items[i]));
+	snprintf(name, sizeof(name), "index/%s-%u.m", c->clock.gid, x->next++);
+	r = register_put_own(c->vault, OBJECT_INDEX, name, &plain);
+	if (r == 0)
+		r = delete_inputs(x);
+	if (r == 0) {
+		c->out->index_old += x->inputs.n;
+		c->out->index_new++;
+	}
+	reset(x);
+	return r;
+}
+
+/* One that is gone was replaced by somebody else; one that cannot be read stays as
+ * it is. */
+static int take_object(struct reindexing *x, const char *name)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	int r = register_read(x->cycle->vault, OBJECT_INDEX, name, &plain);
+
+	if (r == -ENOENT || r == -EOPNOTSUPP || backend_error_is_of_object(r))
+		return 0;
+	if (r < 0)
+		return r;
+	if (x->inputs.n > 0 && x->packs.len + plain.len > FORMAT_INDEX_TARGET)
+		r = put_object(x);
+	if (r == 0)
+		r = index_decode(plain.data, plain.len, name, add_pack,
+				 add_gone, x);
+	if (r == 0)
+		r = add_gone(x, name + strlen("index/"));
+	return r == 0 ? object_list_add(&x->inputs, name) : r;
+}
+
+static int replace_all(struct reindexing *x, const struct object_list *old)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < old->n && r == 0; i++)
+		r = take_object(x, old->items[i]);
+	if (r == 0)
+		r = put_object(x);
+	return r;
+}
+
+/* ---- what others superseded ---- */
+
+/* One object that supersedes others: the packs that it names. */
+struct superseding {
+	struct reindexing *x;
+	char name[INDEX_NAME_MAX];
+	struct idset has;
+	bool lacks; /* one that an older object names */
+};
+
+static int note_has(void *arg, const struct index_pack *p)
+{
+	struct superseding *s = arg;
+	struct id hash;
+	int r = format_pack_hash(p->name, hash.b);
+
+	return r < 0 ? r : MIN(idset_add(&s->has, &hash), 0);
+}
+
+static int note_lack(void *arg, const struct index_pack *p)
+{
+	struct superseding *s = arg;
+	struct id hash;
+	int r = format_pack_hash(p->name, hash.b);
+
+	if (r == 0 && !idset_has(&s->has, &hash) &&
+	    !pack_list_has(&s->x->swept, p->name))
+		s->lacks = true;
+	return r;
+}
+
+static int read_index(struct vault *v, const char *name,
+		      int (*fn)(void *arg, const struct index_pack *p),
+		      void *arg)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	int r = register_read(v, OBJECT_INDEX, name, &plain);
+
+	return r < 0 ? r
+		     : index_decode(plain.data, plain.len, name, fn, NULL, arg);
+}
+
+/* Whether the object that supersedes @name, both read now, names all that it
+ * names: 1, 0 or a negative errno. */
+static int is_covered(struct superseding *s, const char *name)
+{
+	struct vault *v = s->x->cycle->vault;
+	char object[OBJECT_NAME_MAX], by[INDEX_NAME_MAX];
+	int r = vault_index_superseding(v, name + strlen("index/"), by);
+
+	if (r == 0 && strcmp(by, s->name) != 0) {
+		idset_release(&s->has);
+		s->name[0] = '\0';
+		snprintf(object, sizeof(object), "index/%s", by);
+		r = read_index(v, object, note_has, s);
+		if (r == 0)
+			snprintf(s->name, sizeof(s->name), "%s", by);
+	}
+	s->lacks = false;
+	if (r == 0)
+		r = read_index(v, name, note_lack, s);
+	if (r == -ENOENT || r == -EOPNOTSUPP || backend_error_is_of_object(r))
+		return 0;
+	return r < 0 ? r : !s->lacks;
+}
+
+static int on_index(void *arg, const char *name,
+		    const struct backend_info *info)
+{
+	(void)info;
+	return object_list_add(arg, name);
+}
+
+static int drop_superseded(struct reindexing *x)
+{
+	struct superseding s = { .x = x };
+	struct vault *v = x->cycle->vault;
+	struct object_list all = { .n = 0 };
+	size_t i;
+	int r = vault_list_plain(v, "index/", on_index, &all);
+
+	sort_objects(&all);
+	for (i = 0; i < all.n && r >= 0; i++) {
+		/* What the database does not know is superseded, or damaged. */
+		r = catalog_has_source(vault_catalog(v), all.items[i]);
+		if (r == 0)
+			r = is_covered(&s, all.items[i]);
+		else if (r == 1)
+			r = 0;
+		if (r == 1)
+			r = object_list_add(&x->inputs, all.items[i]);
+	}
+	if (r == 0 && x->inputs.n)
+		r = delete_inputs(x);
+	x->cycle->out->index_old += r == 0 ? x->inputs.n : 0;
+	x->inputs.n = 0;
+	idset_release(&s.has);
+	free(all.items);
+	return MIN(r, 0);
+}
+
+int reindex(struct cycle *c)
+{
+	struct reindexing x = { .cycle = c };
+	struct object_list old = { .n = 0 };
+	int r = read_sweeps(c->vault, &x.swept);
+
+	if (r == 0)
+		r = vault_refresh(c->vault);
+	if (r == 0)
+		r = find_naming(c->vault, &x.swept, &old);
+	if (r == 0)
+		r = replace_all(&x, &old);
+	if (r == 0 && old.n)
+		r = vault_refresh(c->vault);
+	if (r == 0)
+		r = drop_superseded(&x);
+	reset(&x);
+	free(x.inputs.items);
+	free(x.gone.items);
+	free(old.items);
+	pack_list_release(&x.swept);
+	return r;
+}

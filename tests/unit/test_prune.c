@@ -1,0 +1,724 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Whole collections in a vault of three points: what goes, what stays, and what
+ * becomes of it when something fails, dies or is at work beside it. */
+#include "config.h"
+
+#include "tests/unit/vaults.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/backend/mem.h"
+#include "store/collect/collect.h"
+#include "store/format.h"
+#include "store/point.h"
+#include "store/record/forget.h"
+#include "store/writer/writer.h"
+
+#define LONG_AGO "{\"time_ns\":1}"
+#define POINTS 3
+
+/* A vault with three points, of three directories. The first and the last have a
+ * file in common. Nobody changes it: each test has a copy. */
+static struct backend *full;
+static const char *dirs[POINTS];
+static char ids[POINTS][33];
+static uint8_t digests[POINTS][CRYPT_SHA256_LEN];
+
+static void put_file(const char *dir, const char *name, uint64_t seed)
+{
+	static uint8_t data[40000];
+
+	support_fill(seed, data, sizeof(data));
+	support_write(support_path("%s/%s", dir, name), data, sizeof(data));
+}
+
+static size_t find_point(const struct point_list *l, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (strcmp(l->points[i]->id, id) == 0)
+			return i;
+	return SIZE_MAX;
+}
+
+/* Whether point @i is there, whole. */
+static bool is_whole(struct backend *b, size_t i)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	uint8_t got[CRYPT_SHA256_LEN];
+	struct point_list *l;
+	struct vault *v;
+	size_t at;
+
+	assert_ok(vault_open(&o, &v));
+	vault_show_forgotten(v);
+	assert_ok(vault_points(v, &l));
+	at = find_point(l, ids[i]);
+	if (at != SIZE_MAX) {
+		assert_ok(vaults_digest(v, l->points[at], dirs[i], got));
+		if (digests[i][0])
+			assert_memory_equal(got, digests[i], sizeof(got));
+		memcpy(digests[i], got, sizeof(got));
+	}
+	point_list_put(l);
+	vault_close(v);
+	return at != SIZE_MAX;
+}
+
+static int setup(void **state)
+{
+	struct vault_options o;
+	char id[33];
+	size_t i;
+
+	(void)state;
+	support_log_capture();
+	full = backend_mem_new();
+	assert_non_null(full);
+	o = vaults_options(NULL, full, NULL, NULL);
+	assert_ok(vault_create(&o, 0, id));
+	for (i = 0; i < POINTS; i++) {
+		dirs[i] = support_path("%s/%zu", support_tmpdir_fast(), i);
+		assert_int_equal(mkdir(dirs[i], 0755), 0);
+		put_file(dirs[i], "own", i + 1);
+		if (i != 1)
+			put_file(dirs[i], "shared", 99);
+		assert_ok(vaults_open_and_backup(&o, dirs[i], ids[i]));
+		assert_true(is_whole(full, i));
+	}
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	backend_close(full);
+	return 0;
+}
+
+static size_t count(struct backend *b, const char *prefix)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < backend_mem_nobjects(b); i++)
+		n += strncmp(backend_mem_name(b, i), prefix, strlen(prefix)) ==
+		     0;
+	return n;
+}
+
+static void put_text(struct backend *b, uint8_t type, const char *name,
+		     const char *text)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	AUTO_BUF struct buf box = BUF_INIT;
+	struct vault *v;
+
+	assert_ok(vault_open(&o, &v));
+	assert_ok(format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				  type, name, NULL, 0, text, strlen(text),
+				  &box));
+	assert_ok(backend_mem_set(b, name, box.data, box.len));
+	vault_close(v);
+}
+
+/* Point @i was forgotten a long time ago. */
+static void forget_point(struct backend *b, size_t i)
+{
+	char name[OBJECT_NAME_MAX];
+
+	snprintf(name, sizeof(name), "forget/%s-0", ids[i]);
+	put_text(b, OBJECT_FORGET, name, LONG_AGO);
+	assert_ok(backend_mem_set_time(b, name, 1));
+}
+
+/* A copy in which the first two points are due. */
+static struct backend *due_vault(void)
+{
+	struct backend *b = backend_mem_clone(full);
+
+	assert_non_null(b);
+	forget_point(b, 0);
+	forget_point(b, 1);
+	support_log_clear();
+	return b;
+}
+
+/* ---- running ---- */
+
+struct run {
+	struct collect_options o;
+	struct collect_result result;
+	struct collect_plan plan; /* as it was told */
+	size_t ndue, nwaits;
+	bool says_yes;
+};
+
+static int on_plan(void *arg, const struct collect_plan *plan)
+{
+	struct run *run = arg;
+
+	run->plan = *plan;
+	assert_non_null(plan->points);
+	run->ndue = plan->due->ndue;
+	if (run->says_yes)
+		run->o.yes_remove = (int64_t)plan->nremoved;
+	return 0;
+}
+
+static void on_wait(void *arg, const struct collect_waiting *w)
+{
+	struct run *run = arg;
+
+	assert_true(w->n > 0);
+	run->nwaits++;
+}
+
+static struct run new_run(void)
+{
+	return (struct run){ .o = { .yes_remove = -1, .by = "root@web1" },
+			     .says_yes = true };
+}
+
+static int collect(struct backend *b, struct run *run)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	struct vault *v;
+	int r;
+
+	run->o.on_plan = on_plan;
+	run->o.arg = run->o.wait.arg = run;
+	run->o.wait.on_wait = on_wait;
+	assert_ok(vault_open(&o, &v));
+	vault_show_forgotten(v);
+	r = collect_run(v, &run->o, &run->result);
+	vault_close(v);
+	return r;
+}
+
+/* It succeeds, and returns what was done. */
+static struct run collected(struct backend *b)
+{
+	struct run run = new_run();
+
+	assert_ok(collect(b, &run));
+	return run;
+}
+
+static bool is_clean(struct backend *b)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+
+	return vaults_check(&o) == 0;
+}
+
+/* What a collection of due_vault() has to come to, sooner or later. */
+static void assert_collected(struct backend *b)
+{
+	assert_false(is_whole(b, 0));
+	assert_false(is_whole(b, 1));
+	assert_true(is_whole(b, 2));
+	/* The first one's data hold what the last one needs. */
+	assert_int_equal(count(b, "pack/"), 3);
+	assert_int_equal(count(b, "point/"), 1);
+	assert_true(count(b, "commit/") >= 3);
+	assert_int_equal(count(b, "tomb/"), 0);
+	assert_int_equal(count(b, "heartbeat/"), 0);
+	/* No index names what is gone, and nothing is named by several. */
+	assert_int_equal(count(b, "index/"), 2);
+	assert_true(is_clean(b));
+}
+
+/* ---- what goes and what stays ---- */
+
+static void what_nobody_needs_goes(void **state)
+{
+	struct backend *b = due_vault();
+	struct run run;
+
+	(void)state;
+	assert_int_equal(count(b, "pack/"), 6);
+	run = collected(b);
+	assert_int_equal(run.plan.npoints, 3);
+	assert_int_equal(run.ndue, 2);
+	assert_int_equal(run.plan.npacks, 6);
+	assert_int_equal(run.plan.ndead, 3);
+	assert_int_equal(run.plan.nremoved, 5);
+	assert_true(run.plan.is_much);
+	assert_true(run.plan.waste_bytes > 40000);
+	assert_int_equal(run.result.purged, 2);
+	assert_int_equal(run.result.packs, 3);
+	assert_int_equal(run.result.bytes, run.plan.dead_bytes);
+	assert_collected(b);
+	/* Once more there is nothing to do, and to find that costs little. */
+	run = collected(b);
+	assert_true(run.plan.is_idle);
+	assert_int_equal(run.result.packs, 0);
+	assert_int_equal(count(b, "sweep/"), 1);
+	backend_close(b);
+}
+
+/* A dry run says the same, and leaves everything as it is. */
+static void a_dry_run_removes_nothing(void **state)
+{
+	struct backend *b = due_vault();
+	size_t n = backend_mem_nobjects(b);
+	struct run dry = new_run(), run;
+
+	(void)state;
+	dry.o.is_dry_run = true;
+	dry.says_yes = false;
+	assert_ok(collect(b, &dry));
+	assert_int_equal(backend_mem_nobjects(b), n);
+	assert_true(is_whole(b, 0));
+	run = collected(b);
+	assert_int_equal(dry.plan.npacks, run.plan.npacks);
+	assert_int_equal(dry.plan.bytes, run.plan.bytes);
+	assert_int_equal(dry.plan.ndead, run.plan.ndead);
+	assert_int_equal(dry.plan.dead_bytes, run.plan.dead_bytes);
+	assert_int_equal(dry.plan.nremoved, run.plan.nremoved);
+	backend_close(b);
+}
+
+static void much_has_to_be_typed(void **state)
+{
+	struct backend *b = due_vault();
+	size_t n = backend_mem_nobjects(b);
+	struct run run = new_run();
+
+	(void)state;
+	run.says_yes = false;
+	assert_result(collect(b, &run), -E2BIG);
+	assert_said("say --yes-remove 5");
+	run.o.yes_remove = 6;
+	assert_result(collect(b, &run), -E2BIG);
+	assert_int_equal(backend_mem_nobjects(b), n);
+	run.o.yes_remove = 5;
+	assert_ok(collect(b, &run));
+	assert_collected(b);
+	backend_close(b);
+}
+
+/* All that has @part in its name was stored a long time ago. */
+static void age_all(struct backend *b, const char *part)
+{
+	size_t i;
+
+	for (i = 0; i < backend_mem_nobjects(b); i++)
+		if (strstr(backend_mem_name(b, i), part))
+			assert_ok(backend_mem_set_time(
+				b, backend_mem_name(b, i), 1));
+}
+
+/* The session of a point. */
+static void session_of(struct backend *b, const char *id, char out[33])
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	struct point_list *l;
+	struct vault *v;
+
+	assert_ok(vault_open(&o, &v));
+	assert_ok(vault_points(v, &l));
+	memcpy(out, l->points[find_point(l, id)]->session, 33);
+	point_list_put(l);
+	vault_close(v);
+}
+
+/* A backup that died before its point was made, in a process that is no more. */
+static void what_the_dead_left_goes(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	const char *dir = support_path("%s/late", support_tmpdir_fast());
+	char id[33], sid[33], name[OBJECT_NAME_MAX];
+	struct run run;
+
+	(void)state;
+	assert_int_equal(mkdir(dir, 0755), 0);
+	put_file(dir, "own", 50);
+	assert_ok(vaults_open_and_backup(&o, dir, id));
+	session_of(b, id, sid);
+	snprintf(name, sizeof(name), "commit/%s", sid);
+	assert_ok(backend_mem_remove(b, name));
+	snprintf(name, sizeof(name), "session/%s", sid);
+	put_text(b, OBJECT_SESSION, name, "{\"host\":\"far away\",\"pid\":1}");
+	/* It may be alive: nothing is said of its packs. */
+	run = collected(b);
+	assert_true(run.plan.is_idle);
+	assert_int_equal(count(b, "pack/"), 8);
+	age_all(b, sid);
+	run = collected(b);
+	assert_int_equal(run.result.fenced, 1);
+	assert_int_equal(run.plan.ndead, 2);
+	assert_int_equal(run.result.packs, 2);
+	assert_int_equal(count(b, "pack/"), 6);
+	assert_int_equal(count(b, "point/"), 3);
+	assert_true(is_clean(b));
+	backend_close(b);
+}
+
+/* Put an object of a point that no register names: as point 2, but of the session
+ * @sid. */
+static void put_void_point(struct backend *b, const char *id, const char *sid)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	AUTO_BUF struct buf doc = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	struct point_list *l;
+	struct point other;
+	struct vault *v;
+
+	assert_ok(vault_open(&o, &v));
+	assert_ok(vault_points(v, &l));
+	other = *l->points[find_point(l, ids[2])];
+	snprintf(other.id, sizeof(other.id), "%s", id);
+	snprintf(other.session, sizeof(other.session), "%s", sid);
+	assert_ok(point_encode(&other, false, &doc));
+	point_list_put(l);
+	vault_close(v);
+	buf_put_u8(&doc, 0);
+	snprintf(name, sizeof(name), "point/%s", id);
+	put_text(b, OBJECT_POINT, name, (const char *)doc.data);
+}
+
+#define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define SID_A "cccccccccccccccccccccccccccccccc"
+#define SID_B "dddddddddddddddddddddddddddddddd"
+
+/* A point that its session never made goes once that is decided, and so does what
+ * sessions said of themselves. */
+static void what_never_came_to_be_goes(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct run run;
+
+	(void)state;
+	put_void_point(b, ID_A, SID_A);
+	put_void_point(b, ID_B, SID_B);
+	put_text(b, OBJECT_COMMIT, "commit/" SID_A,
+		 "{\"decision\":\"FENCED\"}");
+	put_text(b, OBJECT_SESSION, "session/" SID_A, "{}");
+	put_text(b, OBJECT_SESSION, "session/" SID_B, "{}");
+	put_text(b, OBJECT_HEARTBEAT, "heartbeat/" SID_A "-0", "{}");
+	put_text(b, OBJECT_HEARTBEAT, "heartbeat/" SID_B "-0", "{}");
+	run = collected(b);
+	assert_true(run.plan.is_idle);
+	/* One point, four sessions, and a heartbeat. */
+	assert_int_equal(run.result.leftovers, 6);
+	assert_int_equal(count(b, "point/"), 4);
+	assert_int_equal(count(b, "point/" ID_B), 1);
+	assert_int_equal(count(b, "session/"), 1);
+	assert_int_equal(count(b, "heartbeat/" SID_B), 1);
+	assert_int_equal(count(b, "heartbeat/"), 1);
+	backend_close(b);
+}
+
+/* ---- others at work ---- */
+
+/* A backup is at work, and has not said what it uses. */
+static void a_session_is_waited_for(void **state)
+{
+	struct backend *b = due_vault();
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	struct run run = new_run();
+	struct writer *w;
+	struct vault *v;
+
+	(void)state;
+	assert_ok(vault_open(&o, &v));
+	assert_ok(writer_begin(v, 1, NULL, &w));
+	assert_result(collect(b, &run), -EBUSY);
+	assert_int_equal(run.nwaits, 1);
+	assert_int_equal(run.result.purged, 2);
+	assert_int_equal(run.result.packs, 0);
+	assert_int_equal(count(b, "pack/"), 6);
+	assert_int_equal(count(b, "tomb/"), 0);
+	assert_int_equal(count(b, "sweep/"), 1);
+	writer_abandon(w);
+	writer_free(w);
+	vault_close(v);
+	collected(b);
+	assert_collected(b);
+	backend_close(b);
+}
+
+/* A backup of the second directory finds all of it in packs that are about to be
+ * condemned, and is done before they are. */
+static int back_up_late(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct backend *b = arg;
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+
+	if (op != BACKEND_MEM_PUT || strncmp(name, "tomb/", 5) != 0)
+		return 0;
+	backend_mem_watch(b, NULL, NULL);
+	assert_ok(vaults_open_and_backup(&o, dirs[1], ids[1]));
+	return 0;
+}
+
+static void a_late_point_is_counted(void **state)
+{
+	struct backend *b = due_vault();
+	char before[33];
+	struct run run;
+
+	(void)state;
+	memcpy(before, ids[1], sizeof(before));
+	backend_mem_watch(b, back_up_late, b);
+	run = collected(b);
+	assert_int_equal(run.plan.ndead, 3);
+	assert_int_equal(run.result.purged, 2);
+	/* Of three that were condemned the first one's tree is left. */
+	assert_true(run.result.packs < 3);
+	assert_string_not_equal(before, ids[1]);
+	assert_true(is_whole(b, 1));
+	assert_true(is_whole(b, 2));
+	assert_true(is_clean(b));
+	memcpy(ids[1], before, sizeof(before));
+	backend_close(b);
+}
+
+/* Somebody protects a point after it was told that it goes. */
+static int protect_late(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct backend *b = arg;
+	char note[OBJECT_NAME_MAX];
+
+	if (op != BACKEND_MEM_LIST || strcmp(name, "tomb/") != 0)
+		return 0;
+	backend_mem_watch(b, NULL, NULL);
+	snprintf(note, sizeof(note), "note/%s-0", ids[0]);
+	put_text(b, OBJECT_NOTE, note, "{\"kind\":\"protect\"}");
+	return 0;
+}
+
+static void who_is_protected_stays(void **state)
+{
+	struct backend *b = due_vault();
+	struct run run;
+
+	(void)state;
+	backend_mem_watch(b, protect_late, b);
+	run = collected(b);
+	assert_int_equal(run.result.purged, 1);
+	assert_true(is_whole(b, 0));
+	assert_true(is_whole(b, 2));
+	assert_false(is_whole(b, 1));
+	assert_true(is_clean(b));
+	backend_close(b);
+}
+
+/* ---- damage ends it ---- */
+
+static void flip(struct backend *b, const char *name)
+{
+	size_t len;
+	uint8_t *data = backend_mem_data(b, name, &len);
+
+	assert_non_null(data);
+	data[len / 2] ^= 1;
+}
+
+static void refuses(struct backend *b, int err)
+{
+	size_t npacks = count(b, "pack/"), nverdicts = count(b, "purge/");
+	struct run run = new_run();
+
+	assert_result(collect(b, &run), err);
+	assert_int_equal(count(b, "pack/"), npacks);
+	assert_int_equal(count(b, "purge/"), nverdicts);
+	assert_int_equal(count(b, "tomb/"), 0);
+	backend_close(b);
+}
+
+static void name_of(struct backend *b, const char *prefix, size_t i,
+		    char out[OBJECT_NAME_MAX])
+{
+	size_t k;
+
+	for (k = 0; k < backend_mem_nobjects(b); k++)
+		if (strncmp(backend_mem_name(b, k), prefix, strlen(prefix)) ==
+			    0 &&
+		    i-- == 0) {
+			snprintf(out, OBJECT_NAME_MAX, "%s",
+				 backend_mem_name(b, k));
+			return;
+		}
+	fail_msg("no such object");
+}
+
+static void damage_ends_it(void **state)
+{
+	char name[OBJECT_NAME_MAX];
+	struct backend *b = due_vault();
+
+	(void)state;
+	/* A point that stays is damaged, or gone. */
+	snprintf(name, sizeof(name), "point/%s", ids[2]);
+	flip(b, name);
+	refuses(b, -EBADMSG);
+	b = due_vault();
+	assert_ok(backend_mem_remove(b, name));
+	refuses(b, -EBADMSG);
+	/* What a session made is not known. */
+	b = due_vault();
+	name_of(b, "commit/", 1, name);
+	flip(b, name);
+	refuses(b, -EBADMSG);
+	/* All that points need is gone. */
+	b = due_vault();
+	while (count(b, "pack/") > 0) {
+		name_of(b, "pack/", 0, name);
+		assert_ok(backend_mem_remove(b, name));
+	}
+	refuses(b, -EBADMSG);
+	/* A sweep that cannot be read. */
+	b = due_vault();
+	put_text(b, OBJECT_TOMB, "tomb/0123456789abcdef0123456789abcdef", "");
+	put_text(b, OBJECT_SWEEP, "sweep/0123456789abcdef0123456789abcdef", "");
+	{
+		struct run run = new_run();
+
+		assert_result(collect(b, &run), -EBADMSG);
+		assert_int_equal(count(b, "pack/"), 6);
+		assert_int_equal(count(b, "tomb/"), 1);
+	}
+	backend_close(b);
+	/* A listing that fails says nothing. */
+	b = due_vault();
+	backend_mem_fail(b, BACKEND_MEM_LIST, "pack/", 1, -EACCES, 0);
+	refuses(b, -EACCES);
+	b = due_vault();
+	backend_mem_fail(b, BACKEND_MEM_LIST, "purge/", 1, -EACCES, 0);
+	refuses(b, -EACCES);
+}
+
+/* A point with an unreadable verdict stays, and so does all that it needs. */
+static void an_unreadable_verdict_keeps(void **state)
+{
+	struct backend *b = due_vault();
+	char name[OBJECT_NAME_MAX];
+
+	(void)state;
+	snprintf(name, sizeof(name), "purge/%s-0", ids[1]);
+	put_text(b, OBJECT_PURGE, name, "{\"verdict\":\"PERHAPS\"}");
+	collected(b);
+	assert_false(is_whole(b, 0));
+	assert_true(is_whole(b, 1));
+	assert_true(is_whole(b, 2));
+	backend_close(b);
+}
+
+/* ---- deaths and lost replies at each step ---- */
+
+struct fate {
+	unsigned int calls; /* that changed something */
+	unsigned int dies_after; /* so many; 0: never */
+	unsigned int fails_at; /* this one is done, and its reply is lost */
+	bool is_dead;
+};
+
+static int strike(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct fate *f = arg;
+
+	(void)name;
+	if (f->dies_after && (f->is_dead || ((op == BACKEND_MEM_PUT ||
+					      op == BACKEND_MEM_DELETE) &&
+					     f->calls == f->dies_after)))
+		f->is_dead = true;
+	f->calls += op == BACKEND_MEM_PUT || op == BACKEND_MEM_DELETE;
+	return f->is_dead ? -EACCES : 0;
+}
+
+static void a_death_anywhere_is_made_up_for(void **state)
+{
+	struct fate f = { .dies_after = 0 };
+	unsigned int n, calls;
+	struct backend *b = due_vault();
+
+	(void)state;
+	backend_mem_watch(b, strike, &f);
+	collected(b);
+	backend_mem_watch(b, NULL, NULL);
+	assert_collected(b);
+	backend_close(b);
+	calls = f.calls;
+	assert_in_range(calls, 10, 100);
+	for (n = 1; n < calls; n++) {
+		struct run run = new_run();
+
+		b = due_vault();
+		f = (struct fate){ .dies_after = n };
+		backend_mem_watch(b, strike, &f);
+		(void)!collect(b, &run);
+		backend_mem_watch(b, NULL, NULL);
+		assert_true(f.is_dead);
+		assert_true(is_whole(b, 2));
+		age_all(b, "heartbeat/");
+		collected(b);
+		assert_collected(b);
+		backend_close(b);
+	}
+}
+
+static void a_lost_reply_loses_nothing(void **state)
+{
+	static const struct {
+		enum backend_mem_op op;
+		const char *prefix;
+	} cases[] = {
+		{ BACKEND_MEM_PUT, "heartbeat/" },
+		{ BACKEND_MEM_PUT, "purge/" },
+		{ BACKEND_MEM_PUT, "tomb/" },
+		{ BACKEND_MEM_PUT, "sweep/" },
+		{ BACKEND_MEM_DELETE, "pack/" },
+		{ BACKEND_MEM_DELETE, "tomb/" },
+		{ BACKEND_MEM_DELETE, "point/" },
+		{ BACKEND_MEM_PUT, "index/" },
+		{ BACKEND_MEM_DELETE, "index/" },
+	};
+	unsigned int flags;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+		struct backend *b = due_vault();
+		struct run run = new_run();
+
+		flags = i % 2 ? BACKEND_MEM_LOST_REPLY : 0;
+		backend_mem_fail(b, cases[i / 2].op, cases[i / 2].prefix, 1,
+				 -EACCES, flags);
+		(void)!collect(b, &run);
+		assert_int_equal(backend_mem_failures(b), 1);
+		backend_mem_heal(b);
+		assert_true(is_whole(b, 2));
+		age_all(b, "heartbeat/");
+		collected(b);
+		assert_collected(b);
+		backend_close(b);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_nobody_needs_goes),
+		cmocka_unit_test(a_dry_run_removes_nothing),
+		cmocka_unit_test(much_has_to_be_typed),
+		cmocka_unit_test(what_the_dead_left_goes),
+		cmocka_unit_test(what_never_came_to_be_goes),
+		cmocka_unit_test(a_session_is_waited_for),
+		cmocka_unit_test(a_late_point_is_counted),
+		cmocka_unit_test(who_is_protected_stays),
+		cmocka_unit_test(damage_ends_it),
+		cmocka_unit_test(an_unreadable_verdict_keeps),
+		cmocka_unit_test(a_death_anywhere_is_made_up_for),
+		cmocka_unit_test(a_lost_reply_loses_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
