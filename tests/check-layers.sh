@@ -19,7 +19,8 @@ judge_lines()
 		reach["src"] = "src/cmd src/cli src/mount store"
 		reach["src/cmd"] = "src/cli src/mount src/backup" \
 			" src/restore src/forget src/keys src/retain src/scan src/disk" \
-			" fs fs/fuse store store/check store/writer"
+			" fs fs/fuse store store/check store/repair" \
+			" store/writer"
 		reach["src/forget"] = "src/cli src/retain store store/writer"
 		reach["src/keys"] = "src/cli store"
 		reach["src/retain"] = ""
@@ -37,6 +38,7 @@ judge_lines()
 		reach["store/check"] = reach["store/writer"] = "store"
 		reach["store/collect"] = "store store/writer store/mark"
 		reach["store/mark"] = "store"
+		reach["store/repair"] = "store store/check store/writer"
 		reach["store"] = "store"
 		reach["store/catalog"] = "store-alone"
 		reach["store/backend"] = reach["store/crypt"] = ""

@@ -71,7 +71,7 @@ int check_run(struct vault *v, const struct check_options *o, struct task *task,
 		r = check_condemned(&c);
 	if (r == 0)
 		r = check_users(&c);
-	if (r == 0)
+	if (r == 0 && !o->look_only)
 		r = check_quarantine(&c);
 	return finish(&c, r);
 }

@@ -89,6 +89,7 @@ struct check_options {
 	unsigned int threads; /* that read packs; 0: 2 */
 	const char *by; /* who checks, "root@web1", for quarantine; may be
 			 * NULL; borrowed */
+	bool look_only; /* put nothing into quarantine, and let nothing out */
 };
 
 struct check_result {

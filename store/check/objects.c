@@ -284,6 +284,16 @@ static int check_contents(struct check *c, const struct kind *k, size_t at)
 	return r;
 }
 
+/* Does another index object say that nobody needs the one called @name? */
+static bool is_superseded(struct check *c, const struct kind *k,
+			  const char *name)
+{
+	char other[INDEX_NAME_MAX];
+
+	return k->type == OBJECT_INDEX && index_name_ok(name + 6) &&
+	       vault_index_superseding(c->vault, name + 6, other) == 0;
+}
+
 static int check_object(struct check *c, size_t at)
 {
 	const char *name = (const char *)c->names.data + at;
@@ -292,6 +302,11 @@ static int check_object(struct check *c, size_t at)
 
 	if (r == -ENOENT)
 		return 0; /* went away meanwhile: sessions and keys may */
+	if (r == -EBADMSG && is_superseded(c, k, name))
+		return MIN(check_found(c, false, name,
+				       "damaged, and nobody needs it: another "
+				       "index object supersedes it"),
+			   0);
 	if (backend_error_is_of_object(r) || r == -EOPNOTSUPP) {
 		n = check_found(c, true, name, "%s%s",
 				r == -EIO || r == -EPERM ? "cannot be read"

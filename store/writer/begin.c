@@ -190,9 +190,10 @@ static int on_pack(void *arg, const char *object,
 	const char *name = strrchr(object, '/') + 1;
 	struct known_pack *k = find_known(l, name);
 
+	if (k)
+		k->listed = true;
 	if (!k || k->unnamed)
 		return note_unknown(l, name, info);
-	k->listed = true;
 	return take_known(l, k->name, k->no, k->size, info->size);
 }
 

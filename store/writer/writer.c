@@ -348,6 +348,22 @@ int writer_commit(struct writer *w, struct point *p)
 	return 0;
 }
 
+int writer_finish(struct writer *w)
+{
+	int r;
+
+	wait_for_jobs(w);
+	r = writer_drain(w);
+	if (r == 0)
+		r = writer_flush_index(w);
+	if (r < 0)
+		return writer_fail(w, r);
+	/* Should that not get there, it looks dead, and what it named stands. */
+	writer_put_fenced(w);
+	(void)writer_fail(w, -ECANCELED);
+	return 0;
+}
+
 void writer_abandon(struct writer *w)
 {
 	wait_for_jobs(w);

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct packset;
 struct point;
 struct point_list;
 struct vault;
@@ -103,6 +104,24 @@ MUST_CHECK int writer_chunk_take(struct writer *w, uint8_t type, uint8_t *data,
  * whether one was.
  */
 MUST_CHECK int writer_commit(struct writer *w, struct point *p);
+
+/*
+ * Put an index object that names the packs of @packs, by their numbers in the local
+ * database, as the pack itself or another index object does, and says that nobody
+ * needs the @n index objects called @names ("<sid>-<n>") any more. The caller sees to
+ * it that these are damaged or gone, and that each pack that they may have named is
+ * among them. What the session has stored so far is named before. Return 0; -EFBIG (it
+ * would be too long; silent, nothing was put); or a negative errno, said in words.
+ */
+MUST_CHECK int writer_supersede(struct writer *w, const struct packset *packs,
+				char *const *names, size_t n);
+/*
+ * End the session without a point, and keep what it stored: all of it is made
+ * durable and named in index objects, then the register says that there is no
+ * point. Every later call but writer_free() fails. Return 0, or the error that
+ * the session failed with, said in words.
+ */
+MUST_CHECK int writer_finish(struct writer *w);
 
 /*
  * The session makes no point: say so in its register, so that nobody waits for

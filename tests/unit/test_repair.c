@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Repairs take nothing away. Whatever is damaged, and wherever a repair ends: what
+ * could be restored before can be restored after, a dry run puts nothing, and one
+ * that is run again finds nothing to do in the end. Three points of files and a disk
+ * share a vault. With SOAK=1 more is damaged, and at more places.
+ */
+#include "config.h"
+
+#include "tests/unit/vaults.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
+#include "store/base/idset.h"
+#include "store/base/task.h"
+#include "store/content.h"
+#include "store/format.h"
+#include "store/point.h"
+#include "store/repair/repair.h"
+#include "store/tree.h"
+
+static struct backend *base;
+static char source_dir[256];
+
+static int setup(void **state)
+{
+	const char *dir = support_path("%s/src", support_tmpdir_fast());
+	struct vault_options o;
+	uint8_t noise[300000];
+	char id[33];
+
+	(void)state;
+	support_log_capture();
+	snprintf(source_dir, sizeof(source_dir), "%s", dir);
+	support_fill(7, noise, sizeof(noise));
+	assert_int_equal(mkdir(dir, 0755), 0);
+	assert_int_equal(mkdir(support_path("%s/sub", dir), 0755), 0);
+	support_write(support_path("%s/noise", dir), noise, sizeof(noise));
+	support_write(support_path("%s/sub/small", dir), noise + 5, 3000);
+	vaults_make_disk(dir);
+	base = backend_mem_new();
+	assert_non_null(base);
+	o = vaults_options(NULL, base, NULL, NULL);
+	assert_ok(vault_create(&o, 0, id));
+	assert_ok(vaults_open_and_backup(&o, dir, NULL));
+	support_write(support_path("%s/more", dir), noise, 700);
+	vaults_change_disk(dir);
+	assert_ok(vaults_open_and_backup(&o, dir, NULL));
+	support_write(support_path("%s/sub/last", dir), noise + 9, 800);
+	assert_ok(vaults_open_and_backup(&o, dir, NULL));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	backend_close(base);
+	return 0;
+}
+
+/* ---- what can be restored ---- */
+
+/* A file, disk or directory of a point, with all that is in it. */
+static struct id key_of(const struct point *p, const void *name,
+			size_t name_len, const void *data, size_t len)
+{
+	struct sha256 *h;
+	struct id key;
+
+	assert_ok(sha256_new(&h));
+	assert_ok(sha256_update(h, p->id, sizeof(p->id)));
+	assert_ok(sha256_update(h, &name_len, sizeof(name_len)));
+	assert_ok(sha256_update(h, name, name_len));
+	assert_ok(sha256_update(h, data, len));
+	assert_ok(sha256_finish(h, key.b));
+	sha256_free(h);
+	return key;
+}
+
+static void add_content(struct vault *v, const struct point *p,
+			const struct buf *name, struct content_ref c,
+			struct idset *out)
+{
+	AUTO_FREE uint8_t *data = malloc(c.size + 1);
+	struct id key;
+
+	assert_non_null(data);
+	if (content_read(v, &c, 0, data, c.size) < 0)
+		return;
+	key = key_of(p, name->data, name->len, data, c.size);
+	assert_true(idset_add(out, &key) >= 0);
+}
+
+struct reading {
+	struct vault *vault;
+	const struct point *point;
+	struct idset *out;
+};
+
+static int on_node(void *arg, const struct id *id, struct leaf *leaf, int error)
+{
+	struct reading *rd = arg;
+	size_t i;
+
+	(void)id;
+	for (i = 0; leaf && !error && i < leaf_count(leaf); i++) {
+		AUTO_BUF struct buf name = BUF_INIT;
+		struct entry e;
+		size_t len;
+		const uint8_t *key = leaf_dirkey(leaf, i, &len);
+
+		leaf_entry(leaf, i, &e);
+		buf_put(&name, key, len);
+		buf_put_u8(&name, 0);
+		buf_put(&name, e.name, e.name_len);
+		if (S_ISREG(e.mode))
+			add_content(rd->vault, rd->point, &name,
+				    entry_content(&e), rd->out);
+	}
+	return 0;
+}
+
+/* All that can be read of each point; an empty set where the vault does not open.
+ */
+static void restorable(struct backend *b, struct idset *out)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	struct point_list *l = NULL;
+	struct vault *v = NULL;
+	size_t i, k;
+
+	o.verify = true;
+	if (vault_open(&o, &v) < 0)
+		return;
+	assert_ok(vault_points(v, &l));
+	for (i = 0; i < l->n; i++) {
+		const struct point *p = l->points[i];
+		struct reading rd = { v, p, out };
+
+		assert_ok(tree_nodes(v, &p->root, on_node, &rd));
+		for (k = 0; k < p->ndisks; k++) {
+			AUTO_BUF struct buf name = BUF_INIT;
+
+			buf_printf(&name, "disk %s", p->disks[k].name);
+			add_content(v, p, &name,
+				    point_disk_content(&p->disks[k]), out);
+		}
+	}
+	point_list_put(l);
+	vault_close(v);
+}
+
+static void assert_superset(const struct idset *before, struct backend *b,
+			    const char *what)
+{
+	struct idset after = { 0 };
+	size_t i;
+
+	restorable(b, &after);
+	for (i = 0; i < before->cap; i++) {
+		static const struct id none;
+
+		if (!id_equal(&before->slots[i], &none) &&
+		    !idset_has(&after, &before->slots[i]))
+			fail_msg("%s: something cannot be restored any more",
+				 what);
+	}
+	idset_release(&after);
+}
+
+/* ---- repairing ---- */
+
+typedef int repair_fn(struct vault *v, const struct repair_options *o,
+		      struct task *task, struct repair_result *out);
+
+static repair_fn *const kinds[] = { repair_packs, repair_index };
+
+/* What the last repairs said. */
+static char said[8192];
+
+static void say(void *arg, enum repair_verdict verdict, const char *object,
+		const char *text)
+{
+	size_t n = strlen(said);
+
+	(void)arg;
+	snprintf(said + n, sizeof(said) - n, "%d %s: %s\n", (int)verdict,
+		 object, text);
+}
+
+static int run(struct backend *b, repair_fn *fn, bool apply,
+	       struct backend *from, struct repair_result *out)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	struct vault_options from_o = vaults_options(NULL, from, NULL, NULL);
+	struct repair_options ro = { .apply = apply,
+				     .read_data = fn == repair_packs,
+				     .level = 1,
+				     .disk_level = 1,
+				     .say = say };
+	struct task task = { .stop = NULL };
+	struct vault *v = NULL;
+	int r;
+
+	o.verify = from_o.verify = true;
+	*out = (struct repair_result){ .repaired = 0 };
+	r = vault_open(&o, &v);
+	if (r == 0 && from)
+		r = vault_open(&from_o, &ro.from);
+	if (r == 0)
+		r = fn(v, &ro, &task, out);
+	vault_close(ro.from);
+	vault_close(v);
+	return r;
+}
+
+static int run_all(struct backend *b, bool apply, struct repair_result *sum)
+{
+	size_t i;
+	int r = 0;
+
+	*sum = (struct repair_result){ .repaired = 0 };
+	said[0] = '\0';
+	for (i = 0; i < ARRAY_SIZE(kinds) && r == 0; i++) {
+		struct repair_result one;
+
+		r = run(b, kinds[i], apply, NULL, &one);
+		sum->repaired += one.repaired;
+		sum->left += one.left;
+	}
+	return r;
+}
+
+static bool is_same(struct backend *a, struct backend *b)
+{
+	size_t i, n = backend_mem_nobjects(a);
+
+	if (n != backend_mem_nobjects(b))
+		return false;
+	for (i = 0; i < n; i++) {
+		const char *name = backend_mem_name(a, i);
+		size_t la, lb;
+		const uint8_t *da = backend_mem_data(a, name, &la);
+		const uint8_t *db = backend_mem_data(b, name, &lb);
+
+		if (!db || la != lb || (la && memcmp(da, db, la) != 0))
+			return false;
+	}
+	return true;
+}
+
+/* Nothing was deleted, and nothing that was there was changed. */
+static void assert_only_added(struct backend *before, struct backend *b,
+			      const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < backend_mem_nobjects(before); i++) {
+		const char *name = backend_mem_name(before, i);
+		size_t la, lb;
+		const uint8_t *da = backend_mem_data(before, name, &la);
+		const uint8_t *db = backend_mem_data(b, name, &lb);
+
+		if (!db || la != lb || (la && memcmp(da, db, la) != 0))
+			fail_msg("%s: %s was changed", what, name);
+	}
+}
+
+/* A vault that cannot be opened, or whose history is in doubt, is repaired by
+ * nobody. */
+static bool opens(struct backend *b)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	struct vault *v = NULL;
+	int r = vault_open(&o, &v);
+
+	vault_close(v);
+	return r == 0;
+}
+
+/* Return how much was repaired. */
+static uint64_t settle(struct backend *b, const struct idset *before,
+		       const char *what)
+{
+	struct backend *damaged = backend_mem_clone(b);
+	struct repair_result res, again;
+
+	assert_non_null(damaged);
+	assert_ok(run_all(b, false, &res));
+	if (!is_same(damaged, b))
+		fail_msg("%s: a dry run puts something", what);
+	assert_ok(run_all(b, true, &res));
+	assert_only_added(damaged, b, what);
+	assert_superset(before, b, what);
+	assert_ok(run_all(b, true, &again));
+	if (again.repaired != 0)
+		fail_msg("%s: a second repair finds something to do: %s", what,
+			 said);
+	assert_ok(run_all(b, false, &again));
+	if (again.repaired != 0)
+		fail_msg("%s: a dry run behind it finds something: %s", what,
+			 said);
+	backend_close(damaged);
+	return res.repaired;
+}
+
+/* ---- damage ---- */
+
+enum damage { FLIPPED, CUT, GONE, DAMAGES };
+
+static void hurt(struct backend *b, const char *name, enum damage d,
+		 uint32_t dice)
+{
+	size_t len;
+	uint8_t *data = backend_mem_data(b, name, &len);
+
+	assert_non_null(data);
+	if (d == FLIPPED)
+		data[dice % len] ^= (uint8_t)(1 << dice % 8);
+	else if (d == CUT)
+		assert_ok(backend_mem_resize(b, name, dice % len));
+	else
+		assert_ok(backend_mem_remove(b, name));
+}
+
+static uint32_t dice(void)
+{
+	static uint64_t state = 11;
+
+	state = state * UINT64_C(6364136223846793005) + 1;
+	return (uint32_t)(state >> 33);
+}
+
+static void each_object(void **state)
+{
+	size_t i, k, n = backend_mem_nobjects(base);
+	size_t times = getenv("SOAK") ? 20 : 1;
+	uint64_t repaired = 0;
+
+	(void)state;
+	for (i = 0; i < n * DAMAGES * times; i++) {
+		const char *name = backend_mem_name(base, i / DAMAGES % n);
+		struct backend *b = backend_mem_clone(base);
+		enum damage d = i % DAMAGES;
+		struct idset before = { 0 };
+		char what[OBJECT_NAME_MAX + 32];
+
+		assert_non_null(b);
+		support_log_clear();
+		snprintf(what, sizeof(what), "%s, damage %d", name, (int)d);
+		hurt(b, name, d, dice());
+		/* Every other time something else is damaged, too. */
+		k = dice() % n;
+		if (i % 2 && k != i / DAMAGES % n)
+			hurt(b, backend_mem_name(base, k), FLIPPED, dice());
+		restorable(b, &before);
+		if (opens(b))
+			repaired += settle(b, &before, what);
+		idset_release(&before);
+		backend_close(b);
+	}
+	/* Each pack and each index object, at least. */
+	assert_true(repaired > n);
+}
+
+static const char *biggest_pack(struct backend *b)
+{
+	const char *found = NULL;
+	size_t i, len, most = 0;
+
+	for (i = 0; i < backend_mem_nobjects(b); i++) {
+		const char *name = backend_mem_name(b, i);
+
+		assert_non_null(backend_mem_data(b, name, &len));
+		if (strncmp(name, "pack/", 5) == 0 && len > most) {
+			most = len;
+			found = name;
+		}
+	}
+	assert_non_null(found);
+	return found;
+}
+
+/* A pack of data with a bit flipped, and all index objects but the first gone. */
+static struct backend *badly_hurt(void)
+{
+	struct backend *b = backend_mem_clone(base);
+	size_t i, kept = 0;
+
+	assert_non_null(b);
+	hurt(b, biggest_pack(base), FLIPPED, 300 * 8);
+	for (i = 0; i < backend_mem_nobjects(base); i++)
+		if (strncmp(backend_mem_name(base, i), "index/", 6) == 0 &&
+		    kept++ > 0)
+			hurt(b, backend_mem_name(base, i), i % 2 ? GONE : CUT,
+			     200);
+	return b;
+}
+
+/* Each put fails, or is done and fails; what was begun then, the next one ends. */
+static void interrupted_anywhere(void **state)
+{
+	struct backend *hurt_one = badly_hurt();
+	struct idset before = { 0 };
+	unsigned int n = 0, flags;
+
+	(void)state;
+	restorable(hurt_one, &before);
+	for (flags = 0; flags <= BACKEND_MEM_LOST_REPLY;
+	     flags += BACKEND_MEM_LOST_REPLY)
+		for (n = 1;; n++) {
+			struct backend *b = backend_mem_clone(hurt_one);
+			struct repair_result res;
+			char what[64];
+			bool done;
+
+			assert_non_null(b);
+			support_log_clear();
+			backend_mem_fail(b, BACKEND_MEM_PUT, "", n, -EIO,
+					 flags | BACKEND_MEM_STICKY);
+			(void)!run_all(b, true, &res);
+			done = backend_mem_failures(b) == 0;
+			backend_mem_heal(b);
+			snprintf(what, sizeof(what), "put %u fails", n);
+			assert_superset(&before, b, what);
+			(void)settle(b, &before, what);
+			backend_close(b);
+			if (done)
+				break;
+			assert_true(n < 100);
+		}
+	/* Session, packs, index objects, register, quarantine: twice. */
+	assert_true(n > 8);
+	idset_release(&before);
+	backend_close(hurt_one);
+}
+
+/* What no pack has is taken from a copy; then all is as it was. */
+static void from_a_copy(void **state)
+{
+	struct backend *b = backend_mem_clone(base);
+	struct repair_result res;
+	struct idset whole = { 0 };
+	size_t i, n = 0;
+
+	(void)state;
+	restorable(base, &whole);
+	for (i = 0; i < backend_mem_nobjects(base); i++)
+		if (strncmp(backend_mem_name(base, i), "pack/", 5) == 0)
+			hurt(b, backend_mem_name(base, i), n++ % DAMAGES, 2000);
+	assert_ok(run(b, repair_packs, true, NULL, &res));
+	assert_true(res.chunks_lost > 0);
+	assert_ok(run(b, repair_packs, false, base, &res));
+	assert_true(res.chunks_from > 0);
+	assert_ok(run(b, repair_packs, true, base, &res));
+	assert_true(res.chunks_from > 0);
+	assert_int_equal(res.left, 0);
+	assert_superset(&whole, b, "from a copy");
+	assert_int_equal(settle(b, &whole, "from a copy"), 0);
+	idset_release(&whole);
+	backend_close(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_object),
+		cmocka_unit_test(interrupted_anywhere),
+		cmocka_unit_test(from_a_copy),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
