@@ -180,6 +180,7 @@ static const struct kind {
 } kinds[] = {
 	{ "index", repair_index, false, false },
 	{ "packs", repair_packs, true, true },
+	{ "points", repair_points, true, false },
 };
 
 static const struct kind *find_kind(const char *name)
@@ -196,18 +197,22 @@ static int check_usage(struct context *ctx, const struct args *a, int argc,
 		       char **argv, const struct kind **out)
 {
 	if (argc != 1)
-		return context_usage(ctx, "say what to repair: index or packs");
+		return context_usage(
+			ctx, "say what to repair: index, packs or points");
 	*out = find_kind(argv[0]);
 	if (!*out)
-		return context_usage(ctx, "\"%s\" is neither index nor packs",
-				     argv[0]);
+		return context_usage(
+			ctx, "\"%s\" is neither index nor packs nor points",
+			argv[0]);
 	if (a->apply && a->dry_run)
 		return context_usage(ctx, "--apply and --dry-run exclude each"
 					  " other");
 	if (a->read_data && !(*out)->reads)
-		return context_usage(ctx, "--read-data is for packs");
+		return context_usage(ctx,
+				     "--read-data is for packs and points");
 	if (a->from && !(*out)->takes)
-		return context_usage(ctx, "--from is for packs");
+		return context_usage(ctx, "--from is for packs; points are"
+					  " repaired behind that");
 	if (!a->from && (a->from_key_file || a->from_password_file ||
 			 a->from_password_command))
 		return context_usage(ctx, "the key of which vault? --from-..."
@@ -286,7 +291,7 @@ static int run_repair(struct context *ctx, void *args, int argc, char **argv)
 
 const struct command cmd_repair = {
 	.name = "repair",
-	.operands = "index|packs",
+	.operands = "index|packs|points",
 	.summary = "store anew what check found damaged",
 	.help = "Nothing is deleted, and what is there is not changed: new"
 		" objects are put beside the damaged ones. Without --apply"
@@ -295,9 +300,11 @@ const struct command cmd_repair = {
 		" objects that are damaged or gone are superseded.\n"
 		"packs: of packs that are damaged, what can still be read is"
 		" stored anew, and they go into quarantine.\n"
+		"points: beside points of which something is lost, new ones are"
+		" made of all that can be had.\n"
 		"Exit code 13: something is left that cannot be repaired, or"
 		" a dry run found something to do.",
-	.words = "index packs",
+	.words = "index packs points",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run_repair,

@@ -68,5 +68,12 @@ MUST_CHECK int repair_index(struct vault *v, const struct repair_options *o,
  */
 MUST_CHECK int repair_packs(struct vault *v, const struct repair_options *o,
 			    struct task *task, struct repair_result *out);
+/*
+ * Beside each point of which something is lost, make one that has all that can be had:
+ * incomplete, with the tag "repaired", the old one for its parent, and a note on both.
+ * Points that were forgotten are passed over. The rest is as with repair_packs().
+ */
+MUST_CHECK int repair_points(struct vault *v, const struct repair_options *o,
+			     struct task *task, struct repair_result *out);
 
 #endif
