@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "store/backend/backend.h"
+#include "store/base/arena.h"
 #include "store/base/array.h"
 #include "store/base/log.h"
 #include "store/base/pool.h"
@@ -47,12 +48,11 @@ void kept_release(const struct kept_kind *kind, struct kept_set *s)
 {
 	size_t i;
 
-	for (i = 0; i < s->n; i++) {
+	for (i = 0; i < s->n; i++)
 		if (s->items[i].value)
 			kind->release(s->items[i].value);
-		free(s->items[i].name);
-	}
 	free(s->items);
+	arena_put(s->arena);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -100,14 +100,14 @@ static int read_vault(struct vault *v, const struct kept_kind *kind,
 static int prove(struct vault *v, const char *name, const void *data,
 		 size_t len, struct id *mac)
 {
-	AUTO_BUF struct buf b = BUF_INIT;
+	AUTO_BUF struct buf head = BUF_INIT;
 	int r;
 
-	buf_put_bytes(&b, name, strlen(name));
-	buf_put(&b, data, len);
-	r = buf_error(&b);
+	buf_put_bytes(&head, name, strlen(name));
+	r = buf_error(&head);
 	return r < 0 ? r
-		     : keyring_id(v->keyring, LOCAL_OBJECT, b.data, b.len, mac);
+		     : keyring_id_of_two(v->keyring, LOCAL_OBJECT, head.data,
+					 head.len, data, len, mac);
 }
 
 /* Return 0, -ENOENT (it is not in the database, or not as it was put there) or
@@ -182,7 +182,7 @@ struct arrival {
 	struct vault *vault;
 	const struct kept_kind *kind;
 	struct kept *item;
-	const uint8_t *sha256;
+	const struct kept_wanted *wanted;
 	struct stop *obeys; /* the caller's, for the threads that fetch */
 	atomic_size_t *held; /* bytes that were fetched and not decoded yet */
 	struct buf plain;
@@ -200,8 +200,8 @@ static void fetch_one(void *arg)
 	if (atomic_load(f->held) >= HELD_MAX)
 		return;
 	before = stop_obey(f->obeys);
-	r = read_vault(f->vault, f->kind, f->item->name, f->sha256, f->is_long,
-		       &f->plain);
+	r = read_vault(f->vault, f->kind, f->item->name, f->wanted->sha256,
+		       f->is_long, &f->plain);
 	(void)stop_obey(before);
 	f->is_long = r == -EFBIG;
 	f->waits = f->is_long;
@@ -265,12 +265,21 @@ static void keep_new(struct vault *v, struct arrival *slice, size_t n)
 
 static int decode_one(struct vault *v, const struct arrival *f)
 {
+	const struct kept_kind *kind = f->kind;
 	struct kept *item = f->item;
 	bool before = log_hush(vault_has_said(v, item->name));
 
 	if (item->error == 0)
-		item->error = f->kind->decode(f->plain.data, f->plain.len,
-					      item->name, &item->value);
+		item->error = kind->decode(f->plain.data, f->plain.len,
+					   item->name, &item->value);
+	if (item->error == 0 && kind->check && f->wanted->session) {
+		item->error = kind->check(item->value, item->name,
+					  f->wanted->session);
+		if (item->error < 0) {
+			kind->release(item->value);
+			item->value = NULL;
+		}
+	}
 	(void)log_hush(before);
 	if (item->error < 0 && !is_damage(item->error))
 		return item->error;
@@ -348,7 +357,7 @@ static int read_new(struct vault *v, const struct kept_kind *kind,
 				.vault = v,
 				.kind = kind,
 				.item = &s->items[i],
-				.sha256 = wanted->items[i].sha256,
+				.wanted = &wanted->items[i],
 				.held = &held,
 			};
 			r = begin_arrival(&slice[n++]);
@@ -379,9 +388,8 @@ static bool is_complete(const struct kept_set *s, const struct kept_wish *l)
 	return true;
 }
 
-/* What is new: the names that @old lacks, and what it could not read. The names
- * move to the new set. */
-static void merge(const struct kept_set *old, struct kept_wish *wanted,
+/* What is new: the names that @old lacks, and what it could not read. */
+static void merge(const struct kept_set *old, const struct kept_wish *wanted,
 		  struct kept_set *new, bool *is_new, size_t *from)
 {
 	size_t i, j = 0;
@@ -395,8 +403,8 @@ static void merge(const struct kept_set *old, struct kept_wish *wanted,
 				  ? j
 				  : SIZE_MAX;
 		is_new[i] = from[i] == SIZE_MAX || !old->items[j].value;
-		new->items[new->n++].name = wanted->items[i].name;
-		wanted->items[i].name = NULL;
+		memcpy(new->items[new->n++].name, wanted->items[i].name,
+		       KEPT_NAME_MAX);
 	}
 }
 
@@ -422,6 +430,9 @@ static bool take_over(const struct kept_kind *kind, struct kept_set *old,
 			new->fresh += new->items[i].value != NULL;
 		}
 	}
+	/* What is taken over lies in the old one's. */
+	new->arena = old->arena;
+	old->arena = NULL;
 	kept_release(kind, old);
 	*old = *new;
 	memset(new, 0, sizeof(*new));
@@ -474,43 +485,42 @@ bool kept_is_local(struct vault *v, const char *name)
 
 /* ---- snapshots ---- */
 
-static void snapshot_name(const struct kept_kind *kind,
+static void snapshot_name(const struct kept_kind *kind, uint32_t version,
 			  char out[OBJECT_NAME_MAX])
 {
-	snprintf(out, OBJECT_NAME_MAX, "snapshot/%s%u", kind->prefix,
-		 kind->version);
+	snprintf(out, OBJECT_NAME_MAX, "snapshot/%s%u", kind->prefix, version);
 }
 
-static int load_item(const struct kept_kind *kind, struct reader *r,
-		     struct kept *item)
+static int load_item(const struct kept_kind *kind, struct arena *arena,
+		     struct reader *r, struct kept *item)
 {
 	size_t prefix = strlen(kind->prefix), len;
-	const uint8_t *name =
-		reader_bytes(r, OBJECT_NAME_MAX - 1 - prefix, &len);
+	const uint8_t *name = reader_bytes(r, KEPT_NAME_MAX - 1 - prefix, &len);
 
 	if (!name)
 		return -EBADMSG;
-	item->name = malloc(prefix + len + 1);
-	if (!item->name)
-		return -ENOMEM;
 	memcpy(item->name, kind->prefix, prefix);
 	memcpy(item->name + prefix, name, len);
-	item->name[prefix + len] = '\0';
-	return kind->unpack(r, &item->value);
+	return kind->unpack(arena, r, &item->value);
 }
 
-static int load_items(const struct kept_kind *kind, struct reader *r,
+/* Take it all off the arena's text. */
+static int load_items(const struct kept_kind *kind, struct arena *arena,
 		      struct kept_set *out)
 {
-	size_t n = reader_varint_max(r, reader_left(r));
+	const struct buf *text = arena_text(arena);
+	struct reader r;
+	size_t n;
 	int e = 0;
 
+	reader_init(&r, text->data, text->len);
+	n = reader_varint_max(&r, reader_left(&r));
 	out->items = alloc_array(n + 1, sizeof(*out->items));
 	if (!out->items)
 		return -ENOMEM;
 	while (e == 0 && out->n < n)
-		e = load_item(kind, r, &out->items[out->n++]);
-	if (e == 0 && !reader_done(r))
+		e = load_item(kind, arena, &r, &out->items[out->n++]);
+	if (e == 0 && !reader_done(&r))
 		e = -EBADMSG;
 	return e;
 }
@@ -519,17 +529,22 @@ int kept_load(struct vault *v, const struct kept_kind *kind, struct kept_set *s)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
-	struct reader in;
+	struct arena *arena;
 	int r;
 
 	if (s->items)
 		return 0;
-	snapshot_name(kind, name);
+	snapshot_name(kind, kind->version, name);
 	r = get_kept(v, name, &plain);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	reader_init(&in, plain.data, plain.len);
-	r = load_items(kind, &in, s);
+	arena = arena_new(&plain);
+	if (!arena)
+		return -ENOMEM;
+	r = load_items(kind, arena, s);
+	if (kind->in_arena)
+		s->arena = arena_get(arena);
+	arena_put(arena);
 	if (r < 0)
 		kept_release(kind, s);
 	return r == -ENOMEM ? r : 0;
@@ -563,7 +578,11 @@ void kept_save(struct vault *v, const struct kept_kind *kind,
 	/* A private database ends with the process. */
 	if (s->fresh <= KEPT_FRESH_MAX + s->n / 64 || !catalog_dir(v->catalog))
 		return;
-	snapshot_name(kind, name);
-	if (pack_items(kind, s, &plain) == 0 && put_kept(v, name, &plain))
-		s->fresh = 0;
+	snapshot_name(kind, kind->version, name);
+	if (pack_items(kind, s, &plain) < 0 || !put_kept(v, name, &plain))
+		return;
+	s->fresh = 0;
+	/* That of the version before is of no use any more. */
+	snapshot_name(kind, kind->version - 1, name);
+	(void)!catalog_drop_object(v->catalog, name);
 }

@@ -14,7 +14,11 @@
 #include "store/base/name.h"
 #include "store/vault.h"
 
+struct arena;
 struct name_sum;
+
+/* The longest is "machine/", 32 digits, "-" and a number of 32 bits. */
+#define KEPT_NAME_MAX 52
 
 struct kept_kind {
 	const char *prefix; /* "commit/" */
@@ -26,17 +30,21 @@ struct kept_kind {
 	void (*release)(void *value);
 	/* For the snapshot. Append a value; ask buf_error(). */
 	void (*pack)(const void *value, struct buf *out);
-	/* Take off @r what was appended there. Return 0, -EBADMSG (silent) or
-	 * -ENOMEM. */
-	int (*unpack)(struct reader *r, void **out);
+	/* Take off @r, which is the text of @a, what was appended there. Return 0,
+	 * -EBADMSG (silent) or -ENOMEM. */
+	int (*unpack)(struct arena *a, struct reader *r, void **out);
 	uint32_t version; /* of that form */
+	bool in_arena; /* what was unpacked lies there, and @release spares it */
+	/* May be NULL. Is it of the session that it was wanted of? Return 0 or
+	 * -EBADMSG, said in words. */
+	int (*check)(const void *value, const char *name, const char *session);
 };
 
 struct kept {
-	char *name; /* owned */
+	char name[KEPT_NAME_MAX];
+	int error; /* -EBADMSG, -EOPNOTSUPP, -EIO or -ENOENT, where @value is NULL */
 	/* owned; NULL where it is damaged, or was gone when it was looked for */
 	void *value;
-	int error; /* then: -EBADMSG, -EOPNOTSUPP, -EIO or -ENOENT */
 };
 
 /* Sorted by name, as strings are. */
@@ -44,12 +52,14 @@ struct kept_set {
 	struct kept *items; /* owned */
 	size_t n, cap;
 	size_t fresh; /* how many values came since the last snapshot */
+	struct arena *arena; /* held; of those that came from it; may be NULL */
 };
 
 /* An object that is to be in a set. */
 struct kept_wanted {
-	char *name; /* owned */
+	char name[KEPT_NAME_MAX];
 	const uint8_t *sha256; /* of the object as stored; NULL: any */
+	const char *session; /* that it is of; NULL: any */
 };
 
 struct kept_wish {
@@ -59,9 +69,10 @@ struct kept_wish {
 
 void kept_release(const struct kept_kind *kind, struct kept_set *s);
 void kept_release_wish(struct kept_wish *l);
-/* Append @name to the list. Return 0 or -ENOMEM. */
+/* Append @name to the list. Return 0, -ENOMEM, or -EBADMSG (it is too long to be
+ * one; said in words). */
 MUST_CHECK int kept_want(struct kept_wish *l, const char *name,
-			 const uint8_t *sha256);
+			 const uint8_t *sha256, const char *session);
 /* What a listing found, beside what a set has. */
 #define KEPT_MORE_MAX 100
 enum kept_news {
@@ -100,7 +111,7 @@ MUST_CHECK int kept_refresh(struct vault *v, const struct kept_kind *kind,
 			    struct kept_set *s, struct kept_wish *wanted,
 			    bool *changed_out);
 /* Append a value, which the set then owns, to a set of its own that is in no order.
- * Return 0 or -ENOMEM. */
+ * Return 0, -ENOMEM, or -EBADMSG, as kept_want(). */
 MUST_CHECK int kept_append(struct kept_set *s, const char *name, void *value);
 /* Move what is in @more, in no order, to the sorted @s, where that does not have it.
  * Return 0 or -ENOMEM. */

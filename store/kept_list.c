@@ -16,28 +16,29 @@
 #include <string.h>
 
 #include "store/base/array.h"
+#include "store/base/log.h"
 #include "store/vault_internal.h"
 
 void kept_release_wish(struct kept_wish *l)
 {
-	while (l->n > 0)
-		free(l->items[--l->n].name);
 	free(l->items);
 	memset(l, 0, sizeof(*l));
 }
 
-int kept_want(struct kept_wish *l, const char *name, const uint8_t *sha256)
+int kept_want(struct kept_wish *l, const char *name, const uint8_t *sha256,
+	      const char *session)
 {
+	size_t len = strlen(name);
 	struct kept_wanted *w;
 
+	if (len >= KEPT_NAME_MAX)
+		return fail(-EBADMSG, "%s: too long a name", name);
 	if (array_reserve(&l->items, &l->cap, l->n + 1) < 0)
 		return -ENOMEM;
-	w = &l->items[l->n];
-	w->name = strdup(name);
-	if (!w->name)
-		return -ENOMEM;
+	w = &l->items[l->n++];
+	memcpy(w->name, name, len + 1);
 	w->sha256 = sha256;
-	l->n++;
+	w->session = session;
 	return 0;
 }
 
@@ -55,9 +56,7 @@ void kept_sort_wish(struct kept_wish *l)
 		return;
 	qsort(l->items, l->n, sizeof(*l->items), by_name);
 	for (i = 1; i < l->n; i++)
-		if (strcmp(l->items[n].name, l->items[i].name) == 0)
-			free(l->items[i].name);
-		else
+		if (strcmp(l->items[n].name, l->items[i].name) != 0)
 			l->items[++n] = l->items[i];
 	l->n = n + 1;
 }
@@ -66,7 +65,7 @@ static int on_object(void *arg, const char *name,
 		     const struct backend_info *info)
 {
 	(void)info;
-	return kept_want(arg, name, NULL);
+	return kept_want(arg, name, NULL, NULL);
 }
 
 int kept_list(struct vault *v, const struct kept_kind *kind,
@@ -151,7 +150,7 @@ static int want_found(const struct found_names *f, const struct kept_set *s,
 		const char *name = (const char *)f->text.data + at;
 
 		if (all || !kept_has(s, name))
-			r = kept_want(out, name, NULL);
+			r = kept_want(out, name, NULL, NULL);
 		else
 			++*had_out;
 		at += strlen(name) + 1;
@@ -185,16 +184,17 @@ int kept_list_new(struct vault *v, const struct kept_kind *kind,
 
 int kept_append(struct kept_set *s, const char *name, void *value)
 {
+	size_t len = strlen(name);
 	struct kept *item;
 
+	if (len >= KEPT_NAME_MAX)
+		return fail(-EBADMSG, "%s: too long a name", name);
 	if (array_reserve(&s->items, &s->cap, s->n + 1) < 0)
 		return -ENOMEM;
-	item = &s->items[s->n];
-	*item = (struct kept){ .name = strdup(name) };
-	if (!item->name)
-		return -ENOMEM;
+	item = &s->items[s->n++];
+	memset(item, 0, sizeof(*item));
+	memcpy(item->name, name, len + 1);
 	item->value = value;
-	s->n++;
 	return 0;
 }
 
@@ -223,7 +223,8 @@ static bool is_last(const struct kept_set *s, const char *name)
 int kept_join(const struct kept_kind *kind, struct kept_set *s,
 	      struct kept_set *more)
 {
-	struct kept_set both = { .fresh = s->fresh + more->n };
+	struct kept_set both = { .fresh = s->fresh + more->n,
+				 .arena = s->arena };
 	size_t i, at = 0;
 
 	if (more->n == 0)
@@ -241,7 +242,6 @@ int kept_join(const struct kept_kind *kind, struct kept_set *s,
 			both.items[both.n++] = *item;
 			continue;
 		}
-		free(item->name);
 		if (item->value)
 			kind->release(item->value);
 	}

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "store/base/arena.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
@@ -65,6 +66,10 @@ void point_free(struct point *p)
 
 	if (!p || __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
+	if (p->arena) {
+		arena_put(p->arena);
+		return;
+	}
 	for (i = 0; i < p->nnotes; i++)
 		note_release(&p->notes[i]);
 	for (i = 0; i < p->ntags; i++)

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+struct arena;
 struct content_ref;
 struct note;
 struct vault;
@@ -171,6 +172,8 @@ struct point {
 			owned */
 	int refs;
 	size_t block; /* bytes behind this, where parts may lie */
+	/* held: this and all its parts lie there, or in its text; NULL: not so */
+	struct arena *arena;
 	/* other top-level members, as JSON text, for readers of later
 	 * versions; owned, may be NULL */
 	char *extra;

@@ -46,7 +46,7 @@ void point_free_part(const struct point *p, void *part);
  * alone; ask buf_error(). Where another member is added or another order is
  * taken, POINT_PACK_VERSION grows: what was kept before is not read then.
  */
-#define POINT_PACK_VERSION 1
+#define POINT_PACK_VERSION 2
 void point_pack(const struct point *p, struct buf *out);
 /* Take a point off @r, whose bytes are known to be those that were kept. Return
  * 0, -EBADMSG (silent) or -ENOMEM. */
@@ -67,6 +67,7 @@ struct known_commit {
 	struct commit commit;
 	/* A digest tells of it, or it is not worth one. */
 	bool digested;
+	bool in_arena; /* its memory is of many */
 };
 
 /* All that points are made of, as read so far; each sorted by name. */

@@ -6,19 +6,22 @@
  * ten thousand of them there has them in memory without a look at any JSON.
  *
  * One walk over the members serves both ways, so that what is written and what is
- * read cannot differ. A point is unpacked into one piece of memory. What is
- * unpacked was packed from a point that was checked, and the database proves that
- * it is that; so here is checked only that nothing passes an end.
+ * read cannot differ. A point is unpacked into one piece of memory; or, where many
+ * are, its strings stay where they were read. What is unpacked was packed from a
+ * point that was checked, and the database proves that it is that; so here is
+ * checked only that nothing passes an end.
  */
 #include "config.h"
 
 #include "store/point_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/arena.h"
 #include "store/base/bytes.h"
 #include "store/base/log.h"
 #include "store/format.h"
@@ -31,7 +34,11 @@ struct walk {
 	struct buf *out;
 	size_t size; /* packing: bytes that the parts will need */
 	struct reader *in;
-	uint8_t *room, *end; /* unpacking: for the parts that follow */
+	/* Unpacking: what is read stays there, so that nothing need be copied;
+	 * or NULL. */
+	struct arena *arena;
+	bool no_memory;
+	uint8_t *room, *end; /* or room for the parts */
 };
 
 /* Room for a part, and @align bytes at most to begin it well; NULL: none left. */
@@ -40,6 +47,12 @@ static void *carve(struct walk *w, size_t n, size_t align)
 	size_t pad = -(uintptr_t)w->room & (align - 1);
 	uint8_t *at = w->room;
 
+	if (w->arena) {
+		at = arena_alloc(w->arena, n);
+		w->no_memory |= !at;
+		w->in->bad |= !at;
+		return at;
+	}
 	if (n > (size_t)(w->end - at) || pad > (size_t)(w->end - at) - n) {
 		w->in->bad = true;
 		return NULL;
@@ -95,15 +108,17 @@ static void walk_bytes(struct walk *w, uint8_t **data, size_t *len)
 		return;
 	}
 	from = reader_bytes(w->in, SIZE_MAX, len);
-	if (from)
+	if (from && w->arena)
+		*data = (uint8_t *)from;
+	else if (from)
 		*data = carve(w, *len + 1, 1);
-	if (!w->in->bad)
-		memcpy(*data, from, *len);
-	else
+	if (w->in->bad)
 		*len = 0;
+	else if (!w->arena)
+		memcpy(*data, from, *len);
 }
 
-/* A string; the length of NULL is 0, and that of others is one more. */
+/* A string with its NUL; the length of NULL is 0. */
 static void walk_text(struct walk *w, char **text)
 {
 	const uint8_t *from;
@@ -112,18 +127,22 @@ static void walk_text(struct walk *w, char **text)
 	if (w->out) {
 		len = *text ? strlen(*text) + 1 : 0;
 		buf_put_varint(w->out, len);
-		buf_put(w->out, *text, len ? len - 1 : 0);
+		buf_put(w->out, *text, len);
 		w->size += len;
 		return;
 	}
 	len = reader_varint_max(w->in, SIZE_MAX);
 	if (len == 0)
 		return;
-	from = reader_get(w->in, len - 1);
-	if (from)
+	from = reader_get(w->in, len);
+	if (from && from[len - 1] != '\0')
+		w->in->bad = true;
+	if (from && w->arena)
+		*text = (char *)from;
+	else if (from)
 		*text = carve(w, len, 1);
-	if (!w->in->bad)
-		memcpy(*text, from, len - 1);
+	if (!w->in->bad && !w->arena)
+		memcpy(*text, from, len);
 }
 
 /* A list of @n items of @size bytes; each takes a byte or more. */
@@ -251,6 +270,21 @@ void point_pack(const struct point *p, struct buf *out)
 /* All parts of a point take at most so many bytes for each one packed. */
 #define GROWTH_MAX 64
 
+static int unpack_kept(struct arena *a, struct reader *r, void **out)
+{
+	struct walk w = { .in = r, .arena = a };
+	struct point *p = arena_alloc(a, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	(void)reader_le32(r);
+	p->refs = 1;
+	p->arena = arena_get(a);
+	*out = p;
+	walk_point(&w, p);
+	return w.no_memory ? -ENOMEM : r->bad ? -EBADMSG : 0;
+}
+
 int point_unpack(struct reader *r, struct point **out)
 {
 	struct walk w = { .in = r };
@@ -282,7 +316,7 @@ void point_free_part(const struct point *p, void *part)
 {
 	uintptr_t block = (uintptr_t)(p + 1), at = (uintptr_t)part;
 
-	if (at < block || at - block >= p->block)
+	if (!p->arena && (at < block || at - block >= p->block))
 		free(part);
 }
 
@@ -400,11 +434,12 @@ static void pack_forget(const void *value, struct buf *out)
 	pack_text(f->reason, out);
 }
 
-static int unpack_forget(struct reader *r, void **out)
+static int unpack_forget(struct arena *a, struct reader *r, void **out)
 {
 	struct forget *f = calloc(1, sizeof(*f));
 	int e = f ? 0 : -ENOMEM;
 
+	(void)a;
 	if (e == 0) {
 		f->time_ns = reader_svarint(r);
 		f->until_ns = reader_svarint(r);
@@ -427,11 +462,12 @@ static void pack_note(const void *value, struct buf *out)
 	pack_text(n->by, out);
 }
 
-static int unpack_note(struct reader *r, void **out)
+static int unpack_note(struct arena *a, struct reader *r, void **out)
 {
 	struct note *n = calloc(1, sizeof(*n));
 	int e = n ? 0 : -ENOMEM;
 
+	(void)a;
 	if (e == 0) {
 		n->kind = (enum note_kind)reader_varint_max(r, NOTE_KINDS - 1);
 		n->time_ns = reader_svarint(r);
@@ -465,34 +501,60 @@ static void release_point(void *value)
 	point_free(value);
 }
 
+static int check_point(const void *value, const char *name, const char *session)
+{
+	const struct point *p = value;
+
+	if (strcmp(p->session, session) == 0)
+		return 0;
+	return fail(-EBADMSG,
+		    "%s: damaged: it is of another session than commit/%s",
+		    name, session);
+}
+
+static void release_commit(void *value)
+{
+	struct known_commit *c = value;
+
+	if (!c->in_arena)
+		free(c);
+}
+
 static void pack_commit(const void *value, struct buf *out)
 {
 	buf_put(out, value, sizeof(struct known_commit));
 }
 
-static int unpack_fixed(struct reader *r, size_t len, void **out)
+/* It has nothing but bytes, and so it can stay where it is. */
+static int unpack_commit(struct arena *a, struct reader *r, void **out)
 {
-	const uint8_t *from = reader_get(r, len);
+	struct known_commit *c;
 
-	*out = from ? malloc(len) : NULL;
-	if (*out)
-		memcpy(*out, from, len);
-	return *out ? 0 : from ? -ENOMEM : -EBADMSG;
-}
-
-static int unpack_commit(struct reader *r, void **out)
-{
-	return unpack_fixed(r, sizeof(struct known_commit), out);
+	(void)a;
+	static_assert(_Alignof(struct known_commit) == 1, "it lies anywhere");
+	c = (struct known_commit *)reader_get(r, sizeof(*c));
+	if (!c)
+		return -EBADMSG;
+	c->in_arena = true;
+	*out = c;
+	return 0;
 }
 
 static void pack_verdict(const void *value, struct buf *out)
 {
-	buf_put(out, value, sizeof(bool));
+	buf_put_u8(out, *(const bool *)value);
 }
 
-static int unpack_verdict(struct reader *r, void **out)
+static int unpack_verdict(struct arena *a, struct reader *r, void **out)
 {
-	return unpack_fixed(r, sizeof(bool), out);
+	bool *purged = malloc(sizeof(*purged));
+
+	(void)a;
+	*out = purged;
+	if (!purged)
+		return -ENOMEM;
+	*purged = reader_u8(r) != 0;
+	return r->bad ? -EBADMSG : 0;
 }
 
 static void pack_point(const void *value, struct buf *out)
@@ -500,36 +562,33 @@ static void pack_point(const void *value, struct buf *out)
 	point_pack(value, out);
 }
 
-static int unpack_point(struct reader *r, void **out)
-{
-	struct point *p = NULL;
-	int e = point_unpack(r, &p);
-
-	*out = p;
-	return e;
-}
-
 const struct kept_kind point_kept_commits = {
-	"commit/", OBJECT_COMMIT, SMALL_OBJECT_MAX, decode_commit,
-	free,	   pack_commit,	  unpack_commit,    2,
+	"commit/",	OBJECT_COMMIT, SMALL_OBJECT_MAX, decode_commit,
+	release_commit, pack_commit,   unpack_commit,	 3,
+	true,		NULL,
 };
 const struct kept_kind point_kept_verdicts = {
 	"purge/", OBJECT_PURGE, SMALL_OBJECT_MAX, decode_verdict,
 	free,	  pack_verdict, unpack_verdict,	  1,
+	false,	  NULL,
 };
 const struct kept_kind point_kept_forgets = {
 	"forget/",	OBJECT_FORGET, SMALL_OBJECT_MAX, decode_forget,
 	release_forget, pack_forget,   unpack_forget,	 1,
+	false,		NULL,
 };
 const struct kept_kind point_kept_notes = {
 	"note/",      OBJECT_NOTE, SMALL_OBJECT_MAX, decode_note,
 	release_note, pack_note,   unpack_note,	     2,
+	false,	      NULL,
 };
 const struct kept_kind point_kept_machines = {
 	"machine/",   OBJECT_MACHINE, SMALL_OBJECT_MAX, decode_note,
 	release_note, pack_note,      unpack_note,	2,
+	false,	      NULL,
 };
 const struct kept_kind point_kept_points = {
 	"point/",      OBJECT_POINT, POINT_DOC_MAX, decode_point,
-	release_point, pack_point,   unpack_point,  POINT_PACK_VERSION,
+	release_point, pack_point,   unpack_kept,   POINT_PACK_VERSION,
+	true,	       check_point,
 };

@@ -124,40 +124,14 @@ static int want_points(const struct point_objects *o, bool all,
 		const struct commit *c = wanted_point(o, i, name);
 
 		if (c && (all || !kept_has(&o->points, name)))
-			r = kept_want(out, name, c->hash);
+			r = kept_want(
+				out, name, c->hash,
+				o->commits.items[i].name +
+					strlen(point_kept_commits.prefix));
 		else if (c)
 			++*had_out;
 	}
 	return r;
-}
-
-/* A point that says another session than its commit is not what was committed,
- * though it is what the commit names. */
-static void check_session(struct vault *v, struct point_objects *o,
-			  const struct kept *commit)
-{
-	const struct known_commit *known = commit->value;
-	const char *sid = commit->name + strlen(point_kept_commits.prefix);
-	char name[OBJECT_NAME_MAX];
-	struct kept *item;
-	size_t at;
-
-	if (!known || !known->commit.point[0])
-		return;
-	snprintf(name, sizeof(name), "%s%s", point_kept_points.prefix,
-		 known->commit.point);
-	at = kept_find(&o->points, name);
-	item = at < o->points.n ? &o->points.items[at] : NULL;
-	if (!item || strcmp(item->name, name) != 0 || !item->value ||
-	    strcmp(((const struct point *)item->value)->session, sid) == 0)
-		return;
-	item->error = -EBADMSG;
-	if (vault_is_news(v, name))
-		(void)fail(-EBADMSG,
-			   "%s: damaged: it is of another session than %s",
-			   name, commit->name);
-	point_kept_points.release(item->value);
-	item->value = NULL;
 }
 
 static int refresh_points(struct vault *v, struct point_objects *o,
@@ -181,8 +155,6 @@ static int refresh_points(struct vault *v, struct point_objects *o,
 			r = kept_refresh(v, &point_kept_points, &o->points,
 					 &wanted, &read);
 	}
-	for (i = 0; read && i < o->commits.n && r == 0; i++)
-		check_session(v, o, &o->commits.items[i]);
 	*changed |= read;
 	/* The commit was made after its point: one that is missing now was
 	 * there. */

@@ -353,7 +353,7 @@ static int take_over(struct vault *v, const struct collect_clock *c,
 static int on_tomb(void *arg, const char *name, const struct backend_info *info)
 {
 	(void)info;
-	return kept_want(arg, name, NULL);
+	return kept_want(arg, name, NULL, NULL);
 }
 
 int tomb_take_over(struct vault *v, const struct collect_clock *c,

@@ -152,6 +152,7 @@ static void a_point_of_another_session(void **state)
 	AUTO_BUF struct buf doc = BUF_INIT, text = BUF_INIT;
 	struct commit c = { .point = SOME_ID };
 	struct point_list *l;
+	uint64_t generation = 0;
 	struct point other;
 	size_t len, i;
 	uint8_t *box;
@@ -178,12 +179,15 @@ static void a_point_of_another_session(void **state)
 		assert_int_equal(l->n, 1);
 		assert_int_equal(l->ndamaged, 1);
 		assert_string_equal(l->damaged[0], SOME_ID);
-		point_list_put(l);
 		if (i == 0)
 			assert_said("point/" SOME_ID ": damaged: it is of "
 				    "another session than commit/" SOME_ID);
 		else
 			assert_string_equal(support_log_text(), "");
+		/* Nothing is new then, and no list is made anew. */
+		assert_true(i == 0 || l->generation == generation);
+		generation = l->generation;
+		point_list_put(l);
 		support_log_clear();
 	}
 }

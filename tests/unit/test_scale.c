@@ -24,6 +24,7 @@
 #include "store/check/check.h"
 #include "store/format.h"
 #include "store/point.h"
+#include "store/point_internal.h"
 #include "store/record/commit.h"
 #include "store/record/note.h"
 #include "store/vault.h"
@@ -382,19 +383,22 @@ static void what_is_new_is_read_alone(void **state)
 
 static void a_damaged_snapshot_is_none(void **state)
 {
-	static const char *const names[] = { "snapshot/point/1",
-					     "snapshot/commit/2" };
+	static const struct kept_kind *const kinds[] = { &point_kept_points,
+							 &point_kept_commits };
 	struct scale *s = *state;
 	struct point_list *cold = list_anew(s), *warm;
+	char name[OBJECT_NAME_MAX];
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(names); i++) {
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		AUTO_BUF struct buf b = BUF_INIT;
 		struct catalog *c = vault_catalog(s->vault);
 
-		assert_ok(catalog_get_object(c, names[i], &b));
+		snprintf(name, sizeof(name), "snapshot/%s%u", kinds[i]->prefix,
+			 kinds[i]->version);
+		assert_ok(catalog_get_object(c, name, &b));
 		b.data[b.len / 2] ^= 1;
-		assert_ok(catalog_put_object(c, names[i], b.data, b.len));
+		assert_ok(catalog_put_object(c, name, b.data, b.len));
 	}
 	warm = list_anew(s);
 	assert_same(cold, warm);
