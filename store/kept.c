@@ -504,7 +504,8 @@ static int load_item(const struct kept_kind *kind, struct arena *arena,
 	return kind->unpack(arena, r, &item->value);
 }
 
-/* Take it all off the arena's text. */
+/* Take it all off the arena's text. The sum of the names is kept, too: it is proven
+ * like all the rest. */
 static int load_items(const struct kept_kind *kind, struct arena *arena,
 		      struct kept_set *out)
 {
@@ -514,6 +515,8 @@ static int load_items(const struct kept_kind *kind, struct arena *arena,
 	int e = 0;
 
 	reader_init(&r, text->data, text->len);
+	out->sum = reader_le64(&r);
+	out->has_sum = true;
 	n = reader_varint_max(&r, reader_left(&r));
 	out->items = alloc_array(n + 1, sizeof(*out->items));
 	if (!out->items)
@@ -550,14 +553,17 @@ int kept_load(struct vault *v, const struct kept_kind *kind, struct kept_set *s)
 	return r == -ENOMEM ? r : 0;
 }
 
-static int pack_items(const struct kept_kind *kind, const struct kept_set *s,
-		      struct buf *out)
+static int pack_items(const struct vault *v, const struct kept_kind *kind,
+		      const struct kept_set *s, struct buf *out)
 {
-	size_t i, n = 0;
+	struct name_sum sum = { 0, 0 };
+	size_t i;
 
 	for (i = 0; i < s->n; i++)
-		n += s->items[i].value != NULL;
-	buf_put_varint(out, n);
+		if (s->items[i].value)
+			vault_sum_add(v, &sum, s->items[i].name);
+	buf_put_le64(out, sum.sum);
+	buf_put_varint(out, sum.n);
 	for (i = 0; i < s->n; i++) {
 		const char *name = s->items[i].name + strlen(kind->prefix);
 
@@ -579,7 +585,7 @@ void kept_save(struct vault *v, const struct kept_kind *kind,
 	if (s->fresh <= KEPT_FRESH_MAX + s->n / 64 || !catalog_dir(v->catalog))
 		return;
 	snapshot_name(kind, kind->version, name);
-	if (pack_items(kind, s, &plain) < 0 || !put_kept(v, name, &plain))
+	if (pack_items(v, kind, s, &plain) < 0 || !put_kept(v, name, &plain))
 		return;
 	s->fresh = 0;
 	/* That of the version before is of no use any more. */

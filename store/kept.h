@@ -53,6 +53,8 @@ struct kept_set {
 	size_t n, cap;
 	size_t fresh; /* how many values came since the last snapshot */
 	struct arena *arena; /* held; of those that came from it; may be NULL */
+	bool has_sum;
+	uint64_t sum; /* of the names, once it was asked for: kept_sum() */
 };
 
 /* An object that is to be in a set. */
@@ -84,7 +86,7 @@ enum kept_news {
 /* List the objects of this kind that the vault has. Return enum kept_news, or the
  * negative errno of the listing, said in words. */
 MUST_CHECK int kept_list_new(struct vault *v, const struct kept_kind *kind,
-			     const struct kept_set *s, struct kept_wish *out);
+			     struct kept_set *s, struct kept_wish *out);
 /* Read what is wanted, none of which the set has, into it. For the rest as
  * kept_refresh(). */
 MUST_CHECK int kept_add(struct vault *v, const struct kept_kind *kind,
@@ -92,8 +94,10 @@ MUST_CHECK int kept_add(struct vault *v, const struct kept_kind *kind,
 			bool *changed_out);
 /* Whether each item of the set was read. */
 bool kept_all_read(const struct kept_set *s);
+/* The sum of the names of a set, as vault_sum_add() makes it. */
+uint64_t kept_sum(const struct vault *v, struct kept_set *s);
 /* Whether @s has just the names that @sum is of, and each was read. */
-bool kept_is_all(const struct vault *v, const struct kept_set *s,
+bool kept_is_all(const struct vault *v, struct kept_set *s,
 		 const struct name_sum *sum);
 /* Add the objects of this kind that the vault has to @out. Return 0, or the
  * negative errno of the listing, said in words. */

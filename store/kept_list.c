@@ -117,17 +117,24 @@ bool kept_all_read(const struct kept_set *s)
 	return true;
 }
 
-bool kept_is_all(const struct vault *v, const struct kept_set *s,
-		 const struct name_sum *sum)
+uint64_t kept_sum(const struct vault *v, struct kept_set *s)
 {
-	struct name_sum mine = { 0, 0 };
+	struct name_sum sum = { 0, 0 };
 	size_t i;
 
-	if (s->n != sum->n || !kept_all_read(s))
-		return false;
+	if (s->has_sum)
+		return s->sum;
 	for (i = 0; i < s->n; i++)
-		vault_sum_add(v, &mine, s->items[i].name);
-	return mine.sum == sum->sum;
+		vault_sum_add(v, &sum, s->items[i].name);
+	s->has_sum = true;
+	s->sum = sum.sum;
+	return s->sum;
+}
+
+bool kept_is_all(const struct vault *v, struct kept_set *s,
+		 const struct name_sum *sum)
+{
+	return s->n == sum->n && kept_all_read(s) && kept_sum(v, s) == sum->sum;
 }
 
 bool kept_has(const struct kept_set *s, const char *name)
@@ -159,7 +166,7 @@ static int want_found(const struct found_names *f, const struct kept_set *s,
 }
 
 int kept_list_new(struct vault *v, const struct kept_kind *kind,
-		  const struct kept_set *s, struct kept_wish *out)
+		  struct kept_set *s, struct kept_wish *out)
 {
 	struct found_names f = { .vault = v };
 	size_t had;
@@ -191,6 +198,7 @@ int kept_append(struct kept_set *s, const char *name, void *value)
 		return fail(-EBADMSG, "%s: too long a name", name);
 	if (array_reserve(&s->items, &s->cap, s->n + 1) < 0)
 		return -ENOMEM;
+	s->has_sum = false;
 	item = &s->items[s->n++];
 	memset(item, 0, sizeof(*item));
 	memcpy(item->name, name, len + 1);

@@ -445,11 +445,15 @@ static int number(const char *text, size_t len)
 
 void point_put_name(const struct point *p, int digits, char out[POINT_NAME_LEN])
 {
-	char time[POINT_TIME_LEN];
+	char *end;
 
-	point_time_name(p->time_ns, time);
-	snprintf(out, POINT_NAME_LEN, "%s%s%.*s", time, digits ? "-" : "",
-		 digits, p->id);
+	point_time_name(p->time_ns, out);
+	if (digits == 0)
+		return;
+	end = out + strlen(out);
+	*end++ = '-';
+	memcpy(end, p->id, (size_t)digits);
+	end[digits] = '\0';
 }
 
 bool point_is_to_come(const struct point *p, int64_t now_ns)

@@ -67,15 +67,10 @@ static int read_given(const struct point_objects *o, const char *machine,
 	return 0;
 }
 
-/* By machine; the newest point of each first. */
 static int by_id(const void *a, const void *b)
 {
-	const struct naming_row *x = a, *y = b;
-	int c = strcmp(x->id, y->id);
-
-	if (c == 0 && x->time_ns != y->time_ns)
-		return x->time_ns > y->time_ns ? -1 : 1;
-	return c ? c : strcmp(x->name, y->name);
+	return strcmp(((const struct naming_row *)a)->id,
+		      ((const struct naming_row *)b)->id);
 }
 
 static int by_name(const void *a, const void *b)
@@ -114,40 +109,99 @@ static int name_machine(struct vault *v, const struct point_objects *o,
 
 /* Do two points of a machine tell that it was renamed? Not where one of them was
  * made under the name by which it was shown. */
-static bool is_renamed(const struct naming_row *x, const struct naming_row *y)
+static bool is_renamed(const struct naming_row *newest, const char *name)
 {
-	return strcmp(x->name, y->name) != 0 &&
-	       !point_name_is_parted(x->name) && !point_name_is_parted(y->name);
+	return strcmp(newest->name, name) != 0 &&
+	       !point_name_is_parted(newest->name) &&
+	       !point_name_is_parted(name);
+}
+
+/* Find machines while rows are made: there may be ten thousand points of them. The
+ * places are few enough to be full by half at most. */
+struct machine_index {
+	const struct vault
+		*vault; /* whoever chooses ids does not know its key */
+	uint32_t *places; /* owned; of rows, plus one; 0: none */
+	size_t mask;
+};
+
+static struct naming_row *find_machine(const struct machine_index *x,
+				       struct naming *n, const char *id)
+{
+	struct name_sum hash = { 0, 0 };
+	size_t at;
+
+	vault_sum_add(x->vault, &hash, id);
+	for (at = hash.sum & x->mask; x->places[at]; at = (at + 1) & x->mask)
+		if (strcmp(n->rows[x->places[at] - 1].id, id) == 0)
+			return &n->rows[x->places[at] - 1];
+	x->places[at] = (uint32_t)++n->n;
+	return &n->rows[n->n - 1];
+}
+
+/* The newest point of a machine tells its name. */
+static void take_name(struct naming_row *row, const struct point *p)
+{
+	bool is_new =
+		!row->name || p->time_ns > row->time_ns ||
+		(p->time_ns == row->time_ns && strcmp(p->vm, row->name) < 0);
+
+	if (!row->name)
+		memcpy(row->id, p->machine, sizeof(p->machine));
+	else
+		row->has_several |= strcmp(p->vm, row->name) != 0;
+	if (!is_new)
+		return;
+	row->time_ns = p->time_ns;
+	row->name = p->vm;
+}
+
+static void collect_points(const struct point_objects *o,
+			   const struct machine_index *x, struct naming *n)
+{
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < o->points.n; i++) {
+		const struct point *p = o->points.items[i].value;
+
+		if (p)
+			take_name(find_machine(x, n, p->machine), p);
+	}
+	for (i = 0; i < n->n; i++) {
+		any |= n->rows[i].has_several;
+		n->rows[i].has_several = false;
+	}
+	for (i = 0; any && i < o->points.n; i++) {
+		const struct point *p = o->points.items[i].value;
+		struct naming_row *row =
+			p ? find_machine(x, n, p->machine) : NULL;
+
+		if (row)
+			row->has_several |= is_renamed(row, p->vm);
+	}
 }
 
 /* A row for each machine that has a point. */
 static int collect_machines(const struct point_objects *o, struct naming *n)
 {
-	size_t i, k = 0;
+	struct machine_index x = { .vault = n->vault, .mask = 15 };
+	size_t i;
 	int r = 0;
 
-	n->rows = alloc_array(o->points.n + 1, sizeof(*n->rows));
-	if (!n->rows)
+	if (o->points.n > UINT32_MAX / 4)
 		return -ENOMEM;
-	memset(n->rows, 0, (o->points.n + 1) * sizeof(*n->rows));
-	for (i = 0; i < o->points.n; i++) {
-		const struct point *p = o->points.items[i].value;
-
-		if (!p)
-			continue;
-		memcpy(n->rows[k].id, p->machine, sizeof(p->machine));
-		n->rows[k].time_ns = p->time_ns;
-		n->rows[k++].name = p->vm;
-	}
-	qsort(n->rows, k, sizeof(*n->rows), by_id);
-	for (i = 0; i < k; i++) {
-		struct naming_row *last = n->n ? &n->rows[n->n - 1] : NULL;
-
-		if (last && strcmp(last->id, n->rows[i].id) == 0)
-			last->has_several |= is_renamed(last, &n->rows[i]);
-		else
-			n->rows[n->n++] = n->rows[i];
-	}
+	while (x.mask < 2 * o->points.n)
+		x.mask = 2 * x.mask + 1;
+	x.places = alloc_array(x.mask + 1, sizeof(*x.places));
+	n->rows = alloc_array(o->points.n + 1, sizeof(*n->rows));
+	if (x.places && n->rows)
+		collect_points(o, &x, n);
+	else
+		r = -ENOMEM;
+	free(x.places);
+	if (r == 0 && n->n)
+		qsort(n->rows, n->n, sizeof(*n->rows), by_id);
 	for (i = 0; i < n->n && r == 0; i++)
 		r = name_machine(n->vault, o, &n->rows[i]);
 	return r;
@@ -359,15 +413,56 @@ int naming_machines(const struct point_objects *o, const struct naming *naming,
 
 /* ---- points ---- */
 
+/* What a point is sorted by; most are told apart by numbers alone. */
+struct place {
+	uint64_t beginning; /* of the machine's name, as numbers are compared */
+	int64_t time_ns;
+	struct point *point;
+};
+
 static int by_place(const void *a, const void *b)
 {
-	const struct point *x = *(struct point *const *)a;
-	const struct point *y = *(struct point *const *)b;
-	int c = strcmp(x->vm, y->vm);
+	const struct place *x = a, *y = b;
+	int c;
 
+	if (x->beginning != y->beginning)
+		return x->beginning < y->beginning ? -1 : 1;
+	/* A name that is no longer than this ends in it. */
+	c = x->beginning & 0xff ? strcmp(x->point->vm, y->point->vm) : 0;
 	if (c == 0)
 		c = x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
-	return c ? c : strcmp(x->id, y->id);
+	return c ? c : strcmp(x->point->id, y->point->id);
+}
+
+static uint64_t beginning_of(const char *text)
+{
+	uint64_t v = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(v); i++) {
+		v = v << 8 | (uint8_t)*text;
+		text += *text != '\0';
+	}
+	return v;
+}
+
+static int sort_points(struct point_list *l)
+{
+	struct place *places = alloc_array(l->n, sizeof(*places));
+	size_t i;
+
+	if (!places)
+		return -ENOMEM;
+	for (i = 0; i < l->n; i++) {
+		places[i].beginning = beginning_of(l->points[i]->vm);
+		places[i].time_ns = l->points[i]->time_ns;
+		places[i].point = l->points[i];
+	}
+	qsort(places, l->n, sizeof(*places), by_place);
+	for (i = 0; i < l->n; i++)
+		l->points[i] = places[i].point;
+	free(places);
+	return 0;
 }
 
 /* Rounded down, as in the name. */
@@ -418,7 +513,7 @@ static int name_points(struct point_list *l)
 
 int point_list_finish(struct point_list *l)
 {
-	if (l->n)
-		qsort(l->points, l->n, sizeof(*l->points), by_place);
-	return name_points(l);
+	int r = l->n ? sort_points(l) : 0;
+
+	return r < 0 ? r : name_points(l);
 }

@@ -569,22 +569,22 @@ const struct kept_kind point_kept_commits = {
 };
 const struct kept_kind point_kept_verdicts = {
 	"purge/", OBJECT_PURGE, SMALL_OBJECT_MAX, decode_verdict,
-	free,	  pack_verdict, unpack_verdict,	  1,
+	free,	  pack_verdict, unpack_verdict,	  2,
 	false,	  NULL,
 };
 const struct kept_kind point_kept_forgets = {
 	"forget/",	OBJECT_FORGET, SMALL_OBJECT_MAX, decode_forget,
-	release_forget, pack_forget,   unpack_forget,	 1,
+	release_forget, pack_forget,   unpack_forget,	 2,
 	false,		NULL,
 };
 const struct kept_kind point_kept_notes = {
 	"note/",      OBJECT_NOTE, SMALL_OBJECT_MAX, decode_note,
-	release_note, pack_note,   unpack_note,	     2,
+	release_note, pack_note,   unpack_note,	     3,
 	false,	      NULL,
 };
 const struct kept_kind point_kept_machines = {
 	"machine/",   OBJECT_MACHINE, SMALL_OBJECT_MAX, decode_note,
-	release_note, pack_note,      unpack_note,	2,
+	release_note, pack_note,      unpack_note,	3,
 	false,	      NULL,
 };
 const struct kept_kind point_kept_points = {

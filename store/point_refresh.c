@@ -98,7 +98,7 @@ static const struct commit *wanted_point(const struct point_objects *o,
 }
 
 /* Are those that were read just those that the commits name? */
-static bool has_all_points(const struct vault *v, const struct point_objects *o)
+static bool has_all_points(const struct vault *v, struct point_objects *o)
 {
 	struct name_sum sum = { 0, 0 };
 	char name[OBJECT_NAME_MAX];
@@ -347,7 +347,7 @@ static int compare_history(struct vault *v)
 int vault_is_last_point(struct vault *v, const struct point *p)
 {
 	const struct kept_kind *kind = &point_kept_commits;
-	const struct kept_set *s = &v->objects.commits;
+	struct kept_set *s = &v->objects.commits;
 	struct kept_wish wanted = { 0 };
 	char name[OBJECT_NAME_MAX];
 	int r;

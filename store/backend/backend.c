@@ -123,23 +123,28 @@ bool backend_error_is_of_object(int err)
 	return err == -EBADMSG || err == -EIO || err == -EPERM;
 }
 
+/* What may stand in a name: 1 anywhere, 2 not where a part begins. */
+static const uint8_t name_characters[256] = {
+	['0' ... '9'] = 1, ['a' ... 'z'] = 1, ['-'] = 1,
+	['_'] = 1,	   ['.'] = 2,	      ['/'] = 2,
+};
+
 bool backend_name_valid(const char *name)
 {
-	size_t i;
+	size_t i, len = strnlen(name, BACKEND_NAME_MAX + 1);
 
-	for (i = 0; name[i]; i++) {
-		char c = name[i];
+	if (len == 0 || len > BACKEND_NAME_MAX)
+		return false;
+	for (i = 0; i < len; i++) {
+		uint8_t kind = name_characters[(uint8_t)name[i]];
 
-		if (i == BACKEND_NAME_MAX)
-			return false;
-		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-		    c == '-' || c == '_')
+		if (kind == 1)
 			continue;
 		/* A part is not empty, and no "..": none begins with a dot. */
-		if ((c != '/' && c != '.') || i == 0 || name[i - 1] == '/')
+		if (kind == 0 || i == 0 || name[i - 1] == '/')
 			return false;
 	}
-	return i > 0 && name[i - 1] != '/';
+	return name[len - 1] != '/';
 }
 
 static int check_name(const struct backend *b, const char *name)

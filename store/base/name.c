@@ -9,13 +9,6 @@
 
 #define HASH_HEX 64
 
-static bool digits_ok(const char *text, size_t n)
-{
-	uint8_t raw[HASH_HEX / 2];
-
-	return strnlen(text, n) == n && hex_decode(text, n / 2, raw) == 0;
-}
-
 /* A decimal number without leading zeros, so that a number has one name. */
 static bool get_number(const char **text, uint32_t *out)
 {
@@ -33,7 +26,7 @@ static bool get_number(const char **text, uint32_t *out)
 
 bool name_is_hex(const char *text)
 {
-	return digits_ok(text, NAME_HEX) && text[NAME_HEX] == '\0';
+	return hex_is(text, NAME_HEX) && text[NAME_HEX] == '\0';
 }
 
 bool name_numbered(const char *name, const char *prefix,
@@ -43,7 +36,7 @@ bool name_numbered(const char *name, const char *prefix,
 	const char *p = name + len;
 	uint32_t n;
 
-	if (strncmp(name, prefix, len) != 0 || !digits_ok(p, NAME_HEX) ||
+	if (strncmp(name, prefix, len) != 0 || !hex_is(p, NAME_HEX) ||
 	    p[NAME_HEX] != '-')
 		return false;
 	memcpy(hex_out, p, NAME_HEX);
@@ -61,8 +54,8 @@ bool name_is_pack(const char *name, size_t *number_end)
 	const char *p = name + NAME_HEX + 1;
 	uint32_t n;
 
-	if (!digits_ok(name, NAME_HEX) || name[NAME_HEX] != '-' ||
-	    !get_number(&p, &n) || *p != '-' || !digits_ok(p + 1, HASH_HEX) ||
+	if (!hex_is(name, NAME_HEX) || name[NAME_HEX] != '-' ||
+	    !get_number(&p, &n) || *p != '-' || !hex_is(p + 1, HASH_HEX) ||
 	    p[1 + HASH_HEX])
 		return false;
 	if (number_end)
@@ -176,12 +169,13 @@ bool name_is_object(const char *name)
 		const char *prefix;
 		enum form form;
 	} kinds[] = {
-		{ "key/", FORM_HEX },
-		{ "session/", FORM_HEX },
+		/* Those first of which there are most. */
 		{ "pack/", FORM_FILED_PACK },
+		{ "commit/", FORM_HEX },
 		{ "index/", FORM_INDEX },
 		{ "point/", FORM_HEX },
-		{ "commit/", FORM_HEX },
+		{ "key/", FORM_HEX },
+		{ "session/", FORM_HEX },
 		{ "purge/", FORM_NUMBERED },
 		{ "tomb/", FORM_COLLECTION },
 		{ "sweep/", FORM_COLLECTION },

@@ -18,26 +18,37 @@ static inline uint64_t rotl(uint64_t v, unsigned int n)
 	return v << n | v >> (64 - n);
 }
 
-static inline void sip_rounds(uint64_t v[4], unsigned int n)
+struct sip {
+	uint64_t a, b, c, d;
+};
+
+static inline struct sip sip_round(struct sip v)
 {
-	while (n--) {
-		v[0] += v[1];
-		v[2] += v[3];
-		v[1] = rotl(v[1], 13) ^ v[0];
-		v[3] = rotl(v[3], 16) ^ v[2];
-		v[0] = rotl(v[0], 32);
-		v[2] += v[1];
-		v[0] += v[3];
-		v[1] = rotl(v[1], 17) ^ v[2];
-		v[3] = rotl(v[3], 21) ^ v[0];
-		v[2] = rotl(v[2], 32);
-	}
+	v.a += v.b;
+	v.c += v.d;
+	v.b = rotl(v.b, 13) ^ v.a;
+	v.d = rotl(v.d, 16) ^ v.c;
+	v.a = rotl(v.a, 32);
+	v.c += v.b;
+	v.a += v.d;
+	v.b = rotl(v.b, 17) ^ v.c;
+	v.d = rotl(v.d, 21) ^ v.a;
+	v.c = rotl(v.c, 32);
+	return v;
+}
+
+static inline struct sip sip_take(struct sip v, uint64_t word)
+{
+	v.d ^= word;
+	v = sip_round(sip_round(v));
+	v.a ^= word;
+	return v;
 }
 
 uint64_t siphash(const uint8_t *key16, const void *data, size_t len)
 {
 	uint64_t k0 = get_le64(key16), k1 = get_le64(key16 + 8);
-	uint64_t v[4] = {
+	struct sip v = {
 		k0 ^ 0x736f6d6570736575u,
 		k1 ^ 0x646f72616e646f6du,
 		k0 ^ 0x6c7967656e657261u,
@@ -48,20 +59,12 @@ uint64_t siphash(const uint8_t *key16, const void *data, size_t len)
 	uint8_t tail[8] = { 0 };
 	size_t left;
 
-	for (left = len; left >= 8; left -= 8, p += 8) {
-		uint64_t m = get_le64(p);
-
-		v[3] ^= m;
-		sip_rounds(v, 2);
-		v[0] ^= m;
-	}
+	for (left = len; left >= 8; left -= 8, p += 8)
+		v = sip_take(v, get_le64(p));
 	if (left > 0)
 		memcpy(tail, p, left);
-	last |= get_le64(tail);
-	v[3] ^= last;
-	sip_rounds(v, 2);
-	v[0] ^= last;
-	v[2] ^= 0xff;
-	sip_rounds(v, 4);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	v = sip_take(v, last | get_le64(tail));
+	v.c ^= 0xff;
+	v = sip_round(sip_round(sip_round(sip_round(v))));
+	return v.a ^ v.b ^ v.c ^ v.d;
 }
