@@ -319,12 +319,70 @@ static int on_pack(void *arg, const char *object,
 	return 0;
 }
 
+static int is_index(void *arg, const char *source)
+{
+	(void)arg;
+	return strncmp(source, "index/", 6) == 0;
+}
+
+int pack_told_is_named(struct vault *v, const char *source)
+{
+	int64_t no;
+	int r = catalog_pack_no(v->catalog, strrchr(source, '/') + 1, &no);
+
+	if (r == -ENOENT)
+		return 1;
+	return r < 0 ? r : catalog_pack_sources(v->catalog, no, is_index, NULL);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct unnamed_pack *)a)->name,
+		      ((const struct unnamed_pack *)b)->name);
+}
+
+static int on_told(void *arg, const char *source)
+{
+	return strncmp(source, "pack/", 5) == 0 ? backend_names_add(arg, source)
+						: 0;
+}
+
+/* A pack that is gone says nothing any more. @told were known before all that there
+ * are were listed. */
+static int drop_told(struct vault *v, const struct backend_names *told,
+		     struct unnamed_packs *u)
+{
+	size_t i;
+	int r = 0;
+
+	if (u->n)
+		qsort(u->list, u->n, sizeof(*u->list), by_name);
+	for (i = 0; i < told->n && r == 0; i++) {
+		const char *name = strrchr(told->list[i], '/') + 1;
+		struct unnamed_pack key;
+
+		snprintf(key.name, sizeof(key.name), "%s", name);
+		if (u->n == 0 ||
+		    !bsearch(&key, u->list, u->n, sizeof(*u->list), by_name))
+			r = catalog_drop_source(v->catalog, told->list[i]);
+	}
+	return r;
+}
+
 int vault_import_packs(struct vault *v, size_t *n_out)
 {
+	struct backend_names told = { .n = 0 };
 	struct unnamed_packs u = { .n = 0 };
 	size_t i, asked = 0;
 	int64_t no;
-	int r = vault_list(v, "pack/", on_pack, &u);
+	int r = catalog_sources(v->catalog, on_told, &told);
+
+	if (r == 0)
+		r = vault_list(v, "pack/", on_pack, &u);
+	if (r == 0)
+		r = vault_still_stands(v);
+	if (r == 0 && !vault_lacks_folder(v, "pack"))
+		r = drop_told(v, &told, &u);
 
 	for (i = 0; i < u.n && r == 0; i++) {
 		r = catalog_pack_no(v->catalog, u.list[i].name, &no);
@@ -338,6 +396,7 @@ int vault_import_packs(struct vault *v, size_t *n_out)
 		    r == -EOPNOTSUPP)
 			r = 0;
 	}
+	backend_names_release(&told);
 	free(u.list);
 	if (asked)
 		log_warn("vault %s: %zu pack%s that no index object names said"

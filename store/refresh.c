@@ -264,25 +264,29 @@ static int drop_source(struct index_refresh *x, const char *source)
 		       : r;
 }
 
+static bool begins_with(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
 /* Index objects that are gone take what only they knew with them. Those that
  * are known were imported before the objects were listed: what another process
- * imports meanwhile is not gone. */
+ * imports meanwhile is not gone. What somebody began to drop goes wholly. */
 static int drop_gone(struct index_refresh *x)
 {
-	char *const *missing;
-	size_t i, n = vault_missing_folders(x->vault, &missing);
+	/* With the folder no object is taken for removed. */
+	bool lacks = vault_lacks_folder(x->vault, "index");
+	size_t i;
 	int r = 0;
 
-	/* With the folder no object is taken for removed. */
-	for (i = 0; i < n; i++)
-		if (strcmp(missing[i], "index") == 0)
-			return 0;
 	for (i = 0; i < x->known.n && r == 0; i++) {
 		const char *name = x->known.list[i];
 
-		if (strncmp(name, CATALOG_HALF, strlen(CATALOG_HALF)) == 0)
+		if (begins_with(name, CATALOG_HALF))
 			name += strlen(CATALOG_HALF);
-		if (strncmp(name, "index/", 6) == 0 && !find_listed(x, name))
+		if (begins_with(name, CATALOG_GONE) ||
+		    (!lacks && begins_with(name, "index/") &&
+		     !find_listed(x, name)))
 			r = drop_source(x, x->known.list[i]);
 	}
 	return r;
@@ -296,6 +300,24 @@ static int drop_superseded(struct index_refresh *x)
 	for (i = 0; i < x->n && r == 0; i++)
 		if (x->objects[i].gone && x->objects[i].known)
 			r = drop_source(x, x->objects[i].name);
+	return r;
+}
+
+/* What packs said themselves is not needed where index objects name them: when
+ * those go, so does what is known of the packs. */
+static int drop_told(struct index_refresh *x)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < x->known.n && r == 0; i++) {
+		const char *name = x->known.list[i];
+
+		if (begins_with(name, "pack/"))
+			r = pack_told_is_named(x->vault, name);
+		if (r == 1)
+			r = drop_source(x, name);
+	}
 	return r;
 }
 
@@ -396,6 +418,8 @@ static int import_new(struct index_refresh *x)
 		r = import_kind(x, false);
 	if (r == 0)
 		r = drop_superseded(x);
+	if (r == 0 && x->bad.n == 0)
+		r = drop_told(x);
 	if (r == 0)
 		r = make_up_for(x->vault, &x->bad);
 	return r == 0 && x->bad.n == 0 ? put_record(x->vault, &x->record) : r;

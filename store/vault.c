@@ -251,13 +251,9 @@ int vault_note_missing(struct vault *v)
 
 static int on_vanished(void *arg, const char *folder)
 {
-	struct vault *v = arg;
-	size_t i;
+	const struct vault *v = arg;
 
-	for (i = 0; i < v->missing.n; i++)
-		if (strcmp(v->missing.list[i], folder) == 0)
-			return 0;
-	if (!is_demanded(v, folder))
+	if (vault_lacks_folder(v, folder) || !is_demanded(v, folder))
 		return 0;
 	return fail(-EIO,
 		    "vault %s: the folder %s was there, and is not any more: "
@@ -268,6 +264,16 @@ static int on_vanished(void *arg, const char *folder)
 int vault_still_stands(struct vault *v)
 {
 	return backend_missing_folders(v->backend, on_vanished, v);
+}
+
+bool vault_lacks_folder(const struct vault *v, const char *folder)
+{
+	size_t i;
+
+	for (i = 0; i < v->missing.n; i++)
+		if (strcmp(v->missing.list[i], folder) == 0)
+			return true;
+	return false;
 }
 
 size_t vault_missing_folders(const struct vault *v, char *const **out)

@@ -123,6 +123,8 @@ MUST_CHECK int vault_mend(struct vault *v, uint64_t mends, bool doubted);
 /* Note in v->missing which folders are not there, and say so. Return 0 or a
  * negative errno. */
 MUST_CHECK int vault_note_missing(struct vault *v);
+/* Whether that folder was not there at opening, and has not been made since. */
+bool vault_lacks_folder(const struct vault *v, const char *folder);
 /* Is every folder there that was when the vault was opened? Return 0, -EIO (one
  * has gone since, and its objects are not to be taken for gone; said in words) or
  * another negative errno. */
@@ -144,6 +146,9 @@ MUST_CHECK int index_import(struct vault *v, struct index_item *items, size_t n,
 /* In pack_import.c: the same of one object, in little memory however long it is.
  * Return 0 or a negative errno, said in words. */
 MUST_CHECK int index_import_long(struct vault *v, const char *name, bool again);
+/* Whether index objects name the pack of the source "pack/..." as well, or nobody
+ * knows it. Return 1, 0 or a negative errno. */
+MUST_CHECK int pack_told_is_named(struct vault *v, const char *source);
 /* What a source supersedes is kept in the database under this name, a line each. */
 #define INDEX_NOTE_MAX (OBJECT_NAME_MAX + 16)
 void index_note_name(const char *source, char out[INDEX_NOTE_MAX]);

@@ -124,7 +124,10 @@ MUST_CHECK int catalog_pack_sources(struct catalog *c, int64_t no,
 				    int (*fn)(void *arg, const char *source),
 				    void *arg);
 /* Forget a source, and packs (with their chunks) that hang on no source any
- * more. */
+ * more. One of many chunks takes several transactions: if it ends before the last,
+ * the rest is a source called CATALOG_GONE and that name, to be dropped by whoever
+ * finds it. */
+#define CATALOG_GONE "gone/"
 MUST_CHECK int catalog_drop_source(struct catalog *c, const char *source);
 
 /*

@@ -396,7 +396,8 @@ int catalog_drop_chunk(struct catalog *c, const struct id *id,
 	return catalog_return(c, w.conn, r);
 }
 
-/* Drop a pack and its directory; its postings go to @b, or stay. */
+/* Drop a pack and its directory; its postings go to @b. Return 0, -ENOENT or another
+ * negative errno. */
 static int drop_rows(struct catalog *c, struct conn *k, int64_t no,
 		     struct batch *b)
 {
@@ -405,7 +406,7 @@ static int drop_rows(struct catalog *c, struct conn *k, int64_t no,
 	int r, rc = conn_step(k, STMT_GET_PACK_DIR, "i", no);
 
 	if (rc == SQLITE_DONE)
-		return b ? catalog_fail_row(c, "dropping a pack") : 0;
+		return -ENOENT;
 	if (rc != SQLITE_ROW)
 		return catalog_fail(c, k, rc, "reading a pack");
 	st = k->stmts[STMT_GET_PACK_DIR];
@@ -422,6 +423,7 @@ static int drop_rows(struct catalog *c, struct conn *k, int64_t no,
 
 int catalog_drop_pack(struct catalog *c, int64_t no)
 {
+	CLEANUP(batch_release) struct batch b = { .n = 0 };
 	struct conn *k;
 	int r, rc;
 
@@ -429,18 +431,19 @@ int catalog_drop_pack(struct catalog *c, int64_t no)
 	if (r < 0)
 		return r;
 	rc = conn_step(k, STMT_DROP_LINKS, "i", no);
-	r = rc == SQLITE_DONE ? drop_rows(c, k, no, NULL)
+	r = rc == SQLITE_DONE ? drop_rows(c, k, no, &b)
 			      : catalog_fail(c, k, rc, "dropping a pack");
-	return catalog_return(c, k, r);
+	if (r == 0)
+		r = batch_flush(c, k, &b, true);
+	return catalog_return(c, k, r == -ENOENT ? 0 : r);
 }
 
 /* Unlink a pack from a source, and drop it where that was its last. */
 static int drop_pack(struct catalog *c, struct conn *k, int64_t source,
 		     int64_t no, struct batch *b)
 {
-	int rc;
+	int rc = conn_step(k, STMT_DROP_LINK, "ii", source, no);
 
-	rc = conn_step(k, STMT_DROP_LINK, "ii", source, no);
 	if (rc != SQLITE_DONE)
 		return catalog_fail(c, k, rc, "unlinking a pack");
 	rc = conn_step(k, STMT_PACK_LINK, "i", no);
@@ -448,37 +451,87 @@ static int drop_pack(struct catalog *c, struct conn *k, int64_t source,
 		conn_reset(k, STMT_PACK_LINK);
 		return 0;
 	}
-	return rc == SQLITE_DONE ? drop_rows(c, k, no, b)
-				 : catalog_fail(c, k, rc, "looking up a pack");
+	if (rc != SQLITE_DONE)
+		return catalog_fail(c, k, rc, "looking up a pack");
+	rc = drop_rows(c, k, no, b);
+	return rc == -ENOENT ? catalog_fail_row(c, "dropping a pack") : rc;
 }
 
-int catalog_drop_source(struct catalog *c, const char *source)
+/* A source on its way out. */
+struct source_drop {
+	const char *source; /* borrowed */
+	/* What it is called meanwhile: nobody takes it for imported, nor goes on
+	 * with it. */
+	char gone[sizeof(CATALOG_GONE) + sizeof(CATALOG_HALF) +
+		  OBJECT_NAME_MAX];
+	bool renamed; /* what bears that name is what was to go */
+	bool done;
+};
+
+/* Find what is to go next: 1 and its number, 0 (nothing) or a negative errno. */
+static int find_gone(struct catalog *c, struct conn *k, struct source_drop *d,
+		     int64_t *no)
+{
+	int r = find_source(c, k, d->gone, no), rc;
+
+	if (r != 0 || d->renamed)
+		return r;
+	r = find_source(c, k, d->source, no);
+	if (r <= 0)
+		return r;
+	d->renamed = true;
+	rc = conn_step(k, STMT_RENAME_SOURCE, "it", *no, d->gone);
+	return rc == SQLITE_DONE ? 1
+				 : catalog_fail(c, k, rc, "dropping an index");
+}
+
+/* One transaction. */
+static int drop_some(struct catalog *c, struct conn *k, struct source_drop *d)
 {
 	CLEANUP(batch_release) struct batch b = { .n = 0 };
 	int64_t no = 0, pack;
-	struct conn *k;
-	int r, rc;
+	size_t npacks = 0;
+	int r = find_gone(c, k, d, &no), rc = SQLITE_ROW;
 
-	r = catalog_borrow_write(c, &k);
-	if (r < 0)
-		return r;
-	r = find_source(c, k, source, &no);
+	d->done = r == 0;
 	if (r <= 0)
-		return catalog_return(c, k, r);
+		return r;
 	r = 0;
-	while (r == 0 &&
+	while (r == 0 && b.n < BATCH_MAX && npacks++ < BATCH_PACKS &&
 	       (rc = conn_step(k, STMT_NEXT_LINK, "i", no)) == SQLITE_ROW) {
 		pack = sqlite3_column_int64(k->stmts[STMT_NEXT_LINK], 0);
 		conn_reset(k, STMT_NEXT_LINK);
 		r = drop_pack(c, k, no, pack, &b);
-		if (r == 0 && b.n >= BATCH_MAX)
-			r = batch_flush(c, k, &b, true);
 	}
-	if (r == 0 && rc == SQLITE_DONE)
+	if (r == 0)
 		r = batch_flush(c, k, &b, true);
-	if (r == 0 && rc == SQLITE_DONE)
+	if (r < 0 || rc == SQLITE_ROW)
+		return r;
+	if (rc == SQLITE_DONE)
 		rc = conn_step(k, STMT_DROP_SOURCE, "i", no);
-	if (r == 0 && rc != SQLITE_DONE)
-		r = catalog_fail(c, k, rc, "dropping an index");
-	return catalog_return(c, k, r);
+	d->done = d->renamed;
+	return rc == SQLITE_DONE ? 0
+				 : catalog_fail(c, k, rc, "dropping an index");
+}
+
+int catalog_drop_source(struct catalog *c, const char *source)
+{
+	struct source_drop d = { .source = source };
+	const char *prefix = CATALOG_GONE;
+	int r = 0;
+
+	if (strlen(source) >= sizeof(d.gone) - strlen(CATALOG_GONE))
+		return 0; /* none is called so */
+	d.renamed = strncmp(source, CATALOG_GONE, strlen(CATALOG_GONE)) == 0;
+	if (d.renamed)
+		prefix = "";
+	snprintf(d.gone, sizeof(d.gone), "%s%s", prefix, source);
+	while (r == 0 && !d.done) {
+		struct conn *k;
+
+		r = catalog_borrow_write(c, &k);
+		if (r == 0)
+			r = catalog_return(c, k, drop_some(c, k, &d));
+	}
+	return r;
 }

@@ -5,6 +5,7 @@
 #include "tests/unit/support.h"
 
 #include <errno.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -382,6 +383,105 @@ static void test_half_imported(void **state)
 		buf_release(&dirs[i]);
 }
 
+/* The same file, behind the catalog's back. */
+static sqlite3 *open_behind(const char *dir)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(support_path("%s/catalog.db", dir), &db),
+			 SQLITE_OK);
+	return db;
+}
+
+static void run(sqlite3 *db, const char *sql)
+{
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+static void assert_answers(sqlite3 *db, const char *sql, const char *want)
+{
+	const unsigned char *text;
+	sqlite3_stmt *st;
+
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	text = sqlite3_column_text(st, 0);
+	assert_non_null(text);
+	assert_string_equal((const char *)text, want);
+	sqlite3_finalize(st);
+}
+
+static int64_t first_pack(struct catalog *c)
+{
+	int64_t no;
+
+	assert_ok(catalog_pack_no(c, "pack-00000000", &no));
+	return no;
+}
+
+/* A large source goes in several transactions, too: what the first ones did stays
+ * done, and the rest has a name that nobody takes for imported. */
+static void test_drop_in_slices(void **state)
+{
+	const uint32_t chunks = 100000;
+	const char *dir = catalog_fixture_dir();
+	struct catalog *c = catalog_fixture_open(dir);
+	sqlite3 *db = open_behind(dir);
+	struct buf dirs[4] = { { 0 } };
+	struct catalog_pack packs[4];
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		make_pack(2 * i, chunks, &packs[i], &dirs[i]);
+	assert_ok(catalog_import(c, "index/1", packs, 4));
+	/* Here dropping ends, as it would where the process is killed. */
+	run(db, "DELETE FROM packs WHERE no=4");
+	assert_result(catalog_drop_source(c, "index/1"), -ENOTRECOVERABLE);
+	assert_answers(db, "SELECT name FROM sources", CATALOG_GONE "index/1");
+	assert_answers(db, "SELECT count(*) FROM packs", "0");
+	assert_answers(db, "SELECT count(*) FROM source_packs", "1");
+	sqlite3_close(db);
+	catalog_close(c);
+	for (i = 0; i < 4; i++)
+		buf_release(&dirs[i]);
+}
+
+/* What somebody left of it is in nobody's way, and goes with the next. */
+static void test_half_dropped(void **state)
+{
+	static const char half[] =
+		"UPDATE sources SET name='" CATALOG_GONE "' || name";
+	const char *dir = catalog_fixture_dir();
+	struct catalog *c = catalog_fixture_open(dir);
+	sqlite3 *db = open_behind(dir);
+
+	(void)state;
+	assert_ok(catalog_fixture_import(c, "index/1", 0, 3));
+	run(db, half);
+	assert_int_equal(catalog_has_source(c, "index/1"), 0);
+	assert_ok(catalog_fixture_import(c, "index/1", 2, 4));
+	assert_int_equal(catalog_has_source(c, "index/1"), 1);
+	assert_ok(catalog_drop_source(c, CATALOG_GONE "index/1"));
+	assert_int_equal(catalog_has_source(c, "index/1"), 1);
+	assert_int_equal(catalog_fixture_probe(c, 1), 1);
+	assert_int_equal(catalog_fixture_probe(c, 2), 0);
+	run(db, half);
+	assert_ok(catalog_fixture_import(c, "index/1", 0, 3));
+	assert_ok(catalog_drop_source(c, "index/1"));
+	assert_answers(db, "SELECT count(*) FROM sources", "0");
+	assert_answers(db, "SELECT count(*) FROM packs", "0");
+	assert_answers(db, "SELECT sum(length(data)) FROM runs", "0");
+	/* A pack that goes by itself takes its numbers with it, too. */
+	assert_ok(catalog_fixture_import(c, "index/2", 0, 1));
+	assert_answers(db, "SELECT sum(length(data)) > 0 FROM runs", "1");
+	assert_answers(db, "SELECT count(*) FROM packs", "1");
+	assert_ok(catalog_drop_pack(c, first_pack(c)));
+	assert_answers(db, "SELECT sum(length(data)) FROM runs", "0");
+	sqlite3_close(db);
+	catalog_close(c);
+}
+
 static void test_import_refuses_a_name_without_end(void **state)
 {
 	struct catalog *c = catalog_fixture_open(catalog_fixture_dir());
@@ -440,6 +540,10 @@ int main(void)
 		cmocka_unit_test_setup(test_drop_source, catalog_fixture_setup),
 		cmocka_unit_test_setup(test_size, catalog_fixture_setup),
 		cmocka_unit_test_setup(test_half_imported,
+				       catalog_fixture_setup),
+		cmocka_unit_test_setup(test_drop_in_slices,
+				       catalog_fixture_setup),
+		cmocka_unit_test_setup(test_half_dropped,
 				       catalog_fixture_setup),
 		cmocka_unit_test_setup(test_import_refuses_a_name_without_end,
 				       catalog_fixture_setup),

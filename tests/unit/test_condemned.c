@@ -320,6 +320,56 @@ static void a_pack_that_goes_says_nothing(void **state)
 	assert_false(has(&t, 0));
 }
 
+static void move_indexes(struct scene *s, const char *from, const char *to)
+{
+	char name[OBJECT_NAME_MAX];
+
+	while (sessions_nobjects(s, from) > 0) {
+		const char *first = sessions_first_object(s, from);
+
+		snprintf(name, sizeof(name), "%s%s", to,
+			 strchr(first, '/') + 1);
+		assert_ok(backend_mem_rename(s->backend, first, name));
+	}
+}
+
+/* It is forgotten by whoever only reads, too: when it is gone, and when an index
+ * object names it. */
+static void what_packs_said_is_not_kept(void **state)
+{
+	struct two t = make_two(*state);
+	struct scene *s = t.scene;
+	struct catalog *c;
+	size_t asked;
+
+	writer_free(s->writer);
+	s->writer = NULL;
+	vault_close(s->vault);
+	move_indexes(s, "index/", "probe/");
+	assert_ok(vault_open(&s->options, &s->vault));
+	assert_ok(vault_refresh(s->vault));
+	assert_ok(vault_import_packs(s->vault, &asked));
+	c = vault_catalog(s->vault);
+	assert_int_equal(catalog_has_source(c, t.packs[0]), 1);
+	assert_int_equal(catalog_has_source(c, t.packs[1]), 1);
+	move_indexes(s, "probe/", "index/");
+	assert_ok(vault_refresh(s->vault));
+	assert_int_equal(catalog_has_source(c, t.packs[0]), 0);
+	assert_int_equal(catalog_has_source(c, t.packs[1]), 0);
+	move_indexes(s, "index/", "probe/");
+	assert_ok(vault_refresh(s->vault));
+	assert_ok(vault_import_packs(s->vault, &asked));
+	assert_int_equal(asked, 2);
+	assert_ok(backend_mem_remove(s->backend, t.packs[0]));
+	assert_ok(vault_import_packs(s->vault, &asked));
+	assert_int_equal(catalog_has_source(c, t.packs[0]), 0);
+	assert_int_equal(catalog_has_source(c, t.packs[1]), 1);
+	/* What somebody began to drop goes wholly. */
+	assert_ok(catalog_import(c, CATALOG_GONE "index/x", NULL, 0));
+	assert_ok(vault_refresh(s->vault));
+	assert_int_equal(catalog_has_source(c, CATALOG_GONE "index/x"), 0);
+}
+
 static void a_pack_in_quarantine(void **state)
 {
 	struct two t = make_two(*state);
@@ -402,6 +452,7 @@ int main(void)
 		CASE(the_database_is_asked_for_proof),
 		CASE(what_was_swept_is_not_missed),
 		CASE(a_pack_that_goes_says_nothing),
+		CASE(what_packs_said_is_not_kept),
 		CASE(a_pack_in_quarantine),
 		CASE(a_pack_let_out_of_quarantine),
 	};
