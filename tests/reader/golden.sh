@@ -37,6 +37,18 @@ expect 0 "$reader" "$vault" --key-file "$keyfile" points
 prints '"users": [{]"1000": "alice"[}]'
 prints '"groups": [{]"100000": "staff"[}]'
 
+# A merged index object stands for those that it supersedes, which a collection may
+# have deleted.
+cp -r "$vault" "$tmp/merged"
+chmod -R u+w "$tmp/merged"
+merged=$(ls "$vault"/index/*.m)
+[ "$(ls "$vault"/index | wc -l)" = 4 ] || fail "not three and a merged one"
+first=("$vault"/index/*-0)
+rm "$tmp/merged/index/${first[0]##*/}"
+expect 0 "$reader" "$tmp/merged" --key-file "$keyfile" verify
+rm "$tmp/merged/index/${merged##*/}"
+expect 1 "$reader" "$tmp/merged" --key-file "$keyfile" verify
+
 # ---- disks ----
 
 mkdir "$tmp/disks"

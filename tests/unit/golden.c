@@ -12,6 +12,7 @@
 #include "store/base/secret.h"
 #include "store/content.h"
 #include "store/format.h"
+#include "store/index.h"
 #include "store/key.h"
 #include "store/point.h"
 #include "store/record/digest.h"
@@ -405,6 +406,49 @@ static void add_records(struct vault *v, struct backend *b)
 	point_list_put(l);
 }
 
+static int merge_pack(void *arg, const struct index_pack *p)
+{
+	index_put_pack(arg, p->name, p->size, p->kind, p->salt, p->dir,
+		       p->dir_len);
+	return buf_error(arg);
+}
+
+/* One object in the place of the first two, which are there still. */
+static void merge_indexes(struct vault *v, struct backend *b)
+{
+	AUTO_BUF struct buf plain = BUF_INIT, gone = BUF_INIT, box = BUF_INIT;
+	AUTO_BUF struct buf packs = BUF_INIT;
+	char name[OBJECT_NAME_MAX] = "";
+	uint64_t npacks = 0;
+	size_t i, n = 0;
+
+	for (i = 0; n < 2; i++) {
+		const char *at = backend_mem_name(b, i);
+		AUTO_BUF struct buf one = BUF_INIT;
+		struct reader r;
+
+		assert_non_null(at);
+		if (strncmp(at, "index/", 6) != 0)
+			continue;
+		read_plain(v, b, OBJECT_INDEX, at, &one);
+		reader_init(&r, one.data, one.len);
+		npacks += reader_varint(&r);
+		assert_ok(index_decode(one.data, one.len, at, merge_pack, NULL,
+				       &packs));
+		buf_put_bytes(&gone, at + 6, strlen(at + 6));
+		snprintf(name, sizeof(name), "index/%.32s-1.m", at + 6);
+		n++;
+	}
+	buf_put_varint(&plain, npacks);
+	buf_put(&plain, packs.data, packs.len);
+	buf_put_varint(&plain, n);
+	buf_put(&plain, gone.data, gone.len);
+	assert_ok(format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				  OBJECT_INDEX, name, NULL, 0, plain.data,
+				  plain.len, &box));
+	assert_ok(backend_put(b, name, box.data, box.len));
+}
+
 void golden_make(struct backend *b)
 {
 	struct golden g = { 0 };
@@ -442,6 +486,7 @@ void golden_make(struct backend *b)
 	writer_abandon(g.writer);
 	release(&g);
 	add_records(g.vault, b);
+	merge_indexes(g.vault, b);
 	vault_close(g.vault);
 	seam_fault_release(&f);
 }
