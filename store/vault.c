@@ -242,10 +242,10 @@ int vault_note_missing(struct vault *v)
 			 vault_url(v), v->missing.list[i]);
 	if (r == 0 && v->missing.n > 0)
 		log_line(LOG_LEVEL_ERROR,
-			 "    next: put it back with all that was in it (a "
-			 "copy of a vault needs its empty folders, too); or "
-			 "accept the loss, with: vmbackup check "
-			 "--accept-rollback");
+			 "    next: put it back with all that was in it; if "
+			 "this is a copy that lacks it because it was empty, "
+			 "say: vmbackup check --make-folders; or accept the "
+			 "loss, with: vmbackup check --accept-rollback");
 	return r;
 }
 

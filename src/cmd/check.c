@@ -22,7 +22,7 @@
 #include "store/vault.h"
 
 struct args {
-	bool read_data, scrub, accept;
+	bool read_data, scrub, accept, folders;
 	const char *subset;
 	unsigned int threads;
 };
@@ -40,6 +40,10 @@ static const struct option_row rows[] = {
 		 "first take the vault as it is now: what it had once and has"
 		 " lost is not missed any more, and folders that it lacks are"
 		 " made again"),
+	OPT_FLAG(
+		"make-folders", 0, struct args, folders,
+		"first make folders again that a copy lacks because nothing was"
+		" in them"),
 	OPT_UINT("threads", 0, "N", struct args, threads,
 		 "read N packs at a time (default: 2)"),
 	OPT_END
@@ -346,14 +350,54 @@ static int make_folders(struct vault *v)
 	int r = vault_make_folders(v);
 
 	if (r == 0 && n > 0)
-		log_warn("%zu folders that are gone were made again, empty", n);
+		log_warn("%zu folder%s that %s gone %s made again, empty", n,
+			 n == 1 ? "" : "s", n == 1 ? "is" : "are",
+			 n == 1 ? "was" : "were");
 	return r;
+}
+
+/* In these there is something in each vault that has a point. */
+static bool is_never_empty(const char *folder)
+{
+	static const char *const full[] = { "commit", "index", "key",
+					    "pack",   "point", "session" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(full); i++)
+		if (strcmp(full[i], folder) == 0)
+			return true;
+	return false;
+}
+
+/* Folders that a copy lacks because they were empty, as far as anybody can tell: the
+ * points are listed, and nothing that was seen is gone. */
+static int make_empty_folders(struct vault *v)
+{
+	char *const *folders;
+	size_t i, n = vault_missing_folders(v, &folders);
+
+	for (i = 0; i < n; i++)
+		if (is_never_empty(folders[i]))
+			return fail(-EREMCHG,
+				    "%s: the folder %s is missing, which is "
+				    "never empty: put it back with what was in "
+				    "it, or accept the loss with: vmbackup "
+				    "check --accept-rollback",
+				    vault_url(v), folders[i]);
+	if (vault_lost(v))
+		return fail(-EREMCHG,
+			    "%s: more is gone than empty folders: find out why,"
+			    " and accept it with: vmbackup check "
+			    "--accept-rollback",
+			    vault_url(v));
+	return make_folders(v);
 }
 
 /* Is there all that was seen? What is gone is said before all else is held
  * back. Return 0, EXIT_CODE_ROLLBACK, or a negative errno, said in words. */
-static int look_back(struct vault *v, bool accept)
+static int look_back(struct vault *v, const struct args *a)
 {
+	bool accept = a->accept;
 	struct point_list *l;
 	uint64_t lost;
 	int r = vault_points(v, &l);
@@ -362,11 +406,12 @@ static int look_back(struct vault *v, bool accept)
 		return r;
 	point_list_put(l);
 	lost = vault_lost(v);
-	if (accept) {
+	if (accept)
 		r = make_folders(v);
-		if (r < 0)
-			return r;
-	}
+	else if (a->folders)
+		r = make_empty_folders(v);
+	if (r < 0)
+		return r;
 	if (!accept || lost == 0)
 		return lost ? EXIT_CODE_ROLLBACK : 0;
 	r = vault_accept_rollback(v);
@@ -378,7 +423,8 @@ static int look_back(struct vault *v, bool accept)
 }
 
 static int check_vault(struct context *ctx, const struct check_options *o,
-		       bool accept, struct task *task, struct check_result *res)
+		       const struct args *a, struct task *task,
+		       struct check_result *res)
 {
 	int lost;
 	bool no_cache = ctx->no_cache;
@@ -391,7 +437,7 @@ static int check_vault(struct context *ctx, const struct check_options *o,
 	ctx->no_cache = no_cache;
 	if (r < 0)
 		return r;
-	lost = look_back(v, accept);
+	lost = look_back(v, a);
 	if (lost < 0) {
 		vault_close(v);
 		return lost;
@@ -426,9 +472,12 @@ static int run_check(struct context *ctx, void *args, int argc, char **argv)
 		return context_usage(ctx, "\"%s\" is too much", argv[0]);
 	if (a->threads > 64)
 		return context_usage(ctx, "--threads: at most 64");
-	if (a->accept && a->scrub)
-		return context_usage(ctx, "--scrub looks at no points:"
-					  " --accept-rollback needs more");
+	if ((a->accept || a->folders) && a->scrub)
+		return context_usage(ctx,
+				     "--scrub looks at no points: %s"
+				     " needs more",
+				     a->accept ? "--accept-rollback"
+					       : "--make-folders");
 	if (a->subset)
 		r = parse_subset(ctx, a->subset, &o);
 	if (r < 0)
@@ -436,7 +485,7 @@ static int run_check(struct context *ctx, void *args, int argc, char **argv)
 	progress = progress_new(ctx, "items");
 	task.arg = progress;
 	r = a->scrub ? scrub(ctx, &o, &task, &res)
-		     : check_vault(ctx, &o, a->accept, &task, &res);
+		     : check_vault(ctx, &o, a, &task, &res);
 	progress_free(progress);
 	if (r >= 0 || res.damages) {
 		int reported = report_result(ctx, a, &res);

@@ -137,3 +137,26 @@ rm -r "$vault/note" "$vault/sweep"
 expect 0 vmb check --accept-rollback
 says '2 folders that are gone were made again'
 expect 0 vmb note web1/latest --protect
+
+# A copy without its empty folders is one command away from the vault.
+rm -rf "$tmp/copy"
+cp -a "$vault" "$tmp/copy"
+find "$tmp/copy" -mindepth 1 -type d -empty -delete
+vault=$tmp/copy
+expect 17 vmb backup --vm web1 "$tmp/source"
+says 'check --make-folders'
+expect 2 vmb check --make-folders --scrub
+note_of=$(find "$vault/note" -type f | head -n 1)
+mv "$note_of" "$tmp/note"
+expect 17 vmb check --make-folders
+says 'more is gone than empty folders'
+mv "$tmp/note" "$note_of"
+mv "$vault/session" "$tmp/session"
+expect 17 vmb check --make-folders
+says 'the folder session is missing, which is never empty'
+mv "$tmp/session" "$vault/session"
+[ ! -e "$vault/tomb" ] || fail "it was made"
+expect 0 vmb check --make-folders
+says 'folders that are gone were made again'
+expect 0 vmb backup --vm web1 "$tmp/source"
+expect 0 vmb check
