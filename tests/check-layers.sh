@@ -19,7 +19,8 @@ judge_lines()
 		reach["src"] = "src/cmd src/cli src/mount store"
 		reach["src/cmd"] = "src/cli src/mount src/backup" \
 			" src/restore src/forget src/keys src/retain src/scan src/disk" \
-			" fs fs/fuse store store/check store/repair" \
+			" fs fs/fuse store store/check store/collect store/mark" \
+			" store/repair" \
 			" store/writer"
 		reach["src/forget"] = "src/cli src/retain store store/writer"
 		reach["src/keys"] = "src/cli store"

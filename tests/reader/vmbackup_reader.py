@@ -976,7 +976,8 @@ def main():
     return 0
 
 
-try:
-    sys.exit(main())
-except Bad as e:
-    sys.exit("vmbackup_reader.py: %s" % e)
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Bad as e:
+        sys.exit("vmbackup_reader.py: %s" % e)
