@@ -19,14 +19,21 @@
 
 /* ---- points that go ---- */
 
+/* Lists of one vault are in one order, so that the next is looked for behind the
+ * last that was found, at *@at. */
 static const struct due_point *find_due(const struct due_list *d,
-					const char *id)
+					const char *id, size_t *at)
 {
 	size_t i;
 
-	for (i = 0; i < d->n; i++)
-		if (strcmp(d->items[i].point->id, id) == 0)
-			return &d->items[i];
+	for (i = 0; i < d->n; i++) {
+		size_t k = (*at + i) % d->n;
+
+		if (strcmp(d->items[k].point->id, id) == 0) {
+			*at = k + 1;
+			return &d->items[k];
+		}
+	}
 	return NULL;
 }
 
@@ -51,7 +58,7 @@ static int purge_due(struct cycle *c)
 {
 	struct due_list now = { .n = 0 };
 	struct point_list *l = NULL;
-	size_t i;
+	size_t i, at = 0;
 	int r = 0;
 
 	if (c->due.ndue == 0)
@@ -63,7 +70,7 @@ static int purge_due(struct cycle *c)
 		r = due_list_make(c->vault, l, c->clock.now_ns, &now);
 	for (i = 0; i < c->due.n && r == 0; i++) {
 		const struct due_point *d =
-			find_due(&now, c->due.items[i].point->id);
+			find_due(&now, c->due.items[i].point->id, &at);
 
 		if (c->due.items[i].is_due && d)
 			r = purge_one(c, d);

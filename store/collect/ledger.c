@@ -91,19 +91,31 @@ static int rows_of_points(const struct point_list *l, struct ledger *out)
 	return 0;
 }
 
-static int read_row(struct vault *v, const char *name, struct ledger_row *out)
+static int read_commit(struct vault *v, const char *name, bool from_vault,
+		       struct commit *out)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
-	int r = kept_read_once(v, &commits, name, &plain);
+	int r = from_vault ? register_read(v, OBJECT_COMMIT, name, &plain)
+			   : kept_read_once(v, &commits, name, &plain);
+
+	return r < 0 ? r : commit_decode(plain.data, plain.len, name, out);
+}
+
+/* That a session made no point is believed only of the vault itself: what the local
+ * database has may be of another copy of it, in which it was fenced off. */
+static int read_row(struct vault *v, const char *name, struct ledger_row *out)
+{
+	int r;
 
 	*out = (struct ledger_row){ .point = NULL };
+	r = read_commit(v, name, false, &out->commit);
+	if (r == 0 && !out->commit.point[0])
+		r = read_commit(v, name, true, &out->commit);
 	if (r == -ENOENT)
 		return fail(-EIO,
 			    "%s: was listed, and is not there: nothing is "
 			    "deleted",
 			    name);
-	if (r == 0)
-		r = commit_decode(plain.data, plain.len, name, &out->commit);
 	snprintf(out->sid, sizeof(out->sid), "%s",
 		 name + strlen(commits.prefix));
 	return r < 0 && r != -ENOMEM && r != -EINTR
@@ -226,28 +238,59 @@ static bool is_of_object(int r)
 	       r == -ENOENT;
 }
 
+static int read_verdict(struct vault *v, const char *name, bool from_vault,
+			bool *purged_out)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	int r = from_vault ? register_read(v, OBJECT_PURGE, name, &plain)
+			   : kept_read_once(v, &verdicts, name, &plain);
+
+	if (r == 0)
+		r = purge_decode(plain.data, plain.len, name, purged_out);
+	/* As if it stayed. */
+	if (is_of_object(r))
+		*purged_out = false;
+	return is_of_object(r) ? 0 : r;
+}
+
+static int on_point(void *arg, const char *name,
+		    const struct backend_info *info)
+{
+	(void)info;
+	return hex_ids_add(arg, name + strlen("point/"));
+}
+
+/* That a point whose object is there goes is believed only of the vault itself: the
+ * local database may be of another copy of it, in which it was not brought back. */
+static int judge(struct vault *v, const char *name, const struct hex_ids *there,
+		 struct hex_ids *out)
+{
+	char id[NAME_HEX + 1];
+	bool purged = false;
+	int r;
+
+	if (!name_numbered(name, verdicts.prefix, id, NULL))
+		return 0;
+	r = read_verdict(v, name, false, &purged);
+	if (r == 0 && purged && hex_ids_has(there, id))
+		r = read_verdict(v, name, true, &purged);
+	return r == 0 && purged ? hex_ids_add(out, id) : r;
+}
+
 int ledger_read_purged(struct vault *v, struct hex_ids *out)
 {
 	struct kept_wish names = { .n = 0 };
+	struct hex_ids there = { .n = 0 };
 	size_t i;
 	int r = kept_list(v, &verdicts, &names);
 
-	for (i = 0; i < names.n && r == 0; i++) {
-		AUTO_BUF struct buf plain = BUF_INIT;
-		const char *name = names.items[i].name;
-		char id[NAME_HEX + 1];
-		bool purged = false;
-
-		r = kept_read_once(v, &verdicts, name, &plain);
-		if (r == 0)
-			r = purge_decode(plain.data, plain.len, name, &purged);
-		if (is_of_object(r))
-			r = 0; /* as if it stayed */
-		else if (r == 0 && purged &&
-			 name_numbered(name, verdicts.prefix, id, NULL))
-			r = hex_ids_add(out, id);
-	}
+	if (r == 0)
+		r = vault_list_plain(v, "point/", on_point, &there);
+	hex_ids_sort(&there);
+	for (i = 0; i < names.n && r == 0; i++)
+		r = judge(v, names.items[i].name, &there, out);
 	hex_ids_sort(out);
+	hex_ids_release(&there);
 	kept_release_wish(&names);
 	return r;
 }

@@ -6,6 +6,7 @@
 #include "tests/unit/vaults.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -154,6 +155,7 @@ struct run {
 	struct collect_plan plan; /* as it was told */
 	size_t ndue, nwaits;
 	bool says_yes;
+	const char *cache; /* of the client; NULL: none */
 };
 
 static int on_plan(void *arg, const struct collect_plan *plan)
@@ -184,7 +186,7 @@ static struct run new_run(void)
 
 static int collect(struct backend *b, struct run *run)
 {
-	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	struct vault_options o = vaults_options(NULL, b, NULL, run->cache);
 	struct vault *v;
 	int r;
 
@@ -612,6 +614,47 @@ static void an_unreadable_verdict_keeps(void **state)
 	backend_close(b);
 }
 
+/* Another copy of the vault was seen under this name, in which the point was
+ * removed, and its session fenced off. Here they are not. */
+static void the_database_decides_nothing(void **state)
+{
+	struct backend *b = due_vault();
+	struct vault_options o = vaults_options(
+		NULL, b, NULL, support_path("%s/cache", support_tmpdir_fast()));
+	char verdict[OBJECT_NAME_MAX], commit[OBJECT_NAME_MAX], sid[33];
+	AUTO_FREE uint8_t *kept = NULL;
+	struct run run = new_run();
+	struct point_list *l;
+	struct vault *v;
+	uint8_t *data;
+	size_t len, i;
+
+	(void)state;
+	session_of(b, ids[2], sid);
+	snprintf(verdict, sizeof(verdict), "purge/%s-0", ids[1]);
+	put_text(b, OBJECT_PURGE, verdict, "{\"verdict\":\"PURGED\"}");
+	snprintf(commit, sizeof(commit), "commit/%s", sid);
+	data = backend_mem_data(b, commit, &len);
+	kept = malloc(len);
+	assert_non_null(kept);
+	memcpy(kept, data, len);
+	put_text(b, OBJECT_COMMIT, commit, "{\"decision\":\"FENCED\"}");
+	assert_ok(vault_open(&o, &v));
+	assert_ok(vault_points(v, &l));
+	assert_int_equal(l->n, 0);
+	point_list_put(l);
+	vault_close(v);
+	/* The true ones. */
+	put_text(b, OBJECT_PURGE, verdict, "{\"verdict\":\"KEPT\"}");
+	assert_ok(backend_mem_set(b, commit, kept, len));
+	run.cache = o.cache_dir;
+	for (i = 0; i < 2; i++)
+		(void)!collect(b, &run);
+	assert_true(is_whole(b, 1));
+	assert_true(is_whole(b, 2));
+	backend_close(b);
+}
+
 /* ---- deaths and lost replies at each step ---- */
 
 struct fate {
@@ -716,6 +759,7 @@ int main(void)
 		cmocka_unit_test(who_is_protected_stays),
 		cmocka_unit_test(damage_ends_it),
 		cmocka_unit_test(an_unreadable_verdict_keeps),
+		cmocka_unit_test(the_database_decides_nothing),
 		cmocka_unit_test(a_death_anywhere_is_made_up_for),
 		cmocka_unit_test(a_lost_reply_loses_nothing),
 	};
