@@ -21,7 +21,7 @@
 
 struct args {
 	bool dry_run;
-	const char *wait, *yes_remove;
+	const char *wait, *yes_remove, *max_unused, *max_repack;
 };
 
 static const struct option_row rows[] = {
@@ -30,6 +30,11 @@ static const struct option_row rows[] = {
 	OPT_STRING("wait", 'w', "TIME", struct args, wait,
 		   "wait so long for backups that are at work (default: until"
 		   " they end)"),
+	OPT_STRING("max-unused", 0, "P%", struct args, max_unused,
+		   "rewrite packs until what nothing needs is at most P percent"
+		   " (5%); 100% rewrites none"),
+	OPT_STRING("max-repack", 0, "SIZE", struct args, max_repack,
+		   "rewrite at most so many bytes of packs"),
 	OPT_STRING("yes-remove", 0, "N", struct args, yes_remove,
 		   "remove so many points and packs, although that is more than"
 		   " 30 % of what is there"),
@@ -112,6 +117,11 @@ static int print_plan(const struct collect_plan *plan)
 	printf("%zu of %zu packs hold nothing that is needed (%s of %s)\n",
 	       plan->ndead, plan->npacks, output_size(plan->dead_bytes, a),
 	       output_size(plan->bytes, b));
+	if (plan->nrepacked)
+		printf("%zu packs are rewritten: %s of them are needed, and %s "
+		       "are not\n",
+		       plan->nrepacked, output_size(plan->repack_live_bytes, a),
+		       output_size(plan->repack_dead_bytes, b));
 	if (plan->waste_bytes)
 		printf("%s that nothing needs stay in packs with what is "
 		       "needed\n",
@@ -161,6 +171,9 @@ static int print_plan_json(const struct collect_plan *plan, bool dry_run)
 	output_set_uint(o, "bytes", plan->bytes);
 	output_set_uint(o, "packs_to_remove", plan->ndead);
 	output_set_uint(o, "bytes_to_free", plan->dead_bytes);
+	output_set_uint(o, "packs_to_rewrite", plan->nrepacked);
+	output_set_uint(o, "bytes_to_rewrite", plan->repack_live_bytes);
+	output_set_uint(o, "bytes_to_free_by_that", plan->repack_dead_bytes);
 	output_set_uint(o, "bytes_unused_in_packs", plan->waste_bytes);
 	output_set_uint(o, "packs_of_backups_at_work", plan->nbusy);
 	output_set_uint(o, "packs_unreadable", plan->nunknown);
@@ -229,6 +242,12 @@ static void tick(void *arg, const void *progress)
 
 /* ---- after ---- */
 
+/* What was written anew is as much less. */
+static uint64_t freed(const struct collect_result *res)
+{
+	return res->bytes - MIN(res->bytes, res->repacked_bytes);
+}
+
 static int print_result(const struct collect_result *res)
 {
 	char a[OUTPUT_SIZE_LEN], b[OUTPUT_SIZE_LEN], c[OUTPUT_SIZE_LEN];
@@ -248,9 +267,9 @@ static int print_result(const struct collect_result *res)
 	printf("removed %zu point%s and %zu pack%s: %s freed (%s before, %s "
 	       "now)\n",
 	       res->purged, res->purged == 1 ? "" : "s", res->packs,
-	       res->packs == 1 ? "" : "s", output_size(res->bytes, a),
+	       res->packs == 1 ? "" : "s", output_size(freed(res), a),
 	       output_size(res->plan.bytes, b),
-	       output_size(res->plan.bytes - res->bytes, c));
+	       output_size(res->plan.bytes - freed(res), c));
 	return output_error();
 }
 
@@ -261,9 +280,11 @@ static int print_result_json(const struct collect_result *res)
 	output_set_uint(o, "points_removed", res->purged);
 	output_set_uint(o, "points_brought_back", res->ntaken_back);
 	output_set_uint(o, "packs_removed", res->packs);
-	output_set_uint(o, "bytes_freed", res->bytes);
+	output_set_uint(o, "bytes_removed", res->bytes);
+	output_set_uint(o, "bytes_rewritten", res->repacked_bytes);
+	output_set_uint(o, "bytes_freed", freed(res));
 	output_set_uint(o, "bytes_before", res->plan.bytes);
-	output_set_uint(o, "bytes_after", res->plan.bytes - res->bytes);
+	output_set_uint(o, "bytes_after", res->plan.bytes - freed(res));
 	output_set_uint(o, "sessions_fenced", res->fenced);
 	output_set_uint(o, "packs_taken_over", res->taken_over);
 	output_set_uint(o, "index_objects_replaced", res->index_old);
@@ -281,6 +302,28 @@ static int print_outcome(struct context *ctx, const struct collect_result *res)
 }
 
 /* ---- running ---- */
+
+static int parse_repack(struct context *ctx, const struct args *a,
+			struct collect_options *o)
+{
+	const char *text = a->max_unused ? a->max_unused : "5%";
+	char *end;
+
+	o->max_unused = (unsigned int)strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || strcmp(end, "%") != 0 ||
+	    strlen(text) > 4 || o->max_unused > 100)
+		return context_usage(ctx,
+				     "--max-unused: \"%s\" is not a percentage "
+				     "such as 5%%",
+				     text);
+	if (a->max_repack && options_size(a->max_repack, &o->max_repack) < 0)
+		return context_usage(ctx, "--max-repack: \"%s\" is not a size",
+				     a->max_repack);
+	/* Of nothing, nothing is rewritten; 0 would mean any. */
+	if (a->max_repack && o->max_repack == 0)
+		o->max_unused = 100;
+	return 0;
+}
 
 static int parse_args(struct context *ctx, const struct args *a,
 		      struct collect_options *o)
@@ -340,6 +383,8 @@ static int run_prune(struct context *ctx, void *args, int argc, char **argv)
 		return context_usage(ctx, "\"%s\" is too much", argv[0]);
 	r = parse_args(ctx, a, &o);
 	ctx->forgotten = true;
+	if (r == 0)
+		r = parse_repack(ctx, a, &o);
 	if (r == 0)
 		r = context_open_vault(ctx, &v);
 	if (r < 0)

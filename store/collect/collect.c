@@ -4,6 +4,7 @@
 #include "store/collect/collect.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/backend/backend.h"
@@ -134,7 +135,14 @@ static int sweep(struct cycle *c, const struct pack_list *deletes,
 			    &stands);
 	int lost = r == -ECANCELED ? r : 0;
 
-	if (r == 0 || lost < 0)
+	r = lost < 0 ? 0 : r;
+	/* Points that stand on packs that were rewritten stand on the new ones
+	 * before the old ones go, where there is room to say so. */
+	if (r == 0 && c->repacked.n) {
+		r = reindex(c);
+		r = r == -ENOSPC || r == -EDQUOT ? 0 : r;
+	}
+	if (r == 0)
 		r = tomb_sweep(c->vault, &stands);
 	if (r == 0)
 		r = tomb_remove(c->vault, c->clock.gid, &c->condemned);
@@ -161,6 +169,8 @@ static int delete_packs(struct cycle *c)
 		r = wait_for_sessions(c->vault, &c->clock, &c->o->wait,
 				      &fenced);
 	c->out->fenced += fenced.n;
+	if (r == 0)
+		r = repack_copy(c);
 	if (r == 0)
 		r = find_deletes(c, &deletes, &bytes);
 	if (r < 0)
@@ -288,6 +298,8 @@ int collect_run(struct vault *v, const struct collect_options *o,
 	hex_ids_release(&c.dead);
 	hex_ids_release(&c.purged);
 	pack_list_release(&c.condemned);
+	pack_list_release(&c.repacked);
+	free(c.halves.items);
 	due_list_release(&c.due);
 	ledger_release(&c.ledger);
 	point_list_put(c.list);

@@ -43,7 +43,11 @@ struct collect_plan {
 	bool is_idle;
 	size_t ndead; /* packs that no point needs that stays */
 	uint64_t dead_bytes;
-	/* Bytes that no point needs in packs that stay. */
+	/* Packs that are rewritten, what they hold that is needed, and what is
+	 * not. */
+	size_t nrepacked;
+	uint64_t repack_live_bytes, repack_dead_bytes;
+	/* Bytes that no point needs in packs that stay as they are. */
 	uint64_t waste_bytes;
 	/* Packs of which nobody knows what is in them, or that may be those of a
 	 * backup that is at work: they stay. */
@@ -57,6 +61,11 @@ struct collect_plan {
 struct collect_options {
 	bool is_dry_run;
 	const char *by; /* who collects ("root@web1"); borrowed, may be NULL */
+	/* What is needed in packs that hold more of what is not is written to new
+	 * ones, until what nothing needs is at most so many percent of all packs:
+	 * 0 to 100. */
+	unsigned int max_unused;
+	uint64_t max_repack; /* packs of so many bytes at most; 0: any */
 	/* What was typed: so many things may go; -1: nothing was. */
 	int64_t yes_remove;
 	struct wait_options wait; /* its stop is that of all the work */
@@ -75,6 +84,8 @@ struct collect_result {
 	size_t ntaken_back; /* that were due, and that somebody keeps after all */
 	size_t packs; /* that were deleted */
 	uint64_t bytes; /* that they held */
+	/* Bytes of the packs that were written anew. */
+	uint64_t repacked_bytes;
 	size_t fenced; /* sessions that are dead, and were fenced off */
 	size_t taken_over; /* packs that a collection which died had decided on */
 	/* Index objects that were replaced, and by how many. */

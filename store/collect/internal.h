@@ -10,7 +10,20 @@
 #include "store/collect/ledger.h"
 #include "store/record/pack_list.h"
 
+struct buf;
 struct mark;
+struct pack_row;
+
+/* A pack that holds what is needed, and what is not. */
+struct half_pack {
+	char name[PACK_NAME_MAX];
+	uint64_t size, live_bytes, dead_bytes;
+};
+
+struct half_packs {
+	struct half_pack *items; /* owned */
+	size_t n, cap;
+};
 
 struct cycle {
 	struct vault *vault; /* borrowed */
@@ -30,6 +43,11 @@ struct cycle {
 	/* Packs that hold nothing that is marked, and are of sessions that are
 	 * decided; those of them that are condemned stay in it. */
 	struct pack_list condemned;
+	struct half_packs halves;
+	/* Those of them that are rewritten; condemned, too. */
+	struct pack_list repacked;
+	char repack_sid[NAME_HEX + 1]; /* the session that did; "": none */
+	unsigned int next_index; /* number of the next index object */
 };
 
 /* ---- plan.c ---- */
@@ -49,6 +67,34 @@ MUST_CHECK int plan_recheck(struct cycle *c, struct pack_list *out,
 /* Remember, once all is done, what was found that stays, so that the next one need
  * not look for it again. Return 0 or a negative errno. */
 MUST_CHECK int plan_remember(struct cycle *c);
+
+/* ---- repack.c ---- */
+
+/* Decode what the database has of a pack, once that is known to be what came from the
+ * vault; @dir_out and @row_out (may be NULL) get its plaintext and its row. Return 0,
+ * -ESTALE (it is not, or not there) or another negative errno. */
+MUST_CHECK int repack_get_dir(struct vault *v, const char *name,
+			      struct pack_row *row_out, struct buf *dir_out);
+/* Choose packs to be rewritten, and note it in out->plan. Return 0 or -ENOMEM. */
+MUST_CHECK int repack_choose(struct cycle *c);
+/*
+ * Once the tombs stand, and all sessions are decided that began before: write what is
+ * needed of these packs to new ones, in a session that is decided then. What could not be read or written stays where it is: that is
+ * said. Return 0, or a negative errno where the collection cannot go on.
+ */
+MUST_CHECK int repack_copy(struct cycle *c);
+
+/* Packs that stay, as they are once all sessions are decided. */
+struct stand_ins;
+/* List them: no tomb or sweep names them, the own tombs among these, and they are listed
+ * after these were read. Return 0 or a negative errno, said in words; free it then,
+ * too. */
+MUST_CHECK int repack_stand_ins(struct cycle *c, struct stand_ins **out);
+void repack_free_stand_ins(struct stand_ins *s);
+/* Whether each of the @nlive chunks of pack @name that are marked is in one of them
+ * that an index object names and whose bytes, read now, are what its name says. Return 1, 0 or a negative errno. */
+MUST_CHECK int repack_is_covered(struct cycle *c, const struct stand_ins *s,
+				 const char *name, uint64_t nlive);
 
 /* ---- leftover.c ---- */
 

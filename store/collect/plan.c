@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "store/backend/backend.h"
+#include "store/base/array.h"
 #include "store/base/buf.h"
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
@@ -72,6 +73,21 @@ static bool is_decided(const struct cycle *c, const char *pack)
 	return ledger_find(&c->ledger, sid) || hex_ids_has(&c->dead, sid);
 }
 
+static int add_half(struct cycle *c, const struct mark_pack *p)
+{
+	struct half_packs *l = &c->halves;
+	struct half_pack *h;
+
+	if (array_reserve(&l->items, &l->cap, l->n + 1) < 0)
+		return -ENOMEM;
+	h = &l->items[l->n++];
+	*h = (struct half_pack){ .size = p->size,
+				 .live_bytes = p->live_bytes,
+				 .dead_bytes = p->dead_bytes };
+	snprintf(h->name, sizeof(h->name), "%s", p->name);
+	return 0;
+}
+
 static int on_pack(void *arg, const struct mark_pack *p)
 {
 	struct cycle *c = arg;
@@ -87,7 +103,8 @@ static int on_pack(void *arg, const struct mark_pack *p)
 	}
 	if (p->live_chunks > 0) {
 		plan->waste_bytes += p->dead_bytes;
-		return 0;
+		return p->dead_bytes && is_decided(c, p->name) ? add_half(c, p)
+							       : 0;
 	}
 	if (!is_decided(c, p->name)) {
 		plan->nbusy++;
@@ -131,22 +148,43 @@ static void reset_plan(void *arg)
 
 	plan->npacks = plan->ndead = plan->nunknown = plan->nbusy = 0;
 	plan->bytes = plan->dead_bytes = plan->waste_bytes = 0;
+	c->halves.n = 0;
 	pack_list_release(&c->condemned);
 }
 
 struct recheck {
-	const struct pack_list *condemned;
+	struct cycle *cycle;
+	const struct stand_ins *stand_ins; /* NULL: there are none */
 	struct pack_list *out;
 	uint64_t bytes;
 };
 
+/* Whether nothing is lost with a pack: 1, 0 or a negative errno. */
+static int may_go(const struct recheck *x, const struct mark_pack *p)
+{
+	struct cycle *c = x->cycle;
+
+	if (!p->listed || !p->readable ||
+	    !pack_list_has(&c->condemned, p->name))
+		return 0;
+	if (p->live_chunks == 0)
+		return 1;
+	return x->stand_ins && pack_list_has(&c->repacked, p->name)
+		       ? repack_is_covered(c, x->stand_ins, p->name,
+					   p->live_chunks)
+		       : 0;
+}
+
 static int on_condemned(void *arg, const struct mark_pack *p)
 {
 	struct recheck *x = arg;
+	int r = may_go(x, p);
 
-	if (!p->listed || !p->readable || p->live_chunks > 0 ||
-	    !pack_list_has(x->condemned, p->name))
-		return 0;
+	if (p->listed && x->cycle->repack_sid[0] &&
+	    strncmp(p->name, x->cycle->repack_sid, NAME_HEX) == 0)
+		x->cycle->out->repacked_bytes += p->size;
+	if (r <= 0)
+		return r;
 	x->bytes += p->size;
 	return pack_list_add(x->out, p->name);
 }
@@ -155,15 +193,22 @@ static void reset_recheck(void *arg)
 {
 	struct recheck *x = arg;
 
-	x->bytes = 0;
+	x->bytes = x->cycle->out->repacked_bytes = 0;
 	pack_list_release(x->out);
 }
 
 int plan_recheck(struct cycle *c, struct pack_list *out, uint64_t *bytes_out)
 {
-	struct recheck x = { .condemned = &c->condemned, .out = out };
-	int r = each_pack(c, on_condemned, &x, reset_recheck);
+	struct recheck x = { .cycle = c, .out = out };
+	struct stand_ins *stand_ins = NULL;
+	int r = 0;
 
+	if (c->repack_sid[0])
+		r = repack_stand_ins(c, &stand_ins);
+	x.stand_ins = stand_ins;
+	if (r == 0)
+		r = each_pack(c, on_condemned, &x, reset_recheck);
+	repack_free_stand_ins(stand_ins);
 	pack_list_sort(out);
 	*bytes_out = x.bytes;
 	return r;
@@ -197,8 +242,10 @@ static int count_pack(void *arg, const char *object,
 	u->bytes += info->size;
 	snprintf(sid, sizeof(sid), "%.32s", strrchr(object, '/') + 1);
 	row = ledger_find(&u->cycle->ledger, sid);
-	if (row ? row->commit.point[0] != '\0'
-		: !hex_ids_has(&u->cycle->dead, sid))
+	/* The own session is in no ledger that was read before it. */
+	if (strcmp(sid, u->cycle->repack_sid) != 0 &&
+	    (row ? row->commit.point[0] != '\0'
+		 : !hex_ids_has(&u->cycle->dead, sid)))
 		return 0;
 	u->n++;
 	r = crypt_sha256(object, strlen(object), hash);
@@ -280,9 +327,11 @@ static int check_registers(struct cycle *c)
 
 static void judge_amount(struct collect_plan *plan, size_t ndue)
 {
-	plan->nremoved = ndue + plan->ndead;
+	uint64_t freed = plan->dead_bytes + plan->repack_dead_bytes;
+
+	plan->nremoved = ndue + plan->ndead + plan->nrepacked;
 	plan->is_much = ndue * 100 > plan->npoints * MUCH_PERCENT ||
-			plan->dead_bytes / MUCH_PERCENT > plan->bytes / 100;
+			freed / MUCH_PERCENT > plan->bytes / 100;
 }
 
 /* ---- the plan ---- */
@@ -345,6 +394,8 @@ int plan_make(struct cycle *c)
 		r = mark_rest(c);
 	if (r == 0 && !plan->is_idle)
 		r = each_pack(c, on_pack, c, reset_plan);
+	if (r == 0)
+		r = repack_choose(c);
 	pack_list_sort(&c->condemned);
 	judge_amount(plan, c->due.ndue);
 	plan->points = c->list;

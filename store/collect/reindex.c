@@ -5,7 +5,9 @@
  * deleted; then those that were read into them are deleted, and no others.
  *
  * A new object holds all that stays of each that it supersedes, and stands before
- * they go, so that at each moment something names every pack. Who reads an old one
+ * they go, so that at each moment something names every pack. Where a chunk of a pack
+ * that was deleted is in another, the new object names that one in its place, for a
+ * point that stands on the old object stands on the new one then. Who reads an old one
  * that is gone lists again. Which of them to replace is taken from the local
  * database, where an error costs time; what is in them is not.
  */
@@ -50,10 +52,11 @@ static int object_list_add(struct object_list *l, const char *name)
 struct reindexing {
 	struct cycle *cycle;
 	struct pack_list swept; /* by all collections */
-	unsigned int next; /* number of the next object */
 	struct buf packs;
 	size_t npacks;
 	struct idset have; /* hashes of the packs in it */
+	struct pack_list
+		instead; /* packs in the place of those that are gone */
 	struct object_list inputs; /* that were read into it */
 	struct object_list gone; /* names that it supersedes */
 };
@@ -153,7 +156,39 @@ static void reset(struct reindexing *x)
 {
 	buf_release(&x->packs);
 	idset_release(&x->have);
+	pack_list_release(&x->instead);
 	x->npacks = x->inputs.n = x->gone.n = 0;
+}
+
+/* Note in which other packs a chunk is. */
+static int note_holders(struct reindexing *x, const struct id *id)
+{
+	struct catalog *db = vault_catalog(x->cycle->vault);
+	struct chunk_loc loc = { .pack = 0 };
+	struct pack_row row;
+	int r = 0;
+
+	while (r == 0) {
+		r = catalog_find_chunk(db, id, loc.pack, &loc);
+		if (r == 0)
+			r = catalog_get_pack(db, loc.pack, &row, NULL);
+		if (r == 0 && !pack_list_has(&x->swept, row.name))
+			r = pack_list_add(&x->instead, row.name);
+	}
+	return r == -ENOENT ? 0 : r;
+}
+
+static int note_instead(struct reindexing *x, const struct index_pack *p)
+{
+	struct pack_dir dir = { .nchunks = 0 };
+	size_t i;
+	int r = format_get_dir(p->dir, p->dir_len, p->name, false, &dir);
+
+	for (i = 0; i < dir.nchunks && r == 0; i++)
+		r = note_holders(x, &dir.chunks[i].id);
+	format_release_dir(&dir);
+	pack_list_sort(&x->instead);
+	return r;
 }
 
 static int add_pack(void *arg, const struct index_pack *p)
@@ -163,7 +198,7 @@ static int add_pack(void *arg, const struct index_pack *p)
 	int r;
 
 	if (pack_list_has(&x->swept, p->name))
-		return 0;
+		return note_instead(x, p);
 	r = format_pack_hash(p->name, hash.b);
 	if (r == 0)
 		r = idset_add(&x->have, &hash);
@@ -173,6 +208,31 @@ static int add_pack(void *arg, const struct index_pack *p)
 		       p->dir_len);
 	x->npacks++;
 	return buf_error(&x->packs);
+}
+
+static int add_instead(struct reindexing *x)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < x->instead.n && r == 0; i++) {
+		AUTO_BUF struct buf dir = BUF_INIT;
+		struct index_pack p = { .size = 0 };
+		struct pack_row row;
+
+		r = repack_get_dir(x->cycle->vault, x->instead.names[i], &row,
+				   &dir);
+		if (r == 0) {
+			memcpy(p.name, row.name, sizeof(p.name));
+			p.size = row.size;
+			p.kind = row.kind;
+			p.salt = row.salt;
+			p.dir = dir.data;
+			p.dir_len = dir.len;
+			r = add_pack(x, &p);
+		}
+	}
+	return r;
 }
 
 static int add_gone(void *arg, const char *name)
@@ -212,6 +272,9 @@ static int put_object(struct reindexing *x)
 
 	if (x->inputs.n == 0)
 		return 0;
+	r = add_instead(x);
+	if (r < 0)
+		return r;
 	buf_put_varint(&plain, x->npacks);
 	if (x->packs.len)
 		buf_put(&plain, x->packs.data, x->packs.len);
@@ -219,7 +282,8 @@ static int put_object(struct reindexing *x)
 	for (; i < x->gone.n; i++)
 		buf_put_bytes(&plain, x->gone.items[i],
 			      strlen(x->gone.items[i]));
-	snprintf(name, sizeof(name), "index/%s-%u.m", c->clock.gid, x->next++);
+	snprintf(name, sizeof(name), "index/%s-%u.m", c->clock.gid,
+		 c->next_index++);
 	r = register_put_own(c->vault, OBJECT_INDEX, name, &plain);
 	if (r == 0)
 		r = delete_inputs(x);

@@ -133,14 +133,14 @@ static int drop_decided(struct vault *v, struct open_sessions *l)
 }
 
 /* Whatever stands there then, it is decided. */
-static int fence(struct vault *v, const struct open_session *s)
+int wait_fence(struct vault *v, const char *sid)
 {
 	AUTO_BUF struct buf mine = BUF_INIT;
 	AUTO_BUF struct buf stands = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
 
-	snprintf(name, sizeof(name), "commit/%s", s->sid);
-	commit_encode_fenced(s->sid, &mine);
+	snprintf(name, sizeof(name), "commit/%s", sid);
+	commit_encode_fenced(sid, &mine);
 	return register_put(v, OBJECT_COMMIT, name, &mine, &stands);
 }
 
@@ -174,7 +174,7 @@ static int fence_dead(struct vault *v, const struct collect_clock *c,
 
 		if (!session_is_dead(v, s->sid, c->name, s->newest_ns))
 			continue;
-		r = is_dry_run ? 0 : fence(v, s);
+		r = is_dry_run ? 0 : wait_fence(v, s->sid);
 		if (r == 0)
 			r = hex_ids_add(fenced_out, s->sid);
 		if (r == 0)

@@ -39,6 +39,9 @@ struct wait_options {
  * dry run. Return 0 or a negative errno, said in words. */
 MUST_CHECK int wait_fence_dead(struct vault *v, const struct collect_clock *c,
 			       bool is_dry_run, struct hex_ids *out);
+/* Decide the session @sid, so that it makes no point, unless it is decided. Return
+ * 0, or a negative errno, said in words, after which nobody knows. */
+MUST_CHECK int wait_fence(struct vault *v, const char *sid);
 /*
  * List all sessions, and return when each of them is decided; those that had to be
  * fenced off are added to @fenced_out. Return 0; -EBUSY (some

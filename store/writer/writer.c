@@ -48,7 +48,7 @@ int writer_error(struct writer *w)
 	return w->error;
 }
 
-static int create_session(struct writer *w)
+static int create_session(struct writer *w, const char *kind)
 {
 	struct seam *seam = vault_seam(w->vault);
 	AUTO_BUF struct buf plain = BUF_INIT;
@@ -60,8 +60,7 @@ static int create_session(struct writer *w)
 		return r;
 	hex_encode(raw, sizeof(raw), w->sid);
 	snprintf(name, sizeof(name), "session/%s", w->sid);
-	r = session_encode(w->sid, "backup", seam->ops->realtime_ns(seam),
-			   &plain);
+	r = session_encode(w->sid, kind, seam->ops->realtime_ns(seam), &plain);
 	if (r == 0)
 		r = writer_put_box(w, OBJECT_SESSION, name, &plain, NULL);
 	/* What it says of this host is no part of what the point adds. */
@@ -69,8 +68,8 @@ static int create_session(struct writer *w)
 	return r;
 }
 
-int writer_begin(struct vault *v, int level, struct pool *pool,
-		 struct writer **out)
+static int begin(struct vault *v, const char *kind, int level,
+		 struct pool *pool, struct writer **out)
 {
 	struct point_list *before = NULL;
 	struct writer *w;
@@ -100,7 +99,7 @@ int writer_begin(struct vault *v, int level, struct pool *pool,
 	if (r == 0)
 		r = vault_may_write(v);
 	if (r == 0)
-		r = create_session(w);
+		r = create_session(w, kind);
 	if (r == 0)
 		r = vault_refresh(v);
 	if (r == 0)
@@ -111,6 +110,17 @@ int writer_begin(struct vault *v, int level, struct pool *pool,
 	}
 	*out = w;
 	return 0;
+}
+
+int writer_begin(struct vault *v, int level, struct pool *pool,
+		 struct writer **out)
+{
+	return begin(v, "backup", level, pool, out);
+}
+
+int writer_begin_collect(struct vault *v, int level, struct writer **out)
+{
+	return begin(v, "collect", level, NULL, out);
 }
 
 void writer_set_disk_level(struct writer *w, int level)

@@ -46,6 +46,10 @@ struct writer_stats {
  */
 MUST_CHECK int writer_begin(struct vault *v, int level, struct pool *pool,
 			    struct writer **out);
+/* The same for a collection, which stores what packs hold that it condemned, and
+ * makes no point. */
+MUST_CHECK int writer_begin_collect(struct vault *v, int level,
+				    struct writer **out);
 /* Compress chunks of disks at @level, and not at that of the session. To be called
  * before the first chunk. */
 void writer_set_disk_level(struct writer *w, int level);

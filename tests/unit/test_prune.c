@@ -15,6 +15,7 @@
 #include "store/format.h"
 #include "store/point.h"
 #include "store/record/forget.h"
+#include "store/record/pack_list.h"
 #include "store/writer/writer.h"
 
 #define LONG_AGO "{\"time_ns\":1}"
@@ -180,8 +181,10 @@ static void on_wait(void *arg, const struct collect_waiting *w)
 
 static struct run new_run(void)
 {
-	return (struct run){ .o = { .yes_remove = -1, .by = "root@web1" },
-			     .says_yes = true };
+	return (struct run){
+		.o = { .yes_remove = -1, .max_unused = 100, .by = "root@web1" },
+		.says_yes = true
+	};
 }
 
 static int collect(struct backend *b, struct run *run)
@@ -415,6 +418,156 @@ static void what_never_came_to_be_goes(void **state)
 	assert_int_equal(count(b, "session/"), 1);
 	assert_int_equal(count(b, "heartbeat/" SID_B), 1);
 	assert_int_equal(count(b, "heartbeat/"), 1);
+	backend_close(b);
+}
+
+/* ---- packs that are rewritten ---- */
+
+static struct run repacking(void)
+{
+	struct run run = new_run();
+
+	run.o.max_unused = 5;
+	return run;
+}
+
+static uint64_t pack_bytes(struct backend *b)
+{
+	uint64_t n = 0;
+	size_t i, len;
+
+	for (i = 0; i < backend_mem_nobjects(b); i++)
+		if (strncmp(backend_mem_name(b, i), "pack/", 5) == 0) {
+			(void)backend_mem_data(b, backend_mem_name(b, i), &len);
+			n += len;
+		}
+	return n;
+}
+
+/* After however many tries: only what the last point needs is left, once. */
+static void assert_repacked(struct backend *b)
+{
+	assert_false(is_whole(b, 0));
+	assert_false(is_whole(b, 1));
+	assert_true(is_whole(b, 2));
+	/* Two files of 40000 bytes, and a tree. */
+	assert_in_range(pack_bytes(b), 80000, 90000);
+	assert_int_equal(count(b, "tomb/"), 0);
+	assert_true(is_clean(b));
+}
+
+static void what_is_needed_is_rewritten(void **state)
+{
+	struct backend *b = due_vault();
+	struct run run = repacking(), dry = repacking();
+	uint64_t before = pack_bytes(b);
+
+	(void)state;
+	dry.o.is_dry_run = true;
+	assert_ok(collect(b, &dry));
+	assert_int_equal(dry.plan.nrepacked, 1);
+	assert_ok(collect(b, &run));
+	assert_int_equal(run.plan.nrepacked, 1);
+	assert_int_equal(run.plan.nremoved, dry.plan.nremoved);
+	assert_int_equal(run.plan.nremoved, 6);
+	assert_int_equal(run.result.packs, 4);
+	assert_true(run.plan.repack_dead_bytes > 40000);
+	assert_int_equal(pack_bytes(b),
+			 before - run.result.bytes + run.result.repacked_bytes);
+	assert_repacked(b);
+	backend_close(b);
+}
+
+/* Less is rewritten than there is room for. */
+static void how_much_is_rewritten_has_bounds(void **state)
+{
+	struct backend *b = due_vault();
+	struct run run = repacking();
+
+	(void)state;
+	run.o.max_repack = 1000;
+	assert_ok(collect(b, &run));
+	assert_int_equal(run.plan.nrepacked, 0);
+	assert_collected(b);
+	backend_close(b);
+}
+
+/* What was rewritten is damaged, is not listed, or its own name is condemned. */
+static int spoil(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct backend *b = arg;
+	size_t len;
+	uint8_t *data;
+
+	if (op == BACKEND_MEM_GET && strncmp(name, "pack/", 5) == 0 &&
+	    count(b, "pack/") > 6) {
+		data = backend_mem_data(b, name, &len);
+		/* The packs of before are left alone. */
+		if (data && !backend_mem_data(full, name, &len))
+			data[200] ^= 1;
+	}
+	return 0;
+}
+
+static void a_bad_copy_stands_for_nothing(void **state)
+{
+	struct backend *b = due_vault();
+	struct run run = repacking();
+
+	(void)state;
+	backend_mem_watch(b, spoil, b);
+	assert_ok(collect(b, &run));
+	backend_mem_watch(b, NULL, NULL);
+	assert_int_equal(run.plan.nrepacked, 1);
+	/* The old one stays, and what it holds is read from there. */
+	assert_int_equal(run.result.packs, 3);
+	assert_true(is_whole(b, 2));
+	backend_close(b);
+}
+
+/* Another collection wants the new pack. */
+static int condemn_copy(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct backend *b = arg;
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	AUTO_BUF struct buf plain = BUF_INIT, box = BUF_INIT;
+	struct pack_list l = { .n = 0 };
+	char other[OBJECT_NAME_MAX] = "tomb/" ID_A;
+	struct vault *v;
+	size_t i, len;
+
+	if (op != BACKEND_MEM_PUT || strncmp(name, "commit/", 7) != 0)
+		return 0;
+	backend_mem_watch(b, NULL, NULL);
+	for (i = 0; i < backend_mem_nobjects(b); i++)
+		if (strncmp(backend_mem_name(b, i), "pack/", 5) == 0 &&
+		    !backend_mem_data(full, backend_mem_name(b, i), &len))
+			assert_ok(pack_list_add(
+				&l, strrchr(backend_mem_name(b, i), '/') + 1));
+	assert_int_equal(l.n, 1);
+	tomb_encode(&l, &plain);
+	assert_ok(vault_open(&o, &v));
+	assert_ok(format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				  OBJECT_TOMB, other, NULL, 0, plain.data,
+				  plain.len, &box));
+	assert_ok(backend_put(b, other, box.data, box.len));
+	vault_close(v);
+	pack_list_release(&l);
+	return 0;
+}
+
+static void a_condemned_copy_stands_for_nothing(void **state)
+{
+	struct backend *b = due_vault();
+	struct run run = repacking();
+
+	(void)state;
+	backend_mem_watch(b, condemn_copy, b);
+	assert_ok(collect(b, &run));
+	assert_int_equal(run.plan.nrepacked, 1);
+	assert_int_equal(run.result.packs, 3);
+	assert_int_equal(count(b, "tomb/"), 1);
+	assert_true(is_whole(b, 2));
 	backend_close(b);
 }
 
@@ -708,6 +861,40 @@ static void a_death_anywhere_is_made_up_for(void **state)
 	}
 }
 
+/* The same where a pack is rewritten: what was written is used by the next. */
+static void a_death_while_rewriting_is_made_up_for(void **state)
+{
+	struct fate f = { .dies_after = 0 };
+	unsigned int n, calls;
+	struct backend *b = due_vault();
+	struct run run = repacking();
+
+	(void)state;
+	backend_mem_watch(b, strike, &f);
+	assert_ok(collect(b, &run));
+	backend_mem_watch(b, NULL, NULL);
+	backend_close(b);
+	calls = f.calls;
+	assert_in_range(calls, 10, 100);
+	for (n = 1; n < calls; n++) {
+		b = due_vault();
+		f = (struct fate){ .dies_after = n };
+		run = repacking();
+		backend_mem_watch(b, strike, &f);
+		(void)!collect(b, &run);
+		backend_mem_watch(b, NULL, NULL);
+		assert_true(f.is_dead);
+		assert_true(is_whole(b, 2));
+		age_all(b, "heartbeat/");
+		age_all(b, "session/");
+		age_all(b, "pack/");
+		run = repacking();
+		assert_ok(collect(b, &run));
+		assert_repacked(b);
+		backend_close(b);
+	}
+}
+
 static void a_lost_reply_loses_nothing(void **state)
 {
 	static const struct {
@@ -762,6 +949,11 @@ int main(void)
 		cmocka_unit_test(the_database_decides_nothing),
 		cmocka_unit_test(a_death_anywhere_is_made_up_for),
 		cmocka_unit_test(a_lost_reply_loses_nothing),
+		cmocka_unit_test(what_is_needed_is_rewritten),
+		cmocka_unit_test(how_much_is_rewritten_has_bounds),
+		cmocka_unit_test(a_bad_copy_stands_for_nothing),
+		cmocka_unit_test(a_condemned_copy_stands_for_nothing),
+		cmocka_unit_test(a_death_while_rewriting_is_made_up_for),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A pack that holds what is needed can go when all that is stands in another pack
+ * that stays. So a session of the collection's own writes that anew, while the tombs
+ * keep everybody from referring to the old packs, and once nobody is at work any more
+ * who had not seen the tombs.
+ *
+ * A pack stands in for another only if it is known to stay, and to be whole: no tomb
+ * names it, the own ones among these, and no sweep, which is asked after the own tombs
+ * stand; it is listed after that, and not in quarantine; an index object names it; and
+ * all of its bytes were read now. So no two collections take each other's copy for the
+ * one that stays.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/base/array.h"
+#include "store/base/buf.h"
+#include "store/base/log.h"
+#include "store/catalog/catalog.h"
+#include "store/chunk.h"
+#include "store/collect/internal.h"
+#include "store/collect/wait.h"
+#include "store/crypt/crypt.h"
+#include "store/format.h"
+#include "store/mark/mark.h"
+#include "store/pack_read.h"
+#include "store/vault.h"
+#include "store/writer/condemned.h"
+#include "store/writer/writer.h"
+
+#define LEVEL 3 /* of compression */
+
+/* ---- which ---- */
+
+/* Those of which the least is needed come first. */
+static int by_share(const void *a, const void *b)
+{
+	const struct half_pack *x = a, *y = b;
+	/* No pack is over 64 MiB, so that this does not overflow. */
+	uint64_t p = x->dead_bytes * (y->dead_bytes + y->live_bytes);
+	uint64_t q = y->dead_bytes * (x->dead_bytes + x->live_bytes);
+
+	return p != q ? (p < q) - (p > q) : strcmp(x->name, y->name);
+}
+
+int repack_choose(struct cycle *c)
+{
+	struct collect_plan *plan = &c->out->plan;
+	struct half_packs *l = &c->halves;
+	uint64_t rest = plan->bytes - plan->dead_bytes, used = 0;
+	size_t i;
+	int r = 0;
+
+	if (l->n)
+		qsort(l->items, l->n, sizeof(*l->items), by_share);
+	for (i = 0; i < l->n && r == 0; i++) {
+		const struct half_pack *h = &l->items[i];
+
+		if (plan->waste_bytes <= rest / 100 * c->o->max_unused)
+			break;
+		if (c->o->max_repack && used + h->size > c->o->max_repack)
+			continue;
+		used += h->size;
+		rest -= MIN(rest, h->dead_bytes);
+		plan->waste_bytes -= h->dead_bytes;
+		plan->nrepacked++;
+		plan->repack_live_bytes += h->live_bytes;
+		plan->repack_dead_bytes += h->dead_bytes;
+		r = pack_list_add(&c->repacked, h->name);
+		if (r == 0)
+			r = pack_list_add(&c->condemned, h->name);
+	}
+	pack_list_sort(&c->repacked);
+	return r;
+}
+
+/* ---- what is in a pack ---- */
+
+int repack_get_dir(struct vault *v, const char *name, struct pack_row *row_out,
+		   struct buf *dir_out)
+{
+	struct pack_info *info;
+	int64_t no = 0;
+	int r = catalog_pack_no(vault_catalog(v), name, &no);
+
+	if (r == 0)
+		r = pack_get(v, no, &info);
+	if (r < 0)
+		return r == -ENOENT ? -ESTALE : r;
+	pack_put(v, info);
+	r = catalog_get_pack(vault_catalog(v), no, row_out, dir_out);
+	return r == -ENOENT ? -ESTALE : r;
+}
+
+static int get_dir(struct vault *v, const char *name, struct pack_dir *out)
+{
+	AUTO_BUF struct buf dir = BUF_INIT;
+	struct pack_row row;
+	int r = repack_get_dir(v, name, &row, &dir);
+
+	return r < 0 ? r : format_get_dir(dir.data, dir.len, name, false, out);
+}
+
+/* ---- copying ---- */
+
+static int copy_chunk(struct cycle *c, struct writer *w,
+		      const struct chunk_ref *ref)
+{
+	AUTO_FREE uint8_t *data = malloc(ref->len);
+	struct id id;
+	int r;
+
+	if (!data)
+		return -ENOMEM;
+	r = chunk_read(c->vault, ref->type, &ref->id, ref->len, 0, ref->len,
+		       data);
+	if (r == 0)
+		r = writer_chunk(w, ref->type, data, ref->len, &id);
+	/* It has the name that its bytes give it, whatever it was taken for. */
+	if (r == 0 && memcmp(&id, &ref->id, sizeof(id)) != 0)
+		r = -EBADMSG;
+	return r;
+}
+
+/* What cannot be read stays where it is. */
+static int copy_pack(struct cycle *c, struct writer *w, const char *name)
+{
+	struct pack_dir dir = { .nchunks = 0 };
+	size_t i;
+	int r = get_dir(c->vault, name, &dir);
+
+	for (i = 0; i < dir.nchunks && r == 0; i++)
+		if (mark_has(c->mark, dir.chunks[i].type, &dir.chunks[i].id))
+			r = copy_chunk(c, w, &dir.chunks[i]);
+	if (r == 0)
+		r = writer_tick(w);
+	if (r == 0)
+		r = clock_tick(&c->clock);
+	format_release_dir(&dir);
+	return r == -EBADMSG || r == -EIO || r == -ESTALE ? 0 : r;
+}
+
+static int copy_all(struct cycle *c, struct writer *w)
+{
+	const volatile bool *stop = c->o->wait.stop;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < c->repacked.n && r == 0; i++)
+		r = stop && *stop ? -EINTR
+				  : copy_pack(c, w, c->repacked.names[i]);
+	return r == 0 ? writer_finish(w) : r;
+}
+
+/* Write what is needed, and end the session, whatever became of it. */
+static int run_session(struct cycle *c)
+{
+	struct writer *w = NULL;
+	int r = writer_begin_collect(c->vault, LEVEL, &w), fenced;
+
+	if (r < 0)
+		return r;
+	snprintf(c->repack_sid, sizeof(c->repack_sid), "%s", writer_session(w));
+	r = copy_all(c, w);
+	writer_free(w);
+	fenced = wait_fence(c->vault, c->repack_sid);
+	return r < 0 ? r : fenced;
+}
+
+int repack_copy(struct cycle *c)
+{
+	int r = c->repacked.n ? run_session(c) : 0;
+
+	if (r != -ENOSPC && r != -EDQUOT)
+		return r;
+	log_warn("there is no room for what is needed of %zu packs: they stay, "
+		 "and those go that hold nothing else",
+		 c->repacked.n);
+	return 0;
+}
+
+/* ---- what stands in ---- */
+
+struct stand_in {
+	char name[PACK_NAME_MAX];
+	enum { NOT_READ, WHOLE, UNFIT } state;
+};
+
+struct stand_ins {
+	struct condemned condemned;
+	/* All that are listed and not condemned; owned; sorted by name. */
+	struct stand_in *items;
+	size_t n, cap;
+};
+
+void repack_free_stand_ins(struct stand_ins *s)
+{
+	if (!s)
+		return;
+	condemned_release(&s->condemned);
+	free(s->items);
+	free(s);
+}
+
+static int on_listed(void *arg, const char *object,
+		     const struct backend_info *info)
+{
+	struct stand_ins *s = arg;
+	const char *name = strrchr(object, '/') + 1;
+	struct stand_in *one;
+
+	(void)info;
+	if (condemned_has(&s->condemned, name))
+		return 0;
+	if (array_reserve(&s->items, &s->cap, s->n + 1) < 0)
+		return -ENOMEM;
+	one = &s->items[s->n++];
+	one->state = NOT_READ;
+	snprintf(one->name, sizeof(one->name), "%s", name);
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct stand_in *)a)->name,
+		      ((const struct stand_in *)b)->name);
+}
+
+static int find_name(const void *key, const void *item)
+{
+	return strcmp(key, ((const struct stand_in *)item)->name);
+}
+
+int repack_stand_ins(struct cycle *c, struct stand_ins **out)
+{
+	struct stand_ins *s = calloc(1, sizeof(*s));
+	struct vault *v = c->vault;
+	int r;
+
+	*out = s;
+	if (!s)
+		return -ENOMEM;
+	r = condemned_read(v, &s->condemned);
+	if (r == 0)
+		r = vault_list_plain(v, "pack/", on_listed, s);
+	if (s->n)
+		qsort(s->items, s->n, sizeof(*s->items), by_name);
+	return r == 0 ? vault_refresh(v) : r;
+}
+
+/* Read all of it: are these the bytes that its name is of? Return 1, 0 or a
+ * negative errno. */
+static int is_whole(struct vault *v, const char *name)
+{
+	uint8_t want[CRYPT_SHA256_LEN], got[CRYPT_SHA256_LEN];
+	AUTO_FREE uint8_t *bytes = NULL;
+	char object[OBJECT_NAME_MAX];
+	size_t len;
+	int r = format_pack_object_name(name, object);
+
+	if (r == 0)
+		r = vault_get_all(v, object, FORMAT_PACK_MAX, &bytes, &len);
+	if (r == 0)
+		r = format_pack_hash(name, want);
+	if (r == 0)
+		r = crypt_sha256(bytes, len, got);
+	if (r == -ENOENT || backend_error_is_of_object(r))
+		return 0;
+	return r < 0 ? r : memcmp(want, got, sizeof(got)) == 0;
+}
+
+static int is_index(void *arg, const char *source)
+{
+	(void)arg;
+	return strncmp(source, "index/", 6) == 0;
+}
+
+/* Whether pack @no stands in for others: 1, 0 or a negative errno. */
+static int is_stand_in(struct vault *v, const struct stand_ins *s, int64_t no)
+{
+	struct stand_in *one;
+	struct pack_row row;
+	int r = catalog_get_pack(vault_catalog(v), no, &row, NULL);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	one = s->n ? bsearch(row.name, s->items, s->n, sizeof(*s->items),
+			     find_name)
+		   : NULL;
+	if (!one)
+		return 0;
+	if (one->state == NOT_READ) {
+		r = catalog_pack_sources(vault_catalog(v), no, is_index, NULL);
+		if (r == 1)
+			r = is_whole(v, one->name);
+		if (r < 0)
+			return r;
+		one->state = r == 1 ? WHOLE : UNFIT;
+	}
+	return one->state == WHOLE;
+}
+
+/* ---- is all that is needed there? ---- */
+
+static int is_at(struct vault *v, const struct chunk_ref *ref,
+		 const struct chunk_loc *loc)
+{
+	struct pack_info *info;
+	int r = pack_get(v, loc->pack, &info);
+
+	if (r < 0)
+		return r == -ESTALE ? 0 : r;
+	r = loc->type == ref->type && loc->len == ref->len &&
+	    pack_has(v, info, &ref->id, loc);
+	pack_put(v, info);
+	return r;
+}
+
+/* Return 1, 0 or a negative errno. */
+static int stands(struct vault *v, const struct stand_ins *s,
+		  const struct chunk_ref *ref)
+{
+	struct chunk_loc loc = { .pack = 0 };
+	int r = 0;
+
+	while (r == 0) {
+		r = catalog_find_chunk(vault_catalog(v), &ref->id, loc.pack,
+				       &loc);
+		if (r < 0)
+			return r == -ENOENT ? 0 : r;
+		r = is_stand_in(v, s, loc.pack);
+		if (r == 1)
+			r = is_at(v, ref, &loc);
+	}
+	return r;
+}
+
+int repack_is_covered(struct cycle *c, const struct stand_ins *s,
+		      const char *name, uint64_t nlive)
+{
+	struct pack_dir dir = { .nchunks = 0 };
+	uint64_t found = 0;
+	size_t i;
+	int r = get_dir(c->vault, name, &dir), covered = 1;
+
+	for (i = 0; i < dir.nchunks && r == 0 && covered == 1; i++) {
+		if (!mark_has(c->mark, dir.chunks[i].type, &dir.chunks[i].id))
+			continue;
+		found++;
+		covered = stands(c->vault, s, &dir.chunks[i]);
+	}
+	format_release_dir(&dir);
+	if (r < 0)
+		return r == -ESTALE ? 0 : r;
+	/* As many as the mark has seen: none is missing from what was read. */
+	return covered < 0 ? covered : covered == 1 && found == nlive;
+}
