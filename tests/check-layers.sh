@@ -18,11 +18,13 @@ judge_lines()
 		# cryptography.
 		reach["src"] = "src/cmd src/cli src/mount store"
 		reach["src/cmd"] = "src/cli src/mount src/backup" \
-			" src/restore src/forget src/keys src/retain src/scan src/disk" \
-			" fs fs/fuse store store/check store/collect store/mark" \
-			" store/repair" \
+			" src/restore src/forget src/keys src/retain src/scan src/stats" \
+			" src/disk fs fs/fuse store store/check store/collect" \
+			" store/mark store/repair" \
 			" store/writer"
-		reach["src/forget"] = "src/cli src/retain store store/writer"
+		reach["src/forget"] = "src/cli src/retain store store/mark" \
+			" store/writer"
+		reach["src/stats"] = "src/cli store store/mark"
 		reach["src/keys"] = "src/cli store"
 		reach["src/retain"] = ""
 		reach["src/mount"] = "src/cli fs fs/fuse store"

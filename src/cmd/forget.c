@@ -14,6 +14,7 @@
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
+#include "src/forget/freed.h"
 #include "src/forget/guard.h"
 #include "src/forget/judged.h"
 #include "src/forget/report.h"
@@ -79,7 +80,7 @@ static const struct option_row rows[] = {
 	OPT_STRING("reason", 0, "TEXT", struct args, reason,
 		   "note why, for people"),
 	OPT_FLAG("dry-run", 'n', struct args, dry_run,
-		 "print what would be forgotten, and forget nothing"),
+		 "print what would be forgotten and freed, and do nothing"),
 	OPT_FLAG("unsafe-allow-remove-all", 0, struct args, remove_all,
 		 "let all points of a machine go"),
 	OPT_END
@@ -262,7 +263,8 @@ static int64_t now_for(struct context *ctx, const struct forget_wish *wish)
 }
 
 static int print_outcome(struct context *ctx, size_t n, const struct args *a,
-			 const struct forget_wish *wish)
+			 const struct forget_wish *wish,
+			 const struct freed *freed)
 {
 	int64_t until = MIN(now_for(ctx, wish), INT64_MAX - wish->window_ns) +
 			wish->window_ns;
@@ -276,13 +278,16 @@ static int print_outcome(struct context *ctx, size_t n, const struct args *a,
 		printf("until %s \"vmbackup undelete\" brings %s back\n",
 		       output_short_time(until / 1000000000, time),
 		       n == 1 ? "it" : "them");
+	if (a->dry_run)
+		freed_print(freed);
 	return output_error();
 }
 
 /* Forget them, unless it is a dry run. */
 static int forget_all(struct context *ctx, struct vault *v,
 		      const struct point *const *points, size_t n,
-		      const struct args *a, struct request *request)
+		      const struct args *a, struct request *request,
+		      const struct freed *freed)
 {
 	char by[NOTING_BY_MAX];
 	int r = forget_check(v, points, n);
@@ -290,7 +295,7 @@ static int forget_all(struct context *ctx, struct vault *v,
 	request->wish.by = noting_by(by);
 	if (r == 0 && !a->dry_run)
 		r = guard_forget(v, points, n, &request->wish, a->remove_all);
-	return r < 0 ? r : print_outcome(ctx, n, a, &request->wish);
+	return r < 0 ? r : print_outcome(ctx, n, a, &request->wish, freed);
 }
 
 static int forget_judged(struct context *ctx, struct vault *v,
@@ -299,6 +304,7 @@ static int forget_judged(struct context *ctx, struct vault *v,
 {
 	AUTO_FREE const struct point **gone =
 		alloc_array(j->n + 1, sizeof(*gone));
+	struct freed freed = { .is_known = false };
 	size_t i, n = 0;
 	int r;
 
@@ -312,14 +318,17 @@ static int forget_judged(struct context *ctx, struct vault *v,
 	}
 	/* Nobody is told that something goes which cannot go. */
 	r = forget_check(v, gone, n);
+	if (r == 0 && a->dry_run)
+		r = freed_count(ctx, v, gone, n, &freed);
 	if (r == 0 && ctx->json)
-		r = report_print_json(j, &request->policy);
+		r = report_print_json(j, &request->policy,
+				      a->dry_run ? &freed : NULL);
 	else if (r == 0 && !ctx->quiet)
 		r = report_print(j, &request->policy);
 	/* What goes is said before it goes. */
 	if (r == 0)
 		r = output_flush();
-	return r < 0 ? r : forget_all(ctx, v, gone, n, a, request);
+	return r < 0 ? r : forget_all(ctx, v, gone, n, a, request, &freed);
 }
 
 /* Whoever mistypes a name would be told that nothing had to go. */
@@ -408,6 +417,14 @@ static int print_named(struct context *ctx, const char *what,
 	return r;
 }
 
+static int print_freed(const struct freed *freed)
+{
+	json_t *o = output_message("freed");
+
+	json_object_set_new(o, "freed", freed_json(freed));
+	return output_json(o);
+}
+
 static int keep_named(struct context *ctx, struct vault *v,
 		      const struct point *const *points, size_t n,
 		      const struct args *a, const struct request *request)
@@ -450,6 +467,7 @@ static int run_named(struct context *ctx, struct vault *v, struct point_list *l,
 {
 	AUTO_FREE const struct point **points =
 		alloc_array((size_t)argc, sizeof(*points));
+	struct freed freed = { .is_known = false };
 	size_t n = 0;
 	int r;
 
@@ -465,9 +483,13 @@ static int run_named(struct context *ctx, struct vault *v, struct point_list *l,
 		return keep_named(ctx, v, points, n, a, request);
 	if (!a->remove_all)
 		r = guard_last(l, points, n);
+	if (r == 0 && a->dry_run)
+		r = freed_count(ctx, v, points, n, &freed);
 	if (r == 0)
-		r = forget_all(ctx, v, points, n, a, request);
-	return r < 0 ? r : print_named(ctx, "forgotten", points, n, a->dry_run);
+		r = forget_all(ctx, v, points, n, a, request, &freed);
+	if (r == 0)
+		r = print_named(ctx, "forgotten", points, n, a->dry_run);
+	return r == 0 && a->dry_run && ctx->json ? print_freed(&freed) : r;
 }
 
 static int run_forget(struct context *ctx, void *args, int argc, char **argv)

@@ -8,13 +8,27 @@
 
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
-#include "src/cmd/filter.h"
+#include "src/stats/growth.h"
+#include "src/stats/holders.h"
 #include "store/backend/backend.h"
+#include "store/base/log.h"
 #include "store/catalog/catalog.h"
 #include "store/point.h"
 #include "store/vault.h"
 
 #define KINDS_MAX 16
+
+struct args {
+	const char *by, *history;
+};
+
+static const struct option_row rows[] = {
+	OPT_STRING("by", 0, "point|machine|tag", struct args, by,
+		   "show what each of them holds alone, and what it shares"),
+	OPT_STRING("history", 0, "point|day|month|year", struct args, history,
+		   "show how much was added in each"),
+	OPT_END
+};
 
 /* Objects by the folder of their names. */
 struct kind {
@@ -142,20 +156,13 @@ static int print_text(const struct stats *s, const struct vault *v)
 	return output_error();
 }
 
-static int run_stats(struct context *ctx, void *args, int argc, char **argv)
+/* All that is in the vault. */
+static int run_totals(struct context *ctx, struct vault *v)
 {
 	struct stats s = { .points = 0 };
 	struct point_list *l = NULL;
-	struct vault *v;
-	int r;
+	int r = context_read_error(v, vault_points(v, &l));
 
-	(void)args;
-	if (argc > 0)
-		return context_usage(ctx, "\"%s\" is too much", argv[0]);
-	r = context_open_vault(ctx, &v);
-	if (r < 0)
-		return r;
-	r = context_read_error(v, vault_points(v, &l));
 	if (r == 0) {
 		count_points(&s, l);
 		r = vault_list(v, "", count_object, &s);
@@ -165,6 +172,77 @@ static int run_stats(struct context *ctx, void *args, int argc, char **argv)
 	if (r == 0)
 		r = ctx->json ? print_json(&s, v) : print_text(&s, v);
 	point_list_put(l);
+	return r;
+}
+
+/* Points that were forgotten take their bytes until they are deleted. */
+static int list_all(struct vault *v, struct point_list **out)
+{
+	int r;
+
+	vault_show_forgotten(v);
+	r = context_read_error(v, vault_points(v, out));
+	if (r == 0 && (*out)->ndamaged > 0)
+		r = fail(-EBADMSG,
+			 "%zu point%s cannot be read, so nobody knows what %s;"
+			 " see \"vmbackup check\"",
+			 (*out)->ndamaged, (*out)->ndamaged == 1 ? "" : "s",
+			 (*out)->ndamaged == 1 ? "it has" : "they have");
+	return r;
+}
+
+static int run_holders(struct context *ctx, struct vault *v, enum holders_by by)
+{
+	struct holders h = { .n = 0 };
+	struct point_list *l = NULL;
+	int r = list_all(v, &l);
+
+	if (r == 0)
+		r = context_read_error(v, holders_count(ctx, v, l, by, &h));
+	if (r == 0)
+		r = holders_print(&h, ctx->json);
+	holders_release(&h);
+	point_list_put(l);
+	return r;
+}
+
+static int run_growth(struct context *ctx, struct vault *v, const char *period)
+{
+	struct point_list *l = NULL;
+	int r = list_all(v, &l);
+
+	if (r == 0)
+		r = growth_print(l, period, ctx->json);
+	point_list_put(l);
+	return r;
+}
+
+static int run_stats(struct context *ctx, void *args, int argc, char **argv)
+{
+	const struct args *a = args;
+	enum holders_by by = HOLDERS_BY_POINT;
+	struct vault *v;
+	int r;
+
+	if (argc > 0)
+		return context_usage(ctx, "\"%s\" is too much", argv[0]);
+	if (a->by && a->history)
+		return context_usage(ctx, "--by or --history: not both");
+	if (a->by && holders_parse(a->by, &by) < 0)
+		return context_usage(
+			ctx, "--by %s: there are point, machine and tag",
+			a->by);
+	if (a->history && !growth_period_ok(a->history))
+		return context_usage(ctx,
+				     "--history %s: there are point, day, "
+				     "month and year",
+				     a->history);
+	r = context_open_vault(ctx, &v);
+	if (r < 0)
+		return r;
+	r = a->by	 ? run_holders(ctx, v, by)
+	    : a->history ? run_growth(ctx, v, a->history)
+			 : run_totals(ctx, v);
 	vault_close(v);
 	return r;
 }
@@ -172,5 +250,7 @@ static int run_stats(struct context *ctx, void *args, int argc, char **argv)
 const struct command cmd_stats = {
 	.name = "stats",
 	.summary = "show how much the points hold and the vault stores",
+	.options = rows,
+	.args_size = sizeof(struct args),
 	.run = run_stats,
 };

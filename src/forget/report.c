@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "src/cli/output.h"
+#include "src/forget/freed.h"
 #include "src/forget/judged.h"
 #include "src/retain/policy.h"
 #include "store/point.h"
@@ -179,6 +180,7 @@ static void add_match(void *arg, const char *reason)
 struct groups {
 	json_t *array; /* owned */
 	unsigned int by; /* enum keep_group */
+	const struct freed *freed; /* borrowed; NULL: nobody asked */
 };
 
 /* What all points of the group have in common; null for what does not part them. */
@@ -235,6 +237,8 @@ static int add_group(void *arg, const struct judged *j, size_t first,
 	json_object_set_new(group, "keep", keep);
 	json_object_set_new(group, "remove", remove);
 	json_object_set_new(group, "reasons", reasons);
+	if (groups->freed)
+		json_object_set_new(group, "freed", freed_json(groups->freed));
 	return json_array_append_new(groups->array, group) < 0 ? -ENOMEM : 0;
 }
 
@@ -243,9 +247,10 @@ int report_print(const struct judged *j, const struct keep_policy *policy)
 	return each_group(j, print_group, (void *)policy);
 }
 
-int report_print_json(const struct judged *j, const struct keep_policy *policy)
+int report_print_json(const struct judged *j, const struct keep_policy *policy,
+		      const struct freed *freed)
 {
-	struct groups groups = { json_array(), policy->group_by };
+	struct groups groups = { json_array(), policy->group_by, freed };
 	int r = each_group(j, add_group, &groups);
 
 	if (r == 0)

@@ -5,6 +5,7 @@
 
 #include "store/base/attrs.h"
 
+struct freed;
 struct judged;
 struct keep_policy;
 
@@ -13,8 +14,10 @@ struct keep_policy;
 MUST_CHECK int report_print(const struct judged *j,
 			    const struct keep_policy *policy);
 /* Print the same as a JSON array of groups, with restic's names; by what the policy
- * does not group is null in each. Returns the same. */
+ * does not group is null in each. @freed, which may be NULL, stands in each as well.
+ * Returns the same. */
 MUST_CHECK int report_print_json(const struct judged *j,
-				 const struct keep_policy *policy);
+				 const struct keep_policy *policy,
+				 const struct freed *freed);
 
 #endif

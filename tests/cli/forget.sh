@@ -105,6 +105,35 @@ common() {
 [ "$(common tags)" = "[None, None, [], None]" ] || fail "$(common tags)"
 [ "$(common '')" = "[None, None, None, None]" ] || fail "$(common '')"
 [ "$(objects)" = 0 ] || fail "a dry run forgot something"
+# What would be freed is what the points have alone.
+# exclusive BY EXPRESSION: of the groups that stats shows, as g.
+exclusive() {
+	expect 0 vmb stats --by "$1" --json
+	json "[g['exclusive_size'] for g in o['groups'] if $2][0]"
+}
+# freed WHAT...: by a dry run.
+freed() {
+	expect 0 vmb forget -n --json "$@"
+	tail -n 1 "$tmp/out" | sed -E 's/.*"freed": *[{]([^}]*)[}].*/\1/;
+		s/.*"size": *([0-9]+).*/\1/'
+}
+one=$(exclusive point 'g["time"][8:10] == "01"')
+[ "$one" -gt 0 ] && [ "$(freed web/2026-10-01T020000Z)" = "$one" ] ||
+	fail "a dry run frees something else than $one"
+all=$(exclusive machine 'g["machine"] == "web"')
+[ "$all" -gt "$one" ] &&
+	[ "$(freed --vm web --unsafe-allow-remove-all)" = "$all" ] ||
+	fail "a dry run of all frees something else than $all"
+[ "$(exclusive tag 'g["tag"] is None')" -gt "$all" ] || fail "all have less"
+expect 0 vmb forget -n --vm web --unsafe-allow-remove-all
+prints 'would be freed in time; [0-9]* packs of'
+expect 0 vmb stats --by machine
+prints '^web  *8 .* B'
+expect 0 vmb stats --history day
+prints '^2026-10-08  *2 '
+expect 2 vmb stats --by host
+expect 2 vmb stats --history week
+expect 2 vmb stats --by tag --history day
 [ "$(cat "$tmp/dry.json")" = "['02', '03', '05']" ] ||
 	fail "$(cat "$tmp/dry.json")"
 expect 0 vmb forget "${policy[@]}" --reason 'too many'
@@ -119,6 +148,10 @@ json 'o[1]["forgotten"], o[1]["forget_reason"], o[1]["undelete_until"]'  \
 grep -q "True, 'too many', '20" "$tmp/two" || fail "$(cat "$tmp/two")"
 expect 0 vmb points --forgotten
 prints 'web/2026-10-02T020000Z [(]forgotten, until 20'
+# What they have alone is theirs until they are deleted.
+expect 0 vmb stats --by point
+prints '^[(]forgotten[)]  *3 '
+[ "$(exclusive point 'g["forgotten"]')" -gt "$one" ] || fail "they have less"
 # Once more forgets nothing more.
 expect 0 vmb forget "${policy[@]}"
 prints '^0 points forgotten'

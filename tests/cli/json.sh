@@ -89,6 +89,12 @@ holds 'len(d) == 1 and d[0]["message_type"] == "script"'
 holds 'd[0]["script"].startswith("#!/bin/sh\n") and "qemu" in d[0]["script"]'
 json 0 stats
 holds 'd[0]["points_count"] == 3 and d[0]["total_size"] == 18'
+json 0 stats --by machine
+holds 'd[0]["by"] == "machine" and d[0]["dead_size"] == 0'
+holds 'sum(g["points_count"] for g in d[0]["groups"]) == 3'
+json 0 stats --history month
+holds 'sum(p["points_count"] for p in d[0]["periods"]) == 3'
+holds 'd[0]["periods"][-1]["total_packed"] > 0'
 json 0 check
 holds 'd[-1]["message_type"] == "summary" and d[-1]["num_errors"] == 0'
 json 0 check --read-data

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include "tests/unit/reach.h"
 #include "tests/unit/vaults.h"
 
 #include <errno.h>
@@ -128,67 +129,6 @@ static void mark_all(struct scene *s)
 		assert_ok(mark_point(s->mark, s->points->points[i]));
 }
 
-/* ---- a walk without memory ---- */
-
-struct reached {
-	struct vault *vault;
-	struct idset ids;
-	bool any_map, any_xattrs;
-};
-
-static int reach_chunk(void *arg, uint8_t type, const struct id *id,
-		       uint64_t len)
-{
-	struct reached *r = arg;
-
-	(void)len;
-	r->any_map |= type == CHUNK_EXTENTS;
-	assert_true(idset_add(&r->ids, id) >= 0);
-	return 0;
-}
-
-static int reach_node(void *arg, const struct id *id, struct leaf *leaf,
-		      int error)
-{
-	struct reached *r = arg;
-	size_t i;
-
-	assert_ok(error);
-	assert_true(idset_add(&r->ids, id) >= 0);
-	for (i = 0; leaf && i < leaf_count(leaf); i++) {
-		struct content_ref content;
-		struct entry e;
-
-		leaf_entry(leaf, i, &e);
-		if (e.flags & ENTRY_XATTRS_CHUNK) {
-			r->any_xattrs = true;
-			assert_true(idset_add(&r->ids, &e.xattrs_id) >= 0);
-		}
-		content = entry_content(&e);
-		if (S_ISREG(e.mode))
-			assert_ok(content_chunks(r->vault, &content,
-						 reach_chunk, r));
-	}
-	return 0;
-}
-
-static void reach(struct reached *r, const struct point *p)
-{
-	struct content_ref content;
-	size_t i;
-
-	assert_true(p->has_tree);
-	assert_ok(tree_nodes(r->vault, &p->root, reach_node, r));
-	for (i = 0; i < p->ndisks; i++) {
-		content = point_disk_content(&p->disks[i]);
-		assert_ok(content_chunks(r->vault, &content, reach_chunk, r));
-	}
-	for (i = 0; i < p->nconfigs; i++) {
-		content = point_config_content(&p->configs[i]);
-		assert_ok(content_chunks(r->vault, &content, reach_chunk, r));
-	}
-}
-
 /* ---- what packs hold, against that ---- */
 
 struct comparison {
@@ -303,13 +243,13 @@ static void as_by_brute_force(void **state)
 	c.reached.vault = s.vault;
 	/* The second alone: what only the first has is dead. */
 	assert_ok(mark_point(s.mark, s.second));
-	reach(&c.reached, s.second);
+	reach_point(&c.reached, s.second);
 	assert_true(c.reached.any_map);
 	compare(&c);
 	assert_true(c.nwhole < c.npacks);
 	/* Both, the second again: nothing is. */
 	mark_all(&s);
-	reach(&c.reached, s.first);
+	reach_point(&c.reached, s.first);
 	c.nwhole = c.npacks = c.ndead = 0;
 	c.live_bytes = c.dead_bytes = 0;
 	compare(&c);
