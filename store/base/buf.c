@@ -185,7 +185,7 @@ uint64_t reader_le64(struct reader *r)
 	return p ? get_le64(p) : 0;
 }
 
-uint64_t reader_varint(struct reader *r)
+static uint64_t long_varint(struct reader *r)
 {
 	uint64_t v = 0;
 	unsigned int shift;
@@ -206,6 +206,14 @@ uint64_t reader_varint(struct reader *r)
 	}
 	r->bad = true;
 	return 0;
+}
+
+/* Most are small, and an entry has a dozen. */
+uint64_t reader_varint(struct reader *r)
+{
+	if (!r->bad && r->p < r->end && *r->p < 0x80)
+		return *r->p++;
+	return long_varint(r);
 }
 
 int64_t reader_svarint(struct reader *r)

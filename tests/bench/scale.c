@@ -5,7 +5,8 @@
  *     scale make VAULT KEYFILE POINTS CHUNKS INDEXES PACKS
  *                                    a vault in a directory: see crowd.h
  *     scale session VAULT KEYFILE CACHE CHUNKS
- *                                    a session of so many chunks, into a new one
+ *                                    a session of so many chunks, into a new one,
+ *                                    which its point reaches
  *     scale count POINTS             what a listing asks for
  *
  * What is counted is printed as JSON. The vault that is listed lies in memory
@@ -28,10 +29,12 @@
 #include "store/base/array.h"
 #include "store/base/bytes.h"
 #include "store/base/secret.h"
+#include "store/content.h"
 #include "store/format.h"
 #include "store/point.h"
 #include "store/vault.h"
 #include "store/writer/bundle.h"
+#include "store/writer/content_build.h"
 #include "store/writer/writer.h"
 #include "tests/bench/crowd.h"
 
@@ -76,33 +79,49 @@ static int make(struct vault_options *o, const struct crowd *c)
 
 #define TINY_LEN 32
 
-/* Chunks as the small files of a tree are: several share a frame. */
-static int put_chunks(struct writer *w, uint64_t n)
+/* Chunks as the small files of a tree are: several share a frame. @content: of a
+ * file of all of them. */
+static int put_chunks(struct writer *w, uint64_t n, struct buf *content)
 {
+	struct content_builder *c = content_builder_new(w);
+	struct extent e = { .len = TINY_LEN, .type = EXTENT_DATA };
 	struct bundle *b = bundle_new(w);
 	uint8_t data[TINY_LEN] = "";
-	struct id id;
 	uint64_t i;
-	int r = b ? 0 : -ENOMEM;
+	int r = b && c ? 0 : -ENOMEM;
 
 	for (i = 0; i < n && r == 0; i++) {
 		put_le64(data, i);
-		r = bundle_add(b, CHUNK_DATA, data, sizeof(data), &id);
+		r = bundle_add(b, CHUNK_DATA, data, sizeof(data), &e.id);
+		if (r == 0)
+			r = content_builder_add(c, &e);
 	}
 	if (r == 0)
 		r = bundle_flush(b);
+	if (r == 0)
+		r = content_builder_finish(c, content);
+	content_builder_free(c);
 	bundle_free(b);
 	return r;
 }
 
-static int put_point(struct writer *w)
+/* A point that has such a file. */
+static int put_point(struct writer *w, uint64_t n, struct buf *content)
 {
 	struct point *p = point_new();
 	int r = -ENOMEM;
 
 	if (p && (p->vm = strdup("many")) && (p->host = strdup("host")) &&
-	    (p->program = strdup(PACKAGE_STRING)))
+	    (p->program = strdup(PACKAGE_STRING)) &&
+	    (p->configs = calloc(1, sizeof(*p->configs))) &&
+	    (p->configs[0].name = strdup("all"))) {
+		p->nconfigs = 1;
+		p->configs[0].size = n * TINY_LEN;
+		p->configs[0].content_len = content->len;
+		p->configs[0].content = content->data;
+		*content = (struct buf)BUF_INIT;
 		r = writer_commit(w, p);
+	}
 	point_free(p);
 	return r;
 }
@@ -110,6 +129,7 @@ static int put_point(struct writer *w)
 /* Store @n chunks in one session, and say how much memory that took. */
 static int session(struct vault_options *o, uint64_t n)
 {
+	AUTO_BUF struct buf content = BUF_INIT;
 	struct writer *w = NULL;
 	struct vault *v = NULL;
 	struct rusage used;
@@ -121,9 +141,9 @@ static int session(struct vault_options *o, uint64_t n)
 	if (r == 0)
 		r = writer_begin(v, 1, NULL, &w);
 	if (r == 0)
-		r = put_chunks(w, n);
+		r = put_chunks(w, n, &content);
 	if (r == 0)
-		r = put_point(w);
+		r = put_point(w, n, &content);
 	writer_free(w);
 	vault_close(v);
 	if (r == 0 && getrusage(RUSAGE_SELF, &used) == 0)
