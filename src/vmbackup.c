@@ -14,14 +14,14 @@
 #include "store/base/seam.h"
 
 const struct command *const cmd_table[] = {
-	&cmd_init,   &cmd_backup,   &cmd_points,     &cmd_ls,
-	&cmd_cat,    &cmd_find,	    &cmd_diff,	     &cmd_versions,
-	&cmd_stats,  &cmd_mount,    &cmd_umount,     &cmd_restore,
-	&cmd_boot,   &cmd_nbd,	    &cmd_check,	     &cmd_repair,
-	&cmd_note,   &cmd_tag,	    &cmd_protect,    &cmd_unprotect,
-	&cmd_forget, &cmd_undelete, &cmd_prune,	     &cmd_rename,
-	&cmd_key,    &cmd_cache,    &cmd_completion, &cmd_version,
-	&cmd_help,   NULL,
+	&cmd_init,    &cmd_backup,   &cmd_points,  &cmd_ls,
+	&cmd_cat,     &cmd_find,     &cmd_diff,	   &cmd_versions,
+	&cmd_stats,   &cmd_mount,    &cmd_umount,  &cmd_restore,
+	&cmd_boot,    &cmd_nbd,	     &cmd_check,   &cmd_repair,
+	&cmd_note,    &cmd_tag,	     &cmd_protect, &cmd_unprotect,
+	&cmd_forget,  &cmd_undelete, &cmd_prune,   &cmd_rename,
+	&cmd_rewrite, &cmd_key,	     &cmd_cache,   &cmd_completion,
+	&cmd_version, &cmd_help,     NULL,
 };
 
 const struct option_row cmd_global_options[] = {

@@ -47,7 +47,8 @@ extern const struct command cmd_backup, cmd_boot, cmd_cache, cmd_cat, cmd_check,
 	cmd_completion, cmd_diff, cmd_find, cmd_forget, cmd_help, cmd_init,
 	cmd_key, cmd_ls, cmd_mount, cmd_nbd, cmd_note, cmd_points, cmd_protect,
 	cmd_prune, cmd_tag, cmd_undelete, cmd_unprotect, cmd_rename, cmd_repair,
-	cmd_restore, cmd_stats, cmd_umount, cmd_version, cmd_versions;
+	cmd_restore, cmd_rewrite, cmd_stats, cmd_umount, cmd_version,
+	cmd_versions;
 
 /* The row that has this name or alias, or NULL. */
 const struct command *cmd_find_row(const char *name);

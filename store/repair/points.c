@@ -60,7 +60,7 @@ static bool has_tag(const struct point *p, const char *tag)
 	return false;
 }
 
-/* The point that a repair made of @p, or NULL. */
+/* The point that a repair made of @p, and that is to stay; or NULL. */
 static const struct point *find_repaired(const struct point_list *l,
 					 const struct point *p)
 {
@@ -68,6 +68,7 @@ static const struct point *find_repaired(const struct point_list *l,
 
 	for (i = 0; i < l->n; i++)
 		if (strcmp(l->points[i]->parent, p->id) == 0 &&
+		    l->points[i]->nopen_forgets == 0 &&
 		    has_tag(l->points[i], TAG))
 			return l->points[i];
 	return NULL;

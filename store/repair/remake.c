@@ -334,6 +334,19 @@ static int count_lost(struct remake *m, const uint8_t *key, size_t len,
 	return say_left_out(m, "files", (const char *)path.data);
 }
 
+static int leave_out(struct remake *m, const uint8_t *key, size_t len,
+		     const struct entry *e)
+{
+	AUTO_BUF struct buf path = BUF_INIT;
+
+	m->excluded++;
+	if (S_ISREG(e->mode))
+		m->excluded_bytes += e->size;
+	if (path_of(key, len, e, &path) < 0)
+		return -ENOMEM;
+	return say_left_out(m, "files", (const char *)path.data);
+}
+
 /* One that is to be there, as far as it can be had. */
 static int keep_entry(struct remake *m, const uint8_t *key, size_t len,
 		      struct entry *e)
@@ -378,10 +391,8 @@ static int take_entry(struct remake *m, const struct leaf *leaf, size_t slot)
 	r = enter_dir(m, key, len);
 	if (r == 0)
 		r = is_excluded(m, key, len, &e);
-	if (r == 1) {
-		m->excluded++;
-		return 0;
-	}
+	if (r == 1)
+		return leave_out(m, key, len, &e);
 	return r < 0 ? r : keep_entry(m, key, len, &e);
 }
 
@@ -473,7 +484,8 @@ int remake_run(struct remake *m)
 	int r = 0;
 
 	m->entries = m->files = m->bytes = 0;
-	m->lost = m->lost_nodes = m->excluded = 0;
+	m->lost = m->lost_nodes = 0;
+	m->excluded = m->excluded_bytes = 0;
 	m->has_dir = m->dir_excluded = false;
 	m->next_dir = m->nnodes = 0;
 	if (m->nlost_dirs)

@@ -51,7 +51,8 @@ struct remake {
 	uint64_t
 		lost; /* files, disks, lists of attributes that cannot be had */
 	uint64_t lost_nodes; /* with them an unknown number of entries */
-	uint64_t excluded; /* entries */
+	uint64_t excluded,
+		excluded_bytes; /* entries; of the files among them */
 	bool *drops_disk, *drops_config; /* owned; one for each */
 
 	/* On the way: */

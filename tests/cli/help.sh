@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 verbs="init backup points ls cat find diff versions stats mount umount restore
-	note rename check repair key cache completion version help"
+	note rename check repair rewrite key cache completion version help"
 
 expect 0 "$vmbackup" --help
 prints 'Verbs:'
