@@ -63,7 +63,8 @@ int check_run(struct vault *v, const struct check_options *o, struct task *task,
 		r = check_objects(&c);
 	if (r == 0)
 		r = check_trees(&c);
-	if (r == 0 && o->read_data)
+	/* Without more, those in quarantine. */
+	if (r == 0 && (o->read_data || c.quarantine.n > 0))
 		r = check_packs(&c);
 	if (r == 0 && o->read_data && o->subset == CHECK_ALL)
 		r = check_disks(&c);
@@ -71,6 +72,8 @@ int check_run(struct vault *v, const struct check_options *o, struct task *task,
 		r = check_condemned(&c);
 	if (r == 0)
 		r = check_users(&c);
+	if (r == 0)
+		r = check_excuse_known(&c);
 	if (r == 0 && !o->look_only)
 		r = check_quarantine(&c);
 	return finish(&c, r);

@@ -8,7 +8,8 @@
  * with its size; every tree node that a point reaches decodes, and every chunk
  * that it names is in such a pack with its length. The data, when asked for:
  * every pack's bytes against its name, its directory against the index, every
- * frame against its seal, every chunk against its name.
+ * frame against its seal, every chunk against its name. Packs in quarantine are
+ * read in any case: there are few, and they say what is lost, or is no more.
  *
  * It is right beside backups and collections that are at work. Time grows with
  * what there is, and so does memory, slowly: about 130 bytes a pack, 50 a small
@@ -19,7 +20,8 @@
  * A pack that is proven to be damaged, by its bytes or because the store does
  * not have it as the index says, is put into quarantine, an object of the vault
  * that keeps writers from referring to it, and one there whose bytes were all
- * read and found right is let out.
+ * read and found right is let out. One there of which points need nothing that no
+ * other pack has is no damage: what it had was stored anew.
  */
 #ifndef STORE_CHECK_CHECK_H
 #define STORE_CHECK_CHECK_H
@@ -64,6 +66,7 @@ struct check_finding {
 	bool is_whole_pack; /* nothing that the pack holds can be had */
 	bool is_only_if_used; /* no damage unless a point needs it */
 	bool is_void; /* none after all */
+	bool is_known; /* no damage any more */
 };
 
 enum check_subset {

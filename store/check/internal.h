@@ -156,5 +156,10 @@ MUST_CHECK int check_packs(struct check *c);
 /* Put packs that are proven to be damaged into quarantine, and let out those
  * that were read and found whole. */
 MUST_CHECK int check_quarantine(struct check *c);
+/* Is the pack of that name in quarantine, by what was listed? */
+bool check_in_quarantine(struct check *c, const char *pack);
+/* Of damaged packs, tell those that were known to be, and of which nothing is needed.
+ * Return 0 or -ENOMEM. */
+MUST_CHECK int check_excuse_known(struct check *c);
 
 #endif

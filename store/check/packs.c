@@ -349,6 +349,13 @@ static int choose(struct check *c, size_t *order, size_t *n_inout)
 	uint64_t sum = 0;
 	size_t i, n = 0;
 
+	if (c->vault && !o->read_data) {
+		for (i = 0; i < *n_inout; i++)
+			if (check_in_quarantine(c, c->packs[order[i]].name))
+				order[n++] = order[i];
+		*n_inout = n;
+		return 0;
+	}
 	if (o->subset == CHECK_PART) {
 		for (i = 0; i < *n_inout; i++) {
 			uint8_t hash[CRYPT_SHA256_LEN];

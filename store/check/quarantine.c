@@ -14,6 +14,7 @@
 #include "store/check/internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +118,40 @@ static int note_damage(struct check *c, const struct check_finding *f)
 	return r <= 0 ? r
 		      : note_pack(c, strrchr(f->object, '/') + 1, false,
 				  f->text);
+}
+
+bool check_in_quarantine(struct check *c, const char *pack)
+{
+	return is_in(c, quarantine_list_find(&c->quarantine, pack));
+}
+
+/*
+ * A pack that is known to be damaged, and of which no point needs anything that no
+ * other pack has, is no damage any more: backups do without it, and readers ask it
+ * last.
+ */
+int check_excuse_known(struct check *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->out->nfindings; i++) {
+		struct check_finding *f = c->out->findings[i];
+		char *text;
+
+		if (!f->damage || f->nplaces > 0 || f->is_void ||
+		    strncmp(f->object, "pack/", 5) != 0 ||
+		    !check_in_quarantine(c, strrchr(f->object, '/') + 1))
+			continue;
+		if (asprintf(&text,
+			     "%s; it is in quarantine, and no point needs what "
+			     "only it had",
+			     f->text) < 0)
+			return -ENOMEM;
+		free(f->text);
+		f->text = text;
+		f->is_known = true;
+	}
+	return 0;
 }
 
 static void count_packs(struct check *c)

@@ -137,6 +137,10 @@ void check_drop_findings(struct check *c)
 	for (i = 0; i < out->nfindings; i++) {
 		struct check_finding *f = out->findings[i];
 
+		if (f->is_known && !f->is_void) {
+			out->damages -= f->damage;
+			f->damage = false;
+		}
 		if (f->is_void) {
 			out->damages -= f->damage;
 			check_finding_free(f);

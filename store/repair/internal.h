@@ -19,6 +19,11 @@ struct survey_pack {
 	uint64_t size;
 };
 
+/* A chunk that another vault has under another name. */
+struct from_chunk {
+	struct id ours, theirs;
+};
+
 /* What there is, as a check and a listing of packs tell. */
 struct survey {
 	struct vault *vault; /* borrowed, as the next three */
@@ -37,6 +42,10 @@ struct survey {
 	/* Chunks in no good pack that could be read all the same, and that could
 	 * not be. */
 	struct idset had, lost;
+	uint8_t lost_lengths[8192]; /* a bit for each, modulo 65536 */
+	/* What the other vault calls chunks that are lost here; owned; sorted. */
+	struct from_chunk *from;
+	size_t nfrom, from_cap;
 };
 
 /* Check the vault, and look at its packs. Release it also after an error. Return
@@ -63,5 +72,21 @@ static inline enum repair_verdict survey_done(const struct survey *s)
  */
 MUST_CHECK int survey_chunk(struct survey *s, struct writer *w, uint8_t type,
 			    const struct id *id, uint64_t len);
+/* Forget which chunks could be had and which are lost, and count anew. */
+void survey_forget(struct survey *s);
+/* May a chunk of that length be lost? */
+static inline bool survey_lost_length(const struct survey *s, uint64_t len)
+{
+	return s->lost_lengths[len / 8 % sizeof(s->lost_lengths)] >> (len % 8) &
+	       1;
+}
+
+/* Is the other vault a copy of this one? Then chunks have the same names. */
+bool from_is_copy(const struct survey *s);
+/* Look what another vault has of the chunks that are lost. Return 0 or a negative
+ * errno. */
+MUST_CHECK int from_find(struct survey *s);
+/* Return what the other vault calls a chunk, or NULL. */
+const struct id *from_theirs(const struct survey *s, const struct id *ours);
 
 #endif

@@ -118,7 +118,6 @@ static int store_packs(struct survey *s)
 	if (r < 0)
 		return r;
 	writer_set_disk_level(w, s->o->disk_level);
-	s->out->chunks = s->out->bytes = s->out->chunks_from = 0;
 	r = try_packs(s, w, true);
 	if (r == 0)
 		r = writer_finish(w);
@@ -132,6 +131,7 @@ int repair_packs(struct vault *v, const struct repair_options *o,
 		 struct task *task, struct repair_result *out)
 {
 	struct survey s;
+	bool stores;
 	int r = survey_make(&s, v, o, task, out);
 
 	if (r == 0 && s.check.quarantine_error)
@@ -142,13 +142,19 @@ int repair_packs(struct vault *v, const struct repair_options *o,
 		survey_say(&s, REPAIR_DONE, "quarantine/",
 			   "packs that were put there: %llu",
 			   (unsigned long long)s.check.quarantined);
+	/* To see what there is; then the same again, and to say it. */
 	if (r == 0)
-		r = try_packs(&s, NULL, !o->apply);
-	if (r == 0 && o->apply) {
-		out->chunks_lost = 0;
-		idset_release(&s.lost);
-		r = out->chunks ? store_packs(&s) : try_packs(&s, NULL, true);
+		r = try_packs(&s, NULL, false);
+	if (r == 0 && o->from && out->chunks_lost && !from_is_copy(&s))
+		r = from_find(&s);
+	if (r == 0 && s.nfrom) {
+		survey_forget(&s);
+		r = try_packs(&s, NULL, false);
 	}
+	stores = o->apply && out->chunks > 0;
+	survey_forget(&s);
+	if (r == 0)
+		r = stores ? store_packs(&s) : try_packs(&s, NULL, true);
 	survey_release(&s);
 	return r;
 }

@@ -34,8 +34,9 @@ struct repair_options {
 	bool read_data; /* read all packs first, not only what is known */
 	int level, disk_level; /* of compression, as writer_begin() */
 	const char *by; /* who repairs, "root@web1"; may be NULL; borrowed */
-	/* Another vault to take chunks from that are lost; open, with its index
-	 * and told to verify; NULL: none. Borrowed. */
+	/* Another vault to take chunks from that are lost, a copy of this one or
+	 * any that has the same files; open, with its index, and told to verify;
+	 * NULL: none. Borrowed. */
 	struct vault *from;
 	/* Called for each thing that is said, on the calling thread. */
 	void (*say)(void *arg, enum repair_verdict verdict, const char *object,

@@ -154,6 +154,15 @@ void survey_release(struct survey *s)
 	idset_release(&s->had);
 	idset_release(&s->lost);
 	free(s->packs);
+	free(s->from);
+}
+
+void survey_forget(struct survey *s)
+{
+	idset_release(&s->had);
+	idset_release(&s->lost);
+	s->out->chunks = s->out->bytes = 0;
+	s->out->chunks_from = s->out->chunks_lost = 0;
 }
 
 /* ---- chunks ---- */
@@ -193,10 +202,12 @@ static int read_from(struct vault *v, uint8_t type, const struct id *id,
 static int fetch(struct survey *s, uint8_t type, const struct id *id,
 		 uint64_t len, struct buf *out, bool *is_from_out)
 {
+	const struct id *theirs;
 	int r = read_from(s->vault, type, id, len, out);
 
-	*is_from_out = r == 0 && s->o->from;
-	return *is_from_out ? read_from(s->o->from, type, id, len, out) : r;
+	theirs = r == 0 && s->o->from ? from_theirs(s, id) : NULL;
+	*is_from_out = theirs != NULL;
+	return theirs ? read_from(s->o->from, type, theirs, len, out) : r;
 }
 
 static int store(struct writer *w, uint8_t type, const struct id *id,
@@ -228,6 +239,8 @@ int survey_chunk(struct survey *s, struct writer *w, uint8_t type,
 	r = fetch(s, type, id, len, &data, &is_from);
 	if (r == 0) {
 		s->out->chunks_lost++;
+		s->lost_lengths[len / 8 % sizeof(s->lost_lengths)] |=
+			(uint8_t)(1 << (len % 8));
 		return MIN(idset_add(&s->lost, id), 0);
 	}
 	if (r == 1 && w)

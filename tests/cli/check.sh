@@ -164,13 +164,16 @@ for day in 01 03; do
 		--target "$tmp/out-tree"
 	cmp "$s/random" "$tmp/out-tree/random" || fail "day $day is not healed"
 done
-# A disk that lied, and gives the pack again.
+# The damaged pack is no damage any more, and is told of where that is asked.
+expect 0 vmb check -v
+prints '^packs in quarantine 1, of them new 0:'
+says 'in quarantine, and no point needs what only it had'
+expect 0 vmb check --read-data
+# A disk that lied, and gives the pack again, which is read in any case.
 big=$(find "$vault/quarantine" -type f -printf '%f\n')
 big=$(echo "$vault"/pack/*/"$big")
 flip "$big" 700000
 expect 0 vmb check
-prints '^packs in quarantine 1, of them new 0:'
-expect 0 vmb check --read-data
 prints '^packs let out of quarantine 1:'
 ! grep -q 'packs in quarantine' "$tmp/out" || fail 'it is still in quarantine'
 

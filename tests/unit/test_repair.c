@@ -10,17 +10,22 @@
 #include "tests/unit/vaults.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
 #include "store/base/idset.h"
 #include "store/base/task.h"
+#include "store/catalog/catalog.h"
 #include "store/content.h"
 #include "store/format.h"
 #include "store/point.h"
+#include "store/record/config.h"
 #include "store/repair/repair.h"
 #include "store/tree.h"
 
@@ -467,6 +472,49 @@ static void from_a_copy(void **state)
 	backend_close(b);
 }
 
+/* Another vault has other names for the same bytes; nodes it has not. */
+static void from_another_vault(void **state)
+{
+	const char *dir = support_path("%s/other", support_tmpdir_fast());
+	struct backend *both[2];
+	struct idset whole = { 0 };
+	struct vault_options o;
+	struct repair_result res;
+	static uint8_t noise[700000];
+	uint8_t chunker[CHUNKER_LEN];
+	struct vault *v;
+	char id[33];
+	size_t i;
+
+	(void)state;
+	assert_int_equal(mkdir(dir, 0755), 0);
+	support_fill(3, noise, sizeof(noise));
+	support_write(support_path("%s/noise", dir), noise, sizeof(noise));
+	for (i = 0; i < 2; i++) {
+		both[i] = backend_mem_new();
+		assert_non_null(both[i]);
+		o = vaults_options(NULL, both[i], NULL, NULL);
+		o.chunker = i ? chunker : NULL;
+		assert_ok(vault_create(&o, 0, id));
+		assert_ok(vaults_open_and_backup(&o, dir, NULL));
+		assert_ok(vault_open(&o, &v));
+		assert_ok(vault_chunker(v, chunker));
+		vault_close(v);
+	}
+	restorable(both[0], &whole);
+	hurt(both[0], biggest_pack(both[0]), GONE, 0);
+	assert_ok(run(both[0], repair_packs, false, NULL, &res));
+	assert_int_equal(res.chunks, 0);
+	assert_true(res.chunks_lost > 0);
+	assert_ok(run(both[0], repair_packs, true, both[1], &res));
+	assert_true(res.chunks_from > 0);
+	assert_int_equal(res.left, 0);
+	assert_superset(&whole, both[0], "from another vault");
+	idset_release(&whole);
+	backend_close(both[0]);
+	backend_close(both[1]);
+}
+
 /* ---- points ---- */
 
 /* A vault of one point with a tree of several leaves, whose files hold nothing:
@@ -564,13 +612,140 @@ static void points_of_what_is_left(void **state)
 	backend_close(good);
 }
 
+/* ---- healing ---- */
+
+/* A file of 20 islands: its extents go to a map. */
+static void write_islands(const char *path)
+{
+	AUTO_CLOSE int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0640);
+	int i;
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 40 * 65536), 0);
+	for (i = 0; i < 20; i++)
+		assert_int_equal(pwrite(fd, &i, sizeof(i), i * 2 * 65536), 4);
+}
+
+struct spot {
+	struct vault *vault;
+	int64_t no; /* of a pack */
+	bool found;
+};
+
+static int first_pack(void *arg, const struct pack_row *row)
+{
+	struct spot *s = arg;
+
+	if (row->no <= s->no)
+		return 0;
+	s->no = row->no;
+	s->found = true;
+	return 1;
+}
+
+/* Flip a bit in the frame of the first chunk of that type. */
+static void hurt_chunk(struct backend *b, uint8_t type)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	struct spot s = { .no = 0, .found = true };
+	bool done = false;
+
+	assert_ok(vault_open(&o, &s.vault));
+	while (s.found && !done) {
+		AUTO_BUF struct buf plain = BUF_INIT;
+		struct catalog *c = vault_catalog(s.vault);
+		char object[OBJECT_NAME_MAX];
+		struct pack_row row;
+		struct pack_dir dir;
+		size_t i, len;
+
+		s.found = false;
+		assert_true(catalog_packs(c, first_pack, &s) >= 0);
+		if (!s.found)
+			break;
+		assert_ok(catalog_get_pack(c, s.no, &row, &plain));
+		assert_ok(format_get_dir(plain.data, plain.len, row.name, false,
+					 &dir));
+		assert_ok(format_pack_object_name(row.name, object));
+		for (i = 0; i < dir.nchunks && !done; i++) {
+			if (dir.chunks[i].type != type)
+				continue;
+			backend_mem_data(
+				b, object,
+				&len)[dir.frames[dir.chunks[i].frame].off +
+				      3] ^= 4;
+			done = true;
+		}
+		format_release_dir(&dir);
+	}
+	vault_close(s.vault);
+	assert_true(done);
+}
+
+/* What the source still has is stored anew by the next backup, whatever it was of,
+ * and the older point is whole again, for good. */
+static void a_backup_heals(void **state)
+{
+	static const uint8_t types[] = { CHUNK_DATA, CHUNK_NODE, CHUNK_EXTENTS,
+					 CHUNK_DISK, CHUNK_XATTRS };
+	const char *dir = support_path("%s/heal", support_tmpdir_fast());
+	struct vaults_expected expected = { .dir = dir };
+	static uint8_t value[3000];
+	bool has_xattrs;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(mkdir(dir, 0755), 0);
+	memset(value, 'x', sizeof(value));
+	support_write(support_path("%s/file", dir), value, sizeof(value));
+	has_xattrs = setxattr(support_path("%s/file", dir), "user.long", value,
+			      sizeof(value), 0) == 0;
+	write_islands(support_path("%s/islands", dir));
+	vaults_make_disk(dir);
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		struct backend *b = backend_mem_new();
+		struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+		struct repair_result res;
+		struct point_list *l;
+		struct vault *v;
+		char id[33];
+
+		if (types[i] == CHUNK_XATTRS && !has_xattrs)
+			continue;
+		assert_non_null(b);
+		assert_ok(vault_create(&o, 0, id));
+		assert_ok(vaults_open_and_backup(&o, dir, NULL));
+		assert_ok(vault_open(&o, &v));
+		assert_ok(vault_points(v, &l));
+		assert_ok(vaults_digest(v, l->points[0], dir,
+					expected.digest[0]));
+		memcpy(expected.digest[1], expected.digest[0],
+		       sizeof(expected.digest[0]));
+		point_list_put(l);
+		vault_close(v);
+		hurt_chunk(b, types[i]);
+		assert_result(vaults_points(&o, &expected), -EBADMSG);
+		assert_true(vaults_check(&o) > 0);
+		assert_ok(vaults_open_and_backup(&o, dir, NULL));
+		assert_int_equal(vaults_points(&o, &expected), 2);
+		/* What is damaged is of no use to anybody, and known. */
+		assert_int_equal(vaults_check(&o), 0);
+		assert_ok(run_all(b, true, &res));
+		assert_int_equal(res.repaired + res.left, 0);
+		assert_int_equal(vaults_points(&o, &expected), 2);
+		backend_close(b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_object),
 		cmocka_unit_test(interrupted_anywhere),
 		cmocka_unit_test(from_a_copy),
+		cmocka_unit_test(from_another_vault),
 		cmocka_unit_test(points_of_what_is_left),
+		cmocka_unit_test(a_backup_heals),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
