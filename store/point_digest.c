@@ -510,6 +510,8 @@ int vault_digest_points(struct vault *v,
 	point_listing_begin(v);
 	j.objects = &v->objects;
 	r = make_digests(&j);
+	/* Whoever does not know which commits are in digests reads them all. */
+	kept_save(v, &point_kept_commits, &v->objects.commits);
 	point_listing_end(v);
 	buf_release(&j.entries);
 	free(j.taken);
