@@ -491,43 +491,6 @@ static void snapshot_name(const struct kept_kind *kind, uint32_t version,
 	snprintf(out, OBJECT_NAME_MAX, "snapshot/%s%u", kind->prefix, version);
 }
 
-static int load_item(const struct kept_kind *kind, struct arena *arena,
-		     struct reader *r, struct kept *item)
-{
-	size_t prefix = strlen(kind->prefix), len;
-	const uint8_t *name = reader_bytes(r, KEPT_NAME_MAX - 1 - prefix, &len);
-
-	if (!name)
-		return -EBADMSG;
-	memcpy(item->name, kind->prefix, prefix);
-	memcpy(item->name + prefix, name, len);
-	return kind->unpack(arena, r, &item->value);
-}
-
-/* Take it all off the arena's text. The sum of the names is kept, too: it is proven
- * like all the rest. */
-static int load_items(const struct kept_kind *kind, struct arena *arena,
-		      struct kept_set *out)
-{
-	const struct buf *text = arena_text(arena);
-	struct reader r;
-	size_t n;
-	int e = 0;
-
-	reader_init(&r, text->data, text->len);
-	out->sum = reader_le64(&r);
-	out->has_sum = true;
-	n = reader_varint_max(&r, reader_left(&r));
-	out->items = alloc_array(n + 1, sizeof(*out->items));
-	if (!out->items)
-		return -ENOMEM;
-	while (e == 0 && out->n < n)
-		e = load_item(kind, arena, &r, &out->items[out->n++]);
-	if (e == 0 && !reader_done(&r))
-		e = -EBADMSG;
-	return e;
-}
-
 int kept_load(struct vault *v, const struct kept_kind *kind, struct kept_set *s)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
@@ -544,35 +507,13 @@ int kept_load(struct vault *v, const struct kept_kind *kind, struct kept_set *s)
 	arena = arena_new(&plain);
 	if (!arena)
 		return -ENOMEM;
-	r = load_items(kind, arena, s);
+	r = kept_unpack_set(kind, arena, s);
 	if (kind->in_arena)
 		s->arena = arena_get(arena);
 	arena_put(arena);
 	if (r < 0)
 		kept_release(kind, s);
 	return r == -ENOMEM ? r : 0;
-}
-
-static int pack_items(const struct vault *v, const struct kept_kind *kind,
-		      const struct kept_set *s, struct buf *out)
-{
-	struct name_sum sum = { 0, 0 };
-	size_t i;
-
-	for (i = 0; i < s->n; i++)
-		if (s->items[i].value)
-			vault_sum_add(v, &sum, s->items[i].name);
-	buf_put_le64(out, sum.sum);
-	buf_put_varint(out, sum.n);
-	for (i = 0; i < s->n; i++) {
-		const char *name = s->items[i].name + strlen(kind->prefix);
-
-		if (!s->items[i].value)
-			continue;
-		buf_put_bytes(out, name, strlen(name));
-		kind->pack(s->items[i].value, out);
-	}
-	return buf_error(out);
 }
 
 void kept_save(struct vault *v, const struct kept_kind *kind,
@@ -585,7 +526,7 @@ void kept_save(struct vault *v, const struct kept_kind *kind,
 	if (s->fresh <= KEPT_FRESH_MAX + s->n / 64 || !catalog_dir(v->catalog))
 		return;
 	snapshot_name(kind, kind->version, name);
-	if (pack_items(v, kind, s, &plain) < 0 || !put_kept(v, name, &plain))
+	if (kept_pack_set(v, kind, s, &plain) < 0 || !put_kept(v, name, &plain))
 		return;
 	s->fresh = 0;
 	/* That of the version before is of no use any more. */

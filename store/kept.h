@@ -12,10 +12,26 @@
 #define STORE_KEPT_H
 
 #include "store/base/name.h"
+#include "store/base/words.h"
 #include "store/vault.h"
 
 struct arena;
 struct name_sum;
+
+/* A snapshot that is made. */
+struct kept_pack {
+	struct buf out;
+	struct words words; /* what @out has numbers of */
+};
+
+/* One that is read. */
+struct kept_unpack {
+	struct arena *arena; /* whose text it is */
+	struct reader in;
+	char **words; /* owned; they lie in the text */
+	size_t nwords;
+	const char *name; /* of the item, borrowed */
+};
 
 /* The longest is "machine/", 32 digits, "-" and a number of 32 bits. */
 #define KEPT_NAME_MAX 52
@@ -29,10 +45,10 @@ struct kept_kind {
 		      void **out);
 	void (*release)(void *value);
 	/* For the snapshot. Append a value; ask buf_error(). */
-	void (*pack)(const void *value, struct buf *out);
-	/* Take off @r, which is the text of @a, what was appended there. Return 0,
-	 * -EBADMSG (silent) or -ENOMEM. */
-	int (*unpack)(struct arena *a, struct reader *r, void **out);
+	void (*pack)(const void *value, struct kept_pack *p);
+	/* Take off what was appended there. Return 0, -EBADMSG (silent) or
+	 * -ENOMEM. */
+	int (*unpack)(struct kept_unpack *u, void **out);
 	uint32_t version; /* of that form */
 	bool in_arena; /* what was unpacked lies there, and @release spares it */
 	/* May be NULL. Is it of the session that it was wanted of? Return 0 or
@@ -121,6 +137,15 @@ MUST_CHECK int kept_append(struct kept_set *s, const char *name, void *value);
  * Return 0 or -ENOMEM. */
 MUST_CHECK int kept_join(const struct kept_kind *kind, struct kept_set *s,
 			 struct kept_set *more);
+/* Append what was read of a set, for kept_unpack_set(). Return 0 or -ENOMEM. */
+MUST_CHECK int kept_pack_set(const struct vault *v,
+			     const struct kept_kind *kind,
+			     const struct kept_set *s, struct buf *out);
+/* Fill an empty set from the text of @arena, which is proven to be what was packed;
+ * the sum of the names among it. Return 0, -EBADMSG (silent) or -ENOMEM, where @out
+ * is to be released. */
+MUST_CHECK int kept_unpack_set(const struct kept_kind *kind,
+			       struct arena *arena, struct kept_set *out);
 /* Whether the database has a row of that name, be it right or wrong. */
 bool kept_is_local(struct vault *v, const char *name);
 /* Sort what is wanted by name, and drop what is there twice. */

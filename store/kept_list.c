@@ -6,6 +6,8 @@
  * nothing: their names are compared by a keyed sum, whatever their order, before
  * any is copied or sorted; and where a few have come, these alone are looked at
  * further.
+ *
+ * And how a set becomes the text of a snapshot, and that a set again.
  */
 #include "config.h"
 
@@ -15,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/arena.h"
 #include "store/base/array.h"
 #include "store/base/log.h"
 #include "store/vault_internal.h"
@@ -258,4 +261,103 @@ int kept_join(const struct kept_kind *kind, struct kept_set *s,
 	more->n = 0;
 	*s = both;
 	return 0;
+}
+
+/* ---- snapshots ---- */
+
+static int load_item(const struct kept_kind *kind, struct kept_unpack *u,
+		     struct kept *item)
+{
+	size_t prefix = strlen(kind->prefix), len;
+	const uint8_t *name =
+		reader_bytes(&u->in, KEPT_NAME_MAX - 1 - prefix, &len);
+
+	if (!name)
+		return -EBADMSG;
+	memcpy(item->name, kind->prefix, prefix);
+	memcpy(item->name + prefix, name, len);
+	u->name = item->name;
+	return kind->unpack(u, &item->value);
+}
+
+static int load_words(struct kept_unpack *u)
+{
+	size_t n = reader_varint_max(&u->in, reader_left(&u->in)), len, i;
+
+	u->words = alloc_array(n + 1, sizeof(*u->words));
+	if (!u->words)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		const char *word =
+			(const char *)reader_bytes(&u->in, SIZE_MAX, &len);
+
+		if (!word || len == 0 || word[len - 1] != '\0')
+			return -EBADMSG;
+		u->words[u->nwords++] = (char *)word;
+	}
+	return u->in.bad ? -EBADMSG : 0;
+}
+
+int kept_unpack_set(const struct kept_kind *kind, struct arena *arena,
+		    struct kept_set *out)
+{
+	const struct buf *text = arena_text(arena);
+	struct kept_unpack u = { .arena = arena };
+	size_t n;
+	int e;
+
+	reader_init(&u.in, text->data, text->len);
+	e = load_words(&u);
+	out->sum = reader_le64(&u.in);
+	out->has_sum = true;
+	n = reader_varint_max(&u.in, reader_left(&u.in));
+	if (e == 0) {
+		out->items = alloc_array(n + 1, sizeof(*out->items));
+		e = out->items ? 0 : -ENOMEM;
+	}
+	while (e == 0 && out->n < n)
+		e = load_item(kind, &u, &out->items[out->n++]);
+	if (e == 0 && !reader_done(&u.in))
+		e = -EBADMSG;
+	free(u.words);
+	return e;
+}
+
+static void pack_words(const struct words *w, struct buf *out)
+{
+	size_t i;
+
+	buf_put_varint(out, w->n);
+	for (i = 0; i < w->n; i++) {
+		const char *word = (const char *)w->text.data + w->at[i];
+
+		buf_put_bytes(out, word, strlen(word) + 1);
+	}
+}
+
+int kept_pack_set(const struct vault *v, const struct kept_kind *kind,
+		  const struct kept_set *s, struct buf *out)
+{
+	struct kept_pack p = { .out = BUF_INIT };
+	struct name_sum sum = { 0, 0 };
+	size_t i;
+
+	for (i = 0; i < s->n; i++) {
+		const char *name = s->items[i].name;
+
+		if (!s->items[i].value)
+			continue;
+		vault_sum_add(v, &sum, name);
+		name += strlen(kind->prefix);
+		buf_put_bytes(&p.out, name, strlen(name));
+		kind->pack(s->items[i].value, &p);
+	}
+	pack_words(&p.words, out);
+	buf_put_le64(out, sum.sum);
+	buf_put_varint(out, sum.n);
+	buf_put(out, p.out.data, p.out.len);
+	out->failed |= p.out.failed;
+	buf_release(&p.out);
+	words_release(&p.words);
+	return buf_error(out);
 }

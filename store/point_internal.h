@@ -9,6 +9,7 @@
 
 #define POINT_FORMAT 1
 #define POINT_DOC_MAX (16u << 20)
+#define POINT_SMALL_MAX (64u << 10) /* a commit, a note and the like */
 #define POINT_DEPTH_MAX 32
 #define POINT_TAGS_MAX 1000
 #define POINT_SOURCES_MAX 100000
@@ -42,14 +43,12 @@ void point_free_part(const struct point *p, void *part);
 /* ---- point_pack.c: what the local database keeps of points ---- */
 
 /*
- * Append all members of a point that point_encode() writes, for point_unpack()
- * alone; ask buf_error(). Where another member is added or another order is
- * taken, POINT_PACK_VERSION grows: what was kept before is not read then.
+ * Where another member of a point is kept or another order is taken, this grows:
+ * what was kept before is not read then.
  */
-#define POINT_PACK_VERSION 2
-void point_pack(const struct point *p, struct buf *out);
-/* Take a point off @r, whose bytes are known to be those that were kept. Return
- * 0, -EBADMSG (silent) or -ENOMEM. */
+#define POINT_PACK_VERSION 3
+/* Take a point off @r, as point_copy() packs one. Return 0, -EBADMSG (silent) or
+ * -ENOMEM. */
 MUST_CHECK int point_unpack(struct reader *r, struct point **out);
 /* A copy of a point, for what a list has to say of it. Return 0 or -ENOMEM. */
 MUST_CHECK int point_copy(const struct point *p, struct point **out);

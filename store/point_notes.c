@@ -16,8 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/format.h"
 #include "store/record/forget.h"
 #include "store/record/note.h"
+#include "store/record/purge.h"
 
 size_t point_items_of(const struct kept_set *s, const char *prefix,
 		      const char *id, size_t *n_out)
@@ -279,3 +281,174 @@ int point_apply_forgets(struct point *p, const struct point_objects *o,
 	free(sorted);
 	return r;
 }
+
+/* ---- the kinds of objects that are read for it ---- */
+
+static int decode_verdict(const void *data, size_t len, const char *name,
+			  void **out)
+{
+	bool *purged = malloc(sizeof(*purged));
+	int r = purged ? purge_decode(data, len, name, purged) : -ENOMEM;
+
+	if (r < 0) {
+		free(purged);
+		purged = NULL;
+	}
+	*out = purged;
+	return r;
+}
+
+static int decode_note(const void *data, size_t len, const char *name,
+		       void **out)
+{
+	struct note *n = malloc(sizeof(*n));
+	int r = n ? note_decode(data, len, name, n) : -ENOMEM;
+
+	if (r < 0) {
+		free(n);
+		n = NULL;
+	}
+	*out = n;
+	return r;
+}
+
+static void release_note(void *value)
+{
+	note_release(value);
+	free(value);
+}
+
+static void pack_text(const char *text, struct buf *out)
+{
+	buf_put_u8(out, text != NULL);
+	if (text)
+		buf_put_bytes(out, text, strlen(text));
+}
+
+static int unpack_text(struct reader *r, char **out)
+{
+	const uint8_t *from;
+	size_t len;
+
+	if (!reader_u8(r))
+		return 0;
+	from = reader_bytes(r, SIZE_MAX, &len);
+	*out = from ? strndup((const char *)from, len) : NULL;
+	return *out ? 0 : from ? -ENOMEM : -EBADMSG;
+}
+
+static int decode_forget(const void *data, size_t len, const char *name,
+			 void **out)
+{
+	struct forget *f = malloc(sizeof(*f));
+	int r = f ? forget_decode(data, len, name, f) : -ENOMEM;
+
+	if (r < 0) {
+		free(f);
+		f = NULL;
+	}
+	*out = f;
+	return r;
+}
+
+static void release_forget(void *value)
+{
+	forget_release(value);
+	free(value);
+}
+
+static void pack_forget(const void *value, struct kept_pack *p)
+{
+	struct buf *out = &p->out;
+	const struct forget *f = value;
+
+	buf_put_svarint(out, f->time_ns);
+	buf_put_svarint(out, f->until_ns);
+	pack_text(f->by, out);
+	pack_text(f->reason, out);
+}
+
+static int unpack_forget(struct kept_unpack *u, void **out)
+{
+	struct reader *r = &u->in;
+	struct forget *f = calloc(1, sizeof(*f));
+	int e = f ? 0 : -ENOMEM;
+
+	if (e == 0) {
+		f->time_ns = reader_svarint(r);
+		f->until_ns = reader_svarint(r);
+		e = unpack_text(r, &f->by);
+	}
+	if (e == 0)
+		e = unpack_text(r, &f->reason);
+	*out = f;
+	return e;
+}
+
+static void pack_note(const void *value, struct kept_pack *p)
+{
+	struct buf *out = &p->out;
+	const struct note *n = value;
+
+	buf_put_varint(out, n->kind);
+	buf_put_svarint(out, n->time_ns);
+	pack_text(n->word, out);
+	pack_text(n->text, out);
+	pack_text(n->by, out);
+}
+
+static int unpack_note(struct kept_unpack *u, void **out)
+{
+	struct reader *r = &u->in;
+	struct note *n = calloc(1, sizeof(*n));
+	int e = n ? 0 : -ENOMEM;
+
+	if (e == 0) {
+		n->kind = (enum note_kind)reader_varint_max(r, NOTE_KINDS - 1);
+		n->time_ns = reader_svarint(r);
+		e = unpack_text(r, &n->word);
+	}
+	if (e == 0)
+		e = unpack_text(r, &n->text);
+	if (e == 0)
+		e = unpack_text(r, &n->by);
+	*out = n;
+	return e;
+}
+
+static void pack_verdict(const void *value, struct kept_pack *p)
+{
+	buf_put_u8(&p->out, *(const bool *)value);
+}
+
+static int unpack_verdict(struct kept_unpack *u, void **out)
+{
+	bool *purged = malloc(sizeof(*purged));
+
+	*out = purged;
+	if (!purged)
+		return -ENOMEM;
+	*purged = reader_u8(&u->in) != 0;
+	return u->in.bad ? -EBADMSG : 0;
+}
+
+const struct kept_kind point_kept_verdicts = {
+	"purge/", OBJECT_PURGE, POINT_SMALL_MAX, decode_verdict,
+	free,	  pack_verdict, unpack_verdict,	 3,
+	false,	  NULL,
+};
+const struct kept_kind point_kept_forgets = {
+	"forget/",	OBJECT_FORGET, POINT_SMALL_MAX, decode_forget,
+	release_forget, pack_forget,   unpack_forget,	3,
+	false,		NULL,
+};
+const struct kept_kind point_kept_notes = {
+	"note/",      OBJECT_NOTE, POINT_SMALL_MAX, decode_note,
+	release_note, pack_note,   unpack_note,	    4,
+	false,	      NULL,
+};
+const struct kept_kind point_kept_machines = {
+	"machine/",   OBJECT_MACHINE, POINT_SMALL_MAX, decode_note,
+	release_note, pack_note,      unpack_note,     4,
+	false,	      NULL,
+};

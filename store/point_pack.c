@@ -23,20 +23,20 @@
 
 #include "store/base/arena.h"
 #include "store/base/bytes.h"
+#include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/format.h"
-#include "store/record/forget.h"
-#include "store/record/note.h"
-#include "store/record/purge.h"
 
 /* Either out or in is set. */
 struct walk {
 	struct buf *out;
 	size_t size; /* packing: bytes that the parts will need */
 	struct reader *in;
-	/* Unpacking: what is read stays there, so that nothing need be copied;
-	 * or NULL. */
-	struct arena *arena;
+	/* What is packed with others has their words. Unpacking: what is read
+	 * stays where it is, so that nothing need be copied. NULL: it is packed
+	 * alone. */
+	struct words *words;
+	const struct kept_unpack *many;
 	bool no_memory;
 	uint8_t *room, *end; /* or room for the parts */
 };
@@ -47,8 +47,8 @@ static void *carve(struct walk *w, size_t n, size_t align)
 	size_t pad = -(uintptr_t)w->room & (align - 1);
 	uint8_t *at = w->room;
 
-	if (w->arena) {
-		at = arena_alloc(w->arena, n);
+	if (w->many) {
+		at = arena_alloc(w->many->arena, n);
 		w->no_memory |= !at;
 		w->in->bad |= !at;
 		return at;
@@ -108,18 +108,39 @@ static void walk_bytes(struct walk *w, uint8_t **data, size_t *len)
 		return;
 	}
 	from = reader_bytes(w->in, SIZE_MAX, len);
-	if (from && w->arena)
+	if (from && w->many)
 		*data = (uint8_t *)from;
 	else if (from)
 		*data = carve(w, *len + 1, 1);
 	if (w->in->bad)
 		*len = 0;
-	else if (!w->arena)
+	else if (!w->many)
 		memcpy(*data, from, *len);
 }
 
-/* A string with its NUL; the length of NULL is 0. */
-static void walk_text(struct walk *w, char **text)
+/* An id: 32 digits, or none. */
+static void walk_id(struct walk *w, char id[NAME_HEX + 1])
+{
+	uint8_t raw[NAME_HEX / 2] = { 0 };
+	bool is_there = id[0] != '\0';
+	const uint8_t *from;
+
+	walk_flag(w, &is_there);
+	if (!is_there)
+		return;
+	if (w->out) {
+		/* Whoever made it has checked it. */
+		(void)!hex_decode(id, sizeof(raw), raw);
+		buf_put(w->out, raw, sizeof(raw));
+		return;
+	}
+	from = reader_get(w->in, sizeof(raw));
+	if (from)
+		hex_encode(from, sizeof(raw), id);
+}
+
+/* A string of its own, with its NUL; the length of NULL is 0. */
+static void walk_own_text(struct walk *w, char **text)
 {
 	const uint8_t *from;
 	uint64_t len;
@@ -137,12 +158,37 @@ static void walk_text(struct walk *w, char **text)
 	from = reader_get(w->in, len);
 	if (from && from[len - 1] != '\0')
 		w->in->bad = true;
-	if (from && w->arena)
+	if (from && w->many)
 		*text = (char *)from;
 	else if (from)
 		*text = carve(w, len, 1);
-	if (!w->in->bad && !w->arena)
+	if (!w->in->bad && !w->many)
 		memcpy(*text, from, len);
+}
+
+/* One that others have, too: the number of a word, plus one; 0 stands for NULL. */
+static void walk_word(struct walk *w, char **text)
+{
+	uint64_t number;
+	size_t i = 0;
+
+	if (w->out) {
+		if (*text && words_add(w->words, *text, &i) < 0)
+			w->out->failed = true;
+		buf_put_varint(w->out, *text ? i + 1 : 0);
+		return;
+	}
+	number = reader_varint_max(w->in, w->many->nwords);
+	if (number > 0)
+		*text = w->many->words[number - 1];
+}
+
+static void walk_text(struct walk *w, char **text)
+{
+	if (w->words || w->many)
+		walk_word(w, text);
+	else
+		walk_own_text(w, text);
 }
 
 /* A list of @n items of @size bytes; each takes a byte or more. */
@@ -171,6 +217,30 @@ static void walk_texts(struct walk *w, char ***list, size_t *n)
 	*list = walk_list(w, *list, n, sizeof(**list));
 	for (i = 0; i < *n; i++)
 		walk_text(w, &(*list)[i]);
+}
+
+static void walk_own_texts(struct walk *w, char ***list, size_t *n)
+{
+	size_t i;
+
+	*list = walk_list(w, *list, n, sizeof(**list));
+	for (i = 0; i < *n; i++)
+		walk_own_text(w, &(*list)[i]);
+}
+
+/* The id of a machine, which has many points. */
+static void walk_machine_id(struct walk *w, char id[NAME_HEX + 1])
+{
+	char *text;
+
+	if (!w->words && !w->many) {
+		walk_id(w, id);
+		return;
+	}
+	text = w->out ? id : NULL;
+	walk_word(w, &text);
+	if (!w->out && text && strlen(text) == NAME_HEX)
+		memcpy(id, text, NAME_HEX + 1);
 }
 
 static void walk_left_out(struct walk *w, struct point_left_out *l)
@@ -226,10 +296,10 @@ static void walk_machine(struct walk *w, struct point *p)
 
 static void walk_point(struct walk *w, struct point *p)
 {
-	walk_raw(w, p->id, sizeof(p->id) - 1);
-	walk_raw(w, p->session, sizeof(p->session) - 1);
-	walk_raw(w, p->machine, sizeof(p->machine) - 1);
-	walk_raw(w, p->parent, sizeof(p->parent) - 1);
+	walk_id(w, p->id);
+	walk_id(w, p->session);
+	walk_machine_id(w, p->machine);
+	walk_id(w, p->parent);
 	walk_text(w, &p->vm);
 	walk_text(w, &p->host);
 	walk_text(w, &p->user);
@@ -241,7 +311,7 @@ static void walk_point(struct walk *w, struct point *p)
 	walk_texts(w, &p->sources, &p->nsources);
 	walk_left_out(w, &p->left_out);
 	walk_flag(w, &p->has_index);
-	walk_texts(w, &p->index, &p->nindex);
+	walk_own_texts(w, &p->index, &p->nindex);
 	walk_flag(w, &p->has_tree);
 	walk_raw(w, p->root.b, sizeof(p->root.b));
 	walk_u64(w, &p->entries);
@@ -255,7 +325,16 @@ static void walk_point(struct walk *w, struct point *p)
 	walk_u64(w, &p->data_added_packed);
 }
 
-void point_pack(const struct point *p, struct buf *out)
+static void pack_point(const void *value, struct kept_pack *k)
+{
+	struct walk w = { .out = &k->out, .words = &k->words };
+
+	/* Nothing is written to a point that is packed. */
+	walk_point(&w, (struct point *)value);
+}
+
+/* Append all members of a point, for point_unpack() alone; ask buf_error(). */
+static void point_pack(const struct point *p, struct buf *out)
 {
 	struct walk w = { .out = out };
 	size_t at = out->len;
@@ -270,19 +349,18 @@ void point_pack(const struct point *p, struct buf *out)
 /* All parts of a point take at most so many bytes for each one packed. */
 #define GROWTH_MAX 64
 
-static int unpack_kept(struct arena *a, struct reader *r, void **out)
+static int unpack_point(struct kept_unpack *u, void **out)
 {
-	struct walk w = { .in = r, .arena = a };
-	struct point *p = arena_alloc(a, sizeof(*p));
+	struct walk w = { .in = &u->in, .many = u };
+	struct point *p = arena_alloc(u->arena, sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;
-	(void)reader_le32(r);
 	p->refs = 1;
-	p->arena = arena_get(a);
+	p->arena = arena_get(u->arena);
 	*out = p;
 	walk_point(&w, p);
-	return w.no_memory ? -ENOMEM : r->bad ? -EBADMSG : 0;
+	return w.no_memory ? -ENOMEM : u->in.bad ? -EBADMSG : 0;
 }
 
 int point_unpack(struct reader *r, struct point **out)
@@ -333,9 +411,7 @@ int point_copy(const struct point *p, struct point **out)
 	return point_unpack(&r, out);
 }
 
-/* ---- the kinds of objects that points are made of ---- */
-
-#define SMALL_OBJECT_MAX (64u << 10)
+/* ---- the kinds of objects that points are ---- */
 
 static int decode_commit(const void *data, size_t len, const char *name,
 			 void **out)
@@ -349,136 +425,6 @@ static int decode_commit(const void *data, size_t len, const char *name,
 	}
 	*out = c;
 	return r;
-}
-
-static int decode_verdict(const void *data, size_t len, const char *name,
-			  void **out)
-{
-	bool *purged = malloc(sizeof(*purged));
-	int r = purged ? purge_decode(data, len, name, purged) : -ENOMEM;
-
-	if (r < 0) {
-		free(purged);
-		purged = NULL;
-	}
-	*out = purged;
-	return r;
-}
-
-static int decode_note(const void *data, size_t len, const char *name,
-		       void **out)
-{
-	struct note *n = malloc(sizeof(*n));
-	int r = n ? note_decode(data, len, name, n) : -ENOMEM;
-
-	if (r < 0) {
-		free(n);
-		n = NULL;
-	}
-	*out = n;
-	return r;
-}
-
-static void release_note(void *value)
-{
-	note_release(value);
-	free(value);
-}
-
-static void pack_text(const char *text, struct buf *out)
-{
-	buf_put_u8(out, text != NULL);
-	if (text)
-		buf_put_bytes(out, text, strlen(text));
-}
-
-static int unpack_text(struct reader *r, char **out)
-{
-	const uint8_t *from;
-	size_t len;
-
-	if (!reader_u8(r))
-		return 0;
-	from = reader_bytes(r, SIZE_MAX, &len);
-	*out = from ? strndup((const char *)from, len) : NULL;
-	return *out ? 0 : from ? -ENOMEM : -EBADMSG;
-}
-
-static int decode_forget(const void *data, size_t len, const char *name,
-			 void **out)
-{
-	struct forget *f = malloc(sizeof(*f));
-	int r = f ? forget_decode(data, len, name, f) : -ENOMEM;
-
-	if (r < 0) {
-		free(f);
-		f = NULL;
-	}
-	*out = f;
-	return r;
-}
-
-static void release_forget(void *value)
-{
-	forget_release(value);
-	free(value);
-}
-
-static void pack_forget(const void *value, struct buf *out)
-{
-	const struct forget *f = value;
-
-	buf_put_svarint(out, f->time_ns);
-	buf_put_svarint(out, f->until_ns);
-	pack_text(f->by, out);
-	pack_text(f->reason, out);
-}
-
-static int unpack_forget(struct arena *a, struct reader *r, void **out)
-{
-	struct forget *f = calloc(1, sizeof(*f));
-	int e = f ? 0 : -ENOMEM;
-
-	(void)a;
-	if (e == 0) {
-		f->time_ns = reader_svarint(r);
-		f->until_ns = reader_svarint(r);
-		e = unpack_text(r, &f->by);
-	}
-	if (e == 0)
-		e = unpack_text(r, &f->reason);
-	*out = f;
-	return e;
-}
-
-static void pack_note(const void *value, struct buf *out)
-{
-	const struct note *n = value;
-
-	buf_put_varint(out, n->kind);
-	buf_put_svarint(out, n->time_ns);
-	pack_text(n->word, out);
-	pack_text(n->text, out);
-	pack_text(n->by, out);
-}
-
-static int unpack_note(struct arena *a, struct reader *r, void **out)
-{
-	struct note *n = calloc(1, sizeof(*n));
-	int e = n ? 0 : -ENOMEM;
-
-	(void)a;
-	if (e == 0) {
-		n->kind = (enum note_kind)reader_varint_max(r, NOTE_KINDS - 1);
-		n->time_ns = reader_svarint(r);
-		e = unpack_text(r, &n->word);
-	}
-	if (e == 0)
-		e = unpack_text(r, &n->text);
-	if (e == 0)
-		e = unpack_text(r, &n->by);
-	*out = n;
-	return e;
 }
 
 static int decode_point(const void *data, size_t len, const char *name,
@@ -520,19 +466,18 @@ static void release_commit(void *value)
 		free(c);
 }
 
-static void pack_commit(const void *value, struct buf *out)
+static void pack_commit(const void *value, struct kept_pack *p)
 {
-	buf_put(out, value, sizeof(struct known_commit));
+	buf_put(&p->out, value, sizeof(struct known_commit));
 }
 
 /* It has nothing but bytes, and so it can stay where it is. */
-static int unpack_commit(struct arena *a, struct reader *r, void **out)
+static int unpack_commit(struct kept_unpack *u, void **out)
 {
 	struct known_commit *c;
 
-	(void)a;
 	static_assert(_Alignof(struct known_commit) == 1, "it lies anywhere");
-	c = (struct known_commit *)reader_get(r, sizeof(*c));
+	c = (struct known_commit *)reader_get(&u->in, sizeof(*c));
 	if (!c)
 		return -EBADMSG;
 	c->in_arena = true;
@@ -540,55 +485,13 @@ static int unpack_commit(struct arena *a, struct reader *r, void **out)
 	return 0;
 }
 
-static void pack_verdict(const void *value, struct buf *out)
-{
-	buf_put_u8(out, *(const bool *)value);
-}
-
-static int unpack_verdict(struct arena *a, struct reader *r, void **out)
-{
-	bool *purged = malloc(sizeof(*purged));
-
-	(void)a;
-	*out = purged;
-	if (!purged)
-		return -ENOMEM;
-	*purged = reader_u8(r) != 0;
-	return r->bad ? -EBADMSG : 0;
-}
-
-static void pack_point(const void *value, struct buf *out)
-{
-	point_pack(value, out);
-}
-
 const struct kept_kind point_kept_commits = {
-	"commit/",	OBJECT_COMMIT, SMALL_OBJECT_MAX, decode_commit,
-	release_commit, pack_commit,   unpack_commit,	 3,
+	"commit/",	OBJECT_COMMIT, POINT_SMALL_MAX, decode_commit,
+	release_commit, pack_commit,   unpack_commit,	4,
 	true,		NULL,
-};
-const struct kept_kind point_kept_verdicts = {
-	"purge/", OBJECT_PURGE, SMALL_OBJECT_MAX, decode_verdict,
-	free,	  pack_verdict, unpack_verdict,	  2,
-	false,	  NULL,
-};
-const struct kept_kind point_kept_forgets = {
-	"forget/",	OBJECT_FORGET, SMALL_OBJECT_MAX, decode_forget,
-	release_forget, pack_forget,   unpack_forget,	 2,
-	false,		NULL,
-};
-const struct kept_kind point_kept_notes = {
-	"note/",      OBJECT_NOTE, SMALL_OBJECT_MAX, decode_note,
-	release_note, pack_note,   unpack_note,	     3,
-	false,	      NULL,
-};
-const struct kept_kind point_kept_machines = {
-	"machine/",   OBJECT_MACHINE, SMALL_OBJECT_MAX, decode_note,
-	release_note, pack_note,      unpack_note,	3,
-	false,	      NULL,
 };
 const struct kept_kind point_kept_points = {
 	"point/",      OBJECT_POINT, POINT_DOC_MAX, decode_point,
-	release_point, pack_point,   unpack_kept,   POINT_PACK_VERSION,
+	release_point, pack_point,   unpack_point,  POINT_PACK_VERSION,
 	true,	       check_point,
 };
