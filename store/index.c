@@ -210,11 +210,71 @@ int index_decode(const void *data, size_t len, const char *name,
 		 int (*fn)(void *arg, const struct index_pack *p),
 		 int (*gone)(void *arg, const char *name), void *arg)
 {
-	struct index_decoder d = { name, len, { fn, gone, arg }, .seen = 0 };
+	struct index_decoder d = {
+		name, len, { .pack = fn, .gone = gone, .arg = arg }, .seen = 0
+	};
 	int r = index_decode_some(&d, data, len);
 
 	index_decoder_release(&d);
 	return r;
+}
+
+/* ---- reading ---- */
+
+static int on_piece(void *arg, const void *data, size_t len)
+{
+	return index_decode_some(arg, data, len);
+}
+
+int index_read_box(struct box_pieces *box, const char *name,
+		   const struct index_visitor *visitor)
+{
+	struct index_decoder d = { .name = name,
+				   .len = box_pieces_len(box),
+				   .visitor = *visitor };
+	/* Where nothing comes, that is malformed. */
+	int r = d.len ? box_pieces_read(box, on_piece, &d)
+		      : index_decode_some(&d, NULL, 0);
+
+	index_decoder_release(&d);
+	return r;
+}
+
+static int look_at(void *arg, const struct index_pack *p)
+{
+	(void)arg;
+	return format_check_dir(p->dir, p->dir_len, p->name);
+}
+
+static int read_index(struct vault *v, const char *name, bool sure,
+		      const struct index_visitor *visitor)
+{
+	static const struct index_visitor looking = { .pack = look_at };
+	struct box_pieces *box;
+	int r = box_pieces_open(v, OBJECT_INDEX, name, &box);
+
+	if (r < 0)
+		return r;
+	if (visitor->begin)
+		r = visitor->begin(visitor->arg, box_pieces_len(box));
+	if (r == 0 && sure)
+		r = index_read_box(box, name, &looking);
+	if (r == 0)
+		r = index_read_box(box, name, visitor);
+	box_pieces_free(box);
+	return r;
+}
+
+int index_read(struct vault *v, const char *name,
+	       const struct index_visitor *visitor)
+{
+	return read_index(v, name, false, visitor);
+}
+
+int index_read_sure(struct vault *v, const char *name,
+		    const struct index_visitor *visitor)
+{
+	return read_index(v, name, true, visitor);
 }
 
 /* ---- importing ---- */

@@ -40,6 +40,9 @@ struct index_visitor {
 	/* the name of an index object that this one supersedes; may be NULL */
 	int (*gone)(void *arg, const char *name);
 	void *arg;
+	/* of index_read(): how long the plaintext is, before anything else; may be
+	 * NULL */
+	int (*begin)(void *arg, uint64_t len);
 };
 /* Decode an index object's plaintext. Return what a visitor returned that was
  * not 0; 0; or -EBADMSG (said in words). */
@@ -75,6 +78,18 @@ void index_decoder_release(struct index_decoder *d);
 #define INDEX_MERGED_MAX (16u << 20)
 
 struct vault;
+/*
+ * Fetch and decode an index object, in at most 30 MiB of memory however long it is,
+ * but for one whose packs have directories that are longer than a writer makes.
+ * All of it was authenticated before a visitor is called, and not decoded: where it
+ * is malformed that may show only after some calls. Return 0; what a visitor returned
+ * that was not 0; -ENOENT; -EBADMSG or another negative errno, said in words.
+ */
+MUST_CHECK int index_read(struct vault *v, const char *name,
+			  const struct index_visitor *visitor);
+/* The same, but a visitor is told only of one that is well-formed to its end. */
+MUST_CHECK int index_read_sure(struct vault *v, const char *name,
+			       const struct index_visitor *visitor);
 /* Find the index object that is imported, and supersedes @name ("<sid>-<n>"):
  * its name, likewise. Return 0, -ENOENT or another negative errno. */
 MUST_CHECK int vault_index_superseding(struct vault *v, const char *name,

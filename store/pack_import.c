@@ -130,26 +130,15 @@ static int on_superseded(void *arg, const char *name)
 	return buf_error(&im->superseded);
 }
 
-static int on_piece(void *arg, const void *data, size_t len)
-{
-	return index_decode_some(arg, data, len);
-}
-
 /* Go through all of it. */
 static int decode(struct long_import *im, struct box_pieces *box,
 		  const char *name)
 {
-	struct index_decoder d = {
-		.name = name,
-		.len = box_pieces_len(box),
-		.visitor = { on_index_pack, on_superseded, im },
-	};
-	/* Where nothing comes, that is malformed. */
-	int r = d.len ? box_pieces_read(box, on_piece, &d)
-		      : index_decode_some(&d, NULL, 0);
+	const struct index_visitor visitor = { .pack = on_index_pack,
+					       .gone = on_superseded,
+					       .arg = im };
 
-	index_decoder_release(&d);
-	return r;
+	return index_read_box(box, name, &visitor);
 }
 
 /* What a source supersedes is put before the source: whoever finds that finds

@@ -131,6 +131,10 @@ bool vault_lacks_folder(const struct vault *v, const char *folder);
 MUST_CHECK int vault_still_stands(struct vault *v);
 /* ---- index.c ---- */
 
+struct index_visitor;
+/* Decode an index object that was opened as a box. Return as index_read(). */
+MUST_CHECK int index_read_box(struct box_pieces *box, const char *name,
+			      const struct index_visitor *visitor);
 struct index_item {
 	const char *name; /* of the object; borrowed */
 	uint64_t size; /* as it was listed; 0: not known */

@@ -164,11 +164,8 @@ static int on_index_pack(void *arg, const struct index_pack *p)
 	struct index_visit *ic = arg;
 	struct check *c = ic->check;
 	struct check_pack *pack = check_find_pack(c, p->name);
-	struct pack_dir dir = { .frames = NULL };
-	int n, r;
+	int n, r = format_check_dir(p->dir, p->dir_len, p->name);
 
-	r = format_get_dir(p->dir, p->dir_len, p->name, false, &dir);
-	format_release_dir(&dir);
 	if (r == -EBADMSG) {
 		n = check_found(c, true,
 				(const char *)c->names.data + ic->object,
@@ -261,14 +258,29 @@ static int note_commit(struct check *c, const void *data, size_t len,
 	return MIN(idset_add(&c->committed, &key), 0);
 }
 
+static int count_index(void *arg, uint64_t len)
+{
+	struct index_visit *ic = arg;
+
+	(void)len;
+	ic->check->out->indexes++;
+	return 0;
+}
+
 /* An object and what it says; @at: where its name begins in check.names. */
 static int check_contents(struct check *c, const struct kind *k, size_t at)
 {
 	const char *name = (const char *)c->names.data + at;
 	AUTO_BUF struct buf plain = BUF_INIT;
 	struct index_visit ic = { c, at };
-	int r = check_open(c, k->type, name, &plain);
+	const struct index_visitor visitor = { .begin = count_index,
+					       .pack = on_index_pack,
+					       .arg = &ic };
+	int r;
 
+	if (k->type == OBJECT_INDEX)
+		return index_read(c->vault, name, &visitor);
+	r = check_open(c, k->type, name, &plain);
 	if (r < 0)
 		return r;
 	if (!k->type)
@@ -276,11 +288,6 @@ static int check_contents(struct check *c, const struct kind *k, size_t at)
 	r = check_record(k->type, plain.data, plain.len, name);
 	if (r == 0 && k->type == OBJECT_COMMIT)
 		r = note_commit(c, plain.data, plain.len, name);
-	if (r == 0 && k->type == OBJECT_INDEX) {
-		c->out->indexes++;
-		r = index_decode(plain.data, plain.len, name, on_index_pack,
-				 NULL, &ic);
-	}
 	return r;
 }
 

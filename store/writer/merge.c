@@ -132,31 +132,31 @@ static int put_merged(struct index_merge *m)
 	return r;
 }
 
+/* What is too long stays as it is. */
+static int begin_one(void *arg, uint64_t len)
+{
+	struct index_merge *m = arg;
+
+	if (len > INDEX_MERGED_MAX / 2)
+		return 1;
+	return m->packs.len + len > INDEX_MERGED_MAX - (4u << 20)
+		       ? put_merged(m)
+		       : 0;
+}
+
 static int merge_one(struct index_merge *m, const char *name)
 {
-	struct writer *w = m->writer;
-	AUTO_BUF struct buf plain = BUF_INIT;
-	uint8_t *raw = NULL;
-	size_t len;
-	int r = vault_get_all(w->vault, name, INDEX_MERGED_MAX, &raw, &len);
+	const struct index_visitor visitor = {
+		.begin = begin_one, .pack = add_pack, .gone = add_gone, .arg = m
+	};
+	int r = index_read_sure(m->writer->vault, name, &visitor);
 
 	if (r == 0)
-		r = format_read_box(vault_keyring(w->vault), raw, len,
-				    OBJECT_INDEX, name, &plain);
-	free(raw);
-	if (r == -ENOMEM || r == -EINTR)
-		return r;
-	if (r < 0 || plain.len > INDEX_MERGED_MAX / 2)
-		return 0;
-	if (m->packs.len + plain.len > INDEX_MERGED_MAX - (4u << 20))
-		r = put_merged(m);
-	if (r == 0)
-		r = index_decode(plain.data, plain.len, name, add_pack,
-				 add_gone, m);
-	if (r == 0)
 		r = add_gone(m, name + 6);
-	m->nmerged++;
-	return r;
+	m->nmerged += r == 0;
+	return backend_error_is_of_object(r) || r == -ENOENT || r == -EOPNOTSUPP
+		       ? 0
+		       : MIN(r, 0);
 }
 
 static int merge_all(struct writer *w, const struct small_indexes *l)

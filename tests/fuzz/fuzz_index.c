@@ -42,9 +42,11 @@ static int on_gone(void *arg, const char *name)
 /* In pieces of a length that the input decides. */
 static int decode_in_pieces(const uint8_t *data, size_t len, struct told *t)
 {
-	struct index_decoder d = { .name = "index/fuzz",
-				   .len = len,
-				   .visitor = { on_pack, on_gone, t } };
+	struct index_decoder d = {
+		.name = "index/fuzz",
+		.len = len,
+		.visitor = { .pack = on_pack, .gone = on_gone, .arg = t }
+	};
 	size_t step = 1 + data[len / 2] % 64, at, n;
 	int r = 0;
 

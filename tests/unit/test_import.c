@@ -11,8 +11,10 @@
 
 #include "store/backend/mem.h"
 #include "store/base/bytes.h"
+#include "store/base/task.h"
 #include "store/base/zip.h"
 #include "store/catalog/catalog.h"
+#include "store/check/check.h"
 #include "store/format.h"
 #include "store/index.h"
 #include "store/vault.h"
@@ -352,10 +354,12 @@ static int tally_gone(void *arg, const char *name)
 static int decode_in_pieces(const struct buf *plain, size_t step,
 			    struct tally *out)
 {
-	struct index_decoder d = { "index/test",
-				   plain->len,
-				   { tally_pack, tally_gone, out },
-				   .seen = 0 };
+	struct index_decoder d = {
+		"index/test",
+		plain->len,
+		{ .pack = tally_pack, .gone = tally_gone, .arg = out },
+		.seen = 0
+	};
 	size_t at, n;
 	int r = 0;
 
@@ -412,10 +416,31 @@ static void import_in_little(struct scene *s, size_t packs, size_t chunks,
 	assert_imported(s, packs, chunks, random);
 }
 
+/* Nor does who checks a vault hold it in memory. */
+static void check_in_little(struct scene *s, size_t packs)
+{
+	struct task task = { .stop = NULL };
+	struct check_options o = { .read_data = false };
+	struct check_result res = { .damages = 0 };
+	size_t before, peak;
+
+	support_memory_reset_peak();
+	before = support_memory();
+	assert_ok(check_run(s->vault, &o, &task, &res));
+	peak = support_memory_peak() - before;
+	assert_int_equal(res.indexes, 1);
+	/* All of it was read: each pack that it names is nowhere. */
+	assert_int_equal(res.damages, packs);
+	check_release(&res);
+	if (!HAS_SHADOW_MEMORY)
+		assert_in_range(peak, 0, 28 << 20);
+}
+
 /* More than a merged index object: 40 MB. */
 static void takes_little_memory(void **state)
 {
 	import_in_little(*state, 50, 20000, true);
+	check_in_little(*state, 50);
 }
 
 /* Nor do packs that hold next to nothing, of which there may be very many. */

@@ -11,6 +11,7 @@
 #include "store/backend/mem.h"
 #include "store/catalog/catalog.h"
 #include "store/format.h"
+#include "store/index.h"
 #include "store/point.h"
 #include "store/vault.h"
 #include "store/writer/writer.h"
@@ -44,6 +45,30 @@ static const char *find_merged(struct scene *s, size_t nth)
 			return name;
 	}
 	return NULL;
+}
+
+struct search {
+	const char *pack;
+	bool found;
+};
+
+static int is_searched(void *arg, const struct index_pack *p)
+{
+	struct search *search = arg;
+
+	search->found |= strcmp(p->name, search->pack) == 0;
+	return 0;
+}
+
+/* Does the index object name the pack? */
+static bool names_pack(struct scene *s, const char *name, const char *pack)
+{
+	struct search search = { .pack = pack };
+	const struct index_visitor visitor = { .pack = is_searched,
+					       .arg = &search };
+
+	assert_ok(index_read(s->vault, name, &visitor));
+	return search.found;
 }
 
 static void reopen(struct scene *s)
@@ -128,6 +153,45 @@ static void few_are_in_use(void **state)
 	assert_in_range(read_all(s, ids), 0, SESSIONS - 128);
 }
 
+/* An index object of some key holder's that is not well-formed to its end stays as it
+ * is, and none of what it says goes into a merged one. */
+static void a_malformed_one_is_not_merged(void **state)
+{
+	static const char name[] = "index/00000000000000000000000000000000-0";
+	static const uint8_t salt[CRYPT_SALT_LEN];
+	struct scene *s = *state;
+	AUTO_BUF struct buf plain = BUF_INIT, box = BUF_INIT, dir = BUF_INIT;
+	const struct pack_dir none = { .nframes = 0 };
+	char pack[PACK_NAME_MAX];
+	size_t i;
+
+	format_put_dir(&dir, &none);
+	snprintf(pack, sizeof(pack), "%032d-0-%064d", 0, 7);
+	buf_put_varint(&plain, 1);
+	index_put_pack(&plain, pack, 1000, OBJECT_DATA_PACK, salt, dir.data,
+		       dir.len);
+	buf_put_varint(&plain, 9); /* names, of which none follows */
+	assert_ok(format_seal_box(vault_keyring(s->vault), NULL, NULL,
+				  vault_seam(s->vault), OBJECT_INDEX, name,
+				  NULL, 0, plain.data, plain.len, &box));
+	for (i = 0; i < 65; i++) {
+		sessions_put(s, i, 1000);
+		/* As if it had been read while it was whole. */
+		if (i == 60) {
+			assert_ok(backend_mem_set(s->backend, name, box.data,
+						  box.len));
+			assert_ok(catalog_import(vault_catalog(s->vault), name,
+						 NULL, 0));
+		}
+		assert_ok(sessions_commit(s));
+		writer_free(s->writer);
+		assert_ok(writer_begin(s->vault, 1, s->pool, &s->writer));
+	}
+	assert_non_null(find_merged(s, 0));
+	assert_int_equal(catalog_has_source(vault_catalog(s->vault), name), 1);
+	assert_false(names_pack(s, find_merged(s, 0), pack));
+}
+
 /* A backup whose point is made does not fail because its merge does. */
 static void a_merge_that_fails(void **state)
 {
@@ -161,6 +225,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(few_are_in_use),
+		CASE(a_malformed_one_is_not_merged),
 		CASE(a_merge_that_fails),
 	};
 
