@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -87,6 +88,14 @@ class Bench:
         finally:
             subprocess.run(["umount", mnt], check=True)
 
+    def indexes_of(self, n):
+        """A vault, made by a program of the tests, that has an index object of so
+        many chunks in ten packs; the object."""
+        vault = self.path("vault")
+        self.run(self.program("tests/bench/scale"), "make", vault, self.key,
+                 "0", str(n // 10), "1", "10")
+        return glob.glob(vault + "/index/*")[0]
+
     # ---- what there is much of ----
 
     def session(self, n):
@@ -97,13 +106,50 @@ class Bench:
         self.forget("vault")
 
     def index(self, n):
-        """An index object of so many chunks, in ten packs."""
+        """An index object of so many chunks, in ten packs; it comes while the
+        mount's caches are full, too."""
         vault = self.path("vault")
-        self.run(self.program("tests/bench/scale"), "make", vault, self.key,
-                 "0", str(n // 10), "1", "10")
+        late = self.indexes_of(n)
         peak = self.mount(vault, lambda mnt: os.listdir(mnt + "/vms"))
         self.note("mount, importing an index: chunks", n, (peak, 0), MOUNT_MB)
-        self.forget("vault")
+        shutil.rmtree(self.path("cache"))
+        self.full_caches(vault)
+        os.rename(late, self.path("late"))
+
+        def fill_and_import(mnt):
+            read_all(mnt + "/vms/m/latest/files")
+            os.rename(self.path("late"), late)
+            self.make_point(vault, "new", "cache-of-new", self.key)
+            # What is in it is in no index object that the mount knows.
+            read_all(mnt + "/vms/new/latest/files")
+            self.assert_imported(late)
+        peak = self.mount(vault, fill_and_import)
+        self.note("the same beside full caches", n, (peak, 0), MOUNT_MB)
+        self.forget("vault", "source", "cache-of-new")
+
+    def assert_imported(self, index):
+        """What was measured did happen."""
+        path = glob.glob(self.path("cache/*/catalog.db"))[0]
+        name = "/".join(index.split("/")[-2:])
+        with sqlite3.connect(path) as db:
+            if not db.execute("SELECT 1 FROM sources WHERE name = ?",
+                              (name,)).fetchone():
+                sys.exit(name + " was not imported")
+
+    def full_caches(self, vault):
+        """A point that is more than the caches of a mount hold."""
+        os.mkdir(self.path("source"))
+        for i in range(16):
+            with open(self.path("source/%d" % i), "wb") as f:
+                f.write(os.urandom(8 * MB))
+        for i in range(20000):
+            os.mknod(self.path("source/name-%015d" % (i * 7919)))
+        self.make_point(vault, "m", "cache", self.path("source"))
+
+    def make_point(self, vault, vm, cache, source):
+        self.run(self.program("vmbackup"), "-q", "-r", vault, "--key-file",
+                 self.key, "--cache-dir", self.path(cache), "backup", "--vm",
+                 vm, source)
 
     def tree(self, what, n, backup_mb, restore_mb, delete_mb):
         """Back up, look at, and restore what is in source."""
@@ -154,6 +200,17 @@ def walk(mnt):
     """List all names, without keeping them."""
     for _, _, _ in os.walk(mnt + "/vms/m/latest/"):
         pass
+
+
+def read_all(tree):
+    """Read all files below it, to their ends."""
+    if not os.path.isdir(tree):
+        sys.exit(tree + " is not there")
+    for top, _, names in os.walk(tree):
+        for name in names:
+            with open(os.path.join(top, name), "rb") as f:
+                while f.read(MB):
+                    pass
 
 
 def find_pids(mnt):
