@@ -168,7 +168,8 @@ static void judge_read(struct sim_actor *a, const struct point *p, int r)
 		sim_violated("point %s is called damaged", p->id);
 }
 
-static void judge_list(struct sim_actor *a, const struct point_list *l)
+static void judge_list(struct sim_actor *a, const struct point_list *l,
+		       uint64_t began)
 {
 	size_t i;
 
@@ -180,17 +181,24 @@ static void judge_list(struct sim_actor *a, const struct point_list *l)
 		if (p && !p->is_purged && a->faults == 0)
 			sim_violated("point %s is listed as damaged", p->id);
 	}
-	/* Those that are purged now may have been there then. */
-	for (i = 0; i < l->n; i++)
-		if (!ledger_find(l->points[i]->id))
+	for (i = 0; i < l->n; i++) {
+		const struct ledger_point *p = ledger_find(l->points[i]->id);
+
+		if (!p)
 			sim_violated("point %s is listed, and is none",
 				     l->points[i]->id);
+		/* It was purged before anybody asked. */
+		else if (p->is_purged && p->purged_at < began && a->faults == 0)
+			sim_violated("point %s is listed, and was purged",
+				     p->id);
+	}
 }
 
 void sim_reader(struct sim_actor *a)
 {
 	unsigned int reads = 1 + sim_dice(2);
 	struct point_list *l;
+	uint64_t began;
 
 	while (reads-- > 0) {
 		a->faults = 0;
@@ -198,9 +206,10 @@ void sim_reader(struct sim_actor *a)
 			continue;
 		if (sim_dice(2))
 			vault_show_forgotten(a->vault);
+		began = sim.step;
 		if (vault_points(a->vault, &l) < 0)
 			continue;
-		judge_list(a, l);
+		judge_list(a, l, began);
 		if (l->n > 0) {
 			const struct point *p =
 				l->points[sim_dice((unsigned int)l->n)];
@@ -239,15 +248,17 @@ void sim_operator(struct sim_actor *a)
 {
 	unsigned int deeds = 1 + sim_dice(3);
 	struct point_list *l;
+	uint64_t began;
 
 	while (deeds-- > 0) {
 		a->faults = 0;
 		if (sim_open(a) < 0)
 			continue;
 		vault_show_forgotten(a->vault);
+		began = sim.step;
 		if (vault_points(a->vault, &l) < 0)
 			continue;
-		judge_list(a, l);
+		judge_list(a, l, began);
 		if (l->n > 0) {
 			const struct point *p =
 				l->points[sim_dice((unsigned int)l->n)];
@@ -258,8 +269,10 @@ void sim_operator(struct sim_actor *a)
 				forget(a, p);
 		}
 		point_list_put(l);
-		if (sim_dice(3) == 0)
+		if (sim_dice(2))
 			sim.now_ns += (1 + sim_dice(20)) * SIM_DAY;
+		if (sim_dice(2))
+			(void)!sim_purge(a);
 	}
 	sim_close(a);
 }

@@ -101,6 +101,22 @@ static int follow_wish(struct cycle *c, const char *name)
 		     : cycle_decide(c, OBJECT_PURGE, verdict, &answer, &there);
 }
 
+static int purge_unasked(struct cycle *c)
+{
+	AUTO_BUF struct buf there = BUF_INIT, answer = BUF_INIT;
+	char verdict[OBJECT_NAME_MAX];
+	const char *id;
+	int r;
+
+	if (ledger_npoints() == 0)
+		return 0;
+	id = ledger_at(sim_dice((unsigned int)ledger_npoints()))->id;
+	snprintf(verdict, sizeof(verdict), "purge/%s-9", id);
+	r = purge_encode(true, id, NULL, sim.now_ns, &answer);
+	return r < 0 ? r
+		     : cycle_decide(c, OBJECT_PURGE, verdict, &answer, &there);
+}
+
 static int follow_wishes(struct cycle *c)
 {
 	AUTO_NAMES struct backend_names wishes = { NULL, 0, 0 };
@@ -109,6 +125,8 @@ static int follow_wishes(struct cycle *c)
 
 	for (i = 0; i < wishes.n && r == 0; i++)
 		r = follow_wish(c, wishes.list[i]);
+	if (r == 0 && left_out(PLANT_PURGE_UNASKED) && sim_dice(8) == 0)
+		r = purge_unasked(c);
 	return r;
 }
 
@@ -171,7 +189,8 @@ static int mark(struct cycle *c, const struct backend_names *commits,
 		if (r == 0)
 			r = commit_decode(plain.data, plain.len,
 					  commits->list[i], &commit);
-		if (r == 0 && commit.point[0] && !has(purged, commit.point))
+		if (r == 0 && commit.point[0] && !has(purged, commit.point) &&
+		    !has(&c->fenced, commits->list[i] + 7))
 			r = mark_point(c, &commit);
 	}
 	return r;
@@ -295,6 +314,11 @@ static int settle(struct cycle *c, const char *sid)
 	}
 	if (r != -ENOENT)
 		return r;
+	if (left_out(PLANT_FENCE_READ_BACK)) {
+		r = backend_names_add(&c->fenced, sid);
+		if (r < 0)
+			return r;
+	}
 	commit_encode_fenced(sid, &fence);
 	return cycle_decide(c, OBJECT_COMMIT, name, &fence, &there);
 }
@@ -477,10 +501,18 @@ int sim_collect(struct sim_actor *a)
 	r = run_cycle(&c);
 	backend_names_release(&c.purged);
 	backend_names_release(&c.sessions);
+	backend_names_release(&c.fenced);
 	pack_list_release(&c.condemned);
 	pack_list_release(&c.doomed);
 	sim_trace(a, "collection: %s", r < 0 ? strerrorname_np(-r) : "ok");
 	return r;
+}
+
+int sim_purge(struct sim_actor *a)
+{
+	struct cycle c = { .actor = a, .vault = a->vault };
+
+	return follow_wishes(&c);
 }
 
 void sim_collector(struct sim_actor *a)

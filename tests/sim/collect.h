@@ -18,6 +18,7 @@ struct cycle {
 	struct backend_names purged; /* points, of the mark */
 	struct pack_list condemned, doomed; /* C and D */
 	struct backend_names sessions; /* as listed */
+	struct backend_names fenced; /* as it believes; for a plant */
 	struct chunk_set live;
 };
 

@@ -189,7 +189,11 @@ static void fall_asleep(struct sim_actor *a)
 {
 	static const unsigned int lengths[] = { 5, 20, 60, 200 };
 
-	if (sim_chance(sim.weather.nap))
+	bool naps = sim_chance(sim.weather.nap) ||
+		    (a->is_tired && sim_chance(sim.weather.hot));
+
+	a->is_tired = false;
+	if (naps)
 		a->sleeps_until = sim.step + sim_dice(lengths[sim_dice(4)]) + 1;
 }
 

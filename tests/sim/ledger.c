@@ -301,8 +301,10 @@ static void put_verdict(const char *name)
 			    strtoul(name + 6 + NAME_HEX + 1, NULL, 10))
 			sim_violated("%s: it was said to be kept", name);
 	p = ledger_find(id);
-	if (p)
+	if (p && !p->is_purged) {
 		p->is_purged = true;
+		p->purged_at = sim.step;
+	}
 }
 
 void ledger_was_kept(const char *id, uint32_t number)
@@ -337,6 +339,15 @@ void ledger_put(const struct sim_actor *a, const char *name)
 
 /* ---- what goes ---- */
 
+static void take_all(const char *prefix)
+{
+	size_t i, len = strlen(prefix);
+
+	for (i = 0; i < backend_mem_nobjects(sim.store); i++)
+		if (strncmp(backend_mem_name(sim.store, i), prefix, len) == 0)
+			ledger_put(NULL, backend_mem_name(sim.store, i));
+}
+
 static bool is_live_session(const char *sid)
 {
 	char name[OBJECT_NAME_MAX];
@@ -361,6 +372,19 @@ static void pack_deleted(const char *name)
 			check_whole(&ledger.points[i], "as a pack goes");
 }
 
+/* Whether packs are named is found out anew. */
+static void index_deleted(void)
+{
+	size_t i;
+
+	for (i = 0; i < ledger.npacks; i++)
+		ledger.packs[i].is_named = false;
+	take_all("index/");
+	for (i = 0; i < ledger.npoints; i++)
+		if (!ledger.points[i].is_purged)
+			check_whole(&ledger.points[i], "as an index goes");
+}
+
 void ledger_deleted(const struct sim_actor *a, const char *name)
 {
 	static const char *const for_ever[] = { "commit/", "purge/", "sweep/",
@@ -370,6 +394,8 @@ void ledger_deleted(const struct sim_actor *a, const char *name)
 
 	if (strncmp(name, "pack/", 5) == 0)
 		pack_deleted(strrchr(name, '/') + 1);
+	if (strncmp(name, "index/", 6) == 0)
+		index_deleted();
 	for (i = 0; i < ARRAY_SIZE(for_ever); i++)
 		if (strncmp(name, for_ever[i], strlen(for_ever[i])) == 0)
 			sim_violated("%s is deleted", name);
@@ -397,15 +423,6 @@ struct chunk_set ledger_needs(void)
 }
 
 /* ---- the beginning ---- */
-
-static void take_all(const char *prefix)
-{
-	size_t i, len = strlen(prefix);
-
-	for (i = 0; i < backend_mem_nobjects(sim.store); i++)
-		if (strncmp(backend_mem_name(sim.store, i), prefix, len) == 0)
-			ledger_put(NULL, backend_mem_name(sim.store, i));
-}
 
 void ledger_begin(struct keyring *k)
 {

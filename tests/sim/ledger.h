@@ -37,12 +37,13 @@ struct ledger_point {
 	uint32_t files; /* of its tree: which chunks of data they hold */
 	uint32_t config; /* of its config file */
 	bool is_purged;
+	uint64_t purged_at; /* a step */
 };
 
 struct ledger_pack {
 	char name[PACK_NAME_MAX];
 	struct chunk_set has;
-	bool is_there, is_named; /* by an index object, once */
+	bool is_there, is_named; /* by an index object that is there */
 };
 
 /* Begin with what is in the store, which is another vault than before. */

@@ -289,11 +289,28 @@ int plant_get_answer(struct sim_actor *a, const char *name, int r)
 	return r;
 }
 
-bool plant_sync(struct sim_actor *a, const char *name, int *r)
+bool plant_strikes(const struct sim_actor *a, enum sim_op op, const char *name)
 {
-	(void)a;
-	(void)name;
-	(void)r;
+	static const struct {
+		enum plant plant;
+		enum sim_role role;
+		enum sim_op op;
+		const char *prefix;
+	} rows[] = {
+		{ PLANT_SESSION_UNSURE, SIM_WRITER, SIM_PUT, "session/" },
+		{ PLANT_PACKS_UNSURE, SIM_WRITER, SIM_PUT, "pack/" },
+		{ PLANT_LIST_ERRORS, SIM_WRITER, SIM_LIST, "" },
+		{ PLANT_READER_ERRORS, SIM_READER, SIM_GET, "pack/" },
+		{ PLANT_TOMB_UNSURE, SIM_COLLECTOR, SIM_PUT, "tomb/" },
+		{ PLANT_SESSIONS_ERRORS, SIM_COLLECTOR, SIM_LIST, "session/" },
+		{ PLANT_UNREAD_POINTS, SIM_COLLECTOR, SIM_GET, "point/" },
+	};
+	size_t i;
+
+	for (i = 0; sim.current && i < ARRAY_SIZE(rows); i++)
+		if (sim.plant == rows[i].plant && a->role == rows[i].role &&
+		    op == rows[i].op && begins(name, rows[i].prefix))
+			return sim_dice(8) == 0;
 	return false;
 }
 

@@ -17,6 +17,16 @@
 struct backend_page;
 struct sim_actor;
 
+enum sim_op {
+	SIM_PUT,
+	SIM_GET,
+	SIM_HEAD,
+	SIM_LIST,
+	SIM_SYNC,
+	SIM_DELETE,
+	SIM_OPS
+};
+
 #define PLANTS(X)                                                              \
 	X(NONE, "none")                                                        \
 	/* writers */                                                          \
@@ -42,10 +52,12 @@ struct sim_actor;
 	X(READER_ERRORS, "a pack that cannot be read is gone")                 \
 	/* collectors */                                                       \
 	X(PURGE_REGISTER, "a purge is put over a verdict that keeps")          \
+	X(PURGE_UNASKED, "a point is purged that nobody wished away")          \
 	X(TOMB_FIRST, "sessions are listed before the tomb stands")            \
 	X(TOMB_UNSURE, "a tomb's loss is taken for a success")                 \
 	X(SESSIONS_WAIT, "sessions are not waited for")                        \
 	X(SESSIONS_ERRORS, "a listing of sessions that fails is empty")        \
+	X(FENCE_READ_BACK, "a session that won its register is fenced")        \
 	X(REMARK, "the second mark is left out")                               \
 	X(REMARK_AFTER, "commits are listed before the last decision")         \
 	X(PURGES_OF_MARK, "the second mark goes by newer purges")              \
@@ -104,7 +116,8 @@ bool plant_get(struct sim_actor *a, const char *name, size_t max, uint8_t **out,
 	       size_t *len_out, int *r);
 bool plant_list(struct sim_actor *a, const char *prefix,
 		struct backend_page *page, int *r);
-bool plant_sync(struct sim_actor *a, const char *name, int *r);
+/* Whether the call has to fail, for this plant bears only where something fails. */
+bool plant_strikes(const struct sim_actor *a, enum sim_op op, const char *name);
 /* And of its answer. */
 int plant_put_answer(struct sim_actor *a, const char *name, const void *data,
 		     size_t len, int r);

@@ -46,16 +46,6 @@ enum sim_role {
 	SIM_ROLES
 };
 
-enum sim_op {
-	SIM_PUT,
-	SIM_GET,
-	SIM_HEAD,
-	SIM_LIST,
-	SIM_SYNC,
-	SIM_DELETE,
-	SIM_OPS
-};
-
 struct sim_actor {
 	struct backend backend; /* its way to the store */
 	enum sim_role role;
@@ -76,12 +66,13 @@ struct sim_actor {
 	struct vault *vault;
 	unsigned int faults; /* that hit it since somebody looked */
 	unsigned int cut; /* so many calls fail to come: the store is away */
+	bool is_tired; /* it came to a place where a long sleep is of interest */
 	struct plant_state plant;
 };
 
 /* Of 1000 calls, how many. */
 struct sim_weather {
-	unsigned int passing, lost, error, cut, crash, late, interval, nap,
+	unsigned int passing, lost, error, cut, crash, late, interval, nap, hot,
 		jump;
 };
 
@@ -161,7 +152,7 @@ PRINTF(1, 2) void sim_violated(const char *fmt, ...);
 
 /* ---- actors ---- */
 
-#define SIM_DATA 8 /* chunks of data that there are in this world */
+#define SIM_DATA 6 /* chunks of data that there are in this world */
 /* The bytes of chunk number @i; return how many. */
 #define SIM_CHUNK_MAX 256
 size_t sim_chunk_bytes(unsigned int i, uint8_t out[SIM_CHUNK_MAX]);
@@ -176,6 +167,8 @@ void sim_operator(struct sim_actor *a);
 void sim_collector(struct sim_actor *a);
 /* One cycle of the reference collector. Return 0 or a negative errno. */
 int sim_collect(struct sim_actor *a);
+/* Only follow the wishes that are due. */
+int sim_purge(struct sim_actor *a);
 /* Read all of a point through @v, and compare it. Return 0, -EILSEQ (wrong
  * bytes) or another negative errno. */
 struct point;

@@ -24,7 +24,7 @@
 #include "store/vault.h"
 #include "tests/sim/ledger.h"
 
-#define TEMPLATES 5
+#define TEMPLATES 8
 #define BEGIN_NS (INT64_C(1790000000) * SIM_SECOND) /* 2026 */
 
 struct sim sim;
@@ -93,14 +93,15 @@ static void choose_weather(void)
 	unsigned int kind = sim_dice(8);
 
 	w->interval = sim_dice(2) * 300;
-	w->nap = sim_dice(4) * 30;
+	w->nap = sim_dice(3) * 15;
+	w->hot = sim_dice(3) * 150;
 	w->late = sim_dice(4) == 0 ? 100 : 0;
 	w->jump = sim_dice(4) == 0 ? 20 : 0;
 	if (kind >= 4)
 		w->crash = sim_dice(3) * 4;
 	if (kind >= 5) {
-		w->lost = sim_dice(3) * 20;
-		w->error = sim_dice(3) * 8;
+		w->lost = sim_dice(3) * 30;
+		w->error = sim_dice(3) * 12;
 		w->passing = 600;
 		w->cut = sim_dice(3);
 	}
@@ -252,7 +253,7 @@ static void make_templates(void)
 		ledger_begin((struct keyring *)(uintptr_t)vault_keyring(vault));
 		if (i > 0)
 			sim_writer(a);
-		if (i > 2) {
+		if (i > 1) {
 			a->role = SIM_OPERATOR;
 			sim_operator(a);
 		}
@@ -329,6 +330,7 @@ static int list_plants(void)
 int main(int argc, char **argv)
 {
 	uint64_t from = 1, to = 0;
+	enum plant plant = PLANT_NONE;
 	bool trace = false;
 	int i, r;
 
@@ -344,8 +346,8 @@ int main(int argc, char **argv)
 		if (i + 1 == argc)
 			return usage();
 		if (strcmp(argv[i], "--plant") == 0) {
-			sim.plant = plant_find(argv[++i]);
-			if (sim.plant == PLANT_COUNT)
+			plant = plant_find(argv[++i]);
+			if (plant == PLANT_COUNT)
 				return usage();
 			continue;
 		}
@@ -361,6 +363,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	make_templates();
 	sim.trace = trace;
+	sim.plant = plant;
 	r = run_many(from, to);
 	release_all();
 	return r;

@@ -31,9 +31,23 @@ static struct backend_call straight(void)
 				      .deadline_ns = INT64_MAX };
 }
 
-static int note(const struct sim_actor *a, enum sim_op op, const char *name,
-		int r)
+/* Between these calls lie most races. */
+static void get_tired(struct sim_actor *a, enum sim_op op, const char *name)
 {
+	static const char *const hot[] = { "session/", "tomb/",	 "sweep/",
+					   "commit/",  "purge/", "index/",
+					   "pack/",    "point/" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(hot); i++)
+		if ((op == SIM_PUT || op == SIM_LIST || op == SIM_DELETE) &&
+		    strncmp(name, hot[i], strlen(hot[i])) == 0)
+			a->is_tired = true;
+}
+
+static int note(struct sim_actor *a, enum sim_op op, const char *name, int r)
+{
+	get_tired(a, op, name);
 	sim_trace(a, "%s %s: %s", op_names[op], name,
 		  r < 0 ? strerrorname_np(-r) : "ok");
 	return r;
@@ -56,11 +70,17 @@ static int choose_error(void)
 	return errors[sim_dice(8) < 6 ? 0 : 1 + sim_dice(2)];
 }
 
-static enum fate draw(struct sim_actor *a, bool changes, int *err_out)
+static enum fate draw(struct sim_actor *a, enum sim_op op, const char *name,
+		      int *err_out)
 {
+	bool changes = op == SIM_PUT || op == SIM_DELETE;
 	const struct sim_weather *w = &sim.weather;
 
 	*err_out = -EHOSTUNREACH;
+	if (plant_strikes(a, op, name)) {
+		a->faults++;
+		return FATE_FAILS;
+	}
 	if (a->cut > 0) {
 		a->cut--;
 		a->faults++;
@@ -181,7 +201,7 @@ static int sim_put(struct backend *b, const struct backend_call *c,
 	(void)c;
 	if (!enter(a))
 		return -EIO;
-	fate = draw(a, true, &err);
+	fate = draw(a, SIM_PUT, name, &err);
 	if (fate == FATE_FAILS)
 		return plant_put_answer(a, name, data, len,
 					note(a, SIM_PUT, name, err));
@@ -208,7 +228,7 @@ static int sim_get_all(struct backend *b, const struct backend_call *c,
 	(void)c;
 	if (!enter(a))
 		return -EIO;
-	if (draw(a, false, &err) != FATE_DONE)
+	if (draw(a, SIM_GET, name, &err) != FATE_DONE)
 		return plant_get_answer(a, name, note(a, SIM_GET, name, err));
 	if (!plant_get(a, name, max, out, len_out, &r))
 		r = sim.store->ops->get_all(sim.store, &now, name, max, out,
@@ -226,7 +246,7 @@ static int sim_get(struct backend *b, const struct backend_call *c,
 	(void)c;
 	if (!enter(a))
 		return -EIO;
-	if (draw(a, false, &err) != FATE_DONE)
+	if (draw(a, SIM_GET, name, &err) != FATE_DONE)
 		return plant_get_answer(a, name, note(a, SIM_GET, name, err));
 	return note(a, SIM_GET, name,
 		    sim.store->ops->get(sim.store, &now, name, off, data, len));
@@ -242,7 +262,7 @@ static int sim_head(struct backend *b, const struct backend_call *c,
 	(void)c;
 	if (!enter(a))
 		return -EIO;
-	if (draw(a, false, &err) != FATE_DONE)
+	if (draw(a, SIM_HEAD, name, &err) != FATE_DONE)
 		return note(a, SIM_HEAD, name, err);
 	return note(a, SIM_HEAD, name,
 		    sim.store->ops->head(sim.store, &now, name, info_out));
@@ -253,16 +273,15 @@ static int sim_sync(struct backend *b, const struct backend_call *c,
 {
 	struct backend_call now = straight();
 	struct sim_actor *a = actor_of(b);
-	int err, r;
+	int err;
 
 	(void)c;
 	if (!enter(a))
 		return -EIO;
-	if (draw(a, false, &err) != FATE_DONE)
+	if (draw(a, SIM_SYNC, name, &err) != FATE_DONE)
 		return note(a, SIM_SYNC, name, err);
-	if (!plant_sync(a, name, &r))
-		r = sim.store->ops->sync(sim.store, &now, name);
-	return note(a, SIM_SYNC, name, r);
+	return note(a, SIM_SYNC, name,
+		    sim.store->ops->sync(sim.store, &now, name));
 }
 
 static int sim_delete(struct backend *b, const struct backend_call *c,
@@ -276,7 +295,7 @@ static int sim_delete(struct backend *b, const struct backend_call *c,
 	(void)c;
 	if (!enter(a))
 		return -EIO;
-	fate = draw(a, true, &err);
+	fate = draw(a, SIM_DELETE, name, &err);
 	if (fate == FATE_FAILS)
 		return note(a, SIM_DELETE, name, err);
 	r = sim.store->ops->delete (sim.store, &now, name);
@@ -351,7 +370,7 @@ static int sim_list(struct backend *b, const struct backend_call *c,
 	(void)token;
 	if (!enter(a))
 		return -EIO;
-	if (draw(a, false, &err) != FATE_DONE)
+	if (draw(a, SIM_LIST, prefix, &err) != FATE_DONE)
 		return plant_list_answer(a, prefix,
 					 note(a, SIM_LIST, prefix, err));
 	if (!plant_list(a, prefix, page, &r))

@@ -23,7 +23,7 @@
 /* One to three of the world's chunks. */
 static uint32_t choose_data(void)
 {
-	unsigned int n = 1 + sim_dice(3);
+	unsigned int n = 1 + sim_dice(2);
 	uint32_t mask = 0;
 
 	while (n-- > 0)
