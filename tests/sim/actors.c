@@ -15,7 +15,7 @@
 #include "store/tree.h"
 #include "store/vault.h"
 #include "store/writer/forget.h"
-#include "tests/sim/ledger.h"
+#include "tests/sim/truth.h"
 
 size_t sim_chunk_bytes(unsigned int i, uint8_t out[SIM_CHUNK_MAX])
 {
@@ -131,7 +131,7 @@ static int read_tree(struct vault *v, const struct point *p, uint32_t *seen)
 
 int sim_read_point(struct vault *v, const struct point *p)
 {
-	const struct ledger_point *want = ledger_find(p->id);
+	const struct truth_point *want = truth_find(p->id);
 	uint32_t seen = 0;
 	int r = want ? 0 : -EILSEQ;
 
@@ -153,7 +153,7 @@ int sim_read_point(struct vault *v, const struct point *p)
  * right: what cannot be reached is not called damaged. */
 static void judge_read(struct sim_actor *a, const struct point *p, int r)
 {
-	const struct ledger_point *truth = ledger_find(p->id);
+	const struct truth_point *truth = truth_find(p->id);
 
 	sim_trace(a, "read point %s: %s", p->id,
 		  r < 0 ? strerrorname_np(-r) : "ok");
@@ -176,13 +176,13 @@ static void judge_list(struct sim_actor *a, const struct point_list *l,
 	if (a->dead)
 		return;
 	for (i = 0; i < l->ndamaged; i++) {
-		const struct ledger_point *p = ledger_find(l->damaged[i]);
+		const struct truth_point *p = truth_find(l->damaged[i]);
 
 		if (p && !p->is_purged && a->faults == 0)
 			sim_violated("point %s is listed as damaged", p->id);
 	}
 	for (i = 0; i < l->n; i++) {
-		const struct ledger_point *p = ledger_find(l->points[i]->id);
+		const struct truth_point *p = truth_find(l->points[i]->id);
 
 		if (!p)
 			sim_violated("point %s is listed, and is none",
@@ -231,7 +231,7 @@ static void undelete(struct sim_actor *a, const struct point *p)
 	sim_trace(a, "undelete %s: %s", p->id,
 		  r < 0 ? strerrorname_np(-r) : "kept");
 	for (i = 0; r == 0 && i < p->nopen_forgets; i++)
-		ledger_was_kept(p->id, p->open_forgets[i]);
+		truth_was_kept(p->id, p->open_forgets[i]);
 }
 
 static void forget(struct sim_actor *a, const struct point *p)

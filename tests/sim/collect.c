@@ -11,6 +11,7 @@
 #include "store/base/hex.h"
 #include "store/base/seam.h"
 #include "store/catalog/catalog.h"
+#include "store/collect/collect.h"
 #include "store/format.h"
 #include "store/point.h"
 #include "store/record/commit.h"
@@ -108,9 +109,9 @@ static int purge_unasked(struct cycle *c)
 	const char *id;
 	int r;
 
-	if (ledger_npoints() == 0)
+	if (truth_npoints() == 0)
 		return 0;
-	id = ledger_at(sim_dice((unsigned int)ledger_npoints()))->id;
+	id = truth_at(sim_dice((unsigned int)truth_npoints()))->id;
 	snprintf(verdict, sizeof(verdict), "purge/%s-9", id);
 	r = purge_encode(true, id, NULL, sim.now_ns, &answer);
 	return r < 0 ? r
@@ -160,7 +161,7 @@ static int mark_point(struct cycle *c, const struct commit *commit)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
-	const struct ledger_point *truth = ledger_find(commit->point);
+	const struct truth_point *truth = truth_find(commit->point);
 	size_t k;
 	int r;
 
@@ -168,7 +169,7 @@ static int mark_point(struct cycle *c, const struct commit *commit)
 	r = cycle_read(c, OBJECT_POINT, name, &plain);
 	if (r < 0 && left_out(PLANT_UNREAD_POINTS))
 		return 0;
-	/* What it refers to never changes; the ledger knows it by heart. */
+	/* What it refers to never changes; the truth knows it by heart. */
 	for (k = 0; r == 0 && truth && k < 4; k++)
 		c->live.w[k] |= truth->needs.w[k];
 	return r;
@@ -245,7 +246,7 @@ static int contents(struct cycle *c, const char *name, uint64_t size,
 	if (r == 0)
 		r = format_get_dir(dir.data, dir.len, name, false, &decoded);
 	for (i = 0; r == 0 && i < decoded.nchunks; i++)
-		chunk_set_add(out, ledger_chunk(&decoded.chunks[i].id));
+		chunk_set_add(out, truth_chunk(&decoded.chunks[i].id));
 	format_release_dir(&decoded);
 	return r;
 }
@@ -428,22 +429,6 @@ static int sweep(struct cycle *c)
 	return r < 0 ? r : drop_tomb(c);
 }
 
-/* The objects of points that were purged before all that. */
-static int drop_points(struct cycle *c)
-{
-	char name[OBJECT_NAME_MAX];
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < c->purged.n && r == 0; i++) {
-		snprintf(name, sizeof(name), "point/%s", c->purged.list[i]);
-		r = backend_delete(vault_backend(c->vault), name);
-		if (r == -ENOENT)
-			r = 0;
-	}
-	return r;
-}
-
 static int condemn(struct cycle *c)
 {
 	int r;
@@ -473,7 +458,7 @@ static int run_cycle(struct cycle *c)
 	if (r == 0)
 		r = choose(c);
 	if (r < 0 || c->condemned.n == 0)
-		return r < 0 ? r : drop_points(c);
+		return r;
 	r = condemn(c);
 	if (r == 0)
 		r = settle_sessions(c);
@@ -481,20 +466,15 @@ static int run_cycle(struct cycle *c)
 		r = mark_again(c);
 	if (r == 0)
 		r = doom(c);
-	if (r == 0)
-		r = sweep(c);
-	return r < 0 ? r : drop_points(c);
+	return r < 0 ? r : sweep(c);
 }
 
-int sim_collect(struct sim_actor *a)
+static int collect_by_the_book(struct sim_actor *a)
 {
-	struct cycle c = { .actor = a };
+	struct cycle c = { .actor = a, .vault = a->vault };
 	uint8_t raw[16];
-	int r = sim_open(a);
+	int r;
 
-	if (r < 0)
-		return r;
-	c.vault = a->vault;
 	if (sim_seam()->ops->random(sim_seam(), raw, sizeof(raw)) < 0)
 		abort();
 	hex_encode(raw, sizeof(raw), c.gid);
@@ -504,7 +484,40 @@ int sim_collect(struct sim_actor *a)
 	backend_names_release(&c.fenced);
 	pack_list_release(&c.condemned);
 	pack_list_release(&c.doomed);
-	sim_trace(a, "collection: %s", r < 0 ? strerrorname_np(-r) : "ok");
+	return r;
+}
+
+/* Whoever is asked how much may go says yes. */
+static int on_plan(void *arg, const struct collect_plan *plan)
+{
+	struct collect_options *o = arg;
+
+	o->yes_remove = (int64_t)plan->nremoved;
+	return 0;
+}
+
+/* The real one. */
+static int collect_really(struct sim_actor *a)
+{
+	struct collect_options o = { .on_plan = on_plan, .arg = &o };
+	struct collect_result result;
+
+	o.wait.wait_ns = sim.current ? sim_dice(20) * SIM_SECOND : 0;
+	vault_show_forgotten(a->vault);
+	return collect_run(a->vault, &o, &result);
+}
+
+int sim_collect(struct sim_actor *a)
+{
+	/* The rules of collectors are left out of the one that is ours. */
+	bool by_the_book = sim.plant >= PLANT_PURGE_REGISTER || sim_dice(2);
+	int r = sim_open(a);
+
+	if (r < 0)
+		return r;
+	r = by_the_book ? collect_by_the_book(a) : collect_really(a);
+	sim_trace(a, "%s collection: %s", by_the_book ? "model" : "real",
+		  r < 0 ? strerrorname_np(-r) : "ok");
 	return r;
 }
 

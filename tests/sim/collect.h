@@ -6,7 +6,7 @@
 
 #include "store/backend/names.h"
 #include "store/record/pack_list.h"
-#include "tests/sim/ledger.h"
+#include "tests/sim/truth.h"
 
 struct buf;
 

@@ -8,6 +8,7 @@
 
 #include "tests/sim/sim.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,8 @@
 
 void *__wrap_pthread_getspecific(pthread_key_t key);
 int __wrap_pthread_setspecific(pthread_key_t key, const void *value);
+int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attr,
+			  void *(*main)(void *arg), void *arg);
 
 static void *main_specific[SIM_KEYS];
 
@@ -51,6 +54,17 @@ int __wrap_pthread_setspecific(pthread_key_t key, const void *value)
 {
 	*specific_of(key) = (void *)(uintptr_t)value;
 	return 0;
+}
+
+/* There are no threads: whoever wants one to help does without. */
+int __wrap_pthread_create(pthread_t *out, const pthread_attr_t *attr,
+			  void *(*main)(void *arg), void *arg)
+{
+	(void)out;
+	(void)attr;
+	(void)main;
+	(void)arg;
+	return EAGAIN;
 }
 
 /* ---- switching ---- */

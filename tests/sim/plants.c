@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "store/backend/mem.h"
-#include "tests/sim/ledger.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/truth.h"
 
 static const struct {
 	const char *name, *text;
@@ -164,7 +164,7 @@ static void release(struct sim_actor *a)
 			continue;
 		if (sim.store->ops->put(sim.store, &c, s->held[i].name,
 					s->held[i].data, s->held[i].len) == 0)
-			ledger_put(a, s->held[i].name);
+			truth_put(a, s->held[i].name);
 		free(s->held[i].data);
 		s->held[i].data = NULL;
 	}
@@ -186,7 +186,7 @@ static void replace(struct sim_actor *a, const char *name, const void *data,
 {
 	if (backend_mem_set(sim.store, name, data, len) < 0)
 		abort();
-	ledger_put(a, name);
+	truth_put(a, name);
 }
 
 static bool writer_put(struct sim_actor *a, const char *name, const void *data,
@@ -341,6 +341,8 @@ static bool passes_over(const struct sim_actor *a, const char *prefix)
 bool plant_list(struct sim_actor *a, const char *prefix,
 		struct backend_page *page, int *r)
 {
+	/* They are listed before the tombs are. */
+	bool verdicts = strcmp(prefix, "purge/") == 0;
 	bool tombs = strcmp(prefix, "tomb/") == 0;
 
 	*r = 0;
@@ -355,11 +357,11 @@ bool plant_list(struct sim_actor *a, const char *prefix,
 	}
 	if (a->role != SIM_WRITER)
 		return false;
-	if (tombs && sim.plant == PLANT_TOMBS_FIRST)
+	if (verdicts && sim.plant == PLANT_TOMBS_FIRST)
 		freeze(a, "pack/");
 	if (tombs && sim.plant == PLANT_TOMBS_READ_FIRST)
 		freeze(a, "pack/");
-	if (tombs && sim.plant == PLANT_SWEEPS_AFTER_TOMBS)
+	if (verdicts && sim.plant == PLANT_SWEEPS_AFTER_TOMBS)
 		freeze(a, "sweep/");
 	return thaw(a, prefix, false, page, r);
 }

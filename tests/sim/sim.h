@@ -7,7 +7,7 @@
  * goes on and what becomes of the call. So a seed is a run, and the same run each
  * time.
  *
- * Beside the actors there is a ledger (ledger.h), which sees each change of the
+ * Beside the actors there is a truth (truth.h), which sees each change of the
  * store and says what must never be.
  */
 #ifndef TESTS_SIM_SIM_H

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "store/backend/mem.h"
-#include "tests/sim/ledger.h"
+#include "tests/sim/truth.h"
 
 static const char *const op_names[SIM_OPS] = { "put",  "get",  "head",
 					       "list", "sync", "delete" };
@@ -139,7 +139,7 @@ static int put_now(struct sim_actor *a, const char *name, const void *data,
 	r = sim.store->ops->put(sim.store, &c, name, data, len);
 	sim.in_store = false;
 	if (r == 0)
-		ledger_put(a, name);
+		truth_put(a, name);
 	return r;
 }
 
@@ -300,7 +300,7 @@ static int sim_delete(struct backend *b, const struct backend_call *c,
 		return note(a, SIM_DELETE, name, err);
 	r = sim.store->ops->delete (sim.store, &now, name);
 	if (r == 0)
-		ledger_deleted(a, name);
+		truth_deleted(a, name);
 	note(a, SIM_DELETE, name, r);
 	if (fate != FATE_DONE)
 		sim_trace(a, "no answer");
@@ -383,6 +383,13 @@ static int sim_list(struct backend *b, const struct backend_call *c,
 	return note(a, SIM_LIST, prefix, r);
 }
 
+/* The place is one that keeps its word. */
+static int sim_probe(struct backend *b)
+{
+	(void)b;
+	return 0;
+}
+
 static void sim_unplug(struct backend *b)
 {
 	(void)b;
@@ -398,6 +405,7 @@ void sim_connect(struct sim_actor *a)
 		.list = sim_list,
 		.sync = sim_sync,
 		.delete = sim_delete,
+		.probe = sim_probe,
 		.close = sim_unplug,
 	};
 	struct backend_options o = { .seam = sim_seam(),

@@ -18,7 +18,7 @@
 #include "store/writer/content_build.h"
 #include "store/writer/tree_build.h"
 #include "store/writer/writer.h"
-#include "tests/sim/ledger.h"
+#include "tests/sim/truth.h"
 
 /* One to three of the world's chunks. */
 static uint32_t choose_data(void)
@@ -92,7 +92,7 @@ static int build_tree(struct writer *w, uint32_t mask, struct point *p)
 	tree_builder_free(t);
 	if (r == 0) {
 		p->has_tree = true;
-		ledger_note_tree(&p->root, mask);
+		truth_note_tree(&p->root, mask);
 	}
 	return r;
 }
@@ -100,7 +100,7 @@ static int build_tree(struct writer *w, uint32_t mask, struct point *p)
 /* Are all chunks of that point there, so far as this session may know? */
 static int has_all(struct writer *w, const struct point *parent)
 {
-	uint32_t mask = ledger_tree(&parent->root);
+	uint32_t mask = truth_tree(&parent->root);
 	uint8_t bytes[SIM_CHUNK_MAX];
 	unsigned int i;
 	int r = writer_has_chunk(w, CHUNK_NODE, &parent->root, 0);
@@ -199,7 +199,7 @@ static struct point *new_point(void)
 /* What it is told has to be true. */
 static void judge(struct sim_actor *a, const char *sid, int r)
 {
-	const struct ledger_point *p = ledger_of_session(sid);
+	const struct truth_point *p = truth_of_session(sid);
 
 	sim_trace(a, "commit: %s", r < 0 ? strerrorname_np(-r) : "ok");
 	if (r == 0 && !p)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
 
-#include "tests/sim/ledger.h"
+#include "tests/sim/truth.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,67 +23,67 @@ struct kept_wish_of {
 	uint32_t number;
 };
 
-static struct ledger {
+static struct truth {
 	struct keyring *keyring; /* borrowed */
-	struct id chunks[LEDGER_CHUNKS];
-	uint32_t trees[LEDGER_CHUNKS]; /* of a root: its chunks of data */
+	struct id chunks[TRUTH_CHUNKS];
+	uint32_t trees[TRUTH_CHUNKS]; /* of a root: its chunks of data */
 	unsigned int nchunks;
-	struct ledger_point points[LEDGER_POINTS];
+	struct truth_point points[TRUTH_POINTS];
 	size_t npoints;
-	struct ledger_pack *packs; /* owned */
+	struct truth_pack *packs; /* owned */
 	size_t npacks, cap;
-	struct kept_wish_of kept[LEDGER_POINTS];
+	struct kept_wish_of kept[TRUTH_POINTS];
 	size_t nkept;
-} ledger;
+} truth;
 
 /* ---- chunks ---- */
 
-unsigned int ledger_chunk(const struct id *id)
+unsigned int truth_chunk(const struct id *id)
 {
 	unsigned int i;
 
-	for (i = 0; i < ledger.nchunks; i++)
-		if (id_equal(&ledger.chunks[i], id))
+	for (i = 0; i < truth.nchunks; i++)
+		if (id_equal(&truth.chunks[i], id))
 			return i;
-	if (i == LEDGER_CHUNKS)
+	if (i == TRUTH_CHUNKS)
 		abort();
-	ledger.chunks[i] = *id;
-	ledger.trees[i] = 0;
-	ledger.nchunks++;
+	truth.chunks[i] = *id;
+	truth.trees[i] = 0;
+	truth.nchunks++;
 	return i;
 }
 
-void ledger_note_tree(const struct id *root, uint32_t files)
+void truth_note_tree(const struct id *root, uint32_t files)
 {
-	ledger.trees[ledger_chunk(root)] = files;
+	truth.trees[truth_chunk(root)] = files;
 }
 
-uint32_t ledger_tree(const struct id *root)
+uint32_t truth_tree(const struct id *root)
 {
-	return ledger.trees[ledger_chunk(root)];
+	return truth.trees[truth_chunk(root)];
 }
 
 /* ---- packs ---- */
 
-static struct ledger_pack *find_pack(const char *name)
+static struct truth_pack *find_pack(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < ledger.npacks; i++)
-		if (strcmp(ledger.packs[i].name, name) == 0)
-			return &ledger.packs[i];
-	if (array_reserve(&ledger.packs, &ledger.cap, ledger.npacks + 1) < 0)
+	for (i = 0; i < truth.npacks; i++)
+		if (strcmp(truth.packs[i].name, name) == 0)
+			return &truth.packs[i];
+	if (array_reserve(&truth.packs, &truth.cap, truth.npacks + 1) < 0)
 		abort();
-	memset(&ledger.packs[i], 0, sizeof(ledger.packs[i]));
-	snprintf(ledger.packs[i].name, PACK_NAME_MAX, "%s", name);
-	ledger.npacks++;
-	return &ledger.packs[i];
+	memset(&truth.packs[i], 0, sizeof(truth.packs[i]));
+	snprintf(truth.packs[i].name, PACK_NAME_MAX, "%s", name);
+	truth.npacks++;
+	return &truth.packs[i];
 }
 
-const struct ledger_pack *ledger_packs(size_t *n_out)
+const struct truth_pack *truth_packs(size_t *n_out)
 {
-	*n_out = ledger.npacks;
-	return ledger.packs;
+	*n_out = truth.npacks;
+	return truth.packs;
 }
 
 /* What is there, and named. */
@@ -92,16 +92,16 @@ static struct chunk_set held(void)
 	struct chunk_set all = { { 0 } };
 	size_t i, k;
 
-	for (i = 0; i < ledger.npacks; i++)
-		for (k = 0; ledger.packs[i].is_there &&
-			    ledger.packs[i].is_named && k < 4;
+	for (i = 0; i < truth.npacks; i++)
+		for (k = 0; truth.packs[i].is_there &&
+			    truth.packs[i].is_named && k < 4;
 		     k++)
-			all.w[k] |= ledger.packs[i].has.w[k];
+			all.w[k] |= truth.packs[i].has.w[k];
 	return all;
 }
 
 /* What its directory says, which stands at its end. */
-static void read_dir(struct ledger_pack *p, const uint8_t *data, size_t len)
+static void read_dir(struct truth_pack *p, const uint8_t *data, size_t len)
 {
 	const uint8_t *tail = data + len - FORMAT_TRAILER_LEN;
 	struct pack_dir dir = { 0 };
@@ -116,7 +116,7 @@ static void read_dir(struct ledger_pack *p, const uint8_t *data, size_t len)
 	if (format_get_header(data, len, p->name, &h) < 0 ||
 	    format_get_trailer(tail, len, p->name, &t) < 0 ||
 	    format_pack_key_name(p->name, name) < 0 ||
-	    keyring_seal_key(ledger.keyring, h.type, name, h.salt, &key) < 0)
+	    keyring_seal_key(truth.keyring, h.type, name, h.salt, &key) < 0)
 		abort();
 	f = (struct frame){ t.dir_off, t.dir_clen, t.dir_plen, t.codec };
 	in = malloc(f.clen + CRYPT_TAG_LEN);
@@ -128,7 +128,7 @@ static void read_dir(struct ledger_pack *p, const uint8_t *data, size_t len)
 	    format_get_dir(out, f.plen, p->name, false, &dir) < 0)
 		abort();
 	for (i = 0; i < dir.nchunks; i++)
-		chunk_set_add(&p->has, ledger_chunk(&dir.chunks[i].id));
+		chunk_set_add(&p->has, truth_chunk(&dir.chunks[i].id));
 	format_release_dir(&dir);
 	free(in);
 	free(out);
@@ -136,7 +136,7 @@ static void read_dir(struct ledger_pack *p, const uint8_t *data, size_t len)
 
 static void put_pack(const char *object)
 {
-	struct ledger_pack *p = find_pack(strrchr(object, '/') + 1);
+	struct truth_pack *p = find_pack(strrchr(object, '/') + 1);
 	size_t len;
 	const uint8_t *data = backend_mem_data(sim.store, object, &len);
 
@@ -160,7 +160,7 @@ static bool open_object(const char *name, uint8_t type, struct buf *out)
 	const uint8_t *data = backend_mem_data(sim.store, name, &len);
 
 	return data &&
-	       format_read_box(ledger.keyring, data, len, type, name, out) == 0;
+	       format_read_box(truth.keyring, data, len, type, name, out) == 0;
 }
 
 static void put_index(const char *name)
@@ -173,33 +173,33 @@ static void put_index(const char *name)
 		sim_violated("%s cannot be read", name);
 }
 
-struct ledger_point *ledger_find(const char *id)
+struct truth_point *truth_find(const char *id)
 {
 	size_t i;
 
-	for (i = 0; i < ledger.npoints; i++)
-		if (strcmp(ledger.points[i].id, id) == 0)
-			return &ledger.points[i];
+	for (i = 0; i < truth.npoints; i++)
+		if (strcmp(truth.points[i].id, id) == 0)
+			return &truth.points[i];
 	return NULL;
 }
 
-size_t ledger_npoints(void)
+size_t truth_npoints(void)
 {
-	return ledger.npoints;
+	return truth.npoints;
 }
 
-struct ledger_point *ledger_at(size_t i)
+struct truth_point *truth_at(size_t i)
 {
-	return &ledger.points[i];
+	return &truth.points[i];
 }
 
-struct ledger_point *ledger_of_session(const char *sid)
+struct truth_point *truth_of_session(const char *sid)
 {
 	size_t i;
 
-	for (i = 0; i < ledger.npoints; i++)
-		if (strcmp(ledger.points[i].sid, sid) == 0)
-			return &ledger.points[i];
+	for (i = 0; i < truth.npoints; i++)
+		if (strcmp(truth.points[i].sid, sid) == 0)
+			return &truth.points[i];
 	return NULL;
 }
 
@@ -210,21 +210,21 @@ static unsigned int data_chunk(unsigned int i)
 	size_t len = sim_chunk_bytes(i, bytes);
 	struct id id;
 
-	if (keyring_id(ledger.keyring, CHUNK_DATA, bytes, len, &id) < 0)
+	if (keyring_id(truth.keyring, CHUNK_DATA, bytes, len, &id) < 0)
 		abort();
-	return ledger_chunk(&id);
+	return truth_chunk(&id);
 }
 
 /* Its config file is called by the chunks that it holds. */
-static void describe(const struct point *p, struct ledger_point *out)
+static void describe(const struct point *p, struct truth_point *out)
 {
 	unsigned int i;
 
 	if (p->has_tree) {
-		unsigned int root = ledger_chunk(&p->root);
+		unsigned int root = truth_chunk(&p->root);
 
 		chunk_set_add(&out->needs, root);
-		out->files = ledger.trees[root];
+		out->files = truth.trees[root];
 	}
 	if (p->nconfigs > 0)
 		out->config = (uint32_t)strtoul(p->configs[0].name, NULL, 16);
@@ -233,7 +233,7 @@ static void describe(const struct point *p, struct ledger_point *out)
 			chunk_set_add(&out->needs, data_chunk(i));
 }
 
-static void check_whole(const struct ledger_point *p, const char *when)
+static void check_whole(const struct truth_point *p, const char *when)
 {
 	struct chunk_set there = held();
 	size_t k;
@@ -246,7 +246,7 @@ static void check_whole(const struct ledger_point *p, const char *when)
 static void put_commit(const char *name)
 {
 	AUTO_BUF struct buf plain = BUF_INIT, document = BUF_INIT;
-	struct ledger_point *out = &ledger.points[ledger.npoints];
+	struct truth_point *out = &truth.points[truth.npoints];
 	char object[OBJECT_NAME_MAX];
 	struct point *p;
 	struct commit c;
@@ -256,7 +256,7 @@ static void put_commit(const char *name)
 		sim_violated("%s cannot be read", name);
 		return;
 	}
-	if (!c.point[0] || ledger_of_session(name + 7))
+	if (!c.point[0] || truth_of_session(name + 7))
 		return;
 	snprintf(object, sizeof(object), "point/%s", c.point);
 	if (!open_object(object, OBJECT_POINT, &document) ||
@@ -264,13 +264,13 @@ static void put_commit(const char *name)
 		sim_violated("%s cannot be read", object);
 		return;
 	}
-	if (ledger.npoints + 1 == LEDGER_POINTS)
+	if (truth.npoints + 1 == TRUTH_POINTS)
 		abort();
 	memset(out, 0, sizeof(*out));
 	memcpy(out->id, c.point, sizeof(out->id));
 	snprintf(out->sid, sizeof(out->sid), "%s", name + 7);
 	describe(p, out);
-	ledger.npoints++;
+	truth.npoints++;
 	point_free(p);
 	check_whole(out, "as it is committed");
 }
@@ -280,7 +280,7 @@ static void put_verdict(const char *name)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	char id[NAME_HEX + 1], wish[OBJECT_NAME_MAX];
-	struct ledger_point *p;
+	struct truth_point *p;
 	bool is_purged;
 	size_t i, len;
 
@@ -295,19 +295,19 @@ static void put_verdict(const char *name)
 	snprintf(wish, sizeof(wish), "forget/%s", name + 6);
 	if (!backend_mem_data(sim.store, wish, &len))
 		sim_violated("%s: nobody wished it", name);
-	for (i = 0; i < ledger.nkept; i++)
-		if (strcmp(ledger.kept[i].id, id) == 0 &&
-		    ledger.kept[i].number ==
+	for (i = 0; i < truth.nkept; i++)
+		if (strcmp(truth.kept[i].id, id) == 0 &&
+		    truth.kept[i].number ==
 			    strtoul(name + 6 + NAME_HEX + 1, NULL, 10))
 			sim_violated("%s: it was said to be kept", name);
-	p = ledger_find(id);
+	p = truth_find(id);
 	if (p && !p->is_purged) {
 		p->is_purged = true;
 		p->purged_at = sim.step;
 	}
 }
 
-void ledger_was_kept(const char *id, uint32_t number)
+void truth_was_kept(const char *id, uint32_t number)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
@@ -318,13 +318,13 @@ void ledger_was_kept(const char *id, uint32_t number)
 	    purge_decode(plain.data, plain.len, name, &is_purged) < 0 ||
 	    is_purged)
 		sim_violated("%s: is said to be kept, and is not", name);
-	if (ledger.nkept == LEDGER_POINTS)
+	if (truth.nkept == TRUTH_POINTS)
 		return;
-	snprintf(ledger.kept[ledger.nkept].id, NAME_HEX + 1, "%s", id);
-	ledger.kept[ledger.nkept++].number = number;
+	snprintf(truth.kept[truth.nkept].id, NAME_HEX + 1, "%s", id);
+	truth.kept[truth.nkept++].number = number;
 }
 
-void ledger_put(const struct sim_actor *a, const char *name)
+void truth_put(const struct sim_actor *a, const char *name)
 {
 	(void)a;
 	if (strncmp(name, "pack/", 5) == 0)
@@ -345,7 +345,7 @@ static void take_all(const char *prefix)
 
 	for (i = 0; i < backend_mem_nobjects(sim.store); i++)
 		if (strncmp(backend_mem_name(sim.store, i), prefix, len) == 0)
-			ledger_put(NULL, backend_mem_name(sim.store, i));
+			truth_put(NULL, backend_mem_name(sim.store, i));
 }
 
 static bool is_live_session(const char *sid)
@@ -367,9 +367,9 @@ static void pack_deleted(const char *name)
 	find_pack(name)->is_there = false;
 	if (is_live_session(name))
 		sim_violated("pack %s goes, of a session that lives", name);
-	for (i = 0; i < ledger.npoints; i++)
-		if (!ledger.points[i].is_purged)
-			check_whole(&ledger.points[i], "as a pack goes");
+	for (i = 0; i < truth.npoints; i++)
+		if (!truth.points[i].is_purged)
+			check_whole(&truth.points[i], "as a pack goes");
 }
 
 /* Whether packs are named is found out anew. */
@@ -377,15 +377,15 @@ static void index_deleted(void)
 {
 	size_t i;
 
-	for (i = 0; i < ledger.npacks; i++)
-		ledger.packs[i].is_named = false;
+	for (i = 0; i < truth.npacks; i++)
+		truth.packs[i].is_named = false;
 	take_all("index/");
-	for (i = 0; i < ledger.npoints; i++)
-		if (!ledger.points[i].is_purged)
-			check_whole(&ledger.points[i], "as an index goes");
+	for (i = 0; i < truth.npoints; i++)
+		if (!truth.points[i].is_purged)
+			check_whole(&truth.points[i], "as an index goes");
 }
 
-void ledger_deleted(const struct sim_actor *a, const char *name)
+void truth_deleted(const struct sim_actor *a, const char *name)
 {
 	static const char *const for_ever[] = { "commit/", "purge/", "sweep/",
 						"forget/", "note/",  "key/",
@@ -402,7 +402,7 @@ void ledger_deleted(const struct sim_actor *a, const char *name)
 	if (strncmp(name, "session/", 8) == 0 && is_live_session(name + 8))
 		sim_violated("%s is deleted, and lives", name);
 	if (strncmp(name, "point/", 6) == 0) {
-		const struct ledger_point *p = ledger_find(name + 6);
+		const struct truth_point *p = truth_find(name + 6);
 
 		if (p && !p->is_purged)
 			sim_violated("%s is deleted, and was not purged", name);
@@ -411,34 +411,34 @@ void ledger_deleted(const struct sim_actor *a, const char *name)
 		sim_violated("%s is deleted by who is no collector", name);
 }
 
-struct chunk_set ledger_needs(void)
+struct chunk_set truth_needs(void)
 {
 	struct chunk_set all = { { 0 } };
 	size_t i, k;
 
-	for (i = 0; i < ledger.npoints; i++)
-		for (k = 0; !ledger.points[i].is_purged && k < 4; k++)
-			all.w[k] |= ledger.points[i].needs.w[k];
+	for (i = 0; i < truth.npoints; i++)
+		for (k = 0; !truth.points[i].is_purged && k < 4; k++)
+			all.w[k] |= truth.points[i].needs.w[k];
 	return all;
 }
 
 /* ---- the beginning ---- */
 
-void ledger_begin(struct keyring *k)
+void truth_begin(struct keyring *k)
 {
 	static const char *const kinds[] = { "pack/", "index/", "commit/",
 					     "purge/" };
 	size_t i;
 
-	ledger.keyring = k;
-	ledger.npoints = ledger.npacks = ledger.nkept = 0;
+	truth.keyring = k;
+	truth.npoints = truth.npacks = truth.nkept = 0;
 	for (i = 0; i < ARRAY_SIZE(kinds); i++)
 		take_all(kinds[i]);
 }
 
-void ledger_release(void)
+void truth_release(void)
 {
-	free(ledger.packs);
-	ledger.packs = NULL;
-	ledger.npacks = ledger.cap = 0;
+	free(truth.packs);
+	truth.packs = NULL;
+	truth.npacks = truth.cap = 0;
 }
