@@ -78,7 +78,11 @@ static int is_void(struct cycle *c, const struct ledger *l, const char *name)
 	return r;
 }
 
-/* Keep of @l, the objects of all points, those that go. */
+/*
+ * Keep of @l, the objects of all points, those that go. A point that somebody else
+ * removed while this collection was at work is marked: its packs stay, and so does
+ * its object, which tells the next collection that there is something to do.
+ */
 static int judge_points(struct cycle *c, struct names *l)
 {
 	struct hex_ids committed = { .n = 0 };
@@ -92,7 +96,8 @@ static int judge_points(struct cycle *c, struct names *l)
 		const char *id = l->items[i] + strlen("point/");
 
 		if (hex_ids_has(&committed, id))
-			r = hex_ids_has(&c->purged, id);
+			r = hex_ids_has(&c->purged, id) &&
+			    !hex_ids_has(&c->marked, id);
 		else
 			r = is_void(c, &ledger, l->items[i]);
 		if (r == 1 && n++ != i)

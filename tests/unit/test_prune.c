@@ -16,6 +16,7 @@
 #include "store/point.h"
 #include "store/record/forget.h"
 #include "store/record/pack_list.h"
+#include "store/record/purge.h"
 #include "store/writer/writer.h"
 
 #define LONG_AGO "{\"time_ns\":1}"
@@ -636,6 +637,47 @@ static void a_late_point_is_counted(void **state)
 	backend_close(b);
 }
 
+/* Another client removes a point for ever, after it was found that it stays. */
+static int purge_beside(void *arg, enum backend_mem_op op, const char *name)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char verdict[OBJECT_NAME_MAX];
+	struct backend *b = arg;
+
+	if (op != BACKEND_MEM_PUT || strncmp(name, "purge/", 6) != 0)
+		return 0;
+	backend_mem_watch(b, NULL, NULL);
+	forget_point(b, 1);
+	snprintf(verdict, sizeof(verdict), "purge/%s-0", ids[1]);
+	assert_ok(purge_encode(true, ids[1], NULL, 1, &plain));
+	buf_put_u8(&plain, 0);
+	assert_ok(buf_error(&plain));
+	put_text(b, OBJECT_PURGE, verdict, (const char *)plain.data);
+	return 0;
+}
+
+/* Its packs are not those that this collection looked for. The next one has to. */
+static void who_is_removed_meanwhile_is_not_forgotten(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct run run;
+
+	(void)state;
+	assert_non_null(b);
+	forget_point(b, 0);
+	backend_mem_watch(b, purge_beside, b);
+	run = collected(b);
+	assert_int_equal(run.result.purged, 1);
+	assert_false(is_whole(b, 1));
+	run = collected(b);
+	assert_false(run.plan.is_idle);
+	assert_true(is_whole(b, 2));
+	assert_int_equal(count(b, "pack/"), 3);
+	assert_int_equal(count(b, "point/"), 1);
+	assert_true(is_clean(b));
+	backend_close(b);
+}
+
 /* Somebody protects a point after it was told that it goes. */
 static int protect_late(void *arg, enum backend_mem_op op, const char *name)
 {
@@ -943,6 +985,7 @@ int main(void)
 		cmocka_unit_test(what_never_came_to_be_goes),
 		cmocka_unit_test(a_session_is_waited_for),
 		cmocka_unit_test(a_late_point_is_counted),
+		cmocka_unit_test(who_is_removed_meanwhile_is_not_forgotten),
 		cmocka_unit_test(who_is_protected_stays),
 		cmocka_unit_test(damage_ends_it),
 		cmocka_unit_test(an_unreadable_verdict_keeps),
