@@ -191,11 +191,12 @@ static int check_amount(const struct cycle *c)
 	if (!plan->is_much || c->o->yes_remove == (int64_t)plan->nremoved)
 		return 0;
 	return fail(-E2BIG,
-		    "%zu of %zu points and %zu of %zu packs would go, which is "
-		    "more than 30 %% of what is there: nothing was removed; if "
-		    "that is right, say --yes-remove %zu",
+		    "%zu of %zu points and %zu of %zu packs would go, and %zu "
+		    "be rewritten, which is more than 30 %% of what is there: "
+		    "nothing was removed; if that is right, say --yes-remove "
+		    "%zu",
 		    c->due.ndue, plan->npoints, plan->ndead, plan->npacks,
-		    plan->nremoved);
+		    plan->nrepacked, plan->nremoved);
 }
 
 static int stopped(const struct cycle *c)

@@ -181,13 +181,14 @@ static int note_holders(struct reindexing *x, const struct id *id)
 static int note_instead(struct reindexing *x, const struct index_pack *p)
 {
 	struct pack_dir dir = { .nchunks = 0 };
-	size_t i;
+	size_t i, before = x->instead.n;
 	int r = format_get_dir(p->dir, p->dir_len, p->name, false, &dir);
 
 	for (i = 0; i < dir.nchunks && r == 0; i++)
 		r = note_holders(x, &dir.chunks[i].id);
 	format_release_dir(&dir);
-	pack_list_sort(&x->instead);
+	if (x->instead.n != before)
+		pack_list_sort(&x->instead);
 	return r;
 }
 
