@@ -5,8 +5,9 @@
  *     scale make VAULT KEYFILE POINTS CHUNKS INDEXES PACKS
  *                                    a vault in a directory: see crowd.h
  *     scale session VAULT KEYFILE CACHE CHUNKS
- *                                    a session of so many chunks, into a new one,
- *                                    which its point reaches
+ *                                    a session of so many chunks, into a new one
+ *     scale reached VAULT KEYFILE CACHE CHUNKS
+ *                                    the same, and its point reaches all of them
  *     scale count POINTS             what a listing asks for
  *
  * What is counted is printed as JSON. The vault that is listed lies in memory
@@ -79,57 +80,66 @@ static int make(struct vault_options *o, const struct crowd *c)
 
 #define TINY_LEN 32
 
-/* Chunks as the small files of a tree are: several share a frame. @content: of a
- * file of all of them. */
-static int put_chunks(struct writer *w, uint64_t n, struct buf *content)
+/* Chunks as the small files of a tree are: several share a frame. @c, which may be
+ * NULL, gets a file of all of them. */
+static int put_chunks(struct writer *w, uint64_t n, struct content_builder *c)
 {
-	struct content_builder *c = content_builder_new(w);
 	struct extent e = { .len = TINY_LEN, .type = EXTENT_DATA };
 	struct bundle *b = bundle_new(w);
 	uint8_t data[TINY_LEN] = "";
 	uint64_t i;
-	int r = b && c ? 0 : -ENOMEM;
+	int r = b ? 0 : -ENOMEM;
 
 	for (i = 0; i < n && r == 0; i++) {
 		put_le64(data, i);
 		r = bundle_add(b, CHUNK_DATA, data, sizeof(data), &e.id);
-		if (r == 0)
+		if (r == 0 && c)
 			r = content_builder_add(c, &e);
 	}
 	if (r == 0)
 		r = bundle_flush(b);
-	if (r == 0)
-		r = content_builder_finish(c, content);
-	content_builder_free(c);
 	bundle_free(b);
 	return r;
 }
 
-/* A point that has such a file. */
-static int put_point(struct writer *w, uint64_t n, struct buf *content)
+/* The file of @c, of @n chunks, in a point. */
+static int put_file(struct point *p, uint64_t n, struct content_builder *c)
+{
+	struct buf content = BUF_INIT;
+	int r = content_builder_finish(c, &content);
+
+	p->configs = calloc(1, sizeof(*p->configs));
+	if (r < 0 || !p->configs) {
+		buf_release(&content);
+		return r < 0 ? r : -ENOMEM;
+	}
+	p->nconfigs = 1;
+	p->configs[0].name = strdup("all");
+	p->configs[0].size = n * TINY_LEN;
+	p->configs[0].content_len = content.len;
+	p->configs[0].content = content.data;
+	return p->configs[0].name ? 0 : -ENOMEM;
+}
+
+static int put_point(struct writer *w, uint64_t n, struct content_builder *c)
 {
 	struct point *p = point_new();
 	int r = -ENOMEM;
 
 	if (p && (p->vm = strdup("many")) && (p->host = strdup("host")) &&
-	    (p->program = strdup(PACKAGE_STRING)) &&
-	    (p->configs = calloc(1, sizeof(*p->configs))) &&
-	    (p->configs[0].name = strdup("all"))) {
-		p->nconfigs = 1;
-		p->configs[0].size = n * TINY_LEN;
-		p->configs[0].content_len = content->len;
-		p->configs[0].content = content->data;
-		*content = (struct buf)BUF_INIT;
+	    (p->program = strdup(PACKAGE_STRING)))
+		r = c ? put_file(p, n, c) : 0;
+	if (r == 0)
 		r = writer_commit(w, p);
-	}
 	point_free(p);
 	return r;
 }
 
-/* Store @n chunks in one session, and say how much memory that took. */
-static int session(struct vault_options *o, uint64_t n)
+/* Store @n chunks in one session, and say how much memory that took. @reached: its
+ * point has a file of them. */
+static int session(struct vault_options *o, uint64_t n, bool reached)
 {
-	AUTO_BUF struct buf content = BUF_INIT;
+	struct content_builder *c = NULL;
 	struct writer *w = NULL;
 	struct vault *v = NULL;
 	struct rusage used;
@@ -140,10 +150,15 @@ static int session(struct vault_options *o, uint64_t n)
 		r = vault_open(o, &v);
 	if (r == 0)
 		r = writer_begin(v, 1, NULL, &w);
+	if (r == 0 && reached)
+		c = content_builder_new(w);
+	if (r == 0 && reached && !c)
+		r = -ENOMEM;
 	if (r == 0)
-		r = put_chunks(w, n, &content);
+		r = put_chunks(w, n, c);
 	if (r == 0)
-		r = put_point(w, n, &content);
+		r = put_point(w, n, c);
+	content_builder_free(c);
 	writer_free(w);
 	vault_close(v);
 	if (r == 0 && getrusage(RUSAGE_SELF, &used) == 0)
@@ -249,9 +264,12 @@ int main(int argc, char **argv)
 		c.indexes = strtoul(argv[6], NULL, 10);
 		c.packs = (unsigned int)strtoul(argv[7], NULL, 10);
 		r = make(&o, &c);
-	} else if (key && argc == 6 && strcmp(argv[1], "session") == 0) {
+	} else if (key && argc == 6 &&
+		   (strcmp(argv[1], "session") == 0 ||
+		    strcmp(argv[1], "reached") == 0)) {
 		o.cache_dir = argv[4];
-		r = session(&o, strtoull(argv[5], NULL, 10));
+		r = session(&o, strtoull(argv[5], NULL, 10),
+			    strcmp(argv[1], "reached") == 0);
 	} else if (key && argc == 3 && strcmp(argv[1], "count") == 0) {
 		r = count(&o, strtoul(argv[2], NULL, 10));
 	}
