@@ -69,13 +69,18 @@ static int add_point(struct build *b, struct point *p)
 					      p->id, &nnotes);
 	size_t nforgets, forgets = point_items_of(&b->objects->forgets,
 						  "forget/", p->id, &nforgets);
+	size_t nverdicts;
 	int r = 0;
+
+	/* One that lets the point stay tells which wish is the next. */
+	(void)point_items_of(&b->objects->verdicts, "purge/", p->id,
+			     &nverdicts);
 
 	if (verdict == POINT_PURGED)
 		return 0;
 	if (array_reserve(&l->points, &b->cap, l->n + 1) < 0)
 		return -ENOMEM;
-	if (verdict == POINT_NO_VERDICT && nnotes == 0 && nforgets == 0 &&
+	if (nverdicts == 0 && nnotes == 0 && nforgets == 0 &&
 	    strcmp(shown, p->vm) == 0) {
 		l->points[l->n++] = point_get(p);
 		return 0;

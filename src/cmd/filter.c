@@ -94,10 +94,13 @@ int filter_find_points(struct vault *v, struct point_list *l, int argc,
 		       char **argv, bool writes, const struct point **out,
 		       size_t *n_out)
 {
-	size_t at, k;
+	AUTO_FREE bool *is_named = alloc_array(l->n, sizeof(*is_named));
+	size_t at;
 	int i, r;
 
 	*n_out = 0;
+	if (!is_named)
+		return -ENOMEM;
 	for (i = 0; i < argc; i++) {
 		r = point_find(l, argv[i], &at);
 		if (r == 0 && writes && vault_latest_in_doubt(v))
@@ -107,11 +110,9 @@ int filter_find_points(struct vault *v, struct point_list *l, int argc,
 				 argv[i]);
 		if (r < 0)
 			return r;
-		for (k = 0; k < *n_out; k++)
-			if (out[k] == l->points[at])
-				break;
-		out[k] = l->points[at];
-		*n_out = MAX(*n_out, k + 1);
+		if (!is_named[at])
+			out[(*n_out)++] = l->points[at];
+		is_named[at] = true;
 	}
 	return 0;
 }

@@ -13,36 +13,57 @@
 #include "store/vault.h"
 #include "store/writer/forget.h"
 
-static bool is_among(const struct point *p, const struct point *const *points,
-		     size_t n)
+static int by_address(const void *a, const void *b)
 {
+	uintptr_t x = (uintptr_t) * (const struct point *const *)a;
+	uintptr_t y = (uintptr_t) * (const struct point *const *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The points of one machine, which follow one another in the list: would it be
+ * left without any? */
+static bool is_emptied(struct point *const *points, size_t n,
+		       const struct point *const *named, size_t nnamed)
+{
+	bool has_named = false, has_other = false;
 	size_t i;
 
-	for (i = 0; i < n; i++)
-		if (points[i] == p)
-			return true;
-	return false;
+	for (i = 0; i < n; i++) {
+		bool is_named = bsearch(&points[i], named, nnamed,
+					sizeof(*named), by_address);
+
+		has_named |= is_named;
+		has_other |= !is_named && !points[i]->verdict_unknown;
+	}
+	return has_named && !has_other;
 }
 
 /* That the last point of a machine goes is asked for in so many words. */
 int guard_last(const struct point_list *l, const struct point *const *points,
 	       size_t n)
 {
-	size_t i, k;
+	AUTO_FREE const struct point **named = alloc_array(n, sizeof(*named));
+	size_t i, end;
 
-	for (i = 0; i < n; i++) {
-		for (k = 0; k < l->n; k++)
-			if (strcmp(l->points[k]->machine, points[i]->machine) ==
-				    0 &&
-			    !l->points[k]->verdict_unknown &&
-			    !is_among(l->points[k], points, n))
+	if (!named)
+		return -ENOMEM;
+	if (n == 0)
+		return 0;
+	memcpy(named, points, n * sizeof(*named));
+	qsort(named, n, sizeof(*named), by_address);
+	for (i = 0; i < l->n; i = end) {
+		for (end = i + 1; end < l->n; end++)
+			if (strcmp(l->points[i]->machine,
+				   l->points[end]->machine) != 0)
 				break;
-		if (k == l->n)
+		if (is_emptied(&l->points[i], end - i,
+			       (const struct point *const *)named, n))
 			return fail(-EPERM,
 				    "%s would have no point left; if that is "
 				    "what you want, say "
 				    "--unsafe-allow-remove-all",
-				    points[i]->vm);
+				    l->points[i]->vm);
 	}
 	return 0;
 }

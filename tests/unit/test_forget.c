@@ -172,6 +172,24 @@ static void put_of(struct scene *s, uint8_t type, const char *folder,
 	sessions_put_text(s, type, name, text);
 }
 
+/* That a wish was answered is known from the answer, though the wish be lost. */
+static void a_lost_wish_leaves_its_number(void **state)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	struct scene *s = *state;
+	struct point_list *l;
+
+	assert_ok(sessions_commit(s));
+	assert_ok(purge_encode(false, sessions_first_object(s, "point/") + 6,
+			       NULL, 1, &b));
+	buf_put_u8(&b, 0);
+	put_of(s, OBJECT_PURGE, "purge", 0, (const char *)b.data);
+	assert_int_equal(the_point(s, &l)->next_forget, 1);
+	point_list_put(l);
+	assert_ok(forget_it(s));
+	assert_int_equal(nopen(s), 1);
+}
+
 static void no_later_wish_shortens_the_window(void **state)
 {
 	struct scene *s = *state;
@@ -433,6 +451,7 @@ static void a_machine_keeps_a_point(void **state)
 	assert_ok(guard_last(l, (const struct point *const *)l->points, 1));
 	assert_result(guard_last(l, (const struct point *const *)l->points, 2),
 		      -EPERM);
+	assert_ok(guard_last(l, (const struct point *const *)l->points, 0));
 	backend_mem_watch(s->backend, be_first, &rival);
 	assert_result(guard_forget(s->vault,
 				   (const struct point *const *)l->points, 1,
@@ -606,6 +625,7 @@ int main(void)
 		cmocka_unit_test(the_window_has_bounds),
 		cmocka_unit_test(a_verdict_says_what_it_says),
 		CASE(a_forgotten_point_is_not_listed),
+		CASE(a_lost_wish_leaves_its_number),
 		CASE(no_later_wish_shortens_the_window),
 		CASE(two_wishes_take_two_answers),
 		CASE(damage_forgets_nothing),
