@@ -108,6 +108,10 @@ static json_t *point_json(const struct point_list *l, size_t i, int64_t now_ns)
 	json_object_set_new(o, "summary", summary);
 	output_set_string(o, "machine", p->machine);
 	output_set_bool(o, "protected", p->is_protected);
+	output_set_bool(o, "suspicious", p->is_suspicious);
+	output_set_bool(o, "verified", p->is_verified);
+	if (p->keep_until_ns > 0)
+		output_set_time(o, "keep_until", p->keep_until_ns);
 	if (p->nopen_forgets > 0) {
 		output_set_bool(o, "forgotten", true);
 		output_set_time(o, "forgotten_time", p->forgotten_ns);
@@ -182,6 +186,7 @@ static void add_row(struct table *t, const struct point_list *l, size_t i,
 	put(text, "/");
 	put(text, l->names[i]);
 	put(text, p->incomplete ? " (incomplete)" : "");
+	put(text, p->is_suspicious ? " (suspicious)" : "");
 	put(text, p->is_protected ? " (protected)" : "");
 	put(text, point_is_to_come(p, now_ns) ? " (in the future)" : "");
 	if (p->nopen_forgets)

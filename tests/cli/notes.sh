@@ -220,5 +220,12 @@ prints 'future/2250-01-01T000000Z \(in the future\)'
 expect 0 vmb points --json
 prints '"in_future":true'
 prints '"in_future":false'
+# What decides of it in a policy is seen, too.
+expect 0 vmb note future/2250-01-01T000000Z --verified --suspicious
+expect 0 vmb forget --keep 7d future/2250-01-01T000000Z
+expect 0 vmb points --vm future
+prints 'future/.* \(suspicious\) \(in the future\)'
+expect 0 vmb points --json --vm future
+prints '"suspicious":true,"verified":true,"keep_until":"20'
 expect 0 vmb backup --vm future "$tmp/source"
 says 'future/2250-01-01T000000Z is dated in the future'
