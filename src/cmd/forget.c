@@ -506,7 +506,7 @@ static int run_forget(struct context *ctx, void *args, int argc, char **argv)
 					  "not for who forgets");
 	r = parse_request(ctx, a, argc, &request);
 	if (r == 0)
-		r = context_open_vault(ctx, &v);
+		r = context_open_vault_only(ctx, &v);
 	if (r == 0)
 		r = context_read_error(v, vault_points(v, &l));
 	if (r == 0)
@@ -569,7 +569,7 @@ static int run_undelete(struct context *ctx, void *args, int argc, char **argv)
 	if (!points)
 		return -ENOMEM;
 	ctx->forgotten = true;
-	r = context_open_vault(ctx, &v);
+	r = context_open_vault_only(ctx, &v);
 	if (r == 0)
 		r = context_read_error(v, vault_points(v, &l));
 	if (r == 0)

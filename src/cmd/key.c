@@ -275,7 +275,7 @@ static int run_key(struct context *ctx, void *args, int argc, char **argv)
 		return context_usage(
 			ctx, takes_operand ? "which key? say key remove ID"
 					   : "too many operands");
-	r = context_open_vault(ctx, &v);
+	r = context_open_vault_only(ctx, &v);
 	if (r == 0)
 		r = vault_look_back(v);
 	if (r == 0 && strcmp(what, "list") != 0)

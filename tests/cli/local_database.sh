@@ -20,6 +20,18 @@ db=$(echo "$cache"/*/catalog.db)
 [ -f "$db" ] || fail "no database at $db"
 cp "$db" "$tmp/whole.db"
 
+# Who needs no chunk does not wait for the index to be read.
+for it in points 'note v --text seen' 'rename v w' 'rename w v' \
+	'forget --dry-run --keep-last 1' 'undelete v/latest' 'key list'; do
+	# shellcheck disable=SC2086
+	expect 0 vmb --cache-dir "$tmp/other" $it
+done
+python3 - "$tmp/other" <<-'END' || fail "the index was read"
+	import glob, sqlite3, sys
+	db = sqlite3.connect(glob.glob(sys.argv[1] + "/*/catalog.db")[0])
+	sys.exit(db.execute("SELECT count(*) FROM sources").fetchone()[0])
+END
+
 # tampered SQL: restores after the database was changed so.
 tampered() {
 	rm -f "$db-wal" "$db-shm"
