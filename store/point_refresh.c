@@ -464,7 +464,9 @@ static int refresh_list(struct vault *v,
 				       bool *changed))
 {
 	bool changed = false;
-	int seen = history_read(v->history);
+	/* What others have seen since commits were listed is not missed where
+	 * they are not listed now. */
+	int seen = refresh == refresh_all ? history_read(v->history) : 0;
 	int r = MIN(seen, 0);
 
 	if (r == 0 && !v->is_loaded) {

@@ -200,6 +200,30 @@ static void what_is_not_listed_is_not_known_to_be_gone(void **state)
 	assert_int_equal(vault_lost(s->vault), 0);
 }
 
+/* Another process of this machine makes a point after the commits were listed here:
+ * a look at the verdicts alone does not find it, and does not miss it. */
+static void what_was_made_meanwhile_is_no_loss(void **state)
+{
+	struct scene *s = *state;
+	struct point_list *l;
+	struct vault *other;
+
+	assert_ok(vault_open(&s->options, &other));
+	assert_ok(vault_points(other, &l));
+	point_list_put(l);
+	assert_ok(sessions_commit(s));
+	support_log_clear();
+	assert_ok(vault_points_judged(other, &l));
+	point_list_put(l);
+	assert_int_equal(vault_lost(other), 0);
+	assert_string_equal(support_log_text(), "");
+	assert_ok(vault_points(other, &l));
+	assert_int_equal(l->n, 1);
+	point_list_put(l);
+	assert_int_equal(vault_lost(other), 0);
+	vault_close(other);
+}
+
 /* A vault that stays open sees what goes and what comes back; another process may
  * accept it meanwhile. */
 static void an_open_vault_looks_again(void **state)
@@ -640,6 +664,9 @@ int main(void)
 			sessions_teardown),
 		cmocka_unit_test_setup_teardown(a_note_that_is_gone_is_missed,
 						setup, sessions_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_was_made_meanwhile_is_no_loss, setup,
+			sessions_teardown),
 		cmocka_unit_test_setup_teardown(an_open_vault_looks_again,
 						setup, sessions_teardown),
 		cmocka_unit_test(a_folder_that_goes_is_no_empty_one),
