@@ -243,7 +243,7 @@ static void tick(void *arg, const void *progress)
 /* ---- after ---- */
 
 /* What was written anew is as much less. */
-static uint64_t freed(const struct collect_result *res)
+static uint64_t bytes_freed(const struct collect_result *res)
 {
 	return res->bytes - MIN(res->bytes, res->repacked_bytes);
 }
@@ -267,9 +267,9 @@ static int print_result(const struct collect_result *res)
 	printf("removed %zu point%s and %zu pack%s: %s freed (%s before, %s "
 	       "now)\n",
 	       res->purged, res->purged == 1 ? "" : "s", res->packs,
-	       res->packs == 1 ? "" : "s", output_size(freed(res), a),
+	       res->packs == 1 ? "" : "s", output_size(bytes_freed(res), a),
 	       output_size(res->plan.bytes, b),
-	       output_size(res->plan.bytes - freed(res), c));
+	       output_size(res->plan.bytes - bytes_freed(res), c));
 	return output_error();
 }
 
@@ -282,9 +282,9 @@ static int print_result_json(const struct collect_result *res)
 	output_set_uint(o, "packs_removed", res->packs);
 	output_set_uint(o, "bytes_removed", res->bytes);
 	output_set_uint(o, "bytes_rewritten", res->repacked_bytes);
-	output_set_uint(o, "bytes_freed", freed(res));
+	output_set_uint(o, "bytes_freed", bytes_freed(res));
 	output_set_uint(o, "bytes_before", res->plan.bytes);
-	output_set_uint(o, "bytes_after", res->plan.bytes - freed(res));
+	output_set_uint(o, "bytes_after", res->plan.bytes - bytes_freed(res));
 	output_set_uint(o, "sessions_fenced", res->fenced);
 	output_set_uint(o, "packs_taken_over", res->taken_over);
 	output_set_uint(o, "index_objects_replaced", res->index_old);
