@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Who holds what, against a count that asks of each chunk each point. Seven points
- * of three machines share files in several ways, and some have tags.
+ * of three machines share files in several ways, and some have tags. Each has
+ * attributes that are a chunk.
  */
 #include "config.h"
 
 #include "tests/unit/plant.h"
 #include "tests/unit/reach.h"
 
+#include <sys/stat.h>
+
+#include "store/entry.h"
 #include "store/format.h"
 #include "store/mark/packs.h"
 #include "store/mark/shares.h"
 #include "store/vault.h"
+#include "store/writer/writer.h"
 
 #define POINTS 7
 
@@ -28,10 +33,26 @@ static const struct made {
 struct scene {
 	struct plant plant;
 	struct point_list *points;
-	/* of each point: which it was made as, and what it reaches */
-	size_t made[POINTS];
-	struct reached reached[POINTS];
+	struct reached reached[POINTS]; /* by each point */
 };
+
+/* A file whose attributes are too long for its entry, other ones for each machine. */
+static void put_xattrs(struct plant *p, const char *vm)
+{
+	AUTO_BUF struct buf list = BUF_INIT;
+	struct entry e = plant_entry(p, "x", S_IFREG | 0644);
+	char value[3000];
+
+	memset(value, vm[0], sizeof(value));
+	buf_put_varint(&list, 1);
+	xattrs_put(&list, "user.long", value, sizeof(value));
+	assert_ok(buf_error(&list));
+	assert_ok(writer_chunk(p->writer, CHUNK_XATTRS, list.data, list.len,
+			       &e.xattrs_id));
+	e.xattrs_len = (uint32_t)list.len;
+	e.flags = ENTRY_XATTRS_CHUNK;
+	plant_put(p, "", &e);
+}
 
 static void make_point(struct plant *p, size_t n)
 {
@@ -46,6 +67,7 @@ static void make_point(struct plant *p, size_t n)
 		snprintf(text, sizeof(text), "%x and what follows it", i);
 		plant_file(p, "", name, text);
 	}
+	put_xattrs(p, made[n].vm);
 	snprintf(time, sizeof(time), "2026-11-22T10150%zuZ", n);
 	plant_commit(p, made[n].vm, time, NULL);
 }
@@ -68,6 +90,7 @@ static void scene_begin(struct scene *s)
 		assert_string_equal(p->vm, made[i].vm);
 		s->reached[i].vault = s->plant.vault;
 		reach_point(&s->reached[i], p);
+		assert_true(s->reached[i].any_xattrs);
 	}
 }
 
