@@ -237,6 +237,50 @@ static void new_index_objects_are_read_many_at_once(void **state)
 	assert_int_equal(count_sources(s), POINTS);
 }
 
+#define LATE "index/00000000000000000000000000000000-0"
+
+struct late_import {
+	struct scale *scale;
+	struct vault *other; /* of the same local database */
+	unsigned int pages;
+};
+
+/* When a page of the listing was handed out, another process puts and imports what
+ * would have been in it. */
+static int import_late(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct late_import *late = arg;
+
+	if (op != BACKEND_MEM_LIST || strcmp(name, "index/") != 0 ||
+	    ++late->pages != 2)
+		return 0;
+	assert_ok(backend_mem_set(late->scale->backend, LATE, "", 0));
+	assert_ok(catalog_import(vault_catalog(late->other), LATE, NULL, 0));
+	return 0;
+}
+
+/* What another process imports while one lists is not taken for gone. */
+static void what_is_imported_meanwhile_stays(void **state)
+{
+	const struct backend_mem_weather pages = { .page_names = 100 };
+	struct scale *s = *state;
+	struct late_import late = { .scale = s };
+
+	point_list_put(list_anew(s));
+	assert_ok(vault_refresh(s->vault));
+	assert_ok(vault_open(&s->options, &late.other));
+	/* Something is new, so that the names are looked at. */
+	assert_ok(crowd_add(late.other,
+			    &(struct crowd){ .points = 1, .chunks = 1 }));
+	backend_mem_set_weather(s->backend, &pages);
+	backend_mem_watch(s->backend, import_late, &late);
+	assert_ok(vault_refresh(s->vault));
+	backend_mem_watch(s->backend, NULL, NULL);
+	assert_true(late.pages > 2);
+	assert_int_equal(catalog_has_source(vault_catalog(s->vault), LATE), 1);
+	vault_close(late.other);
+}
+
 /* Exchange an index object for one that is damaged, or the other way about. */
 static void exchange(struct scale *s, const char *name, struct buf *other)
 {
@@ -873,6 +917,7 @@ int main(void)
 		CASE(each_object_is_read_once_and_many_at_once),
 		CASE(index_objects_are_read_many_at_once),
 		CASE(new_index_objects_are_read_many_at_once),
+		CASE(what_is_imported_meanwhile_stays),
 		CASE(another_broken_index_object_is_noticed),
 		CASE(strays_silence_nothing),
 		CASE(forgotten_points_have_settled),
