@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Many clients of one vault, simulated: whatever befalls them, nothing is lost, and
 # nobody is told what is not so. The same seed is the same run. With SOAK=1 there
-# are 100,000 runs, which take an hour.
+# are 100,000 runs, and each rule that can be left out is, which takes hours.
 . "$(dirname "$0")/../lib.sh"
 
 simulate=$(find_program tests/sim/simulate)
@@ -34,6 +34,11 @@ found() {
 	done
 }
 
+# With SOAK=1 each has to be noticed; here those that are soon.
+if [ -n "${SOAK:-}" ]; then
+	mapfile -t plants < <("$simulate" --plants | cut -d' ' -f1)
+	found 50000 "${plants[@]}"
+fi
 found 250 COMMIT_READ_BACK COVER INDEX_BEFORE_COMMIT INDEX_NEW_FIRST INDEX_READ_ONLY \
 	INDEX_SWEPT_ONLY PACKS_UNSURE PACK_BEFORE_INDEX PURGE_REGISTER \
 	PURGE_UNASKED READER_ERRORS READER_PURGES READER_RELOADS REGISTER \
