@@ -306,8 +306,9 @@ bool vault_has_committed(struct vault *v, const char *sid);
 MUST_CHECK int
 vault_digest_points(struct vault *v,
 		    int (*put)(void *arg, const struct buf *plain), void *arg);
-/* From now on let vault_points() read each object itself: for whoever looks
- * whether they are whole. To be called before the first list. */
+/* From now on let vault_points() believe of sessions and points only what their own
+ * objects say, which were read here or are now, and no digest: for whoever looks
+ * whether they are whole, or deletes what none of them needs. */
 void vault_distrust_digests(struct vault *v);
 /* From now on let vault_points() list points that were forgotten, too. */
 void vault_show_forgotten(struct vault *v);

@@ -522,7 +522,15 @@ int vault_digest_points(struct vault *v,
 
 void vault_distrust_digests(struct vault *v)
 {
+	struct point_objects *o = &v->objects;
+
 	point_listing_begin(v);
-	v->no_digests = true;
+	if (!v->no_digests) {
+		v->no_digests = true;
+		/* Nobody knows any more which of them a digest told of. */
+		kept_release(&point_kept_commits, &o->commits);
+		kept_release(&point_kept_points, &o->points);
+		o->points_old = true;
+	}
 	point_listing_end(v);
 }

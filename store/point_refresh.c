@@ -217,26 +217,30 @@ static int refresh_verdicts(struct vault *v, struct point_objects *o,
 /* A new process begins with what was known here last. */
 static int load_all(struct vault *v, struct point_objects *o)
 {
-	int r = kept_load(v, &point_kept_commits, &o->commits);
+	int r = kept_load(v, &point_kept_verdicts, &o->verdicts);
 
-	if (r == 0)
-		r = kept_load(v, &point_kept_verdicts, &o->verdicts);
+	/* These are what digests said, too, as far as they told of them. */
+	if (r == 0 && !v->no_digests)
+		r = kept_load(v, &point_kept_commits, &o->commits);
+	if (r == 0 && !v->no_digests)
+		r = kept_load(v, &point_kept_points, &o->points);
 	if (r == 0)
 		r = kept_load(v, &point_kept_forgets, &o->forgets);
 	if (r == 0)
 		r = kept_load(v, &point_kept_notes, &o->notes);
-	if (r == 0)
-		r = kept_load(v, &point_kept_machines, &o->machines);
-	return r == 0 ? kept_load(v, &point_kept_points, &o->points) : r;
+	return r == 0 ? kept_load(v, &point_kept_machines, &o->machines) : r;
 }
 
 static void save_all(struct vault *v, struct point_objects *o)
 {
-	kept_save(v, &point_kept_commits, &o->commits);
 	kept_save(v, &point_kept_verdicts, &o->verdicts);
 	kept_save(v, &point_kept_forgets, &o->forgets);
 	kept_save(v, &point_kept_notes, &o->notes);
 	kept_save(v, &point_kept_machines, &o->machines);
+	/* A snapshot says which commits are in digests, for whoever makes these. */
+	if (v->no_digests)
+		return;
+	kept_save(v, &point_kept_commits, &o->commits);
 	kept_save(v, &point_kept_points, &o->points);
 }
 

@@ -71,7 +71,7 @@ struct vault {
 	/* Some thread lists the points: the next six are its alone. */
 	bool is_listing;
 	struct point_objects objects;
-	bool no_digests;
+	bool no_digests; /* vault_distrust_digests() */
 	bool shows_forgotten; /* the same: vault_show_forgotten() */
 	bool is_loaded; /* @objects began with what the database has */
 	bool is_list_old; /* @points is not made of @objects */

@@ -94,7 +94,8 @@ struct collect_result {
 };
 
 /*
- * Collect; @v shows forgotten points (vault_show_forgotten()). Return 0; -EBUSY
+ * Collect; @v shows forgotten points (vault_show_forgotten()), and believes no
+ * digest from then on (vault_distrust_digests()). Return 0; -EBUSY
  * (somebody else collects, or the time is over in which sessions were waited for
  * that are alive: no pack was deleted then); -ECANCELED (another took this one for
  * dead); -E2BIG (more would go than a collection removes by itself: nothing was

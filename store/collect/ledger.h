@@ -45,8 +45,8 @@ struct ledger {
 };
 
 /*
- * Read the registers of all sessions; @l, which stays borrowed, spares reading
- * those of its points. Return 0, or a negative errno, said in words, also where
+ * Read the registers of all sessions; @l, which stays borrowed, and was made without
+ * digests (vault_distrust_digests()), spares reading those of its points. Return 0, or a negative errno, said in words, also where
  * one of them cannot be read.
  */
 MUST_CHECK int ledger_read(struct vault *v, const struct point_list *l,

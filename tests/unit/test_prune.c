@@ -14,6 +14,7 @@
 #include "store/collect/collect.h"
 #include "store/format.h"
 #include "store/point.h"
+#include "store/record/digest.h"
 #include "store/record/forget.h"
 #include "store/record/pack_list.h"
 #include "store/record/purge.h"
@@ -850,6 +851,89 @@ static void the_database_decides_nothing(void **state)
 	backend_close(b);
 }
 
+/* Somebody who may put objects puts a digest that tells of another point of the
+ * session than its register names. So many sessions without a point were put beside
+ * that digests are looked at. */
+static void put_false_digest(struct backend *b, const char *sid)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	AUTO_BUF struct buf doc = BUF_INIT, plain = BUF_INIT, box = BUF_INIT;
+	static const char name[] = "digest/" ID_A "-0";
+	struct digest_entry e = { .commit = { .point = ID_B } };
+	struct point_list *l;
+	struct point other;
+	struct vault *v;
+	size_t i;
+
+	for (i = 0; i < 101; i++) {
+		char commit[OBJECT_NAME_MAX];
+
+		snprintf(commit, sizeof(commit), "commit/%032zx", i + 1);
+		put_text(b, OBJECT_COMMIT, commit, "{\"decision\":\"FENCED\"}");
+	}
+	assert_ok(vault_open(&o, &v));
+	assert_ok(vault_points(v, &l));
+	other = *l->points[find_point(l, ids[1])];
+	memcpy(other.id, ID_B, sizeof(other.id));
+	snprintf(other.session, sizeof(other.session), "%s", sid);
+	assert_ok(point_encode(&other, false, &doc));
+	snprintf(e.sid, sizeof(e.sid), "%s", sid);
+	e.point = doc.data;
+	e.point_len = doc.len;
+	buf_put_varint(&plain, 1);
+	digest_put(&plain, &e);
+	buf_put_varint(&plain, 0);
+	assert_ok(format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				  OBJECT_DIGEST, name, NULL, 0, plain.data,
+				  plain.len, &box));
+	assert_ok(backend_put(b, name, box.data, box.len));
+	point_list_put(l);
+	vault_close(v);
+}
+
+static bool lists_point(struct vault *v, const char *id)
+{
+	struct point_list *l;
+	bool found;
+
+	assert_ok(vault_points(v, &l));
+	found = find_point(l, id) != SIZE_MAX;
+	point_list_put(l);
+	return found;
+}
+
+/* No digest says what goes, be it in the vault or in what is remembered here. */
+static void a_digest_removes_nothing(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct vault_options o = vaults_options(
+		NULL, b, NULL, support_path("%s/false", support_tmpdir_fast()));
+	char sid[33], name[OBJECT_NAME_MAX];
+	struct run run = new_run();
+	struct vault *v;
+	size_t len;
+
+	(void)state;
+	session_of(b, ids[2], sid);
+	put_false_digest(b, sid);
+	forget_point(b, 0);
+	assert_ok(vault_open(&o, &v));
+	assert_true(lists_point(v, ID_B));
+	assert_false(lists_point(v, ids[2]));
+	vault_distrust_digests(v);
+	assert_true(lists_point(v, ids[2]));
+	assert_false(lists_point(v, ID_B));
+	vault_close(v);
+	run.cache = o.cache_dir;
+	assert_ok(collect(b, &run));
+	/* Its first point had a tree and a file of its own. */
+	assert_int_equal(run.result.purged, 1);
+	assert_int_equal(run.result.packs, 1);
+	snprintf(name, sizeof(name), "point/%s", ids[2]);
+	assert_non_null(backend_mem_data(b, name, &len));
+	backend_close(b);
+}
+
 /* ---- deaths and lost replies at each step ---- */
 
 struct fate {
@@ -990,6 +1074,7 @@ int main(void)
 		cmocka_unit_test(damage_ends_it),
 		cmocka_unit_test(an_unreadable_verdict_keeps),
 		cmocka_unit_test(the_database_decides_nothing),
+		cmocka_unit_test(a_digest_removes_nothing),
 		cmocka_unit_test(a_death_anywhere_is_made_up_for),
 		cmocka_unit_test(a_lost_reply_loses_nothing),
 		cmocka_unit_test(what_is_needed_is_rewritten),
