@@ -283,6 +283,25 @@ int vault_import_pack(struct vault *v, const char *name, uint64_t size)
 	return r;
 }
 
+int vault_read_pack_dir(struct vault *v, const char *name, uint64_t size,
+			struct pack_dir *out)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char object[OBJECT_NAME_MAX];
+	struct pack_ends ends = { .kind = 0 };
+	int r;
+
+	if (format_pack_object_name(name, object) < 0)
+		return fail(-EBADMSG, "pack/%s: not a pack's name", name);
+	r = read_ends(v, name, object, size, &ends);
+	if (r == 0)
+		r = read_dir(v, object, &ends, &plain);
+	if (r == 0)
+		r = format_get_dir(plain.data, plain.len, name, false, out);
+	explicit_bzero(&ends.key, sizeof(ends.key));
+	return r;
+}
+
 /* ---- all that no index object names ---- */
 
 struct unnamed_pack {

@@ -19,6 +19,7 @@
 
 struct backend;
 struct catalog;
+struct pack_dir;
 struct point;
 struct secret;
 struct seam;
@@ -144,7 +145,12 @@ MUST_CHECK int vault_import_index(struct vault *v, const char *name);
  * -EBADMSG (said in words) or another negative errno. */
 MUST_CHECK int vault_import_pack(struct vault *v, const char *name,
 				 uint64_t size);
-/* Do that for every pack that the database does not know; those that cannot be
+/* Read the directory of pack @name of @size bytes from itself alone, for
+ * format_release_dir(); the database is not asked. Return 0, -ENOENT, -EBADMSG (said
+ * in words) or another negative errno. */
+MUST_CHECK int vault_read_pack_dir(struct vault *v, const char *name,
+				   uint64_t size, struct pack_dir *out);
+/* Import every pack that the database does not know; those that cannot be
  * read are passed over. @n_out: how many were imported, which is said if any was.
  * Return 0 or a negative errno. */
 MUST_CHECK int vault_import_packs(struct vault *v, size_t *n_out);

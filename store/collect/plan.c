@@ -19,6 +19,7 @@
 #include "store/catalog/catalog.h"
 #include "store/collect/wait.h"
 #include "store/crypt/crypt.h"
+#include "store/format.h"
 #include "store/mark/mark.h"
 #include "store/point.h"
 #include "store/vault.h"
@@ -159,16 +160,54 @@ struct recheck {
 	uint64_t bytes;
 };
 
+/* How many chunks of a pack are live, as it says itself: an index object that says
+ * something else of it proves nothing. Return 0; 1 (it cannot be read, so that it
+ * stays); or a negative errno. */
+static int count_own(const struct cycle *c, const struct mark_pack *p,
+		     uint64_t *live_out)
+{
+	struct pack_dir dir = { .nchunks = 0 };
+	size_t i;
+	int r = vault_read_pack_dir(c->vault, p->name, p->size, &dir);
+
+	*live_out = 0;
+	for (i = 0; i < dir.nchunks && r == 0; i++)
+		*live_out += mark_has(c->mark, dir.chunks[i].type,
+				      &dir.chunks[i].id);
+	format_release_dir(&dir);
+	return r == -ENOENT || backend_error_is_of_object(r) ? 1 : r;
+}
+
+/* Whether a pack holds what the index says: 1, 0 (that cannot be told) or a negative
+ * errno. */
+static int is_as_indexed(const struct cycle *c, const struct mark_pack *p)
+{
+	uint64_t live;
+	int r = count_own(c, p, &live);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (live == p->live_chunks)
+		return 1;
+	return fail(-EBADMSG,
+		    "pack %s holds %llu chunks that points need, but %llu by "
+		    "the index: nothing is deleted; see: vmbackup repair index",
+		    p->name, (unsigned long long)live,
+		    (unsigned long long)p->live_chunks);
+}
+
 /* Whether nothing is lost with a pack: 1, 0 or a negative errno. */
 static int may_go(const struct recheck *x, const struct mark_pack *p)
 {
 	struct cycle *c = x->cycle;
+	int r;
 
 	if (!p->listed || !p->readable ||
 	    !pack_list_has(&c->condemned, p->name))
 		return 0;
-	if (p->live_chunks == 0)
-		return 1;
+	r = is_as_indexed(c, p);
+	if (r <= 0 || p->live_chunks == 0)
+		return r;
 	return x->stand_ins && pack_list_has(&c->repacked, p->name)
 		       ? repack_is_covered(c, x->stand_ins, p->name,
 					   p->live_chunks)

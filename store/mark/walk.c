@@ -18,10 +18,12 @@
 #include <sys/stat.h>
 
 #include "store/base/array.h"
+#include "store/base/hex.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/stop.h"
 #include "store/base/task.h"
+#include "store/crypt/keyring.h"
 #include "store/format.h"
 #include "store/mark/prints.h"
 #include "store/node.h"
@@ -138,6 +140,23 @@ static int find_extents(struct walk_found *f, const struct node *n)
 	return r;
 }
 
+/* The seal says that somebody with the key wrote it, and not that it is what its id
+ * names: another in its place would hide all that is below it. */
+static int check_id(struct vault *v, uint8_t type, const struct node *n)
+{
+	char hex[2 * ID_LEN + 1];
+	struct id real;
+	int r = keyring_id(vault_keyring(v), type, n->raw, n->raw_len, &real);
+
+	if (r < 0 || id_equal(&real, &n->id))
+		return r;
+	hex_encode(n->id.b, ID_LEN, hex);
+	return fail(-EBADMSG,
+		    "chunk %s: its bytes are authentic but not those of its "
+		    "name: whoever wrote it wrote something else",
+		    hex);
+}
+
 static int look(struct walk_found *f, const struct walk_item *item)
 {
 	struct node *n;
@@ -145,6 +164,11 @@ static int look(struct walk_found *f, const struct walk_item *item)
 
 	if (r < 0)
 		return r;
+	r = check_id(f->walk->vault, item->type, n);
+	if (r < 0) {
+		node_put(n);
+		return r;
+	}
 	if (item->level >= 0 && n->level != (unsigned int)item->level)
 		r = fail(-EBADMSG, "a tree's nodes do not fit together");
 	else if (n->kind == NODE_LEAF)

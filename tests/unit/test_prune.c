@@ -11,14 +11,17 @@
 #include <sys/stat.h>
 
 #include "store/backend/mem.h"
+#include "store/catalog/catalog.h"
+#include "store/chunk.h"
 #include "store/collect/collect.h"
 #include "store/format.h"
+#include "store/index.h"
 #include "store/point.h"
 #include "store/record/digest.h"
 #include "store/record/forget.h"
 #include "store/record/pack_list.h"
 #include "store/record/purge.h"
-#include "store/writer/writer.h"
+#include "store/writer/internal.h"
 
 #define LONG_AGO "{\"time_ns\":1}"
 #define POINTS 3
@@ -1059,6 +1062,147 @@ static void a_lost_reply_loses_nothing(void **state)
 	}
 }
 
+/* ---- what somebody with a key has forged ---- */
+
+static int add_pack(void *arg, const char *object,
+		    const struct backend_info *info)
+{
+	(void)info;
+	return pack_list_add(arg, strrchr(object, '/') + 1);
+}
+
+/* Say of a pack that it is empty, and of one that was never read that it holds all
+ * that the first one does. */
+static void forge_entries(struct backend *b, struct vault *v, const char *pack,
+			  struct buf *entries, size_t *n)
+{
+	AUTO_BUF struct buf dir = BUF_INIT;
+	AUTO_BUF struct buf none = BUF_INIT;
+	AUTO_FREE uint8_t *junk = NULL;
+	char name[PACK_NAME_MAX], object[OBJECT_NAME_MAX];
+	struct pack_row row;
+	int64_t no;
+
+	assert_ok(catalog_pack_no(vault_catalog(v), pack, &no));
+	assert_ok(catalog_get_pack(vault_catalog(v), no, &row, &dir));
+	if (row.kind != OBJECT_DATA_PACK)
+		return;
+	buf_put_varint(&none, 0);
+	buf_put_varint(&none, 0);
+	snprintf(name, sizeof(name), "%032d-%zu-%s", 0, *n,
+		 strrchr(pack, '-') + 1);
+	assert_ok(format_pack_object_name(name, object));
+	junk = calloc(1, row.size);
+	assert_non_null(junk);
+	assert_ok(backend_put(b, object, junk, row.size));
+	index_put_pack(entries, pack, row.size, row.kind, row.salt, none.data,
+		       none.len);
+	index_put_pack(entries, name, row.size, row.kind, row.salt, dir.data,
+		       dir.len);
+	*n += 2;
+}
+
+/* That a pack holds nothing is said by itself, or it stays. */
+static void a_forged_index_lets_nothing_go(void **state)
+{
+	struct backend *b = due_vault();
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	const char *forged = "index/00000000000000000000000000000000-0.m";
+	AUTO_BUF struct buf entries = BUF_INIT;
+	AUTO_BUF struct buf plain = BUF_INIT;
+	AUTO_BUF struct buf box = BUF_INIT;
+	struct pack_list packs = { .n = 0 };
+	struct run run = new_run();
+	struct vault *v;
+	size_t i, n = 0;
+
+	(void)state;
+	assert_ok(vault_open(&o, &v));
+	assert_ok(vault_list(v, "pack/", add_pack, &packs));
+	pack_list_sort(&packs);
+	for (i = 0; i < packs.n; i++)
+		forge_entries(b, v, packs.names[i], &entries, &n);
+	buf_put_varint(&plain, n);
+	buf_put(&plain, entries.data, entries.len);
+	buf_put_varint(&plain, 0);
+	assert_ok(format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				  OBJECT_INDEX, forged, NULL, 0, plain.data,
+				  plain.len, &box));
+	assert_ok(backend_put(b, forged, box.data, box.len));
+	vault_close(v);
+	n = count(b, "pack/");
+	assert_result(collect(b, &run), -EBADMSG);
+	assert_said("by the index: nothing is deleted");
+	assert_int_equal(count(b, "pack/"), n);
+	assert_ok(backend_delete(b, forged));
+	assert_true(is_whole(b, 2));
+	pack_list_release(&packs);
+	backend_close(b);
+}
+
+/* Take the packs of trees away that a session stored. */
+static int drop_trees(void *arg, const struct pack_row *row)
+{
+	char object[OBJECT_NAME_MAX];
+
+	if (row->kind == OBJECT_TREE_PACK) {
+		assert_ok(format_pack_object_name(row->name, object));
+		assert_ok(backend_delete(arg, object));
+	}
+	return 0;
+}
+
+/* Put the root of the second point where that of the last one was, and make a point
+ * of it. */
+static void put_false_root(struct backend *b)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	AUTO_BUF struct buf node = BUF_INIT;
+	struct point *p = point_new();
+	struct point_list *l;
+	struct id root, other;
+	struct writer *w;
+	struct vault *v;
+
+	assert_non_null(p);
+	assert_ok(vault_open(&o, &v));
+	assert_ok(vault_points(v, &l));
+	root = l->points[find_point(l, ids[2])]->root;
+	other = l->points[find_point(l, ids[1])]->root;
+	point_list_put(l);
+	assert_ok(chunk_read_all(v, CHUNK_NODE, &other, &node));
+	assert_ok(writer_begin(v, 1, NULL, &w));
+	assert_ok(writer_store(w, CHUNK_NODE, &root, node.data, node.len));
+	assert_ok(writer_store(w, CHUNK_NODE, &other, node.data, node.len));
+	assert_ok(catalog_packs(vault_catalog(v), drop_trees, b));
+	p->vm = strdup("evil");
+	p->host = strdup("evil");
+	p->program = strdup("evil");
+	p->has_tree = true;
+	p->root = root;
+	assert_ok(writer_commit(w, p));
+	point_free(p);
+	writer_free(w);
+	vault_close(v);
+}
+
+/* A node is what its name says, or nothing below it counts as dead. */
+static void a_node_in_anothers_place_ends_it(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct run run = new_run();
+	size_t n;
+
+	(void)state;
+	forget_point(b, 0);
+	put_false_root(b);
+	n = count(b, "pack/");
+	assert_result(collect(b, &run), -EBADMSG);
+	assert_said("are authentic but not those of its name");
+	assert_int_equal(count(b, "pack/"), n);
+	backend_close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1072,6 +1216,8 @@ int main(void)
 		cmocka_unit_test(who_is_removed_meanwhile_is_not_forgotten),
 		cmocka_unit_test(who_is_protected_stays),
 		cmocka_unit_test(damage_ends_it),
+		cmocka_unit_test(a_forged_index_lets_nothing_go),
+		cmocka_unit_test(a_node_in_anothers_place_ends_it),
 		cmocka_unit_test(an_unreadable_verdict_keeps),
 		cmocka_unit_test(the_database_decides_nothing),
 		cmocka_unit_test(a_digest_removes_nothing),
