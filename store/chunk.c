@@ -416,8 +416,11 @@ static int missing(struct vault *v, const struct id *id, const char *why)
 		    hex, why);
 }
 
-int chunk_read(struct vault *v, uint8_t type, const struct id *id,
-	       uint32_t total, uint32_t off, uint32_t len, void *out)
+/* Read part of a chunk; all of it, and hashed whatever the options are, where
+ * @is_named. */
+static int read_any(struct vault *v, uint8_t type, const struct id *id,
+		    uint32_t total, uint32_t off, uint32_t len, bool is_named,
+		    void *out)
 {
 	AUTO_SEARCH struct search s = search_begin(v, id);
 	int r, last = 0;
@@ -429,7 +432,11 @@ int chunk_read(struct vault *v, uint8_t type, const struct id *id,
 			last = -EBADMSG;
 			continue;
 		}
-		last = read_verified(v, s.pack, &s.loc, id, off, len, out);
+		last = is_named ? read_loc(v, s.pack, &s.loc, 0, len, out)
+				: read_verified(v, s.pack, &s.loc, id, off, len,
+						out);
+		if (last == 0 && is_named)
+			last = rehash(v, type, id, out, len);
 		if (!try_other(last))
 			return last;
 		/* A backend that does not answer has no newer index. */
@@ -443,6 +450,18 @@ int chunk_read(struct vault *v, uint8_t type, const struct id *id,
 		       last == -EBADMSG	 ? "damaged"
 		       : last == -ENOENT ? "its pack is missing"
 					 : "no index knows it");
+}
+
+int chunk_read(struct vault *v, uint8_t type, const struct id *id,
+	       uint32_t total, uint32_t off, uint32_t len, void *out)
+{
+	return read_any(v, type, id, total, off, len, false, out);
+}
+
+int chunk_read_named(struct vault *v, uint8_t type, const struct id *id,
+		     uint32_t total, void *out)
+{
+	return read_any(v, type, id, total, 0, total, true, out);
 }
 
 int chunk_read_all(struct vault *v, uint8_t type, const struct id *id,

@@ -27,6 +27,10 @@ MUST_CHECK int chunk_read(struct vault *v, uint8_t type, const struct id *id,
  * to @out. */
 MUST_CHECK int chunk_read_all(struct vault *v, uint8_t type,
 			      const struct id *id, struct buf *out);
+/* Read a whole chunk of @total bytes, and take no copy of it that is not what @id is the
+ * name of: another pack may have a right one. Return as chunk_read(). */
+MUST_CHECK int chunk_read_named(struct vault *v, uint8_t type,
+				const struct id *id, uint32_t total, void *out);
 /* Begin to load bytes that will be wanted soon into the cache; never blocks
  * for long, never fails. */
 void chunk_prefetch(struct vault *v, const struct id *id, uint32_t off,

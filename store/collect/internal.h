@@ -84,6 +84,13 @@ MUST_CHECK int repack_choose(struct cycle *c);
  */
 MUST_CHECK int repack_copy(struct cycle *c);
 
+/* Read all of a pack, whose row and directory repack_get_dir() gave: are these the bytes
+ * that its name is of, is its own directory that one, and is each chunk in it that is
+ * marked what its name says? Return 1, 0 (said in words, unless it is gone) or a negative
+ * errno. */
+MUST_CHECK int repack_prove(struct cycle *c, const struct pack_row *row,
+			    const struct buf *dir);
+
 /* Packs that stay, as they are once all sessions are decided. */
 struct stand_ins;
 /* List them: no tomb or sweep names them, the own tombs among these, and they are listed
@@ -92,7 +99,8 @@ struct stand_ins;
 MUST_CHECK int repack_stand_ins(struct cycle *c, struct stand_ins **out);
 void repack_free_stand_ins(struct stand_ins *s);
 /* Whether each of the @nlive chunks of pack @name that are marked is in one of them
- * that an index object names and whose bytes, read now, are what its name says. Return 1, 0 or a negative errno. */
+ * that an index object names and that repack_prove() bears out. Return 1, 0 or a
+ * negative errno. */
 MUST_CHECK int repack_is_covered(struct cycle *c, const struct stand_ins *s,
 				 const char *name, uint64_t nlive);
 

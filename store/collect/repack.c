@@ -8,8 +8,9 @@
  * A pack stands in for another only if it is known to stay, and to be whole: no tomb
  * names it, the own ones among these, and no sweep, which is asked after the own tombs
  * stand; it is listed after that, and not in quarantine; an index object names it; and
- * all of its bytes were read now. So no two collections take each other's copy for the
- * one that stays.
+ * all of its bytes were read now, and are the chunks that they are said to be. So no
+ * two collections take each other's copy for the one that stays, and no wrong copy is
+ * taken for a right one.
  */
 #include "config.h"
 
@@ -107,84 +108,6 @@ static int get_dir(struct vault *v, const char *name, struct pack_dir *out)
 	return r < 0 ? r : format_get_dir(dir.data, dir.len, name, false, out);
 }
 
-/* ---- copying ---- */
-
-static int copy_chunk(struct cycle *c, struct writer *w,
-		      const struct chunk_ref *ref)
-{
-	AUTO_FREE uint8_t *data = malloc(ref->len);
-	struct id id;
-	int r;
-
-	if (!data)
-		return -ENOMEM;
-	r = chunk_read(c->vault, ref->type, &ref->id, ref->len, 0, ref->len,
-		       data);
-	if (r == 0)
-		r = writer_chunk(w, ref->type, data, ref->len, &id);
-	/* It has the name that its bytes give it, whatever it was taken for. */
-	if (r == 0 && memcmp(&id, &ref->id, sizeof(id)) != 0)
-		r = -EBADMSG;
-	return r;
-}
-
-/* What cannot be read stays where it is. */
-static int copy_pack(struct cycle *c, struct writer *w, const char *name)
-{
-	struct pack_dir dir = { .nchunks = 0 };
-	size_t i;
-	int r = get_dir(c->vault, name, &dir);
-
-	for (i = 0; i < dir.nchunks && r == 0; i++)
-		if (mark_has(c->mark, dir.chunks[i].type, &dir.chunks[i].id))
-			r = copy_chunk(c, w, &dir.chunks[i]);
-	if (r == 0)
-		r = writer_tick(w);
-	if (r == 0)
-		r = clock_tick(&c->clock);
-	format_release_dir(&dir);
-	return r == -EBADMSG || r == -EIO || r == -ESTALE ? 0 : r;
-}
-
-static int copy_all(struct cycle *c, struct writer *w)
-{
-	const volatile bool *stop = c->o->wait.stop;
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < c->repacked.n && r == 0; i++)
-		r = stop && *stop ? -EINTR
-				  : copy_pack(c, w, c->repacked.names[i]);
-	return r == 0 ? writer_finish(w) : r;
-}
-
-/* Write what is needed, and end the session, whatever became of it. */
-static int run_session(struct cycle *c)
-{
-	struct writer *w = NULL;
-	int r = writer_begin_collect(c->vault, LEVEL, &w), fenced;
-
-	if (r < 0)
-		return r;
-	snprintf(c->repack_sid, sizeof(c->repack_sid), "%s", writer_session(w));
-	r = copy_all(c, w);
-	writer_free(w);
-	fenced = wait_fence(c->vault, c->repack_sid);
-	return r < 0 ? r : fenced;
-}
-
-int repack_copy(struct cycle *c)
-{
-	int r = c->repacked.n ? run_session(c) : 0;
-
-	if (r != -ENOSPC && r != -EDQUOT)
-		return r;
-	log_warn("there is no room for what is needed of %zu packs: they stay, "
-		 "and those go that hold nothing else",
-		 c->repacked.n);
-	return 0;
-}
-
 /* ---- what stands in ---- */
 
 struct stand_in {
@@ -194,6 +117,9 @@ struct stand_in {
 
 struct stand_ins {
 	struct condemned condemned;
+	/* Before what is needed is written: the own session names those in an
+	 * index object, too, that none names yet. */
+	bool may_be_unnamed;
 	/* All that are listed and not condemned; owned; sorted by name. */
 	struct stand_in *items;
 	size_t n, cap;
@@ -254,39 +180,38 @@ int repack_stand_ins(struct cycle *c, struct stand_ins **out)
 	return r == 0 ? vault_refresh(v) : r;
 }
 
-/* Read all of it: are these the bytes that its name is of? Return 1, 0 or a
- * negative errno. */
-static int is_whole(struct vault *v, const char *name)
-{
-	uint8_t want[CRYPT_SHA256_LEN], got[CRYPT_SHA256_LEN];
-	AUTO_FREE uint8_t *bytes = NULL;
-	char object[OBJECT_NAME_MAX];
-	size_t len;
-	int r = format_pack_object_name(name, object);
-
-	if (r == 0)
-		r = vault_get_all(v, object, FORMAT_PACK_MAX, &bytes, &len);
-	if (r == 0)
-		r = format_pack_hash(name, want);
-	if (r == 0)
-		r = crypt_sha256(bytes, len, got);
-	if (r == -ENOENT || backend_error_is_of_object(r))
-		return 0;
-	return r < 0 ? r : memcmp(want, got, sizeof(got)) == 0;
-}
-
 static int is_index(void *arg, const char *source)
 {
 	(void)arg;
 	return strncmp(source, "index/", 6) == 0;
 }
 
+/* Look at pack @no, which is listed. Return 1 (it stands in), 0 or a negative
+ * errno. */
+static int prove(struct cycle *c, const struct stand_ins *s, int64_t no,
+		 const char *name)
+{
+	AUTO_BUF struct buf dir = BUF_INIT;
+	struct pack_row row;
+	int r = s->may_be_unnamed;
+
+	if (r == 0)
+		r = catalog_pack_sources(vault_catalog(c->vault), no, is_index,
+					 NULL);
+	if (r <= 0)
+		return r;
+	r = repack_get_dir(c->vault, name, &row, &dir);
+	if (r < 0)
+		return r == -ESTALE || r == -EBADMSG ? 0 : r;
+	return repack_prove(c, &row, &dir);
+}
+
 /* Whether pack @no stands in for others: 1, 0 or a negative errno. */
-static int is_stand_in(struct vault *v, const struct stand_ins *s, int64_t no)
+static int is_stand_in(struct cycle *c, const struct stand_ins *s, int64_t no)
 {
 	struct stand_in *one;
 	struct pack_row row;
-	int r = catalog_get_pack(vault_catalog(v), no, &row, NULL);
+	int r = catalog_get_pack(vault_catalog(c->vault), no, &row, NULL);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
@@ -296,9 +221,7 @@ static int is_stand_in(struct vault *v, const struct stand_ins *s, int64_t no)
 	if (!one)
 		return 0;
 	if (one->state == NOT_READ) {
-		r = catalog_pack_sources(vault_catalog(v), no, is_index, NULL);
-		if (r == 1)
-			r = is_whole(v, one->name);
+		r = prove(c, s, no, one->name);
 		if (r < 0)
 			return r;
 		one->state = r == 1 ? WHOLE : UNFIT;
@@ -323,9 +246,10 @@ static int is_at(struct vault *v, const struct chunk_ref *ref,
 }
 
 /* Return 1, 0 or a negative errno. */
-static int stands(struct vault *v, const struct stand_ins *s,
+static int stands(struct cycle *c, const struct stand_ins *s,
 		  const struct chunk_ref *ref)
 {
+	struct vault *v = c->vault;
 	struct chunk_loc loc = { .pack = 0 };
 	int r = 0;
 
@@ -334,12 +258,97 @@ static int stands(struct vault *v, const struct stand_ins *s,
 				       &loc);
 		if (r < 0)
 			return r == -ENOENT ? 0 : r;
-		r = is_stand_in(v, s, loc.pack);
+		r = is_stand_in(c, s, loc.pack);
 		if (r == 1)
 			r = is_at(v, ref, &loc);
 	}
 	return r;
 }
+
+/* ---- copying ---- */
+
+/* Only what was proven now counts as stored already, and a copy that is not what its
+ * name says is not taken: another pack may have the right one. */
+static int copy_chunk(struct cycle *c, struct writer *w,
+		      const struct stand_ins *s, const struct chunk_ref *ref)
+{
+	AUTO_FREE uint8_t *data = NULL;
+	int r = stands(c, s, ref);
+
+	if (r != 0)
+		return MIN(r, 0);
+	data = malloc(ref->len);
+	if (!data)
+		return -ENOMEM;
+	r = chunk_read_named(c->vault, ref->type, &ref->id, ref->len, data);
+	return r < 0 ? r
+		     : writer_chunk_anew(w, ref->type, &ref->id, data,
+					 ref->len);
+}
+
+/* What cannot be read stays where it is. */
+static int copy_pack(struct cycle *c, struct writer *w,
+		     const struct stand_ins *s, const char *name)
+{
+	struct pack_dir dir = { .nchunks = 0 };
+	size_t i;
+	int r = get_dir(c->vault, name, &dir);
+
+	for (i = 0; i < dir.nchunks && r == 0; i++)
+		if (mark_has(c->mark, dir.chunks[i].type, &dir.chunks[i].id))
+			r = copy_chunk(c, w, s, &dir.chunks[i]);
+	if (r == 0)
+		r = writer_tick(w);
+	if (r == 0)
+		r = clock_tick(&c->clock);
+	format_release_dir(&dir);
+	return r == -EBADMSG || r == -EIO || r == -ESTALE ? 0 : r;
+}
+
+static int copy_all(struct cycle *c, struct writer *w)
+{
+	const volatile bool *stop = c->o->wait.stop;
+	struct stand_ins *s = NULL;
+	size_t i;
+	int r = repack_stand_ins(c, &s);
+
+	if (s)
+		s->may_be_unnamed = true;
+	for (i = 0; i < c->repacked.n && r == 0; i++)
+		r = stop && *stop ? -EINTR
+				  : copy_pack(c, w, s, c->repacked.names[i]);
+	repack_free_stand_ins(s);
+	return r == 0 ? writer_finish(w) : r;
+}
+
+/* Write what is needed, and end the session, whatever became of it. */
+static int run_session(struct cycle *c)
+{
+	struct writer *w = NULL;
+	int r = writer_begin_collect(c->vault, LEVEL, &w), fenced;
+
+	if (r < 0)
+		return r;
+	snprintf(c->repack_sid, sizeof(c->repack_sid), "%s", writer_session(w));
+	r = copy_all(c, w);
+	writer_free(w);
+	fenced = wait_fence(c->vault, c->repack_sid);
+	return r < 0 ? r : fenced;
+}
+
+int repack_copy(struct cycle *c)
+{
+	int r = c->repacked.n ? run_session(c) : 0;
+
+	if (r != -ENOSPC && r != -EDQUOT)
+		return r;
+	log_warn("there is no room for what is needed of %zu packs: they stay, "
+		 "and those go that hold nothing else",
+		 c->repacked.n);
+	return 0;
+}
+
+/* ---- afterwards ---- */
 
 int repack_is_covered(struct cycle *c, const struct stand_ins *s,
 		      const char *name, uint64_t nlive)
@@ -353,7 +362,7 @@ int repack_is_covered(struct cycle *c, const struct stand_ins *s,
 		if (!mark_has(c->mark, dir.chunks[i].type, &dir.chunks[i].id))
 			continue;
 		found++;
-		covered = stands(c->vault, s, &dir.chunks[i]);
+		covered = stands(c, s, &dir.chunks[i]);
 	}
 	format_release_dir(&dir);
 	if (r < 0)

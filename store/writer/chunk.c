@@ -85,10 +85,11 @@ int writer_has_chunk(struct writer *w, uint8_t type, const struct id *id,
 /*
  * Two threads may find that a chunk is new at the same moment, and the database
  * is asked without the lock. So the set of claimed ids is asked twice: before,
- * to spare the query, and after, where adding to it decides who stores.
+ * to spare the query, and after, where adding to it decides who stores. What the
+ * database says of packs counts unless @is_anew.
  */
-int writer_claim(struct writer *w, uint8_t type, const struct id *id,
-		 size_t len)
+static int claim(struct writer *w, uint8_t type, const struct id *id,
+		 size_t len, bool is_anew)
 {
 	int r = writer_error(w);
 
@@ -101,7 +102,7 @@ int writer_claim(struct writer *w, uint8_t type, const struct id *id,
 	pthread_mutex_unlock(&w->lock);
 	if (r)
 		return 0;
-	r = in_database(w, type, id, len);
+	r = is_anew ? 0 : in_database(w, type, id, len);
 	if (r < 0)
 		return writer_fail(w, r);
 	SCOPED_LOCK(&w->lock);
@@ -117,6 +118,12 @@ int writer_claim(struct writer *w, uint8_t type, const struct id *id,
 	}
 	w->stats.chunks_known++;
 	return 0;
+}
+
+int writer_claim(struct writer *w, uint8_t type, const struct id *id,
+		 size_t len)
+{
+	return claim(w, type, id, len, false);
 }
 
 /*
@@ -173,6 +180,19 @@ int writer_chunk(struct writer *w, uint8_t type, const void *data, size_t len,
 	if (r == 0)
 		r = writer_claim(w, type, out, len);
 	return r > 0 ? writer_store(w, type, out, data, len) : r;
+}
+
+int writer_chunk_anew(struct writer *w, uint8_t type, const struct id *id,
+		      const void *data, size_t len)
+{
+	struct id real;
+	int r = writer_name_chunk(w, type, data, len, &real);
+
+	if (r == 0 && !id_equal(&real, id))
+		return -EBADMSG;
+	if (r == 0)
+		r = claim(w, type, id, len, true);
+	return r > 0 ? writer_store(w, type, id, data, len) : r;
 }
 
 struct chunk_job {

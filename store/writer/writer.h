@@ -95,7 +95,13 @@ int writer_tick(struct writer *w);
  */
 MUST_CHECK int writer_chunk(struct writer *w, uint8_t type, const void *data,
 			    size_t len, struct id *out);
-/* The same, taking over @data (malloc'd): compression may run on another
+/* Store chunk @id, also where a pack of another session holds it, for a caller who does
+ * not believe that one. Thread-safe. Return 0; -EBADMSG (@data is not what @id is the
+ * name of; silent, nothing was stored); or the error that the session failed with. */
+MUST_CHECK int writer_chunk_anew(struct writer *w, uint8_t type,
+				 const struct id *id, const void *data,
+				 size_t len);
+/* As writer_chunk(), taking over @data (malloc'd): compression may run on another
  * thread. */
 MUST_CHECK int writer_chunk_take(struct writer *w, uint8_t type, uint8_t *data,
 				 size_t len, struct id *out);

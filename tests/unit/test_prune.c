@@ -14,6 +14,7 @@
 #include "store/catalog/catalog.h"
 #include "store/chunk.h"
 #include "store/collect/collect.h"
+#include "store/crypt/keyring.h"
 #include "store/format.h"
 #include "store/index.h"
 #include "store/point.h"
@@ -527,6 +528,46 @@ static void a_bad_copy_stands_for_nothing(void **state)
 	/* The old one stays, and what it holds is read from there. */
 	assert_int_equal(run.result.packs, 3);
 	assert_true(is_whole(b, 2));
+	backend_close(b);
+}
+
+/* Somebody whose memory was bad stored the chunk that two points have in common once
+ * more, with a wrong bit under the right seal. */
+static void a_wrong_copy_stands_for_nothing(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	static uint8_t data[40000], bad[sizeof(data)];
+	AUTO_BUF struct buf got = BUF_INIT;
+	struct run run = repacking();
+	struct writer *w;
+	struct vault *v;
+	struct id id;
+
+	(void)state;
+	support_fill(99, data, sizeof(data));
+	memcpy(bad, data, sizeof(bad));
+	bad[100] ^= 4;
+	assert_ok(vault_open(&o, &v));
+	assert_ok(writer_begin(v, 1, NULL, &w));
+	assert_ok(keyring_id(vault_keyring(v), CHUNK_DATA, data, sizeof(data),
+			     &id));
+	assert_result(writer_chunk_anew(w, CHUNK_DATA, &id, bad, sizeof(bad)),
+		      -EBADMSG);
+	assert_ok(writer_store(w, CHUNK_DATA, &id, bad, sizeof(bad)));
+	assert_ok(writer_finish(w));
+	writer_free(w);
+	vault_close(v);
+	forget_point(b, 0);
+	run.o.max_unused = 0;
+	assert_ok(collect(b, &run));
+	assert_int_equal(run.plan.nrepacked, 1);
+	o.verify = true;
+	assert_ok(vault_open(&o, &v));
+	assert_ok(chunk_read_all(v, CHUNK_DATA, &id, &got));
+	assert_int_equal(got.len, sizeof(data));
+	assert_memory_equal(got.data, data, sizeof(data));
+	vault_close(v);
 	backend_close(b);
 }
 
@@ -1226,6 +1267,7 @@ int main(void)
 		cmocka_unit_test(what_is_needed_is_rewritten),
 		cmocka_unit_test(how_much_is_rewritten_has_bounds),
 		cmocka_unit_test(a_bad_copy_stands_for_nothing),
+		cmocka_unit_test(a_wrong_copy_stands_for_nothing),
 		cmocka_unit_test(a_condemned_copy_stands_for_nothing),
 		cmocka_unit_test(a_death_while_rewriting_is_made_up_for),
 	};
