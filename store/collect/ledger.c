@@ -230,6 +230,93 @@ int ledger_point(struct vault *v, const struct ledger_row *row,
 		       : r;
 }
 
+/* ---- registers that are lost ---- */
+
+static int on_session(void *arg, const char *name,
+		      const struct backend_info *info)
+{
+	(void)info;
+	return hex_ids_add(arg, name + strlen("session/"));
+}
+
+static int on_point(void *arg, const char *name,
+		    const struct backend_info *info)
+{
+	(void)info;
+	return hex_ids_add(arg, name + strlen("point/"));
+}
+
+/* Read which session a point is of. Return 1, 0 (it cannot be read, and may be
+ * anybody's garbage) or a negative errno. */
+static int read_session(struct vault *v, const char *name,
+			char out[NAME_HEX + 1])
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	bool before = log_hush(true);
+	struct point *p = NULL;
+	int r = register_read(v, OBJECT_POINT, name, &plain);
+
+	if (r == 0)
+		r = point_decode(plain.data, plain.len, name, &p);
+	(void)log_hush(before);
+	if (r == 0)
+		snprintf(out, NAME_HEX + 1, "%s", p->session);
+	point_free(p);
+	if (r == -ENOENT || r == -EOPNOTSUPP || backend_error_is_of_object(r))
+		return 0;
+	return r < 0 ? r : 1;
+}
+
+/* What a session says of itself is deleted once its register stands. So a point is
+ * of one that is open, or that is decided; otherwise the register was there. */
+static int check_point(struct vault *v, const struct ledger *l,
+		       const struct hex_ids *open, const char *id)
+{
+	char name[OBJECT_NAME_MAX], sid[NAME_HEX + 1];
+	struct backend_info info;
+	int r;
+
+	snprintf(name, sizeof(name), "point/%s", id);
+	r = read_session(v, name, sid);
+	if (r <= 0 || ledger_find(l, sid) || hex_ids_has(open, sid))
+		return MIN(r, 0);
+	/* It may have been decided since they were listed. */
+	snprintf(name, sizeof(name), "commit/%s", sid);
+	r = backend_head(vault_backend(v), name, &info);
+	return r != -ENOENT ? r
+			    : fail(-EREMCHG,
+				   "point/%s: its session has no register any "
+				   "more, %s, which is never deleted: nothing "
+				   "is deleted from a vault that has lost one; "
+				   "bring it back from a copy",
+				   id, name);
+}
+
+int ledger_check_lost(struct vault *v, const struct ledger *l,
+		      const struct hex_ids *purged)
+{
+	struct hex_ids points = { .n = 0 }, open = { .n = 0 };
+	struct hex_ids known = { .n = 0 };
+	size_t i;
+	int r = vault_list_plain(v, "point/", on_point, &points);
+
+	if (r == 0)
+		r = vault_list_plain(v, "session/", on_session, &open);
+	hex_ids_sort(&open);
+	for (i = 0; i < l->n && r == 0; i++)
+		if (l->rows[i].commit.point[0])
+			r = hex_ids_add(&known, l->rows[i].commit.point);
+	hex_ids_sort(&known);
+	for (i = 0; i < points.n && r == 0; i++)
+		if (!hex_ids_has(&known, points.items[i]) &&
+		    !hex_ids_has(purged, points.items[i]))
+			r = check_point(v, l, &open, points.items[i]);
+	hex_ids_release(&known);
+	hex_ids_release(&points);
+	hex_ids_release(&open);
+	return r;
+}
+
 /* ---- verdicts ---- */
 
 static bool is_of_object(int r)
@@ -251,13 +338,6 @@ static int read_verdict(struct vault *v, const char *name, bool from_vault,
 	if (is_of_object(r))
 		*purged_out = false;
 	return is_of_object(r) ? 0 : r;
-}
-
-static int on_point(void *arg, const char *name,
-		    const struct backend_info *info)
-{
-	(void)info;
-	return hex_ids_add(arg, name + strlen("point/"));
 }
 
 /* That a point whose object is there goes is believed only of the vault itself: the

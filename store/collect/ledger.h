@@ -54,6 +54,13 @@ MUST_CHECK int ledger_read(struct vault *v, const struct point_list *l,
 void ledger_release(struct ledger *l);
 /* The row of a session, or NULL: it is not decided. */
 const struct ledger_row *ledger_find(const struct ledger *l, const char *sid);
+/*
+ * Look for points of sessions whose registers are lost: they are committed, and no
+ * ledger names them. Those of @purged are not looked at. Return 0, -EREMCHG (there is
+ * one) or another negative errno, said in words.
+ */
+MUST_CHECK int ledger_check_lost(struct vault *v, const struct ledger *l,
+				 const struct hex_ids *purged);
 /* Read the point of a row that made one. Return 0 and the point, to be given to
  * point_free(), or a negative errno, said in words. */
 MUST_CHECK int ledger_point(struct vault *v, const struct ledger_row *row,

@@ -978,6 +978,27 @@ static void a_digest_removes_nothing(void **state)
 	backend_close(b);
 }
 
+/* A register that is gone does not mean that there never was a point: its object
+ * tells of the session, of which nothing else is left. */
+static void a_lost_register_ends_it(void **state)
+{
+	struct backend *b = due_vault();
+	char sid[33], name[OBJECT_NAME_MAX];
+	struct run run = new_run();
+
+	(void)state;
+	session_of(b, ids[2], sid);
+	run.o.is_dry_run = true;
+	snprintf(name, sizeof(name), "session/%s", sid);
+	assert_ok(backend_mem_remove(b, name));
+	/* As after each collection: it is decided. */
+	assert_ok(collect(b, &run));
+	snprintf(name, sizeof(name), "commit/%s", sid);
+	assert_ok(backend_mem_remove(b, name));
+	refuses(b, -EREMCHG);
+	assert_said("bring it back from a copy");
+}
+
 /* ---- deaths and lost replies at each step ---- */
 
 struct fate {
@@ -1262,6 +1283,7 @@ int main(void)
 		cmocka_unit_test(an_unreadable_verdict_keeps),
 		cmocka_unit_test(the_database_decides_nothing),
 		cmocka_unit_test(a_digest_removes_nothing),
+		cmocka_unit_test(a_lost_register_ends_it),
 		cmocka_unit_test(a_death_anywhere_is_made_up_for),
 		cmocka_unit_test(a_lost_reply_loses_nothing),
 		cmocka_unit_test(what_is_needed_is_rewritten),
