@@ -713,6 +713,20 @@ static void a_digest_saves_the_reading(void **state)
 	point_list_put(cold);
 }
 
+/* Also by who was the one to make the digest. */
+static void what_is_in_digests_is_remembered(void **state)
+{
+	struct scale *s = *state;
+
+	point_list_put(list_anew(s));
+	back_up(s);
+	assert_non_null(nth_object(s, "digest/", 0));
+	point_list_put(list_anew(s));
+	backend_mem_reset_counts(s->backend);
+	back_up(s);
+	assert_int_equal(calls(s, BACKEND_MEM_GET, "digest"), 0);
+}
+
 static void a_damaged_digest_is_passed_over(void **state)
 {
 	struct scale *s = *state;
@@ -930,6 +944,7 @@ int main(void)
 		CASE(an_interrupted_wait_ends),
 		CASE(long_points_are_read_one_by_one),
 		CASE(a_digest_saves_the_reading),
+		CASE(what_is_in_digests_is_remembered),
 		CASE(a_damaged_digest_is_passed_over),
 		CASE(a_digest_makes_no_point),
 		CASE(check_misses_what_is_in_a_digest_alone),
