@@ -9,7 +9,6 @@
 
 #include "store/backend/backend.h"
 #include "store/base/log.h"
-#include "store/catalog/catalog.h"
 #include "store/collect/internal.h"
 #include "store/collect/tomb.h"
 #include "store/collect/wait.h"
@@ -83,21 +82,6 @@ static int purge_due(struct cycle *c)
 
 /* ---- packs that go ---- */
 
-/* What is known of packs that are gone goes, too. */
-static int forget_packs(struct cycle *c, const struct pack_list *gone)
-{
-	char name[OBJECT_NAME_MAX];
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < gone->n && r == 0; i++) {
-		r = format_pack_object_name(gone->names[i], name);
-		if (r == 0)
-			r = catalog_drop_source(vault_catalog(c->vault), name);
-	}
-	return r;
-}
-
 /* Once every session that may not have seen the tombs is decided: of what is
  * condemned, what still nobody needs. The points that are removed are those of
  * before the tombs, for a session that began since then may stand on others. */
@@ -149,7 +133,7 @@ static int sweep(struct cycle *c, const struct pack_list *deletes,
 	if (r == 0) {
 		c->out->packs = stands.n;
 		c->out->bytes = stands.n == deletes->n ? bytes : 0;
-		r = forget_packs(c, &stands);
+		r = undone_forget_packs(c, &stands);
 	}
 	pack_list_release(&stands);
 	return r == 0 ? lost : r;
@@ -207,18 +191,13 @@ static int stopped(const struct cycle *c)
 /* Try whether the place keeps its word, and end the work of those who died. */
 static int prepare(struct cycle *c)
 {
-	struct pack_list swept = { .n = 0 };
 	int r;
 
 	if (c->o->is_dry_run)
 		return 0;
 	r = backend_probe(vault_backend(c->vault));
 	if (r == 0)
-		r = tomb_take_over(c->vault, &c->clock, &swept);
-	c->out->taken_over = swept.n;
-	if (r == 0)
-		r = forget_packs(c, &swept);
-	pack_list_release(&swept);
+		r = tomb_take_over(c->vault, &c->clock, &c->undone);
 	return r;
 }
 
@@ -234,6 +213,8 @@ static int carry_out(struct cycle *c)
 		r = ledger_read_purged(c->vault, &c->purged);
 	if (r == 0)
 		r = stopped(c);
+	if (r == 0)
+		r = undone_finish(c);
 	if (r == 0)
 		r = delete_packs(c);
 	if (r == 0)
@@ -275,6 +256,8 @@ static int run(struct cycle *c)
 				    &c->dead);
 	if (r == 0)
 		r = plan_make(c);
+	if (r == 0)
+		r = undone_check(c);
 	c->out->fenced = c->dead.n;
 	if (r == 0 && c->o->on_plan)
 		r = c->o->on_plan(c->o->arg, &c->out->plan);
@@ -282,9 +265,7 @@ static int run(struct cycle *c)
 		r = stopped(c);
 	if (r < 0 || c->o->is_dry_run)
 		return r;
-	return c->out->plan.is_idle && c->out->taken_over == 0
-		       ? leftover_delete(c)
-		       : carry_out(c);
+	return c->out->plan.is_idle ? leftover_delete(c) : carry_out(c);
 }
 
 int collect_run(struct vault *v, const struct collect_options *o,
@@ -302,6 +283,7 @@ int collect_run(struct vault *v, const struct collect_options *o,
 	hex_ids_release(&c.marked);
 	hex_ids_release(&c.dead);
 	hex_ids_release(&c.purged);
+	swept_tombs_release(&c.undone);
 	pack_list_release(&c.condemned);
 	pack_list_release(&c.repacked);
 	free(c.halves.items);

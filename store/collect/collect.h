@@ -41,7 +41,9 @@ struct collect_plan {
 	/* No point is due, and nothing was left by whoever died: what is in packs
 	 * was not looked at. */
 	bool is_idle;
-	size_t ndead; /* packs that no point needs that stays */
+	/* Packs that no point needs that stays, with those that collections which
+	 * died had decided on. */
+	size_t ndead;
 	uint64_t dead_bytes;
 	/* Packs that are rewritten, what they hold that is needed, and what is
 	 * not. */

@@ -8,10 +8,12 @@
 #include "store/collect/collect.h"
 #include "store/collect/due.h"
 #include "store/collect/ledger.h"
+#include "store/collect/tomb.h"
 #include "store/record/pack_list.h"
 
 struct buf;
 struct mark;
+struct mark_pack;
 struct pack_row;
 
 /* A pack that holds what is needed, and what is not. */
@@ -38,6 +40,8 @@ struct cycle {
 	 * collection those that were when it had removed what is due. */
 	struct hex_ids purged;
 	struct hex_ids dead; /* sessions that have no register, and are dead */
+	/* What collections that died had decided, and did not do. */
+	struct swept_tombs undone;
 	struct mark *mark; /* owned */
 	struct hex_ids marked; /* points whose chunks are in it */
 	/* Packs that hold nothing that is marked, and are of sessions that are
@@ -59,6 +63,18 @@ MUST_CHECK int plan_make(struct cycle *c);
  * that is in @without. Return 0 or a negative errno, said in words. */
 MUST_CHECK int plan_mark(struct cycle *c, const struct ledger *l,
 			 const struct hex_ids *without);
+/* Call @fn for each pack, as mark_packs(), and again from the start, after @reset, where
+ * something that is needed is in none. Return 0; -EBADMSG (it is in none still); or a
+ * negative errno; said in words. */
+MUST_CHECK int plan_each_pack(struct cycle *c,
+			      int (*fn)(void *arg, const struct mark_pack *p),
+			      void *arg, void (*reset)(void *arg));
+/* Whether the session of a pack was decided before the plan was made. */
+bool plan_is_decided(const struct cycle *c, const char *pack);
+/* Whether a pack holds what the index says: 1, 0 (that cannot be told) or a negative
+ * errno, said in words. */
+MUST_CHECK int plan_is_as_indexed(const struct cycle *c,
+				  const struct mark_pack *p);
 /* Of the condemned packs, add those that still hold nothing that is marked to @out,
  * sorted, with their @bytes_out. Return 0 or a negative errno, said in words. */
 MUST_CHECK int plan_recheck(struct cycle *c, struct pack_list *out,
@@ -67,6 +83,20 @@ MUST_CHECK int plan_recheck(struct cycle *c, struct pack_list *out,
 /* Remember, once all is done, what was found that stays, so that the next one need
  * not look for it again. Return 0 or a negative errno. */
 MUST_CHECK int plan_remember(struct cycle *c);
+
+/* ---- undone.c ---- */
+
+/* Look whether nothing that is marked is lost with what others left undone. Return 0;
+ * -EBADMSG (it is, or that cannot be known); or another negative errno; said in
+ * words. */
+MUST_CHECK int undone_check(struct cycle *c);
+/* Once the points are removed that go: mark all that are there now, look once more, and
+ * do what was left. Return as undone_check(). */
+MUST_CHECK int undone_finish(struct cycle *c);
+/* What the database knows of packs that are gone goes, too. Return 0 or a negative
+ * errno. */
+MUST_CHECK int undone_forget_packs(struct cycle *c,
+				   const struct pack_list *gone);
 
 /* ---- repack.c ---- */
 

@@ -66,7 +66,7 @@ int plan_mark(struct cycle *c, const struct ledger *l,
 
 /* ---- packs ---- */
 
-static bool is_decided(const struct cycle *c, const char *pack)
+bool plan_is_decided(const struct cycle *c, const char *pack)
 {
 	char sid[NAME_HEX + 1];
 
@@ -98,16 +98,23 @@ static int on_pack(void *arg, const struct mark_pack *p)
 		return 0;
 	plan->npacks++;
 	plan->bytes += p->size;
+	/* Somebody has decided on it, and condemned it. */
+	if (pack_list_has(&c->undone.packs, p->name)) {
+		plan->ndead++;
+		plan->dead_bytes += p->size;
+		return 0;
+	}
 	if (!p->readable) {
 		plan->nunknown++;
 		return 0;
 	}
 	if (p->live_chunks > 0) {
 		plan->waste_bytes += p->dead_bytes;
-		return p->dead_bytes && is_decided(c, p->name) ? add_half(c, p)
-							       : 0;
+		return p->dead_bytes && plan_is_decided(c, p->name)
+			       ? add_half(c, p)
+			       : 0;
 	}
-	if (!is_decided(c, p->name)) {
+	if (!plan_is_decided(c, p->name)) {
 		plan->nbusy++;
 		return 0;
 	}
@@ -118,9 +125,9 @@ static int on_pack(void *arg, const struct mark_pack *p)
 
 /* A chunk that a point needs, and that no pack is known to hold, may be in any that
  * somebody has just put: look once more. */
-static int each_pack(struct cycle *c,
-		     int (*fn)(void *arg, const struct mark_pack *p), void *arg,
-		     void (*reset)(void *arg))
+int plan_each_pack(struct cycle *c,
+		   int (*fn)(void *arg, const struct mark_pack *p), void *arg,
+		   void (*reset)(void *arg))
 {
 	uint64_t unheld;
 	int r;
@@ -178,9 +185,7 @@ static int count_own(const struct cycle *c, const struct mark_pack *p,
 	return r == -ENOENT || backend_error_is_of_object(r) ? 1 : r;
 }
 
-/* Whether a pack holds what the index says: 1, 0 (that cannot be told) or a negative
- * errno. */
-static int is_as_indexed(const struct cycle *c, const struct mark_pack *p)
+int plan_is_as_indexed(const struct cycle *c, const struct mark_pack *p)
 {
 	uint64_t live;
 	int r = count_own(c, p, &live);
@@ -205,7 +210,7 @@ static int may_go(const struct recheck *x, const struct mark_pack *p)
 	if (!p->listed || !p->readable ||
 	    !pack_list_has(&c->condemned, p->name))
 		return 0;
-	r = is_as_indexed(c, p);
+	r = plan_is_as_indexed(c, p);
 	if (r <= 0 || p->live_chunks == 0)
 		return r;
 	return x->stand_ins && pack_list_has(&c->repacked, p->name)
@@ -246,7 +251,7 @@ int plan_recheck(struct cycle *c, struct pack_list *out, uint64_t *bytes_out)
 		r = repack_stand_ins(c, &stand_ins);
 	x.stand_ins = stand_ins;
 	if (r == 0)
-		r = each_pack(c, on_condemned, &x, reset_recheck);
+		r = plan_each_pack(c, on_condemned, &x, reset_recheck);
 	repack_free_stand_ins(stand_ins);
 	pack_list_sort(out);
 	*bytes_out = x.bytes;
@@ -330,7 +335,8 @@ static int look_idle(struct cycle *c)
 		left = leftover_any(c);
 	if (r == 0)
 		r = left < 0 ? left : is_remembered(c, &u);
-	plan->is_idle = r == 1 && left == 0 && c->due.ndue == 0;
+	plan->is_idle =
+		r == 1 && left == 0 && c->due.ndue == 0 && c->undone.n == 0;
 	return MIN(r, 0);
 }
 
@@ -434,7 +440,7 @@ int plan_make(struct cycle *c)
 	if (r == 0 && !plan->is_idle)
 		r = mark_rest(c);
 	if (r == 0 && !plan->is_idle)
-		r = each_pack(c, on_pack, c, reset_plan);
+		r = plan_each_pack(c, on_pack, c, reset_plan);
 	if (r == 0)
 		r = repack_choose(c);
 	pack_list_sort(&c->condemned);

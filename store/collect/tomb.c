@@ -21,8 +21,6 @@
 #include "store/vault.h"
 #include "store/writer/session.h"
 
-/* "<gid>" or "<gid>-<k>" and NUL. */
-#define SUFFIX_MAX 48
 /* So many packs are deleted with one call. */
 #define BATCH 1000
 /* A pack that is listed though it was deleted is looked for again so often, a
@@ -38,12 +36,12 @@ static size_t nparts(const struct pack_list *l)
 	return l->n / tomb_max + (l->n % tomb_max != 0);
 }
 
-static void put_suffix(const char *gid, size_t k, char out[SUFFIX_MAX])
+static void put_suffix(const char *gid, size_t k, char out[TOMB_SUFFIX_MAX])
 {
 	if (k == 0)
-		snprintf(out, SUFFIX_MAX, "%s", gid);
+		snprintf(out, TOMB_SUFFIX_MAX, "%s", gid);
 	else
-		snprintf(out, SUFFIX_MAX, "%s-%zu", gid, k);
+		snprintf(out, TOMB_SUFFIX_MAX, "%s-%zu", gid, k);
 }
 
 /* Copy those of part @k of @l that are in @only, or all where that is NULL. */
@@ -61,7 +59,7 @@ static int take_part(const struct pack_list *l, size_t k,
 
 int tomb_put(struct vault *v, const char *gid, const struct pack_list *l)
 {
-	char suffix[SUFFIX_MAX], name[OBJECT_NAME_MAX];
+	char suffix[TOMB_SUFFIX_MAX], name[OBJECT_NAME_MAX];
 	size_t k;
 	int r = 0;
 
@@ -84,14 +82,17 @@ int tomb_put(struct vault *v, const char *gid, const struct pack_list *l)
 /* ---- the verdict ---- */
 
 /* Decide, and read what stands then: @deletes, or that nothing is deleted where it
- * is NULL. Return 1 where nothing is, 0 or a negative errno. */
+ * is NULL. Nobody else has anything to decide here but that nothing is. Return 1 where
+ * nothing is, 0 or a negative errno. */
 static int decide(struct vault *v, const char *suffix,
 		  const struct pack_list *deletes, struct pack_list *out)
 {
 	AUTO_BUF struct buf mine = BUF_INIT;
 	AUTO_BUF struct buf stands = BUF_INIT;
+	struct pack_list l = { .n = 0 };
 	char name[OBJECT_NAME_MAX];
 	bool aborted = true;
+	size_t i;
 	int r;
 
 	snprintf(name, sizeof(name), "sweep/%s", suffix);
@@ -99,7 +100,18 @@ static int decide(struct vault *v, const char *suffix,
 	sweep_encode(deletes && deletes->n ? deletes : NULL, &mine);
 	r = register_put(v, OBJECT_SWEEP, name, &mine, &stands);
 	if (r == 0)
-		r = sweep_decode(stands.data, stands.len, name, &aborted, out);
+		r = sweep_decode(stands.data, stands.len, name, &aborted, &l);
+	if (r == 0 && !aborted &&
+	    (stands.len != mine.len ||
+	     memcmp(stands.data, mine.data, mine.len) != 0))
+		r = fail(-EBADMSG,
+			 "%s: was put by somebody else, and deletes what this "
+			 "collection did not decide: nothing is deleted; see: "
+			 "vmbackup check",
+			 name);
+	for (i = 0; i < l.n && r == 0; i++)
+		r = pack_list_add(out, l.names[i]);
+	pack_list_release(&l);
 	return r == 0 ? aborted : r;
 }
 
@@ -107,7 +119,7 @@ int tomb_decide(struct vault *v, const char *gid, const struct pack_list *l,
 		const struct pack_list *deletes, struct pack_list *out)
 {
 	bool is_lost = false;
-	char suffix[SUFFIX_MAX];
+	char suffix[TOMB_SUFFIX_MAX];
 	size_t k;
 	int r = 0;
 
@@ -257,7 +269,7 @@ static int remove_tomb(struct vault *v, const char *suffix)
 
 int tomb_remove(struct vault *v, const char *gid, const struct pack_list *l)
 {
-	char suffix[SUFFIX_MAX];
+	char suffix[TOMB_SUFFIX_MAX];
 	size_t k;
 	int r = 0;
 
@@ -316,36 +328,93 @@ static int check_gone(struct vault *v, const struct collect_clock *c,
 		    s.host[0] ? s.host : "unknown", (long long)s.pid);
 }
 
-static int take_over(struct vault *v, const struct collect_clock *c,
-		     const char *suffix, struct pack_list *swept_out)
+/* Read what was decided on a tomb; where nothing was, and whoever would is gone, decide
+ * that nothing is deleted. */
+static int read_sweep(struct vault *v, const struct collect_clock *c,
+		      const char *suffix, bool *aborted_out,
+		      struct pack_list *out)
 {
+	AUTO_BUF struct buf mine = BUF_INIT;
 	AUTO_BUF struct buf plain = BUF_INIT;
-	struct pack_list deletes = { .n = 0 };
 	char name[OBJECT_NAME_MAX], gid[NAME_HEX + 1];
-	bool aborted = true;
-	size_t i;
 	int r;
 
 	snprintf(gid, sizeof(gid), "%.32s", suffix);
 	snprintf(name, sizeof(name), "sweep/%s", suffix);
 	r = register_read(v, OBJECT_SWEEP, name, &plain);
-	if (r == 0)
-		r = sweep_decode(plain.data, plain.len, name, &aborted,
-				 &deletes);
 	if (r == -ENOENT) {
 		r = check_gone(v, c, gid);
+		sweep_encode(NULL, &mine);
 		/* Which of both stands is read back. */
 		if (r == 0)
-			r = decide(v, suffix, NULL, &deletes);
-		r = MIN(r, 0);
+			r = register_put(v, OBJECT_SWEEP, name, &mine, &plain);
 	}
-	pack_list_sort(&deletes);
 	if (r == 0)
-		r = tomb_sweep(v, &deletes);
+		r = sweep_decode(plain.data, plain.len, name, aborted_out, out);
+	pack_list_sort(out);
+	return r;
+}
+
+/* Who puts a tomb has looked whether its packs may go, and nobody at others. Return 0,
+ * -ENOENT (the tomb is gone: somebody else has ended this) or another negative
+ * errno. */
+static int check_part(struct vault *v, const char *suffix,
+		      const struct pack_list *deletes)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	struct pack_list l = { .n = 0 };
+	char name[OBJECT_NAME_MAX];
+	size_t i;
+	int r;
+
+	snprintf(name, sizeof(name), "tomb/%s", suffix);
+	r = register_read(v, OBJECT_TOMB, name, &plain);
 	if (r == 0)
+		r = tomb_decode(plain.data, plain.len, name, &l);
+	pack_list_sort(&l);
+	for (i = 0; i < deletes->n && r == 0; i++)
+		if (!pack_list_has(&l, deletes->names[i]))
+			r = fail(-EBADMSG,
+				 "sweep/%s: deletes pack %s, which its tomb "
+				 "does not name: no collection has put that, "
+				 "and nothing is deleted; see: vmbackup check",
+				 suffix, deletes->names[i]);
+	pack_list_release(&l);
+	return r;
+}
+
+static int add_swept(struct swept_tombs *l, const char *suffix,
+		     const struct pack_list *deletes)
+{
+	struct swept_tomb *t;
+	size_t i;
+	int r = 0;
+
+	if (array_reserve(&l->items, &l->cap, l->n + 1) < 0)
+		return -ENOMEM;
+	t = &l->items[l->n++];
+	snprintf(t->suffix, sizeof(t->suffix), "%s", suffix);
+	for (i = 0; i < deletes->n && r == 0; i++)
+		r = pack_list_add(&l->packs, deletes->names[i]);
+	return r;
+}
+
+static int take_over(struct vault *v, const struct collect_clock *c,
+		     const char *suffix, struct swept_tombs *out)
+{
+	struct pack_list deletes = { .n = 0 };
+	bool aborted = false;
+	int r = read_sweep(v, c, suffix, &aborted, &deletes);
+
+	if (r == 0 && aborted)
 		r = remove_tomb(v, suffix);
-	for (i = 0; i < deletes.n && r == 0; i++)
-		r = pack_list_add(swept_out, deletes.names[i]);
+	else if (r == 0) {
+		r = check_part(v, suffix, &deletes);
+		if (r == 0)
+			r = add_swept(out, suffix, &deletes);
+		else if (r == -ENOENT)
+			r = 0;
+	}
 	pack_list_release(&deletes);
 	return r;
 }
@@ -353,20 +422,38 @@ static int take_over(struct vault *v, const struct collect_clock *c,
 static int on_tomb(void *arg, const char *name, const struct backend_info *info)
 {
 	(void)info;
-	return kept_want(arg, name, NULL, NULL);
+	return strlen(name) < TOMB_SUFFIX_MAX + strlen("tomb/")
+		       ? kept_want(arg, name, NULL, NULL)
+		       : 0;
 }
 
 int tomb_take_over(struct vault *v, const struct collect_clock *c,
-		   struct pack_list *swept_out)
+		   struct swept_tombs *out)
 {
 	struct kept_wish names = { .n = 0 };
 	size_t i;
 	int r = vault_list_plain(v, "tomb/", on_tomb, &names);
 
 	for (i = 0; i < names.n && r == 0; i++)
-		r = take_over(v, c, names.items[i].name + strlen("tomb/"),
-			      swept_out);
-	pack_list_sort(swept_out);
+		r = take_over(v, c, names.items[i].name + strlen("tomb/"), out);
+	pack_list_sort(&out->packs);
 	kept_release_wish(&names);
 	return r;
+}
+
+int tomb_finish(struct vault *v, const struct swept_tombs *l)
+{
+	size_t i;
+	int r = tomb_sweep(v, &l->packs);
+
+	for (i = 0; i < l->n && r == 0; i++)
+		r = remove_tomb(v, l->items[i].suffix);
+	return r;
+}
+
+void swept_tombs_release(struct swept_tombs *l)
+{
+	free(l->items);
+	pack_list_release(&l->packs);
+	*l = (struct swept_tombs){ .n = 0 };
 }

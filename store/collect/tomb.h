@@ -6,7 +6,9 @@
  *
  * Whoever finds a tomb of somebody who is gone ends his work: a sweep that stands
  * is carried out, and where there is none it is put, with nothing to delete. Then
- * he who was taken for dead deletes nothing, whenever he wakes.
+ * he who was taken for dead deletes nothing, whenever he wakes. But anybody who may
+ * store objects can put a sweep, so that it is carried out only once it is known that
+ * nothing which it deletes is needed.
  */
 #ifndef STORE_COLLECT_TOMB_H
 #define STORE_COLLECT_TOMB_H
@@ -20,6 +22,22 @@
 struct collect_clock;
 struct vault;
 
+/* "<gid>" or "<gid>-<k>" and NUL. */
+#define TOMB_SUFFIX_MAX 48
+
+/* A tomb whose sweep stands, and has not been carried out. */
+struct swept_tomb {
+	char suffix[TOMB_SUFFIX_MAX]; /* "<gid>" or "<gid>-<k>" */
+};
+
+struct swept_tombs {
+	struct swept_tomb *items; /* owned */
+	size_t n, cap;
+	struct pack_list packs; /* that all of them delete; sorted */
+};
+
+void swept_tombs_release(struct swept_tombs *l);
+
 /* How many packs a tomb names at most, for tests to change: PACK_LIST_MAX. */
 extern size_t tomb_max;
 
@@ -32,8 +50,9 @@ MUST_CHECK int tomb_put(struct vault *v, const char *gid,
  * Decide on each tomb of a collection that condemned @l: the sorted @deletes of it
  * go, or nothing where that is NULL. @out gets those of which it stands now that
  * they are deleted, sorted. Return 0; -ECANCELED (somebody has given the collection
- * up, all of it or a part, and @out has the rest); or a negative errno, after which
- * nobody knows; said in words.
+ * up, all of it or a part, and @out has the rest); -EBADMSG (somebody has put another
+ * sweep, and nothing may be deleted); or another negative errno, after which nobody
+ * knows; said in words.
  */
 MUST_CHECK int tomb_decide(struct vault *v, const char *gid,
 			   const struct pack_list *l,
@@ -50,11 +69,16 @@ MUST_CHECK int tomb_sweep(struct vault *v, const struct pack_list *deletes);
 MUST_CHECK int tomb_remove(struct vault *v, const char *gid,
 			   const struct pack_list *l);
 /*
- * End the work of all who are gone. Those packs that were deleted meanwhile are
- * added to @swept_out. Return 0; -EBUSY (somebody collects, and is alive); or a
- * negative errno, after which nothing may be deleted; said in words.
+ * End the work of all who are gone, where nothing is deleted. Tombs of which a sweep says
+ * that packs are deleted are added to @out: each names a part of its tomb, but whether
+ * they are needed the caller has to find out. Return 0; -EBUSY (somebody collects, and
+ * is alive); -EBADMSG (a sweep deletes what its tomb does not name, or cannot be read);
+ * or another negative errno, after which nothing may be deleted; said in words.
  */
 MUST_CHECK int tomb_take_over(struct vault *v, const struct collect_clock *c,
-			      struct pack_list *swept_out);
+			      struct swept_tombs *out);
+/* Delete what these delete, and take them away. Return 0 or a negative errno, said in
+ * words. */
+MUST_CHECK int tomb_finish(struct vault *v, const struct swept_tombs *l);
 
 #endif

@@ -310,29 +310,32 @@ static void put_list(struct scene *s, uint8_t type, const char *name,
 /* How many packs a take-over deletes; it has to succeed. */
 static size_t taken_over(struct scene *s)
 {
-	struct pack_list swept = { .n = 0 };
+	struct swept_tombs swept = { .n = 0 };
 	struct collect_clock c;
 	size_t n;
 
 	assert_ok(clock_begin(s->vault, &c));
 	assert_ok(tomb_take_over(s->vault, &c, &swept));
+	assert_ok(tomb_finish(s->vault, &swept));
 	clock_end(&c);
-	n = swept.n;
-	pack_list_release(&swept);
+	n = swept.packs.n;
+	swept_tombs_release(&swept);
 	assert_int_equal(sessions_nobjects(s, "tomb/"), 0);
 	return n;
 }
 
 static int take_over(struct scene *s)
 {
-	struct pack_list swept = { .n = 0 };
+	struct swept_tombs swept = { .n = 0 };
 	struct collect_clock c;
 	int r;
 
 	assert_ok(clock_begin(s->vault, &c));
 	r = tomb_take_over(s->vault, &c, &swept);
+	if (r == 0)
+		r = tomb_finish(s->vault, &swept);
 	clock_end(&c);
-	pack_list_release(&swept);
+	swept_tombs_release(&swept);
 	return r;
 }
 
@@ -368,6 +371,50 @@ static void what_the_dead_left_is_ended(void **state)
 	assert_int_equal(sessions_nobjects(s, "sweep/"), 2);
 	pack_list_release(&l);
 	pack_list_release(&one);
+}
+
+/* A sweep that somebody else puts is not that of a collection. */
+static int decide_first(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct scene *s = arg;
+	struct pack_list l = { .n = 0 };
+
+	if (op != BACKEND_MEM_PUT || strcmp(name, "sweep/" GID) != 0)
+		return 0;
+	backend_mem_watch(s->backend, NULL, NULL);
+	assert_ok(pack_list_add(&l, pack_at(s, 0)));
+	assert_ok(pack_list_add(&l, pack_at(s, 1)));
+	pack_list_sort(&l);
+	put_list(s, OBJECT_SWEEP, name, &l);
+	pack_list_release(&l);
+	return 0;
+}
+
+static void who_did_not_condemn_decides_nothing(void **state)
+{
+	struct scene *s = *state;
+	struct pack_list l = make_packs(s, 2), one = { .n = 0 },
+			 out = { .n = 0 };
+
+	/* It names more than the tomb. */
+	assert_ok(pack_list_add(&one, l.names[0]));
+	put_list(s, OBJECT_TOMB, "tomb/" GID, &one);
+	put_list(s, OBJECT_SWEEP, "sweep/" GID, &l);
+	assert_result(take_over(s), -EBADMSG);
+	assert_said("which its tomb does not name");
+	assert_int_equal(sessions_nobjects(s, "pack/"), 2);
+	assert_int_equal(sessions_nobjects(s, "tomb/"), 1);
+	assert_ok(backend_mem_remove(s->backend, "tomb/" GID));
+	assert_ok(backend_mem_remove(s->backend, "sweep/" GID));
+	/* It stands in the place of the own one. */
+	assert_ok(tomb_put(s->vault, GID, &l));
+	backend_mem_watch(s->backend, decide_first, s);
+	assert_result(tomb_decide(s->vault, GID, &l, &one, &out), -EBADMSG);
+	assert_said("was put by somebody else");
+	assert_int_equal(out.n, 0);
+	pack_list_release(&l);
+	pack_list_release(&one);
+	pack_list_release(&out);
 }
 
 static void what_cannot_be_read_is_left(void **state)
@@ -636,6 +683,7 @@ int main(void)
 		CASE(who_is_first_decides),
 		CASE(replies_get_lost),
 		CASE(what_the_dead_left_is_ended),
+		CASE(who_did_not_condemn_decides_nothing),
 		CASE(what_cannot_be_read_is_left),
 		CASE(the_tomb_goes_last),
 		CASE(who_is_alive_is_not_disturbed),

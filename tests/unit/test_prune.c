@@ -838,6 +838,112 @@ static void damage_ends_it(void **state)
 	refuses(b, -EACCES);
 }
 
+static void put_lists(struct backend *b, const struct pack_list *l)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	static const char *const names[] = { "tomb/" ID_A, "sweep/" ID_A };
+	struct vault *v;
+	size_t i;
+
+	assert_ok(vault_open(&o, &v));
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		AUTO_BUF struct buf plain = BUF_INIT, box = BUF_INIT;
+
+		if (i == 0)
+			tomb_encode(l, &plain);
+		else
+			sweep_encode(l, &plain);
+		assert_ok(format_seal_box(
+			vault_keyring(v), NULL, NULL, vault_seam(v),
+			i == 0 ? OBJECT_TOMB : OBJECT_SWEEP, names[i], NULL, 0,
+			plain.data, plain.len, &box));
+		assert_ok(backend_put(b, names[i], box.data, box.len));
+	}
+	vault_close(v);
+}
+
+static struct pack_list all_packs(struct backend *b)
+{
+	struct pack_list l = { .n = 0 };
+	size_t i;
+
+	for (i = 0; i < backend_mem_nobjects(b); i++)
+		if (strncmp(backend_mem_name(b, i), "pack/", 5) == 0)
+			assert_ok(pack_list_add(
+				&l, strrchr(backend_mem_name(b, i), '/') + 1));
+	pack_list_sort(&l);
+	return l;
+}
+
+/* Anybody who may store objects can put a sweep: what it deletes may be needed. */
+static void a_sweep_of_what_is_needed_is_not_carried_out(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct pack_list all = all_packs(b), one = { .n = 0 };
+	struct run run = new_run();
+	size_t i, refused = 0;
+
+	(void)state;
+	put_lists(b, &all);
+	assert_result(collect(b, &run), -EBADMSG);
+	assert_int_equal(count(b, "pack/"), 6);
+	assert_int_equal(count(b, "tomb/"), 1);
+	for (i = 0; i < POINTS; i++)
+		assert_true(is_whole(b, i));
+	backend_close(b);
+	/* Of points that are due, too, as long as they are not removed: what
+	 * somebody protects at the last moment stays. */
+	for (i = 0; i < all.n; i++) {
+		b = due_vault();
+		one.n = 0;
+		assert_ok(pack_list_add(&one, all.names[i]));
+		put_lists(b, &one);
+		run = new_run();
+		backend_mem_watch(b, protect_late, b);
+		refused += collect(b, &run) == -EBADMSG;
+		backend_mem_watch(b, NULL, NULL);
+		assert_true(is_whole(b, 2));
+		assert_true(is_whole(b, 0));
+		backend_close(b);
+	}
+	assert_in_range(refused, 1, all.n);
+	pack_list_release(&one);
+	pack_list_release(&all);
+}
+
+/* What was left by one that died is as much as what this one decides. */
+static void what_was_left_is_not_deleted_unasked(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct run run = new_run();
+
+	(void)state;
+	assert_non_null(b);
+	forget_point(b, 1);
+	forget_point(b, 2);
+	/* It dies before it deletes anything. */
+	backend_mem_fail(b, BACKEND_MEM_DELETE, "pack/", 1, -EACCES,
+			 BACKEND_MEM_STICKY);
+	assert_result(collect(b, &run), -EACCES);
+	backend_mem_heal(b);
+	assert_int_equal(count(b, "tomb/"), 1);
+	age_all(b, "heartbeat/");
+	run = new_run();
+	run.says_yes = false;
+	assert_result(collect(b, &run), -E2BIG);
+	assert_int_equal(run.plan.ndead, 4);
+	assert_int_equal(count(b, "pack/"), 6);
+	assert_int_equal(count(b, "tomb/"), 1);
+	run.says_yes = true;
+	assert_ok(collect(b, &run));
+	assert_int_equal(run.result.taken_over, 4);
+	assert_true(is_whole(b, 0));
+	assert_int_equal(count(b, "pack/"), 2);
+	assert_int_equal(count(b, "tomb/"), 0);
+	assert_true(is_clean(b));
+	backend_close(b);
+}
+
 /* A point with an unreadable verdict stays, and so does all that it needs. */
 static void an_unreadable_verdict_keeps(void **state)
 {
@@ -1280,6 +1386,8 @@ int main(void)
 		cmocka_unit_test(damage_ends_it),
 		cmocka_unit_test(a_forged_index_lets_nothing_go),
 		cmocka_unit_test(a_node_in_anothers_place_ends_it),
+		cmocka_unit_test(a_sweep_of_what_is_needed_is_not_carried_out),
+		cmocka_unit_test(what_was_left_is_not_deleted_unasked),
 		cmocka_unit_test(an_unreadable_verdict_keeps),
 		cmocka_unit_test(the_database_decides_nothing),
 		cmocka_unit_test(a_digest_removes_nothing),
