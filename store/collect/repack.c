@@ -7,8 +7,9 @@
  *
  * A pack stands in for another only if it is known to stay, and to be whole: no tomb
  * names it, the own ones among these, and no sweep, which is asked after the own tombs
- * stand; it is listed after that, and not in quarantine; an index object names it; and
- * all of its bytes were read now, and are the chunks that they are said to be. So no
+ * stand; it is listed after that, and not in quarantine; an index object names it; both
+ * are durable; and all of its bytes were read now, and are the chunks that they are said
+ * to be. So no
  * two collections take each other's copy for the one that stays, and no wrong copy is
  * taken for a right one.
  */
@@ -20,6 +21,7 @@
 #include <string.h>
 
 #include "store/backend/backend.h"
+#include "store/backend/names.h"
 #include "store/base/array.h"
 #include "store/base/buf.h"
 #include "store/base/log.h"
@@ -180,10 +182,35 @@ int repack_stand_ins(struct cycle *c, struct stand_ins **out)
 	return r == 0 ? vault_refresh(v) : r;
 }
 
-static int is_index(void *arg, const char *source)
+/* Who put an object may have died before it was durable, though it is listed: a power
+ * cut would take it away. Return 1, 0 (it cannot be relied on) or a negative errno. */
+static int is_durable(struct vault *v, const char *object)
 {
-	(void)arg;
-	return strncmp(source, "index/", 6) == 0;
+	int r = backend_sync(vault_backend(v), object);
+
+	if (r == -ENOENT || backend_error_is_of_object(r))
+		return 0;
+	return r < 0 ? r : 1;
+}
+
+static int on_index(void *arg, const char *source)
+{
+	return strncmp(source, "index/", 6) == 0
+		       ? backend_names_add(arg, source)
+		       : 0;
+}
+
+/* Whether an index object that will stay names pack @no: 1, 0 or a negative errno. */
+static int is_named(struct vault *v, int64_t no)
+{
+	struct backend_names l = { .n = 0 };
+	size_t i;
+	int r = catalog_pack_sources(vault_catalog(v), no, on_index, &l);
+
+	for (i = 0; i < l.n && r == 0; i++)
+		r = is_durable(v, l.list[i]);
+	backend_names_release(&l);
+	return r;
 }
 
 /* Look at pack @no, which is listed. Return 1 (it stands in), 0 or a negative
@@ -192,15 +219,18 @@ static int prove(struct cycle *c, const struct stand_ins *s, int64_t no,
 		 const char *name)
 {
 	AUTO_BUF struct buf dir = BUF_INIT;
+	char object[OBJECT_NAME_MAX];
+	struct vault *v = c->vault;
 	struct pack_row row;
-	int r = s->may_be_unnamed;
+	int r = s->may_be_unnamed ? 1 : is_named(v, no);
 
-	if (r == 0)
-		r = catalog_pack_sources(vault_catalog(c->vault), no, is_index,
-					 NULL);
+	if (r == 1)
+		r = format_pack_object_name(name, object) < 0
+			    ? 0
+			    : is_durable(v, object);
 	if (r <= 0)
 		return r;
-	r = repack_get_dir(c->vault, name, &row, &dir);
+	r = repack_get_dir(v, name, &row, &dir);
 	if (r < 0)
 		return r == -ESTALE || r == -EBADMSG ? 0 : r;
 	return repack_prove(c, &row, &dir);

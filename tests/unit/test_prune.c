@@ -531,6 +531,29 @@ static void a_bad_copy_stands_for_nothing(void **state)
 	backend_close(b);
 }
 
+/* A power cut would take it away: nobody may be made to rely on it. */
+static void a_copy_that_is_not_durable_stands_for_nothing(void **state)
+{
+	static const char *const kinds[] = { "pack/", "index/" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct backend *b = due_vault();
+		struct run run = repacking();
+
+		backend_mem_fail(b, BACKEND_MEM_SYNC, kinds[i], 1,
+				 i == 0 ? -ENOENT : -EIO, BACKEND_MEM_STICKY);
+		assert_ok(collect(b, &run));
+		assert_true(backend_mem_failures(b) > 0);
+		backend_mem_heal(b);
+		assert_int_equal(run.plan.nrepacked, 1);
+		assert_int_equal(run.result.packs, 3);
+		assert_true(is_whole(b, 2));
+		backend_close(b);
+	}
+}
+
 /* Somebody whose memory was bad stored the chunk that two points have in common once
  * more, with a wrong bit under the right seal. */
 static void a_wrong_copy_stands_for_nothing(void **state)
@@ -1397,6 +1420,7 @@ int main(void)
 		cmocka_unit_test(what_is_needed_is_rewritten),
 		cmocka_unit_test(how_much_is_rewritten_has_bounds),
 		cmocka_unit_test(a_bad_copy_stands_for_nothing),
+		cmocka_unit_test(a_copy_that_is_not_durable_stands_for_nothing),
 		cmocka_unit_test(a_wrong_copy_stands_for_nothing),
 		cmocka_unit_test(a_condemned_copy_stands_for_nothing),
 		cmocka_unit_test(a_death_while_rewriting_is_made_up_for),
