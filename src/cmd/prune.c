@@ -114,6 +114,10 @@ static int print_plan(const struct collect_plan *plan)
 		       output_size(plan->bytes, a));
 		return output_error();
 	}
+	if (plan->npurged)
+		printf("%zu points were removed before, and what only they "
+		       "need goes now\n",
+		       plan->npurged);
 	printf("%zu of %zu packs hold nothing that is needed (%s of %s)\n",
 	       plan->ndead, plan->npacks, output_size(plan->dead_bytes, a),
 	       output_size(plan->bytes, b));
@@ -167,6 +171,7 @@ static int print_plan_json(const struct collect_plan *plan, bool dry_run)
 	output_set_bool(o, "nothing_due", plan->is_idle);
 	add_points(o, plan);
 	output_set_uint(o, "points", plan->npoints);
+	output_set_uint(o, "points_removed_before", plan->npurged);
 	output_set_uint(o, "packs", plan->npacks);
 	output_set_uint(o, "bytes", plan->bytes);
 	output_set_uint(o, "packs_to_remove", plan->ndead);

@@ -179,8 +179,8 @@ static int check_amount(const struct cycle *c)
 		    "be rewritten, which is more than 30 %% of what is there: "
 		    "nothing was removed; if that is right, say --yes-remove "
 		    "%zu",
-		    c->due.ndue, plan->npoints, plan->ndead, plan->npacks,
-		    plan->nrepacked, plan->nremoved);
+		    c->due.ndue + plan->npurged, plan->npoints + plan->npurged,
+		    plan->ndead, plan->npacks, plan->nrepacked, plan->nremoved);
 }
 
 static int stopped(const struct cycle *c)

@@ -36,6 +36,9 @@ struct collect_plan {
 	const struct point_list *points;
 	const struct due_list *due;
 	size_t npoints; /* that were not removed */
+	/* That were, by others or by a collection that did not end: what only they
+	 * need goes now. */
+	size_t npurged;
 	size_t npacks; /* that are listed */
 	uint64_t bytes; /* stored in them */
 	/* No point is due, and nothing was left by whoever died: what is in packs

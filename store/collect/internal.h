@@ -139,7 +139,7 @@ MUST_CHECK int repack_is_covered(struct cycle *c, const struct stand_ins *s,
 /* Delete objects that are of no use any more: of points that were removed or never
  * came to be, and of sessions that are decided. Return 0 or a negative errno. */
 MUST_CHECK int leftover_delete(struct cycle *c);
-/* Whether there is an object of a point that was removed. Return 1, 0 or a negative
+/* Whether there is an object of a point that was removed: out->plan gets how many. Return 1, 0 or a negative
  * errno. */
 MUST_CHECK int leftover_any(struct cycle *c);
 

@@ -17,11 +17,14 @@
 #include "store/format.h"
 #include "store/kept.h"
 #include "store/point.h"
+#include "store/record/forget.h"
 #include "store/record/purge.h"
 #include "store/vault.h"
 
 #define COMMIT_MAX (64u << 10)
 #define VERDICT_MAX (64u << 10)
+/* So much a clock may be set back between two looks at it. */
+#define CLOCK_STEP_NS (INT64_C(3600) * 1000000000)
 
 static const struct kept_kind commits = { .prefix = "commit/",
 					  .type = OBJECT_COMMIT,
@@ -340,37 +343,127 @@ static int read_verdict(struct vault *v, const char *name, bool from_vault,
 	return is_of_object(r) ? 0 : r;
 }
 
+/* Wishes, or verdicts on them. */
+struct stored_item {
+	char id[NAME_HEX + 1]; /* of the point */
+	uint32_t n;
+	int64_t stored_ns;
+};
+
+struct stored_items {
+	const char *prefix;
+	struct stored_item *items; /* owned; sorted by id and number */
+	size_t n, cap;
+};
+
+static int on_item(void *arg, const char *name, const struct backend_info *info)
+{
+	struct stored_items *l = arg;
+	struct stored_item *x;
+
+	if (array_reserve(&l->items, &l->cap, l->n + 1) < 0)
+		return -ENOMEM;
+	x = &l->items[l->n];
+	if (name_numbered(name, l->prefix, x->id, &x->n)) {
+		x->stored_ns = info->stored_ns;
+		l->n++;
+	}
+	return 0;
+}
+
+static int by_item(const void *a, const void *b)
+{
+	const struct stored_item *x = a, *y = b;
+	int c = strcmp(x->id, y->id);
+
+	return c != 0 ? c : (x->n > y->n) - (x->n < y->n);
+}
+
+static int list_items(struct vault *v, struct stored_items *out)
+{
+	int r = vault_list(v, out->prefix, on_item, out);
+
+	if (out->n)
+		qsort(out->items, out->n, sizeof(*out->items), by_item);
+	return r;
+}
+
+/*
+ * Whoever may put objects can put a verdict. It counts where the wish that it
+ * answers had been in the vault for its time, by the clock of the store, in which
+ * somebody could bring the point back. A vault that was copied may have lost that
+ * time; then a point whose object is gone has gone already. Return what is wrong, or
+ * NULL.
+ */
+static const char *why_void(const struct stored_items *wishes,
+			    const struct stored_item *verdict, bool is_there)
+{
+	const struct stored_item *wish =
+		wishes->n ? bsearch(verdict, wishes->items, wishes->n,
+				    sizeof(*wish), by_item)
+			  : NULL;
+	int64_t since;
+
+	if (!wish)
+		return "nobody wished that";
+	if (is_there && (__builtin_sub_overflow(verdict->stored_ns,
+						wish->stored_ns, &since) ||
+			 since < FORGET_WINDOW_MIN_NS - CLOCK_STEP_NS))
+		return "the wish was not 14 days old";
+	return NULL;
+}
+
+struct judging {
+	struct hex_ids there; /* points that have an object */
+	struct stored_items wishes;
+	struct hex_ids *out;
+};
+
 /* That a point whose object is there goes is believed only of the vault itself: the
  * local database may be of another copy of it, in which it was not brought back. */
-static int judge(struct vault *v, const char *name, const struct hex_ids *there,
-		 struct hex_ids *out)
+static int judge(struct vault *v, const struct judging *j,
+		 const struct stored_item *verdict)
 {
-	char id[NAME_HEX + 1];
-	bool purged = false;
+	bool is_there = hex_ids_has(&j->there, verdict->id), purged = false;
+	char name[OBJECT_NAME_MAX];
+	const char *why;
 	int r;
 
-	if (!name_numbered(name, verdicts.prefix, id, NULL))
-		return 0;
+	snprintf(name, sizeof(name), "%s%s-%u", verdicts.prefix, verdict->id,
+		 verdict->n);
 	r = read_verdict(v, name, false, &purged);
-	if (r == 0 && purged && hex_ids_has(there, id))
+	if (r == 0 && purged && is_there)
 		r = read_verdict(v, name, true, &purged);
-	return r == 0 && purged ? hex_ids_add(out, id) : r;
+	if (r < 0 || !purged)
+		return r;
+	why = why_void(&j->wishes, verdict, is_there);
+	if (!why)
+		return hex_ids_add(j->out, verdict->id);
+	(void)fail(-EBADMSG,
+		   "%s: says that the point was removed for ever, but %s: "
+		   "nothing that it needs is deleted",
+		   name, why);
+	return 0;
 }
 
 int ledger_read_purged(struct vault *v, struct hex_ids *out)
 {
-	struct kept_wish names = { .n = 0 };
-	struct hex_ids there = { .n = 0 };
+	struct stored_items found = { .prefix = verdicts.prefix };
+	struct judging j = { .wishes = { .prefix = "forget/" }, .out = out };
 	size_t i;
-	int r = kept_list(v, &verdicts, &names);
+	/* A verdict is stored after its wish. */
+	int r = list_items(v, &found);
 
 	if (r == 0)
-		r = vault_list_plain(v, "point/", on_point, &there);
-	hex_ids_sort(&there);
-	for (i = 0; i < names.n && r == 0; i++)
-		r = judge(v, names.items[i].name, &there, out);
+		r = list_items(v, &j.wishes);
+	if (r == 0)
+		r = vault_list_plain(v, "point/", on_point, &j.there);
+	hex_ids_sort(&j.there);
+	for (i = 0; i < found.n && r == 0; i++)
+		r = judge(v, &j, &found.items[i]);
 	hex_ids_sort(out);
-	hex_ids_release(&there);
-	kept_release_wish(&names);
+	hex_ids_release(&j.there);
+	free(j.wishes.items);
+	free(found.items);
 	return r;
 }

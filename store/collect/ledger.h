@@ -66,7 +66,8 @@ MUST_CHECK int ledger_check_lost(struct vault *v, const struct ledger *l,
 MUST_CHECK int ledger_point(struct vault *v, const struct ledger_row *row,
 			    struct point **out);
 /* Add the points of which a verdict says that they are purged, and sort. One that
- * cannot be read says nothing. Return 0 or a negative errno, said in words. */
+ * cannot be read says nothing, nor does one whose wish was not there for 14 days: that
+ * is said. Return 0 or a negative errno, said in words. */
 MUST_CHECK int ledger_read_purged(struct vault *v, struct hex_ids *out);
 
 #endif

@@ -198,16 +198,22 @@ int leftover_delete(struct cycle *c)
 
 /* ---- is there any? ---- */
 
-static int is_purged(void *arg, const char *name,
-		     const struct backend_info *info)
+static int count_purged(void *arg, const char *name,
+			const struct backend_info *info)
 {
-	const struct cycle *c = arg;
+	struct cycle *c = arg;
 
 	(void)info;
-	return hex_ids_has(&c->purged, name + strlen("point/"));
+	c->out->plan.npurged +=
+		hex_ids_has(&c->purged, name + strlen("point/"));
+	return 0;
 }
 
 int leftover_any(struct cycle *c)
 {
-	return vault_list_plain(c->vault, "point/", is_purged, c);
+	int r;
+
+	c->out->plan.npurged = 0;
+	r = vault_list_plain(c->vault, "point/", count_purged, c);
+	return r < 0 ? r : c->out->plan.npurged > 0;
 }

@@ -374,9 +374,12 @@ static void judge_amount(struct collect_plan *plan, size_t ndue)
 {
 	uint64_t freed = plan->dead_bytes + plan->repack_dead_bytes;
 
-	plan->nremoved = ndue + plan->ndead + plan->nrepacked;
-	plan->is_much = ndue * 100 > plan->npoints * MUCH_PERCENT ||
-			freed / MUCH_PERCENT > plan->bytes / 100;
+	size_t ngone = ndue + plan->npurged;
+
+	plan->nremoved = ngone + plan->ndead + plan->nrepacked;
+	plan->is_much =
+		ngone * 100 > (plan->npoints + plan->npurged) * MUCH_PERCENT ||
+		freed / MUCH_PERCENT > plan->bytes / 100;
 }
 
 /* ---- the plan ---- */

@@ -1128,6 +1128,63 @@ static void a_lost_register_ends_it(void **state)
 	assert_said("bring it back from a copy");
 }
 
+static void put_purged(struct backend *b, size_t i, unsigned int n)
+{
+	char name[OBJECT_NAME_MAX];
+
+	snprintf(name, sizeof(name), "purge/%s-%u", ids[i], n);
+	put_text(b, OBJECT_PURGE, name, "{\"verdict\":\"PURGED\"}");
+}
+
+static void put_wish(struct backend *b, size_t i, unsigned int n)
+{
+	char name[OBJECT_NAME_MAX];
+
+	snprintf(name, sizeof(name), "forget/%s-%u", ids[i], n);
+	put_text(b, OBJECT_FORGET, name, LONG_AGO);
+}
+
+/* Whoever may put objects says that points were removed: nobody wished it, or only
+ * just. What they need stays; and what others removed by right is shown. */
+static void a_verdict_needs_a_wish_that_is_old(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct run run;
+
+	(void)state;
+	put_purged(b, 0, 0);
+	put_purged(b, 1, 5);
+	put_wish(b, 1, 5);
+	put_wish(b, 1, 4);
+	run = collected(b);
+	assert_said("nobody wished that");
+	assert_said("the wish was not 14 days old");
+	assert_true(run.plan.is_idle);
+	assert_int_equal(run.plan.npoints, 3);
+	/* It looks at the packs, too. */
+	forget_point(b, 2);
+	run = collected(b);
+	assert_int_equal(run.result.purged, 1);
+	assert_int_equal(count(b, "point/"), 2);
+	assert_int_equal(run.result.packs, 2);
+	backend_close(b);
+
+	b = backend_mem_clone(full);
+	forget_point(b, 1);
+	put_purged(b, 1, 0);
+	run = new_run();
+	run.says_yes = false;
+	assert_result(collect(b, &run), -E2BIG);
+	assert_said("1 of 3 points");
+	run = collected(b);
+	assert_int_equal(run.plan.npurged, 1);
+	assert_int_equal(run.plan.npoints, 2);
+	assert_int_equal(run.result.packs, 2);
+	assert_int_equal(count(b, "point/"), 2);
+	assert_true(is_clean(b));
+	backend_close(b);
+}
+
 /* ---- deaths and lost replies at each step ---- */
 
 struct fate {
@@ -1415,6 +1472,7 @@ int main(void)
 		cmocka_unit_test(the_database_decides_nothing),
 		cmocka_unit_test(a_digest_removes_nothing),
 		cmocka_unit_test(a_lost_register_ends_it),
+		cmocka_unit_test(a_verdict_needs_a_wish_that_is_old),
 		cmocka_unit_test(a_death_anywhere_is_made_up_for),
 		cmocka_unit_test(a_lost_reply_loses_nothing),
 		cmocka_unit_test(what_is_needed_is_rewritten),
