@@ -82,15 +82,39 @@ static int purge_due(struct cycle *c)
 
 /* ---- packs that go ---- */
 
+/* Registers are never deleted: a listing that lacks one which was there is of another
+ * time, or not whole, and may lack the points that were made meanwhile, too. */
+static int check_listing(const struct cycle *c, const struct hex_ids *decided,
+			 const struct ledger *now)
+{
+	const char *lacks = NULL;
+	size_t i;
+
+	for (i = 0; i < c->ledger.n && !lacks; i++)
+		if (!ledger_find(now, c->ledger.rows[i].sid))
+			lacks = c->ledger.rows[i].sid;
+	for (i = 0; i < decided->n && !lacks; i++)
+		if (!ledger_find(now, decided->items[i]))
+			lacks = decided->items[i];
+	return lacks ? fail(-EIO,
+			    "%s: the listing of commit/ lacks %s, which is "
+			    "there: no pack is deleted",
+			    vault_url(c->vault), lacks)
+		     : 0;
+}
+
 /* Once every session that may not have seen the tombs is decided: of what is
  * condemned, what still nobody needs. The points that are removed are those of
- * before the tombs, for a session that began since then may stand on others. */
-static int find_deletes(struct cycle *c, struct pack_list *out,
-			uint64_t *bytes_out)
+ * before the tombs, for a session that began since then may stand on others. @decided:
+ * those sessions. */
+static int find_deletes(struct cycle *c, const struct hex_ids *decided,
+			struct pack_list *out, uint64_t *bytes_out)
 {
 	struct ledger now = { .n = 0 };
 	int r = ledger_read(c->vault, c->list, &now);
 
+	if (r == 0)
+		r = check_listing(c, decided, &now);
 	if (r == 0)
 		r = plan_mark(c, &now, &c->purged);
 	if (r == 0)
@@ -142,7 +166,7 @@ static int sweep(struct cycle *c, const struct pack_list *deletes,
 static int delete_packs(struct cycle *c)
 {
 	struct pack_list deletes = { .n = 0 };
-	struct hex_ids fenced = { .n = 0 };
+	struct hex_ids fenced = { .n = 0 }, decided = { .n = 0 };
 	uint64_t bytes = 0;
 	int r;
 
@@ -151,17 +175,18 @@ static int delete_packs(struct cycle *c)
 	r = tomb_put(c->vault, c->clock.gid, &c->condemned);
 	if (r == 0)
 		r = wait_for_sessions(c->vault, &c->clock, &c->o->wait,
-				      &fenced);
+				      &decided, &fenced);
 	c->out->fenced += fenced.n;
 	if (r == 0)
 		r = repack_copy(c);
 	if (r == 0)
-		r = find_deletes(c, &deletes, &bytes);
+		r = find_deletes(c, &decided, &deletes, &bytes);
 	if (r < 0)
 		give_up(c);
 	else
 		r = sweep(c, &deletes, bytes);
 	hex_ids_release(&fenced);
+	hex_ids_release(&decided);
 	pack_list_release(&deletes);
 	return r;
 }

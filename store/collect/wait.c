@@ -103,14 +103,19 @@ static int on_commit(void *arg, const char *name,
 	return 0;
 }
 
-/* Those of a listing that have no register. */
-static int list_open(struct vault *v, struct open_sessions *out)
+static int list_sessions(struct vault *v, struct open_sessions *out)
 {
 	int r = vault_list(v, "session/", on_session, out);
 
 	if (out->n)
 		qsort(out->items, out->n, sizeof(*out->items), by_sid);
-	return r == 0 ? vault_list_plain(v, "commit/", on_commit, out) : r;
+	return r;
+}
+
+/* Drop those that have a register. */
+static int drop_listed(struct vault *v, struct open_sessions *l)
+{
+	return vault_list_plain(v, "commit/", on_commit, l);
 }
 
 /* Drop those that were decided meanwhile. */
@@ -187,8 +192,10 @@ int wait_fence_dead(struct vault *v, const struct collect_clock *c,
 		    bool is_dry_run, struct hex_ids *out)
 {
 	struct open_sessions l = { .n = 0 };
-	int r = list_open(v, &l);
+	int r = list_sessions(v, &l);
 
+	if (r == 0)
+		r = drop_listed(v, &l);
 	if (r == 0)
 		r = fence_dead(v, c, &l, is_dry_run, out);
 	hex_ids_sort(out);
@@ -283,12 +290,18 @@ static int wait_open(struct vault *v, struct collect_clock *c,
 }
 
 int wait_for_sessions(struct vault *v, struct collect_clock *c,
-		      const struct wait_options *o, struct hex_ids *fenced_out)
+		      const struct wait_options *o, struct hex_ids *listed_out,
+		      struct hex_ids *fenced_out)
 {
 	struct open_sessions l = { .n = 0 };
 	size_t i;
-	int r = list_open(v, &l);
+	int r = list_sessions(v, &l);
 
+	for (i = 0; i < l.n && r == 0; i++)
+		r = hex_ids_add(listed_out, l.items[i].sid);
+	hex_ids_sort(listed_out);
+	if (r == 0)
+		r = drop_listed(v, &l);
 	if (r == 0)
 		r = fence_dead(v, c, &l, false, fenced_out);
 	for (i = 0; i < l.n && r == 0; i++)

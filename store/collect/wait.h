@@ -43,13 +43,14 @@ MUST_CHECK int wait_fence_dead(struct vault *v, const struct collect_clock *c,
  * 0, or a negative errno, said in words, after which nobody knows. */
 MUST_CHECK int wait_fence(struct vault *v, const char *sid);
 /*
- * List all sessions, and return when each of them is decided; those that had to be
- * fenced off are added to @fenced_out. Return 0; -EBUSY (some
+ * List all sessions, into @listed_out, and return when each of them is decided; those
+ * that had to be fenced off are added to @fenced_out. Return 0; -EBUSY (some
  * are alive, and the time that @o gives them is over), -EINTR, or another negative
  * errno; said in words.
  */
 MUST_CHECK int wait_for_sessions(struct vault *v, struct collect_clock *c,
 				 const struct wait_options *o,
+				 struct hex_ids *listed_out,
 				 struct hex_ids *fenced_out);
 
 #endif

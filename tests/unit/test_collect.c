@@ -569,15 +569,17 @@ static void on_wait(void *arg, const struct collect_waiting *w)
 static int wait_for(struct scene *s, int64_t wait_ns, size_t *fenced_out)
 {
 	struct wait_options o = { .wait_ns = wait_ns, .on_wait = on_wait };
-	struct hex_ids fenced = { .n = 0 };
+	struct hex_ids listed = { .n = 0 }, fenced = { .n = 0 };
 	struct collect_clock c;
 	int r;
 
 	nwaiting = 0;
 	assert_ok(clock_begin(s->vault, &c));
-	r = wait_for_sessions(s->vault, &c, &o, &fenced);
+	r = wait_for_sessions(s->vault, &c, &o, &listed, &fenced);
 	clock_end(&c);
 	*fenced_out = fenced.n;
+	assert_true(listed.n >= fenced.n);
+	hex_ids_release(&listed);
 	hex_ids_release(&fenced);
 	return r;
 }

@@ -1185,6 +1185,84 @@ static void a_verdict_needs_a_wish_that_is_old(void **state)
 	backend_close(b);
 }
 
+/* A store that does not list the register @hidden when it is asked for the second
+ * time after the tombs stand. */
+struct lagging {
+	struct backend *b;
+	char hidden[OBJECT_NAME_MAX];
+	bool is_late; /* a backup ends before the tombs stand: hide that one */
+	unsigned int nlists;
+	bool has_tomb;
+	uint8_t *data; /* of the hidden one, while it is */
+	size_t len;
+};
+
+static void back_up_and_hide(struct lagging *l)
+{
+	struct vault_options o = vaults_options(NULL, l->b, NULL, NULL);
+	char id[33], sid[33];
+
+	assert_ok(vaults_open_and_backup(&o, dirs[1], id));
+	session_of(l->b, id, sid);
+	snprintf(l->hidden, sizeof(l->hidden), "commit/%s", sid);
+}
+
+static int lag(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct lagging *l = arg;
+	uint8_t *data;
+
+	backend_mem_watch(l->b, NULL, NULL);
+	if (l->data) {
+		assert_ok(backend_mem_set(l->b, l->hidden, l->data, l->len));
+		free(l->data);
+		l->data = NULL;
+	}
+	if (op == BACKEND_MEM_PUT && strncmp(name, "tomb/", 5) == 0) {
+		l->has_tomb = true;
+		if (l->is_late)
+			back_up_and_hide(l);
+	}
+	if (l->has_tomb && op == BACKEND_MEM_LIST &&
+	    strcmp(name, "commit/") == 0 && ++l->nlists == 2) {
+		data = backend_mem_data(l->b, l->hidden, &l->len);
+		assert_non_null(data);
+		l->data = malloc(l->len);
+		assert_non_null(l->data);
+		memcpy(l->data, data, l->len);
+		assert_ok(backend_mem_remove(l->b, l->hidden));
+	}
+	backend_mem_watch(l->b, lag, l);
+	return 0;
+}
+
+/* Whether it is one of before, or one that was made meanwhile: nothing is deleted by a
+ * listing that does not show it. */
+static void a_listing_that_lags_deletes_nothing(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		struct lagging l = { .b = due_vault(), .is_late = i == 1 };
+		struct run run = new_run();
+		char sid[33];
+
+		session_of(l.b, ids[2], sid);
+		snprintf(l.hidden, sizeof(l.hidden), "commit/%s", sid);
+		backend_mem_watch(l.b, lag, &l);
+		assert_result(collect(l.b, &run), -EIO);
+		backend_mem_watch(l.b, NULL, NULL);
+		assert_null(l.data);
+		assert_true(l.nlists >= 2);
+		assert_said("the listing of commit/ lacks");
+		assert_true(count(l.b, "pack/") >= 6);
+		assert_int_equal(count(l.b, "tomb/"), 0);
+		assert_true(is_clean(l.b));
+		backend_close(l.b);
+	}
+}
+
 /* ---- deaths and lost replies at each step ---- */
 
 struct fate {
@@ -1473,6 +1551,7 @@ int main(void)
 		cmocka_unit_test(a_digest_removes_nothing),
 		cmocka_unit_test(a_lost_register_ends_it),
 		cmocka_unit_test(a_verdict_needs_a_wish_that_is_old),
+		cmocka_unit_test(a_listing_that_lags_deletes_nothing),
 		cmocka_unit_test(a_death_anywhere_is_made_up_for),
 		cmocka_unit_test(a_lost_reply_loses_nothing),
 		cmocka_unit_test(what_is_needed_is_rewritten),
