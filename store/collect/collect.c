@@ -235,7 +235,7 @@ static int carry_out(struct cycle *c)
 	/* From here on those are removed that are now. */
 	hex_ids_release(&c->purged);
 	if (r == 0)
-		r = ledger_read_purged(c->vault, &c->purged);
+		r = ledger_read_purged(c->vault, c->clock.now_ns, &c->purged);
 	if (r == 0)
 		r = stopped(c);
 	if (r == 0)

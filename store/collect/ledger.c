@@ -23,8 +23,6 @@
 
 #define COMMIT_MAX (64u << 10)
 #define VERDICT_MAX (64u << 10)
-/* So much a clock may be set back between two looks at it. */
-#define CLOCK_STEP_NS (INT64_C(3600) * 1000000000)
 
 static const struct kept_kind commits = { .prefix = "commit/",
 					  .type = OBJECT_COMMIT,
@@ -390,32 +388,34 @@ static int list_items(struct vault *v, struct stored_items *out)
 
 /*
  * Whoever may put objects can put a verdict. It counts where the wish that it
- * answers had been in the vault for its time, by the clock of the store, in which
- * somebody could bring the point back. A vault that was copied may have lost that
- * time; then a point whose object is gone has gone already. Return what is wrong, or
- * NULL.
+ * answers has been in the vault for its time, in which nothing goes. Since when the
+ * verdict stands does not matter: a store whose clock was set back, or a
+ * copy whose objects are all of one time, would keep the point for ever. One whose
+ * object is gone has gone already. Return what is wrong, or NULL.
  */
 static const char *why_void(const struct stored_items *wishes,
-			    const struct stored_item *verdict, bool is_there)
+			    const struct stored_item *verdict, bool is_there,
+			    int64_t now_ns)
 {
 	const struct stored_item *wish =
 		wishes->n ? bsearch(verdict, wishes->items, wishes->n,
 				    sizeof(*wish), by_item)
 			  : NULL;
-	int64_t since;
+	int64_t age_ns;
 
 	if (!wish)
 		return "nobody wished that";
-	if (is_there && (__builtin_sub_overflow(verdict->stored_ns,
-						wish->stored_ns, &since) ||
-			 since < FORGET_WINDOW_MIN_NS - CLOCK_STEP_NS))
-		return "the wish was not 14 days old";
+	if (is_there &&
+	    (__builtin_sub_overflow(now_ns, wish->stored_ns, &age_ns) ||
+	     age_ns < FORGET_WINDOW_MIN_NS))
+		return "the wish is not 14 days old";
 	return NULL;
 }
 
 struct judging {
 	struct hex_ids there; /* points that have an object */
 	struct stored_items wishes;
+	int64_t now_ns;
 	struct hex_ids *out;
 };
 
@@ -436,7 +436,7 @@ static int judge(struct vault *v, const struct judging *j,
 		r = read_verdict(v, name, true, &purged);
 	if (r < 0 || !purged)
 		return r;
-	why = why_void(&j->wishes, verdict, is_there);
+	why = why_void(&j->wishes, verdict, is_there, j->now_ns);
 	if (!why)
 		return hex_ids_add(j->out, verdict->id);
 	(void)fail(-EBADMSG,
@@ -446,10 +446,12 @@ static int judge(struct vault *v, const struct judging *j,
 	return 0;
 }
 
-int ledger_read_purged(struct vault *v, struct hex_ids *out)
+int ledger_read_purged(struct vault *v, int64_t now_ns, struct hex_ids *out)
 {
 	struct stored_items found = { .prefix = verdicts.prefix };
-	struct judging j = { .wishes = { .prefix = "forget/" }, .out = out };
+	struct judging j = { .wishes = { .prefix = "forget/" },
+			     .now_ns = now_ns,
+			     .out = out };
 	size_t i;
 	/* A verdict is stored after its wish. */
 	int r = list_items(v, &found);

@@ -66,8 +66,10 @@ MUST_CHECK int ledger_check_lost(struct vault *v, const struct ledger *l,
 MUST_CHECK int ledger_point(struct vault *v, const struct ledger_row *row,
 			    struct point **out);
 /* Add the points of which a verdict says that they are purged, and sort. One that
- * cannot be read says nothing, nor does one whose wish was not there for 14 days: that
- * is said. Return 0 or a negative errno, said in words. */
-MUST_CHECK int ledger_read_purged(struct vault *v, struct hex_ids *out);
+ * cannot be read says nothing; nor does one, which is said, whose wish has not been
+ * there for 14 days when it is @now_ns by the clock of the store. Return 0 or a
+ * negative errno, said in words. */
+MUST_CHECK int ledger_read_purged(struct vault *v, int64_t now_ns,
+				  struct hex_ids *out);
 
 #endif

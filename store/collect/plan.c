@@ -397,7 +397,7 @@ static int read_points(struct cycle *c)
 	if (r == 0)
 		r = check_registers(c);
 	if (r == 0)
-		r = ledger_read_purged(v, &c->purged);
+		r = ledger_read_purged(v, c->clock.now_ns, &c->purged);
 	if (r == 0)
 		r = ledger_check_lost(v, &c->ledger, &c->purged);
 	if (r == 0)

@@ -1158,7 +1158,7 @@ static void a_verdict_needs_a_wish_that_is_old(void **state)
 	put_wish(b, 1, 4);
 	run = collected(b);
 	assert_said("nobody wished that");
-	assert_said("the wish was not 14 days old");
+	assert_said("the wish is not 14 days old");
 	assert_true(run.plan.is_idle);
 	assert_int_equal(run.plan.npoints, 3);
 	/* It looks at the packs, too. */
@@ -1167,6 +1167,11 @@ static void a_verdict_needs_a_wish_that_is_old(void **state)
 	assert_int_equal(run.result.purged, 1);
 	assert_int_equal(count(b, "point/"), 2);
 	assert_int_equal(run.result.packs, 2);
+	/* Its time is over. */
+	age_all(b, "forget/");
+	run = collected(b);
+	assert_int_equal(run.plan.npurged, 1);
+	assert_int_equal(count(b, "point/"), 1);
 	backend_close(b);
 
 	b = backend_mem_clone(full);
