@@ -439,6 +439,29 @@ static bool take_over(const struct kept_kind *kind, struct kept_set *old,
 	return changed;
 }
 
+/* What is not listed any more was deleted, or the vault was put back to what it was
+ * before; then there may be another one of that name some day. Return whether the
+ * database had any. */
+static bool drop_gone(struct vault *v, const struct kept_set *old,
+		      const struct kept_wish *wanted)
+{
+	size_t i, j = 0;
+	bool any = false;
+
+	for (i = 0; i < old->n; i++) {
+		const char *name = old->items[i].name;
+
+		while (j < wanted->n && strcmp(wanted->items[j].name, name) < 0)
+			j++;
+		if (!old->items[i].value ||
+		    (j < wanted->n && strcmp(wanted->items[j].name, name) == 0))
+			continue;
+		any = true;
+		(void)!catalog_drop_object(v->catalog, name);
+	}
+	return any;
+}
+
 int kept_refresh(struct vault *v, const struct kept_kind *kind,
 		 struct kept_set *s, struct kept_wish *wanted,
 		 bool *changed_out)
@@ -446,6 +469,7 @@ int kept_refresh(struct vault *v, const struct kept_kind *kind,
 	struct kept_set new = { 0 };
 	AUTO_FREE bool *is_new = NULL;
 	AUTO_FREE size_t *from = NULL;
+	bool is_short = false;
 	int r;
 
 	kept_sort_wish(wanted);
@@ -458,8 +482,13 @@ int kept_refresh(struct vault *v, const struct kept_kind *kind,
 		return -ENOMEM;
 	merge(s, wanted, &new, is_new, from);
 	r = read_new(v, kind, &new, wanted, is_new);
+	if (r == 0)
+		is_short = drop_gone(v, s, wanted);
 	if (r == 0 && take_over(kind, s, &new, is_new, from))
 		*changed_out = true;
+	/* The snapshot has it, too: it is made anew. */
+	if (is_short)
+		s->fresh += KEPT_FRESH_MAX + s->n / 64 + 1;
 	kept_release(kind, &new);
 	return r;
 }

@@ -122,8 +122,8 @@ MUST_CHECK int kept_list(struct vault *v, const struct kept_kind *kind,
 /*
  * Make @s hold just what is wanted: what it has stays, what is new or could not
  * be read last time is read, from the database or the vault. @changed_out: set
- * to true where the outcome differs from before, else left alone. The list is
- * sorted by this. One thread at a time may refresh a set.
+ * to true where the outcome differs from before, else left alone. What it had and is
+ * not wanted goes from the database, too. The list is sorted by this. One thread at a time may refresh a set.
  * Return 0, or a negative errno that is not of one object alone (the vault
  * cannot be reached, no memory): @s is as it was.
  */

@@ -19,6 +19,7 @@
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/name.h"
+#include "store/catalog/catalog.h"
 #include "store/crypt/siphash.h"
 #include "store/history/history.h"
 #include "store/kept.h"
@@ -130,7 +131,20 @@ uint64_t vault_lost(const struct vault *v)
 
 int vault_accept_rollback(struct vault *v)
 {
-	return history_accept(v->history);
+	struct point_objects *o = &v->objects;
+	int r = history_accept(v->history);
+
+	/* What was kept of another past is not what is there under the same names. */
+	if (r == 0)
+		r = catalog_drop_objects(v->catalog);
+	if (r < 0)
+		return r;
+	point_listing_begin(v);
+	point_objects_release(o);
+	o->points_old = v->is_list_old = true;
+	v->is_loaded = v->stamped = false;
+	point_listing_end(v);
+	return 0;
 }
 
 static int by_text(const void *a, const void *b)

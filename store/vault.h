@@ -110,7 +110,8 @@ void vault_remember_note(struct vault *v, const char *name);
 /* How many registers, that is points and verdicts, were gone at the last look. */
 uint64_t vault_lost(const struct vault *v);
 /* Take the vault as it is now: what was gone at the last look is not missed any
- * more. Return 0 or a negative errno, said in words. */
+ * more, and what the local database kept of small objects is dropped. Return 0 or a
+ * negative errno, said in words. */
 MUST_CHECK int vault_accept_rollback(struct vault *v);
 /*
  * How many folders that the vault was made with were not there when it was opened,

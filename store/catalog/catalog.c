@@ -350,6 +350,20 @@ int catalog_drop_object(struct catalog *c, const char *name)
 	return catalog_return(c, k, r);
 }
 
+int catalog_drop_objects(struct catalog *c)
+{
+	struct conn *k;
+	int r, rc;
+
+	r = catalog_borrow_write(c, &k);
+	if (r < 0)
+		return r;
+	rc = conn_step(k, STMT_DROP_OBJECTS, "");
+	if (rc != SQLITE_DONE)
+		r = catalog_fail(c, k, rc, "dropping all objects");
+	return catalog_return(c, k, r);
+}
+
 int catalog_size(struct catalog *c, uint64_t *out)
 {
 	static const char *const names[] = { "catalog.db", "catalog.db-wal",

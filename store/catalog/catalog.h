@@ -171,6 +171,8 @@ MUST_CHECK int catalog_put_objects(struct catalog *c,
 				   const struct catalog_object *objects,
 				   size_t n);
 MUST_CHECK int catalog_drop_object(struct catalog *c, const char *name);
+/* Drop them all. Return 0 or a negative errno, said in words. */
+MUST_CHECK int catalog_drop_objects(struct catalog *c);
 
 /* Bytes on disk of the database's files. */
 MUST_CHECK int catalog_size(struct catalog *c, uint64_t *out);

@@ -83,6 +83,7 @@ static const char *const sql[STMT_COUNT] = {
 	[STMT_PUT_OBJECT] = "INSERT OR REPLACE INTO objects(name, data)"
 			    " VALUES(?1, ?2)",
 	[STMT_DROP_OBJECT] = "DELETE FROM objects WHERE name=?1",
+	[STMT_DROP_OBJECTS] = "DELETE FROM objects",
 };
 
 /* ---- open and close ---- */

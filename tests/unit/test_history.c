@@ -257,6 +257,42 @@ static void an_open_vault_looks_again(void **state)
 	assert_int_equal(vault_lost(s->vault), 0);
 }
 
+/* A vault is put back to what it was before a point was removed, and the point is
+ * kept then. What the local database knows of the removal is of another past: it is
+ * no more believed, whether somebody saw that the verdict was gone or accepted it. */
+static void another_past_is_forgotten(void **state)
+{
+	struct scene *s = *state;
+	char name[OBJECT_NAME_MAX];
+	int i;
+
+	assert_ok(sessions_commit(s));
+	snprintf(name, sizeof(name), "purge/%s-0",
+		 sessions_first_object(s, "point/") + 6);
+	for (i = 0; i < 2; i++) {
+		s->options.cache_dir =
+			support_path("%s/past%d", support_tmpdir(), i);
+		sessions_put_text(s, OBJECT_PURGE, name,
+				  "{\"verdict\":\"PURGED\"}");
+		reopen(s);
+		assert_int_equal(sessions_npoints(s), 0);
+		lose(s, "purge/");
+		if (i == 0) {
+			reopen(s);
+			assert_ok(vault_look_back(s->vault));
+			assert_ok(vault_accept_rollback(s->vault));
+		} else {
+			assert_int_equal(sessions_npoints(s), 1);
+		}
+		sessions_put_text(s, OBJECT_PURGE, name,
+				  "{\"verdict\":\"KEPT\"}");
+		reopen(s);
+		assert_int_equal(sessions_npoints(s), 1);
+		lose(s, "purge/");
+	}
+	s->options.cache_dir = NULL;
+}
+
 /* ---- the file ---- */
 
 static struct seen_file file_in(const char *dir, struct seam *seam)
@@ -668,6 +704,8 @@ int main(void)
 			what_was_made_meanwhile_is_no_loss, setup,
 			sessions_teardown),
 		cmocka_unit_test_setup_teardown(an_open_vault_looks_again,
+						setup, sessions_teardown),
+		cmocka_unit_test_setup_teardown(another_past_is_forgotten,
 						setup, sessions_teardown),
 		cmocka_unit_test(a_folder_that_goes_is_no_empty_one),
 		cmocka_unit_test(a_folder_that_goes_ends_a_session),
