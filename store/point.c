@@ -108,6 +108,7 @@ void point_free(struct point *p)
 	point_free_part(p, p->notes);
 	point_free_part(p, p->named);
 	point_free_part(p, p->open_forgets);
+	point_free_part(p, p->unread_forgets);
 	point_free_part(p, p->forget_reason);
 	free(p);
 }

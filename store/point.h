@@ -165,6 +165,11 @@ struct point {
 	 */
 	uint32_t *open_forgets;
 	size_t nopen_forgets;
+	/* The numbers of wishes that nobody has answered and that cannot be read,
+	 * or that are missing below another; owned. They make it no forgotten
+	 * point, but one that is forgotten stays while there is one. */
+	uint32_t *unread_forgets;
+	size_t nunread_forgets;
 	int64_t forgotten_ns, until_ns;
 	char *forget_reason; /* of that one; owned, may be NULL */
 	uint32_t next_forget; /* the number of its next */

@@ -119,7 +119,8 @@ MUST_CHECK int point_apply_notes(struct point *p, const struct kept *items,
 
 /*
  * Give a point the wishes to remove it that nobody has answered: @items are those of
- * point_items_of(). One that cannot be read, or whose answer cannot, is none.
+ * point_items_of(). One that cannot be read is noted as such; one whose answer
+ * cannot is none.
  * Return 0 or -ENOMEM.
  */
 MUST_CHECK int point_apply_forgets(struct point *p,

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/array.h"
 #include "store/format.h"
 #include "store/record/forget.h"
 #include "store/record/note.h"
@@ -234,6 +235,44 @@ static int add_forget(struct point *p, uint32_t number, const struct forget *f)
 	return 0;
 }
 
+/* Wishes are numbered from 0, and are never removed: of numbers below this one that
+ * is missing below another is that of a wish which was lost. */
+#define LOOKED_AT 1000
+
+static int add_unread(struct point *p, const struct point_objects *o,
+		      size_t *cap, uint32_t number)
+{
+	if (is_answered(o, p->id, number))
+		return 0;
+	if (array_reserve(&p->unread_forgets, cap, p->nunread_forgets + 1) < 0)
+		return -ENOMEM;
+	p->unread_forgets[p->nunread_forgets++] = number;
+	return 0;
+}
+
+/* Note what nobody has answered and nobody can read. No honest wish has one of the
+ * greatest numbers, nor does garbage prove a gap below it. */
+static int note_unread(struct point *p, const struct point_objects *o,
+		       const struct numbered *sorted, size_t n)
+{
+	uint32_t number, end = 0;
+	size_t i, cap = 0;
+	int r = 0;
+
+	for (i = 0; i < n && r == 0; i++)
+		if (sorted[i].item->value)
+			end = MIN(sorted[i].number, LOOKED_AT);
+		else if (sorted[i].number <= INT32_MAX)
+			r = add_unread(p, o, &cap, sorted[i].number);
+	for (number = 0, i = 0; number < end && r == 0; number++) {
+		while (i < n && sorted[i].number < number)
+			i++;
+		if (i == n || sorted[i].number != number)
+			r = add_unread(p, o, &cap, number);
+	}
+	return r;
+}
+
 /* The next wish comes after all that were answered, too, or it would be answered
  * before it is made. */
 static int count_forgets(struct point *p, const struct point_objects *o,
@@ -276,6 +315,8 @@ int point_apply_forgets(struct point *p, const struct point_objects *o,
 		    !is_answered(o, p->id, sorted[i].number))
 			r = add_forget(p, sorted[i].number,
 				       sorted[i].item->value);
+	if (r == 0 && !p->verdict_unknown)
+		r = note_unread(p, o, sorted, n);
 	if (r == 0)
 		r = count_forgets(p, o, sorted, n);
 	free(sorted);

@@ -538,17 +538,18 @@ const struct command cmd_forget = {
 
 static int print_undeleted(struct context *ctx, const struct point *p)
 {
+	bool was_forgotten = p->nopen_forgets + p->nunread_forgets > 0;
 	json_t *o;
 
 	if (ctx->json) {
 		o = output_message("undeleted");
 		output_set_string(o, "id", p->id);
-		output_set_bool(o, "was_forgotten", p->nopen_forgets > 0);
+		output_set_bool(o, "was_forgotten", was_forgotten);
 		return output_json(o);
 	}
 	if (!ctx->quiet)
 		printf("point %s %s\n", p->id,
-		       p->nopen_forgets ? "is back" : "was not forgotten");
+		       was_forgotten ? "is back" : "was not forgotten");
 	return 0;
 }
 

@@ -78,6 +78,10 @@ static const char *why_kept(const struct point *p)
 		return "whether it was removed cannot be read";
 	if (p->has_missing_note && !p->missing_is_settled)
 		return "one of its notes is missing";
+	/* It may give more time than all the others. */
+	if (p->nunread_forgets > 0)
+		return "one of the wishes to remove it cannot be read or is "
+		       "missing";
 	/* One that cannot be read counts as one that says so. */
 	return p->is_protected ? "it is protected" : NULL;
 }

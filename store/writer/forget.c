@@ -187,6 +187,9 @@ int forget_undo(struct vault *v, const struct point *p, const char *by)
 		r = purge_encode(false, p->id, by, now_ns(v), &plain);
 	for (i = 0; i < p->nopen_forgets && r == 0; i++)
 		r = answer(v, p, p->open_forgets[i], &plain);
+	/* Somebody else may be able to read these. */
+	for (i = 0; i < p->nunread_forgets && r == 0; i++)
+		r = answer(v, p, p->unread_forgets[i], &plain);
 	return r;
 }
 

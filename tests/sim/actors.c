@@ -232,6 +232,8 @@ static void undelete(struct sim_actor *a, const struct point *p)
 		  r < 0 ? strerrorname_np(-r) : "kept");
 	for (i = 0; r == 0 && i < p->nopen_forgets; i++)
 		truth_was_kept(p->id, p->open_forgets[i]);
+	for (i = 0; r == 0 && i < p->nunread_forgets; i++)
+		truth_was_kept(p->id, p->unread_forgets[i]);
 }
 
 static void forget(struct sim_actor *a, const struct point *p)

@@ -172,6 +172,44 @@ static void an_unknown_verdict_removes_nothing(void **state)
 	}
 }
 
+/* It may be the one that gives the most time. */
+static void an_unread_wish_keeps(void **state)
+{
+	struct scene *s = *state;
+	struct judged_point j;
+
+	assert_ok(sessions_commit(s));
+	wish(s, 0, LONG_AGO, 15);
+	wish(s, 1, "nonsense", 15);
+	j = judge(s);
+	assert_int_equal(j.due.n, 1);
+	assert_int_equal(j.due.ndue, 0);
+	assert_non_null(strstr(j.due.items[0].kept, "cannot be read"));
+	/* Whoever brings the point back answers it, too. */
+	assert_ok(forget_undo(s->vault, j.due.items[0].point, NULL));
+	release(&j);
+	assert_int_equal(sessions_nobjects(s, "purge/"), 2);
+	wish(s, 2, LONG_AGO, 15);
+	assert_int_equal(ndue(s), 1);
+	/* Nobody removes one: that of the number 3 was lost. */
+	wish(s, 4, LONG_AGO, 15);
+	j = judge(s);
+	assert_int_equal(j.due.ndue, 0);
+	assert_ok(forget_undo(s->vault, j.due.items[0].point, NULL));
+	release(&j);
+	assert_int_equal(sessions_nobjects(s, "purge/"), 5);
+	/* What anybody can put is answered, and ends no forgetting. */
+	wish(s, 4294967294, "nonsense", 15);
+	wish(s, 1999999999, "nonsense", 15);
+	wish(s, 2000000000, LONG_AGO, 15);
+	j = judge(s);
+	assert_int_equal(j.due.ndue, 0);
+	assert_ok(forget_undo(s->vault, j.due.items[0].point, NULL));
+	release(&j);
+	wish(s, 2000000001, LONG_AGO, 15);
+	assert_int_equal(ndue(s), 1);
+}
+
 /* ---- the verdict ---- */
 
 static int purge(struct scene *s, bool *purged_out)
@@ -188,12 +226,14 @@ static int purge(struct scene *s, bool *purged_out)
 static void the_last_wish_is_answered(void **state)
 {
 	struct scene *s = *state;
+	unsigned int n;
 	bool purged = false;
 
 	assert_ok(sessions_commit(s));
 	wish(s, 0, LONG_AGO, 15);
 	wish(s, 10, LONG_AGO, 15);
-	wish(s, 9, LONG_AGO, 15);
+	for (n = 9; n > 0; n--)
+		wish(s, n, LONG_AGO, 15);
 	assert_ok(purge(s, &purged));
 	assert_true(purged);
 	assert_int_equal(sessions_nobjects(s, "purge/"), 1);
@@ -679,6 +719,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(the_clock_is_the_stores),
+		CASE(an_unread_wish_keeps),
 		CASE(what_may_be_protected_stays),
 		CASE(an_unknown_verdict_removes_nothing),
 		CASE(the_last_wish_is_answered),
