@@ -54,7 +54,8 @@ struct collect_plan {
 	uint64_t repack_live_bytes, repack_dead_bytes;
 	/* Bytes that no point needs in packs that stay as they are. */
 	uint64_t waste_bytes;
-	/* Packs of which nobody knows what is in them, or that may be those of a
+	/* Packs of which nobody knows what is in them, or what a collection that died
+	 * had decided on them, or that may be those of a
 	 * backup that is at work: they stay. */
 	size_t nunknown, nbusy;
 	/* How many things go, points and packs: to be typed where that is more

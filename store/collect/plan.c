@@ -104,7 +104,7 @@ static int on_pack(void *arg, const struct mark_pack *p)
 		plan->dead_bytes += p->size;
 		return 0;
 	}
-	if (!p->readable) {
+	if (!p->readable || pack_list_has(&c->undone.left, p->name)) {
 		plan->nunknown++;
 		return 0;
 	}

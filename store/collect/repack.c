@@ -344,7 +344,9 @@ static int copy_all(struct cycle *c, struct writer *w)
 
 	if (s)
 		s->may_be_unnamed = true;
-	for (i = 0; i < c->repacked.n && r == 0; i++)
+	/* Where any pack may be condemned none will stand in: what is needed would
+	 * be written in vain, each time. */
+	for (i = 0; r == 0 && i < c->repacked.n && !s->condemned.all; i++)
 		r = stop && *stop ? -EINTR
 				  : copy_pack(c, w, s, c->repacked.names[i]);
 	repack_free_stand_ins(s);

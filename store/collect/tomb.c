@@ -328,8 +328,13 @@ static int check_gone(struct vault *v, const struct collect_clock *c,
 		    s.host[0] ? s.host : "unknown", (long long)s.pid);
 }
 
+static bool is_unreadable(int r)
+{
+	return backend_error_is_of_object(r) || r == -EOPNOTSUPP;
+}
+
 /* Read what was decided on a tomb; where nothing was, and whoever would is gone, decide
- * that nothing is deleted. */
+ * that nothing is deleted. Return 0, 1 (it cannot be read) or a negative errno. */
 static int read_sweep(struct vault *v, const struct collect_clock *c,
 		      const char *suffix, bool *aborted_out,
 		      struct pack_list *out)
@@ -348,16 +353,19 @@ static int read_sweep(struct vault *v, const struct collect_clock *c,
 		/* Which of both stands is read back. */
 		if (r == 0)
 			r = register_put(v, OBJECT_SWEEP, name, &mine, &plain);
-	}
-	if (r == 0)
+	} else if (is_unreadable(r))
+		return 1;
+	if (r == 0) {
 		r = sweep_decode(plain.data, plain.len, name, aborted_out, out);
+		r = is_unreadable(r) ? 1 : r;
+	}
 	pack_list_sort(out);
 	return r;
 }
 
-/* Who puts a tomb has looked whether its packs may go, and nobody at others. Return 0,
- * -ENOENT (the tomb is gone: somebody else has ended this) or another negative
- * errno. */
+/* Who puts a tomb has looked whether its packs may go, and nobody at others. Return 0, 1
+ * (the tomb cannot be read), -ENOENT (it is gone: somebody else has ended this) or
+ * another negative errno. */
 static int check_part(struct vault *v, const char *suffix,
 		      const struct pack_list *deletes)
 {
@@ -371,6 +379,7 @@ static int check_part(struct vault *v, const char *suffix,
 	r = register_read(v, OBJECT_TOMB, name, &plain);
 	if (r == 0)
 		r = tomb_decode(plain.data, plain.len, name, &l);
+	r = is_unreadable(r) ? 1 : r;
 	pack_list_sort(&l);
 	for (i = 0; i < deletes->n && r == 0; i++)
 		if (!pack_list_has(&l, deletes->names[i]))
@@ -399,6 +408,31 @@ static int add_swept(struct swept_tombs *l, const char *suffix,
 	return r;
 }
 
+/* What was decided cannot be known: writers use none of its packs as long as the tomb
+ * stands, and this collection lets them alone as far as it can be read. */
+static int leave(struct vault *v, const char *suffix, struct pack_list *out)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	size_t before = out->n;
+	int r;
+
+	log_warn("what was decided on tomb/%s cannot be read: it stays, and so "
+		 "do its packs; bring back tomb/%s and sweep/%s from a copy of "
+		 "the vault, or, if no collection has put them, remove that "
+		 "tomb",
+		 suffix, suffix, suffix);
+	snprintf(name, sizeof(name), "tomb/%s", suffix);
+	r = register_read(v, OBJECT_TOMB, name, &plain);
+	if (r == 0)
+		r = tomb_decode(plain.data, plain.len, name, out);
+	if (is_unreadable(r) || r == -ENOENT) {
+		out->n = before;
+		r = 0;
+	}
+	return r;
+}
+
 static int take_over(struct vault *v, const struct collect_clock *c,
 		     const char *suffix, struct swept_tombs *out)
 {
@@ -416,7 +450,7 @@ static int take_over(struct vault *v, const struct collect_clock *c,
 			r = 0;
 	}
 	pack_list_release(&deletes);
-	return r;
+	return r == 1 ? leave(v, suffix, &out->left) : r;
 }
 
 static int on_tomb(void *arg, const char *name, const struct backend_info *info)
@@ -437,6 +471,7 @@ int tomb_take_over(struct vault *v, const struct collect_clock *c,
 	for (i = 0; i < names.n && r == 0; i++)
 		r = take_over(v, c, names.items[i].name + strlen("tomb/"), out);
 	pack_list_sort(&out->packs);
+	pack_list_sort(&out->left);
 	kept_release_wish(&names);
 	return r;
 }
@@ -455,5 +490,6 @@ void swept_tombs_release(struct swept_tombs *l)
 {
 	free(l->items);
 	pack_list_release(&l->packs);
+	pack_list_release(&l->left);
 	*l = (struct swept_tombs){ .n = 0 };
 }

@@ -34,6 +34,8 @@ struct swept_tombs {
 	struct swept_tomb *items; /* owned */
 	size_t n, cap;
 	struct pack_list packs; /* that all of them delete; sorted */
+	/* Packs of tombs of which it cannot be read what was decided; sorted. */
+	struct pack_list left;
 };
 
 void swept_tombs_release(struct swept_tombs *l);
@@ -71,9 +73,10 @@ MUST_CHECK int tomb_remove(struct vault *v, const char *gid,
 /*
  * End the work of all who are gone, where nothing is deleted. Tombs of which a sweep says
  * that packs are deleted are added to @out: each names a part of its tomb, but whether
- * they are needed the caller has to find out. Return 0; -EBUSY (somebody collects, and
- * is alive); -EBADMSG (a sweep deletes what its tomb does not name, or cannot be read);
- * or another negative errno, after which nothing may be deleted; said in words.
+ * they are needed the caller has to find out. One that cannot be read stays, which is said.
+ * Return 0; -EBUSY (somebody collects, and is alive); -EBADMSG (a sweep deletes what its
+ * tomb does not name); or another negative errno, after which nothing may be deleted;
+ * said in words.
  */
 MUST_CHECK int tomb_take_over(struct vault *v, const struct collect_clock *c,
 			      struct swept_tombs *out);

@@ -467,8 +467,14 @@ static void what_cannot_be_read_is_left(void **state)
 	put_list(s, OBJECT_TOMB, "tomb/" GID, &l);
 	for (i = 0; i < ARRAY_SIZE(broken); i++) {
 		sessions_put_text(s, OBJECT_SWEEP, "sweep/" GID, broken[i]);
-		assert_result(take_over(s), -EBADMSG);
+		/* Another beside it is ended all the same. */
+		put_list(s, OBJECT_TOMB, "tomb/" GID "-1", &l);
+		assert_ok(take_over(s));
+		assert_said("what was decided on tomb/" GID " cannot be read");
+		assert_int_equal(sessions_nobjects(s, "pack/"), 1);
 		assert_int_equal(sessions_nobjects(s, "tomb/"), 1);
+		assert_string_equal(sessions_first_object(s, "tomb/"),
+				    "tomb/" GID);
 		assert_ok(backend_mem_remove(s->backend, "sweep/" GID));
 	}
 	backend_mem_fail(s->backend, BACKEND_MEM_LIST, "tomb/", 1, -EACCES, 0);
