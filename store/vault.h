@@ -130,6 +130,11 @@ MUST_CHECK int vault_make_folders(struct vault *v);
 MUST_CHECK int vault_may_write(const struct vault *v);
 /* The same of whether it may delete what nothing refers to. */
 MUST_CHECK int vault_may_collect(const struct vault *v);
+/* Read again what programs that write to the vault, or delete from it, have to know:
+ * a later one may have added to it since it was opened. Return 0, -EOPNOTSUPP (a newer
+ * program is needed to read it) or another negative errno, said in words. For one
+ * thread, while no other asks. */
+MUST_CHECK int vault_read_features(struct vault *v);
 
 /* Read the vault's index: import what is new into the database. Where an index
  * object cannot be read, packs that no other names are asked themselves. Return 0

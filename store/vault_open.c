@@ -252,7 +252,7 @@ static int read_feature(struct vault *v, const char *name)
 				       &v->features);
 }
 
-static int read_features(struct vault *v)
+int vault_read_features(struct vault *v)
 {
 	AUTO_NAMES struct backend_names names = { NULL, 0, 0 };
 	size_t i;
@@ -412,7 +412,7 @@ static int unlock(struct vault *v, const struct vault_options *o)
 	if (r == 0)
 		r = vault_note_missing(v);
 	if (r == 0)
-		r = read_features(v);
+		r = vault_read_features(v);
 out:
 	secret_free(master);
 	free(raw);

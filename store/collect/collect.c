@@ -52,6 +52,16 @@ static int purge_one(struct cycle *c, const struct due_point *d)
 	return r;
 }
 
+/* A collection lasts for hours. A later program may have added something to the vault
+ * since, which it does before it makes the first point that has it: then this one does
+ * not know what that refers to. */
+static int check_features(struct cycle *c)
+{
+	int r = vault_read_features(c->vault);
+
+	return r < 0 ? r : vault_may_collect(c->vault);
+}
+
 /* Remove the points that were due when the plan was made, and that are due still:
  * somebody may have protected one since. */
 static int purge_due(struct cycle *c)
@@ -65,7 +75,7 @@ static int purge_due(struct cycle *c)
 		return 0;
 	r = vault_points(c->vault, &l);
 	if (r == 0)
-		r = vault_may_collect(c->vault);
+		r = check_features(c);
 	if (r == 0)
 		r = due_list_make(c->vault, l, c->clock.now_ns, &now);
 	for (i = 0; i < c->due.n && r == 0; i++) {
@@ -115,6 +125,8 @@ static int find_deletes(struct cycle *c, const struct hex_ids *decided,
 
 	if (r == 0)
 		r = check_listing(c, decided, &now);
+	if (r == 0)
+		r = check_features(c);
 	if (r == 0)
 		r = plan_mark(c, &now, &c->purged);
 	if (r == 0)

@@ -18,6 +18,7 @@
 #include "store/format.h"
 #include "store/index.h"
 #include "store/point.h"
+#include "store/record/config.h"
 #include "store/record/digest.h"
 #include "store/record/forget.h"
 #include "store/record/pack_list.h"
@@ -1276,6 +1277,46 @@ static void a_listing_that_lags_deletes_nothing(void **state)
 	}
 }
 
+/* A later program adds something to the vault, in which points are found that this one
+ * does not know. */
+static int add_feature(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct backend *b = arg;
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	const struct feature_words f = { .collect = 1 };
+	static const char feature[] = "feature/0";
+	AUTO_BUF struct buf box = BUF_INIT;
+	uint8_t clear[FEATURES_LEN];
+	struct vault *v;
+
+	if (op != BACKEND_MEM_PUT || strncmp(name, "tomb/", 5) != 0)
+		return 0;
+	backend_mem_watch(b, NULL, NULL);
+	features_encode(&f, clear);
+	assert_ok(vault_open(&o, &v));
+	assert_ok(format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				  OBJECT_FEATURE, feature, clear, sizeof(clear),
+				  "{}", 2, &box));
+	assert_ok(backend_put(b, feature, box.data, box.len));
+	vault_close(v);
+	return 0;
+}
+
+static void what_later_programs_add_ends_it(void **state)
+{
+	struct backend *b = due_vault();
+	struct run run = new_run();
+
+	(void)state;
+	backend_mem_watch(b, add_feature, b);
+	assert_result(collect(b, &run), -EOPNOTSUPP);
+	assert_said("needs a newer vmbackup to be collected");
+	assert_int_equal(count(b, "pack/"), 6);
+	assert_int_equal(count(b, "tomb/"), 0);
+	assert_true(is_whole(b, 2));
+	backend_close(b);
+}
+
 /* ---- deaths and lost replies at each step ---- */
 
 struct fate {
@@ -1566,6 +1607,7 @@ int main(void)
 		cmocka_unit_test(a_lost_register_ends_it),
 		cmocka_unit_test(a_verdict_needs_a_wish_that_is_old),
 		cmocka_unit_test(a_listing_that_lags_deletes_nothing),
+		cmocka_unit_test(what_later_programs_add_ends_it),
 		cmocka_unit_test(a_death_anywhere_is_made_up_for),
 		cmocka_unit_test(a_lost_reply_loses_nothing),
 		cmocka_unit_test(what_is_needed_is_rewritten),
