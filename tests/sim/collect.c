@@ -502,6 +502,9 @@ static int collect_really(struct sim_actor *a)
 	struct collect_options o = { .on_plan = on_plan, .arg = &o };
 	struct collect_result result;
 
+	/* The one that goes by the book rewrites no packs: what it left half full is not
+	 * to be what a second collection finds. */
+	o.max_unused = sim.current ? 0 : 100;
 	o.wait.wait_ns = sim.current ? sim_dice(20) * SIM_SECOND : 0;
 	vault_show_forgotten(a->vault);
 	return collect_run(a->vault, &o, &result);
