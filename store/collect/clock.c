@@ -44,6 +44,7 @@ static int beat(struct collect_clock *c)
 	if (r < 0)
 		return r;
 	c->now_ns = info.stored_ns;
+	c->least_ns = MIN(info.stored_ns, seam->ops->realtime_ns(seam));
 	c->beat_ns = seam->ops->monotonic_ns(seam);
 	if (before[0])
 		r = backend_delete(b, before);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A collection's name, and the clock that it goes by: that of the store. To ask a
+ * A collection's name, and the clock that it goes by: that of the store. A stamp that
+ * lies further in the future than a lease is of a clock that was wrong, and no sign of
+ * life. To ask a
  * store what time it is, an object is put and looked at: heartbeat/<gid>-<n>, which
  * tells others, too, who collects, and that he is alive.
  */
@@ -26,6 +28,9 @@ struct collect_clock {
 	uint32_t n; /* of the next */
 	int64_t beat_ns; /* when it was put, monotonic */
 	int64_t now_ns; /* and by the clock of the store */
+	/* That, or what this host's clock said then, where it is less: one clock
+	 * that is ahead ends nobody's time to bring a point back. */
+	int64_t least_ns;
 };
 
 /* Make up a name, and ask the store what time it is. Return 0 or a negative errno,

@@ -77,7 +77,7 @@ static int purge_due(struct cycle *c)
 	if (r == 0)
 		r = check_features(c);
 	if (r == 0)
-		r = due_list_make(c->vault, l, c->clock.now_ns, &now);
+		r = due_list_make(c->vault, l, c->clock.least_ns, &now);
 	for (i = 0; i < c->due.n && r == 0; i++) {
 		const struct due_point *d =
 			find_due(&now, c->due.items[i].point->id, &at);

@@ -3,8 +3,9 @@
  * Which forgotten points are to be removed, and the verdicts that remove them.
  *
  * A point is due once the latest until_ns of all wishes that nobody answered is
- * over, and 14 days have passed since each of these was stored, all by the clock of
- * the store. It stays where it is protected, or where anything that could speak for
+ * over, and 14 days have passed since each of these was stored: by the clock of the
+ * store, and by that of this host, for either may be wrong and no verdict is taken
+ * back. It stays where it is protected, or where anything that could speak for
  * it cannot be read.
  */
 #ifndef STORE_COLLECT_DUE_H
@@ -36,7 +37,8 @@ struct due_list {
 
 /*
  * Find the forgotten points of @l, in which they are shown, and when each is due;
- * @now_ns is the time by the clock of the store. Return 0 or a negative errno, said
+ * @now_ns is the time by the clock of the store or by that of this host, whichever is
+ * behind. Return 0 or a negative errno, said
  * in words.
  */
 MUST_CHECK int due_list_make(struct vault *v, const struct point_list *l,

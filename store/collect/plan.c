@@ -401,7 +401,7 @@ static int read_points(struct cycle *c)
 	if (r == 0)
 		r = ledger_check_lost(v, &c->ledger, &c->purged);
 	if (r == 0)
-		r = due_list_make(v, c->list, c->clock.now_ns, &c->due);
+		r = due_list_make(v, c->list, c->clock.least_ns, &c->due);
 	for (i = 0; i < c->ledger.n && r == 0; i++) {
 		const char *id = c->ledger.rows[i].commit.point;
 

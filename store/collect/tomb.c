@@ -284,6 +284,7 @@ int tomb_remove(struct vault *v, const char *gid, const struct pack_list *l)
 
 struct last_beat {
 	const char *gid;
+	int64_t now_ns;
 	char name[OBJECT_NAME_MAX]; /* "": none */
 	int64_t stored_ns;
 };
@@ -295,6 +296,7 @@ static int on_beat(void *arg, const char *name, const struct backend_info *info)
 
 	if (name_numbered(name, "heartbeat/", gid, NULL) &&
 	    strcmp(gid, b->gid) == 0 &&
+	    info->stored_ns - b->now_ns <= CLOCK_LEASE_NS &&
 	    (!b->name[0] || info->stored_ns > b->stored_ns)) {
 		snprintf(b->name, sizeof(b->name), "%s", name);
 		b->stored_ns = info->stored_ns;
@@ -307,7 +309,7 @@ static int on_beat(void *arg, const char *name, const struct backend_info *info)
 static int check_gone(struct vault *v, const struct collect_clock *c,
 		      const char *gid)
 {
-	struct last_beat b = { .gid = gid };
+	struct last_beat b = { .gid = gid, .now_ns = c->now_ns };
 	AUTO_BUF struct buf plain = BUF_INIT;
 	struct session_info s = { .pid = 0 };
 	int r = vault_list(v, "heartbeat/", on_beat, &b);

@@ -39,6 +39,7 @@ struct open_session {
 struct open_sessions {
 	struct open_session *items; /* owned; sorted by sid */
 	size_t n, cap;
+	int64_t now_ns; /* by the store, when they were last looked at */
 };
 
 static int on_session(void *arg, const char *name,
@@ -75,9 +76,10 @@ static struct open_session *find(const struct open_sessions *l, const char *sid)
 /* Names of heartbeats and packs begin with the session that put them. */
 static int on_own(void *arg, const char *name, const struct backend_info *info)
 {
-	struct open_session *s = find(arg, strrchr(name, '/') + 1);
+	const struct open_sessions *l = arg;
+	struct open_session *s = find(l, strrchr(name, '/') + 1);
 
-	if (s)
+	if (s && info->stored_ns - l->now_ns <= SESSION_LEASE_NS)
 		s->newest_ns = MAX(s->newest_ns, info->stored_ns);
 	return 0;
 }
@@ -151,14 +153,21 @@ int wait_fence(struct vault *v, const char *sid)
 
 /* ---- who is dead ---- */
 
-static bool may_be_silent(const struct open_sessions *l, int64_t now_ns)
+/* Whether one may be, by the stamps that are known. One that is of the future makes
+ * nobody live for ever. */
+static bool may_be_silent(struct open_sessions *l)
 {
+	bool found = false;
 	size_t i;
 
-	for (i = 0; i < l->n; i++)
-		if (now_ns - l->items[i].newest_ns > CLOCK_LEASE_NS)
-			return true;
-	return false;
+	for (i = 0; i < l->n; i++) {
+		struct open_session *s = &l->items[i];
+
+		if (s->newest_ns - l->now_ns > SESSION_LEASE_NS)
+			s->newest_ns = 0;
+		found |= l->now_ns - s->newest_ns > CLOCK_LEASE_NS;
+	}
+	return found;
 }
 
 static int fence_dead(struct vault *v, const struct collect_clock *c,
@@ -169,7 +178,8 @@ static int fence_dead(struct vault *v, const struct collect_clock *c,
 	int r = 0;
 
 	/* Only where it matters is it looked up what is newest. */
-	if (may_be_silent(l, c->now_ns)) {
+	l->now_ns = c->now_ns;
+	if (may_be_silent(l)) {
 		r = vault_list(v, "heartbeat/", on_own, l);
 		if (r == 0)
 			r = vault_list(v, "pack/", on_own, l);
@@ -302,6 +312,9 @@ int wait_for_sessions(struct vault *v, struct collect_clock *c,
 	hex_ids_sort(listed_out);
 	if (r == 0)
 		r = drop_listed(v, &l);
+	/* What they stored since the last time is not of the future. */
+	if (r == 0)
+		r = clock_tick(c);
 	if (r == 0)
 		r = fence_dead(v, c, &l, false, fenced_out);
 	for (i = 0; i < l.n && r == 0; i++)

@@ -24,8 +24,12 @@
 #include "store/writer/session.h"
 
 #define SESSION_OBJECT_MAX (64u << 10)
-/* A session that stored nothing for so long is taken for dead. */
-#define LEASE_NS (INT64_C(24) * 3600 * 1000000000)
+
+/* A stamp of a clock that was ahead tells nothing. */
+static int64_t sign_of_life(int64_t stored_ns, int64_t now_ns)
+{
+	return stored_ns - now_ns > SESSION_LEASE_NS ? 0 : stored_ns;
+}
 
 /* Since when is there nothing new of the session, whose newest pack was stored
  * at @newest_ns? The object @own was stored just now, as the store sees it. */
@@ -37,7 +41,10 @@ static bool is_silent(struct backend *b, const char *name, const char *own,
 	if (backend_head(b, own, &ours) < 0 ||
 	    backend_head(b, name, &theirs) < 0)
 		return false;
-	return ours.stored_ns - MAX(theirs.stored_ns, newest_ns) > LEASE_NS;
+	return ours.stored_ns -
+		       MAX(sign_of_life(theirs.stored_ns, ours.stored_ns),
+			   sign_of_life(newest_ns, ours.stored_ns)) >
+	       SESSION_LEASE_NS;
 }
 
 static bool has_ended(struct vault *v, const char *name)

@@ -37,9 +37,12 @@ MUST_CHECK int session_decode(const void *data, size_t len, const char *name,
 			      struct session_info *out);
 /* Whether it was written on this host by a process that is no more. */
 bool session_process_ended(const struct session_info *s);
+/* A session that stored nothing for so long is taken for dead. */
+#define SESSION_LEASE_NS (INT64_C(24) * 3600 * 1000000000)
 /*
  * In dead.c: whether the session @sid has ended, as far as can be told, or has stored
- * nothing for a day; the newest object of its own was stored at @newest_ns, and the
+ * nothing for a day (what seems to be stored more than a day from now is no sign of
+ * life); the newest object of its own was stored at @newest_ns, and the
  * object @own was stored just now, so that the clock of the store tells. Where that
  * cannot be found out it has not.
  */

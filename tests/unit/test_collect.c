@@ -13,6 +13,7 @@
 
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
+#include "store/base/seam.h"
 #include "store/collect/clock.h"
 #include "store/collect/due.h"
 #include "store/collect/ledger.h"
@@ -79,8 +80,12 @@ struct judged_point {
 static struct judged_point judge(struct scene *s)
 {
 	struct judged_point j;
-	int64_t now = store_now(s);
+	struct collect_clock c;
+	int64_t now;
 
+	assert_ok(clock_begin(s->vault, &c));
+	clock_end(&c);
+	now = c.least_ns;
 	vault_show_forgotten(s->vault);
 	assert_ok(vault_points(s->vault, &j.list));
 	assert_int_equal(j.list->n, 1);
@@ -120,6 +125,37 @@ static void the_clock_is_the_stores(void **state)
 	wish(s, 2, "{\"time_ns\":9000000000000000000}", 15);
 	assert_int_equal(ndue(s), 0);
 	put_of_point(s, OBJECT_PURGE, "purge", 2, KEPT);
+	assert_int_equal(ndue(s), 1);
+}
+
+/* The clock of the store jumps ten years ahead. */
+static int jump_ahead(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct scene *s = arg;
+	struct seam *seam = vault_seam(s->vault);
+
+	if (op == BACKEND_MEM_HEAD && strncmp(name, "heartbeat/", 10) == 0)
+		assert_ok(backend_mem_set_time(s->backend, name,
+					       seam->ops->realtime_ns(seam) +
+						       3650 * DAY));
+	return 0;
+}
+
+static void no_clock_that_is_ahead_decides(void **state)
+{
+	struct scene *s = *state;
+
+	assert_ok(sessions_commit(s));
+	wish(s, 0, LONG_AGO, 13);
+	backend_mem_watch(s->backend, jump_ahead, s);
+	assert_int_equal(ndue(s), 0);
+	backend_mem_watch(s->backend, NULL, NULL);
+	wish(s, 1, LONG_AGO, -3000);
+	assert_int_equal(ndue(s), 0);
+	put_of_point(s, OBJECT_PURGE, "purge", 1, KEPT);
+	assert_ok(backend_mem_set_time(s->backend,
+				       sessions_first_object(s, "forget/"),
+				       store_now(s) - 15 * DAY));
 	assert_int_equal(ndue(s), 1);
 }
 
@@ -526,6 +562,13 @@ static void who_is_alive_is_not_disturbed(void **state)
 				       store_now(s) - DAY));
 	assert_int_equal(taken_over(s), 0);
 	assert_int_equal(sessions_nobjects(s, "sweep/"), 1);
+	/* Nor is it a sign of life that a clock was ahead. */
+	assert_ok(backend_mem_remove(s->backend, "sweep/" GID));
+	put_list(s, OBJECT_TOMB, "tomb/" GID, &l);
+	assert_ok(backend_mem_set_time(s->backend, "heartbeat/" GID "-3",
+				       store_now(s) + DAY));
+	assert_int_equal(taken_over(s), 0);
+	assert_int_equal(sessions_nobjects(s, "sweep/"), 1);
 	pack_list_release(&l);
 }
 
@@ -716,6 +759,18 @@ static void the_dead_are_fenced_off(void **state)
 	backend_mem_heal(s->backend);
 	assert_ok(wait_for(s, -1, &fenced));
 	assert_int_equal(fenced, 1);
+	/* One whose clock was ahead has been silent since; one that has been
+	 * heard of later has not. */
+	assert_ok(backend_mem_remove(s->backend, "commit/" GID));
+	assert_ok(backend_mem_set_time(s->backend, "session/" GID,
+				       store_now(s) + 2 * DAY));
+	sessions_put_text(s, OBJECT_HEARTBEAT, "heartbeat/" GID "-1",
+			  "{\"time_ns\":1}");
+	assert_result(wait_for(s, 0, &fenced), -EBUSY);
+	assert_ok(backend_mem_set_time(s->backend, "heartbeat/" GID "-1",
+				       store_now(s) + 2 * DAY));
+	assert_ok(wait_for(s, -1, &fenced));
+	assert_int_equal(fenced, 1);
 }
 
 #define CASE(fn)                                                               \
@@ -725,6 +780,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(the_clock_is_the_stores),
+		CASE(no_clock_that_is_ahead_decides),
 		CASE(an_unread_wish_keeps),
 		CASE(what_may_be_protected_stays),
 		CASE(an_unknown_verdict_removes_nothing),
