@@ -51,7 +51,9 @@ enum point_verdict point_verdict_on(const struct point_objects *o,
 
 		if (purged && *purged)
 			return POINT_PURGED;
-		if (!purged && o->verdicts.items[i].error != -ENOENT)
+		/* Nobody deletes one: what is listed and not there is a store
+		 * that lags, or a hole. */
+		if (!purged)
 			found = POINT_UNKNOWN_VERDICT;
 	}
 	return found;

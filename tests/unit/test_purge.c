@@ -82,6 +82,17 @@ static void a_verdict_that_cannot_be_read(void **state)
 	/* One that can be read decides all the same. */
 	decide(s, 1, "{\"verdict\":\"PURGED\"}");
 	assert_int_equal(sessions_npoints(s), 0);
+	/* Nor is one that is listed, and not there, no verdict. */
+	backend_mem_fail(s->backend, BACKEND_MEM_GET, "purge/", 1, -ENOENT,
+			 BACKEND_MEM_STICKY);
+	sessions_next(s);
+	assert_ok(vault_points(s->vault, &l));
+	assert_int_equal(l->n, 1);
+	assert_true(l->points[0]->verdict_unknown);
+	assert_int_equal(writer_rely_on(s->writer, l->points[0]), 0);
+	point_list_put(l);
+	backend_mem_heal(s->backend);
+	assert_int_equal(sessions_npoints(s), 0);
 	/* An error of the listing is no empty list. */
 	backend_mem_fail(s->backend, BACKEND_MEM_LIST, "purge/", 1,
 			 -EHOSTUNREACH, 0);
