@@ -208,13 +208,29 @@ static int forget_told(const struct pack_listing *l, const struct known_pack *k)
 	return catalog_drop_source(vault_catalog(l->writer->vault), source);
 }
 
+/* Whether one that was condemned is not listed: the collection has deleted it since
+ * sweeps were read. */
+static bool is_outrun(const struct pack_listing *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->nknown; i++)
+		if (!l->known[i].listed &&
+		    (l->condemned.all ||
+		     pack_list_has(&l->condemned.tombs, l->known[i].name)) &&
+		    !pack_list_has(&l->condemned.swept, l->known[i].name))
+			return true;
+	return false;
+}
+
 /* What a collection deleted is still named by older index objects. What a check
  * found damaged it has told, and tells again. */
-static int report_missing(const struct pack_listing *l)
+static int report_missing(struct pack_listing *l)
 {
 	struct writer *w = l->writer;
 	size_t i;
-	int r = 0;
+	int r = is_outrun(l) ? condemned_read_sweeps(w->vault, &l->condemned)
+			     : 0;
 
 	for (i = 0; i < l->nknown && r == 0; i++)
 		if (pack_list_has(&l->condemned.swept, l->known[i].name))

@@ -136,20 +136,29 @@ static int read_quarantine(struct vault *v, struct condemned *c)
 	return r;
 }
 
+int condemned_read_sweeps(struct vault *v, struct condemned *c)
+{
+	int r;
+
+	pack_list_release(&c->swept);
+	r = read_each(v, &sweeps, read_sweep, c);
+	pack_list_sort(&c->swept);
+	return r;
+}
+
 int condemned_read(struct vault *v, struct condemned *out)
 {
 	struct condemned *c = out;
 	int r = read_each(v, &tombs, read_tomb, c);
 
 	if (r == 0)
-		r = read_each(v, &sweeps, read_sweep, c);
+		r = condemned_read_sweeps(v, c);
 	if (r == 0)
 		r = read_quarantine(v, c);
 	if (c->all)
 		log_warn("what a collection deletes cannot be read: this "
 			 "backup stores everything anew that it reads");
 	pack_list_sort(&c->tombs);
-	pack_list_sort(&c->swept);
 	pack_list_sort(&c->quarantined);
 	return r;
 }

@@ -21,6 +21,9 @@ struct condemned {
 /* Read what stands, in the order in which a collector needs it to be read, and
  * before packs are listed. Return 0 or a negative errno; release it then, too. */
 MUST_CHECK int condemned_read(struct vault *v, struct condemned *out);
+/* Read the sweeps again, since a collection may have gone on meanwhile. Return 0 or
+ * a negative errno. */
+MUST_CHECK int condemned_read_sweeps(struct vault *v, struct condemned *c);
 void condemned_release(struct condemned *c);
 /* Whether nothing new may refer to pack @name. */
 bool condemned_has(const struct condemned *c, const char *name);

@@ -295,6 +295,35 @@ static void what_was_swept_is_not_missed(void **state)
 	assert_false(has(&t, 0));
 }
 
+/* The collection goes on between the reading of sweeps and the listing. */
+static int delete_it(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct two *t = arg;
+
+	if (op != BACKEND_MEM_LIST || strcmp(name, "pack/") != 0 ||
+	    !backend_mem_data(t->scene->backend, t->packs[0], &(size_t){ 0 }))
+		return 0;
+	condemn(t, OBJECT_SWEEP);
+	assert_ok(backend_mem_remove(t->scene->backend, t->packs[0]));
+	return 0;
+}
+
+static void what_goes_meanwhile_is_not_missed(void **state)
+{
+	struct two t = make_two(*state);
+
+	condemn(&t, OBJECT_TOMB);
+	backend_mem_watch(t.scene->backend, delete_it, &t);
+	sessions_next(t.scene);
+	backend_mem_watch(t.scene->backend, NULL, NULL);
+	assert_int_equal(sessions_nobjects(t.scene, "sweep/"), 1);
+	assert_int_equal(sessions_nobjects(t.scene, "pack/"), 1);
+	assert_string_equal(support_log_text(), "");
+	assert_false(has(&t, 0));
+	assert_true(relies(&t, 0));
+	assert_true(relies(&t, 1));
+}
+
 /* What a pack said of itself goes with it. */
 static void a_pack_that_goes_says_nothing(void **state)
 {
@@ -451,6 +480,7 @@ int main(void)
 		CASE(strays_condemn_nothing),
 		CASE(the_database_is_asked_for_proof),
 		CASE(what_was_swept_is_not_missed),
+		CASE(what_goes_meanwhile_is_not_missed),
 		CASE(a_pack_that_goes_says_nothing),
 		CASE(what_packs_said_is_not_kept),
 		CASE(a_pack_in_quarantine),
