@@ -194,8 +194,8 @@ MUST_CHECK bool backend_take_stamp(struct backend *b, const char *prefix,
  * Return 0, -ENOENT or another negative errno.
  */
 MUST_CHECK int backend_sync(struct backend *b, const char *name);
-/* Delete an object, durably. Return 0, -ENOENT (a store may say 0 of what was
- * not there) or another negative errno. */
+/* Delete an object, durably, also where somebody else just did. Return 0, -ENOENT (a
+ * store may say 0 of what was not there) or another negative errno. */
 MUST_CHECK int backend_delete(struct backend *b, const char *name);
 /* Delete @n objects, durably, with as few requests as may be; one that is not
  * there is none to delete. Return 0 when all are gone, or a negative errno when

@@ -338,10 +338,12 @@ static int delete_in_folder(struct backend_dir *d, const char *const *names,
 			failed = r;
 	}
 	*done_out = i;
-	if (missing == 1 && i == 1)
-		return -ENOENT;
+	/* What is not there may have been taken away by somebody who died before
+	 * that was to last. */
 	r = dir_sync_folder(d, fd);
-	return failed < 0 ? failed : r;
+	if (failed < 0 || r < 0)
+		return failed < 0 ? failed : r;
+	return missing == 1 && i == 1 ? -ENOENT : 0;
 }
 
 static int dir_delete(struct backend *b, const struct backend_call *c,

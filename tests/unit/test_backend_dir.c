@@ -575,6 +575,32 @@ static void folders_without_sync(void **state)
 	seam_fault_release(&f);
 }
 
+/* Whoever deleted it may have died before that was durable. */
+static void what_is_gone_is_gone_durably(void **state)
+{
+	static const char *const name = "pack/00/x";
+	struct backend *b;
+	const char *dir = new_vault(&b);
+	struct seam_fault f;
+
+	(void)state;
+	backend_close(b);
+	seam_fault_init(&f, NULL);
+	assert_ok(backend_open(dir, WITH_SEAM(&f.seam), &b));
+	assert_ok(backend_put(b, name, "", 0));
+	assert_int_equal(unlink(support_path("%s/%s", dir, name)), 0);
+	seam_fault_only(&f, 1 << SEAM_FAULT_FSYNC);
+	seam_fault_at(&f, 1, SEAM_FAULT_NONE, 0, false);
+	assert_ok(backend_delete_many(b, &name, 1));
+	assert_int_equal(f.calls, 1);
+	assert_result(backend_delete(b, name), -ENOENT);
+	assert_int_equal(f.calls, 2);
+	seam_fault_at(&f, 1, SEAM_FAULT_FAIL, -EIO, false);
+	assert_result(backend_delete_many(b, &name, 1), -EIO);
+	backend_close(b);
+	seam_fault_release(&f);
+}
+
 static void said_what_to_do(void **state)
 {
 	static const struct {
@@ -785,6 +811,7 @@ int main(void)
 		cmocka_unit_test(dead_stand_ins_are_swept),
 		cmocka_unit_test(no_put_after_failed_sync),
 		cmocka_unit_test(folders_without_sync),
+		cmocka_unit_test(what_is_gone_is_gone_durably),
 		cmocka_unit_test(said_what_to_do),
 		cmocka_unit_test(put_kills_unnamed),
 		cmocka_unit_test(put_kills_named),
