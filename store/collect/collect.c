@@ -9,6 +9,7 @@
 
 #include "store/backend/backend.h"
 #include "store/base/log.h"
+#include "store/catalog/catalog.h"
 #include "store/collect/internal.h"
 #include "store/collect/tomb.h"
 #include "store/collect/wait.h"
@@ -37,14 +38,22 @@ static const struct due_point *find_due(const struct due_list *d,
 	return NULL;
 }
 
+/* It is not, once somebody else removed it. */
+static bool is_listed(const struct point_list *l, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (strcmp(l->points[i]->id, id) == 0)
+			return true;
+	return false;
+}
+
 static int purge_one(struct cycle *c, const struct due_point *d)
 {
 	bool purged = false;
-	int r;
+	int r = due_purge(c->vault, d->point, c->o->by, &purged);
 
-	if (!d->is_due)
-		return 0;
-	r = due_purge(c->vault, d->point, c->o->by, &purged);
 	if (r == 0 && purged)
 		c->out->purged++;
 	else if (r == 0)
@@ -82,8 +91,12 @@ static int purge_due(struct cycle *c)
 		const struct due_point *d =
 			find_due(&now, c->due.items[i].point->id, &at);
 
-		if (c->due.items[i].is_due && d)
+		if (!c->due.items[i].is_due)
+			continue;
+		if (d && d->is_due)
 			r = purge_one(c, d);
+		else if (d || is_listed(l, c->due.items[i].point->id))
+			c->out->ntaken_back++;
 	}
 	due_list_release(&now);
 	point_list_put(l);
@@ -118,7 +131,7 @@ static int check_listing(const struct cycle *c, const struct hex_ids *decided,
  * before the tombs, for a session that began since then may stand on others. @decided:
  * those sessions. */
 static int find_deletes(struct cycle *c, const struct hex_ids *decided,
-			struct pack_list *out, uint64_t *bytes_out)
+			struct pack_list *out)
 {
 	struct ledger now = { .n = 0 };
 	int r = ledger_read(c->vault, c->list, &now);
@@ -130,9 +143,64 @@ static int find_deletes(struct cycle *c, const struct hex_ids *decided,
 	if (r == 0)
 		r = plan_mark(c, &now, &c->purged);
 	if (r == 0)
-		r = plan_recheck(c, out, bytes_out);
+		r = plan_recheck(c, out);
 	ledger_release(&now);
 	return r;
+}
+
+/* The sizes of @l, as the database has them: 0 where it does not know one. Free
+ * them; NULL where memory is out. */
+static uint64_t *sizes_of(struct cycle *c, const struct pack_list *l)
+{
+	struct catalog *catalog = vault_catalog(c->vault);
+	uint64_t *sizes = calloc(l->n + 1, sizeof(*sizes));
+	struct pack_row row;
+	size_t i;
+	int64_t no;
+
+	for (i = 0; sizes && i < l->n; i++)
+		if (catalog_pack_no(catalog, l->names[i], &no) == 0 &&
+		    catalog_get_pack(catalog, no, &row, NULL) == 0)
+			sizes[i] = row.size;
+	return sizes;
+}
+
+struct left_packs {
+	const struct pack_list *of; /* borrowed */
+	struct pack_list found;
+};
+
+static int on_left(void *arg, const char *object,
+		   const struct backend_info *info)
+{
+	struct left_packs *left = arg;
+	const char *name = strrchr(object, '/') + 1;
+
+	(void)info;
+	return pack_list_has(left->of, name) ? pack_list_add(&left->found, name)
+					     : 0;
+}
+
+/* Tell how many of the packs @l are gone. Where some may not be, as @r says, it is
+ * looked which are, and where that fails, too, none is said to be. */
+static void count_gone(struct cycle *c, const struct pack_list *l,
+		       const uint64_t *sizes, int r)
+{
+	struct left_packs left = { .of = l };
+	bool before = log_hush(true);
+	size_t i;
+
+	if (r < 0 && l->n)
+		r = vault_list_plain(c->vault, "pack/", on_left, &left);
+	(void)log_hush(before);
+	pack_list_sort(&left.found);
+	for (i = 0; r == 0 && i < l->n; i++) {
+		if (left.found.n && pack_list_has(&left.found, l->names[i]))
+			continue;
+		c->out->packs++;
+		c->out->bytes += sizes[i];
+	}
+	pack_list_release(&left.found);
 }
 
 /* Say that nothing is deleted, if that can be done; or the next collection does. */
@@ -147,30 +215,33 @@ static void give_up(struct cycle *c)
 }
 
 /* Delete what of it stands that it goes, whoever decided the rest. */
-static int sweep(struct cycle *c, const struct pack_list *deletes,
-		 uint64_t bytes)
+static int sweep(struct cycle *c, const struct pack_list *deletes)
 {
 	struct pack_list stands = { .n = 0 };
+	AUTO_FREE uint64_t *sizes = NULL;
 	int r = tomb_decide(c->vault, c->clock.gid, &c->condemned, deletes,
 			    &stands);
 	int lost = r == -ECANCELED ? r : 0;
 
 	r = lost < 0 ? 0 : r;
+	if (r == 0) {
+		sizes = sizes_of(c, &stands);
+		r = sizes ? 0 : -ENOMEM;
+	}
 	/* Points that stand on packs that were rewritten stand on the new ones
 	 * before the old ones go, where there is room to say so. */
 	if (r == 0 && c->repacked.n) {
 		r = reindex(c);
 		r = r == -ENOSPC || r == -EDQUOT ? 0 : r;
 	}
-	if (r == 0)
+	if (r == 0) {
 		r = tomb_sweep(c->vault, &stands);
+		count_gone(c, &stands, sizes, r);
+	}
 	if (r == 0)
 		r = tomb_remove(c->vault, c->clock.gid, &c->condemned);
-	if (r == 0) {
-		c->out->packs = stands.n;
-		c->out->bytes = stands.n == deletes->n ? bytes : 0;
+	if (r == 0)
 		r = undone_forget_packs(c, &stands);
-	}
 	pack_list_release(&stands);
 	return r == 0 ? lost : r;
 }
@@ -179,7 +250,6 @@ static int delete_packs(struct cycle *c)
 {
 	struct pack_list deletes = { .n = 0 };
 	struct hex_ids fenced = { .n = 0 }, decided = { .n = 0 };
-	uint64_t bytes = 0;
 	int r;
 
 	if (c->condemned.n == 0)
@@ -192,11 +262,11 @@ static int delete_packs(struct cycle *c)
 	if (r == 0)
 		r = repack_copy(c);
 	if (r == 0)
-		r = find_deletes(c, &decided, &deletes, &bytes);
+		r = find_deletes(c, &decided, &deletes);
 	if (r < 0)
 		give_up(c);
 	else
-		r = sweep(c, &deletes, bytes);
+		r = sweep(c, &deletes);
 	hex_ids_release(&fenced);
 	hex_ids_release(&decided);
 	pack_list_release(&deletes);
@@ -214,8 +284,8 @@ static int check_amount(const struct cycle *c)
 	return fail(-E2BIG,
 		    "%zu of %zu points and %zu of %zu packs would go, and %zu "
 		    "be rewritten, which is more than 30 %% of what is there: "
-		    "nothing was removed; if that is right, say --yes-remove "
-		    "%zu",
+		    "none of that was removed; if that is right, say "
+		    "--yes-remove %zu",
 		    c->due.ndue + plan->npurged, plan->npoints + plan->npurged,
 		    plan->ndead, plan->npacks, plan->nrepacked, plan->nremoved);
 }
@@ -295,7 +365,7 @@ static int run(struct cycle *c)
 		r = plan_make(c);
 	if (r == 0)
 		r = undone_check(c);
-	c->out->fenced = c->dead.n;
+	c->out->fenced = c->o->is_dry_run ? 0 : c->dead.n;
 	if (r == 0 && c->o->on_plan)
 		r = c->o->on_plan(c->o->arg, &c->out->plan);
 	if (r == 0)

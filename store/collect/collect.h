@@ -88,7 +88,7 @@ struct collect_result {
 	struct collect_plan plan; /* without what is borrowed */
 	size_t purged; /* points that were removed for ever */
 	size_t ntaken_back; /* that were due, and that somebody keeps after all */
-	size_t packs; /* that were deleted */
+	size_t packs; /* that were deleted, so far as that can be seen */
 	uint64_t bytes; /* that they held */
 	/* Bytes of the packs that were written anew. */
 	uint64_t repacked_bytes;
@@ -103,9 +103,9 @@ struct collect_result {
  * Collect; @v shows forgotten points (vault_show_forgotten()), and believes no
  * digest from then on (vault_distrust_digests()). Return 0; -EBUSY
  * (somebody else collects, or the time is over in which sessions were waited for
- * that are alive: no pack was deleted then); -ECANCELED (another took this one for
- * dead); -E2BIG (more would go than a collection removes by itself: nothing was
- * done); -EREMCHG, -EBADMSG, -EOPNOTSUPP (the vault has lost something, or something
+ * that are alive: none of what it condemned was deleted then); -ECANCELED (another took this one for
+ * dead); -E2BIG (more would go than a collection removes by itself: none of
+ * that was done); -EREMCHG, -EBADMSG, -EOPNOTSUPP (the vault has lost something, or something
  * cannot be read: nothing is deleted then); -EINTR; what on_plan() returned; or a
  * negative errno of the backend; said in words. What was done until then is in
  * @out. For one thread.

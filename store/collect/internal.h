@@ -76,9 +76,8 @@ bool plan_is_decided(const struct cycle *c, const char *pack);
 MUST_CHECK int plan_is_as_indexed(const struct cycle *c,
 				  const struct mark_pack *p);
 /* Of the condemned packs, add those that still hold nothing that is marked to @out,
- * sorted, with their @bytes_out. Return 0 or a negative errno, said in words. */
-MUST_CHECK int plan_recheck(struct cycle *c, struct pack_list *out,
-			    uint64_t *bytes_out);
+ * sorted. Return 0 or a negative errno, said in words. */
+MUST_CHECK int plan_recheck(struct cycle *c, struct pack_list *out);
 
 /* Remember, once all is done, what was found that stays, so that the next one need
  * not look for it again. Return 0 or a negative errno. */

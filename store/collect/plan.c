@@ -164,7 +164,6 @@ struct recheck {
 	struct cycle *cycle;
 	const struct stand_ins *stand_ins; /* NULL: there are none */
 	struct pack_list *out;
-	uint64_t bytes;
 };
 
 /* How many chunks of a pack are live, as it says itself: an index object that says
@@ -229,7 +228,6 @@ static int on_condemned(void *arg, const struct mark_pack *p)
 		x->cycle->out->repacked_bytes += p->size;
 	if (r <= 0)
 		return r;
-	x->bytes += p->size;
 	return pack_list_add(x->out, p->name);
 }
 
@@ -237,11 +235,11 @@ static void reset_recheck(void *arg)
 {
 	struct recheck *x = arg;
 
-	x->bytes = x->cycle->out->repacked_bytes = 0;
+	x->cycle->out->repacked_bytes = 0;
 	pack_list_release(x->out);
 }
 
-int plan_recheck(struct cycle *c, struct pack_list *out, uint64_t *bytes_out)
+int plan_recheck(struct cycle *c, struct pack_list *out)
 {
 	struct recheck x = { .cycle = c, .out = out };
 	struct stand_ins *stand_ins = NULL;
@@ -254,7 +252,6 @@ int plan_recheck(struct cycle *c, struct pack_list *out, uint64_t *bytes_out)
 		r = plan_each_pack(c, on_condemned, &x, reset_recheck);
 	repack_free_stand_ins(stand_ins);
 	pack_list_sort(out);
-	*bytes_out = x.bytes;
 	return r;
 }
 

@@ -139,16 +139,27 @@ static int drop_decided(struct vault *v, struct open_sessions *l)
 	return 0;
 }
 
-/* Whatever stands there then, it is decided. */
-int wait_fence(struct vault *v, const char *sid)
+/* Whatever stands there then, it is decided. @fenced_out: that it makes no point. */
+static int fence(struct vault *v, const char *sid, bool *fenced_out)
 {
 	AUTO_BUF struct buf mine = BUF_INIT;
 	AUTO_BUF struct buf stands = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
+	int r;
 
 	snprintf(name, sizeof(name), "commit/%s", sid);
 	commit_encode_fenced(sid, &mine);
-	return register_put(v, OBJECT_COMMIT, name, &mine, &stands);
+	r = register_put(v, OBJECT_COMMIT, name, &mine, &stands);
+	*fenced_out = r == 0 && stands.len == mine.len &&
+		      memcmp(stands.data, mine.data, mine.len) == 0;
+	return r;
+}
+
+int wait_fence(struct vault *v, const char *sid)
+{
+	bool fenced;
+
+	return fence(v, sid, &fenced);
 }
 
 /* ---- who is dead ---- */
@@ -186,11 +197,12 @@ static int fence_dead(struct vault *v, const struct collect_clock *c,
 	}
 	for (i = l->n; i-- > 0 && r == 0;) {
 		const struct open_session *s = &l->items[i];
+		bool fenced = true;
 
 		if (!session_is_dead(v, s->sid, c->name, s->newest_ns))
 			continue;
-		r = is_dry_run ? 0 : wait_fence(v, s->sid);
-		if (r == 0)
+		r = is_dry_run ? 0 : fence(v, s->sid, &fenced);
+		if (r == 0 && fenced)
 			r = hex_ids_add(fenced_out, s->sid);
 		if (r == 0)
 			remove_at(l, i);
@@ -252,8 +264,8 @@ static int give_up(const struct open_sessions *l)
 	return fail(
 		-EBUSY,
 		"%zu backup%s began before this collection, and may use what "
-		"it would delete (the first one: host %s, process %lld): no "
-		"pack was deleted; run it again later, or let it wait",
+		"it would delete (the first one: host %s, process %lld): "
+		"none of that was deleted; run it again later, or let it wait",
 		l->n, l->n == 1 ? "" : "s", s->host[0] ? s->host : "unknown",
 		(long long)s->pid);
 }

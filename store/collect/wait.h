@@ -35,8 +35,8 @@ struct wait_options {
 	void *arg;
 };
 
-/* Add the sessions that are dead to @out, and fence them off, unless it is a
- * dry run. Return 0 or a negative errno, said in words. */
+/* Fence off the sessions that are dead, unless it is a dry run, and add them to
+ * @out; one that was decided meanwhile is not among them. Return 0 or a negative errno, said in words. */
 MUST_CHECK int wait_fence_dead(struct vault *v, const struct collect_clock *c,
 			       bool is_dry_run, struct hex_ids *out);
 /* Decide the session @sid, so that it makes no point, unless it is decided. Return

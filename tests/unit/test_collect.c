@@ -773,6 +773,34 @@ static void the_dead_are_fenced_off(void **state)
 	assert_int_equal(fenced, 1);
 }
 
+/* It is decided once it was looked whether it is, and the point counts. */
+static int commit_it(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct scene *s = arg;
+
+	if (op == BACKEND_MEM_PUT && strcmp(name, "commit/" GID) == 0) {
+		backend_mem_watch(s->backend, NULL, NULL);
+		sessions_put_text(s, OBJECT_COMMIT, name,
+				  "{\"decision\":\"COMMIT\"}");
+	}
+	return 0;
+}
+
+static void who_was_decided_is_not_fenced_off(void **state)
+{
+	struct scene *s = *state;
+	size_t fenced;
+
+	writer_abandon(s->writer);
+	sessions_put_text(s, OBJECT_SESSION, "session/" GID,
+			  "{\"host\":\"far away\",\"pid\":1}");
+	assert_ok(backend_mem_set_time(s->backend, "session/" GID,
+				       store_now(s) - 2 * DAY));
+	backend_mem_watch(s->backend, commit_it, s);
+	assert_ok(wait_for(s, -1, &fenced));
+	assert_int_equal(fenced, 0);
+}
+
 #define CASE(fn)                                                               \
 	cmocka_unit_test_setup_teardown(fn, sessions_setup, sessions_teardown)
 
@@ -796,6 +824,7 @@ int main(void)
 		CASE(a_lost_reply_is_read_back),
 		CASE(the_living_are_waited_for),
 		CASE(the_dead_are_fenced_off),
+		CASE(who_was_decided_is_not_fenced_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

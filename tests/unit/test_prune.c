@@ -164,14 +164,26 @@ struct run {
 	size_t ndue, nwaits;
 	bool says_yes;
 	const char *cache; /* of the client; NULL: none */
+	/* Once the plan is made: here the first point is protected, and the second
+	 * one brought back. */
+	struct backend *protects;
 };
 
 static int on_plan(void *arg, const struct collect_plan *plan)
 {
 	struct run *run = arg;
+	char name[OBJECT_NAME_MAX];
 
 	run->plan = *plan;
 	assert_non_null(plan->points);
+	if (run->protects) {
+		snprintf(name, sizeof(name), "note/%s-0", ids[0]);
+		put_text(run->protects, OBJECT_NOTE, name,
+			 "{\"kind\":\"protect\"}");
+		snprintf(name, sizeof(name), "purge/%s-0", ids[1]);
+		put_text(run->protects, OBJECT_PURGE, name,
+			 "{\"verdict\":\"KEPT\"}");
+	}
 	run->ndue = plan->due->ndue;
 	if (run->says_yes)
 		run->o.yes_remove = (int64_t)plan->nremoved;
@@ -361,6 +373,11 @@ static void what_the_dead_left_goes(void **state)
 	assert_true(run.plan.is_idle);
 	assert_int_equal(count(b, "pack/"), 8);
 	age_all(b, sid);
+	run = new_run();
+	run.o.is_dry_run = true;
+	assert_ok(collect(b, &run));
+	assert_int_equal(run.result.fenced, 0);
+	assert_int_equal(run.plan.ndead, 2);
 	run = collected(b);
 	assert_int_equal(run.result.fenced, 1);
 	assert_int_equal(run.plan.ndead, 2);
@@ -774,6 +791,27 @@ static void who_is_protected_stays(void **state)
 	assert_true(is_whole(b, 2));
 	assert_false(is_whole(b, 1));
 	assert_true(is_clean(b));
+	backend_close(b);
+}
+
+/* One who is protected, and one who is brought back, after it was said that they
+ * go. */
+static void who_is_wanted_after_all_is_counted(void **state)
+{
+	struct backend *b = due_vault();
+	struct run run = new_run();
+	char name[OBJECT_NAME_MAX];
+
+	(void)state;
+	run.protects = b;
+	assert_ok(collect(b, &run));
+	assert_int_equal(run.ndue, 2);
+	assert_int_equal(run.result.purged, 0);
+	assert_int_equal(run.result.ntaken_back, 2);
+	snprintf(name, sizeof(name), "purge/%s-0", ids[1]);
+	assert_non_null(backend_mem_data(b, name, &(size_t){ 0 }));
+	assert_true(is_whole(b, 0));
+	assert_true(is_whole(b, 1));
 	backend_close(b);
 }
 
@@ -1404,6 +1442,33 @@ static void a_death_while_rewriting_is_made_up_for(void **state)
 	}
 }
 
+/* What is gone is counted, however it ends. */
+static void what_is_gone_is_counted(void **state)
+{
+	static const struct {
+		const char *prefix;
+		size_t packs;
+	} cases[] = { { "tomb/", 3 }, { "pack/", 2 } };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct backend *b = due_vault();
+		struct run run = new_run();
+
+		backend_mem_fail(b, BACKEND_MEM_DELETE, cases[i].prefix, 1,
+				 -EIO, 0);
+		assert_result(collect(b, &run), -EIO);
+		assert_int_equal(run.result.packs, cases[i].packs);
+		assert_true(run.result.bytes > 0);
+		assert_int_equal(run.result.bytes == run.plan.dead_bytes,
+				 cases[i].packs == 3);
+		collected(b);
+		assert_collected(b);
+		backend_close(b);
+	}
+}
+
 static void a_lost_reply_loses_nothing(void **state)
 {
 	static const struct {
@@ -1595,6 +1660,7 @@ int main(void)
 		cmocka_unit_test(a_late_point_is_counted),
 		cmocka_unit_test(who_is_removed_meanwhile_is_not_forgotten),
 		cmocka_unit_test(who_is_protected_stays),
+		cmocka_unit_test(who_is_wanted_after_all_is_counted),
 		cmocka_unit_test(damage_ends_it),
 		cmocka_unit_test(a_forged_index_lets_nothing_go),
 		cmocka_unit_test(a_node_in_anothers_place_ends_it),
@@ -1609,6 +1675,7 @@ int main(void)
 		cmocka_unit_test(a_listing_that_lags_deletes_nothing),
 		cmocka_unit_test(what_later_programs_add_ends_it),
 		cmocka_unit_test(a_death_anywhere_is_made_up_for),
+		cmocka_unit_test(what_is_gone_is_counted),
 		cmocka_unit_test(a_lost_reply_loses_nothing),
 		cmocka_unit_test(what_is_needed_is_rewritten),
 		cmocka_unit_test(how_much_is_rewritten_has_bounds),
