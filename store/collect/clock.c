@@ -72,6 +72,14 @@ int clock_tick(struct collect_clock *c)
 								    : beat(c);
 }
 
+void clock_try_tick(struct collect_clock *c)
+{
+	bool before = log_hush(true);
+
+	(void)!clock_tick(c);
+	(void)log_hush(before);
+}
+
 /* One that stays is taken for that of a dead collection, and goes with it. */
 void clock_end(struct collect_clock *c)
 {

@@ -38,6 +38,8 @@ struct collect_clock {
 MUST_CHECK int clock_begin(struct vault *v, struct collect_clock *out);
 /* Ask again, where ten minutes have passed. Return 0 or a negative errno. */
 MUST_CHECK int clock_tick(struct collect_clock *c);
+/* The same, for who goes on where that fails, and is silent about it. */
+void clock_try_tick(struct collect_clock *c);
 /* Delete the heartbeat: the last thing that a collection does. */
 void clock_end(struct collect_clock *c);
 

@@ -235,7 +235,7 @@ static int sweep(struct cycle *c, const struct pack_list *deletes)
 		r = r == -ENOSPC || r == -EDQUOT ? 0 : r;
 	}
 	if (r == 0) {
-		r = tomb_sweep(c->vault, &stands);
+		r = tomb_sweep(c->vault, &c->clock, &stands);
 		count_gone(c, &stands, sizes, r);
 	}
 	if (r == 0)
@@ -254,7 +254,10 @@ static int delete_packs(struct cycle *c)
 
 	if (c->condemned.n == 0)
 		return 0;
-	r = tomb_put(c->vault, c->clock.gid, &c->condemned);
+	/* Who finds the tombs looks whether this one is alive. */
+	r = clock_tick(&c->clock);
+	if (r == 0)
+		r = tomb_put(c->vault, c->clock.gid, &c->condemned);
 	if (r == 0)
 		r = wait_for_sessions(c->vault, &c->clock, &c->o->wait,
 				      &decided, &fenced);

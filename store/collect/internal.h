@@ -4,6 +4,7 @@
 #define STORE_COLLECT_INTERNAL_H
 
 #include "store/base/attrs.h"
+#include "store/base/task.h"
 #include "store/collect/clock.h"
 #include "store/collect/collect.h"
 #include "store/collect/due.h"
@@ -32,6 +33,7 @@ struct cycle {
 	const struct collect_options *o; /* borrowed */
 	struct collect_result *out; /* borrowed */
 	struct collect_clock clock;
+	struct task task; /* of the mark: the caller's, and a sign of life */
 	/* What was there when the plan was made. */
 	struct point_list *list; /* held */
 	struct due_list due;

@@ -94,6 +94,7 @@ static int on_pack(void *arg, const struct mark_pack *p)
 	struct cycle *c = arg;
 	struct collect_plan *plan = &c->out->plan;
 
+	clock_try_tick(&c->clock);
 	if (!p->listed)
 		return 0;
 	plan->npacks++;
@@ -223,6 +224,7 @@ static int on_condemned(void *arg, const struct mark_pack *p)
 	struct recheck *x = arg;
 	int r = may_go(x, p);
 
+	clock_try_tick(&x->cycle->clock);
 	if (p->listed && x->cycle->repack_sid[0] &&
 	    strncmp(p->name, x->cycle->repack_sid, NAME_HEX) == 0)
 		x->cycle->out->repacked_bytes += p->size;
@@ -407,6 +409,17 @@ static int read_points(struct cycle *c)
 	return r;
 }
 
+/* A mark may last for hours, and others would take this collection for dead. What
+ * fails here is tried again before the tombs. */
+static void on_tick(void *arg, const void *progress)
+{
+	struct cycle *c = arg;
+
+	if (c->o->task)
+		task_tick_now(c->o->task, progress);
+	clock_try_tick(&c->clock);
+}
+
 /* As if the points that are due were removed already. */
 static int mark_rest(struct cycle *c)
 {
@@ -422,8 +435,13 @@ static int mark_rest(struct cycle *c)
 	hex_ids_sort(&gone);
 	if (r == 0)
 		r = mark_new(c->vault, &c->mark);
-	if (r == 0 && c->o->task)
-		mark_set_task(c->mark, c->o->task);
+	if (r == 0) {
+		c->task = (struct task){ .stop = c->o->task ? c->o->task->stop
+							    : NULL,
+					 .tick = on_tick,
+					 .arg = c };
+		mark_set_task(c->mark, &c->task);
+	}
 	if (r == 0)
 		r = plan_mark(c, &c->ledger, &gone);
 	hex_ids_release(&gone);

@@ -143,8 +143,8 @@ int tomb_decide(struct vault *v, const char *gid, const struct pack_list *l,
 
 /* ---- deleting ---- */
 
-static int delete_names(struct vault *v, char (*names)[OBJECT_NAME_MAX],
-			size_t n)
+static int delete_names(struct vault *v, struct collect_clock *c,
+			char (*names)[OBJECT_NAME_MAX], size_t n)
 {
 	const char *batch[BATCH];
 	size_t i, m;
@@ -154,11 +154,13 @@ static int delete_names(struct vault *v, char (*names)[OBJECT_NAME_MAX],
 		for (m = 0; m < BATCH && i + m < n; m++)
 			batch[m] = names[i + m];
 		r = backend_delete_many(vault_backend(v), batch, m);
+		clock_try_tick(c);
 	}
 	return r;
 }
 
-static int delete_packs(struct vault *v, const struct pack_list *l)
+static int delete_packs(struct vault *v, struct collect_clock *c,
+			const struct pack_list *l)
 {
 	char(*names)[OBJECT_NAME_MAX] = alloc_array(l->n + 1, sizeof(*names));
 	size_t i;
@@ -167,7 +169,7 @@ static int delete_packs(struct vault *v, const struct pack_list *l)
 	for (i = 0; i < l->n && r == 0; i++)
 		r = format_pack_object_name(l->names[i], names[i]);
 	if (r == 0)
-		r = delete_names(v, names, l->n);
+		r = delete_names(v, c, names, l->n);
 	free(names);
 	return r;
 }
@@ -188,7 +190,8 @@ static int on_pack(void *arg, const char *object,
 }
 
 /* The tomb may go only when nobody can see one of them any more. */
-static int confirm(struct vault *v, const struct pack_list *l)
+static int confirm(struct vault *v, struct collect_clock *c,
+		   const struct pack_list *l)
 {
 	struct seam *seam = vault_seam(v);
 	struct leftover left = { l, 1 };
@@ -200,7 +203,7 @@ static int confirm(struct vault *v, const struct pack_list *l)
 		left.n = 0;
 		r = vault_list_plain(v, "pack/", on_pack, &left);
 		if (r == 0 && left.n > 0)
-			r = delete_packs(v, l);
+			r = delete_packs(v, c, l);
 	}
 	if (r == 0 && left.n > 0)
 		r = fail(-EIO,
@@ -234,27 +237,29 @@ static int on_finding(void *arg, const char *name,
 	return 0;
 }
 
-static int delete_findings(struct vault *v, const struct pack_list *l)
+static int delete_findings(struct vault *v, struct collect_clock *c,
+			   const struct pack_list *l)
 {
 	struct findings f = { .deleted = l };
 	int r = vault_list_plain(v, "quarantine/", on_finding, &f);
 
 	if (r == 0)
-		r = delete_names(v, f.names, f.n);
+		r = delete_names(v, c, f.names, f.n);
 	free(f.names);
 	return r;
 }
 
-int tomb_sweep(struct vault *v, const struct pack_list *deletes)
+int tomb_sweep(struct vault *v, struct collect_clock *c,
+	       const struct pack_list *deletes)
 {
 	int r;
 
 	if (deletes->n == 0)
 		return 0;
-	r = delete_packs(v, deletes);
+	r = delete_packs(v, c, deletes);
 	if (r == 0)
-		r = confirm(v, deletes);
-	return r == 0 ? delete_findings(v, deletes) : r;
+		r = confirm(v, c, deletes);
+	return r == 0 ? delete_findings(v, c, deletes) : r;
 }
 
 static int remove_tomb(struct vault *v, const char *suffix)
@@ -478,10 +483,11 @@ int tomb_take_over(struct vault *v, const struct collect_clock *c,
 	return r;
 }
 
-int tomb_finish(struct vault *v, const struct swept_tombs *l)
+int tomb_finish(struct vault *v, struct collect_clock *c,
+		const struct swept_tombs *l)
 {
 	size_t i;
-	int r = tomb_sweep(v, &l->packs);
+	int r = tomb_sweep(v, c, &l->packs);
 
 	for (i = 0; i < l->n && r == 0; i++)
 		r = remove_tomb(v, l->items[i].suffix);

@@ -62,10 +62,11 @@ MUST_CHECK int tomb_decide(struct vault *v, const char *gid,
 			   struct pack_list *out);
 /*
  * Delete packs that a sweep names, which stands, and what was found of them; wait
- * until no listing shows one any more. Return 0 or a negative errno, said in
- * words.
+ * until no listing shows one any more. @c gives signs of life meanwhile. Return 0 or a
+ * negative errno, said in words.
  */
-MUST_CHECK int tomb_sweep(struct vault *v, const struct pack_list *deletes);
+MUST_CHECK int tomb_sweep(struct vault *v, struct collect_clock *c,
+			  const struct pack_list *deletes);
 /* Take away the tombs of a collection that condemned @l, whose work is done.
  * Return 0 or a negative errno, said in words. */
 MUST_CHECK int tomb_remove(struct vault *v, const char *gid,
@@ -80,8 +81,9 @@ MUST_CHECK int tomb_remove(struct vault *v, const char *gid,
  */
 MUST_CHECK int tomb_take_over(struct vault *v, const struct collect_clock *c,
 			      struct swept_tombs *out);
-/* Delete what these delete, and take them away. Return 0 or a negative errno, said in
+/* Delete what these delete, as tomb_sweep(), and take them away. Return 0 or a negative errno, said in
  * words. */
-MUST_CHECK int tomb_finish(struct vault *v, const struct swept_tombs *l);
+MUST_CHECK int tomb_finish(struct vault *v, struct collect_clock *c,
+			   const struct swept_tombs *l);
 
 #endif

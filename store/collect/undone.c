@@ -83,6 +83,7 @@ static int on_pack(void *arg, const struct mark_pack *p)
 	struct undone *u = arg;
 	int r;
 
+	clock_try_tick(&u->cycle->clock);
 	if (!pack_list_has(&u->cycle->undone.packs, p->name))
 		return 0;
 	r = pack_list_add(&u->seen, p->name);
@@ -155,7 +156,7 @@ int undone_finish(struct cycle *c)
 	if (r == 0)
 		r = undone_check(c);
 	if (r == 0)
-		r = tomb_finish(c->vault, &c->undone);
+		r = tomb_finish(c->vault, &c->clock, &c->undone);
 	if (r < 0)
 		return r;
 	c->out->taken_over = c->undone.packs.n;

@@ -392,7 +392,7 @@ static size_t taken_over(struct scene *s)
 
 	assert_ok(clock_begin(s->vault, &c));
 	assert_ok(tomb_take_over(s->vault, &c, &swept));
-	assert_ok(tomb_finish(s->vault, &swept));
+	assert_ok(tomb_finish(s->vault, &c, &swept));
 	clock_end(&c);
 	n = swept.packs.n;
 	swept_tombs_release(&swept);
@@ -409,7 +409,7 @@ static int take_over(struct scene *s)
 	assert_ok(clock_begin(s->vault, &c));
 	r = tomb_take_over(s->vault, &c, &swept);
 	if (r == 0)
-		r = tomb_finish(s->vault, &swept);
+		r = tomb_finish(s->vault, &c, &swept);
 	clock_end(&c);
 	swept_tombs_release(&swept);
 	return r;
@@ -588,6 +588,7 @@ static void the_first_sweep_decides(void **state)
 {
 	struct scene *s = *state;
 	struct pack_list l = make_packs(s, 3), d = { .n = 0 }, out = { .n = 0 };
+	struct collect_clock c;
 
 	/* Each tomb names one. */
 	tomb_max = 1;
@@ -600,7 +601,9 @@ static void the_first_sweep_decides(void **state)
 	assert_int_equal(out.n, 1);
 	assert_string_equal(out.names[0], l.names[2]);
 	assert_int_equal(sessions_nobjects(s, "sweep/"), 3);
-	assert_ok(tomb_sweep(s->vault, &out));
+	assert_ok(clock_begin(s->vault, &c));
+	assert_ok(tomb_sweep(s->vault, &c, &out));
+	clock_end(&c);
 	assert_ok(tomb_remove(s->vault, GID, &l));
 	assert_int_equal(sessions_nobjects(s, "pack/"), 2);
 	assert_int_equal(sessions_nobjects(s, "tomb/"), 0);

@@ -3,6 +3,7 @@
  * becomes of it when something fails, dies or is at work beside it. */
 #include "config.h"
 
+#include "tests/unit/seam_fault.h"
 #include "tests/unit/vaults.h"
 
 #include <errno.h>
@@ -167,6 +168,7 @@ struct run {
 	/* Once the plan is made: here the first point is protected, and the second
 	 * one brought back. */
 	struct backend *protects;
+	struct seam *seam; /* NULL: that of the system */
 };
 
 static int on_plan(void *arg, const struct collect_plan *plan)
@@ -208,7 +210,7 @@ static struct run new_run(void)
 
 static int collect(struct backend *b, struct run *run)
 {
-	struct vault_options o = vaults_options(NULL, b, NULL, run->cache);
+	struct vault_options o = vaults_options(NULL, b, run->seam, run->cache);
 	struct vault *v;
 	int r;
 
@@ -659,6 +661,53 @@ static void a_condemned_copy_stands_for_nothing(void **state)
 }
 
 /* ---- others at work ---- */
+
+#define HOUR_NS (INT64_C(3600) * 1000000000)
+
+/* A clock that goes on by an hour whenever a pack is read. */
+struct slow {
+	struct seam_fault clock;
+	int64_t beat_ns, silent_ns; /* the longest silence that could be seen */
+	size_t nreads;
+};
+
+static int take_long(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct slow *s = arg;
+	int64_t now = s->clock.now_ns;
+
+	if (op == BACKEND_MEM_GET && strncmp(name, "pack/", 5) == 0) {
+		seam_fault_clock(&s->clock, now + HOUR_NS, 1);
+		s->nreads++;
+	} else if (op == BACKEND_MEM_PUT && strncmp(name, "heartb", 6) == 0)
+		s->beat_ns = now;
+	else if (op == BACKEND_MEM_PUT && (strncmp(name, "tomb/", 5) == 0 ||
+					   strncmp(name, "sweep/", 6) == 0))
+		s->silent_ns = MAX(s->silent_ns, now - s->beat_ns);
+	return 0;
+}
+
+/* A mark may take hours; who comes meanwhile may not take it for dead. */
+static void one_that_takes_long_is_alive(void **state)
+{
+	struct backend *b = due_vault();
+	struct run run = new_run();
+	struct slow slow = { .nreads = 0 };
+
+	(void)state;
+	seam_fault_init(&slow.clock, NULL);
+	seam_fault_clock(&slow.clock,
+			 seam_system()->ops->realtime_ns(seam_system()), 1);
+	run.seam = &slow.clock.seam;
+	backend_mem_watch(b, take_long, &slow);
+	assert_ok(collect(b, &run));
+	backend_mem_watch(b, NULL, NULL);
+	assert_true(slow.nreads > 1);
+	assert_in_range(slow.silent_ns, 1, HOUR_NS / 6);
+	seam_fault_release(&slow.clock);
+	assert_collected(b);
+	backend_close(b);
+}
 
 /* A backup is at work, and has not said what it uses. */
 static void a_session_is_waited_for(void **state)
@@ -1657,6 +1706,7 @@ int main(void)
 		cmocka_unit_test(what_the_dead_left_goes),
 		cmocka_unit_test(what_never_came_to_be_goes),
 		cmocka_unit_test(a_session_is_waited_for),
+		cmocka_unit_test(one_that_takes_long_is_alive),
 		cmocka_unit_test(a_late_point_is_counted),
 		cmocka_unit_test(who_is_removed_meanwhile_is_not_forgotten),
 		cmocka_unit_test(who_is_protected_stays),
