@@ -396,15 +396,15 @@ static int make_up_for(struct vault *v, const struct name_sum *bad)
 /*
  * Merged ones first: what they supersede need not be read, nor kept. So two
  * round trips after the listing are what it takes, where a store answers many at
- * once.
+ * once. What took the place of objects that are gone is imported before these are
+ * dropped, too: packs that both name keep their numbers, by which other processes
+ * that write on the same database know them.
  */
 static int import_new(struct index_refresh *x)
 {
 	size_t i;
 	int r = sort_listed(x);
 
-	if (r == 0)
-		r = drop_gone(x);
 	if (r == 0)
 		r = size_new(x);
 	/* What is read again says itself what it supersedes. */
@@ -414,6 +414,8 @@ static int import_new(struct index_refresh *x)
 					    mark_gone, x);
 	if (r == 0)
 		r = import_kind(x, true);
+	if (r == 0)
+		r = drop_gone(x);
 	if (r == 0)
 		r = import_kind(x, false);
 	if (r == 0)

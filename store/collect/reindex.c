@@ -259,6 +259,21 @@ static int delete_inputs(struct reindexing *x)
 	return r;
 }
 
+/*
+ * Delete what an object was built from. The database reads that one first, so that
+ * the packs which it names keep the numbers by which others who work on the same
+ * database know them. Where it is gone already, somebody else has replaced it, and
+ * theirs is the word on what it was built from.
+ */
+static int replace_inputs(struct reindexing *x, const char *name)
+{
+	int r = vault_import_index(x->cycle->vault, name);
+
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? r : delete_inputs(x);
+}
+
 /* Put what was built, where anything was, and delete what it was built from. */
 static int put_object(struct reindexing *x)
 {
@@ -287,7 +302,7 @@ static int put_object(struct reindexing *x)
 		 c->next_index++);
 	r = register_put_own(c->vault, OBJECT_INDEX, name, &plain);
 	if (r == 0)
-		r = delete_inputs(x);
+		r = replace_inputs(x, name);
 	if (r == 0) {
 		c->out->index_old += x->inputs.n;
 		c->out->index_new++;

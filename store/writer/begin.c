@@ -28,13 +28,37 @@ bool writer_pack_usable(struct writer *w, int64_t no)
 	return packset_has(&w->usable, no);
 }
 
-bool writer_use_pack(struct writer *w, int64_t no)
+/* Return 1 (it is used already), 0 or -ESTALE (it may not be). */
+static int is_used(struct writer *w, int64_t no)
 {
 	SCOPED_LOCK(&w->lock);
-	if (!packset_has(&w->usable, no))
-		return false;
-	/* There is room, since it became usable. */
-	return packset_add(&w->used, no) == 0;
+	return packset_has(&w->usable, no) ? packset_has(&w->used, no)
+					   : -ESTALE;
+}
+
+/* Keep its name, for another process may drop the row, and make another one. One
+ * that is gone already holds nothing. */
+int writer_use_pack(struct writer *w, int64_t no)
+{
+	struct pack_row row;
+	struct used_pack *u;
+	int r = is_used(w, no);
+
+	if (r != 0)
+		return r < 0 ? 0 : 1;
+	r = catalog_get_pack(vault_catalog(w->vault), no, &row, NULL);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	SCOPED_LOCK(&w->lock);
+	if (packset_has(&w->used, no))
+		return 1;
+	if (array_reserve(&w->used_list, &w->used_cap, w->nused + 1) < 0 ||
+	    packset_add(&w->used, no) < 0)
+		return -ENOMEM;
+	u = &w->used_list[w->nused++];
+	*u = (struct used_pack){ .no = no };
+	memcpy(u->name, row.name, sizeof(u->name));
+	return 1;
 }
 
 int writer_mark_whole(struct writer *w, int64_t no)
@@ -49,8 +73,6 @@ int writer_mark_usable(struct writer *w, int64_t no)
 
 	SCOPED_LOCK(&w->lock);
 	r = packset_add(&w->whole, no);
-	if (r == 0)
-		r = packset_reserve(&w->used, no);
 	return r == 0 ? packset_add(&w->usable, no) : r;
 }
 

@@ -65,9 +65,11 @@ static int in_database(struct writer *w, uint8_t type, const struct id *id,
 				       &loc);
 		if (r < 0)
 			return r == -ENOENT ? 0 : r;
-		if (loc.type == type && (len == 0 || loc.len == len) &&
-		    writer_use_pack(w, loc.pack))
-			return 1;
+		if (loc.type != type || (len != 0 && loc.len != len))
+			continue;
+		r = writer_use_pack(w, loc.pack);
+		if (r != 0)
+			return r;
 	}
 }
 

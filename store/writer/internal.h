@@ -15,6 +15,14 @@
 
 struct zip;
 
+/* A pack in which a chunk was found. The database may give it another number
+ * meanwhile, but it has no other name. */
+struct used_pack {
+	int64_t no;
+	char name[PACK_NAME_MAX];
+	bool there; /* it is still listed */
+};
+
 /* An index object is closed with this many packs or chunks, or as it reaches
  * FORMAT_INDEX_TARGET; until then their chunks are in memory, then in the
  * database. */
@@ -49,6 +57,8 @@ struct writer {
 	 * are its own; those of them that new chunks may be found in; and those
 	 * in which one was. */
 	struct packset whole, usable, used;
+	struct used_pack *used_list; /* what is in used; owned */
+	size_t nused, used_cap;
 	/* Those that a collection deleted: nobody misses them. */
 	struct packset swept;
 	int error; /* the first that hit any thread: the session is lost */
@@ -72,9 +82,9 @@ struct writer {
 int writer_fail(struct writer *w, int err);
 int writer_error(struct writer *w);
 /* Whether a chunk may be referred to because this pack holds it;
- * writer_use_pack() is for who does. */
+ * writer_use_pack() is for who does: 1, 0 or a negative errno. */
 bool writer_pack_usable(struct writer *w, int64_t no);
-bool writer_use_pack(struct writer *w, int64_t no);
+MUST_CHECK int writer_use_pack(struct writer *w, int64_t no);
 /* Mark a pack as whole; and as usable. Return 0 or -ENOMEM. */
 MUST_CHECK int writer_mark_whole(struct writer *w, int64_t no);
 MUST_CHECK int writer_mark_usable(struct writer *w, int64_t no);
@@ -94,8 +104,9 @@ bool writer_is_dead(struct writer *w, const char *sid, int64_t newest_ns);
 /* Look whether the session was decided by somebody else. Return 0 (not that one
  * could see) or -ECANCELED, said in words. */
 MUST_CHECK int writer_check_fenced(struct writer *w);
-/* Look whether each pack in which a chunk was found is still listed. Return 0 or
- * a negative errno, said in words. */
+/* Look whether each pack in which a chunk was found is still listed, and under
+ * which number the database has it now. Return 0 or a negative errno, said in
+ * words. */
 MUST_CHECK int writer_check_used(struct writer *w);
 /* Decide the session for point @p, whose object has that hash. Return 0,
  * -ECANCELED (fenced) or another negative errno, said in words. */

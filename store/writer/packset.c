@@ -15,7 +15,7 @@ void packset_release(struct packset *s)
 	*s = (struct packset){ NULL, 0 };
 }
 
-int packset_reserve(struct packset *s, int64_t no)
+static int reserve(struct packset *s, int64_t no)
 {
 	size_t old = s->len;
 
@@ -27,7 +27,7 @@ int packset_reserve(struct packset *s, int64_t no)
 
 int packset_add(struct packset *s, int64_t no)
 {
-	int r = packset_reserve(s, no);
+	int r = reserve(s, no);
 
 	if (r == 0)
 		s->bits[no / 8] |= (uint8_t)(1 << (no % 8));

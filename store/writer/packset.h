@@ -17,8 +17,6 @@ struct packset {
 
 /* Free what the set holds, and empty it. */
 void packset_release(struct packset *s);
-/* Make room for @no, so that adding it does not fail. Return 0 or -ENOMEM. */
-MUST_CHECK int packset_reserve(struct packset *s, int64_t no);
 /* Add @no, which is not negative. Return 0 or -ENOMEM. */
 MUST_CHECK int packset_add(struct packset *s, int64_t no);
 /* Take @no out, if it is there. */

@@ -20,14 +20,10 @@
 #include "store/catalog/catalog.h"
 #include "store/vault.h"
 
-struct used_pack {
-	char name[PACK_NAME_MAX];
-	bool there;
-};
-
+/* A copy of the list, which is of the threads that find chunks. */
 struct used_packs {
 	struct used_pack *list; /* owned; sorted by name */
-	size_t n, cap;
+	size_t n;
 };
 
 static int by_name(const void *a, const void *b)
@@ -36,29 +32,55 @@ static int by_name(const void *a, const void *b)
 		      ((const struct used_pack *)b)->name);
 }
 
-static int64_t next_used(struct writer *w, int64_t no)
+static int copy_used(struct writer *w, struct used_packs *u)
 {
 	SCOPED_LOCK(&w->lock);
-	return packset_next(&w->used, no);
+	u->list = alloc_array(w->nused + 1, sizeof(*u->list));
+	if (!u->list)
+		return -ENOMEM;
+	for (; u->n < w->nused; u->n++)
+		u->list[u->n] = w->used_list[u->n];
+	return 0;
 }
 
-static int find_used(struct writer *w, struct used_packs *u)
+/* Return 0, -ENOENT (the database does not know the pack any more) or another
+ * negative errno. */
+static int look_up(struct writer *w, struct used_pack *u)
 {
+	struct catalog *c = vault_catalog(w->vault);
 	struct pack_row row;
-	int64_t no;
+	int64_t old = u->no;
+	int r = catalog_get_pack(c, old, &row, NULL);
+
+	if (r != -ENOENT)
+		return r;
+	r = catalog_pack_no(c, u->name, &u->no);
+	if (r < 0)
+		return r;
+	SCOPED_LOCK(&w->lock);
+	packset_remove(&w->used, old);
+	return packset_add(&w->used, u->no);
+}
+
+/*
+ * Another process that found an index object gone has dropped what only that one
+ * knew. Where one that took its place names the pack, it has another number since.
+ */
+static int look_up_all(struct writer *w, struct used_packs *u)
+{
+	bool refreshed = false;
+	size_t i;
 	int r = 0;
 
-	for (no = next_used(w, 0); no >= 0 && r == 0;
-	     no = next_used(w, no + 1)) {
-		r = catalog_get_pack(vault_catalog(w->vault), no, &row, NULL);
-		if (r < 0)
-			break;
-		if (array_reserve(&u->list, &u->cap, u->n + 1) < 0)
-			return -ENOMEM;
-		memcpy(u->list[u->n].name, row.name, sizeof(row.name));
-		u->list[u->n++].there = false;
+	for (i = 0; i < u->n && r == 0; i++) {
+		r = look_up(w, &u->list[i]);
+		if (r == -ENOENT && !refreshed) {
+			refreshed = true;
+			r = vault_refresh(w->vault);
+			if (r == 0)
+				r = look_up(w, &u->list[i]);
+		}
 	}
-	/* Another process found its index object gone. */
 	return r == -ENOENT ? -EAGAIN : r;
 }
 
@@ -109,8 +131,10 @@ int writer_check_used(struct writer *w)
 {
 	struct used_packs u = { .n = 0 };
 	size_t i;
-	int r = find_used(w, &u);
+	int r = copy_used(w, &u);
 
+	if (r == 0)
+		r = look_up_all(w, &u);
 	if (r == 0)
 		r = u.n <= ONE_BY_ONE ? look_at(w, &u) : list_all(w, &u);
 	for (i = 0; i < u.n && r == 0; i++)

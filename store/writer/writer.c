@@ -153,6 +153,7 @@ void writer_free(struct writer *w)
 	packset_release(&w->whole);
 	packset_release(&w->usable);
 	packset_release(&w->used);
+	free(w->used_list);
 	packset_release(&w->swept);
 	free(w->stand);
 	point_list_put(w->points);

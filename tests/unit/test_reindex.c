@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Index objects that a collection replaces: what they said is still said, and
+ * whoever works on them meanwhile is not disturbed. */
+#include "config.h"
+
+#include "tests/unit/vaults.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/backend/mem.h"
+#include "store/catalog/catalog.h"
+#include "store/collect/collect.h"
+#include "store/format.h"
+#include "store/point.h"
+#include "store/writer/writer.h"
+
+#define SHARED 99 /* seed of what is in the pack of a point that goes */
+
+/* A vault with two points that have a file in common. Nobody changes it: each test
+ * has a copy, in which the first one is due. */
+static struct backend *full;
+static char due[33];
+
+static void put_file(const char *dir, const char *name, uint64_t seed)
+{
+	static uint8_t data[40000];
+
+	support_fill(seed, data, sizeof(data));
+	support_write(support_path("%s/%s", dir, name), data, sizeof(data));
+}
+
+static void put_box(struct vault *v, struct backend *b, uint8_t type,
+		    const char *name, const void *data, size_t len)
+{
+	AUTO_BUF struct buf box = BUF_INIT;
+
+	assert_ok(format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				  type, name, NULL, 0, data, len, &box));
+	assert_ok(backend_mem_set(b, name, box.data, box.len));
+}
+
+static void forget_point(struct backend *b, const char *id)
+{
+	static const char long_ago[] = "{\"time_ns\":1}";
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	char name[OBJECT_NAME_MAX];
+	struct vault *v;
+
+	snprintf(name, sizeof(name), "forget/%s-0", id);
+	assert_ok(vault_open(&o, &v));
+	put_box(v, b, OBJECT_FORGET, name, long_ago, strlen(long_ago));
+	vault_close(v);
+	assert_ok(backend_mem_set_time(b, name, 1));
+}
+
+static int setup(void **state)
+{
+	struct vault_options o;
+	char id[33];
+	size_t i;
+
+	(void)state;
+	support_log_capture();
+	full = backend_mem_new();
+	assert_non_null(full);
+	o = vaults_options(NULL, full, NULL, NULL);
+	assert_ok(vault_create(&o, 0, id));
+	for (i = 0; i < 2; i++) {
+		const char *dir =
+			support_path("%s/%zu", support_tmpdir_fast(), i);
+
+		assert_int_equal(mkdir(dir, 0755), 0);
+		put_file(dir, "own", i + 1);
+		put_file(dir, "shared", SHARED);
+		assert_ok(vaults_open_and_backup(&o, dir, i ? id : due));
+	}
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	backend_close(full);
+	return 0;
+}
+
+static struct backend *copy(void)
+{
+	struct backend *b = backend_mem_clone(full);
+
+	assert_non_null(b);
+	forget_point(b, due);
+	support_log_clear();
+	return b;
+}
+
+/* ---- beside a backup ---- */
+
+static int say_yes(void *arg, const struct collect_plan *plan)
+{
+	struct collect_options *o = arg;
+
+	o->yes_remove = (int64_t)plan->nremoved;
+	return 0;
+}
+
+static int collect(struct vault *v, struct collect_result *out)
+{
+	struct collect_options o = { .yes_remove = -1,
+				     .max_unused = 100,
+				     .by = "root@web1" };
+
+	o.on_plan = say_yes;
+	o.arg = &o;
+	return collect_run(v, &o, out);
+}
+
+/* The chunk is there: nothing is stored. */
+static void find_shared(struct writer *w)
+{
+	static uint8_t data[40000];
+	struct writer_stats stats;
+	struct id id;
+
+	support_fill(SHARED, data, sizeof(data));
+	assert_ok(writer_chunk(w, CHUNK_DATA, data, sizeof(data), &id));
+	writer_get_stats(w, &stats);
+	assert_int_equal(stats.bytes_new, 0);
+}
+
+static void commit(struct writer *w)
+{
+	struct point *p = point_new();
+
+	assert_non_null(p);
+	p->vm = strdup("web");
+	p->host = strdup("web1");
+	p->program = strdup("test");
+	assert_ok(writer_commit(w, p));
+	point_free(p);
+}
+
+/* Two processes with one database. */
+struct pair {
+	struct backend *b;
+	struct vault *collector, *backup;
+	struct writer *writer;
+};
+
+/* A collection died when it was to replace index objects, and a backup began. */
+static struct pair begin_pair(const char *cache)
+{
+	struct pair p = { .b = copy() };
+	struct vault_options o =
+		vaults_options(NULL, p.b, NULL,
+			       support_path("%s/%s", support_tmpdir(), cache));
+	struct collect_result result;
+
+	assert_ok(vault_open(&o, &p.collector));
+	vault_show_forgotten(p.collector);
+	backend_mem_fail(p.b, BACKEND_MEM_PUT, "index/", 1, -EIO,
+			 BACKEND_MEM_STICKY);
+	assert_result(collect(p.collector, &result), -EIO);
+	backend_mem_heal(p.b);
+	assert_ok(vault_open(&o, &p.backup));
+	assert_ok(writer_begin(p.backup, 1, NULL, &p.writer));
+	find_shared(p.writer);
+	return p;
+}
+
+static void end_pair(struct pair *p)
+{
+	struct vault_options o = vaults_options(NULL, p->b, NULL, NULL);
+
+	commit(p->writer);
+	writer_free(p->writer);
+	vault_close(p->backup);
+	vault_close(p->collector);
+	assert_int_equal(vaults_check(&o), 0);
+	backend_close(p->b);
+}
+
+/* A listing that began before the new object was there need not show the old one. */
+static int miss(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct pair *p = arg;
+
+	if (op == BACKEND_MEM_DELETE && strncmp(name, "index/", 6) == 0)
+		assert_ok(catalog_drop_source(vault_catalog(p->backup), name));
+	return 0;
+}
+
+/* What it found it still finds, and so does its commit. */
+static void a_backup_goes_on(void **state)
+{
+	struct pair p = begin_pair("beside");
+	struct collect_result result;
+
+	(void)state;
+	backend_mem_watch(p.b, miss, &p);
+	assert_ok(collect(p.collector, &result));
+	backend_mem_watch(p.b, NULL, NULL);
+	assert_int_equal(result.index_new, 1);
+	find_shared(p.writer);
+	end_pair(&p);
+}
+
+/* The same where another client replaced them, and this machine reads it. */
+static void a_refresh_beside_keeps_numbers(void **state)
+{
+	struct pair p = begin_pair("refreshed");
+	struct vault_options o = vaults_options(NULL, p.b, NULL, NULL);
+	struct collect_result result;
+	struct vault *other;
+
+	(void)state;
+	assert_ok(vault_open(&o, &other));
+	vault_show_forgotten(other);
+	assert_ok(collect(other, &result));
+	assert_int_equal(result.index_new, 1);
+	vault_close(other);
+	assert_ok(vault_refresh(p.collector));
+	find_shared(p.writer);
+	end_pair(&p);
+}
+
+static int add_source(void *arg, const char *source)
+{
+	char(*names)[OBJECT_NAME_MAX] = arg;
+	size_t i = 0;
+
+	if (strncmp(source, "index/", 6) != 0)
+		return 0;
+	while (names[i][0])
+		i++;
+	assert_in_range(i, 0, 7);
+	snprintf(names[i], sizeof(names[i]), "%s", source);
+	return 0;
+}
+
+/* Where all rows are made anew, packs are found by their names. */
+static void a_pack_is_known_by_name(void **state)
+{
+	static char names[9][OBJECT_NAME_MAX];
+	struct pair p = begin_pair("anew");
+	struct catalog *c = vault_catalog(p.collector);
+	size_t i;
+
+	(void)state;
+	assert_ok(catalog_sources(c, add_source, names));
+	for (i = 0; names[i][0]; i++)
+		assert_ok(catalog_drop_source(c, names[i]));
+	assert_int_equal(i, 2);
+	end_pair(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_backup_goes_on),
+		cmocka_unit_test(a_refresh_beside_keeps_numbers),
+		cmocka_unit_test(a_pack_is_known_by_name),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
