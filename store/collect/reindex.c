@@ -24,6 +24,7 @@
 #include "store/base/idset.h"
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
+#include "store/collect/index_prints.h"
 #include "store/collect/internal.h"
 #include "store/collect/register.h"
 #include "store/format.h"
@@ -54,7 +55,7 @@ struct reindexing {
 	struct pack_list swept; /* by all collections */
 	struct buf packs;
 	size_t npacks;
-	struct idset have; /* hashes of the packs in it */
+	struct idset have; /* hashes of the names of packs in it */
 	struct pack_list
 		instead; /* packs in the place of those that are gone */
 	struct object_list inputs; /* that were read into it */
@@ -200,7 +201,8 @@ static int add_pack(void *arg, const struct index_pack *p)
 
 	if (pack_list_has(&x->swept, p->name))
 		return note_instead(x, p);
-	r = format_pack_hash(p->name, hash.b);
+	/* Of those that were taken none says something else. */
+	r = index_print_name(p, &hash);
 	if (r == 0)
 		r = idset_add(&x->have, &hash);
 	if (r <= 0)
@@ -311,6 +313,12 @@ static int put_object(struct reindexing *x)
 	return r;
 }
 
+static bool is_passed_over(int r)
+{
+	return r == -ENOENT || r == -EOPNOTSUPP ||
+	       backend_error_is_of_object(r);
+}
+
 /* One that is gone was replaced by somebody else; one that cannot be read stays as
  * it is. */
 static int take_object(struct reindexing *x, const char *name)
@@ -318,10 +326,8 @@ static int take_object(struct reindexing *x, const char *name)
 	AUTO_BUF struct buf plain = BUF_INIT;
 	int r = register_read(x->cycle->vault, OBJECT_INDEX, name, &plain);
 
-	if (r == -ENOENT || r == -EOPNOTSUPP || backend_error_is_of_object(r))
-		return 0;
 	if (r < 0)
-		return r;
+		return is_passed_over(r) ? 0 : r;
 	if (x->inputs.n > 0 && x->packs.len + plain.len > FORMAT_INDEX_TARGET)
 		r = put_object(x);
 	if (r == 0)
@@ -330,6 +336,84 @@ static int take_object(struct reindexing *x, const char *name)
 	if (r == 0)
 		r = add_gone(x, name + strlen("index/"));
 	return r == 0 ? object_list_add(&x->inputs, name) : r;
+}
+
+static int read_index(struct vault *v, const char *name,
+		      int (*fn)(void *arg, const struct index_pack *p),
+		      void *arg)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	int r = register_read(v, OBJECT_INDEX, name, &plain);
+
+	return r < 0 ? r
+		     : index_decode(plain.data, plain.len, name, fn, NULL, arg);
+}
+
+/* Objects that are to be replaced, and what they say. */
+struct comparison {
+	const struct pack_list *swept;
+	const struct object_list *objects;
+	struct index_prints prints;
+	uint32_t at; /* the one that is read */
+	bool *stays; /* owned; for each: it is not replaced */
+	bool is_said;
+};
+
+static int note_print(void *arg, const struct index_pack *p)
+{
+	struct comparison *cmp = arg;
+
+	return pack_list_has(cmp->swept, p->name)
+		       ? 0
+		       : index_prints_add(&cmp->prints, p, cmp->at);
+}
+
+static void say_differ(const char *a, const char *b)
+{
+	log_warn("%s and %s do not say the same of a pack: neither is replaced "
+		 "or removed; run vmbackup check",
+		 a, b);
+}
+
+static void on_differing(void *arg, uint32_t a, uint32_t b)
+{
+	struct comparison *cmp = arg;
+
+	cmp->stays[a] = cmp->stays[b] = true;
+	if (!cmp->is_said)
+		say_differ(cmp->objects->items[MIN(a, b)],
+			   cmp->objects->items[MAX(a, b)]);
+	cmp->is_said = true;
+}
+
+/* Of two objects that say different things of a pack, one may be right: both stay,
+ * and so do those that cannot be read. */
+static int leave_differing(struct reindexing *x, struct object_list *old)
+{
+	struct comparison cmp = { .swept = &x->swept, .objects = old };
+	size_t i, n = 0;
+	int r = 0;
+
+	cmp.stays = calloc(old->n + 1, sizeof(*cmp.stays));
+	if (!cmp.stays)
+		return -ENOMEM;
+	for (i = 0; i < old->n && r == 0; i++) {
+		cmp.at = (uint32_t)i;
+		r = read_index(x->cycle->vault, old->items[i], note_print,
+			       &cmp);
+		cmp.stays[i] = is_passed_over(r);
+		r = cmp.stays[i] ? 0 : r;
+	}
+	if (r == 0)
+		index_prints_each_differing(&cmp.prints, on_differing, &cmp);
+	for (i = 0; i < old->n && r == 0; i++)
+		if (!cmp.stays[i] && n++ != i)
+			memcpy(old->items[n - 1], old->items[i],
+			       sizeof(*old->items));
+	old->n = r == 0 ? n : old->n;
+	index_prints_release(&cmp.prints);
+	free(cmp.stays);
+	return r;
 }
 
 static int replace_all(struct reindexing *x, const struct object_list *old)
@@ -346,48 +430,48 @@ static int replace_all(struct reindexing *x, const struct object_list *old)
 
 /* ---- what others superseded ---- */
 
-/* One object that supersedes others: the packs that it names. */
+/* One object that supersedes others, and what it says of packs. */
 struct superseding {
 	struct reindexing *x;
 	char name[INDEX_NAME_MAX];
-	struct idset has;
-	bool lacks; /* one that an older object names */
+	struct idset has; /* hashes of names, and of all that is said */
+	bool lacks; /* a pack that an older object names */
+	bool differs; /* or something that that one says of it */
 };
 
 static int note_has(void *arg, const struct index_pack *p)
 {
 	struct superseding *s = arg;
-	struct id hash;
-	int r = format_pack_hash(p->name, hash.b);
+	struct id name, all;
+	int r = index_print_name(p, &name);
 
-	return r < 0 ? r : MIN(idset_add(&s->has, &hash), 0);
+	if (r == 0)
+		r = index_print_all(p, &all);
+	if (r == 0)
+		r = MIN(idset_add(&s->has, &name), 0);
+	return r < 0 ? r : MIN(idset_add(&s->has, &all), 0);
 }
 
 static int note_lack(void *arg, const struct index_pack *p)
 {
 	struct superseding *s = arg;
-	struct id hash;
-	int r = format_pack_hash(p->name, hash.b);
+	struct id name, all;
+	int r = index_print_name(p, &name);
 
-	if (r == 0 && !idset_has(&s->has, &hash) &&
-	    !pack_list_has(&s->x->swept, p->name))
+	if (r == 0)
+		r = index_print_all(p, &all);
+	if (r < 0 || idset_has(&s->has, &all) ||
+	    pack_list_has(&s->x->swept, p->name))
+		return r;
+	if (idset_has(&s->has, &name))
+		s->differs = true;
+	else
 		s->lacks = true;
-	return r;
+	return 0;
 }
 
-static int read_index(struct vault *v, const char *name,
-		      int (*fn)(void *arg, const struct index_pack *p),
-		      void *arg)
-{
-	AUTO_BUF struct buf plain = BUF_INIT;
-	int r = register_read(v, OBJECT_INDEX, name, &plain);
-
-	return r < 0 ? r
-		     : index_decode(plain.data, plain.len, name, fn, NULL, arg);
-}
-
-/* Whether the object that supersedes @name, both read now, names all that it
- * names: 1, 0 or a negative errno. */
+/* Whether the object that supersedes @name, both read now, says all that it says:
+ * 1, 0 or a negative errno. */
 static int is_covered(struct superseding *s, const char *name)
 {
 	struct vault *v = s->x->cycle->vault;
@@ -402,12 +486,16 @@ static int is_covered(struct superseding *s, const char *name)
 		if (r == 0)
 			snprintf(s->name, sizeof(s->name), "%s", by);
 	}
-	s->lacks = false;
+	s->lacks = s->differs = false;
 	if (r == 0)
 		r = read_index(v, name, note_lack, s);
-	if (r == -ENOENT || r == -EOPNOTSUPP || backend_error_is_of_object(r))
-		return 0;
-	return r < 0 ? r : !s->lacks;
+	if (r < 0)
+		return is_passed_over(r) ? 0 : r;
+	if (s->differs) {
+		snprintf(object, sizeof(object), "index/%s", s->name);
+		say_differ(name, object);
+	}
+	return !s->lacks && !s->differs;
 }
 
 static int on_index(void *arg, const char *name,
@@ -455,6 +543,8 @@ int reindex(struct cycle *c)
 		r = vault_refresh(c->vault);
 	if (r == 0)
 		r = find_naming(c->vault, &x.swept, &old);
+	if (r == 0)
+		r = leave_differing(&x, &old);
 	if (r == 0)
 		r = replace_all(&x, &old);
 	if (r == 0 && old.n)

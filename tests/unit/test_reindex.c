@@ -13,7 +13,9 @@
 #include "store/backend/mem.h"
 #include "store/catalog/catalog.h"
 #include "store/collect/collect.h"
+#include "store/crypt/keyring.h"
 #include "store/format.h"
+#include "store/index.h"
 #include "store/point.h"
 #include "store/writer/writer.h"
 
@@ -257,12 +259,157 @@ static void a_pack_is_known_by_name(void **state)
 	end_pair(&p);
 }
 
+/* ---- what others wrote ---- */
+
+#define FORGED "index/ffffffffffffffffffffffffffffffff-0"
+
+/* An index object that says what the honest ones say, but hides a chunk that is not
+ * needed in a pack that is. */
+struct forgery {
+	struct id hidden;
+	struct buf packs, gone;
+	uint64_t npacks, ngone;
+	size_t nhidden;
+	bool only_these; /* leave other packs out, but for those of trees */
+};
+
+static int forge_pack(void *arg, const struct index_pack *p)
+{
+	struct forgery *f = arg;
+	AUTO_BUF struct buf dir = BUF_INIT;
+	uint8_t *at;
+
+	buf_put(&dir, p->dir, p->dir_len);
+	at = memmem(dir.data, dir.len, f->hidden.b, ID_LEN);
+	if (f->only_these && !at && p->kind != OBJECT_TREE_PACK)
+		return 0;
+	if (at) {
+		at[0] ^= 1;
+		f->nhidden++;
+	}
+	index_put_pack(&f->packs, p->name, p->size, p->kind, p->salt, dir.data,
+		       dir.len);
+	f->npacks++;
+	return buf_error(&f->packs);
+}
+
+static void read_honest(struct vault *v, struct forgery *f)
+{
+	static char names[9][OBJECT_NAME_MAX];
+	size_t i;
+
+	memset(names, 0, sizeof(names));
+	assert_ok(catalog_sources(vault_catalog(v), add_source, names));
+	for (i = 0; names[i][0]; i++) {
+		const struct index_visitor visitor = { .pack = forge_pack,
+						       .arg = f };
+
+		assert_ok(index_read(v, names[i], &visitor));
+		buf_put_bytes(&f->gone, names[i] + 6, strlen(names[i]) - 6);
+		f->ngone++;
+	}
+	assert_int_equal(f->nhidden, 1);
+}
+
+/* Put it, and run a collection that has to replace index objects. */
+static void collect_beside(struct backend *b, const char *name)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	bool merged = name[strlen(name) - 1] == 'm';
+	struct forgery f = { .only_these = !merged };
+	AUTO_BUF struct buf plain = BUF_INIT;
+	static uint8_t data[40000];
+	struct collect_result result;
+	struct vault *v;
+
+	assert_ok(vault_open(&o, &v));
+	assert_ok(vault_refresh(v));
+	support_fill(1, data, sizeof(data));
+	assert_ok(keyring_id(vault_keyring(v), CHUNK_DATA, data, sizeof(data),
+			     &f.hidden));
+	read_honest(v, &f);
+	buf_put_varint(&plain, f.npacks);
+	buf_put(&plain, f.packs.data, f.packs.len);
+	if (merged) {
+		buf_put_varint(&plain, f.ngone);
+		buf_put(&plain, f.gone.data, f.gone.len);
+	}
+	put_box(v, b, OBJECT_INDEX, name, plain.data, plain.len);
+	buf_release(&f.packs);
+	buf_release(&f.gone);
+	vault_close(v);
+	assert_ok(vault_open(&o, &v));
+	vault_show_forgotten(v);
+	assert_ok(collect(v, &result));
+	vault_close(v);
+}
+
+/* The index object of the point that goes, which names the pack that stays. */
+static bool stands(struct backend *b, const char *name)
+{
+	size_t len;
+
+	return backend_mem_data(b, name, &len) != NULL;
+}
+
+static void find_first(struct backend *b, char out[OBJECT_NAME_MAX])
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	struct point_list *l;
+	struct vault *v;
+	size_t i;
+
+	out[0] = '\0';
+	assert_ok(vault_open(&o, &v));
+	vault_show_forgotten(v);
+	assert_ok(vault_points(v, &l));
+	for (i = 0; i < l->n; i++)
+		if (strcmp(l->points[i]->id, due) == 0)
+			snprintf(out, OBJECT_NAME_MAX, "index/%s-0",
+				 l->points[i]->session);
+	point_list_put(l);
+	vault_close(v);
+	assert_true(stands(b, out));
+}
+
+/* One that supersedes others has to say all that they say, not just name their
+ * packs. */
+static void what_is_superseded_falsely_stays(void **state)
+{
+	struct backend *b = copy();
+	char first[OBJECT_NAME_MAX];
+
+	(void)state;
+	find_first(b, first);
+	collect_beside(b, FORGED ".m");
+	assert_true(stands(b, first));
+	assert_said("do not say the same of a pack");
+	backend_close(b);
+}
+
+/* Where two differ, neither is read into another one. */
+static void what_differs_stays(void **state)
+{
+	struct backend *b = copy();
+	char first[OBJECT_NAME_MAX];
+
+	(void)state;
+	find_first(b, first);
+	collect_beside(b, FORGED);
+	assert_true(stands(b, first));
+	assert_true(stands(b, FORGED));
+	assert_said("do not say the same of a pack");
+	backend_close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_backup_goes_on),
 		cmocka_unit_test(a_refresh_beside_keeps_numbers),
 		cmocka_unit_test(a_pack_is_known_by_name),
+		cmocka_unit_test(what_is_superseded_falsely_stays),
+		cmocka_unit_test(what_differs_stays),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
