@@ -229,10 +229,14 @@ static int sweep(struct cycle *c, const struct pack_list *deletes)
 		r = sizes ? 0 : -ENOMEM;
 	}
 	/* Points that stand on packs that were rewritten stand on the new ones
-	 * before the old ones go, where there is room to say so. */
+	 * before the old ones go, where that can be said. It is decided that they
+	 * go, and they would stay for ever if they waited for it. */
 	if (r == 0 && c->repacked.n) {
 		r = reindex(c);
-		r = r == -ENOSPC || r == -EDQUOT ? 0 : r;
+		r = r == -ENOSPC || r == -EDQUOT || r == -ESTALE ||
+				    backend_error_is_of_object(r)
+			    ? 0
+			    : r;
 	}
 	if (r == 0) {
 		r = tomb_sweep(c->vault, &c->clock, &stands);

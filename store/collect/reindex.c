@@ -30,6 +30,7 @@
 #include "store/format.h"
 #include "store/index.h"
 #include "store/kept.h"
+#include "store/mark/mark.h"
 #include "store/vault.h"
 
 static const struct kept_kind sweeps = { .prefix = "sweep/",
@@ -185,8 +186,11 @@ static int note_instead(struct reindexing *x, const struct index_pack *p)
 	size_t i, before = x->instead.n;
 	int r = format_get_dir(p->dir, p->dir_len, p->name, false, &dir);
 
+	/* No point stands on what nobody needs. */
 	for (i = 0; i < dir.nchunks && r == 0; i++)
-		r = note_holders(x, &dir.chunks[i].id);
+		if (mark_has(x->cycle->mark, dir.chunks[i].type,
+			     &dir.chunks[i].id))
+			r = note_holders(x, &dir.chunks[i].id);
 	format_release_dir(&dir);
 	if (x->instead.n != before)
 		pack_list_sort(&x->instead);
@@ -234,6 +238,8 @@ static int add_instead(struct reindexing *x)
 			p.dir_len = dir.len;
 			r = add_pack(x, &p);
 		}
+		/* Somebody else has dropped what the database had of it. */
+		r = r == -ESTALE ? 0 : r;
 	}
 	return r;
 }
@@ -300,6 +306,13 @@ static int put_object(struct reindexing *x)
 	for (; i < x->gone.n; i++)
 		buf_put_bytes(&plain, x->gone.items[i],
 			      strlen(x->gone.items[i]));
+	if (plain.len > FORMAT_BOX_MAX) {
+		log_warn("what would replace %zu index objects is too long for "
+			 "one: they stay",
+			 x->inputs.n);
+		reset(x);
+		return 0;
+	}
 	snprintf(name, sizeof(name), "index/%s-%u.m", c->clock.gid,
 		 c->next_index++);
 	r = register_put_own(c->vault, OBJECT_INDEX, name, &plain);

@@ -504,6 +504,36 @@ static void what_is_needed_is_rewritten(void **state)
 	backend_close(b);
 }
 
+static int refuse_merged(void *arg, enum backend_mem_op op, const char *name)
+{
+	size_t len = strlen(name);
+
+	(void)arg;
+	return op == BACKEND_MEM_PUT && strncmp(name, "index/", 6) == 0 &&
+			       strcmp(name + len - 2, ".m") == 0
+		       ? -EIO
+		       : 0;
+}
+
+/* It was decided that they go: an index object that cannot be replaced does not keep
+ * them. */
+static void packs_go_without_an_index(void **state)
+{
+	struct backend *b = due_vault();
+	struct run run = repacking();
+
+	(void)state;
+	backend_mem_watch(b, refuse_merged, NULL);
+	assert_result(collect(b, &run), -EIO);
+	backend_mem_watch(b, NULL, NULL);
+	assert_int_equal(run.result.packs, 4);
+	assert_int_equal(count(b, "tomb/"), 0);
+	run = repacking();
+	assert_ok(collect(b, &run));
+	assert_repacked(b);
+	backend_close(b);
+}
+
 /* Less is rewritten than there is room for. */
 static void how_much_is_rewritten_has_bounds(void **state)
 {
@@ -1728,6 +1758,7 @@ int main(void)
 		cmocka_unit_test(what_is_gone_is_counted),
 		cmocka_unit_test(a_lost_reply_loses_nothing),
 		cmocka_unit_test(what_is_needed_is_rewritten),
+		cmocka_unit_test(packs_go_without_an_index),
 		cmocka_unit_test(how_much_is_rewritten_has_bounds),
 		cmocka_unit_test(a_bad_copy_stands_for_nothing),
 		cmocka_unit_test(a_copy_that_is_not_durable_stands_for_nothing),
