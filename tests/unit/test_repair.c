@@ -730,8 +730,10 @@ static void a_backup_heals(void **state)
 		assert_int_equal(vaults_points(&o, &expected), 2);
 		/* What is damaged is of no use to anybody, and known. */
 		assert_int_equal(vaults_check(&o), 0);
+		/* Where a directory above the source changed meanwhile, the older
+		 * point has a node of its own, which is stored anew. */
 		assert_ok(run_all(b, true, &res));
-		assert_int_equal(res.repaired + res.left, 0);
+		assert_int_equal(res.left, 0);
 		assert_int_equal(vaults_points(&o, &expected), 2);
 		backend_close(b);
 	}
