@@ -19,6 +19,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 
 MB = 1 << 20
 # What one kind of thing may take beside what a command takes anyway.
@@ -26,6 +27,7 @@ SESSION_MB = 48  # without threads that compress
 BACKUP_MB = 150
 RESTORE_MB = 150
 MOUNT_MB = 128
+SHOWN_SECONDS = 60  # until a mount shows a new point, at most
 NAME_BYTES = 40  # of a name of 20 bytes
 LINK_BYTES = 160  # of a small file
 RESTORE_LINK_BYTES = 130  # with a name of 20 bytes
@@ -203,9 +205,13 @@ def walk(mnt):
 
 
 def read_all(tree):
-    """Read all files below it, to their ends."""
-    if not os.path.isdir(tree):
-        sys.exit(tree + " is not there")
+    """Read all files below it, to their ends. A mount looks for new points once a
+    second."""
+    deadline = time.monotonic() + SHOWN_SECONDS
+    while not os.path.isdir(tree):
+        if time.monotonic() > deadline:
+            sys.exit(tree + " is not there")
+        time.sleep(0.1)
     for top, _, names in os.walk(tree):
         for name in names:
             with open(os.path.join(top, name), "rb") as f:

@@ -22,7 +22,7 @@ cp "$db" "$tmp/whole.db"
 
 # Who needs no chunk does not wait for the index to be read.
 for it in points 'note v --text seen' 'rename v w' 'rename w v' \
-	'forget --dry-run --keep-last 1' 'undelete v/latest' 'key list'; do
+	'forget --keep-last 2' 'undelete v/latest' 'key list'; do
 	# shellcheck disable=SC2086
 	expect 0 vmb --cache-dir "$tmp/other" $it
 done
