@@ -4,10 +4,12 @@
 
     forge.py VAULT KEYFILE age DAYS      wishes to remove points are so much older
     forge.py VAULT KEYFILE session SID   a backup far away has begun
+    forge.py VAULT KEYFILE wish POINT    somebody forgot a point 20 days ago
 """
 import json
 import os
 import sys
+import time
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -17,15 +19,23 @@ import vmbackup_reader as reader  # noqa: E402
 SESSION = 3
 
 
-def seal(vault, name, kind, text):
-    """Write the box @name. Its salt says nothing, for this is a test's."""
+class Vault(reader.Vault):
+    """Opened without its packs, which come and go."""
+
+    def read_pack(self, name):
+        pass
+
+
+def seal(vault, name, kind, text, path=None):
+    """Write the box @name, at its place or at @path. Its salt says nothing, for
+    this is a test's."""
     plain = json.dumps(text).encode()
     salt = os.urandom(32)
     key = reader.ObjectKey(vault.bases[kind], kind, vault.vault_id, salt, name)
     head = (b"vmbackup" + (1).to_bytes(2, "little") + bytes([kind, 0]) +
             bytes(4) + vault.vault_id + salt + key.commitment + bytes(4) +
             len(plain).to_bytes(4, "little") * 2 + bytes(4))
-    path = os.path.join(vault.path, name)
+    path = path or os.path.join(vault.path, name)
     with open(path + ".new", "wb") as f:
         f.write(head + AESGCM(key.key).encrypt(key.nonce, plain, head))
     os.rename(path + ".new", path)
@@ -43,12 +53,30 @@ def age(vault, days):
         os.utime(path, (stored, stored))
 
 
+def wish(vault, point, days=20):
+    """The next wish to remove the point, put at once and with its age."""
+    names = vault.under("forget/") + vault.under("purge/")
+    n = 1 + max([int(name.rpartition("-")[2]) for name in names
+                 if point in name], default=-1)
+    then = time.time_ns() - days * 86400 * 10**9
+    name = "forget/%s-%d" % (point, n)
+    path = seal(vault, name, reader.FORGET, {
+        "time_ns": then, "until_ns": then + 14 * 86400 * 10**9},
+        os.path.join(os.path.dirname(vault.path), "wish-" + point))
+    os.utime(path, ns=(then, then))
+    os.makedirs(os.path.join(vault.path, "forget"), exist_ok=True)
+    os.link(path, os.path.join(vault.path, name))
+    os.unlink(path)
+
+
 def main():
     path, keyfile, what, arg = sys.argv[1:]
     with open(keyfile, "rb") as f:
-        vault = reader.Vault(path, keyfile=f.read())
+        vault = Vault(path, keyfile=f.read())
     if what == "age":
         age(vault, int(arg))
+    elif what == "wish":
+        wish(vault, arg)
     else:
         seal(vault, "session/" + arg, SESSION,
              {"session": arg, "kind": "backup", "host": "far-away", "pid": 7})

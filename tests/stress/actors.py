@@ -10,10 +10,12 @@ import threading
 import time
 import traceback
 
+import keepers
 import sources
 
 WAITING = 12               # so many backups may wait to be compared
 SHOWN_SECONDS = 30         # until a mount shows a new point
+MOUNTS = 2
 
 
 class Failure(Exception):
@@ -40,15 +42,21 @@ class Vault:
         with open(os.open(self.key, os.O_CREAT | os.O_WRONLY, 0o600),
                   "wb") as f:
             f.write(run.rng("key").randbytes(64))
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
+        self.compared = threading.Condition(self.lock)
         self.begun = {}            # tag: (path, manifest) of its source
-        self.points = {}           # id: tag
+        self.points = {}           # id: tag, of those that have to be there
+        self.order = []            # their ids, as they came
+        self.machine = {}          # id: machine
+        self.busy = {}             # id: how often it is still to be compared
+        self.maybe = {}            # id: tag, of those that may be gone
+        self.waiting = set()       # ids for which a backup waits
         self.notes = {}            # id: texts that were taken
         self.to_restore = queue.Queue()
         self.to_read = queue.Queue()
         self.may_wait = threading.Semaphore(WAITING)
         run.on_stop = self.no_more
-        self.mounted = 0           # how many times; odd while it is
+        self.mounted = [0] * MOUNTS    # how many times; odd while it is
 
     def command(self, actor, cache, *args):
         return self.run.command(actor, [
@@ -68,13 +76,36 @@ class Vault:
     def no_more(self):
         """Nobody has to wait for anything."""
         self.to_restore.put(None)
-        self.to_read.put(None)
+        for _ in range(MOUNTS):
+            self.to_read.put(None)
         self.may_wait.release(1000)
+        with self.compared:
+            self.compared.notify_all()
 
-    def is_there(self, point, tag):
+    def wait(self):
+        """Until nothing is left to be compared."""
+        with self.compared:
+            self.compared.wait_for(
+                lambda: not self.busy or self.run.stopping.is_set())
+        if self.run.stopping.is_set():
+            raise Stopped
+
+    def newer(self, point):
+        """How many later points of its machine stay. The lock is held."""
+        return sum(1 for p in self.order[self.order.index(point) + 1:]
+                   if p in self.points and
+                   self.machine[p] == self.machine[point])
+
+    def is_there(self, point, tag, first=True):
         """A point is known: it is to be compared, in both ways."""
         with self.lock:
             self.points[point] = tag
+            self.busy[point] = self.busy.get(point, 0) + 2
+            if first:
+                self.order.append(point)
+                # All points of a writer have one machine, or its new name.
+                self.machine[point] = tag.split("-")[0]
+                self.waiting.add(point)
         self.to_restore.put(point)
         self.to_read.put(point)
 
@@ -85,6 +116,11 @@ class Vault:
             raise Failure("%s of %s, tag %s, of %s: differs: %s" % (
                 way, point, self.points[point], path, sorted(lines)[:6]))
         self.run.count(way)
+        with self.compared:
+            self.busy[point] -= 1
+            if self.busy[point] == 0:
+                del self.busy[point]
+            self.compared.notify_all()
 
 
 class Writer:
@@ -202,6 +238,9 @@ class Noter:
             if code is None:
                 continue
             if code != 0:
+                with self.vault.lock:
+                    if point not in self.vault.points:
+                        continue
                 raise Failure("note: exit %d: %s" % (code, said))
             with self.vault.lock:
                 self.vault.notes.setdefault(point, set()).add(text)
@@ -244,22 +283,22 @@ class Restorer:
 class Mount:
     """Serves the vault; where it is killed, another takes its place."""
 
-    def __init__(self, vault):
-        self.vault = vault
-        self.where = vault.dir + "/mnt"
-        self.out = open(vault.dir + "/mount.err", "a+")
+    def __init__(self, vault, number):
+        self.vault, self.number = vault, number
+        self.where = "%s/mnt%d" % (vault.dir, number)
+        self.out = open("%s/mount%d.err" % (vault.dir, number), "a+")
         os.mkdir(self.where)
 
     def __call__(self):
         run = self.vault.run
         argv = [run.args.mounter, self.vault.dir + "/vault", self.where, "-f",
-                "-o", "keyfile=%s,cachedir=%s/cache-a" % (
-                    self.vault.key, self.vault.dir)]
+                "-o", "keyfile=%s,cachedir=%s/cache-%s" % (
+                    self.vault.key, self.vault.dir, "ab"[self.number])]
         while not run.over.is_set():
             child = run.start("mount", argv, self.out, self.out)
-            self.vault.mounted += 1
+            self.vault.mounted[self.number] += 1
             code, killed = run.end("mount", *child, None)
-            self.vault.mounted += 1
+            self.vault.mounted[self.number] += 1
             unmount(self.where)
             if code != 0 and not killed and not run.stopping.is_set():
                 self.out.seek(0)
@@ -268,19 +307,19 @@ class Mount:
 
 
 class Reader:
-    """Reads each point through the mount, and compares."""
+    """Reads points through one mount, and compares."""
 
-    def __init__(self, vault):
-        self.vault = vault
+    def __init__(self, vault, number):
+        self.vault, self.number = vault, number
 
     def one(self, point):
         path = self.vault.begun[self.vault.points[point]][0]
-        shown = "%s/mnt/ids/%s/%s" % (
-            self.vault.dir, point[:8],
+        shown = "%s/mnt%d/ids/%s/%s" % (
+            self.vault.dir, self.number, point[:8],
             "disks/d.raw" if os.path.isfile(path) else "files" + path)
         run, since, before = self.vault.run, time.monotonic(), -1
         while True:
-            mounted = self.vault.mounted
+            mounted = self.vault.mounted[self.number]
             if mounted != before:
                 since, before = time.monotonic(), mounted
             code, out, said = run.command(
@@ -288,13 +327,18 @@ class Reader:
             if code == 0:
                 break
             # Its mount may have been killed meanwhile, or be on its way.
-            if code is not None and mounted == self.vault.mounted and \
+            if code is not None and \
+                    mounted == self.vault.mounted[self.number] and \
                     time.monotonic() > since + SHOWN_SECONDS:
                 raise Failure("read of %s, tag %s: %s" % (
                     point, self.vault.points[point], said))
             run.stopping.wait(0.2)
         self.vault.compare("reads", point, out)
-        self.vault.may_wait.release()
+        with self.vault.lock:
+            waits = point in self.vault.waiting
+            self.vault.waiting.discard(point)
+        if waits:
+            self.vault.may_wait.release()
 
     def __call__(self):
         while (point := self.vault.to_read.get()) is not None:
@@ -336,8 +380,11 @@ def start(run, vault):
         "write": [Writer(vault, i, *made[i], renames=i == 4)
                   for i in range(len(made))],
         "check": [Checker(vault)], "note": [Noter(vault)],
-        "restore": [Restorer(vault)], "read": [Reader(vault)],
-        "mount": [Mount(vault)],
+        "restore": [Restorer(vault)],
+        "read": [Reader(vault, i) for i in range(MOUNTS)],
+        "mount": [Mount(vault, i) for i in range(MOUNTS)],
+        "forget": [keepers.Forgetter(vault, run.args.forge)],
+        "prune": [keepers.Pruner(vault, i) for i in range(2)],
     }
     threads = {}
     for kind, some in everybody.items():
@@ -367,13 +414,17 @@ def find_points(vault):
         if listed.get(point) != tag:
             raise Failure("the point %s, tag %s, is not listed" % (point, tag))
     for point, tag in listed.items():
-        if point not in vault.points:
+        if point in vault.points:
+            continue
+        if point not in vault.maybe:
             vault.run.count("points of killed backups")
-            vault.is_there(point, tag)
+        vault.is_there(point, tag, first=point not in vault.maybe)
 
 
 def find_notes(vault):
     for point, texts in vault.notes.items():
+        if point not in vault.points:
+            continue
         notes = json.loads(vault.must("end", "b", "note", point))["notes"]
         missing = texts - {note.get("text") for note in notes}
         if missing:
@@ -382,13 +433,20 @@ def find_notes(vault):
 
 def finish(run, vault, threads):
     """Nothing is killed any more: all that was said holds."""
-    settle(run, threads, "write", "check", "note")
+    settle(run, threads, "write", "check", "note", "forget", "prune")
     find_points(vault)
+    find_notes(vault)
+    vault.wait()
+    if threads["prune"]:
+        keepers.settle(vault, run.args.forge)
+        vault.must("end", "fresh", "check", "--read-data")
+        for point, tag in list(vault.points.items()):
+            vault.is_there(point, tag, first=False)
     vault.no_more()
     settle(run, threads, "restore", "read")
     run.over.set()
-    if subprocess.run(["umount", vault.dir + "/mnt"]).returncode:
-        raise Failure("the mount cannot be unmounted")
+    for i in range(MOUNTS):
+        if subprocess.run(["umount", "%s/mnt%d" % (vault.dir, i)]).returncode:
+            raise Failure("a mount cannot be unmounted")
     settle(run, threads, "mount")
-    find_notes(vault)
     vault.must("end", "fresh", "check", "--read-data")

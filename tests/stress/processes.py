@@ -5,11 +5,13 @@ Real processes at one vault, and every second kill -9 of one of them.
 
 Eight writers on two caches back up sources that change; some are of one
 machine, one renames its machine. Beside them `check` runs in a loop, points get
-notes, and a mount is read. All the time each backup that exited 0 is restored
-and is read through the mount, and has to be what its source was. At the end
-nothing is killed any more: each writer makes one more backup, every point that
-there is, also those of killed backups, is compared, each note that was taken is
-there, and `check --read-data` has nothing to say.
+notes, are forgotten and brought back, two processes prune, and two mounts are
+read. All the time each backup that exited 0 is restored and is read through a
+mount, and has to be what its source was. At the end nothing is killed any more:
+each writer makes one more backup, every point that there is, also those of
+killed backups, is compared, each note that was taken is there, most points go
+and the space that nothing needs with them, and `check --read-data` has nothing
+to say.
 
 What happens when is in DIR/events; what is tried follows from --seed, but not
 which process is where when it is killed. Whatever ends this, the processes that
@@ -28,7 +30,7 @@ import time
 import actors
 
 COMMAND_SECONDS = 240      # a command that takes longer hangs
-LATE_SECONDS = 400         # for all that is compared at the end
+LATE_SECONDS = 900         # for all that is compared at the end
 
 
 class Run:
@@ -154,13 +156,14 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
     p.add_argument("--vmbackup", required=True)
     p.add_argument("--mounter", required=True)
+    p.add_argument("--forge", required=True, help="tests/reader/forge.py")
     p.add_argument("--dir", required=True, help="a directory of its own")
     p.add_argument("--seconds", type=float, default=20,
                    help="how long processes are killed")
     p.add_argument("--seed", default="1")
     p.add_argument("--writers", type=int, default=8)
     p.add_argument("--without", action="append", default=[],
-                   choices=("check", "note"), help="leave them out")
+                   choices=("check", "note", "forget", "prune"), help="leave them out")
     return p.parse_args()
 
 
@@ -203,8 +206,10 @@ def main():
         for some in threads.values():
             for thread in some:
                 thread.join()
-        if os.path.ismount(args.dir + "/mnt"):
-            actors.unmount(args.dir + "/mnt")
+        for i in range(actors.MOUNTS):
+            where = "%s/mnt%d" % (args.dir, i)
+            if os.path.ismount(where):
+                actors.unmount(where)
     for text in run.failures:
         print("FAILED: " + text, file=sys.stderr)
     print("seed %s, %.0f s: %s" % (
