@@ -121,6 +121,49 @@ VMBACKUP_PASSWORD=same expect 0 vm key list
 current=$(sed -n 's/^\*  \([0-9a-f]*\).*/\1/p' "$tmp/out")
 expect 0 vm --key-file "$tmp/k3" key remove "$current"
 
+# A damaged slot hides no other, whatever is wrong with it, and whether it is tried
+# before the sound ones or after them.
+first=00000000000000000000000000000000
+last=ffffffffffffffffffffffffffffffff
+current=$(vm --key-file "$tmp/k3" key list |
+	sed -n 's/^\*  \([0-9a-f]*\).*/\1/p')
+current=$(cd "$v/key" && ls "$current"*)
+for damage in mark empty short long cut cost; do
+	for slot in $first $last; do
+		f=$v/key/$slot
+		cp "$v/key/$current" "$f"
+		case $damage in
+		mark) flip "$f" 0 ;;
+		empty) : >"$f" ;;
+		short) truncate -s 1 "$f" ;;
+		long) truncate -s 100000 "$f" ;;
+		cut) truncate -s -1 "$f" ;;
+		cost) sed -i 's/"keyfile"/"scrypt" /' "$f" ;;
+		esac
+	done
+	touch -d 2001-01-01 "$v/key/$first"
+	expect 0 vm --key-file "$tmp/k2" points
+	expect 0 vm --key-file "$tmp/k3" key list
+	[ "$(grep -c damaged "$tmp/out")" = 2 ] || fail "$damage: not both"
+	[ "$(grep -c keyfile "$tmp/out")" = 2 ] || fail "$damage: hides a slot"
+	# The key file may be of the one that cannot be read.
+	expect 13 vm --key-file "$tmp/k1" points
+	says 'no readable key slot opens'
+	expect 13 vm --key-file "$tmp/k2" check
+	says "key/$first: damaged"
+	expect 0 vm --key-file "$tmp/k3" key remove $first
+	expect 0 vm --key-file "$tmp/k2" key remove $last
+done
+expect 12 vm --key-file "$tmp/k1" points
+# One whose seal is broken is none that this key file opens.
+cp "$v/key/$current" "$tmp/slot"
+flip "$v/key/$current" $(($(stat -c %s "$v/key/$current") - 1))
+expect 13 vm --key-file "$tmp/k3" points
+says "key/$current: damaged"
+expect 0 vm --key-file "$tmp/k2" points
+cp "$tmp/slot" "$v/key/$current"
+expect 0 vm --key-file "$tmp/k3" points
+
 # A copy of the slots brings back lost ones, and only lost ones.
 expect 0 vm key export "$tmp/copy"
 [ "$(stat -c %a "$tmp/copy")" = 600 ] || fail "the copy can be read by others"

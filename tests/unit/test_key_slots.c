@@ -168,31 +168,128 @@ static void the_look_for_the_own_slot_fails(void **state)
 	backend_mem_heal(s->backend);
 }
 
-static void a_damaged_slot_hides_no_other(void **state)
-{
-	struct scene *s = *state;
-	char name[OBJECT_NAME_MAX];
-	struct key_info *keys;
-	size_t n, len, damaged = 0;
-	uint8_t *raw;
+/* ---- damage of every kind ---- */
 
-	snprintf(name, sizeof(name), "key/%s", s->slot_two);
-	raw = backend_mem_data(s->backend, name, &len);
-	assert_non_null(raw);
-	raw[0] ^= 1;
-	assert_ok(open_with(s, NULL));
+enum damage {
+	NO_MARK,
+	EMPTY,
+	SHORT,
+	LONG,
+	CUT,
+	NO_TEXT,
+	COST,
+	SALT,
+	SEAL,
+	FOREIGN,
+	UNREADABLE,
+	DAMAGES
+};
+
+/* A slot that the scene's first key file opens, made of this clear text or sealed
+ * for this vault, and then changed. */
+static void make_damaged(struct scene *s, enum damage kind, const char *slot,
+			 struct buf *box)
+{
+	static const char *const clears[DAMAGES] = {
+		[NO_TEXT] = "{\"kdf\":",
+		[COST] = "{\"kdf\":\"scrypt\",\"log_n\":63,\"r\":8,\"p\":1,"
+			 "\"info\":{}}",
+		[SALT] = "{\"kdf\":\"keyfile\",\"salt\":\"00\",\"info\":{}}",
+	};
+	const struct keyring *k = vault_keyring(s->one);
+	struct vault_options o = vaults_options(NULL, s->backend, NULL, NULL);
+	static const uint8_t kek[CRYPT_KEY_LEN] = { 1 };
+	static const uint8_t zeros[KEY_SLOT_MAX] = { 0 };
+	uint8_t id[VAULT_ID_LEN];
+	char name[OBJECT_NAME_MAX];
+
+	memcpy(id, keyring_vault_id(k), sizeof(id));
+	id[0] ^= kind == FOREIGN;
+	snprintf(name, sizeof(name), "key/%s", slot);
+	if (clears[kind])
+		assert_ok(format_seal_box(NULL, kek, id, seam_system(),
+					  OBJECT_KEY, name, clears[kind],
+					  strlen(clears[kind]), "x", 1, box));
+	else
+		assert_ok(key_seal(keyring_master(k), id, seam_system(), slot,
+				   &o.credential, 0, NULL, box));
+	if (kind == NO_MARK)
+		box->data[0] ^= 1;
+	if (kind == SEAL)
+		box->data[box->len - 1] ^= 1;
+	if (kind == LONG)
+		buf_put(box, zeros, sizeof(zeros));
+	assert_ok(buf_error(box));
+	if (kind == EMPTY || kind == SHORT || kind == CUT)
+		box->len = kind == CUT ? box->len - 1 : kind == SHORT;
+}
+
+/* What lies before the sound slot, by name and by age, and what lies behind it. */
+static const char *const around[] = {
+	"00000000000000000000000000000000",
+	"ffffffffffffffffffffffffffffffff",
+};
+
+static void put_damaged(struct scene *s, enum damage kind)
+{
+	char name[OBJECT_NAME_MAX];
+
+	for (int i = 0; i < 2; i++) {
+		AUTO_BUF struct buf box = BUF_INIT;
+
+		make_damaged(s, kind, around[i], &box);
+		snprintf(name, sizeof(name), "key/%s", around[i]);
+		assert_ok(backend_mem_set(s->backend, name, box.data, box.len));
+		assert_ok(backend_mem_set_time(s->backend, name,
+					       i ? INT64_MAX : 1));
+		if (kind == UNREADABLE)
+			backend_mem_fail(s->backend, BACKEND_MEM_GET, name, 1,
+					 -EIO, BACKEND_MEM_STICKY);
+	}
+}
+
+/* How many are said to be of this kind, of as many as there must be. */
+static size_t count_kind(struct scene *s, const char *kind, size_t expected)
+{
+	struct key_info *keys;
+	size_t n, count = 0;
+
 	assert_ok(vault_key_list(s->one, &keys, &n));
-	assert_int_equal(n, 2);
+	assert_int_equal(n, expected);
 	for (size_t i = 0; i < n; i++) {
-		damaged += strcmp(keys[i].kind, "damaged") == 0;
-		if (strcmp(keys[i].kind, "damaged") == 0)
-			assert_string_equal(keys[i].slot, s->slot_two);
+		count += strcmp(keys[i].kind, kind) == 0;
 		free(keys[i].label);
 	}
 	free(keys);
-	assert_int_equal(damaged, 1);
+	return count;
+}
+
+static void a_damaged_slot_hides_no_other(void **state)
+{
+	struct scene *s = *state;
+
 	assert_ok(vault_key_remove(s->one, s->slot_two));
-	assert_false(has_slot(s, s->slot_two));
+	for (int kind = 0; kind < DAMAGES; kind++) {
+		put_damaged(s, (enum damage)kind);
+		assert_ok(open_with(s, NULL));
+		/* A seal is looked at by who has the key alone. */
+		assert_int_equal(count_kind(s,
+					    kind == FOREIGN ? "foreign"
+					    : kind == SEAL  ? "keyfile"
+							    : "damaged",
+					    3),
+				 kind == SEAL ? 3 : 2);
+		/* No key file is "wrong" while one cannot be tried. */
+		if (kind != FOREIGN && kind != SEAL)
+			assert_result(open_with(s, s->second),
+				      kind == UNREADABLE ? -EIO : -EBADMSG);
+		for (int i = 0; i < 2; i++) {
+			assert_ok(vault_key_remove(s->one, around[i]));
+			assert_false(has_slot(s, around[i]));
+		}
+		backend_mem_heal(s->backend);
+		assert_ok(open_with(s, NULL));
+	}
 }
 
 /* Nobody opens it, but for who tries costs @log_n and @p. */
@@ -215,21 +312,29 @@ static void put_slot(struct scene *s, unsigned int number, const char *kdf,
 	assert_ok(backend_mem_set(s->backend, name, box.data, box.len));
 }
 
-/* All of them would take an hour and 2 GiB. */
+/* All of them would take an hour and 2 GiB. They lie before the honest one, by
+ * name and by age. */
 static void expensive_slots_are_tried_last(void **state)
 {
 	struct scene *s = *state;
+	const char slot[] = "ffffffffffffffffffffffffffffffff";
 	struct secret *password = secret_new(4);
 	struct credential c = { .passphrase = password };
 	struct vault_options o = vaults_options(NULL, s->backend, NULL, NULL);
+	AUTO_BUF struct buf box = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
 	struct vault *v;
-	char slot[33];
 
 	assert_non_null(password);
 	memcpy(password->data, "word", 4);
-	assert_ok(vault_key_add(s->one, &c, 14, NULL, slot));
 	for (unsigned int i = 0; i < 100; i++)
 		put_slot(s, i, "scrypt", 21, 4);
+	assert_ok(key_seal(keyring_master(vault_keyring(s->one)),
+			   keyring_vault_id(vault_keyring(s->one)),
+			   seam_system(), slot, &c, 14, NULL, &box));
+	snprintf(name, sizeof(name), "key/%s", slot);
+	assert_ok(backend_mem_set(s->backend, name, box.data, box.len));
+	assert_ok(backend_mem_set_time(s->backend, name, INT64_MAX));
 	o.credential = c;
 	assert_ok(vault_open(&o, &v));
 	vault_close(v);
