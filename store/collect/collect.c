@@ -232,7 +232,7 @@ static int sweep(struct cycle *c, const struct pack_list *deletes)
 	 * before the old ones go, where that can be said. It is decided that they
 	 * go, and they would stay for ever if they waited for it. */
 	if (r == 0 && c->repacked.n) {
-		r = reindex(c);
+		r = reindex(c, &stands);
 		r = r == -ENOSPC || r == -EDQUOT || r == -ESTALE ||
 				    backend_error_is_of_object(r)
 			    ? 0
@@ -332,7 +332,7 @@ static int carry_out(struct cycle *c)
 	if (r == 0)
 		r = delete_packs(c);
 	if (r == 0)
-		r = reindex(c);
+		r = reindex(c, NULL);
 	/* Points that were removed go last: while there is one, the next
 	 * collection looks for what this one left. */
 	if (r == 0)

@@ -146,8 +146,17 @@ MUST_CHECK int leftover_any(struct cycle *c);
 
 /* ---- reindex.c ---- */
 
-/* Replace the index objects that name packs which were deleted. Return 0 or a
+/* Replace the index objects that name packs which were deleted, or that will be: the
+ * sorted @own, on which this collection has decided; it may be NULL. Return 0 or a
  * negative errno. */
-MUST_CHECK int reindex(struct cycle *c);
+MUST_CHECK int reindex(struct cycle *c, const struct pack_list *own);
+
+/* ---- gone.c ---- */
+
+/* Find the packs that no index object need name any more, once the database is as new
+ * as the index: @own, as above, and those that sweeps delete, that are gone, and with
+ * which nothing was lost that is needed. @out is sorted. Return 0 or a negative errno. */
+MUST_CHECK int gone_list(struct cycle *c, const struct pack_list *own,
+			 struct pack_list *out);
 
 #endif

@@ -29,13 +29,8 @@
 #include "store/collect/register.h"
 #include "store/format.h"
 #include "store/index.h"
-#include "store/kept.h"
 #include "store/mark/mark.h"
 #include "store/vault.h"
-
-static const struct kept_kind sweeps = { .prefix = "sweep/",
-					 .type = OBJECT_SWEEP,
-					 .max = FORMAT_BOX_OBJECT_MAX };
 
 struct object_list {
 	char (*items)[OBJECT_NAME_MAX]; /* owned */
@@ -53,7 +48,7 @@ static int object_list_add(struct object_list *l, const char *name)
 /* An object under construction, and all of them. */
 struct reindexing {
 	struct cycle *cycle;
-	struct pack_list swept; /* by all collections */
+	struct pack_list swept; /* packs that are gone, or go now */
 	struct buf packs;
 	size_t npacks;
 	struct idset have; /* hashes of the names of packs in it */
@@ -62,36 +57,6 @@ struct reindexing {
 	struct object_list inputs; /* that were read into it */
 	struct object_list gone; /* names that it supersedes */
 };
-
-/* ---- what was deleted ---- */
-
-/* A sweep that cannot be read says nothing, and its packs stay named. */
-static int read_sweeps(struct vault *v, struct pack_list *out)
-{
-	struct kept_wish names = { .n = 0 };
-	size_t i;
-	int r = kept_list(v, &sweeps, &names);
-
-	for (i = 0; i < names.n && r == 0; i++) {
-		AUTO_BUF struct buf plain = BUF_INIT;
-		const char *name = names.items[i].name;
-		size_t before = out->n;
-		bool aborted;
-
-		r = kept_read_once(v, &sweeps, name, &plain);
-		if (r == 0)
-			r = sweep_decode(plain.data, plain.len, name, &aborted,
-					 out);
-		if (backend_error_is_of_object(r) || r == -ENOENT ||
-		    r == -EOPNOTSUPP) {
-			out->n = before;
-			r = 0;
-		}
-	}
-	pack_list_sort(out);
-	kept_release_wish(&names);
-	return r;
-}
 
 /* ---- which objects name it ---- */
 
@@ -546,14 +511,14 @@ static int drop_superseded(struct reindexing *x)
 	return MIN(r, 0);
 }
 
-int reindex(struct cycle *c)
+int reindex(struct cycle *c, const struct pack_list *own)
 {
 	struct reindexing x = { .cycle = c };
 	struct object_list old = { .n = 0 };
-	int r = read_sweeps(c->vault, &x.swept);
+	int r = vault_refresh(c->vault);
 
 	if (r == 0)
-		r = vault_refresh(c->vault);
+		r = gone_list(c, own, &x.swept);
 	if (r == 0)
 		r = find_naming(c->vault, &x.swept, &old);
 	if (r == 0)

@@ -17,6 +17,7 @@
 #include "store/format.h"
 #include "store/index.h"
 #include "store/point.h"
+#include "store/record/pack_list.h"
 #include "store/writer/writer.h"
 
 #define SHARED 99 /* seed of what is in the pack of a point that goes */
@@ -402,6 +403,125 @@ static void what_differs_stays(void **state)
 	backend_close(b);
 }
 
+/* Whether the vault's index names a pack. */
+struct search {
+	const char *pack;
+	bool found;
+};
+
+static int look_for(void *arg, const struct index_pack *p)
+{
+	struct search *s = arg;
+
+	s->found |= strcmp(s->pack, p->name) == 0;
+	return 0;
+}
+
+static bool is_indexed(struct vault *v, const char *pack)
+{
+	static char names[9][OBJECT_NAME_MAX];
+	struct search s = { .pack = pack };
+	const struct index_visitor visitor = { .pack = look_for, .arg = &s };
+	size_t i;
+
+	memset(names, 0, sizeof(names));
+	assert_ok(vault_refresh(v));
+	assert_ok(catalog_sources(vault_catalog(v), add_source, names));
+	for (i = 0; names[i][0]; i++)
+		assert_ok(index_read(v, names[i], &visitor));
+	return s.found;
+}
+
+static int add_listed(void *arg, const char *object,
+		      const struct backend_info *info)
+{
+	(void)info;
+	return pack_list_add(arg, strrchr(object, '/') + 1);
+}
+
+/* Hides packs from a listing, once the collection has deleted what it decided on. */
+struct lag {
+	struct backend *b;
+	const struct pack_list *packs;
+	enum { BEFORE, DELETED, HIDDEN, AFTER } stage;
+};
+
+static void hide(struct lag *l, bool hidden)
+{
+	char object[OBJECT_NAME_MAX], away[OBJECT_NAME_MAX];
+	size_t i;
+	int r;
+
+	for (i = 0; i < l->packs->n; i++) {
+		assert_ok(format_pack_object_name(l->packs->names[i], object));
+		snprintf(away, sizeof(away), "away/%s", l->packs->names[i]);
+		r = backend_mem_rename(l->b, hidden ? object : away,
+				       hidden ? away : object);
+		assert_true(r == 0 || r == -ENOENT);
+	}
+}
+
+static int lag(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct lag *l = arg;
+
+	if (l->stage == BEFORE && op == BACKEND_MEM_DELETE &&
+	    strncmp(name, "tomb/", 5) == 0) {
+		l->stage = DELETED;
+	} else if (l->stage == DELETED && op == BACKEND_MEM_LIST &&
+		   strncmp(name, "pack/", 5) == 0) {
+		hide(l, true);
+		l->stage = HIDDEN;
+	} else if (l->stage == HIDDEN && op == BACKEND_MEM_PUT) {
+		hide(l, false);
+		l->stage = AFTER;
+	}
+	return 0;
+}
+
+/* Put a sweep, as anybody may who can put objects, which deletes all packs, and
+ * collect. What stands then is in the index. */
+static void collect_after_false_sweep(bool lags)
+{
+	struct backend *b = copy();
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	struct pack_list before = { .n = 0 }, after = { .n = 0 };
+	struct lag l = { .b = b, .packs = &before };
+	AUTO_BUF struct buf plain = BUF_INIT;
+	struct collect_result result;
+	struct vault *v;
+	size_t i;
+
+	assert_ok(vault_open(&o, &v));
+	vault_show_forgotten(v);
+	assert_ok(vault_list_plain(v, "pack/", add_listed, &before));
+	pack_list_sort(&before);
+	sweep_encode(&before, &plain);
+	put_box(v, b, OBJECT_SWEEP, "sweep/ffffffffffffffffffffffffffffffff",
+		plain.data, plain.len);
+	if (lags)
+		backend_mem_watch(b, lag, &l);
+	assert_ok(collect(v, &result));
+	backend_mem_watch(b, NULL, NULL);
+	assert_int_equal(l.stage, lags ? AFTER : BEFORE);
+	assert_int_equal(result.index_new, 1);
+	assert_ok(vault_list_plain(v, "pack/", add_listed, &after));
+	assert_in_range(after.n, 1, before.n - 1);
+	for (i = 0; i < after.n; i++)
+		assert_true(is_indexed(v, after.names[i]));
+	vault_close(v);
+	pack_list_release(&before);
+	pack_list_release(&after);
+	backend_close(b);
+}
+
+static void a_false_sweep_takes_nothing_from_the_index(void **state)
+{
+	(void)state;
+	collect_after_false_sweep(false);
+	collect_after_false_sweep(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +530,7 @@ int main(void)
 		cmocka_unit_test(a_pack_is_known_by_name),
 		cmocka_unit_test(what_is_superseded_falsely_stays),
 		cmocka_unit_test(what_differs_stays),
+		cmocka_unit_test(a_false_sweep_takes_nothing_from_the_index),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
