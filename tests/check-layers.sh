@@ -18,10 +18,11 @@ judge_lines()
 		# cryptography.
 		reach["src"] = "src/cmd src/cli src/mount store"
 		reach["src/cmd"] = "src/cli src/mount src/backup" \
-			" src/restore src/forget src/keys src/retain src/scan src/stats" \
-			" src/disk fs fs/fuse store store/check store/collect" \
-			" store/mark store/repair" \
+			" src/restore src/check src/forget src/keys src/retain" \
+			" src/scan src/stats src/disk fs fs/fuse store" \
+			" store/check store/collect store/mark store/repair" \
 			" store/writer"
+		reach["src/check"] = "src/cli store store/check"
 		reach["src/forget"] = "src/cli src/retain store store/mark" \
 			" store/writer"
 		reach["src/stats"] = "src/cli store store/mark"

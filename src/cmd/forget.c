@@ -18,8 +18,7 @@
 #include "src/forget/guard.h"
 #include "src/forget/judged.h"
 #include "src/forget/report.h"
-#include "src/retain/keep.h"
-#include "src/retain/policy.h"
+#include "src/forget/request.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/point.h"
@@ -28,231 +27,62 @@
 #include "store/writer/forget.h"
 #include "store/writer/note.h"
 
-#define DEFAULT_GROUPS "machine,paths"
-
 struct args {
-	const char *counts[KEEP_RULES], *within[KEEP_RULES];
-	const char *keep, *group_by, *window, *reason;
-	struct string_list tags;
+	struct request_args asked;
 	struct point_filter filter;
-	bool dry_run, remove_all;
+	bool dry_run;
 };
 
 static const struct option_row rows[] = {
-	OPT_STRING("keep-last", 'l', "N", struct args, counts[KEEP_LAST],
+	OPT_STRING("keep-last", 'l', "N", struct args, asked.counts[KEEP_LAST],
 		   "keep the last N points"),
-	OPT_STRING("keep-hourly", 'H', "N", struct args, counts[KEEP_HOURLY],
+	OPT_STRING("keep-hourly", 'H', "N", struct args,
+		   asked.counts[KEEP_HOURLY],
 		   "keep the last point of each of the last N hours"),
-	OPT_STRING("keep-daily", 'd', "N", struct args, counts[KEEP_DAILY],
-		   "the same for days"),
-	OPT_STRING("keep-weekly", 'w', "N", struct args, counts[KEEP_WEEKLY],
+	OPT_STRING("keep-daily", 'd', "N", struct args,
+		   asked.counts[KEEP_DAILY], "the same for days"),
+	OPT_STRING("keep-weekly", 'w', "N", struct args,
+		   asked.counts[KEEP_WEEKLY],
 		   "the same for weeks, which begin on Monday"),
-	OPT_STRING("keep-monthly", 'm', "N", struct args, counts[KEEP_MONTHLY],
-		   "the same for months"),
-	OPT_STRING("keep-yearly", 'y', "N", struct args, counts[KEEP_YEARLY],
-		   "the same for years"),
-	OPT_STRING("keep-within", 0, "TIME", struct args, within[KEEP_LAST],
+	OPT_STRING("keep-monthly", 'm', "N", struct args,
+		   asked.counts[KEEP_MONTHLY], "the same for months"),
+	OPT_STRING("keep-yearly", 'y', "N", struct args,
+		   asked.counts[KEEP_YEARLY], "the same for years"),
+	OPT_STRING("keep-within", 0, "TIME", struct args,
+		   asked.within[KEEP_LAST],
 		   "keep what is not older than the newest point by more"),
 	OPT_STRING("keep-within-hourly", 0, "TIME", struct args,
-		   within[KEEP_HOURLY], "of that, one an hour"),
+		   asked.within[KEEP_HOURLY], "of that, one an hour"),
 	OPT_STRING("keep-within-daily", 0, "TIME", struct args,
-		   within[KEEP_DAILY], "one a day"),
+		   asked.within[KEEP_DAILY], "one a day"),
 	OPT_STRING("keep-within-weekly", 0, "TIME", struct args,
-		   within[KEEP_WEEKLY], "one a week"),
+		   asked.within[KEEP_WEEKLY], "one a week"),
 	OPT_STRING("keep-within-monthly", 0, "TIME", struct args,
-		   within[KEEP_MONTHLY], "one a month"),
+		   asked.within[KEEP_MONTHLY], "one a month"),
 	OPT_STRING("keep-within-yearly", 0, "TIME", struct args,
-		   within[KEEP_YEARLY], "one a year"),
-	OPT_LIST("keep-tag", 0, "TAG[,TAG]...", struct args, tags,
+		   asked.within[KEEP_YEARLY], "one a year"),
+	OPT_LIST("keep-tag", 0, "TAG[,TAG]...", struct args, asked.tags,
 		 "keep points with all these tags; may be repeated: any"),
-	OPT_STRING("keep", 0, "TIME", struct args, keep,
+	OPT_STRING("keep", 0, "TIME", struct args, asked.keep,
 		   "let no policy forget the POINTs for so long from now"),
 	OPT_STRING("group-by", 'g', "machine,host,tags,paths", struct args,
-		   group_by, "what is a series (machine,paths)"),
+		   asked.group_by, "what is a series (machine,paths)"),
 	OPT_LIST("vm", 0, "VM", struct args, filter.vms,
 		 "only points of machine VM; may be repeated"),
 	OPT_LIST("tag", 0, "TAG[,TAG]...", struct args, filter.tags,
 		 "only points with all these tags; may be repeated: any"),
 	OPT_LIST("host", 0, "NAME", struct args, filter.hosts,
 		 "only points made on host NAME; may be repeated"),
-	OPT_STRING("undelete-window", 0, "TIME", struct args, window,
+	OPT_STRING("undelete-window", 0, "TIME", struct args, asked.window,
 		   "how long undelete works: 14d, the default, to 180d"),
-	OPT_STRING("reason", 0, "TEXT", struct args, reason,
+	OPT_STRING("reason", 0, "TEXT", struct args, asked.reason,
 		   "note why, for people"),
 	OPT_FLAG("dry-run", 'n', struct args, dry_run,
 		 "print what would be forgotten and freed, and do nothing"),
-	OPT_FLAG("unsafe-allow-remove-all", 0, struct args, remove_all,
+	OPT_FLAG("unsafe-allow-remove-all", 0, struct args, asked.remove_all,
 		 "let all points of a machine go"),
 	OPT_END
 };
-
-/* ---- what was asked for ---- */
-
-struct request {
-	struct keep_policy policy;
-	struct keep_tags *tags; /* owned */
-	char **words; /* owned, each too: of all tags */
-	size_t nwords;
-	int64_t keep_ns; /* -1: not given */
-	struct forget_wish wish;
-};
-
-static int parse_tags(const struct string_list *lists, struct request *r)
-{
-	const char **all;
-	size_t i, n = 0;
-
-	for (i = 0; i < lists->n; i++) {
-		const char *p = lists->items[i];
-
-		for (n++; *p; p++)
-			n += *p == ',';
-	}
-	r->tags = alloc_array(lists->n + 1, sizeof(*r->tags));
-	r->words = alloc_array(n + 1, sizeof(*r->words));
-	if (!r->tags || !r->words)
-		return -ENOMEM;
-	for (i = 0; i < lists->n; i++) {
-		const char *p = lists->items[i];
-		size_t first = r->nwords;
-
-		for (;;) {
-			size_t len = strcspn(p, ",");
-
-			r->words[r->nwords] = strndup(p, len);
-			if (!r->words[r->nwords])
-				return -ENOMEM;
-			r->nwords++;
-			if (!p[len])
-				break;
-			p += len + 1;
-		}
-		all = (const char **)&r->words[first];
-		r->tags[i] = (struct keep_tags){ all, r->nwords - first };
-	}
-	r->policy.tags = r->tags;
-	r->policy.ntags = lists->n;
-	return 0;
-}
-
-static int parse_duration(struct context *ctx, const char *text, int64_t *out)
-{
-	if (keep_parse_duration(text, out) == 0)
-		return 0;
-	return context_usage(ctx,
-			     "\"%s\" is not a time: say 36h, 7d, 2w, 6mo (a "
-			     "month) or 1y",
-			     text);
-}
-
-static int parse_rules(struct context *ctx, const struct args *a,
-		       struct keep_policy *p)
-{
-	int i, r = 0;
-
-	for (i = 0; i < KEEP_RULES && r == 0; i++) {
-		if (a->counts[i] &&
-		    keep_parse_count(a->counts[i], &p->count[i]) < 0)
-			r = context_usage(ctx,
-					  "\"%s\" is not a number of points, "
-					  "nor \"unlimited\"",
-					  a->counts[i]);
-		if (r == 0 && a->within[i])
-			r = parse_duration(ctx, a->within[i], &p->within_ns[i]);
-	}
-	if (r == 0 &&
-	    keep_parse_groups(a->group_by ? a->group_by : DEFAULT_GROUPS,
-			      &p->group_by) < 0)
-		r = context_usage(
-			ctx,
-			"--group-by %s: there are machine, host, tags "
-			"and paths",
-			a->group_by);
-	return r;
-}
-
-/* A variable that is not set would be a rule that keeps nothing. */
-static int check_words(struct context *ctx, const char *option,
-		       const struct string_list *lists)
-{
-	size_t i;
-
-	for (i = 0; i < lists->n; i++) {
-		const char *p = lists->items[i];
-		size_t len = strcspn(p, ",");
-
-		for (; len > 0 && p[len]; len = strcspn(p, ","))
-			p += len + 1;
-		if (len == 0)
-			return context_usage(ctx, "%s \"%s\": a tag has a name",
-					     option, lists->items[i]);
-	}
-	return 0;
-}
-
-static int check_request(struct context *ctx, const struct args *a, int argc,
-			 const struct request *r)
-{
-	bool filters = a->filter.vms.n || a->filter.tags.n || a->filter.hosts.n;
-	bool is_empty = keep_policy_is_empty(&r->policy);
-
-	if (r->keep_ns >= 0 && (argc == 0 || !is_empty))
-		return context_usage(ctx,
-				     "--keep is for POINTs that are named");
-	if (r->keep_ns >= 0 && (a->reason || a->window))
-		return context_usage(ctx, "--keep forgets nothing: it takes no "
-					  "--reason and no --undelete-window");
-	if (argc > 0 && a->group_by)
-		return context_usage(ctx, "--group-by is for a policy, and not "
-					  "for POINTs that are named");
-	if (a->reason && !forget_text_ok(a->reason))
-		return context_usage(ctx,
-				     "--reason is a text of one line and at "
-				     "most %d bytes",
-				     FORGET_TEXT_MAX);
-	if (argc > 0 && (!is_empty || filters))
-		return context_usage(ctx, "name points, or say what to keep of "
-					  "all: not both");
-	if (argc == 0 && is_empty && !(a->remove_all && filters))
-		return context_usage(
-			ctx, "say what to keep (--keep-daily 7), or name "
-			     "points; to forget all of some machine, say --vm "
-			     "and --unsafe-allow-remove-all");
-	if (r->wish.window_ns < FORGET_WINDOW_MIN_NS ||
-	    r->wish.window_ns > FORGET_WINDOW_MAX_NS)
-		return context_usage(ctx, "--undelete-window is 14d to 180d");
-	return 0;
-}
-
-static int parse_request(struct context *ctx, const struct args *a, int argc,
-			 struct request *out)
-{
-	int r = parse_rules(ctx, a, &out->policy);
-
-	out->keep_ns = -1;
-	out->wish.window_ns = FORGET_WINDOW_MIN_NS;
-	out->wish.reason = a->reason;
-	out->policy.remove_all = a->remove_all;
-	if (r == 0)
-		r = check_words(ctx, "--keep-tag", &a->tags);
-	if (r == 0)
-		r = check_words(ctx, "--tag", &a->filter.tags);
-	if (r == 0)
-		r = parse_tags(&a->tags, out);
-	if (r == 0 && a->keep)
-		r = parse_duration(ctx, a->keep, &out->keep_ns);
-	if (r == 0 && a->window)
-		r = parse_duration(ctx, a->window, &out->wish.window_ns);
-	return r == 0 ? check_request(ctx, a, argc, out) : r;
-}
-
-static void release_request(struct request *r)
-{
-	while (r->nwords > 0)
-		free(r->words[--r->nwords]);
-	free(r->words);
-	free(r->tags);
-}
 
 /* ---- forgetting ---- */
 
@@ -294,7 +124,8 @@ static int forget_all(struct context *ctx, struct vault *v,
 
 	request->wish.by = noting_by(by);
 	if (r == 0 && !a->dry_run)
-		r = guard_forget(v, points, n, &request->wish, a->remove_all);
+		r = guard_forget(v, points, n, &request->wish,
+				 a->asked.remove_all);
 	return r < 0 ? r : print_outcome(ctx, n, a, &request->wish, freed);
 }
 
@@ -439,8 +270,9 @@ static int keep_named(struct context *ctx, struct vault *v,
 	if (__builtin_add_overflow(now_for(ctx, &request->wish), keep_ns,
 				   &until) ||
 	    until > INT64_MAX - 999999999)
-		return context_usage(
-			ctx, "--keep %s: so far in time nothing is", a->keep);
+		return context_usage(ctx,
+				     "--keep %s: so far in time nothing is",
+				     a->asked.keep);
 	/* Whole seconds: not before. But no time at all is over by any clock. */
 	until = keep_ns > 0 ? until + 999999999 : 0;
 	output_time(until - until % 1000000000, text);
@@ -481,7 +313,7 @@ static int run_named(struct context *ctx, struct vault *v, struct point_list *l,
 		return r;
 	if (request->keep_ns >= 0)
 		return keep_named(ctx, v, points, n, a, request);
-	if (!a->remove_all)
+	if (!a->asked.remove_all)
 		r = guard_last(l, points, n);
 	if (r == 0 && a->dry_run)
 		r = freed_count(ctx, v, points, n, &freed);
@@ -504,7 +336,12 @@ static int run_forget(struct context *ctx, void *args, int argc, char **argv)
 	if (ctx->forgotten)
 		return context_usage(ctx, "--forgotten is for who looks, and "
 					  "not for who forgets");
-	r = parse_request(ctx, a, argc, &request);
+	r = request_parse(ctx, &a->asked, argc > 0,
+			  a->filter.vms.n || a->filter.tags.n ||
+				  a->filter.hosts.n,
+			  &request);
+	if (r == 0)
+		r = request_check_tags(ctx, "--tag", &a->filter.tags);
 	if (r == 0)
 		r = context_open_vault_only(ctx, &v);
 	if (r == 0)
@@ -514,7 +351,7 @@ static int run_forget(struct context *ctx, void *args, int argc, char **argv)
 			     : run_policy(ctx, v, l, a, &request);
 	point_list_put(l);
 	vault_close(v);
-	release_request(&request);
+	request_release(&request);
 	return r;
 }
 

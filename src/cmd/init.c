@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "src/cli/credentials.h"
+#include "src/cli/from.h"
 #include "src/cli/keyfile.h"
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
@@ -22,15 +23,7 @@ struct args {
 	const char *new_key_file;
 	unsigned int kdf_cost;
 	const char *chunker_from;
-	const char *from_key_file;
-	const char *from_password_file;
-	const char *from_password_command;
-};
-
-/* What opens the vault whose chunker is copied. */
-struct from {
-	const struct args *args;
-	struct credential credential; /* owned */
+	struct from_args from_args;
 };
 
 static const struct option_row rows[] = {
@@ -41,55 +34,21 @@ static const struct option_row rows[] = {
 		 "scrypt with 2^N blocks of 1 KiB, 14 to 21 (default: 17)"),
 	OPT_STRING("copy-chunker-from", 0, "VAULT", struct args, chunker_from,
 		   "cut files where VAULT cuts them"),
-	OPT_STRING("from-key-file", 0, "FILE", struct args, from_key_file,
-		   "open that VAULT with this key file"
-		   " (VMBACKUP_FROM_KEY_FILE)"),
-	OPT_STRING("from-password-file", 0, "FILE", struct args,
-		   from_password_file,
-		   "with the password in FILE (VMBACKUP_FROM_PASSWORD_FILE)"),
-	OPT_STRING("from-password-command", 0, "COMMAND", struct args,
-		   from_password_command,
-		   "with the password that COMMAND prints"),
-	OPT_END
+	FROM_ROWS(struct args, from_args), OPT_END
 };
-
-static int ask_from(void *arg, struct credential *out)
-{
-	struct from *from = arg;
-	struct credential_source source = {
-		.password_file = from->args->from_password_file,
-		.password_command = from->args->from_password_command,
-		.key_file = from->args->from_key_file,
-		.env = "VMBACKUP_FROM_",
-		.prompt = "password for the vault to cut like: ",
-		.remedy = "give --from-key-file, --from-password-file or"
-			  " --from-password-command, or set"
-			  " VMBACKUP_FROM_PASSWORD_FILE",
-	};
-	int r = credentials_load(&source, &from->credential);
-
-	*out = from->credential;
-	return r < 0 && r != -EINTR && r != -ENOMEM ? -ENOKEY : r;
-}
 
 /* The secret by which that vault's chunker works. */
 static int read_chunker(struct context *ctx, const struct args *a, uint8_t *out)
 {
-	struct from from = { .args = a };
-	struct vault_options o = { .url = a->chunker_from,
-				   .seam = ctx->seam,
-				   .ask = ask_from,
-				   .ask_arg = &from,
-				   .index_later = true };
+	const struct vault_options o = { .index_later = true };
 	struct vault *v = NULL;
-	/* Nothing of it is kept here, for it may never be seen again. */
-	int r = vault_open(&o, &v);
+	int r = from_open(ctx, a->chunker_from, &a->from_args,
+			  "password for the vault to cut like: ", &o, &v);
 
-	credentials_release(&from.credential);
 	if (r == 0)
 		r = vault_chunker(v, out);
 	vault_close(v);
-	return r == -ENOENT ? -ENOMEDIUM : r;
+	return r;
 }
 
 static int load(struct context *ctx, struct credential *out)
@@ -146,8 +105,7 @@ static int check_usage(struct context *ctx, const struct args *a, int argc)
 		return context_usage(ctx,
 				     "--key-file and --new-key-file exclude"
 				     " each other");
-	if (!a->chunker_from && (a->from_key_file || a->from_password_file ||
-				 a->from_password_command))
+	if (!a->chunker_from && from_is_given(&a->from_args))
 		return context_usage(ctx, "the key of which vault? --from-..."
 					  " goes with --copy-chunker-from");
 	return 0;

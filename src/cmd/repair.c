@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/cli/credentials.h"
+#include "src/check/damage.h"
+#include "src/cli/from.h"
 #include "src/cli/noting.h"
 #include "src/cli/output.h"
 #include "src/cli/progress.h"
@@ -14,16 +15,13 @@
 #include "src/cmd/cmd.h"
 #include "store/base/log.h"
 #include "store/base/task.h"
-#include "store/check/check.h"
 #include "store/repair/repair.h"
 #include "store/vault.h"
 
 struct args {
 	bool apply, dry_run, read_data;
 	const char *from;
-	const char *from_key_file;
-	const char *from_password_file;
-	const char *from_password_command;
+	struct from_args from_args;
 };
 
 static const struct option_row rows[] = {
@@ -35,15 +33,7 @@ static const struct option_row rows[] = {
 		 "first read all packs, as check --read-data does"),
 	OPT_STRING("from", 0, "VAULT", struct args, from,
 		   "packs: take what is lost from VAULT, such as a copy"),
-	OPT_STRING("from-key-file", 0, "FILE", struct args, from_key_file,
-		   "open that VAULT with this key file"
-		   " (VMBACKUP_FROM_KEY_FILE)"),
-	OPT_STRING("from-password-file", 0, "FILE", struct args,
-		   from_password_file,
-		   "with the password in FILE (VMBACKUP_FROM_PASSWORD_FILE)"),
-	OPT_STRING("from-password-command", 0, "COMMAND", struct args,
-		   from_password_command,
-		   "with the password that COMMAND prints"),
+	FROM_ROWS(struct args, from_args),
 	OPT_END
 };
 
@@ -51,65 +41,7 @@ static const struct option_row rows[] = {
 #define LEVEL 3
 #define LEVEL_DISK 6
 
-/* ---- the other vault ---- */
-
-struct from {
-	const struct args *args;
-	struct credential credential; /* owned */
-};
-
-static int ask_from(void *arg, struct credential *out)
-{
-	struct from *from = arg;
-	struct credential_source source = {
-		.password_file = from->args->from_password_file,
-		.password_command = from->args->from_password_command,
-		.key_file = from->args->from_key_file,
-		.env = "VMBACKUP_FROM_",
-		.prompt = "password for the vault to take from: ",
-		.remedy = "give --from-key-file, --from-password-file or"
-			  " --from-password-command, or set"
-			  " VMBACKUP_FROM_PASSWORD_FILE",
-	};
-	int r = credentials_load(&source, &from->credential);
-
-	*out = from->credential;
-	return r < 0 && r != -EINTR && r != -ENOMEM ? -ENOKEY : r;
-}
-
-static int open_from(struct context *ctx, const struct args *a,
-		     struct vault **out)
-{
-	struct from from = { .args = a };
-	struct vault_options o = { .url = a->from,
-				   .seam = ctx->seam,
-				   .ask = ask_from,
-				   .ask_arg = &from,
-				   .stop = signals_stop(),
-				   .verify = true };
-	/* Nothing of it is kept here, for it may never be seen again. */
-	int r = vault_open(&o, out);
-
-	credentials_release(&from.credential);
-	return r == -ENOENT ? -ENOMEDIUM : r;
-}
-
 /* ---- telling ---- */
-
-static void tick(void *arg, const void *progress)
-{
-	const struct check_progress *p = progress;
-	struct progress_state s = {
-		.bytes_done = p->bytes_done,
-		.bytes_total = p->bytes_total,
-		.items_done = p->items_done,
-		.items_total = p->items_total,
-		.errors = p->damages,
-		.current = p->phase,
-	};
-
-	progress_update(arg, &s);
-}
 
 static void say(void *arg, enum repair_verdict verdict, const char *object,
 		const char *text)
@@ -213,8 +145,7 @@ static int check_usage(struct context *ctx, const struct args *a, int argc,
 	if (a->from && !(*out)->takes)
 		return context_usage(ctx, "--from is for packs; points are"
 					  " repaired behind that");
-	if (!a->from && (a->from_key_file || a->from_password_file ||
-			 a->from_password_command))
+	if (!a->from && from_is_given(&a->from_args))
 		return context_usage(ctx, "the key of which vault? --from-..."
 					  " goes with --from");
 	return 0;
@@ -224,6 +155,7 @@ static int open_vaults(struct context *ctx, const struct args *a,
 		       struct vault **out, struct vault **from_out)
 {
 	struct vault_options o = { .verify = true };
+	struct vault_options other = { .verify = true, .stop = signals_stop() };
 	bool no_cache = ctx->no_cache;
 	int r;
 
@@ -231,7 +163,11 @@ static int open_vaults(struct context *ctx, const struct args *a,
 	ctx->no_cache = true;
 	r = context_open_vault_with(ctx, &o, out);
 	ctx->no_cache = no_cache;
-	return r == 0 && a->from ? open_from(ctx, a, from_out) : r;
+	if (r < 0 || !a->from)
+		return r;
+	return from_open(ctx, a->from, &a->from_args,
+			 "password for the vault to take from: ", &other,
+			 from_out);
 }
 
 static int repair(struct context *ctx, const struct args *a,
@@ -269,7 +205,7 @@ static int repair(struct context *ctx, const struct args *a,
 static int run_repair(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
-	struct task task = { .stop = signals_stop(), .tick = tick };
+	struct task task = { .stop = signals_stop(), .tick = damage_progress };
 	struct repair_result res = { .repaired = 0 };
 	const struct kind *kind = NULL;
 	struct progress *progress;

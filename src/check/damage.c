@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "src/check/damage.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/cli/context.h"
+#include "src/cli/output.h"
+#include "src/cli/progress.h"
+#include "store/base/buf.h"
+#include "store/base/hex.h"
+#include "store/base/log.h"
+#include "store/check/check.h"
+#include "store/point.h"
+
+void damage_progress(void *arg, const void *progress)
+{
+	const struct check_progress *p = progress;
+	struct progress_state s = {
+		.bytes_done = p->bytes_done,
+		.bytes_total = p->bytes_total,
+		.items_done = p->items_done,
+		.items_total = p->items_total,
+		.errors = p->damages,
+		.current = p->phase,
+	};
+
+	progress_update(arg, &s);
+}
+
+static void point_name(const struct check_result *res,
+		       const struct check_place *p, char *out, size_t size)
+{
+	const struct point_list *l = res->points_list;
+
+	snprintf(out, size, "%s/%s", l->points[p->point]->vm,
+		 l->names[p->point]);
+}
+
+/* "web1/2026-...:files/etc/passwd"; appended with a NUL. */
+static void place_name(const struct check_result *res,
+		       const struct check_place *p, struct buf *out)
+{
+	char name[512];
+
+	point_name(res, p, name, sizeof(name));
+	buf_printf(out, "%s%s%s", name, *p->path ? ":" : "", p->path);
+	buf_put_u8(out, 0);
+}
+
+static void say_finding(const struct check_result *res,
+			const struct check_finding *f)
+{
+	uint64_t i, shown = MIN(f->nplaces, (uint64_t)CHECK_PLACES_MAX);
+
+	log_line(LOG_LEVEL_ERROR, "%s: %s", f->object, f->text);
+	for (i = 0; i < MIN(f->nchunks, (uint64_t)CHECK_CHUNKS_MAX); i++) {
+		char hex[2 * ID_LEN + 1];
+
+		hex_encode(f->chunks[i].b, ID_LEN, hex);
+		log_line(LOG_LEVEL_ERROR, "    chunk %s", hex);
+	}
+	if (f->nchunks > CHECK_CHUNKS_MAX)
+		log_line(LOG_LEVEL_ERROR, "    %" PRIu64 " chunks in all",
+			 f->nchunks);
+	if (f->ncopies)
+		log_line(LOG_LEVEL_ERROR,
+			 "    %" PRIu64 " chunks that another"
+			 " pack holds, too: nothing is lost with them",
+			 f->ncopies);
+	for (i = 0; i < shown; i++) {
+		AUTO_BUF struct buf place = BUF_INIT;
+
+		place_name(res, &f->places[i], &place);
+		if (buf_error(&place) == 0)
+			log_line(
+				LOG_LEVEL_ERROR, "    hits %s%s",
+				(char *)place.data,
+				*f->places[i].path
+					? ""
+					: " (its tree; ls shows what is left)");
+	}
+	if (f->nplaces == 0 && res->points_list &&
+	    !strncmp(f->object, "pack/", 5))
+		log_line(LOG_LEVEL_ERROR, "    nothing that a point uses is"
+					  " lost with it");
+	if (f->nplaces > shown)
+		log_line(LOG_LEVEL_ERROR, "    and %" PRIu64 " other places%s",
+			 f->nplaces - shown, res->places_cut ? " or more" : "");
+}
+
+static int finding_json(const struct check_result *res,
+			const struct check_finding *f)
+{
+	json_t *o = output_message(f->damage ? "damage" : "info");
+	json_t *chunks = json_array(), *places = json_array();
+	uint64_t i;
+
+	output_set_string(o, "object", f->object);
+	output_set_string(o, "text", f->text);
+	for (i = 0; i < MIN(f->nchunks, (uint64_t)CHECK_CHUNKS_MAX); i++) {
+		char hex[2 * ID_LEN + 1];
+
+		hex_encode(f->chunks[i].b, ID_LEN, hex);
+		json_array_append_new(chunks, json_string(hex));
+	}
+	for (i = 0; i < MIN(f->nplaces, (uint64_t)CHECK_PLACES_MAX); i++) {
+		const struct check_place *p = &f->places[i];
+		json_t *one = json_object();
+		char name[512];
+
+		point_name(res, p, name, sizeof(name));
+		output_set_string(one, "point", name);
+		output_set_string(one, "point_id",
+				  res->points_list->points[p->point]->id);
+		output_set_bytes(one, "path", p->path, strlen(p->path));
+		json_array_append_new(places, one);
+	}
+	json_object_set_new(o, "chunks", chunks);
+	output_set_uint(o, "chunk_count", f->nchunks);
+	output_set_uint(o, "chunks_with_copy", f->ncopies);
+	json_object_set_new(o, "places", places);
+	output_set_uint(o, "place_count", f->nplaces);
+	return output_json(o);
+}
+
+static int summary_json(const struct check_result *res)
+{
+	json_t *o = output_message("summary"), *broken = json_array();
+	size_t i;
+
+	for (i = 0; i < res->nfindings; i++)
+		if (res->findings[i]->damage &&
+		    !strncmp(res->findings[i]->object, "pack/", 5))
+			json_array_append_new(
+				broken, json_string(res->findings[i]->object));
+	output_set_uint(o, "num_errors", res->damages);
+	json_object_set_new(o, "broken_packs", broken);
+	output_set_uint(o, "objects", res->objects);
+	output_set_uint(o, "points", res->points);
+	output_set_uint(o, "packs", res->packs);
+	output_set_uint(o, "tree_nodes", res->nodes);
+	output_set_uint(o, "files", res->files);
+	output_set_uint(o, "chunk_references", res->chunks);
+	output_set_uint(o, "packs_read", res->packs_read);
+	output_set_uint(o, "bytes_read", res->bytes_read);
+	output_set_uint(o, "points_uncommitted", res->uncommitted);
+	output_set_uint(o, "packs_unreferenced", res->unreferenced);
+	output_set_uint(o, "bytes_unreferenced", res->unreferenced_bytes);
+	output_set_uint(o, "packs_in_quarantine", res->in_quarantine);
+	output_set_uint(o, "packs_put_into_quarantine", res->quarantined);
+	output_set_uint(o, "packs_let_out_of_quarantine", res->released);
+	return output_json(o);
+}
+
+static void say_quarantine(const struct check_result *res)
+{
+	if (res->released)
+		printf("packs let out of quarantine %" PRIu64 ": all of them"
+		       " was read and is whole\n",
+		       res->released);
+	if (res->in_quarantine)
+		printf("packs in quarantine %" PRIu64 ", of them new %" PRIu64
+		       ": backups refer to none of them;\nwhat they held is"
+		       " stored anew where the sources still have it\n",
+		       res->in_quarantine, res->quarantined);
+}
+
+static int summary_text(struct context *ctx, const struct check_result *res,
+			bool is_scrub)
+{
+	char size[OUTPUT_SIZE_LEN];
+
+	if (!ctx->quiet) {
+		if (!is_scrub)
+			printf("points %" PRIu64 ", tree nodes %" PRIu64
+			       ", files %" PRIu64
+			       ", references to chunks %" PRIu64 "\n",
+			       res->points, res->nodes, res->files,
+			       res->chunks);
+		printf("packs %" PRIu64 ", of them read %" PRIu64 " (%s)\n",
+		       res->packs, res->packs_read,
+		       output_size(res->bytes_read, size));
+		if (res->unreferenced)
+			printf("packs that no index names %" PRIu64 " (%s):"
+			       " of a backup that died or is at work, or of an"
+			       " index object that is gone\n",
+			       res->unreferenced,
+			       output_size(res->unreferenced_bytes, size));
+	}
+	if (res->strays && !ctx->quiet)
+		printf("things that are no objects of a vault %" PRIu64
+		       ": left alone (-v names these)\n",
+		       res->strays);
+	say_quarantine(res);
+	if (res->uncommitted)
+		printf("points that no commit names %" PRIu64 ": of a backup"
+		       " that died at its end, or is at work;\nor their"
+		       " commits are gone\n",
+		       res->uncommitted);
+	if (res->damages == 0) {
+		printf("no damage found\n");
+		return output_error();
+	}
+	printf("%" PRIu64 " object%s damaged\n\n", res->damages,
+	       res->damages == 1 ? "" : "s");
+	if (is_scrub)
+		printf("next: vmbackup check --read-data names the points and"
+		       " files that are hit\n");
+	else
+		printf("next: back up the machines again from here (vmbackup"
+		       " backup): what they still\nhave of it is stored anew,"
+		       " and serves the older points, too. What is not named\n"
+		       "above can be restored.\n");
+	return output_error();
+}
+
+int damage_report(struct context *ctx, const struct check_result *res,
+		  bool is_scrub)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < res->nfindings && r == 0; i++) {
+		const struct check_finding *f = res->findings[i];
+
+		if (ctx->json)
+			r = finding_json(res, f);
+		else if (f->damage)
+			say_finding(res, f);
+		else
+			log_info("%s: %s", f->object, f->text);
+	}
+	if (r == 0)
+		r = ctx->json ? summary_json(res)
+			      : summary_text(ctx, res, is_scrub);
+	return r;
+}
