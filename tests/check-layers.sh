@@ -14,7 +14,7 @@ judge_lines()
 	BEGIN {
 		# A room is a folder, and what it may include besides itself.
 		# Everything may reach store/base; what may reach store may
-		# reach its backends, records, history, database and
+		# reach its backends, records, history, parity, database and
 		# cryptography.
 		reach["src"] = "src/cmd src/cli src/mount store"
 		reach["src/cmd"] = "src/cli src/mount src/backup" \
@@ -48,6 +48,7 @@ judge_lines()
 		reach["store/backend"] = reach["store/crypt"] = ""
 		reach["store/base"] = reach["store/record"] = ""
 		reach["store/history"] = "store/crypt"
+		reach["store/parity"] = "store/backend store/crypt"
 		for (r in reach) {
 			may[r, r] = may[r, "store/base"] = 1
 			n = split(reach[r], list)
@@ -60,6 +61,7 @@ judge_lines()
 					may[r, "store/catalog"] = \
 					may[r, "store/record"] = \
 					may[r, "store/history"] = \
+					may[r, "store/parity"] = \
 					may[r, "store/crypt"] = 1
 				may[r, list[i]] = 1
 			}
@@ -70,6 +72,7 @@ judge_lines()
 			"zstd ^store/base/zip[.]c$\n" \
 			"zdict ^store/base/zip[.]c$\n" \
 			"sqlite3 ^store/catalog/\n" \
+			"isa-l ^store/parity/.*[.]c$\n" \
 			"fuse ^fs/fuse/.*[.]c$\n" \
 			"blkid/ ^fs/guest/volumes/probe[.]c$\n" \
 			"libcryptsetup ^fs/guest/volumes/luks[.]c$\n" \
@@ -197,6 +200,8 @@ self_test()
 	bad store/crypt/a.c "store/vault.h"
 	bad store/record/a.c "store/format.h"
 	bad store/history/a.c "store/vault.h"
+	bad store/parity/a.c "store/format.h"
+	bad store/writer/a.c <isa-l/crc64.h>
 	bad store/a.c "store/crypt/internal.h"
 	bad fs/a.c <zstd.h>
 	bad src/cmd/a.c <sqlite3.h>

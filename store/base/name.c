@@ -63,21 +63,17 @@ bool name_is_pack(const char *name, size_t *number_end)
 	return true;
 }
 
-bool name_quarantine(const char *name, char pack_out[PACK_NAME_MAX],
-		     uint32_t *n_out)
+/* "<pack>", of number 0, or "<pack>-<n>". */
+static bool take_numbered_pack(const char *text, char pack_out[PACK_NAME_MAX],
+			       uint32_t *n_out)
 {
-	static const char folder[] = "quarantine/";
 	char pack[OBJECT_NAME_MAX];
 	const char *number;
-	size_t end, len;
+	size_t end, len = strnlen(text, sizeof(pack));
 
-	if (strncmp(name, folder, strlen(folder)) != 0)
-		return false;
-	name += strlen(folder);
-	len = strnlen(name, sizeof(pack));
 	if (len == sizeof(pack))
 		return false;
-	memcpy(pack, name, len + 1);
+	memcpy(pack, text, len + 1);
 	*n_out = 0;
 	/* The first has no number; a pack's name ends in a hash, so the rest
 	 * cannot be part of it. */
@@ -87,13 +83,36 @@ bool name_quarantine(const char *name, char pack_out[PACK_NAME_MAX],
 		if (!cut)
 			return false;
 		*cut = '\0';
-		number = name + (cut - pack) + 1;
+		number = text + (cut - pack) + 1;
 		if (!name_is_pack(pack, &end) || !get_number(&number, n_out) ||
 		    *number || *n_out == 0)
 			return false;
 	}
 	memcpy(pack_out, pack, strlen(pack) + 1);
 	return true;
+}
+
+bool name_quarantine(const char *name, char pack_out[PACK_NAME_MAX],
+		     uint32_t *n_out)
+{
+	static const char folder[] = "quarantine/";
+
+	return strncmp(name, folder, strlen(folder)) == 0 &&
+	       take_numbered_pack(name + strlen(folder), pack_out, n_out);
+}
+
+bool name_parity(const char *name, char pack_out[PACK_NAME_MAX],
+		 uint32_t *n_out)
+{
+	static const char folder[] = "parity/";
+	const char *rest = name + strlen(folder);
+	size_t end;
+
+	return strncmp(name, folder, strlen(folder)) == 0 &&
+	       strnlen(rest, 3) == 3 && rest[2] == '/' &&
+	       take_numbered_pack(rest + 3, pack_out, n_out) &&
+	       name_is_pack(pack_out, &end) &&
+	       memcmp(rest, pack_out + end + 1, 2) == 0;
 }
 
 /* ---- all kinds ---- */
@@ -105,6 +124,7 @@ enum form {
 	FORM_NUMBER,
 	FORM_QUARANTINE, /* a pack's name, and "-" and a number */
 	FORM_FILED_PACK, /* that, in a folder of two digits of its hash */
+	FORM_PARITY, /* as in quarantine, and filed as a pack */
 	FORM_COLLECTION, /* 32 digits, and "-" and a number where it has several */
 };
 
@@ -154,6 +174,8 @@ static bool has_form(const char *name, const char *prefix, enum form form)
 		return is_number(rest);
 	case FORM_QUARANTINE:
 		return name_quarantine(name, pack, &n);
+	case FORM_PARITY:
+		return name_parity(name, pack, &n);
 	case FORM_FILED_PACK:
 		return is_filed_pack(rest);
 	case FORM_COLLECTION:
@@ -171,6 +193,7 @@ bool name_is_object(const char *name)
 	} kinds[] = {
 		/* Those first of which there are most. */
 		{ "pack/", FORM_FILED_PACK },
+		{ "parity/", FORM_PARITY },
 		{ "commit/", FORM_HEX },
 		{ "index/", FORM_INDEX },
 		{ "point/", FORM_HEX },

@@ -35,6 +35,10 @@ MUST_CHECK bool name_is_pack(const char *name, size_t *number_end);
  * n from 1. Return whether @name is such a name. */
 MUST_CHECK bool name_quarantine(const char *name, char pack_out[PACK_NAME_MAX],
 				uint32_t *n_out);
+/* The same of "parity/<xx>/<pack>" and "parity/<xx>/<pack>-<n>", where xx are the
+ * first two digits of the hash in the pack's name. */
+MUST_CHECK bool name_parity(const char *name, char pack_out[PACK_NAME_MAX],
+			    uint32_t *n_out);
 
 /* Return whether an object of a vault can be called @name, which begins with its
  * folder. */
