@@ -16,11 +16,13 @@
 #include "store/catalog/internal.h"
 
 #define MEMORY ":memory:"
+#define CLEARINGS 10
 
 struct local {
 	struct catalog catalog;
 	char machine[256]; /* whose it is; "": whoever has it open */
 	bool in_use, is_made;
+	sqlite3_stmt *clearing[CLEARINGS]; /* owned; what empties it */
 };
 
 static struct local locals[SIM_ACTORS + SIM_MACHINES + 2];
@@ -70,15 +72,30 @@ static void make(struct local *l, const uint8_t *vault_id)
 
 static void clear(struct local *l)
 {
-	static const char all[] =
-		"BEGIN; DELETE FROM runs; INSERT INTO runs VALUES(0, x'');"
-		"DELETE FROM slices; DELETE FROM packs; DELETE FROM sources;"
-		"DELETE FROM source_packs; DELETE FROM objects;"
-		"DELETE FROM sqlite_sequence; COMMIT;";
+	static const char *const all[CLEARINGS] = {
+		"BEGIN",
+		"DELETE FROM runs",
+		"INSERT INTO runs VALUES(0, x'')",
+		"DELETE FROM slices",
+		"DELETE FROM packs",
+		"DELETE FROM sources",
+		"DELETE FROM source_packs",
+		"DELETE FROM objects",
+		"DELETE FROM sqlite_sequence",
+		"COMMIT"
+	};
+	size_t i;
 
-	if (sqlite3_exec(l->catalog.idle->db, all, NULL, NULL, NULL) !=
-	    SQLITE_OK)
-		abort();
+	for (i = 0; i < CLEARINGS; i++) {
+		if (!l->clearing[i] &&
+		    sqlite3_prepare_v3(l->catalog.idle->db, all[i], -1,
+				       SQLITE_PREPARE_PERSISTENT,
+				       &l->clearing[i], NULL) != SQLITE_OK)
+			abort();
+		if (sqlite3_step(l->clearing[i]) != SQLITE_DONE ||
+		    sqlite3_reset(l->clearing[i]) != SQLITE_OK)
+			abort();
+	}
 }
 
 static struct local *take(const char *machine, const uint8_t *vault_id)
@@ -150,13 +167,15 @@ void sim_reset_locals(void)
 
 void sim_free_locals(void)
 {
-	size_t i;
+	size_t i, k;
 
 	for (i = 0; i < ARRAY_SIZE(locals); i++) {
 		struct catalog *c = &locals[i].catalog;
 
 		if (!locals[i].is_made)
 			continue;
+		for (k = 0; k < CLEARINGS; k++)
+			sqlite3_finalize(locals[i].clearing[k]);
 		catalog_db_close(c->idle);
 		free(c->file);
 		pthread_cond_destroy(&c->back);

@@ -147,6 +147,9 @@ int __wrap_munlock(const void *addr, size_t len)
 
 /* ---- the trace ---- */
 
+static const char *const roles[] = { "writer", "collector", "reader",
+				     "operator" };
+
 /* FNV-1a. */
 static void hash_text(const char *text)
 {
@@ -154,22 +157,52 @@ static void hash_text(const char *text)
 		sim.hash = (sim.hash ^ (uint8_t)*text) * 0x100000001b3u;
 }
 
+static void hash_number(uint64_t n)
+{
+	sim.hash = (sim.hash ^ n) * 0x100000001b3u;
+	sim.hash ^= sim.hash >> 32;
+}
+
+static void hash_who(const struct sim_actor *a)
+{
+	hash_number(sim.step);
+	hash_number(a ? a->number + 1 : 0);
+}
+
+static void print_who(const struct sim_actor *a)
+{
+	printf("%llu %s%u ", (unsigned long long)sim.step,
+	       a ? roles[a->role] : "world", a ? a->number : 0);
+}
+
+/* Of most runs nobody wants to read more than the hash. */
+void sim_trace_call(const struct sim_actor *a, const char *op, const char *name,
+		    int r)
+{
+	hash_who(a);
+	hash_text(op);
+	hash_text(name);
+	hash_number((uint64_t)(int64_t)r);
+	if (!sim.trace)
+		return;
+	print_who(a);
+	printf("%s %s: %s\n", op, name, r < 0 ? strerrorname_np(-r) : "ok");
+}
+
 void sim_trace(const struct sim_actor *a, const char *fmt, ...)
 {
-	static const char *const roles[] = { "writer", "collector", "reader",
-					     "operator" };
 	char text[512];
 	va_list ap;
-	int n = snprintf(text, sizeof(text), "%llu %s%u ",
-			 (unsigned long long)sim.step,
-			 a ? roles[a->role] : "world", a ? a->number : 0);
 
 	va_start(ap, fmt);
-	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	hash_who(a);
 	hash_text(text);
-	if (sim.trace)
-		puts(text);
+	if (!sim.trace)
+		return;
+	print_who(a);
+	puts(text);
 }
 
 void sim_violated(const char *fmt, ...)

@@ -142,11 +142,20 @@ void sim_drop_late(void);
 void sim_reset_locals(void);
 void sim_free_locals(void);
 
+/* ---- memo.c: what was worked out before ---- */
+
+/* To be called between runs: it must not grow for ever. */
+void sim_trim_memo(void);
+void sim_free_memo(void);
+
 /* ---- trace and violations ---- */
 
 /* Take an event into the trace. */
 PRINTF(2, 3)
 void sim_trace(const struct sim_actor *a, const char *fmt, ...);
+/* The same of a call of the backend, and its answer. */
+void sim_trace_call(const struct sim_actor *a, const char *op, const char *name,
+		    int r);
 /* Something is as it must never be. */
 PRINTF(1, 2) void sim_violated(const char *fmt, ...);
 

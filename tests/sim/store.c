@@ -48,8 +48,7 @@ static void get_tired(struct sim_actor *a, enum sim_op op, const char *name)
 static int note(struct sim_actor *a, enum sim_op op, const char *name, int r)
 {
 	get_tired(a, op, name);
-	sim_trace(a, "%s %s: %s", op_names[op], name,
-		  r < 0 ? strerrorname_np(-r) : "ok");
+	sim_trace_call(a, op_names[op], name, r);
 	return r;
 }
 
@@ -379,7 +378,7 @@ static int sim_list(struct backend *b, const struct backend_call *c,
 			    : sim.store->ops->list(sim.store, &now, prefix,
 						   NULL, page);
 	if (r == 0)
-		sim_trace(a, "%zu names", page->n);
+		sim_trace_call(a, "names", "", (int)page->n);
 	return note(a, SIM_LIST, prefix, r);
 }
 
