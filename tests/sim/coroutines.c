@@ -74,6 +74,23 @@ static const void *main_stack;
 static size_t main_size;
 #endif
 
+/* Go where somebody was when he left, or begin there. */
+static void leave(struct sim_place *to)
+{
+	if (to->was_left)
+		_longjmp(to->buf, 1);
+	setcontext(&to->context);
+}
+
+/* Two system calls a change, which swapcontext() makes, would take longer than most
+ * steps. */
+static void change(struct sim_place *from, struct sim_place *to)
+{
+	from->was_left = true;
+	if (!_setjmp(from->buf))
+		leave(to);
+}
+
 static void arrived(void *fake)
 {
 #ifdef HAS_FIBERS
@@ -100,7 +117,7 @@ static void run_main(void)
 #ifdef HAS_FIBERS
 	__sanitizer_start_switch_fiber(NULL, main_stack, main_size);
 #endif
-	setcontext(&sim.scheduler);
+	leave(&sim.scheduler);
 }
 
 /* Let @a go on until it gives way. */
@@ -114,7 +131,7 @@ static void resume(struct sim_actor *a)
 	__sanitizer_start_switch_fiber(&fake, (uint8_t *)a->stack + GUARD_SIZE,
 				       STACK_SIZE);
 #endif
-	swapcontext(&sim.scheduler, &a->context);
+	change(&sim.scheduler, &a->place);
 	sim.current = NULL;
 	arrived(fake);
 	a->hushed = log_hush(false);
@@ -130,7 +147,7 @@ void sim_yield(void)
 #ifdef HAS_FIBERS
 	__sanitizer_start_switch_fiber(&fake, main_stack, main_size);
 #endif
-	swapcontext(&a->context, &sim.scheduler);
+	change(&a->place, &sim.scheduler);
 	arrived(fake);
 }
 
@@ -145,11 +162,12 @@ void sim_start(struct sim_actor *a, void (*main)(struct sim_actor *a))
 		    mprotect(a->stack, GUARD_SIZE, PROT_NONE) < 0)
 			abort();
 	}
-	getcontext(&a->context);
-	a->context.uc_stack.ss_sp = (uint8_t *)a->stack + GUARD_SIZE;
-	a->context.uc_stack.ss_size = STACK_SIZE;
-	a->context.uc_link = NULL;
-	makecontext(&a->context, run_main, 0);
+	getcontext(&a->place.context);
+	a->place.context.uc_stack.ss_sp = (uint8_t *)a->stack + GUARD_SIZE;
+	a->place.context.uc_stack.ss_size = STACK_SIZE;
+	a->place.context.uc_link = NULL;
+	makecontext(&a->place.context, run_main, 0);
+	a->place.was_left = false;
 	a->main = main;
 	a->running = true;
 	a->hushed = false;

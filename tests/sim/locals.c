@@ -23,6 +23,7 @@ struct local {
 	char machine[256]; /* whose it is; "": whoever has it open */
 	bool in_use, is_made;
 	sqlite3_stmt *clearing[CLEARINGS]; /* owned; what empties it */
+	int nchanges; /* there had been when it was emptied */
 };
 
 static struct local locals[SIM_ACTORS + SIM_MACHINES + 2];
@@ -86,6 +87,8 @@ static void clear(struct local *l)
 	};
 	size_t i;
 
+	if (sqlite3_total_changes(l->catalog.idle->db) == l->nchanges)
+		return;
 	for (i = 0; i < CLEARINGS; i++) {
 		if (!l->clearing[i] &&
 		    sqlite3_prepare_v3(l->catalog.idle->db, all[i], -1,
@@ -96,6 +99,7 @@ static void clear(struct local *l)
 		    sqlite3_reset(l->clearing[i]) != SQLITE_OK)
 			abort();
 	}
+	l->nchanges = sqlite3_total_changes(l->catalog.idle->db);
 }
 
 static struct local *take(const char *machine, const uint8_t *vault_id)

@@ -15,6 +15,7 @@
 
 #include "store/base/attrs.h"
 
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <ucontext.h>
@@ -46,13 +47,20 @@ enum sim_role {
 	SIM_ROLES
 };
 
+/* Where somebody goes on. */
+struct sim_place {
+	ucontext_t context; /* to begin */
+	jmp_buf buf; /* later */
+	bool was_left;
+};
+
 struct sim_actor {
 	struct backend backend; /* its way to the store */
 	enum sim_role role;
 	unsigned int number;
 	void (*main)(struct sim_actor *a);
 	/* ---- the coroutine ---- */
-	ucontext_t context;
+	struct sim_place place;
 	void *stack; /* kept from run to run */
 	bool running; /* main has not returned */
 	bool hushed;
@@ -90,7 +98,7 @@ struct sim {
 	struct sim_actor actors[SIM_ACTORS];
 	unsigned int nactors;
 	struct sim_actor *current; /* NULL: nobody; calls go straight through */
-	ucontext_t scheduler;
+	struct sim_place scheduler;
 	int next_pid;
 	struct {
 		struct sim_actor *from;

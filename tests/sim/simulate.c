@@ -26,7 +26,7 @@
 #include "store/vault.h"
 #include "tests/sim/truth.h"
 
-#define TEMPLATES 8
+#define TEMPLATES 5
 #define BEGIN_NS (INT64_C(1790000000) * SIM_SECOND) /* 2026 */
 
 struct sim sim;
