@@ -48,6 +48,7 @@ struct check {
 	struct check_progress progress; /* of the calling thread */
 
 	struct buf names; /* of objects to open, each with its NUL */
+	bool index_gone; /* an index object went before it was read */
 	struct check_pack *packs; /* by name; owned */
 	size_t npacks, packs_cap;
 	size_t nsorted; /* of them; those behind are to be sorted in */
@@ -124,7 +125,35 @@ MUST_CHECK int check_pack_gone(struct check *c, const char *name);
  * damage but where a point uses them. */
 MUST_CHECK int check_condemned(struct check *c);
 
+/* ---- index objects (indexes.c) ---- */
+
+/* Read the index object whose name begins at @at in check.names, and compare what
+ * it says of packs with what was listed. As index_read(). */
+MUST_CHECK int check_read_index(struct check *c, size_t at);
+/* Does another index object say that nobody needs the one called @name? */
+bool check_index_superseded(struct check *c, const char *name);
+/* List index/ and add the names that are not in check.names. Return 0 or a negative
+ * errno. */
+MUST_CHECK int check_list_new_indexes(struct check *c);
+/*
+ * An index object that is gone is missed by nobody but the points that stand on
+ * it. Packs are asked for what it said, as readers do, and the next backup names
+ * them again, under another name.
+ */
+MUST_CHECK int check_make_up_for_indexes(struct check *c);
+/*
+ * Count the packs that no index object names, and report those of sessions that
+ * made a point. There can be very many of sessions that died or are at work. What a
+ * session has that made a point was named before the point was made.
+ */
+MUST_CHECK int check_unindexed(struct check *c);
+
 /* ---- parts of a check ---- */
+
+/* Note an object to be opened. Return 0 or -ENOMEM. */
+MUST_CHECK int check_add_name(struct check *c, const char *name);
+/* Return a point's or session's id as a key of a set. */
+struct id check_key_of(const char *hex);
 
 /* List and open objects; fill packs, good and points. */
 MUST_CHECK int check_objects(struct check *c);

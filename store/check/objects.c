@@ -21,12 +21,18 @@
 
 #include "store/backend/backend.h"
 #include "store/base/hex.h"
+#include "store/base/log.h"
 #include "store/crypt/keyring.h"
 #include "store/index.h"
 #include "store/key.h"
 #include "store/point.h"
 #include "store/record/commit.h"
 #include "store/vault.h"
+
+enum {
+	/* So often index/ is listed anew where objects went away. */
+	INDEX_LISTINGS_MAX = 10,
+};
 
 /* Kinds of objects, by the folder of their names. */
 static const struct kind {
@@ -103,7 +109,7 @@ int check_list_packs(struct check *c)
 	return r;
 }
 
-static int add_name(struct check *c, const char *name)
+int check_add_name(struct check *c, const char *name)
 {
 	c->out->objects++;
 	buf_put(&c->names, name, strlen(name) + 1);
@@ -114,7 +120,7 @@ static int on_index(void *arg, const char *name,
 		    const struct backend_info *info)
 {
 	(void)info;
-	return name_is_object(name) ? add_name(arg, name) : 0;
+	return name_is_object(name) ? check_add_name(arg, name) : 0;
 }
 
 static int on_object(void *arg, const char *name,
@@ -132,7 +138,7 @@ static int on_object(void *arg, const char *name,
 		if (k->type == OBJECT_QUARANTINE &&
 		    quarantine_list_add(&c->quarantine, name) == -ENOMEM)
 			return -ENOMEM;
-		return add_name(c, name);
+		return check_add_name(c, name);
 	}
 	c->out->objects++;
 	return strcmp(k->prefix, "pack/") == 0
@@ -149,37 +155,6 @@ static int list_objects(struct check *c)
 	check_sort_packs(c);
 	quarantine_list_sort(&c->quarantine);
 	return r;
-}
-
-/* ---- indexes ---- */
-
-struct index_visit {
-	struct check *check;
-	size_t object; /* where its name begins in check.names */
-};
-
-/* Compare what an index object says of a pack with what was listed. */
-static int on_index_pack(void *arg, const struct index_pack *p)
-{
-	struct index_visit *ic = arg;
-	struct check *c = ic->check;
-	struct check_pack *pack = check_find_pack(c, p->name);
-	int n, r = format_check_dir(p->dir, p->dir_len, p->name);
-
-	if (r == -EBADMSG) {
-		n = check_found(c, true,
-				(const char *)c->names.data + ic->object,
-				"what it says about pack %s is malformed",
-				p->name);
-		return MIN(n, 0);
-	}
-	if (r < 0)
-		return r;
-	if (pack && pack->size == p->size) {
-		pack->indexed = true;
-		return 0;
-	}
-	return check_add_suspect(c, p->name, p->size, ic->object);
 }
 
 /* ---- sealed objects ---- */
@@ -233,8 +208,7 @@ int check_open(struct check *c, uint8_t type, const char *name, struct buf *out)
 	return r < 0 ? r : buf_error(out);
 }
 
-/* A point's id as a key of a set. */
-static struct id key_of(const char *hex)
+struct id check_key_of(const char *hex)
 {
 	struct id key = { .b = { 0 } };
 
@@ -254,17 +228,8 @@ static int note_commit(struct check *c, const void *data, size_t len,
 
 	if (r < 0 || !commit.point[0])
 		return r;
-	key = key_of(commit.point);
+	key = check_key_of(commit.point);
 	return MIN(idset_add(&c->committed, &key), 0);
-}
-
-static int count_index(void *arg, uint64_t len)
-{
-	struct index_visit *ic = arg;
-
-	(void)len;
-	ic->check->out->indexes++;
-	return 0;
 }
 
 /* An object and what it says; @at: where its name begins in check.names. */
@@ -272,14 +237,10 @@ static int check_contents(struct check *c, const struct kind *k, size_t at)
 {
 	const char *name = (const char *)c->names.data + at;
 	AUTO_BUF struct buf plain = BUF_INIT;
-	struct index_visit ic = { c, at };
-	const struct index_visitor visitor = { .begin = count_index,
-					       .pack = on_index_pack,
-					       .arg = &ic };
 	int r;
 
 	if (k->type == OBJECT_INDEX)
-		return index_read(c->vault, name, &visitor);
+		return check_read_index(c, at);
 	r = check_open(c, k->type, name, &plain);
 	if (r < 0)
 		return r;
@@ -291,25 +252,20 @@ static int check_contents(struct check *c, const struct kind *k, size_t at)
 	return r;
 }
 
-/* Does another index object say that nobody needs the one called @name? */
-static bool is_superseded(struct check *c, const struct kind *k,
-			  const char *name)
-{
-	char other[INDEX_NAME_MAX];
-
-	return k->type == OBJECT_INDEX && index_name_ok(name + 6) &&
-	       vault_index_superseding(c->vault, name + 6, other) == 0;
-}
-
 static int check_object(struct check *c, size_t at)
 {
 	const char *name = (const char *)c->names.data + at;
 	const struct kind *k = kind_of(name);
 	int r = check_contents(c, k, at), n;
 
-	if (r == -ENOENT)
-		return 0; /* went away meanwhile: sessions and keys may */
-	if (r == -EBADMSG && is_superseded(c, k, name))
+	if (r == -ENOENT) {
+		/* It went away meanwhile: sessions and keys may. What an index
+		 * object said stands in one that was put before it went. */
+		c->index_gone |= k->type == OBJECT_INDEX;
+		return 0;
+	}
+	if (r == -EBADMSG && k->type == OBJECT_INDEX &&
+	    check_index_superseded(c, name))
 		return MIN(check_found(c, false, name,
 				       "damaged, and nobody needs it: another "
 				       "index object supersedes it"),
@@ -394,7 +350,7 @@ static int report_points(struct check *c)
 	int r = 0;
 
 	for (i = 0; i < l->n && r >= 0; i++) {
-		key = key_of(l->points[i]->id);
+		key = check_key_of(l->points[i]->id);
 		r = idset_add(&c->committed, &key);
 	}
 	for (i = 0; i < l->ndamaged && r >= 0; i++) {
@@ -407,7 +363,7 @@ static int report_points(struct check *c)
 		r = check_found(c, true, object,
 				"a point is lost: what was committed is"
 				" missing or damaged");
-		key = key_of(l->damaged[i]);
+		key = check_key_of(l->damaged[i]);
 		if (r >= 0)
 			r = idset_add(&c->committed, &key);
 	}
@@ -426,7 +382,7 @@ static int report_uncommitted(struct check *c)
 
 		if (strncmp(name, "point/", 6) != 0)
 			continue;
-		key = key_of(name + 6);
+		key = check_key_of(name + 6);
 		if (idset_has(&c->committed, &key))
 			continue;
 		c->out->uncommitted++;
@@ -438,52 +394,15 @@ static int report_uncommitted(struct check *c)
 	return MIN(n, 0);
 }
 
-/*
- * Packs of sessions that died or are at work: there can be very many. What a
- * session has that made a point was named before the point was made.
- */
-static int count_unreferenced(struct check *c)
+/* Open those whose names begin at *@at in check.names and behind it. */
+static int open_from(struct check *c, size_t *at)
 {
-	const struct point_list *l = c->out->points_list;
-	struct idset made = { 0 };
-	uint64_t lost = 0;
-	struct id key;
-	char sid[NAME_HEX + 1] = "";
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < l->n && r >= 0; i++) {
-		key = key_of(l->points[i]->session);
-		r = idset_add(&made, &key);
-	}
-	for (i = 0; i < c->npacks && r >= 0; i++) {
-		if (c->packs[i].indexed)
-			continue;
-		c->out->unreferenced++;
-		c->out->unreferenced_bytes += c->packs[i].size;
-		memcpy(sid, c->packs[i].name, NAME_HEX);
-		key = key_of(sid);
-		lost += idset_has(&made, &key);
-	}
-	idset_release(&made);
-	if (r >= 0 && lost > 0)
-		r = check_found(c, true, "index/",
-				"no index names %" PRIu64 " packs that points"
-				" need; they say themselves what is in them,"
-				" and the next backup names them again",
-				lost);
-	return MIN(r, 0);
-}
-
-static int open_objects(struct check *c)
-{
-	size_t at, len;
 	int r = 0;
 
 	c->progress.items_total = c->out->objects - c->npacks;
-	for (at = 0; at < c->names.len && r == 0; at += len + 1) {
-		len = strlen((const char *)c->names.data + at);
-		r = check_object(c, at);
+	while (*at < c->names.len && r == 0) {
+		r = check_object(c, *at);
+		*at += strlen((const char *)c->names.data + *at) + 1;
 		c->progress.items_done++;
 		if (r == 0)
 			r = check_tick(c);
@@ -491,34 +410,25 @@ static int open_objects(struct check *c)
 	return r;
 }
 
-/* Return 1 where the index object is there, or one that supersedes it. */
-static int has_index(struct check *c, const char *name)
+static int open_objects(struct check *c)
 {
-	char object[OBJECT_NAME_MAX], merged[INDEX_NAME_MAX];
-	int r;
+	unsigned int listings = 0;
+	size_t at = 0;
+	int r = open_from(c, &at);
 
-	snprintf(object, sizeof(object), "index/%s", name);
-	r = catalog_has_source(vault_catalog(c->vault), object);
-	if (r == 0)
-		r = vault_index_superseding(c->vault, name, merged) == 0;
+	while (r == 0 && c->index_gone) {
+		if (++listings > INDEX_LISTINGS_MAX)
+			return fail(-EAGAIN,
+				    "index/: %u times one of the objects was "
+				    "replaced before it was read; run vmbackup "
+				    "check again",
+				    listings);
+		c->index_gone = false;
+		r = check_list_new_indexes(c);
+		if (r == 0)
+			r = open_from(c, &at);
+	}
 	return r;
-}
-
-/*
- * An index object that is gone is missed by nobody but the points that stand on
- * it. Packs are asked for what it said, as readers do, and the next backup names
- * them again, under another name.
- */
-static int make_up_for_indexes(struct check *c)
-{
-	const struct point_list *l = c->out->points_list;
-	size_t i, k, asked;
-	int r = 1;
-
-	for (i = 0; i < l->n && r == 1; i++)
-		for (k = 0; k < l->points[i]->nindex && r == 1; k++)
-			r = has_index(c, l->points[i]->index[k]);
-	return r == 0 ? vault_import_packs(c->vault, &asked) : MIN(r, 0);
 }
 
 int check_objects(struct check *c)
@@ -532,7 +442,7 @@ int check_objects(struct check *c)
 	if (r == 0)
 		r = vault_refresh(c->vault);
 	if (r == 0)
-		r = make_up_for_indexes(c);
+		r = check_make_up_for_indexes(c);
 	if (r == 0)
 		r = list_objects(c);
 	if (r == 0)
@@ -548,6 +458,6 @@ int check_objects(struct check *c)
 	if (r == 0)
 		r = report_uncommitted(c);
 	if (r == 0)
-		r = count_unreferenced(c);
+		r = check_unindexed(c);
 	return r;
 }

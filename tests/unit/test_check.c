@@ -16,6 +16,7 @@
 #include "store/base/seam.h"
 #include "store/base/task.h"
 #include "store/check/check.h"
+#include "store/collect/collect.h"
 #include "store/format.h"
 #include "store/record/pack_list.h"
 #include "store/record/quarantine.h"
@@ -372,6 +373,88 @@ static void beside_a_collection(void **state)
 	}
 }
 
+static int say_yes(void *arg, const struct collect_plan *plan)
+{
+	struct collect_options *o = arg;
+
+	o->yes_remove = (int64_t)plan->nremoved;
+	return 0;
+}
+
+/* The only point of web1 was forgotten long ago. */
+static void forget_point(struct plant *p)
+{
+	static const char wish[] = "{\"time_ns\":1,\"until_ns\":2}";
+	struct point_list *l;
+	char name[OBJECT_NAME_MAX];
+	size_t i;
+
+	assert_ok(vault_points(p->vault, &l));
+	for (i = 0; strcmp(l->points[i]->vm, "web1") != 0; i++)
+		assert_true(i + 1 < l->n);
+	snprintf(name, sizeof(name), "forget/%s-0", l->points[i]->id);
+	point_list_put(l);
+	put_box(p, OBJECT_FORGET, name, wish, strlen(wish));
+	assert_ok(backend_mem_set_time(p->backend, name, 1));
+}
+
+static void the_index_is_rewritten(struct moment *m)
+{
+	struct vault_options with =
+		support_vault_options(m->plant->backend, NULL);
+	struct collect_options o = { .max_unused = 100, .by = "root@web2" };
+	struct collect_result result;
+	struct vault *v;
+
+	o.on_plan = say_yes;
+	o.arg = &o;
+	assert_ok(vault_open(&with, &v));
+	vault_show_forgotten(v);
+	assert_ok(collect_run(v, &o, &result));
+	/* The tree of the point that goes, and the waste. */
+	assert_int_equal(result.packs, 2);
+	assert_true(result.index_new == 1 && result.index_old > 1);
+	vault_close(v);
+}
+
+/*
+ * Before each listing and each reading of an index object: the objects that were
+ * listed are replaced by one that was not, and packs go that nothing needs, but
+ * which were stored with what a point needs.
+ */
+static void beside_one_that_rewrites_the_index(void **state)
+{
+	static const struct {
+		enum backend_mem_op op;
+		const char *prefix;
+	} when[] = { { BACKEND_MEM_LIST, "" }, { BACKEND_MEM_GET, "index/" } };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(when); i++) {
+		struct moment m = { .op = when[i].op,
+				    .prefix = when[i].prefix,
+				    .happens = the_index_is_rewritten };
+
+		do {
+			struct plant p;
+
+			m.plant = &p;
+			m.at++;
+			begin(&p);
+			make_waste(&p, m.packs[0]);
+			add_point(&p, "shared");
+			forget_point(&p);
+			plant_begin(&p);
+			plant_file(&p, "", "other", "shared");
+			plant_commit(&p, "web3", "2026-11-23T101500Z", NULL);
+			assert_int_equal(damages_with(&m, &quick), 0);
+			plant_release(&p);
+		} while (m.seen >= m.at);
+		assert_true(m.at > 4);
+	}
+}
+
 /* ---- quarantine ---- */
 
 /* Whether the object of that number about a pack is there, and opens. */
@@ -688,6 +771,7 @@ int main(void)
 		cmocka_unit_test(a_pack_that_is_swept),
 		cmocka_unit_test(a_pack_that_is_swept_and_needed),
 		cmocka_unit_test(beside_a_collection),
+		cmocka_unit_test(beside_one_that_rewrites_the_index),
 		cmocka_unit_test(in_and_out),
 		cmocka_unit_test(without_reading_all),
 		cmocka_unit_test(a_store_that_is_away),
