@@ -79,7 +79,7 @@ MUST_CHECK int roster_find_point(struct roster *r, uint32_t machine,
 /* Look up a name in ids/, or a whole id. */
 MUST_CHECK int roster_find_id(struct roster *r, const char *name,
 			      uint32_t *out);
-/* Look up the newest point of a machine. */
+/* Look up the newest point of a machine that was not forgotten. */
 MUST_CHECK int roster_latest(struct roster *r, uint32_t machine, uint32_t *out);
 
 /*

@@ -175,23 +175,24 @@ int roster_find_point(struct roster *r, uint32_t machine, const char *name,
 
 int roster_latest(struct roster *r, uint32_t machine, uint32_t *out)
 {
-	const struct known_point *best, *x;
+	const struct known_point *best = NULL, *x;
 	size_t i;
 
 	ROSTER_HOLD(r, false);
 	i = rank_of(r, machine + 1, "");
-	if (i == 0 || ranked(r, i - 1)->p.machine != machine)
-		return -ENOENT;
-	/* Of several of one second the one with the greatest id, as point_find()
+	/* None that was forgotten, where these are shown, too. Of several of one second the one with the greatest id, as point_find()
 	 * has it, however they are named here. */
-	best = ranked(r, i - 1);
-	while (--i > 0) {
+	for (; i > 0; i--) {
 		x = ranked(r, i - 1);
-		if (x->p.machine != machine || x->p.time_ns != best->p.time_ns)
+		if (x->p.machine != machine ||
+		    (best && x->p.time_ns != best->p.time_ns))
 			break;
-		if (memcmp(x->p.id, best->p.id, sizeof(x->p.id)) > 0)
+		if (x->point->nopen_forgets == 0 &&
+		    (!best || memcmp(x->p.id, best->p.id, sizeof(x->p.id)) > 0))
 			best = x;
 	}
+	if (!best)
+		return -ENOENT;
 	*out = best->p.serial;
 	return 0;
 }

@@ -405,6 +405,26 @@ int view_listxattr(struct view *w, uint64_t node, struct buf *out)
 }
 
 /* Attributes that no entry has: by name only, so that copies stay clean. */
+static int forgotten_xattr(struct view *w, uint64_t node, struct buf *out)
+{
+	struct point_list *list;
+	const struct point *point;
+	char until[POINT_TIME_LEN];
+	struct roster_point p;
+	int r = view_node_point(w, node, &p);
+
+	if (r == 0)
+		r = roster_hold(w->roster, p.serial, &list, &point);
+	if (r < 0)
+		return r == -ENOENT ? -ENODATA : r;
+	point_time_name(point->until_ns, until);
+	r = point->nopen_forgets > 0 ? 0 : -ENODATA;
+	point_list_put(list);
+	if (r == 0)
+		buf_put(out, until, strlen(until));
+	return r == 0 ? buf_error(out) : r;
+}
+
 static int own_xattr(struct view *w, uint64_t node, const char *name,
 		     struct buf *out)
 {
@@ -414,6 +434,8 @@ static int own_xattr(struct view *w, uint64_t node, const char *name,
 	int64_t changed;
 	int r, i;
 
+	if (strcmp(name, "user.vmbackupfs.forgotten") == 0)
+		return forgotten_xattr(w, node, out);
 	if (strncmp(name, "user.vmbackup.", 14) != 0)
 		return -ENODATA;
 	name += 14;

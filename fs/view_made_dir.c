@@ -338,7 +338,9 @@ static int next_serial(struct view *w, uint64_t dir, uint64_t *cookie,
 			r = roster_latest(roster, b, &serial);
 			*node = node_made(MADE_LATEST, b, serial);
 			serial = 0;
-			break;
+			/* Where all were forgotten there is none. */
+			if (r != -ENOENT)
+				break;
 		}
 		r = roster_next_point(roster, ROSTER_ALL, b, after, &serial);
 		*node = node_made(MADE_POINT, 0, serial);

@@ -135,6 +135,8 @@ void point_list_put(struct point_list *l)
 	free(l->points);
 	free(l->names);
 	free(l->damaged);
+	for (i = 0; i < l->nforgotten; i++)
+		point_free(l->forgotten[i]);
 	free(l->forgotten);
 	free(l);
 }

@@ -260,10 +260,13 @@ struct point_list {
 	/* ids of points that are there but unreadable */
 	char (*damaged)[POINT_ID_HEX + 1];
 	size_t ndamaged;
-	/* ids of points that were forgotten, where these are not shown: they are
-	 * in the vault still, but not among the points */
-	char (*forgotten)[POINT_ID_HEX + 1];
+	/* Points that were forgotten, where these are not shown: they are in the
+	 * vault still, but not among the points; held. */
+	struct point **forgotten;
 	size_t nforgotten;
+	/* The folder that says which points there are is missing: that one is not
+	 * in the list does not tell that it is not in the vault. */
+	bool lacks_commits;
 	/* Machines that were given names, also those without points, those of
 	 * which no point is listed, for all are forgotten, and those whose names
 	 * are in doubt; owned, sorted by id. */
@@ -326,9 +329,11 @@ void point_list_put(struct point_list *l);
  * Find the point that @text names: "<vm>/<time>", "<vm>/<time>-<at least 8
  * digits of its id>", "<vm>/latest", "<vm>/latest~2", "latest", "latest~2" (of
  * all machines), "<vm>" (its latest), or at least 4 digits of an id; @out is its
- * index in @l. Return 0, -ENOENT, or -EEXIST (an id prefix, or a time, of
- * several, or a name that begins an id of another machine's point); both said
- * in words. Where a latest point is asked for while others cannot be read, that
+ * index in @l. A point that was forgotten is nobody's latest: where the list shows
+ * such points, its time or its id leads to it. Return 0, -ENOENT, -EEXIST (an id
+ * prefix, or a time, of several, or a name that begins an id of another
+ * machine's point), or -EBADMSG (no point can be seen, for the folder that says
+ * which there are is missing); all said in words. Where a latest point is asked for while others cannot be read, that
  * is said, and @l is in doubt.
  */
 MUST_CHECK int point_find(struct point_list *l, const char *text, size_t *out);

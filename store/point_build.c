@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "store/base/array.h"
+#include "store/vault_internal.h"
 
 struct build {
 	const struct point_objects *objects; /* borrowed */
@@ -35,13 +36,16 @@ static int note_damaged(struct build *b, const char *id)
 	return 0;
 }
 
-static int note_forgotten(struct build *b, const char *id)
+/* The point is taken over. */
+static int note_forgotten(struct build *b, struct point *p)
 {
 	struct point_list *l = b->list;
 
-	if (array_reserve(&l->forgotten, &b->fcap, l->nforgotten + 1) < 0)
+	if (array_reserve(&l->forgotten, &b->fcap, l->nforgotten + 1) < 0) {
+		point_free(p);
 		return -ENOMEM;
-	memcpy(l->forgotten[l->nforgotten++], id, POINT_ID_HEX + 1);
+	}
+	l->forgotten[l->nforgotten++] = p;
 	return 0;
 }
 
@@ -97,11 +101,8 @@ static int add_point(struct build *b, struct point *p)
 		r = point_apply_forgets(
 			copy, b->objects,
 			kept_from(&b->objects->forgets, forgets), nforgets);
-	if (r == 0 && copy->nopen_forgets > 0 && !b->shows_forgotten) {
-		r = note_forgotten(b, copy->id);
-		point_free(copy);
-		return r;
-	}
+	if (r == 0 && copy->nopen_forgets > 0 && !b->shows_forgotten)
+		return note_forgotten(b, copy);
 	if (r < 0)
 		point_free(copy);
 	else
@@ -163,6 +164,7 @@ int point_list_build(struct vault *v, const struct point_objects *o,
 	if (!b.list)
 		return -ENOMEM;
 	b.list->refs = 1;
+	b.list->lacks_commits = vault_lacks_folder(v, "commit");
 	r = build_list(&b);
 	if (r < 0)
 		point_list_put(b.list);

@@ -14,6 +14,10 @@
  * With '/' (which no name has) the first part is a machine and the second is
  * latest, latest~N, or a time: as the mount shows it, with its "-<id8>" where
  * a machine has two of one second, or in the form with colons.
+ *
+ * Somebody wanted a point that was forgotten to go, and often for a reason. So no
+ * name leads to it but its own, where such points are shown at all, and the latest
+ * is the latest of the others.
  */
 #include "config.h"
 
@@ -79,6 +83,52 @@ static bool find_vm(const struct point_list *l, const char *vm, size_t len,
 	return *first < l->n;
 }
 
+static bool is_counted(const struct point *p)
+{
+	return p->nopen_forgets == 0;
+}
+
+static size_t count_points(const struct point_list *l, size_t first, size_t end)
+{
+	size_t n = 0;
+
+	for (; first < end; first++)
+		n += is_counted(l->points[first]);
+	return n;
+}
+
+/* The point that is so many before the last of a machine's, which there is. */
+static size_t count_back(const struct point_list *l, size_t end, size_t back)
+{
+	while (end-- > 0)
+		if (is_counted(l->points[end]) && back-- == 0)
+			break;
+	return end;
+}
+
+/* Is one of the points that the list does not show, for they were forgotten, of
+ * this machine? */
+static bool has_forgotten(const struct point_list *l, const char *vm,
+			  size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < l->nforgotten; i++)
+		if (strlen(l->forgotten[i]->vm) == len &&
+		    memcmp(l->forgotten[i]->vm, vm, len) == 0)
+			return true;
+	return false;
+}
+
+static int fail_all_forgotten(const char *whose, size_t len)
+{
+	return fail(-ENOENT,
+		    "%.*s: all its points were forgotten: \"vmbackup "
+		    "--forgotten points\" lists them; name one by its time, or "
+		    "bring it back with \"vmbackup undelete\"",
+		    (int)MIN(len, POINT_NAME_MAX), whose);
+}
+
 struct newest {
 	const struct point *point;
 	size_t index;
@@ -97,24 +147,29 @@ static int compare_newest(const void *a, const void *b)
 
 static int find_latest(const struct point_list *l, size_t back, size_t *out)
 {
+	size_t i, n = count_points(l, 0, l->n);
 	struct newest *all;
-	size_t i;
 
-	if (l->n == 0)
+	if (n == 0 && (l->n > 0 || l->nforgotten > 0))
+		return fail_all_forgotten("the vault", strlen("the vault"));
+	if (n == 0)
 		return fail(-ENOENT, "the vault has no points yet; make one"
 				     " with \"vmbackup backup\"");
-	if (back >= l->n)
+	if (back >= n)
 		return fail(-ENOENT,
-			    "latest~%zu: the vault has only %zu point%s", back,
-			    l->n, l->n == 1 ? "" : "s");
-	all = alloc_array(l->n, sizeof(*all));
+			    "latest~%zu: the vault has only %zu point%s%s",
+			    back, n, n == 1 ? "" : "s",
+			    l->n > n ? " that nobody forgot" : "");
+	all = alloc_array(n, sizeof(*all));
 	if (!all)
 		return -ENOMEM;
-	for (i = 0; i < l->n; i++) {
-		all[i].point = l->points[i];
-		all[i].index = i;
+	for (i = 0, n = 0; i < l->n; i++) {
+		if (!is_counted(l->points[i]))
+			continue;
+		all[n].point = l->points[i];
+		all[n++].index = i;
 	}
-	qsort(all, l->n, sizeof(*all), compare_newest);
+	qsort(all, n, sizeof(*all), compare_newest);
 	*out = all[back].index;
 	free(all);
 	return 0;
@@ -138,9 +193,17 @@ static bool is_forgotten(const struct point_list *l, const char *prefix,
 	size_t i;
 
 	for (i = 0; i < l->nforgotten; i++)
-		if (strncmp(l->forgotten[i], prefix, len) == 0)
+		if (strncmp(l->forgotten[i]->id, prefix, len) == 0)
 			return true;
 	return false;
+}
+
+static int fail_forgotten(const char *text)
+{
+	return fail(-ENOENT,
+		    "point %s was forgotten: it is found with --forgotten, and "
+		    "\"vmbackup undelete\" brings it back",
+		    text);
 }
 
 /* An id in full always means the point, even where a machine is called so. */
@@ -200,11 +263,7 @@ static int find_id(const struct point_list *l, const char *text, size_t *out)
 			    " be read; see \"vmbackup check\"",
 			    text);
 	if (len >= ID_PREFIX_MIN && is_forgotten(l, text, len))
-		return fail(-ENOENT,
-			    "point %s was forgotten: it is found with "
-			    "--forgotten, and \"vmbackup undelete\" brings it "
-			    "back",
-			    text);
+		return fail_forgotten(text);
 	return fail(-ENOENT,
 		    "%s: no machine has this name and no point's id begins so;"
 		    " \"vmbackup points\" lists what there is",
@@ -228,6 +287,29 @@ static bool is_named(const struct point *p, const char *what)
 		return false;
 	return !*rest || (*rest == '-' && strlen(rest + 1) >= 8 &&
 			  strncmp(p->id, rest + 1, strlen(rest + 1)) == 0);
+}
+
+/* Is it the time of one that the list does not show? */
+static bool is_forgotten_time(const struct point_list *l, const char *vm,
+			      size_t len, const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < l->nforgotten; i++)
+		if (strlen(l->forgotten[i]->vm) == len &&
+		    memcmp(l->forgotten[i]->vm, vm, len) == 0 &&
+		    is_named(l->forgotten[i], what))
+			return true;
+	return false;
+}
+
+static bool is_time_of_any(const struct point_list *l, size_t first, size_t end,
+			   const char *what)
+{
+	while (first < end)
+		if (is_named(l->points[first++], what))
+			return true;
+	return false;
 }
 
 /* By time, among the points @first to @end of one machine. */
@@ -261,21 +343,30 @@ static int find_by_time(const struct point_list *l, size_t first, size_t end,
 static int find_of_vm(const struct point_list *l, const char *vm, size_t len,
 		      const char *what, size_t *out)
 {
-	size_t first, end, i, back;
+	size_t first, end, i, n, back;
+	bool found = find_vm(l, vm, len, &first, &end);
 
-	if (!find_vm(l, vm, len, &first, &end))
+	if (!found && is_forgotten_time(l, vm, len, what))
+		return fail_forgotten(vm);
+	if (!found && has_forgotten(l, vm, len))
+		return fail_all_forgotten(vm, len);
+	if (!found)
 		return fail(-ENOENT,
 			    "%.*s: no machine of this name has a point;"
 			    " \"vmbackup points\" lists what there is",
 			    (int)MIN(len, POINT_NAME_MAX), vm);
 	if (parse_latest(what, &back)) {
-		if (back >= end - first)
+		n = count_points(l, first, end);
+		if (n == 0)
+			return fail_all_forgotten(vm, len);
+		if (back >= n)
 			return fail(-ENOENT,
 				    "%.*s/%.20s: the machine has only %zu"
-				    " point%s",
-				    (int)len, vm, what, end - first,
-				    end - first == 1 ? "" : "s");
-		*out = end - 1 - back;
+				    " point%s%s",
+				    (int)len, vm, what, n, n == 1 ? "" : "s",
+				    end - first > n ? " that nobody forgot"
+						    : "");
+		*out = count_back(l, end, back);
 		return 0;
 	}
 	for (i = first; i < end; i++) {
@@ -284,6 +375,9 @@ static int find_of_vm(const struct point_list *l, const char *vm, size_t len,
 			return 0;
 		}
 	}
+	if (is_forgotten_time(l, vm, len, what) &&
+	    !is_time_of_any(l, first, end, what))
+		return fail_forgotten(vm);
 	return find_by_time(l, first, end, what, out);
 }
 
@@ -302,13 +396,17 @@ static int find(const struct point_list *l, const char *text, size_t *out)
 	if (find_vm(l, text, len, &first, &end)) {
 		int r = check_one_meaning(l, text, len);
 
+		if (r == 0 && count_points(l, first, end) == 0)
+			return fail_all_forgotten(text, len);
 		if (r == 0)
-			*out = end - 1;
+			*out = count_back(l, end, 0);
 		return r;
 	}
 	if (len >= ID_PREFIX_MIN && len <= POINT_ID_HEX &&
 	    point_hex_ok(text, len))
 		return find_id(l, text, out);
+	if (has_forgotten(l, text, len))
+		return fail_all_forgotten(text, len);
 	if (len > 0 && len < ID_PREFIX_MIN && point_hex_ok(text, len))
 		return fail(-ENOENT,
 			    "%s: no machine has this name, and an id needs at"
@@ -342,8 +440,16 @@ static void doubt_latest(struct point_list *l, size_t i)
 int point_find(struct point_list *l, const char *text, size_t *out)
 {
 	const char *slash = strchr(text, '/');
-	int r = find(l, text, out);
+	int r;
 
+	if (l->n == 0 && l->lacks_commits)
+		return fail(
+			-EBADMSG,
+			"%s: which points there are cannot be seen, for the "
+			"vault's folder commit is missing; see \"vmbackup "
+			"check\"",
+			text);
+	r = find(l, text, out);
 	/* A machine's name alone is its latest; an id or a time is not. */
 	if (r == 0 && (slash ? point_name_is_latest(slash + 1)
 			     : point_name_is_latest(text) ||

@@ -331,8 +331,9 @@ int context_read_error(struct vault *v, int r)
 	size_t i;
 
 	/* Points that are not seen are not to be taken for none. */
-	for (i = vault_missing_folders(v, &folders); r == 0 && i > 0; i--)
-		if (strcmp(folders[i - 1], "commit") == 0)
+	for (i = vault_missing_folders(v, &folders); i > 0; i--)
+		if ((r == 0 || r == -ENOENT) &&
+		    strcmp(folders[i - 1], "commit") == 0)
 			return EXIT_CODE_DAMAGE;
 	/* What was done was done with another point than was meant, maybe. */
 	if (r == 0 && vault_latest_in_doubt(v))

@@ -74,6 +74,9 @@ int point_filter_apply(const struct point_filter *f, const struct point_list *l,
 		if (!in_list(&f->vms, p->vm) || !in_list(&f->hosts, p->host) ||
 		    !tags_match(f, p))
 			continue;
+		/* One that was forgotten is no latest. */
+		if (p->nopen_forgets > 0 && f->latest > 0)
+			continue;
 		wanted[i] = f->latest == 0 || n < f->latest;
 		n++;
 	}

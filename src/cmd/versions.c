@@ -257,6 +257,12 @@ static int run_versions(struct context *ctx, void *args, int argc, char **argv)
 	damage = r == 0 ? collect_versions(&h, vm) : r;
 	if (damage < 0 && damage != -EIO)
 		r = damage;
+	else if (h.n == 0 && damage == 0 &&
+		 (h.list->ndamaged > 0 || h.list->lacks_commits))
+		r = fail(-EBADMSG,
+			 "%s is in no point%s%s that can be read, but not all "
+			 "points can; see \"vmbackup check\"",
+			 path, vm ? " of " : "", vm ? vm : "");
 	else if (h.n == 0 && damage == 0)
 		r = fail(-ENOENT, "%s is in no point%s%s", path,
 			 vm ? " of " : "", vm ? vm : "");

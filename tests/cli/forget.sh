@@ -168,8 +168,39 @@ says "$second was forgotten: it is found with --forgotten"
 expect 0 vmb --forgotten restore "$second" --target "$tmp/got"
 [ "$(cat "$tmp/got$tmp/source/day")" = 02 ] || fail "restored something else"
 expect 0 vmb ls --forgotten web/2026-10-02T020000Z:files
+# Its time is said to be of one that was forgotten, however it is written.
+for time in 2026-10-02T020000Z 2026-10-02T02:00:00Z; do
+	expect 1 vmb restore "web/$time" --target "$tmp/got2"
+	says 'was forgotten: it is found with --forgotten'
+done
+expect 1 vmb ls web/2026-10-03T020000Z:files/nosuch
+expect 1 vmb ls web/2026-11-02T020000Z:files
+says 'no such point'
 expect 0 vmb check
 prints '^points 9,'
+# Nor is it anybody's latest, wherever points are named, shown or not.
+expect 0 vmb forget -q web/2026-10-08T020000Z
+for name in web web/latest; do
+	expect 0 vmb --forgotten cat "$name:files$tmp/source/day"
+	prints '^07$'
+	expect 0 vmb --forgotten restore "$name:files$tmp/source/day" -t "$tmp/o"
+	[ "$(cat "$tmp/o/day")" = 07 ] || fail "restored $(cat "$tmp/o/day")"
+	rm -r "$tmp/o"
+done
+expect 0 vmb --forgotten cat "web/latest~1:files$tmp/source/day"
+prints '^06$'
+expect 0 vmb --forgotten cat "latest~1:files$tmp/source/day"
+prints '^07$'
+expect 1 vmb --forgotten cat "web/latest~5:files$tmp/source/day"
+says 'the machine has only 4 points that nobody forgot'
+expect 0 vmb --forgotten diff web/latest~1 web/latest
+[ "$(days --forgotten --latest 1)" = 07 ] ||
+	fail "the latest: $(days --forgotten --latest 1)"
+expect 0 vmb --forgotten protect -q web/latest
+expect 0 vmb --forgotten unprotect -q web/2026-10-07T020000Z
+expect 0 vmb undelete web/latest
+prints 'was not forgotten'
+expect 0 vmb undelete -q web/2026-10-08T020000Z
 # What a point that is about to go has is no reason to make none.
 expect 0 vmb forget -q web/2026-10-08T020000Z
 back_up web 09 --skip-if-unchanged
@@ -252,6 +283,15 @@ says 'db would have no point left'
 expect 0 vmb forget --vm db --unsafe-allow-remove-all
 expect 0 vmb points --vm db
 prints '^0 points'
+for name in db db/latest db/2026-10-08T020000Z; do
+	expect 1 vmb ls "$name:files"
+	says 'forgotten'
+done
+for name in db db/latest; do
+	expect 1 vmb --forgotten ls "$name:files"
+	says 'db: all its points were forgotten'
+done
+expect 0 vmb --forgotten ls db/2026-10-08T020000Z:files
 # It has its name still, and a backup under it goes on with its history.
 expect 1 vmb rename web db
 says 'a machine is called so of which no point is listed'
@@ -334,6 +374,10 @@ note "not written to"
 
 # ---- in the mount ----
 
+leads_to() {
+	[ "$(readlink "$1")" = "$2" ]
+}
+
 expect 0 vmb forget -q web/2026-10-04T020000Z
 start_mount "$vault" "$tmp/mnt"
 [ ! -e "$tmp/mnt/vms/web/2026-10-04T020000Z" ] || fail "it is in the mount"
@@ -347,5 +391,22 @@ stop_mount "$tmp/mnt"
 start_mount "$vault" "$tmp/mnt" forgotten
 [ "$(cat "$tmp/mnt/vms/web/2026-10-04T020000Z/files$tmp/source/day")" = 04 ] ||
 	fail "-o forgotten"
+# It is marked, and nobody's latest, also where there is no other.
+getfattr -n user.vmbackupfs.forgotten --only-values --absolute-names \
+	"$tmp/mnt/vms/web/2026-10-04T020000Z/files" | grep -q '^20.*Z$' ||
+	fail "it is not marked"
+getfattr -n user.vmbackupfs.forgotten "$tmp/mnt/vms/web/latest/files" \
+	2>/dev/null && fail "one that was not forgotten is marked"
+newest=$(readlink "$tmp/mnt/vms/web/latest")
+expect 0 vmb undelete -q web/2026-10-04T020000Z
+expect 0 vmb forget -q "web/$newest"
+await 20 leads_to "$tmp/mnt/vms/web/latest" 2026-10-04T020000Z ||
+	fail "what was forgotten stays the latest"
+expect 0 vmb undelete -q "web/$newest"
+expect 0 vmb forget -q web/2026-10-04T020000Z
+expect 0 vmb forget -q --vm db --unsafe-allow-remove-all
+await 20 test ! -L "$tmp/mnt/vms/db/latest" || fail "db has a latest point"
+ls "$tmp/mnt/vms/db" | grep -q '^2026' || fail "db has no points"
+[ ! -e "$tmp/mnt/vms/db/latest" ] || fail "latest leads somewhere"
 stop_mount "$tmp/mnt"
 note mount

@@ -99,3 +99,20 @@ prints web
 says "commit/$commit"
 run 13 check
 says "commit/$commit"
+
+# Where commit/ is missing or cannot be listed, no point is taken for absent.
+rm "$vault/commit/$commit"
+mv "$vault/commit" "$tmp/commit"
+for command in 'ls latest' 'ls' 'versions a:/x' 'versions /x' 'cat a/latest:x' \
+	'restore latest -t /nowhere' 'points' 'find x'; do
+	run 13 $command
+	! grep -q 'no points yet\|is in no point$\|in no point of' "$tmp/err" ||
+		fail "$command: absence was inferred"
+done
+: >"$vault/commit"
+for command in 'ls latest' 'versions a:/x' 'points'; do
+	! "$vmbackup" -r "$vault" $command >"$tmp/out" 2>"$tmp/err" ||
+		fail "$command: not listed, and all is well"
+	! grep -q 'no points yet\|is in no point' "$tmp/err" ||
+		fail "$command: absence was inferred"
+done

@@ -220,7 +220,7 @@ static void a_forgotten_point_is_not_listed(void **state)
 	assert_int_equal(sessions_npoints(s), 0);
 	assert_ok(vault_points(s->vault, &l));
 	assert_int_equal(l->nforgotten, 1);
-	assert_string_equal(l->forgotten[0], id);
+	assert_string_equal(l->forgotten[0]->id, id);
 	assert_result(point_find(l, id, &at), -ENOENT);
 	assert_said("was forgotten");
 	point_list_put(l);
