@@ -81,7 +81,7 @@ judge_lines()
 			"ntfs-3g/ ^fs/guest/ntfs/\n" \
 			"lzo/ ^fs/guest/inflate[.]c$\n" \
 			"zlib ^fs/guest/inflate[.]c$\n" \
-			"libnbd ^src/disk/nbd\n" \
+			"libnbd ^src/disk/nbd_lib[.]h$\n" \
 			"nbdkit-plugin ^src/nbdkit_plugin[.]c$\n" \
 			"curl/ ^nowhere$"
 		nhomes = split(homes, home, "\n")
@@ -244,7 +244,7 @@ self_test()
 	ok fs/guest/a.c "store/entry.h"
 	ok fs/guest/ext/map.c <ext2fs/ext2fs.h>
 	ok fs/guest/xfs/a.c "fs/guest/guest.h"
-	ok src/disk/nbd.c <libnbd.h>
+	ok src/disk/nbd_lib.h <libnbd.h>
 	ok src/a.c <jansson.h>
 	END
 }

@@ -19,8 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <libnbd.h>
-
+#include "src/disk/nbd_lib.h"
 #include "src/disk/qemu.h"
 #include "store/base/buf.h"
 #include "store/base/lock.h"
@@ -440,8 +439,11 @@ struct nbd *nbd_new(const struct disk_device_options *o)
 
 int nbd_connect(struct nbd *n, const struct disk_device_options *o)
 {
-	int r = connect_one(n, CONNECT_POLLS, &n->idle[0]);
+	int r = nbd_lib_load();
 
+	if (r < 0)
+		return r;
+	r = connect_one(n, CONNECT_POLLS, &n->idle[0]);
 	if (r == -EINTR)
 		return r;
 	if (r < 0 && n->path)

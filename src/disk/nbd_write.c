@@ -11,8 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include <libnbd.h>
-
+#include "src/disk/nbd_lib.h"
 #include "store/base/log.h"
 
 #define ZERO_MAX (UINT64_C(1) << 30) /* in one request */

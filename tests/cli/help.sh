@@ -6,6 +6,12 @@
 verbs="init backup points ls cat find diff versions stats mount umount restore
 	note rename check repair rewrite key cache completion version help"
 
+# What speaks to NBD servers stands on twenty libraries: who needs it loads it.
+for program in "$vmbackup" "$mounter"; do
+	! ldd "$program" | grep -q 'libnbd\|libxml2' ||
+		fail "$program: libnbd is loaded whenever it starts"
+done
+
 expect 0 "$vmbackup" --help
 prints 'Verbs:'
 for verb in $verbs; do
