@@ -59,11 +59,18 @@ void table_free(struct table *t)
 	free(t);
 }
 
+/* Most texts are ASCII, of which eight bytes are looked at at once. */
 static size_t width(const char *s, size_t len)
 {
-	size_t i, n = 0;
+	size_t i = 0, n;
+	uint64_t eight;
 
-	for (i = 0; i < len; i++)
+	for (; i + sizeof(eight) <= len; i += sizeof(eight)) {
+		memcpy(&eight, s + i, sizeof(eight));
+		if (eight & UINT64_C(0x8080808080808080))
+			break;
+	}
+	for (n = i; i < len; i++)
 		n += (s[i] & 0xc0) != 0x80;
 	return n;
 }

@@ -280,6 +280,46 @@ out:
 
 /* ---- small objects ---- */
 
+/*
+ * What is long is read to where it is wanted: as the value of a column it would be
+ * put together elsewhere first, and each of its pages of memory is a page fault.
+ * Return a code of SQLite's.
+ */
+static int read_long(struct conn *k, sqlite3_int64 no, size_t len,
+		     struct buf *out)
+{
+	sqlite3_blob *blob = NULL;
+	int rc = buf_reserve(out, len) < 0
+			 ? SQLITE_NOMEM
+			 : sqlite3_blob_open(k->db, "main", "objects", "data",
+					     no, 0, &blob);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_blob_read(blob, out->data + out->len, (int)len, 0);
+	if (rc == SQLITE_OK)
+		out->len += len;
+	(void)sqlite3_blob_close(blob);
+	return rc;
+}
+
+/* The object of the row. Return a code of SQLite's. */
+static int read_row(struct conn *k, struct buf *out)
+{
+	sqlite3_stmt *st = row_of(k, STMT_GET_OBJECT);
+	size_t len = (size_t)sqlite3_column_int64(st, 1);
+	const void *data;
+	int rc;
+
+	if (sqlite3_column_type(st, 2) == SQLITE_NULL && len > 0)
+		return read_long(k, sqlite3_column_int64(st, 0), len, out);
+	data = sqlite3_column_blob(st, 2);
+	rc = data ? SQLITE_ROW : sqlite3_errcode(k->db);
+	if (rc != SQLITE_ROW && rc != SQLITE_OK)
+		return rc;
+	buf_put(out, data, (size_t)sqlite3_column_bytes(st, 2));
+	return buf_error(out) < 0 ? SQLITE_NOMEM : SQLITE_OK;
+}
+
 int catalog_get_object(struct catalog *c, const char *name, struct buf *out)
 {
 	struct conn *k;
@@ -290,17 +330,12 @@ int catalog_get_object(struct catalog *c, const char *name, struct buf *out)
 		return r;
 	rc = conn_step(k, STMT_GET_OBJECT, "t", name);
 	if (rc == SQLITE_ROW) {
-		sqlite3_stmt *st = row_of(k, STMT_GET_OBJECT);
-		const void *data = sqlite3_column_blob(st, 0);
-		size_t len = (size_t)sqlite3_column_bytes(st, 0);
-
-		rc = data ? SQLITE_ROW : sqlite3_errcode(k->db);
-		if (rc == SQLITE_ROW || rc == SQLITE_OK) {
-			buf_put(out, data, len);
-			r = buf_error(out);
-		} else {
-			r = catalog_fail(c, k, rc, "reading an object");
-		}
+		rc = read_row(k, out);
+		if (rc != SQLITE_OK)
+			r = rc == SQLITE_NOMEM
+				    ? -ENOMEM
+				    : catalog_fail(c, k, rc,
+						   "reading an object");
 	} else if (rc == SQLITE_DONE) {
 		r = -ENOENT;
 	} else {

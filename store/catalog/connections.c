@@ -79,7 +79,8 @@ static const char *const sql[STMT_COUNT] = {
 	[STMT_SOURCE_PACKS] = "SELECT p.pack FROM sources s"
 			      " LEFT JOIN source_packs p ON p.source=s.no"
 			      " WHERE s.name=?1 ORDER BY p.pack",
-	[STMT_GET_OBJECT] = "SELECT data FROM objects WHERE name=?1",
+	[STMT_GET_OBJECT] = "SELECT no,length(data),CASE WHEN length(data)<="
+			    "65536 THEN data END FROM objects WHERE name=?1",
 	[STMT_PUT_OBJECT] = "INSERT OR REPLACE INTO objects(name, data)"
 			    " VALUES(?1, ?2)",
 	[STMT_DROP_OBJECT] = "DELETE FROM objects WHERE name=?1",
