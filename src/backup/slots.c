@@ -140,11 +140,13 @@ int slots_init(struct slots *s, struct backup *b)
 	return s->links && s->ring ? 0 : -ENOMEM;
 }
 
+/* What no slot was taken from is memory that was never touched, megabytes of it
+ * after a small backup, and is left so. */
 void slots_release(struct slots *s)
 {
 	size_t i;
 
-	for (i = 0; s->ring && i < SLOTS_MAX; i++)
+	for (i = 0; i < s->nused; i++)
 		slot_release(&s->ring[i]);
 	free(s->ring);
 	slot_dir_put(s->dir);
@@ -162,6 +164,7 @@ int slots_push(struct slots *s, const struct scan_item *it, struct slot **out)
 	if (err < 0)
 		return err;
 	slot = &s->ring[(s->head + s->count) % SLOTS_MAX];
+	s->nused = MAX(s->nused, (size_t)(slot - s->ring) + 1);
 	slot->dir = s->dir;
 	slot->dir->refs++;
 	slot->st = it->st;

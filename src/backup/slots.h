@@ -80,6 +80,7 @@ struct slots {
 	struct backup *backup; /* borrowed */
 	struct slot *ring; /* owned; SLOTS_MAX of them */
 	size_t head, count; /* the oldest, and how many there are */
+	size_t nused; /* of the ring: none behind them was ever taken */
 	struct batch *filling; /* owned until it is submitted; NULL: none */
 	struct slot_dir *dir; /* of the last item; held */
 	size_t dirs_open, dirs_max; /* descriptors of directories */
