@@ -24,7 +24,7 @@ struct vault;
 struct collect_clock {
 	struct vault *vault; /* borrowed */
 	char gid[NAME_HEX + 1]; /* of this collection, random */
-	char name[OBJECT_NAME_MAX]; /* of the last heartbeat */
+	char name[OBJECT_NAME_MAX]; /* of the last heartbeat; "": none is put */
 	uint32_t n; /* of the next */
 	int64_t beat_ns; /* when it was put, monotonic */
 	int64_t now_ns; /* and by the clock of the store */
@@ -36,6 +36,10 @@ struct collect_clock {
 /* Make up a name, and ask the store what time it is. Return 0 or a negative errno,
  * said in words. */
 MUST_CHECK int clock_begin(struct vault *v, struct collect_clock *out);
+/* Make up a name, and take this host's clock for that of the store: for who changes
+ * nothing there, and may not be allowed to. Nor is anything put later. Return 0 or a
+ * negative errno, said in words. */
+MUST_CHECK int clock_begin_silent(struct vault *v, struct collect_clock *out);
 /* Ask again, where ten minutes have passed. Return 0 or a negative errno. */
 MUST_CHECK int clock_tick(struct collect_clock *c);
 /* The same, for who goes on where that fails, and is silent about it. */

@@ -293,8 +293,9 @@ static int check_amount(const struct cycle *c)
 		    "be rewritten, which is more than 30 %% of what is there: "
 		    "none of that was removed; if that is right, say "
 		    "--yes-remove %zu",
-		    c->due.ndue + plan->npurged, plan->npoints + plan->npurged,
-		    plan->ndead, plan->npacks, plan->nrepacked, plan->nremoved);
+		    plan->nremoved - plan->ndead - plan->nrepacked,
+		    plan->npoints + plan->npurged, plan->ndead, plan->npacks,
+		    plan->nrepacked, plan->nremoved);
 }
 
 static int stopped(const struct cycle *c)
@@ -362,7 +363,8 @@ static int run(struct cycle *c)
 	int r = check_vault(c->vault);
 
 	if (r == 0)
-		r = clock_begin(c->vault, &c->clock);
+		r = c->o->is_dry_run ? clock_begin_silent(c->vault, &c->clock)
+				     : clock_begin(c->vault, &c->clock);
 	if (r == 0)
 		r = prepare(c);
 	if (r == 0)

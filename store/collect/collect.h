@@ -65,6 +65,7 @@ struct collect_plan {
 };
 
 struct collect_options {
+	/* Nothing is put into the vault or deleted; this host's clock counts. */
 	bool is_dry_run;
 	const char *by; /* who collects ("root@web1"); borrowed, may be NULL */
 	/* What is needed in packs that hold more of what is not is written to new

@@ -52,6 +52,9 @@ struct cycle {
 	struct half_packs halves;
 	/* Those of them that are rewritten; condemned, too. */
 	struct pack_list repacked;
+	/* A pack could not be read, which may be just now, so that nobody knows
+	 * whether it is needed. */
+	bool has_unread;
 	char repack_sid[NAME_HEX + 1]; /* the session that did; "": none */
 	unsigned int next_index; /* number of the next index object */
 };

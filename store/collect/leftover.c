@@ -81,7 +81,8 @@ static int is_void(struct cycle *c, const struct ledger *l, const char *name)
 /*
  * Keep of @l, the objects of all points, those that go. A point that somebody else
  * removed while this collection was at work is marked: its packs stay, and so does
- * its object, which tells the next collection that there is something to do.
+ * its object, which tells the next collection that there is something to do. So it is
+ * where a pack could not be read, which may be one that only such a point needed.
  */
 static int judge_points(struct cycle *c, struct names *l)
 {
@@ -96,7 +97,7 @@ static int judge_points(struct cycle *c, struct names *l)
 		const char *id = l->items[i] + strlen("point/");
 
 		if (hex_ids_has(&committed, id))
-			r = hex_ids_has(&c->purged, id) &&
+			r = !c->has_unread && hex_ids_has(&c->purged, id) &&
 			    !hex_ids_has(&c->marked, id);
 		else
 			r = is_void(c, &ledger, l->items[i]);
@@ -131,6 +132,16 @@ static int on_session(void *arg, const char *name,
 	return r;
 }
 
+/* A collection that is at work puts one in each hour. What seems to be stored more than
+ * an hour from now is of a clock that was wrong, and would stay for as long. */
+static bool is_stale(const struct cycle *c, int64_t stored_ns)
+{
+	int64_t age_ns;
+
+	return __builtin_sub_overflow(c->clock.now_ns, stored_ns, &age_ns) ||
+	       age_ns > CLOCK_LEASE_NS || age_ns < -CLOCK_LEASE_NS;
+}
+
 /* Those of sessions that are decided, and of collections that are over. */
 static int on_beat(void *arg, const char *name, const struct backend_info *info)
 {
@@ -142,8 +153,7 @@ static int on_beat(void *arg, const char *name, const struct backend_info *info)
 	    strcmp(sid, c->clock.gid) == 0)
 		return 0;
 	if (ledger_find(&c->ledger, sid) ||
-	    (!hex_ids_has(&s->sids, sid) &&
-	     c->clock.now_ns - info->stored_ns > CLOCK_LEASE_NS))
+	    (!hex_ids_has(&s->sids, sid) && is_stale(c, info->stored_ns)))
 		return add(s->out, name);
 	return 0;
 }

@@ -107,6 +107,7 @@ static int on_pack(void *arg, const struct mark_pack *p)
 	}
 	if (!p->readable || pack_list_has(&c->undone.left, p->name)) {
 		plan->nunknown++;
+		c->has_unread = true;
 		return 0;
 	}
 	if (p->live_chunks > 0) {
@@ -207,10 +208,10 @@ static int may_go(const struct recheck *x, const struct mark_pack *p)
 	struct cycle *c = x->cycle;
 	int r;
 
-	if (!p->listed || !p->readable ||
-	    !pack_list_has(&c->condemned, p->name))
+	if (!p->listed || !pack_list_has(&c->condemned, p->name))
 		return 0;
-	r = plan_is_as_indexed(c, p);
+	r = p->readable ? plan_is_as_indexed(c, p) : 0;
+	c->has_unread |= r == 0;
 	if (r <= 0 || p->live_chunks == 0)
 		return r;
 	return x->stand_ins && pack_list_has(&c->repacked, p->name)
@@ -372,10 +373,13 @@ static int check_registers(struct cycle *c)
 static void judge_amount(struct collect_plan *plan, size_t ndue)
 {
 	uint64_t freed = plan->dead_bytes + plan->repack_dead_bytes;
+	size_t npacks = plan->ndead + plan->nrepacked, ngone = ndue;
 
-	size_t ngone = ndue + plan->npurged;
+	/* What was removed before counts where more goes for it. */
+	if (npacks > 0)
+		ngone += plan->npurged;
 
-	plan->nremoved = ngone + plan->ndead + plan->nrepacked;
+	plan->nremoved = ngone + npacks;
 	plan->is_much =
 		ngone * 100 > (plan->npoints + plan->npurged) * MUCH_PERCENT ||
 		freed / MUCH_PERCENT > plan->bytes / 100;

@@ -199,7 +199,7 @@ static int fence_dead(struct vault *v, const struct collect_clock *c,
 		const struct open_session *s = &l->items[i];
 		bool fenced = true;
 
-		if (!session_is_dead(v, s->sid, c->name, s->newest_ns))
+		if (!session_is_dead(v, s->sid, c->now_ns, s->newest_ns))
 			continue;
 		r = is_dry_run ? 0 : fence(v, s->sid, &fenced);
 		if (r == 0 && fenced)

@@ -32,18 +32,16 @@ static int64_t sign_of_life(int64_t stored_ns, int64_t now_ns)
 }
 
 /* Since when is there nothing new of the session, whose newest pack was stored
- * at @newest_ns? The object @own was stored just now, as the store sees it. */
-static bool is_silent(struct backend *b, const char *name, const char *own,
+ * at @newest_ns? */
+static bool is_silent(struct backend *b, const char *name, int64_t now_ns,
 		      int64_t newest_ns)
 {
-	struct backend_info theirs, ours;
+	struct backend_info info;
 
-	if (backend_head(b, own, &ours) < 0 ||
-	    backend_head(b, name, &theirs) < 0)
+	if (backend_head(b, name, &info) < 0)
 		return false;
-	return ours.stored_ns -
-		       MAX(sign_of_life(theirs.stored_ns, ours.stored_ns),
-			   sign_of_life(newest_ns, ours.stored_ns)) >
+	return now_ns - MAX(sign_of_life(info.stored_ns, now_ns),
+			    sign_of_life(newest_ns, now_ns)) >
 	       SESSION_LEASE_NS;
 }
 
@@ -64,7 +62,7 @@ static bool has_ended(struct vault *v, const char *name)
 	return r == 0 && session_process_ended(&s);
 }
 
-bool session_is_dead(struct vault *v, const char *sid, const char *own,
+bool session_is_dead(struct vault *v, const char *sid, int64_t now_ns,
 		     int64_t newest_ns)
 {
 	struct backend *b = vault_backend(v);
@@ -82,13 +80,17 @@ bool session_is_dead(struct vault *v, const char *sid, const char *own,
 	/* Only after its end does somebody take that away. */
 	if (backend_head(b, name, &info) == -ENOENT)
 		return true;
-	return has_ended(v, name) || is_silent(b, name, own, newest_ns);
+	return has_ended(v, name) || is_silent(b, name, now_ns, newest_ns);
 }
 
 bool writer_is_dead(struct writer *w, const char *sid, int64_t newest_ns)
 {
 	char own[OBJECT_NAME_MAX];
+	struct backend_info info;
 
+	/* It was stored just now, as the store sees it. */
 	snprintf(own, sizeof(own), "session/%s", w->sid);
-	return session_is_dead(w->vault, sid, own, newest_ns);
+	if (backend_head(vault_backend(w->vault), own, &info) < 0)
+		info.stored_ns = 0;
+	return session_is_dead(w->vault, sid, info.stored_ns, newest_ns);
 }

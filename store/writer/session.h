@@ -42,11 +42,10 @@ bool session_process_ended(const struct session_info *s);
 /*
  * In dead.c: whether the session @sid has ended, as far as can be told, or has stored
  * nothing for a day (what seems to be stored more than a day from now is no sign of
- * life); the newest object of its own was stored at @newest_ns, and the
- * object @own was stored just now, so that the clock of the store tells. Where that
- * cannot be found out it has not.
+ * life); the newest object of its own was stored at @newest_ns, and
+ * it is @now_ns by the clock of the store. Where that cannot be found out it has not.
  */
-bool session_is_dead(struct vault *v, const char *sid, const char *own,
+bool session_is_dead(struct vault *v, const char *sid, int64_t now_ns,
 		     int64_t newest_ns);
 
 #endif

@@ -296,7 +296,13 @@ static void a_dry_run_removes_nothing(void **state)
 	(void)state;
 	dry.o.is_dry_run = true;
 	dry.says_yes = false;
+	/* Who may only read can see what would go. */
+	backend_mem_fail(b, BACKEND_MEM_PUT, "", 1, -EROFS, BACKEND_MEM_STICKY);
+	backend_mem_fail(b, BACKEND_MEM_DELETE, "", 1, -EROFS,
+			 BACKEND_MEM_STICKY);
 	assert_ok(collect(b, &dry));
+	assert_int_equal(backend_mem_failures(b), 0);
+	backend_mem_heal(b);
 	assert_int_equal(backend_mem_nobjects(b), n);
 	assert_true(is_whole(b, 0));
 	run = collected(b);
@@ -305,6 +311,39 @@ static void a_dry_run_removes_nothing(void **state)
 	assert_int_equal(dry.plan.ndead, run.plan.ndead);
 	assert_int_equal(dry.plan.dead_bytes, run.plan.dead_bytes);
 	assert_int_equal(dry.plan.nremoved, run.plan.nremoved);
+	backend_close(b);
+}
+
+/* Once the tombs stand, packs cannot be read. */
+static int fail_packs(void *arg, enum backend_mem_op op, const char *name)
+{
+	bool *has_tomb = arg;
+
+	*has_tomb |= op == BACKEND_MEM_PUT && strncmp(name, "tomb/", 5) == 0;
+	return *has_tomb && op == BACKEND_MEM_GET &&
+			       strncmp(name, "pack/", 5) == 0
+		       ? -EIO
+		       : 0;
+}
+
+/* What could not be read stays, and the next collection finds it, on whatever
+ * machine. */
+static void what_was_not_read_is_found_later(void **state)
+{
+	struct backend *b = due_vault();
+	bool has_tomb = false;
+	struct run run;
+
+	(void)state;
+	backend_mem_watch(b, fail_packs, &has_tomb);
+	run = collected(b);
+	backend_mem_watch(b, NULL, NULL);
+	assert_int_equal(run.result.purged, 2);
+	assert_int_equal(run.result.packs, 0);
+	run = collected(b);
+	assert_false(run.plan.is_idle);
+	assert_int_equal(run.result.packs, 3);
+	assert_collected(b);
 	backend_close(b);
 }
 
@@ -418,6 +457,7 @@ static void put_void_point(struct backend *b, const char *id, const char *sid)
 #define ID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define SID_A "cccccccccccccccccccccccccccccccc"
 #define SID_B "dddddddddddddddddddddddddddddddd"
+#define SID_C "abababababababababababababababab"
 
 /* A point that its session never made goes once that is decided, and so does what
  * sessions said of themselves. */
@@ -435,10 +475,14 @@ static void what_never_came_to_be_goes(void **state)
 	put_text(b, OBJECT_SESSION, "session/" SID_B, "{}");
 	put_text(b, OBJECT_HEARTBEAT, "heartbeat/" SID_A "-0", "{}");
 	put_text(b, OBJECT_HEARTBEAT, "heartbeat/" SID_B "-0", "{}");
+	/* A collection of which the clock was wrong. */
+	put_text(b, OBJECT_HEARTBEAT, "heartbeat/" SID_C "-0", "{}");
+	assert_ok(backend_mem_set_time(b, "heartbeat/" SID_C "-0",
+				       INT64_MAX / 2));
 	run = collected(b);
 	assert_true(run.plan.is_idle);
-	/* One point, four sessions, and a heartbeat. */
-	assert_int_equal(run.result.leftovers, 6);
+	/* One point, four sessions, and two heartbeats. */
+	assert_int_equal(run.result.leftovers, 7);
 	assert_int_equal(count(b, "point/"), 4);
 	assert_int_equal(count(b, "point/" ID_B), 1);
 	assert_int_equal(count(b, "session/"), 1);
@@ -1732,6 +1776,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_nobody_needs_goes),
 		cmocka_unit_test(a_dry_run_removes_nothing),
+		cmocka_unit_test(what_was_not_read_is_found_later),
 		cmocka_unit_test(much_has_to_be_typed),
 		cmocka_unit_test(what_the_dead_left_goes),
 		cmocka_unit_test(what_never_came_to_be_goes),
