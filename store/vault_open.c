@@ -133,7 +133,7 @@ int vault_create(const struct vault_options *o, unsigned int scrypt_log_n,
 	struct secret *master = NULL;
 	struct keyring *k = NULL;
 	uint8_t vault_id[VAULT_ID_LEN];
-	char slot[33];
+	char slot[33], why[BACKEND_LAG_MAX];
 	int r = b ? 0 : backend_create(o->url, &with, &b);
 
 	if (r < 0)
@@ -141,6 +141,10 @@ int vault_create(const struct vault_options *o, unsigned int scrypt_log_n,
 	r = backend_probe(b);
 	if (r < 0)
 		goto out;
+	if (backend_may_lag(b, why))
+		log_warn("vault %s: %s: let one machine alone write to it; "
+			 "prune asks for --single-writer",
+			 o->url ? o->url : "", why);
 	master = secret_new(CRYPT_KEY_LEN);
 	r = master ? seam->ops->random(seam, master->data, master->len)
 		   : -ENOMEM;

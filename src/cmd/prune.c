@@ -20,7 +20,7 @@
 #include "store/vault.h"
 
 struct args {
-	bool dry_run;
+	bool dry_run, single_writer;
 	const char *wait, *yes_remove, *max_unused, *max_repack;
 };
 
@@ -38,6 +38,9 @@ static const struct option_row rows[] = {
 	OPT_STRING("yes-remove", 0, "N", struct args, yes_remove,
 		   "remove so many points and packs, although that is more than"
 		   " 30 % of what is there"),
+	OPT_FLAG("single-writer", 0, struct args, single_writer,
+		 "nobody else writes to the vault: prune also where what others"
+		 " store may be seen late, as with sshfs or SMB"),
 	OPT_END
 };
 
@@ -374,6 +377,7 @@ static int run_prune(struct context *ctx, void *args, int argc, char **argv)
 	struct task task = { .stop = signals_stop(), .tick = tick, .arg = &p };
 	char by[NOTING_BY_MAX];
 	struct collect_options o = { .is_dry_run = a->dry_run,
+				     .is_single_writer = a->single_writer,
 				     .by = noting_by(by),
 				     .wait = { .stop = signals_stop(),
 					       .on_wait = on_wait,

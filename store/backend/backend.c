@@ -321,3 +321,8 @@ int backend_probe(struct backend *b)
 {
 	return b->ops->probe(b);
 }
+
+bool backend_may_lag(struct backend *b, char why[BACKEND_LAG_MAX])
+{
+	return b->ops->may_lag && b->ops->may_lag(b, why);
+}

@@ -220,6 +220,14 @@ MUST_CHECK int backend_make_folders(struct backend *b);
  * read-after-write listing and delete. Return 0 or the negative errno said in
  * words; leaves nothing behind. */
 MUST_CHECK int backend_probe(struct backend *b);
+#define BACKEND_LAG_MAX 320
+/*
+ * Whether what other clients put, or delete, may be seen late here, by what kind of
+ * place it is: a probe by one client cannot tell. @why gets a part of a sentence, as in
+ * "it is mounted by fuse.sshfs, which ...". A collection beside other writers relies on
+ * it that nothing is. What is not known is not said to be so.
+ */
+MUST_CHECK bool backend_may_lag(struct backend *b, char why[BACKEND_LAG_MAX]);
 
 /* In memory, with injected faults: the tests' backend. See mem.h. */
 

@@ -377,8 +377,12 @@ static int dir_delete_many(struct backend *b, const struct backend_call *c,
 static int dir_probe(struct backend *b)
 {
 	struct backend_dir *d = dir_of(b);
-	int r = backend_probe_all(b);
+	struct backend *other = NULL;
+	int r = backend_open(b->url, &b->options, &other);
 
+	if (r == 0)
+		r = backend_probe_all(b, other);
+	backend_close(other);
 	/* It stays while another's probe is at work. */
 	dir_seam(d)->ops->unlinkat(dir_seam(d), d->root, "probe", AT_REMOVEDIR);
 	return r;
@@ -427,6 +431,7 @@ static const struct backend_ops dir_ops = {
 	.delete = dir_delete,
 	.delete_many = dir_delete_many,
 	.probe = dir_probe,
+	.may_lag = dir_may_lag,
 	.create = dir_create,
 	.stamp = dir_stamp,
 	.missing_folders = dir_missing_folders,

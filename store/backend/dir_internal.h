@@ -97,6 +97,20 @@ int dir_make_folders(struct backend_dir *d);
  * its time is the time. */
 void dir_sweep(struct backend_dir *d, int folder, int file);
 
+/* ---- dir_mount.c ---- */
+
+/* What a folder is mounted from. */
+struct dir_mount {
+	char type[64]; /* as in /proc/self/mountinfo: "nfs4", "fuse.sshfs" */
+	char *options; /* of the mount, and then of the filesystem; owned */
+};
+/* Return 0, or a negative errno, silent: nothing is known then. */
+MUST_CHECK int dir_mount_of(int fd, struct dir_mount *out);
+/* Return what may be wrong with a mount, in words that follow "which", or NULL. */
+const char *dir_mount_lag(const char *type, const char *options);
+/* As ops->may_lag. */
+bool dir_may_lag(struct backend *b, char why[BACKEND_LAG_MAX]);
+
 /* ---- dir_list.c ---- */
 
 /* The folders of a new vault but those in pack/; NULL ends them. */

@@ -66,6 +66,8 @@ struct backend_ops {
 	int (*delete_many)(struct backend *b, const struct backend_call *c,
 			   const char *const *names, size_t n);
 	int (*probe)(struct backend *b);
+	/* As backend_may_lag(). NULL: it never does. */
+	bool (*may_lag)(struct backend *b, char why[BACKEND_LAG_MAX]);
 	/* Make room for a new vault: -EEXIST where one is already. */
 	int (*create)(struct backend *b);
 	/* As backend_missing_folders() and backend_make_folders(). Both NULL: a
@@ -148,7 +150,8 @@ MUST_CHECK int backend_dir_open(const char *url, const char *path,
 				struct backend **out);
 
 /* What ops->probe is for most: the operations, on an object of its own under
- * probe/, and their answers. */
-MUST_CHECK int backend_probe_all(struct backend *b);
+ * probe/, and their answers. @other is the same place, opened a second time, as near to
+ * another client as can be had here; it may be @b itself. */
+MUST_CHECK int backend_probe_all(struct backend *b, struct backend *other);
 
 #endif

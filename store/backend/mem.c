@@ -234,7 +234,18 @@ static int mem_delete(struct backend *b, const struct backend_call *c,
 
 static int mem_probe(struct backend *b)
 {
-	return backend_probe_all(b);
+	return backend_probe_all(b, b);
+}
+
+static bool mem_may_lag(struct backend *b, char why[BACKEND_LAG_MAX])
+{
+	snprintf(why, BACKEND_LAG_MAX, "a test says so");
+	return mem_of(b)->may_lag;
+}
+
+void backend_mem_set_lag(struct backend *b, bool may_lag)
+{
+	mem_of(b)->may_lag = may_lag;
 }
 
 static int mem_create(struct backend *b)
@@ -257,6 +268,7 @@ static void mem_close(struct backend *b)
 }
 
 static const struct backend_ops mem_ops = {
+	.may_lag = mem_may_lag,
 	.put = mem_put,
 	.get = mem_get,
 	.get_all = mem_get_all,

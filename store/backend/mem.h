@@ -83,6 +83,9 @@ typedef int backend_mem_watch_fn(void *arg, enum backend_mem_op op,
 				 const char *name);
 void backend_mem_watch(struct backend *b, backend_mem_watch_fn *fn, void *arg);
 
+/* Let backend_may_lag() say so. Set it while nobody is at work. */
+void backend_mem_set_lag(struct backend *b, bool may_lag);
+
 /* ---- counts ---- */
 
 struct backend_mem_counts {

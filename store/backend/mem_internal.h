@@ -39,6 +39,7 @@ struct backend_mem {
 	struct backend base;
 	backend_mem_watch_fn *watch;
 	void *watch_arg; /* borrowed */
+	bool may_lag; /* as backend_may_lag() */
 	pthread_mutex_t lock; /* protects all below */
 	struct mem_object **objects; /* owned, and so is each; sorted by name */
 	size_t n, cap;

@@ -59,7 +59,8 @@ static int probe_list(struct backend *b, const char *name, bool there,
 
 /* Everything a vault is built on, tried on one object: the first put wins, and
  * what was put is listed, measured and read in part at once. */
-static int probe_object(struct backend *b, const char *name)
+static int probe_object(struct backend *b, struct backend *other,
+			const char *name)
 {
 	static const char first[] = "the first writer wins";
 	static const char second[] = "the second one is refused";
@@ -67,17 +68,21 @@ static int probe_object(struct backend *b, const char *name)
 	struct backend_info info = { 0, 0 };
 	int r;
 
+	/* What the other one knows of the place is older than the object. */
+	r = other == b ? 0 : probe_list(other, name, false, 0);
+	if (r < 0)
+		return r;
 	r = backend_put_own(b, name, first, sizeof(first));
 	if (r == -EEXIST)
 		return probe_failed(b, "a name never used before is taken");
 	if (r < 0)
 		return r;
-	r = backend_put(b, name, second, sizeof(second));
+	r = backend_put(other, name, second, sizeof(second));
 	if (r == 0)
 		return probe_failed(b, "a second object took the first's name");
 	if (r != -EEXIST)
 		return r;
-	r = probe_list(b, name, true, sizeof(first));
+	r = probe_list(other, name, true, sizeof(first));
 	if (r < 0)
 		return r;
 	r = backend_head(b, name, &info);
@@ -95,7 +100,7 @@ static int probe_object(struct backend *b, const char *name)
 	return 0;
 }
 
-int backend_probe_all(struct backend *b)
+int backend_probe_all(struct backend *b, struct backend *other)
 {
 	struct seam *seam = b->options.seam;
 	uint8_t random[16];
@@ -108,7 +113,7 @@ int backend_probe_all(struct backend *b)
 		return fail(r, "no random bytes from the kernel: %s",
 			    strerror(-r));
 	hex_encode(random, sizeof(random), name + strlen("probe/"));
-	r = probe_object(b, name);
+	r = probe_object(b, other, name);
 	if (r < 0) {
 		/* Where nothing came to be, there is nothing to take away. */
 		if (backend_head(b, name, &info) == 0)
@@ -120,10 +125,10 @@ int backend_probe_all(struct backend *b)
 		return probe_failed(b, "an object cannot be deleted");
 	if (d < 0)
 		return d;
-	r = backend_head(b, name, &info);
+	r = backend_head(other, name, &info);
 	if (r == 0)
 		return probe_failed(b, "a deleted object is still there");
 	if (r != -ENOENT)
 		return r;
-	return probe_list(b, name, false, 0);
+	return probe_list(other, name, false, 0);
 }

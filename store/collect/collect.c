@@ -341,6 +341,23 @@ static int carry_out(struct cycle *c)
 	return r == 0 ? plan_remember(c) : r;
 }
 
+/* A backup elsewhere and this collection have to see each other's objects: one that is
+ * seen late, and packs go that a new point needs. */
+static int check_place(const struct cycle *c)
+{
+	char why[BACKEND_LAG_MAX];
+
+	if (c->o->is_dry_run || c->o->is_single_writer ||
+	    !backend_may_lag(vault_backend(c->vault), why))
+		return 0;
+	return fail(-EOPNOTSUPP,
+		    "vault %s: %s: a backup on another machine could lose what "
+		    "it uses, and nothing is deleted; run it where the vault's "
+		    "disk is, or, if this machine alone writes to the vault, "
+		    "say --single-writer",
+		    vault_url(c->vault), why);
+}
+
 /* The vault has to be one that may be collected before anything is put there, even
  * a heartbeat. */
 static int check_vault(struct vault *v)
@@ -362,6 +379,8 @@ static int run(struct cycle *c)
 {
 	int r = check_vault(c->vault);
 
+	if (r == 0)
+		r = check_place(c);
 	if (r == 0)
 		r = c->o->is_dry_run ? clock_begin_silent(c->vault, &c->clock)
 				     : clock_begin(c->vault, &c->clock);

@@ -67,6 +67,9 @@ struct collect_plan {
 struct collect_options {
 	/* Nothing is put into the vault or deleted; this host's clock counts. */
 	bool is_dry_run;
+	/* Nobody else writes to the vault, so that nobody sees late what another
+	 * has put. */
+	bool is_single_writer;
 	const char *by; /* who collects ("root@web1"); borrowed, may be NULL */
 	/* What is needed in packs that hold more of what is not is written to new
 	 * ones, until what nothing needs is at most so many percent of all packs:
@@ -106,8 +109,8 @@ struct collect_result {
  * (somebody else collects, or the time is over in which sessions were waited for
  * that are alive: none of what it condemned was deleted then); -ECANCELED (another took this one for
  * dead); -E2BIG (more would go than a collection removes by itself: none of
- * that was done); -EREMCHG, -EBADMSG, -EOPNOTSUPP (the vault has lost something, or something
- * cannot be read: nothing is deleted then); -EINTR; what on_plan() returned; or a
+ * that was done); -EREMCHG, -EBADMSG, -EOPNOTSUPP (the vault has lost something, something
+ * cannot be read, or what others put may be seen late there: nothing is deleted then); -EINTR; what on_plan() returned; or a
  * negative errno of the backend; said in words. What was done until then is in
  * @out. For one thread.
  */

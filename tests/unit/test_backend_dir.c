@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "store/backend/backend.h"
+#include "store/backend/dir_internal.h"
 #include "store/base/seam.h"
 #include "tests/unit/seam_fault.h"
 
@@ -794,6 +795,64 @@ static void stamps_tell_what_changed(void **state)
 	backend_close(b);
 }
 
+/* ---- what others put may be seen late ---- */
+
+static void mounts_that_lag(void **state)
+{
+	static const struct {
+		const char *type, *options;
+		bool lags;
+	} cases[] = {
+		{ "ext4", "rw,relatime", false },
+		{ "xfs", "rw", false },
+		{ "tmpfs", "rw,size=64k", false },
+		{ "ceph", "rw", false },
+		{ "fuseblk", "rw,user_id=0", false },
+		{ "fuse", "rw", true },
+		{ "fuse.sshfs", "rw,user_id=0", true },
+		{ "fuse.s3fs", "rw", true },
+		{ "virtiofs", "rw", true },
+		{ "cifs", "rw,cache=strict,actimeo=1", true },
+		{ "smb3", "rw", true },
+		{ "nfs4", "rw,relatime,vers=4.2,hard,proto=tcp", false },
+		{ "nfs", "rw,vers=3,nocto", true },
+		{ "nfs", "nocto,rw", true },
+		{ "nfs", "rw,noctopus", false },
+		{ "nfs4", "rw,acdirmin=600,acdirmax=600", true },
+		{ "nfs4", "rw,acdirmin=1,acdirmax=3600", true },
+		{ "nfs4", "rw,acregmax=600,acdirmin=1,acdirmax=1", false },
+		{ "9p", "rw,cache=loose", true },
+		{ "9p", "rw,cache=none,trans=virtio", false },
+		{ "9p", "rw,trans=virtio", false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		if ((dir_mount_lag(cases[i].type, cases[i].options) != NULL) !=
+		    cases[i].lags)
+			fail_msg("%s %s", cases[i].type, cases[i].options);
+}
+
+static void a_mount_is_found(void **state)
+{
+	struct dir_mount mount = { .options = NULL };
+	char why[BACKEND_LAG_MAX];
+	struct backend *b;
+	int fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_ok(dir_mount_of(fd, &mount));
+	assert_string_equal(mount.type, "proc");
+	assert_int_equal(strncmp(mount.options, "rw,", 3), 0);
+	free(mount.options);
+	close(fd);
+	(void)new_vault(&b);
+	assert_false(backend_may_lag(b, why));
+	backend_close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -817,6 +876,8 @@ int main(void)
 		cmocka_unit_test(put_kills_named),
 		cmocka_unit_test(create_kills),
 		cmocka_unit_test(stamps_tell_what_changed),
+		cmocka_unit_test(mounts_that_lag),
+		cmocka_unit_test(a_mount_is_found),
 	};
 
 	support_log_capture();

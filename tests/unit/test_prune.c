@@ -314,6 +314,27 @@ static void a_dry_run_removes_nothing(void **state)
 	backend_close(b);
 }
 
+/* Where this client would see late what others put, nothing is deleted beside them. */
+static void a_place_that_lags_is_refused(void **state)
+{
+	struct backend *b = due_vault();
+	size_t n = backend_mem_nobjects(b);
+	struct run run = new_run();
+
+	(void)state;
+	backend_mem_set_lag(b, true);
+	assert_result(collect(b, &run), -EOPNOTSUPP);
+	assert_said("say --single-writer");
+	assert_int_equal(backend_mem_nobjects(b), n);
+	run.o.is_dry_run = true;
+	assert_ok(collect(b, &run));
+	run = new_run();
+	run.o.is_single_writer = true;
+	assert_ok(collect(b, &run));
+	assert_collected(b);
+	backend_close(b);
+}
+
 /* Once the tombs stand, packs cannot be read. */
 static int fail_packs(void *arg, enum backend_mem_op op, const char *name)
 {
@@ -1777,6 +1798,7 @@ int main(void)
 		cmocka_unit_test(what_nobody_needs_goes),
 		cmocka_unit_test(a_dry_run_removes_nothing),
 		cmocka_unit_test(what_was_not_read_is_found_later),
+		cmocka_unit_test(a_place_that_lags_is_refused),
 		cmocka_unit_test(much_has_to_be_typed),
 		cmocka_unit_test(what_the_dead_left_goes),
 		cmocka_unit_test(what_never_came_to_be_goes),
