@@ -209,6 +209,7 @@ bool name_is_object(const char *name)
 		{ "digest/", FORM_NUMBERED },
 		{ "forget/", FORM_NUMBERED },
 		{ "machine/", FORM_NUMBERED },
+		{ "reserve/", FORM_HEX },
 	};
 	size_t i;
 

@@ -42,6 +42,7 @@ static const struct kind {
 	{ "config", 0 }, /* opened with the vault */
 	{ "key/", 0 }, /* needs its own password; its form is checked */
 	{ "pack/", 0 }, /* read when asked for */
+	{ "reserve/", 0 }, /* takes up room, and says nothing */
 	{ "session/", OBJECT_SESSION },
 	{ "index/", OBJECT_INDEX },
 	{ "commit/", OBJECT_COMMIT },

@@ -11,6 +11,7 @@
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
 #include "store/collect/internal.h"
+#include "store/collect/reserve.h"
 #include "store/collect/tomb.h"
 #include "store/collect/wait.h"
 #include "store/format.h"
@@ -311,6 +312,8 @@ static int prepare(struct cycle *c)
 	if (c->o->is_dry_run)
 		return 0;
 	r = backend_probe(vault_backend(c->vault));
+	if (reserve_is_full(r) && reserve_spend(c->vault))
+		r = backend_probe(vault_backend(c->vault));
 	if (r == 0)
 		r = tomb_take_over(c->vault, &c->clock, &c->undone);
 	return r;
@@ -343,7 +346,7 @@ static int carry_out(struct cycle *c)
 
 /* A backup elsewhere and this collection have to see each other's objects: one that is
  * seen late, and packs go that a new point needs. */
-static int check_place(const struct cycle *c)
+static int check_lag(const struct cycle *c)
 {
 	char why[BACKEND_LAG_MAX];
 
@@ -380,7 +383,7 @@ static int run(struct cycle *c)
 	int r = check_vault(c->vault);
 
 	if (r == 0)
-		r = check_place(c);
+		r = check_lag(c);
 	if (r == 0)
 		r = c->o->is_dry_run ? clock_begin_silent(c->vault, &c->clock)
 				     : clock_begin(c->vault, &c->clock);
@@ -400,7 +403,12 @@ static int run(struct cycle *c)
 		r = stopped(c);
 	if (r < 0 || c->o->is_dry_run)
 		return r;
-	return c->out->plan.is_idle ? leftover_delete(c) : carry_out(c);
+	r = c->out->plan.is_idle ? leftover_delete(c) : carry_out(c);
+	if (r == 0)
+		reserve_fill(c->vault, c->clock.gid,
+			     c->out->plan.npacks - c->out->packs,
+			     c->out->plan.npoints);
+	return r;
 }
 
 int collect_run(struct vault *v, const struct collect_options *o,

@@ -8,6 +8,7 @@
 
 #include "store/backend/backend.h"
 #include "store/base/log.h"
+#include "store/collect/reserve.h"
 #include "store/format.h"
 #include "store/vault.h"
 
@@ -27,6 +28,15 @@ int register_read(struct vault *v, uint8_t type, const char *name,
 	return r;
 }
 
+static int put_box(struct vault *v, const char *name, const struct buf *box,
+		   bool is_own)
+{
+	struct backend *b = vault_backend(v);
+
+	return is_own ? backend_put_own(b, name, box->data, box->len)
+		      : backend_put(b, name, box->data, box->len);
+}
+
 static int put(struct vault *v, uint8_t type, const char *name,
 	       const struct buf *plain, bool is_own)
 {
@@ -39,9 +49,10 @@ static int put(struct vault *v, uint8_t type, const char *name,
 				    plain->len, &box);
 	if (r < 0)
 		return r;
-	return is_own ? backend_put_own(vault_backend(v), name, box.data,
-					box.len)
-		      : backend_put(vault_backend(v), name, box.data, box.len);
+	r = put_box(v, name, &box, is_own);
+	if (reserve_is_full(r) && reserve_spend(v))
+		r = put_box(v, name, &box, is_own);
+	return r;
 }
 
 static int put_and_read(struct vault *v, uint8_t type, const char *name,

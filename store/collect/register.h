@@ -2,7 +2,8 @@
 /*
  * Objects by which a collection decides, or is decided. Whoever creates one first
  * has the word, and an answer that is lost may have been to the put that won. So
- * what stands there is read back, whatever the store said, and that counts.
+ * what stands there is read back, whatever the store said, and that counts. Where the
+ * store is full, what is kept for that is given up first (reserve.h).
  */
 #ifndef STORE_COLLECT_REGISTER_H
 #define STORE_COLLECT_REGISTER_H

@@ -123,14 +123,29 @@ for n in 1 2 3; do
 	expect 0 vmb backup -q --vm "m$n" --time "2026-10-0${n}T02:00:00Z" \
 		"$tmp/kept-$n"
 done
-expect 0 vmb forget -q --unsafe-allow-remove-all m2/latest
-forge age 15
-# But for a few small objects nothing has room.
-free=$(df --output=avail -B 1 "$tmp/small" | tail -n 1)
-head -c $((free - 64 * 1024)) /dev/zero >"$tmp/small/filler"
-before=$(packs)
-expect 0 vmb prune -n --json
-count=$(field 'o[0]["remove_count"]')
-expect 0 vmb prune --yes-remove "$count"
-[ "$(packs)" -lt $((before - 500000)) ] || fail "$(packs) of $before left"
+for n in 4 5 6; do
+	expect 0 vmb backup -q --vm "m$n" "$keyfile"
+done
+# Not even a sign of life has room.
+prune_full() {
+	expect 0 vmb forget -q --unsafe-allow-remove-all "$1"
+	forge age 15
+	cat /dev/zero >>"$tmp/small/filler" 2>/dev/null || true
+	[ "$(df --output=avail -B 1 "$tmp/small" | tail -n 1)" -eq 0 ] ||
+		fail "there is room left"
+	before=$(packs)
+	expect 0 vmb prune -n --json
+	count=$(field 'o[0]["remove_count"]')
+	expect 0 vmb prune --yes-remove "$count"
+	says 'is full: what is kept there for that makes room'
+	[ "$(packs)" -lt $((before - 500000)) ] ||
+		fail "$(packs) of $before left"
+}
+# What backups left makes room, and then what the prune before did.
+prune_full m2/latest
+[ -z "$(ls "$vault/session")" ] || fail "sessions were left"
+reserve=$(ls "$vault/reserve")
+prune_full m3/latest
+[ "$reserve" != "$(ls "$vault/reserve")" ] || fail "the reserve was not used"
 expect 0 vmb check --read-data
+prints 'no damage found'
