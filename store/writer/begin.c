@@ -240,7 +240,7 @@ static bool is_outrun(const struct pack_listing *l)
 		if (!l->known[i].listed &&
 		    (l->condemned.all ||
 		     pack_list_has(&l->condemned.tombs, l->known[i].name)) &&
-		    !pack_list_has(&l->condemned.swept, l->known[i].name))
+		    !pack_prints_has(&l->condemned.swept, l->known[i].name))
 			return true;
 	return false;
 }
@@ -255,7 +255,7 @@ static int report_missing(struct pack_listing *l)
 			     : 0;
 
 	for (i = 0; i < l->nknown && r == 0; i++)
-		if (pack_list_has(&l->condemned.swept, l->known[i].name))
+		if (pack_prints_has(&l->condemned.swept, l->known[i].name))
 			r = packset_add(&w->swept, l->known[i].no);
 		else if (!l->known[i].unnamed &&
 			 !packset_has(&w->whole, l->known[i].no) &&

@@ -46,12 +46,16 @@ static int read_tomb(struct vault *v, const char *name, struct condemned *c)
 static int read_sweep(struct vault *v, const char *name, struct condemned *c)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
+	struct pack_list l = { .n = 0 };
 	bool aborted;
 	int r = kept_read_once(v, &sweeps, name, &plain);
 
-	return r < 0 ? r
-		     : sweep_decode(plain.data, plain.len, name, &aborted,
-				    &c->swept);
+	if (r == 0)
+		r = sweep_decode(plain.data, plain.len, name, &aborted, &l);
+	if (r == 0)
+		r = pack_prints_add(&c->swept, &l);
+	pack_list_release(&l);
+	return r;
 }
 
 /* Of one object; a flipped bit can make its version a later one. All else is an
@@ -140,9 +144,9 @@ int condemned_read_sweeps(struct vault *v, struct condemned *c)
 {
 	int r;
 
-	pack_list_release(&c->swept);
+	pack_prints_release(&c->swept);
 	r = read_each(v, &sweeps, read_sweep, c);
-	pack_list_sort(&c->swept);
+	pack_prints_sort(&c->swept);
 	return r;
 }
 
@@ -166,13 +170,13 @@ int condemned_read(struct vault *v, struct condemned *out)
 void condemned_release(struct condemned *c)
 {
 	pack_list_release(&c->tombs);
-	pack_list_release(&c->swept);
+	pack_prints_release(&c->swept);
 	pack_list_release(&c->quarantined);
 }
 
 bool condemned_has(const struct condemned *c, const char *name)
 {
 	return c->all || pack_list_has(&c->tombs, name) ||
-	       pack_list_has(&c->swept, name) ||
+	       pack_prints_has(&c->swept, name) ||
 	       pack_list_has(&c->quarantined, name);
 }

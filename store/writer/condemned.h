@@ -6,6 +6,7 @@
 
 #include "store/base/attrs.h"
 #include "store/record/pack_list.h"
+#include "store/record/pack_prints.h"
 
 #include <stdbool.h>
 
@@ -14,8 +15,10 @@ struct vault;
 struct condemned {
 	/* A tomb or sweep could not be read: it may name any pack. */
 	bool all;
-	/* Packs about to be deleted; deleted; damaged. Owned. */
-	struct pack_list tombs, swept, quarantined;
+	/* Packs about to be deleted; damaged. Owned. */
+	struct pack_list tombs, quarantined;
+	/* Those that collections have deleted, ever. Owned. */
+	struct pack_prints swept;
 };
 
 /* Read what stands, in the order in which a collector needs it to be read, and

@@ -6,6 +6,8 @@
 #include "tests/unit/sessions.h"
 
 #include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,7 @@
 #include "store/record/pack_list.h"
 #include "store/record/quarantine.h"
 #include "store/vault.h"
+#include "store/writer/condemned.h"
 #include "store/writer/writer.h"
 
 #define TOMB "tomb/0123456789abcdef0123456789abcdef"
@@ -467,6 +470,43 @@ static void a_pack_let_out_of_quarantine(void **state)
 	assert_true(has(&t, 1));
 }
 
+#define SWEEPS 4
+#define IN_EACH 50000
+
+/* All that was ever deleted is known to each backup, so that it takes little memory. */
+static void what_was_swept_takes_little_memory(void **state)
+{
+	struct scene *s = *state;
+	struct condemned c = { .all = false };
+	char name[PACK_NAME_MAX];
+	size_t i, j, before, after;
+
+	for (i = 0; i < SWEEPS; i++) {
+		AUTO_BUF struct buf plain = BUF_INIT;
+		struct pack_list l = { .n = 0 };
+		char object[OBJECT_NAME_MAX];
+
+		for (j = 0; j < IN_EACH; j++) {
+			snprintf(name, sizeof(name), "%032zx-0-%064zx", i, j);
+			assert_ok(pack_list_add(&l, name));
+		}
+		sweep_encode(&l, &plain);
+		snprintf(object, sizeof(object), "sweep/%032zx", i);
+		put_box(s, OBJECT_SWEEP, object, &plain);
+		pack_list_release(&l);
+	}
+	before = mallinfo2().uordblks + mallinfo2().hblkhd;
+	assert_ok(condemned_read(s->vault, &c));
+	after = mallinfo2().uordblks + mallinfo2().hblkhd;
+	assert_false(c.all);
+	assert_true(condemned_has(&c, name));
+	name[2] = '1';
+	assert_false(condemned_has(&c, name));
+	/* 1.6 MB, and room to grow; what the database keeps in memory is some. */
+	assert_in_range(after - MIN(before, after), 0, 10000000);
+	condemned_release(&c);
+}
+
 #define CASE(fn)                                                               \
 	cmocka_unit_test_setup_teardown(fn, sessions_setup, sessions_teardown)
 
@@ -483,6 +523,7 @@ int main(void)
 		CASE(what_goes_meanwhile_is_not_missed),
 		CASE(a_pack_that_goes_says_nothing),
 		CASE(what_packs_said_is_not_kept),
+		CASE(what_was_swept_takes_little_memory),
 		CASE(a_pack_in_quarantine),
 		CASE(a_pack_let_out_of_quarantine),
 	};
