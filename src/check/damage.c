@@ -128,6 +128,90 @@ static int finding_json(const struct check_result *res,
 	return output_json(o);
 }
 
+/* Points of which something was lost, and nothing is any more. */
+static int say_mended(const struct context *ctx, const struct check_result *res)
+{
+	const struct point_list *l = res->points_list;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < res->nmended && r == 0; i++) {
+		size_t at = res->mended[i];
+		json_t *o;
+
+		if (!ctx->json) {
+			printf("whole again: %s/%s\n", l->points[at]->vm,
+			       l->names[at]);
+			continue;
+		}
+		o = output_message("whole_again");
+		json_object_set_new(o, "point",
+				    json_sprintf("%s/%s", l->points[at]->vm,
+						 l->names[at]));
+		output_set_string(o, "point_id", l->points[at]->id);
+		r = output_json(o);
+	}
+	return r;
+}
+
+/* ---- the ledger ---- */
+
+static double percent(const struct check_coverage *v)
+{
+	return v->bytes ? 100.0 * (double)v->bytes_verified / (double)v->bytes
+			: 100.0;
+}
+
+static json_t *coverage_json(const struct check_coverage *v)
+{
+	char time[OUTPUT_TIME_LEN];
+	json_t *o = json_object();
+
+	output_set_uint(o, "max_age_seconds", (uint64_t)v->age_s);
+	output_set_uint(o, "bytes", v->bytes);
+	output_set_uint(o, "bytes_verified", v->bytes_verified);
+	json_object_set_new(o, "percent", json_real(percent(v)));
+	output_set_uint(o, "packs_never_verified", v->never);
+	output_set_uint(o, "bytes_never_verified", v->never_bytes);
+	if (v->oldest_s) {
+		output_set_string(o, "oldest",
+				  output_timespec(v->oldest_s, 0, time));
+		output_set_string(o, "oldest_pack", v->oldest);
+		output_set_string(o, "oldest_by", v->oldest_by);
+	}
+	return o;
+}
+
+static void say_coverage(const struct check_result *res)
+{
+	const struct check_coverage *v = &res->coverage;
+	char size[OUTPUT_SIZE_LEN], all[OUTPUT_SIZE_LEN];
+	char time[OUTPUT_TIME_LEN];
+
+	/* Nobody ever read anything, and nobody asked for it. */
+	if (!v->oldest_s && !res->packs_read)
+		return;
+	printf("verified within %" PRId64 " %s: %.1f %% of the packs' bytes"
+	       " (%s of %s)\n",
+	       v->age_s % 86400 ? v->age_s / 3600 : v->age_s / 86400,
+	       v->age_s % 86400 ? "hours" : "days", percent(v),
+	       output_size(v->bytes_verified, size),
+	       output_size(v->bytes, all));
+	if (v->never)
+		printf("never verified: %" PRIu64 " packs (%s)\n", v->never,
+		       output_size(v->never_bytes, size));
+	if (v->oldest_s)
+		printf("verified longest ago: %s%s%s\n",
+		       output_short_time(v->oldest_s, time),
+		       *v->oldest_by ? ", by " : "", v->oldest_by);
+	if (res->left)
+		printf("the budget was over with %" PRIu64 " packs unread: the"
+		       " next check goes on there\n",
+		       res->left);
+}
+
+/* ---- in all ---- */
+
 static int summary_json(const struct check_result *res)
 {
 	json_t *o = output_message("summary"), *broken = json_array();
@@ -154,6 +238,10 @@ static int summary_json(const struct check_result *res)
 	output_set_uint(o, "packs_in_quarantine", res->in_quarantine);
 	output_set_uint(o, "packs_put_into_quarantine", res->quarantined);
 	output_set_uint(o, "packs_let_out_of_quarantine", res->released);
+	output_set_uint(o, "packs_left_by_budget", res->left);
+	if (res->coverage.oldest_by)
+		json_object_set_new(o, "coverage",
+				    coverage_json(&res->coverage));
 	return output_json(o);
 }
 
@@ -192,6 +280,8 @@ static int summary_text(struct context *ctx, const struct check_result *res,
 			       res->unreferenced,
 			       output_size(res->unreferenced_bytes, size));
 	}
+	if (!ctx->quiet && res->coverage.oldest_by)
+		say_coverage(res);
 	if (res->strays && !ctx->quiet)
 		printf("things that are no objects of a vault %" PRIu64
 		       ": left alone (-v names these)\n",
@@ -232,9 +322,13 @@ int damage_report(struct context *ctx, const struct check_result *res,
 			r = finding_json(res, f);
 		else if (f->damage)
 			say_finding(res, f);
+		else if (f->is_mended)
+			printf("%s: %s\n", f->object, f->text);
 		else
 			log_info("%s: %s", f->object, f->text);
 	}
+	if (r == 0)
+		r = say_mended(ctx, res);
 	if (r == 0)
 		r = ctx->json ? summary_json(res)
 			      : summary_text(ctx, res, is_scrub);

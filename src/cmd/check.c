@@ -13,6 +13,7 @@
 #include "src/cli/progress.h"
 #include "src/cli/signals.h"
 #include "src/cmd/cmd.h"
+#include "src/retain/policy.h"
 #include "store/backend/backend.h"
 #include "store/base/log.h"
 #include "store/base/task.h"
@@ -22,7 +23,7 @@
 
 struct args {
 	bool read_data, scrub, accept, folders;
-	const char *subset;
+	const char *subset, *budget, *max_age;
 	unsigned int threads;
 };
 
@@ -32,6 +33,11 @@ static const struct option_row rows[] = {
 	OPT_STRING("read-data-subset", 0, "N/T|P%|SIZE", struct args, subset,
 		   "the same of part N of T, of P percent, or of SIZE bytes of"
 		   " the packs"),
+	OPT_STRING("budget", 0, "TIME|SIZE", struct args, budget,
+		   "the same of what nobody has verified for longest, for 30m"
+		   " in all, or 10G"),
+	OPT_STRING("max-age", 0, "TIME", struct args, max_age,
+		   "the same of what nobody has verified for 30d"),
 	OPT_FLAG("scrub", 0, struct args, scrub,
 		 "only compare the packs' bytes with their names; needs no"
 		 " password"),
@@ -77,6 +83,43 @@ static int parse_subset(struct context *ctx, const char *text,
 				     "--read-data-subset: \"%s\" is neither"
 				     " N/T nor P%% nor a size",
 				     text);
+	return 0;
+}
+
+/* "30m", "2h", "90s" are times, and all else is a size: there a small m is no unit. */
+static int parse_budget(struct context *ctx, const char *text,
+			struct check_options *o)
+{
+	static const char units[] = "smh";
+	static const int64_t seconds[] = { 1, 60, 3600 };
+	size_t len = strspn(text, "0123456789");
+	const char *unit = text[len] ? strchr(units, text[len]) : NULL;
+	int64_t n = len > 0 && len < 9 ? strtoll(text, NULL, 10) : 0;
+
+	if (n > 0 && unit && !text[len + 1]) {
+		o->budget_ns = n * seconds[unit - units] * 1000000000;
+		return 0;
+	}
+	if (unit || options_size(text, &o->budget_bytes) < 0 ||
+	    o->budget_bytes == 0)
+		return context_usage(ctx,
+				     "--budget: \"%s\" is neither a time such"
+				     " as 30m or 2h nor a size such as 10G",
+				     text);
+	return 0;
+}
+
+static int parse_age(struct context *ctx, const char *text,
+		     struct check_options *o)
+{
+	int64_t ns;
+
+	if (keep_parse_duration(text, &ns) < 0 || ns < 1000000000)
+		return context_usage(ctx,
+				     "--max-age: \"%s\" is not a time: say 36h,"
+				     " 7d, 2w, 6mo (a month) or 1y",
+				     text);
+	o->max_age_s = ns / 1000000000;
 	return 0;
 }
 
@@ -235,6 +278,10 @@ static int check_vault(struct context *ctx, const struct check_options *o,
 			 " it, so backups still refer to packs that are"
 			 " damaged, and to none that came right",
 			 vault_url(v), strerror(-res->quarantine_error));
+	if (res->ledger_error)
+		log_warn("vault %s: %s: what was verified could not be noted in"
+			 " it, so the next check does not know of it",
+			 vault_url(v), strerror(-res->ledger_error));
 	vault_close(v);
 	return r < 0 ? r : lost;
 }
@@ -243,7 +290,8 @@ static int run_check(struct context *ctx, void *args, int argc, char **argv)
 {
 	const struct args *a = args;
 	char by[NOTING_BY_MAX];
-	struct check_options o = { .read_data = a->read_data || a->subset,
+	struct check_options o = { .read_data = a->read_data || a->subset ||
+						a->budget || a->max_age,
 				   .threads = a->threads,
 				   .by = noting_by(by) };
 	struct task task = { .stop = signals_stop(), .tick = damage_progress };
@@ -261,8 +309,15 @@ static int run_check(struct context *ctx, void *args, int argc, char **argv)
 				     " needs more",
 				     a->accept ? "--accept-rollback"
 					       : "--make-folders");
+	if ((a->budget || a->max_age) && a->scrub)
+		return context_usage(ctx, "--scrub has no key, and so cannot"
+					  " read what was verified before");
 	if (a->subset)
 		r = parse_subset(ctx, a->subset, &o);
+	if (r == 0 && a->budget)
+		r = parse_budget(ctx, a->budget, &o);
+	if (r == 0 && a->max_age)
+		r = parse_age(ctx, a->max_age, &o);
 	if (r < 0)
 		return r;
 	progress = progress_new(ctx, "items");

@@ -210,6 +210,7 @@ bool name_is_object(const char *name)
 		{ "forget/", FORM_NUMBERED },
 		{ "machine/", FORM_NUMBERED },
 		{ "reserve/", FORM_HEX },
+		{ "ledger/", FORM_NUMBERED },
 	};
 	size_t i;
 

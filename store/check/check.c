@@ -17,16 +17,28 @@
 #include "store/point.h"
 #include "store/vault.h"
 
-static void init(struct check *c, const struct check_options *o,
-		 struct task *task, struct check_result *out)
+static void init(struct check *c, struct seam *seam,
+		 const struct check_options *o, struct task *task,
+		 struct check_result *out)
 {
 	memset(c, 0, sizeof(*c));
 	memset(out, 0, sizeof(*out));
 	pthread_mutex_init(&c->lock, NULL);
 	c->names = (struct buf)BUF_INIT;
+	c->seam = seam;
 	c->o = o;
 	c->task = task;
 	c->out = out;
+}
+
+/* Whoever ends a check early keeps what was done. */
+static int end_ledger(struct check *c, int r)
+{
+	int err = c->o->look_only || (r < 0 && r != -EINTR)
+			  ? 0
+			  : check_ledger_put(c, r == 0);
+
+	return r < 0 ? r : err;
 }
 
 static int finish(struct check *c, int r)
@@ -44,6 +56,8 @@ static int finish(struct check *c, int r)
 	free(c->packs);
 	free(c->good);
 	free(c->bad_chunks);
+	free(c->hurt);
+	check_ledger_release(&c->ledger);
 	pthread_mutex_destroy(&c->lock);
 	return r;
 }
@@ -54,19 +68,23 @@ int check_run(struct vault *v, const struct check_options *o, struct task *task,
 	struct check c;
 	int r;
 
-	init(&c, o, task, out);
+	init(&c, vault_seam(v), o, task, out);
 	c.vault = v;
 	c.backend = vault_backend(v);
-	c.seam = vault_seam(v);
+	c.begun_ns = c.seam->ops->monotonic_ns(c.seam);
+	c.ledger.put_ns = c.begun_ns;
 	r = c.seam->ops->random(c.seam, c.hash_key, sizeof(c.hash_key));
 	if (r == 0)
 		r = check_objects(&c);
+	if (r == 0)
+		r = check_ledger_read(&c);
 	if (r == 0)
 		r = check_trees(&c);
 	/* Without more, those in quarantine. */
 	if (r == 0 && (o->read_data || c.quarantine.n > 0))
 		r = check_packs(&c);
-	if (r == 0 && o->read_data && o->subset == CHECK_ALL)
+	if (r == 0 && o->read_data && o->subset == CHECK_ALL &&
+	    !check_is_budgeted(o))
 		r = check_disks(&c);
 	if (r == 0)
 		r = check_condemned(&c);
@@ -76,7 +94,9 @@ int check_run(struct vault *v, const struct check_options *o, struct task *task,
 		r = check_excuse_known(&c);
 	if (r == 0 && !o->look_only)
 		r = check_quarantine(&c);
-	return finish(&c, r);
+	if (r == 0)
+		r = check_ledger_tell(&c);
+	return finish(&c, end_ledger(&c, r));
 }
 
 int check_scrub(struct backend *b, struct seam *seam,
@@ -86,9 +106,8 @@ int check_scrub(struct backend *b, struct seam *seam,
 	struct check c;
 	int r;
 
-	init(&c, o, task, out);
+	init(&c, seam, o, task, out);
 	c.backend = b;
-	c.seam = seam;
 	r = check_list_packs(&c);
 	if (r == 0)
 		r = check_packs(&c);
@@ -102,6 +121,8 @@ void check_release(struct check_result *out)
 	for (i = 0; i < out->nfindings; i++)
 		check_finding_free(out->findings[i]);
 	free(out->findings);
+	free(out->mended);
+	free(out->coverage.oldest_by);
 	point_list_put(out->points_list);
 	memset(out, 0, sizeof(*out));
 }

@@ -11,8 +11,13 @@
  * frame against its seal, every chunk against its name. Packs in quarantine are
  * read in any case: there are few, and they say what is lost, or is no more.
  *
+ * Which packs were read and found whole, and when, is noted in the ledger, objects of
+ * the vault that all checks share. What it says is believed no longer than the store
+ * itself says that the object stands there, and no check that is to read all asks it:
+ * whoever has the vault's key could have put it.
+ *
  * It is right beside backups and collections that are at work. Time grows with
- * what there is, and so does memory, slowly: about 130 bytes a pack, 50 a small
+ * what there is, and so does memory, slowly: about 160 bytes a pack, 50 a small
  * object, 46 a node of trees and extent maps, 400 a damaged object and 140 a
  * lost chunk whose pack is there, besides the vault's own caches and one index
  * object.
@@ -28,6 +33,7 @@
 
 #include "store/base/attrs.h"
 #include "store/base/id.h"
+#include "store/base/name.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -67,6 +73,7 @@ struct check_finding {
 	bool is_only_if_used; /* no damage unless a point needs it */
 	bool is_void; /* none after all */
 	bool is_known; /* no damage any more */
+	bool is_mended; /* it was damaged, and is whole again */
 };
 
 enum check_subset {
@@ -92,7 +99,25 @@ struct check_options {
 	unsigned int threads; /* that read packs; 0: 2 */
 	const char *by; /* who checks, "root@web1", for quarantine; may be
 			 * NULL; borrowed */
-	bool look_only; /* put nothing into quarantine, and let nothing out */
+	bool look_only; /* put nothing into the vault */
+	/* Of what would be read, read only what no check has found whole for so
+	 * long, in seconds; 0: all. */
+	int64_t max_age_s;
+	/* Read first what was verified longest ago, and end in time, which counts
+	 * from the beginning of the check, or before so many bytes were read, but
+	 * not without having read a pack; 0: without an end. */
+	int64_t budget_ns;
+	uint64_t budget_bytes;
+};
+
+/* How much of the packs some check has read and found whole. */
+struct check_coverage {
+	int64_t age_s; /* how long ago still counts; 30 days if nothing was said */
+	uint64_t bytes, bytes_verified; /* in all, and within that time */
+	uint64_t never, never_bytes; /* packs that nobody ever did so with */
+	int64_t oldest_s; /* of the others: since 1970; 0: there are none */
+	char oldest[PACK_NAME_MAX]; /* the name of that pack */
+	char *oldest_by; /* who verified it; owned; "": not known */
 };
 
 struct check_result {
@@ -108,6 +133,12 @@ struct check_result {
 	uint64_t quarantined, released; /* by it */
 	/* why quarantine could not be written, a negative errno, or 0 */
 	int quarantine_error;
+	struct check_coverage coverage; /* not of a scrub */
+	uint64_t left; /* packs that the budget left unread */
+	/* Points of which something was lost at the last check that said so, and
+	 * nothing is now: indexes into points_list; owned. */
+	size_t *mended, nmended;
+	int ledger_error; /* why the ledger could not be put, or 0 */
 	uint64_t damages; /* findings that are damage */
 	struct check_finding **findings; /* owned */
 	size_t nfindings;

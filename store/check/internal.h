@@ -6,14 +6,17 @@
 #include "store/check/check.h"
 
 #include <pthread.h>
+#include <string.h>
 
 #include "store/base/buf.h"
 #include "store/base/idset.h"
 #include "store/base/task.h"
 #include "store/catalog/catalog.h"
 #include "store/check/memo.h"
+#include "store/crypt/crypt.h"
 #include "store/format.h"
 #include "store/record/quarantine.h"
+#include "store/record/verified.h"
 
 /* A pack that was listed. */
 struct check_pack {
@@ -22,6 +25,48 @@ struct check_pack {
 	bool indexed;
 	bool bad; /* of another size than the index says */
 	bool whole; /* all of it was read and found right */
+	bool entered; /* and this is in the ledger */
+	uint8_t who; /* verified it: index into check_ledger.names */
+	int64_t verified_s; /* when it was last whole, since 1970; 0: never */
+};
+
+/* An object of the ledger. */
+struct ledger_item {
+	char name[VERIFIED_OBJECT_MAX]; /* without its folder */
+	int64_t stored_ns;
+	enum {
+		LEDGER_LISTED,
+		LEDGER_IN_USE,
+		LEDGER_GONE, /* another supersedes it */
+		LEDGER_DAMAGED,
+	} state;
+};
+
+/* The hash in a pack's name, 64 digits. */
+static inline const char *pack_name_hash(const char *name)
+{
+	return name + strlen(name) - 2 * CRYPT_SHA256_LEN;
+}
+
+/* A flipped bit can make a version or an epoch a later one, too. */
+#define NEWER_OR_DAMAGED "needs a newer vmbackup, or is damaged"
+
+/* What checks verified before, and what this one adds to it (ledger.c,
+ * ledger_put.c). */
+struct check_ledger {
+	struct check_pack **by_hash; /* owned; NULL: it was not read */
+	size_t n;
+	char *names[VERIFIED_NAMES_MAX]; /* owned; 0: this check's; 1: "" */
+	size_t nnames;
+	struct ledger_item *items; /* owned; by name */
+	size_t nitems, items_cap;
+	bool says_points; /* of which something was lost, these: */
+	char (*points)[NAME_HEX + 1]; /* owned; sorted */
+	size_t npoints, points_cap;
+	int64_t now_s; /* when the ledger was read */
+	int64_t put_ns; /* when it was put last, on the monotonic clock */
+	char sid[NAME_HEX + 1];
+	uint32_t next_n;
 };
 
 /* A pack that an index object names and that was not listed so. */
@@ -60,6 +105,10 @@ struct check {
 			* its size; owned */
 	size_t good_len; /* bytes */
 	struct memo seen; /* nodes of trees and of extent maps */
+	struct check_ledger ledger;
+	int64_t begun_ns; /* on the monotonic clock */
+	uint8_t *hurt; /* a byte for each point: something of it is lost, and
+			* each check will find that; owned */
 
 	pthread_mutex_t lock; /* protects what follows, and out->findings */
 	size_t findings_cap; /* of out->findings */
@@ -182,6 +231,16 @@ MUST_CHECK int check_add_place(struct check_finding *f, size_t point,
 MUST_CHECK int check_disks(struct check *c);
 /* Read packs, and compare them with their names, the index and their seals. */
 MUST_CHECK int check_packs(struct check *c);
+/* Leave the packs that are to be read, in the order in which that is to be done, at
+ * the front of @order, which holds @n_inout (select.c). Return 0 or a negative
+ * errno. */
+MUST_CHECK int check_select(struct check *c, struct check_pack **order,
+			    size_t *n_inout);
+/* Does the check read only what the ledger or the budget tells it to? */
+static inline bool check_is_budgeted(const struct check_options *o)
+{
+	return o->max_age_s || o->budget_ns || o->budget_bytes;
+}
 /* Put packs that are proven to be damaged into quarantine, and let out those
  * that were read and found whole. */
 MUST_CHECK int check_quarantine(struct check *c);
@@ -190,5 +249,29 @@ bool check_in_quarantine(struct check *c, const char *pack);
 /* Of damaged packs, tell those that were known to be, and of which nothing is needed.
  * Return 0 or -ENOMEM. */
 MUST_CHECK int check_excuse_known(struct check *c);
+
+/* ---- the ledger (ledger.c) ---- */
+
+#define CHECK_LEDGER "ledger/"
+/* Read what was verified before, once all packs are known. Return 0 or a negative
+ * errno; what is damaged is reported. */
+MUST_CHECK int check_ledger_read(struct check *c);
+/* Of the packs by their hashes, is there another that is called like number @i? Two
+ * that cannot be told apart are never verified. */
+bool check_ledger_is_twin(const struct check_ledger *l, size_t i);
+/* Note an object; check_ledger_sort() once they are all there. Return 0 or
+ * -ENOMEM. */
+MUST_CHECK int check_ledger_add(struct check_ledger *l, const char *name,
+				int64_t stored_ns);
+void check_ledger_sort(struct check_ledger *l);
+/* Put what was verified since. @is_end: the check came to its end, so that it is known
+ * which points are hurt. What fails is noted in the result. Return 0 or -ENOMEM. */
+MUST_CHECK int check_ledger_put(struct check *c, bool is_end);
+/* The same, where the last time is ten minutes ago. */
+MUST_CHECK int check_ledger_tick(struct check *c);
+/* Find the points that are whole again, and say how much is verified. Return 0 or
+ * -ENOMEM. */
+MUST_CHECK int check_ledger_tell(struct check *c);
+void check_ledger_release(struct check_ledger *l);
 
 #endif

@@ -57,6 +57,7 @@ static const struct kind {
 	{ "heartbeat/", OBJECT_HEARTBEAT },
 	{ "digest/", OBJECT_DIGEST },
 	{ "forget/", OBJECT_FORGET },
+	{ "ledger/", 0 }, /* read by itself */
 };
 
 static const struct kind *kind_of(const char *name)
@@ -159,9 +160,6 @@ static int list_objects(struct check *c)
 }
 
 /* ---- sealed objects ---- */
-
-/* A flipped bit can make a version or an epoch a later one, too. */
-#define NEWER_OR_DAMAGED "needs a newer vmbackup, or is damaged"
 
 /* A slot's own password is not known here. That its clear text makes sense is
  * all that can be told without. */

@@ -36,6 +36,7 @@ struct reading {
 	uint8_t *bytes; /* owned */
 	size_t len;
 	int finding; /* about it; -1: none yet */
+	bool whole;
 	struct pack_row row; /* as the index has it */
 	struct seal_key key;
 	struct pack_dir dir;
@@ -311,7 +312,7 @@ static int read_pack(struct reading *rd)
 	if (r == 0 && rd->dir.nframes)
 		r = check_frames(rd);
 	if (r == 0)
-		rd->pack->whole =
+		rd->whole =
 			rd->finding < 0 && !check_find(rd->check, rd->object);
 	return r;
 }
@@ -320,11 +321,19 @@ static void run_job(void *arg)
 {
 	struct reading *rd = arg;
 	struct check *c = rd->check;
+	int64_t now_ns;
 	int r = 0;
 
 	if (!task_stopped(c->task))
 		r = read_pack(rd);
+	/* A scrub has no ledger, and need not have a clock. */
+	now_ns = c->vault ? c->seam->ops->realtime_ns(c->seam) : 0;
 	pthread_mutex_lock(&c->lock);
+	if (r == 0 && rd->whole) {
+		rd->pack->whole = true;
+		rd->pack->who = 0;
+		rd->pack->verified_s = MAX(now_ns / 1000000000, 1);
+	}
 	c->packs_read++;
 	c->bytes_read += rd->pack->size;
 	if (r < 0 && c->error == 0)
@@ -340,61 +349,9 @@ static void run_job(void *arg)
 	free(rd);
 }
 
-/* ---- which packs ---- */
+/* ---- all of them ---- */
 
-/* Leave the packs that are wanted at the front of @order. */
-static int choose(struct check *c, size_t *order, size_t *n_inout)
-{
-	const struct check_options *o = c->o;
-	uint64_t sum = 0;
-	size_t i, n = 0;
-
-	if (c->vault && !o->read_data) {
-		for (i = 0; i < *n_inout; i++)
-			if (check_in_quarantine(c, c->packs[order[i]].name))
-				order[n++] = order[i];
-		*n_inout = n;
-		return 0;
-	}
-	if (o->subset == CHECK_PART) {
-		for (i = 0; i < *n_inout; i++) {
-			uint8_t hash[CRYPT_SHA256_LEN];
-
-			if (format_pack_hash(c->packs[order[i]].name, hash) ==
-				    0 &&
-			    (hash[0] | hash[1] << 8) % o->of == o->n - 1)
-				order[n++] = order[i];
-		}
-		*n_inout = n;
-		return 0;
-	}
-	if (o->subset == CHECK_ALL)
-		return 0;
-	/* Shuffle (Fisher and Yates), then take from the front. */
-	for (i = *n_inout; i > 1; i--) {
-		uint64_t random;
-		size_t j, swap;
-		int r = c->seam->ops->random(c->seam, &random, sizeof(random));
-
-		if (r < 0)
-			return r;
-		j = random % i;
-		swap = order[i - 1];
-		order[i - 1] = order[j];
-		order[j] = swap;
-	}
-	if (o->subset == CHECK_PERCENT) {
-		n = (size_t)((double)*n_inout * o->percent / 100 + 0.999999);
-		*n_inout = MIN(n, *n_inout);
-		return 0;
-	}
-	while (n < *n_inout && sum < o->n)
-		sum += c->packs[order[n++]].size;
-	*n_inout = n;
-	return 0;
-}
-
-static int start_job(struct check *c, struct pool *pool, size_t i)
+static int start_job(struct check *c, struct pool *pool, struct check_pack *p)
 {
 	struct reading *rd = calloc(1, sizeof(*rd));
 	int r;
@@ -402,7 +359,7 @@ static int start_job(struct check *c, struct pool *pool, size_t i)
 	if (!rd)
 		return -ENOMEM;
 	rd->check = c;
-	rd->pack = &c->packs[i];
+	rd->pack = p;
 	rd->finding = -1;
 	r = format_pack_object_name(rd->pack->name, rd->object);
 	if (r < 0) {
@@ -413,22 +370,21 @@ static int start_job(struct check *c, struct pool *pool, size_t i)
 	return 0;
 }
 
-int check_packs(struct check *c)
+/* Is there time for another pack? One is read in any case, or none ever would be. */
+static bool is_over(const struct check *c, size_t done)
 {
-	unsigned int threads = c->o->threads ? c->o->threads : 2;
-	size_t *order = alloc_array(c->npacks + 1, sizeof(*order)), i, n;
-	struct pool *pool = pool_new(threads, 1);
-	int r = order && pool ? 0 : -ENOMEM;
+	return c->o->budget_ns && done > 0 &&
+	       c->seam->ops->monotonic_ns(c->seam) - c->begun_ns >=
+		       c->o->budget_ns;
+}
 
-	for (n = 0; r == 0 && n < c->npacks; n++)
-		order[n] = n;
-	if (r == 0)
-		r = choose(c, order, &n);
-	c->progress = (struct check_progress){ .phase = "packs" };
-	for (i = 0; r == 0 && i < n; i++)
-		c->progress.bytes_total += c->packs[order[i]].size;
-	c->progress.items_total = n;
-	for (i = 0; r == 0 && i < n; i++) {
+static int read_packs(struct check *c, struct pool *pool,
+		      struct check_pack *const *order, size_t n)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < n && !is_over(c, i); i++) {
 		pthread_mutex_lock(&c->lock);
 		c->progress.items_done = c->packs_read;
 		c->progress.bytes_done = c->bytes_read;
@@ -436,9 +392,33 @@ int check_packs(struct check *c)
 		pthread_mutex_unlock(&c->lock);
 		if (r == 0)
 			r = check_tick(c);
+		if (r == 0 && c->vault)
+			r = check_ledger_tick(c);
 		if (r == 0)
 			r = start_job(c, pool, order[i]);
 	}
+	c->out->left += n - i;
+	return r;
+}
+
+int check_packs(struct check *c)
+{
+	unsigned int threads = c->o->threads ? c->o->threads : 2;
+	struct check_pack **order = alloc_array(c->npacks + 1, sizeof(*order));
+	struct pool *pool = pool_new(threads, 1);
+	int r = order && pool ? 0 : -ENOMEM;
+	size_t i, n;
+
+	for (n = 0; r == 0 && n < c->npacks; n++)
+		order[n] = &c->packs[n];
+	if (r == 0)
+		r = check_select(c, order, &n);
+	c->progress = (struct check_progress){ .phase = "packs" };
+	for (i = 0; r == 0 && i < n; i++)
+		c->progress.bytes_total += order[i]->size;
+	c->progress.items_total = n;
+	if (r == 0)
+		r = read_packs(c, pool, order, n);
 	pool_free(pool);
 	if (r == 0)
 		r = c->error;

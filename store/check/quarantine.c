@@ -59,6 +59,21 @@ static int put(struct check *c, const char *name, const char *what)
 	return r == -EEXIST ? 0 : r;
 }
 
+/* A pack that is whole after all is named. */
+static int say_released(struct check *c, const char *pack)
+{
+	char object[OBJECT_NAME_MAX];
+	int n = format_pack_object_name(pack, object);
+
+	if (n == 0)
+		n = check_found(c, false, object,
+				"let out of quarantine: all of it was read, "
+				"and it is whole");
+	if (n >= 0)
+		c->out->findings[n]->is_mended = true;
+	return MIN(n, 0);
+}
+
 /* Say of a pack that it is whole, or that it is not, for reason @what. */
 static int note_pack(struct check *c, const char *pack, bool whole,
 		     const char *what)
@@ -77,10 +92,12 @@ static int note_pack(struct check *c, const char *pack, bool whole,
 		return 0;
 	quarantine_name(pack, (uint32_t)n, name);
 	r = put(c, name, what);
-	if (r == 0 && whole)
+	if (r == 0 && whole) {
 		c->out->released++;
-	else if (r == 0)
+		r = say_released(c, pack);
+	} else if (r == 0) {
 		c->out->quarantined++;
+	}
 	return r;
 }
 

@@ -173,6 +173,9 @@ const char *check_what_is_lost(uint8_t type)
 		return "; the point that it names counts as protected";
 	case OBJECT_FORGET:
 		return "; the point that it names is not forgotten by it";
+	case OBJECT_LEDGER:
+		return "; nothing is lost: what it says was verified is read"
+		       " once more";
 	case OBJECT_QUARANTINE:
 		return "; it says nothing about the pack that it names";
 	case OBJECT_FEATURE:

@@ -219,9 +219,21 @@ int check_add_place(struct check_finding *f, size_t point, const char *path)
 	return 0;
 }
 
-static int add_place(struct users *u, struct check_finding *f, const char *path)
+/* The point uses what is lost. */
+static void hit(struct users *u)
 {
 	u->hits++;
+	u->check->hurt[u->point] = 1;
+}
+
+static int add_place(struct users *u, struct check_finding *f, const char *path)
+{
+	/* What could not be read here, and for no other reason counts as lost,
+	 * the next check will not ask for. */
+	if (f->is_whole_pack && !f->is_proven)
+		u->hits++;
+	else
+		hit(u);
 	return check_add_place(f, u->point, path);
 }
 
@@ -236,7 +248,7 @@ static bool to_walk(struct users *u, const struct id *id)
 		return false;
 	if (walked < CHECK_PLACES_MAX)
 		return true;
-	u->hits++;
+	hit(u);
 	u->check->out->places_cut = true;
 	return false;
 }
@@ -272,7 +284,7 @@ static int past_damage(struct users *u, int r)
 {
 	if (!backend_error_is_of_object(r))
 		return r;
-	u->hits++;
+	hit(u);
 	return 0;
 }
 
@@ -465,6 +477,9 @@ int check_users(struct check *c)
 	size_t i;
 	int r = settle(c);
 
+	c->hurt = calloc(c->out->points_list->n + 1, 1);
+	if (!c->hurt)
+		return -ENOMEM;
 	if (r == 0 && (c->nbad || c->any_gone))
 		r = walk_points(c);
 	for (i = 0; i < c->out->nfindings && r == 0; i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Objects that are of no use any more, besides packs: points that were removed, or
- * that never came to be, and what sessions that are decided said of themselves.
+ * that never came to be, and what sessions that are decided said of themselves,
+ * and what checks noted and others have noted since.
  * Registers, notes and wishes stay: they say why.
  */
 #include "config.h"
@@ -20,6 +21,7 @@
 #include "store/collect/register.h"
 #include "store/format.h"
 #include "store/point.h"
+#include "store/record/verified.h"
 #include "store/vault.h"
 
 struct names {
@@ -170,6 +172,75 @@ static int list_sayings(struct cycle *c, struct names *out)
 	return r;
 }
 
+/* ---- ledgers of checks ---- */
+
+struct ledgers {
+	struct names listed;
+	char (*gone)[VERIFIED_OBJECT_MAX]; /* owned; sorted once complete */
+	size_t n, cap;
+};
+
+static int on_ledger(void *arg, const char *name,
+		     const struct backend_info *info)
+{
+	struct ledgers *l = arg;
+
+	(void)info;
+	return add(&l->listed, name);
+}
+
+static int on_superseded(void *arg, const char *name)
+{
+	struct ledgers *l = arg;
+
+	if (array_reserve(&l->gone, &l->cap, l->n + 1) < 0)
+		return -ENOMEM;
+	snprintf(l->gone[l->n++], VERIFIED_OBJECT_MAX, "%s", name);
+	return 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* What one says that cannot be read is not known, and takes none away. */
+static int read_ledger(struct cycle *c, const char *name, struct ledgers *l)
+{
+	const struct verified_visitor v = { .gone = on_superseded, .arg = l };
+	AUTO_BUF struct buf plain = BUF_INIT;
+	bool before = log_hush(true);
+	int r = register_read(c->vault, OBJECT_LEDGER, name, &plain);
+
+	if (r == 0)
+		r = verified_decode(plain.data, plain.len, name, &v);
+	(void)log_hush(before);
+	return r == -ENOENT || r == -EOPNOTSUPP || backend_error_is_of_object(r)
+		       ? 0
+		       : r;
+}
+
+/* Those that another one, which is there, supersedes. All that they say it says, too,
+ * and nothing hangs on either. */
+static int list_ledgers(struct cycle *c, struct names *out)
+{
+	struct ledgers l = { .n = 0 };
+	size_t i;
+	int r = vault_list_plain(c->vault, "ledger/", on_ledger, &l);
+
+	for (i = 0; i < l.listed.n && r == 0; i++)
+		r = read_ledger(c, l.listed.items[i], &l);
+	if (l.n)
+		qsort(l.gone, l.n, sizeof(*l.gone), by_text);
+	for (i = 0; i < l.listed.n && l.n > 0 && r == 0; i++)
+		if (bsearch(l.listed.items[i] + strlen("ledger/"), l.gone, l.n,
+			    sizeof(*l.gone), by_text))
+			r = add(out, l.listed.items[i]);
+	free(l.listed.items);
+	free(l.gone);
+	return r;
+}
+
 /* ---- deleting ---- */
 
 #define BATCH 1000
@@ -200,6 +271,8 @@ int leftover_delete(struct cycle *c)
 		r = judge_points(c, &l);
 	if (r == 0)
 		r = list_sayings(c, &l);
+	if (r == 0)
+		r = list_ledgers(c, &l);
 	if (r == 0)
 		r = delete_all(c, &l);
 	free(l.items);

@@ -33,7 +33,7 @@
 #include "store/base/secret.h"
 #include "store/crypt/internal.h"
 
-#define OBJECT_TYPES 18 /* base keys are for types 1..18 */
+#define OBJECT_TYPES 20 /* base keys are for types 1..20 */
 
 static int expand_label(const uint8_t *prk, const char *label, uint8_t *out,
 			size_t len)

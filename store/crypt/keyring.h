@@ -55,7 +55,7 @@ MUST_CHECK int keyring_salt(const struct keyring *k, struct seam *seam,
 			    const char *name, const uint8_t *digest,
 			    uint8_t *salt_out);
 
-/* Derive from the vault's key for objects of @type (1..18) named @name.
+/* Derive from the vault's key for objects of @type (1..20) named @name.
  * Return 0, -EIO, or -EINVAL (type, or a name over CRYPT_NAME_MAX). */
 MUST_CHECK int keyring_seal_key(const struct keyring *k, uint8_t type,
 				const char *name, const uint8_t *salt,

@@ -48,6 +48,37 @@ done
 # Nobody is asked for a password.
 expect 0 setsid "$vmbackup" -r "$vault" check --scrub
 
+# What was verified is noted: the next check goes on, also as another machine, and
+# none reads what was read already.
+fresh
+packs=$(find "$vault/pack" -type f | wc -l)
+for i in $(seq "$packs"); do
+	expect 0 vmb --no-cache check --budget 1
+	prints "^packs $packs, of them read 1 "
+done
+! grep -q 'never verified' "$tmp/out" || fail "not all were read in turn"
+expect 0 vmb check --max-age 30d
+prints "^packs $packs, of them read 0 "
+prints '^verified within 30 days: 100.0 %'
+expect 0 vmb --json check --budget 10m --read-data-subset 1/1
+prints "\"packs_read\":$packs,.*\"percent\":100.0,"
+[ "$(ls "$vault/ledger" | wc -l)" -gt "$packs" ] || fail "nothing was noted"
+for i in $(seq 8); do
+	expect 0 vmb check --budget 1
+done
+before=$(ls "$vault/ledger" | wc -l)
+expect 0 vmb prune
+[ "$(ls "$vault/ledger" | wc -l)" -lt "$before" ] ||
+	fail "what is superseded was not pruned"
+expect 0 vmb check --max-age 30d
+prints "^packs $packs, of them read 0 "
+for wrong in 10x 0 -1 5mo 1.5h; do
+	expect 2 vmb check --budget=$wrong
+done
+expect 2 vmb check --max-age=3m
+expect 2 vmb check --scrub --budget=1h
+fresh
+
 # One bit in the data.
 flip "$(biggest)" 700000
 expect 0 vmb check
@@ -175,6 +206,7 @@ big=$(echo "$vault"/pack/*/"$big")
 flip "$big" 700000
 expect 0 vmb check
 prints '^packs let out of quarantine 1:'
+prints "^pack/.*/$(basename "$big"): let out of quarantine"
 ! grep -q 'packs in quarantine' "$tmp/out" || fail 'it is still in quarantine'
 
 # Where nothing can be written, what is found is said all the same.

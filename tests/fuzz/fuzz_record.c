@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Notes, wishes, verdicts, quarantines, tombs, sweeps, config, features and digests; the first byte
+/* Notes, wishes, verdicts, quarantines, tombs, sweeps, config, features, digests and ledgers; the first byte
  * says which. What a decoder takes is encoded again, and must read back as the
  * same. */
 #include "config.h"
@@ -15,6 +15,7 @@
 #include "store/record/pack_list.h"
 #include "store/record/purge.h"
 #include "store/record/quarantine.h"
+#include "store/record/verified.h"
 #include "tests/fuzz/quiet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -152,6 +153,89 @@ static void one_digest(const uint8_t *data, size_t len)
 	buf_release(&a.names);
 }
 
+struct ledger_again {
+	struct buf names, packs, points, gone;
+	uint64_t nnames, npacks, npoints, ngone;
+};
+
+static int on_who(void *arg, uint64_t who, const char *name, size_t len)
+{
+	struct ledger_again *a = arg;
+
+	if (who != a->nnames++)
+		abort();
+	buf_put_bytes(&a->names, name, len);
+	return 0;
+}
+
+static int on_verified(void *arg, const uint8_t key[VERIFIED_KEY_LEN],
+		       int64_t time_s, uint64_t who)
+{
+	struct ledger_again *a = arg;
+
+	verified_put_pack(&a->packs, key, time_s, who);
+	a->npacks++;
+	return 0;
+}
+
+static int on_points(void *arg)
+{
+	((struct ledger_again *)arg)->npoints++;
+	return 0;
+}
+
+static int on_point(void *arg, const char id[NAME_HEX + 1])
+{
+	struct ledger_again *a = arg;
+
+	verified_put_point(&a->points, id);
+	a->npoints++;
+	return 0;
+}
+
+static int on_ledger_gone(void *arg, const char *name)
+{
+	struct ledger_again *a = arg;
+
+	buf_put_bytes(&a->gone, name, strlen(name));
+	a->ngone++;
+	return 0;
+}
+
+static void put_part(struct buf *out, uint64_t n, const struct buf *part)
+{
+	buf_put_varint(out, n);
+	if (part->len)
+		buf_put(out, part->data, part->len);
+}
+
+/* Its form is the only one, too. */
+static void one_ledger(const uint8_t *data, size_t len)
+{
+	AUTO_BUF struct buf b = BUF_INIT;
+	struct ledger_again a = { .nnames = 0 };
+	const struct verified_visitor v = { .name = on_who,
+					    .pack = on_verified,
+					    .points = on_points,
+					    .point = on_point,
+					    .gone = on_ledger_gone,
+					    .arg = &a };
+
+	if (verified_decode(data, len, "fuzz", &v) == 0) {
+		put_part(&b, a.nnames, &a.names);
+		put_part(&b, a.npacks, &a.packs);
+		put_part(&b, a.npoints, &a.points);
+		put_part(&b, a.ngone, &a.gone);
+		if (buf_error(&b) < 0 || b.len != len ||
+		    memcmp(b.data, data, len) != 0)
+			abort();
+	}
+	buf_release(&a.names);
+	buf_release(&a.packs);
+	buf_release(&a.points);
+	buf_release(&a.gone);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	fuzz_quiet();
@@ -171,6 +255,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		some_features(data + 1, len - 1);
 	else if (data[0] == 'd')
 		one_digest(data + 1, len - 1);
+	else if (data[0] == 'l')
+		one_ledger(data + 1, len - 1);
 	else
 		one_list(data[0] == 's', data + 1, len - 1);
 	return 0;

@@ -35,6 +35,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 CONFIG, KEY, SESSION, DATA_PACK, TREE_PACK, INDEX, POINT, COMMIT, PURGE = range(1, 10)
 TOMB, SWEEP, QUARANTINE, NOTE, FEATURE, HEARTBEAT, DIGEST, FORGET, MACHINE = \
     range(10, 19)
+LEDGER = 20
 CHUNK_DATA, CHUNK_NODE, CHUNK_EXTENTS, CHUNK_DISK, CHUNK_XATTRS = range(1, 6)
 HEADER, BOX, TRAILER, TAG = 96, 112, 24, 16
 CELL = 256 << 10
@@ -167,7 +168,7 @@ class Vault:
         prk = extract(self.vault_id, self.master)
         self.id_key = expand(prk, b"vmbackupfs/1/id", 32)
         self.bases = {t: expand(prk, b"vmbackupfs/1/seal/" + bytes([t]), 32)
-                      for t in range(1, 19)}
+                      for t in range(1, 21)}
         clear, plain = self.box("config", CONFIG, with_clear=True)
         self.demand(clear)
         config = self.config = json.loads(plain)
@@ -874,6 +875,29 @@ def pack_list(vault, name, kind):
     return set(packs)
 
 
+def ledger(vault, name):
+    """What a check noted: {first half of a pack's hash: (when, by whom)}, the ids
+    of points of which something was lost, or None, and what it supersedes."""
+    r = Reader(vault.box(name, LEDGER))
+    names = [r.bytes().decode() for _ in range(r.varint())]
+    if len(names) > 255 or any(len(n.encode()) > 255 for n in names):
+        raise Bad("%s: names" % name)
+    keys, packs, points = [], {}, None
+    for _ in range(r.varint()):
+        keys.append(r.take(16))
+        packs[keys[-1]] = r.varint(), names[r.varint()]
+    if keys != sorted(set(keys)) or len(keys) > 1000000:
+        raise Bad("%s: not in order" % name)
+    count = r.varint()
+    if count:
+        points = [r.take(16) for _ in range(count - 1)]
+        if points != sorted(set(points)):
+            raise Bad("%s: points are not in order" % name)
+    gone = [r.bytes().decode() for _ in range(r.varint())]
+    r.done()
+    return packs, points, gone
+
+
 def verify_records(vault):
     """All that lies beside points; return how many objects."""
     count = 0
@@ -896,6 +920,9 @@ def verify_records(vault):
         count += 1
     for name in vault.under("sweep/"):
         pack_list(vault, name, SWEEP)
+        count += 1
+    for name in vault.under("ledger/"):
+        ledger(vault, name)
         count += 1
     for name in vault.under("feature/"):
         clear, plain = vault.box(name, FEATURE, with_clear=True)

@@ -11,6 +11,7 @@
 #include "store/format.h"
 #include "store/point.h"
 #include "store/record/pack_list.h"
+#include "store/record/verified.h"
 #include "store/vault.h"
 
 #define GID "00112233445566778899aabbccddeeff"
@@ -36,6 +37,7 @@ static const struct {
 	[RECORD_HEARTBEAT] = { "heartbeat", OBJECT_HEARTBEAT,
 			       "{\"time_ns\":1}" },
 	[RECORD_FEATURE] = { "feature", OBJECT_FEATURE, "{}" },
+	[RECORD_LEDGER] = { "ledger", OBJECT_LEDGER, NULL },
 };
 
 const char *record_label(enum record r)
@@ -66,9 +68,25 @@ void record_name(enum record r, const struct point *p, const char *pack,
 	case RECORD_HEARTBEAT:
 		snprintf(out, len, "heartbeat/%s-0", p->session);
 		break;
+	case RECORD_LEDGER:
+		snprintf(out, len, "ledger/%s-0", p->session);
+		break;
 	default:
 		snprintf(out, len, "%s/%s-0", records[r].label, p->id);
 	}
+}
+
+static void make_ledger(const char *pack, struct buf *out)
+{
+	uint8_t hash[CRYPT_SHA256_LEN];
+
+	assert_ok(format_pack_hash(pack, hash));
+	buf_put_varint(out, 1);
+	buf_put_bytes(out, "t", 1);
+	buf_put_varint(out, 1);
+	verified_put_pack(out, hash, 1, 0);
+	buf_put_varint(out, 0); /* says nothing of points */
+	buf_put_varint(out, 0);
 }
 
 static void make_plain(enum record r, const struct point *p, const char *pack,
@@ -84,6 +102,8 @@ static void make_plain(enum record r, const struct point *p, const char *pack,
 		assert_ok(pack_list_add(&l, pack));
 		tomb_encode(&l, out);
 		pack_list_release(&l);
+	} else if (r == RECORD_LEDGER) {
+		make_ledger(pack, out);
 	} else if (r == RECORD_SWEEP) {
 		buf_put_u8(out, 2); /* of no pack */
 		buf_put_varint(out, 0);

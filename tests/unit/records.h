@@ -21,6 +21,7 @@ enum record {
 	RECORD_LIFTED, /* and whole again */
 	RECORD_HEARTBEAT, /* of the point's session */
 	RECORD_FEATURE, /* nothing is demanded */
+	RECORD_LEDGER, /* @pack was verified in 1970 */
 	RECORDS,
 };
 

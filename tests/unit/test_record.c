@@ -93,6 +93,7 @@ static void test_object_names(void **state)
 		"feature/4294967295",
 		"heartbeat/" SID "-0",
 		"digest/" SID "-0",
+		"ledger/" SID "-0",
 		"forget/" SID "-0",
 		"machine/" SID "-0",
 	};
