@@ -52,12 +52,60 @@ static void place_name(const struct check_result *res,
 	buf_put_u8(out, 0);
 }
 
+/* ---- what to do ---- */
+
+#define NEXT_LEN 128
+
+/*
+ * The command that mends it, as far as one does, in the @out of NEXT_LEN bytes. Return
+ * false where none is known: the text says what can be done.
+ */
+static bool next_command(const struct check_finding *f, char *out)
+{
+	static const struct {
+		const char *folder, *command;
+	} commands[] = {
+		{ "pack/", "vmbackup repair packs --apply" },
+		{ "index/", "vmbackup repair index --apply" },
+		{ "ledger/", "vmbackup check --budget 1m" },
+	};
+	const char *slash = strchr(f->object, '/');
+	size_t i;
+
+	/* A folder that is gone is told with what to do. */
+	if (!f->damage || !slash)
+		return false;
+	if (strncmp(f->object, "key/", 4) == 0 && slash[1]) {
+		snprintf(out, NEXT_LEN, "vmbackup key remove %.8s", slash + 1);
+		return true;
+	}
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strncmp(f->object, commands[i].folder,
+			    strlen(commands[i].folder)) == 0 &&
+		    (slash[1] || strcmp(commands[i].folder, "index/") == 0)) {
+			snprintf(out, NEXT_LEN, "%s", commands[i].command);
+			return true;
+		}
+	return false;
+}
+
+/* ---- findings ---- */
+
 static void say_finding(const struct check_result *res,
 			const struct check_finding *f)
 {
-	uint64_t i, shown = MIN(f->nplaces, (uint64_t)CHECK_PLACES_MAX);
+	uint64_t i, shown = f->nkept;
+	char next[NEXT_LEN];
 
 	log_line(LOG_LEVEL_ERROR, "%s: %s", f->object, f->text);
+	for (i = 0; i < MIN(f->nranges, (uint64_t)CHECK_RANGES_MAX); i++)
+		log_line(LOG_LEVEL_ERROR,
+			 "    bytes %" PRIu64 " to %" PRIu64 " of it",
+			 f->ranges[i].off,
+			 f->ranges[i].off + f->ranges[i].len - 1);
+	if (f->nranges > CHECK_RANGES_MAX)
+		log_line(LOG_LEVEL_ERROR, "    %" PRIu64 " such ranges in all",
+			 f->nranges);
 	for (i = 0; i < MIN(f->nchunks, (uint64_t)CHECK_CHUNKS_MAX); i++) {
 		char hex[2 * ID_LEN + 1];
 
@@ -89,8 +137,28 @@ static void say_finding(const struct check_result *res,
 		log_line(LOG_LEVEL_ERROR, "    nothing that a point uses is"
 					  " lost with it");
 	if (f->nplaces > shown)
-		log_line(LOG_LEVEL_ERROR, "    and %" PRIu64 " other places%s",
-			 f->nplaces - shown, res->places_cut ? " or more" : "");
+		log_line(LOG_LEVEL_ERROR,
+			 "    and %" PRIu64 " other places%s, of %" PRIu64
+			 " points%s in all; --limit shows more",
+			 f->nplaces - shown, res->places_cut ? " or more" : "",
+			 f->npoints, res->places_cut ? " or more" : "");
+	if (next_command(f, next))
+		log_line(LOG_LEVEL_ERROR, "    next: %s", next);
+}
+
+static json_t *ranges_json(const struct check_finding *f)
+{
+	json_t *all = json_array();
+	uint64_t i;
+
+	for (i = 0; i < MIN(f->nranges, (uint64_t)CHECK_RANGES_MAX); i++) {
+		json_t *one = json_object();
+
+		output_set_uint(one, "offset", f->ranges[i].off);
+		output_set_uint(one, "length", f->ranges[i].len);
+		json_array_append_new(all, one);
+	}
+	return all;
 }
 
 static int finding_json(const struct check_result *res,
@@ -98,6 +166,7 @@ static int finding_json(const struct check_result *res,
 {
 	json_t *o = output_message(f->damage ? "damage" : "info");
 	json_t *chunks = json_array(), *places = json_array();
+	char next[NEXT_LEN];
 	uint64_t i;
 
 	output_set_string(o, "object", f->object);
@@ -108,7 +177,7 @@ static int finding_json(const struct check_result *res,
 		hex_encode(f->chunks[i].b, ID_LEN, hex);
 		json_array_append_new(chunks, json_string(hex));
 	}
-	for (i = 0; i < MIN(f->nplaces, (uint64_t)CHECK_PLACES_MAX); i++) {
+	for (i = 0; i < f->nkept; i++) {
 		const struct check_place *p = &f->places[i];
 		json_t *one = json_object();
 		char name[512];
@@ -120,11 +189,15 @@ static int finding_json(const struct check_result *res,
 		output_set_bytes(one, "path", p->path, strlen(p->path));
 		json_array_append_new(places, one);
 	}
+	json_object_set_new(o, "ranges", ranges_json(f));
 	json_object_set_new(o, "chunks", chunks);
 	output_set_uint(o, "chunk_count", f->nchunks);
 	output_set_uint(o, "chunks_with_copy", f->ncopies);
 	json_object_set_new(o, "places", places);
 	output_set_uint(o, "place_count", f->nplaces);
+	output_set_uint(o, "point_count", f->npoints);
+	if (next_command(f, next))
+		output_set_string(o, "next", next);
 	return output_json(o);
 }
 

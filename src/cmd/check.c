@@ -24,7 +24,7 @@
 struct args {
 	bool read_data, scrub, accept, folders;
 	const char *subset, *budget, *max_age;
-	unsigned int threads;
+	unsigned int threads, limit;
 };
 
 static const struct option_row rows[] = {
@@ -49,6 +49,9 @@ static const struct option_row rows[] = {
 		"make-folders", 0, struct args, folders,
 		"first make folders again that a copy lacks because nothing was"
 		" in them"),
+	OPT_UINT("limit", 0, "N", struct args, limit,
+		 "name at most N paths of what each damaged object hits"
+		 " (default: 20, at most 200)"),
 	OPT_UINT("threads", 0, "N", struct args, threads,
 		 "read N packs at a time (default: 2)"),
 	OPT_END
@@ -293,6 +296,7 @@ static int run_check(struct context *ctx, void *args, int argc, char **argv)
 	struct check_options o = { .read_data = a->read_data || a->subset ||
 						a->budget || a->max_age,
 				   .threads = a->threads,
+				   .places = a->limit,
 				   .by = noting_by(by) };
 	struct task task = { .stop = signals_stop(), .tick = damage_progress };
 	struct check_result res = { .damages = 0 };
@@ -303,6 +307,9 @@ static int run_check(struct context *ctx, void *args, int argc, char **argv)
 		return context_usage(ctx, "\"%s\" is too much", argv[0]);
 	if (a->threads > 64)
 		return context_usage(ctx, "--threads: at most 64");
+	if (a->limit > CHECK_PLACES_MAX)
+		return context_usage(ctx, "--limit: at most %d",
+				     CHECK_PLACES_MAX);
 	if ((a->accept || a->folders) && a->scrub)
 		return context_usage(ctx,
 				     "--scrub looks at no points: %s"

@@ -44,7 +44,10 @@ struct seam;
 struct task;
 struct vault;
 
-#define CHECK_PLACES_MAX 20 /* kept of each finding; all are counted */
+#define CHECK_PLACES                                                           \
+	20 /* kept of each finding, unless it is asked for others */
+#define CHECK_PLACES_MAX 200 /* that can be asked for; all are counted */
+#define CHECK_RANGES_MAX 8
 #define CHECK_CHUNKS_MAX 8
 #define CHECK_STRAYS_MAX 1000 /* of what is no object, so many are named */
 
@@ -56,6 +59,11 @@ struct check_place {
 		     * not known; owned */
 };
 
+/* Bytes of a pack that do not match their seals. */
+struct check_bytes {
+	uint64_t off, len;
+};
+
 struct check_finding {
 	bool damage; /* else only worth knowing */
 	char *object; /* its name; owned */
@@ -64,8 +72,14 @@ struct check_finding {
 	struct id *chunks;
 	uint64_t nchunks; /* how many; those with another copy not counted */
 	uint64_t ncopies; /* chunks that another pack holds, too */
-	struct check_place *places; /* at most CHECK_PLACES_MAX; owned */
+	/* the first that are damaged, at most CHECK_RANGES_MAX; owned */
+	struct check_bytes *ranges;
+	uint64_t nranges;
+	struct check_place *places; /* owned */
+	size_t nkept; /* of them; at most as many as were asked for */
 	uint64_t nplaces; /* may be more than are kept */
+	uint64_t npoints; /* in which they are */
+	size_t last_point;
 	/* What the check itself goes by. */
 	bool is_proven; /* of a pack: by its bytes, or the store's own word */
 	bool is_gone; /* of a pack: the store does not have it */
@@ -99,6 +113,7 @@ struct check_options {
 	unsigned int threads; /* that read packs; 0: 2 */
 	const char *by; /* who checks, "root@web1", for quarantine; may be
 			 * NULL; borrowed */
+	unsigned int places; /* to keep of each finding; 0: CHECK_PLACES */
 	bool look_only; /* put nothing into the vault */
 	/* Of what would be read, read only what no check has found whole for so
 	 * long, in seconds; 0: all. */

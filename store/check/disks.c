@@ -117,7 +117,7 @@ static int check_disk(struct check *c, size_t at, const struct point_disk *d)
 			"disk %s does not hold the bytes that were read when"
 			" it was backed up",
 			d->name);
-	return r < 0 ? r : check_add_place(c->out->findings[r], at, path);
+	return r < 0 ? r : check_add_place(c, c->out->findings[r], at, path);
 }
 
 /* What tells one disk's bytes and digest from another's. */

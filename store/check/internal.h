@@ -225,8 +225,8 @@ MUST_CHECK int check_trees(struct check *c);
 /* Find the points and paths that use the chunks that are lost. */
 MUST_CHECK int check_users(struct check *c);
 /* Add a point and path that a finding shows at. Return 0 or -ENOMEM. */
-MUST_CHECK int check_add_place(struct check_finding *f, size_t point,
-			       const char *path);
+MUST_CHECK int check_add_place(struct check *c, struct check_finding *f,
+			       size_t point, const char *path);
 /* Read disks and compare them with their digests. */
 MUST_CHECK int check_disks(struct check *c);
 /* Read packs, and compare them with their names, the index and their seals. */

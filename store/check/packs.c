@@ -44,6 +44,8 @@ struct reading {
 	uint8_t *frame; /* the last frame opened, in plain; owned */
 	size_t frame_no;
 	int frame_result;
+	struct check_bytes ranges[CHECK_RANGES_MAX]; /* that do not open */
+	uint64_t nranges;
 	uint8_t *chunk; /* a chunk of several frames; owned */
 	uint8_t *opened; /* a byte for each frame; owned */
 };
@@ -171,6 +173,46 @@ static int load_directory(struct reading *rd)
 
 /* ---- frames and chunks ---- */
 
+static void note_range(struct reading *rd, uint64_t off, uint64_t len)
+{
+	struct check_bytes *last;
+
+	last = rd->nranges ? &rd->ranges[MIN(rd->nranges,
+					     (uint64_t)CHECK_RANGES_MAX) -
+					 1]
+			   : NULL;
+	/* A frame is opened once more for another chunk, and neighbours are one
+	 * range. */
+	if (last && off >= last->off && off < last->off + last->len)
+		return;
+	if (last && off == last->off + last->len) {
+		last->len += len;
+		return;
+	}
+	if (rd->nranges < CHECK_RANGES_MAX)
+		rd->ranges[rd->nranges] = (struct check_bytes){ off, len };
+	rd->nranges++;
+}
+
+/* What is known of the pack goes to the finding about it. */
+static int keep_ranges(struct reading *rd)
+{
+	struct check *c = rd->check;
+	struct check_finding *f;
+
+	if (rd->finding < 0 || !rd->nranges)
+		return 0;
+	SCOPED_LOCK(&c->lock);
+	f = c->out->findings[rd->finding];
+	free(f->ranges);
+	f->ranges = malloc(sizeof(rd->ranges));
+	if (!f->ranges)
+		return -ENOMEM;
+	memcpy(f->ranges, rd->ranges, sizeof(rd->ranges));
+	f->nranges = rd->nranges;
+	return 0;
+}
+
 /* Frame @no in plain, in rd->frame. */
 static int open_frame(struct reading *rd, size_t no)
 {
@@ -183,11 +225,15 @@ static int open_frame(struct reading *rd, size_t no)
 	rd->opened[no] = 1;
 	rd->frame_result = -EBADMSG;
 	/* The directory's bounds are its own; the pack may have been cut. */
-	if (f->off + len > rd->len)
+	if (f->off + len > rd->len) {
+		note_range(rd, f->off, len);
 		return -EBADMSG;
+	}
 	memcpy(rd->in, rd->bytes + f->off, len);
 	rd->frame_result =
 		format_open_frame(&rd->key, (uint32_t)no, f, rd->in, rd->frame);
+	if (rd->frame_result == -EBADMSG)
+		note_range(rd, f->off, len);
 	return rd->frame_result;
 }
 
@@ -311,6 +357,8 @@ static int read_pack(struct reading *rd)
 		r = load_directory(rd);
 	if (r == 0 && rd->dir.nframes)
 		r = check_frames(rd);
+	if (r == 0)
+		r = keep_ranges(rd);
 	if (r == 0)
 		rd->whole =
 			rd->finding < 0 && !check_find(rd->check, rd->object);

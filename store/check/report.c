@@ -26,10 +26,11 @@ void check_finding_free(struct check_finding *f)
 
 	if (!f)
 		return;
-	for (i = 0; f->places && i < CHECK_PLACES_MAX; i++)
+	for (i = 0; i < f->nkept; i++)
 		free(f->places[i].path);
 	free(f->places);
 	free(f->chunks);
+	free(f->ranges);
 	free(f->object);
 	free(f->text);
 	free(f);

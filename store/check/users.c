@@ -194,27 +194,37 @@ static int settle(struct check *c)
 
 /* ---- places ---- */
 
-int check_add_place(struct check_finding *f, size_t point, const char *path)
+static unsigned int places_of(const struct check *c)
+{
+	return c->o->places ? c->o->places : CHECK_PLACES;
+}
+
+int check_add_place(struct check *c, struct check_finding *f, size_t point,
+		    const char *path)
 {
 	struct check_place *p;
 
 	if (!f->places)
-		f->places = calloc(CHECK_PLACES_MAX, sizeof(*f->places));
+		f->places = calloc(places_of(c), sizeof(*f->places));
 	if (!f->places)
 		return -ENOMEM;
 	/* The same place once, where a file uses several chunks of a pack. */
-	if (f->nplaces > 0 && f->nplaces <= CHECK_PLACES_MAX) {
-		p = &f->places[f->nplaces - 1];
+	if (f->nkept > 0 && f->nplaces == f->nkept) {
+		p = &f->places[f->nkept - 1];
 		if (p->point == point && !strcmp(p->path, path))
 			return 0;
 	}
-	if (f->nplaces < CHECK_PLACES_MAX) {
-		p = &f->places[f->nplaces];
+	if (f->nkept < places_of(c)) {
+		p = &f->places[f->nkept];
 		p->point = point;
 		p->path = strdup(path);
 		if (!p->path)
 			return -ENOMEM;
+		f->nkept++;
 	}
+	/* One point is looked at after the other. */
+	f->npoints += f->nplaces == 0 || f->last_point != point;
+	f->last_point = point;
 	f->nplaces++;
 	return 0;
 }
@@ -234,7 +244,7 @@ static int add_place(struct users *u, struct check_finding *f, const char *path)
 		u->hits++;
 	else
 		hit(u);
-	return check_add_place(f, u->point, path);
+	return check_add_place(u->check, f, u->point, path);
 }
 
 /* ---- nodes ---- */
@@ -246,7 +256,7 @@ static bool to_walk(struct users *u, const struct id *id)
 
 	if (walked == CLEAN)
 		return false;
-	if (walked < CHECK_PLACES_MAX)
+	if (walked < places_of(u->check))
 		return true;
 	hit(u);
 	u->check->out->places_cut = true;

@@ -88,6 +88,23 @@ says '^vmbackup:  *chunk [0-9a-f]{64}$'
 says "hits web1/2030-01-01T000000Z:files$s/random"
 says "hits web1/2030-01-02T000000Z:files$s/random"
 ! grep -q 'small-' "$tmp/err" || fail "what is whole was said to be hit"
+says '^vmbackup:  *bytes [0-9]* to [0-9]* of it$'
+says '^vmbackup:  *next: vmbackup repair packs --apply$'
+range=$(sed -n 's/.*  bytes \([0-9]* to [0-9]*\) of it$/\1/p' "$tmp/err")
+[ "${range% to *}" -le 700000 ] && [ "${range#* to }" -ge 700000 ] ||
+	fail "another place: $range"
+expect 13 vmb --json check --limit 1
+python3 - "$tmp/out" <<'END' || fail "not exact: $(cat "$tmp/out")"
+import json, sys
+found = [json.loads(line) for line in open(sys.argv[1])]
+f, = [m for m in found if m["message_type"] == "damage"]
+r, = f["ranges"]
+assert r["offset"] <= 700000 < r["offset"] + r["length"] < 1500000
+assert len(f["places"]) == 1 and f["place_count"] == 2 == f["point_count"]
+assert f["places"][0]["path"].endswith("/random") and f["chunk_count"] == 1
+assert f["next"] == "vmbackup repair packs --apply"
+END
+expect 2 vmb check --limit 201
 expect 13 setsid "$vmbackup" -r "$vault" check --scrub
 says "$(basename "$(biggest)")"
 # What is hit cannot be read; the rest can.

@@ -751,13 +751,13 @@ static void many_points_that_share(void **state)
 	loads = nodes_loaded(v);
 	assert_int_equal(found.points, POINTS);
 	assert_int_equal(found.damages, 1);
-	assert_int_equal(found.findings[0]->nplaces, CHECK_PLACES_MAX);
+	assert_int_equal(found.findings[0]->nplaces, CHECK_PLACES);
 	assert_true(found.places_cut);
 	assert_true(found.nodes > 5);
 	/* The first walk loads the root for each point; the second the two
 	 * nodes that lead to the file twenty times, and others once. */
 	assert_in_range(loads, found.nodes,
-			POINTS + 4 * found.nodes + 2 * CHECK_PLACES_MAX);
+			POINTS + 4 * found.nodes + 2 * CHECK_PLACES);
 	check_release(&found);
 	vault_close(v);
 	plant_release(&p);
