@@ -67,6 +67,8 @@ static bool next_command(const struct check_finding *f, char *out)
 	} commands[] = {
 		{ "pack/", "vmbackup repair packs --apply" },
 		{ "index/", "vmbackup repair index --apply" },
+		{ "point/", "vmbackup repair points --from COPY --apply" },
+		{ "commit/", "vmbackup repair points --from COPY --apply" },
 		{ "ledger/", "vmbackup check --budget 1m" },
 	};
 	const char *slash = strchr(f->object, '/');
@@ -74,6 +76,9 @@ static bool next_command(const struct check_finding *f, char *out)
 
 	/* A folder that is gone is told with what to do. */
 	if (!f->damage || !slash)
+		return false;
+	/* A disk that is not what was read: that no copy mends. */
+	if (strncmp(f->object, "point/", 6) == 0 && f->nplaces > 0)
 		return false;
 	if (strncmp(f->object, "key/", 4) == 0 && slash[1]) {
 		snprintf(out, NEXT_LEN, "vmbackup key remove %.8s", slash + 1);

@@ -32,7 +32,8 @@ static const struct option_row rows[] = {
 	OPT_FLAG("read-data", 0, struct args, read_data,
 		 "first read all packs, as check --read-data does"),
 	OPT_STRING("from", 0, "VAULT", struct args, from,
-		   "packs: take what is lost from VAULT, such as a copy"),
+		   "packs and points: take what is lost from VAULT, such as a"
+		   " copy"),
 	FROM_ROWS(struct args, from_args),
 	OPT_END
 };
@@ -112,7 +113,7 @@ static const struct kind {
 } kinds[] = {
 	{ "index", repair_index, false, false },
 	{ "packs", repair_packs, true, true },
-	{ "points", repair_points, true, false },
+	{ "points", repair_points, true, true },
 };
 
 static const struct kind *find_kind(const char *name)
@@ -143,8 +144,7 @@ static int check_usage(struct context *ctx, const struct args *a, int argc,
 		return context_usage(ctx,
 				     "--read-data is for packs and points");
 	if (a->from && !(*out)->takes)
-		return context_usage(ctx, "--from is for packs; points are"
-					  " repaired behind that");
+		return context_usage(ctx, "--from is for packs and points");
 	if (!a->from && from_is_given(&a->from_args))
 		return context_usage(ctx, "the key of which vault? --from-..."
 					  " goes with --from");
@@ -237,7 +237,8 @@ const struct command cmd_repair = {
 		"packs: of packs that are damaged, what can still be read is"
 		" stored anew, and they go into quarantine.\n"
 		"points: beside points of which something is lost, new ones are"
-		" made of all that can be had.\n"
+		" made of all that can be had; the objects of points that are"
+		" damaged or gone come from a copy of the vault (--from).\n"
 		"Exit code 13: something is left that cannot be repaired, or"
 		" a dry run found something to do.",
 	.words = "index packs points",

@@ -224,6 +224,25 @@ int backend_put_own(struct backend *b, const char *name, const void *data,
 	return r == -EEXIST ? compare(b, name, data, len) : r;
 }
 
+int backend_replace(struct backend *b, const char *name, const void *data,
+		    size_t len)
+{
+	struct backend_trial t = backend_begin(b, "replace", name);
+	int r = check_name(b, name);
+
+	if (r == 0 && !b->ops->replace)
+		r = fail(-EOPNOTSUPP,
+			 "vault %s: %s cannot be replaced in such a store",
+			 b->url, name);
+	if (r < 0)
+		return r;
+	do
+		r = b->ops->replace(b, &t.call, name, data, len);
+	while (backend_try_again(&t, &r));
+	assert(r <= 0);
+	return r;
+}
+
 int backend_get_all(struct backend *b, const char *name, size_t max,
 		    uint8_t **out, size_t *len_out)
 {

@@ -194,6 +194,14 @@ MUST_CHECK bool backend_take_stamp(struct backend *b, const char *prefix,
  * Return 0, -ENOENT or another negative errno.
  */
 MUST_CHECK int backend_sync(struct backend *b, const char *name);
+/*
+ * Put @data in the place of an object that is there and damaged, in one step, durably:
+ * whoever reads finds the one or the other. Objects never change, so this is for who
+ * can prove that the object was these very bytes.
+ * Return 0, -EOPNOTSUPP (the store cannot do that) or another negative errno.
+ */
+MUST_CHECK int backend_replace(struct backend *b, const char *name,
+			       const void *data, size_t len);
 /* Delete an object, durably, also where somebody else just did. Return 0, -ENOENT (a
  * store may say 0 of what was not there) or another negative errno. */
 MUST_CHECK int backend_delete(struct backend *b, const char *name);

@@ -423,6 +423,7 @@ static void dir_close(struct backend *b)
 
 static const struct backend_ops dir_ops = {
 	.put = dir_put,
+	.replace = dir_replace,
 	.get = dir_get,
 	.get_all = dir_get_all,
 	.head = dir_head,

@@ -85,6 +85,8 @@ MUST_CHECK int dir_open_object(struct backend_dir *d, const char *name);
 /* fsync of a folder. Return 0 or a negative errno, silent. */
 MUST_CHECK int dir_sync_folder(struct backend_dir *d, int fd);
 void dir_names_release(struct dir_names *names);
+int dir_replace(struct backend *b, const struct backend_call *c,
+		const char *name, const void *data, size_t len);
 int dir_put(struct backend *b, const struct backend_call *c, const char *name,
 	    const void *data, size_t len);
 int dir_sync(struct backend *b, const struct backend_call *c, const char *name);

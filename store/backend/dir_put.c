@@ -200,23 +200,15 @@ static int enter_folder(struct backend_dir *d, const char *name, bool make,
 
 /* ---- put ---- */
 
-/* @tmp becomes "" for an unnamed file, else the name that must go again. */
-static int new_file(struct backend_dir *d, int folder, char tmp[TMP_NAME_LEN])
+/* @tmp becomes the name, or "" where there is no file. */
+static int new_named_file(struct backend_dir *d, int folder,
+			  char tmp[TMP_NAME_LEN])
 {
 	struct seam *s = dir_seam(d);
 	uint8_t random[DIR_TMP_RANDOM];
 	int r;
 
 	tmp[0] = '\0';
-	if (!atomic_load(&d->no_tmpfile)) {
-		r = s->ops->openat(s, folder, ".",
-				   O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-		if (r >= 0)
-			give_to_owner(folder, r);
-		if (r != -EOPNOTSUPP && r != -EISDIR && r != -EINVAL)
-			return r;
-		atomic_store(&d->no_tmpfile, true);
-	}
 	r = s->ops->random(s, random, sizeof(random));
 	if (r < 0)
 		return r;
@@ -230,6 +222,25 @@ static int new_file(struct backend_dir *d, int folder, char tmp[TMP_NAME_LEN])
 	else
 		give_to_owner(folder, r);
 	return r;
+}
+
+/* @tmp becomes "" for an unnamed file, else the name that must go again. */
+static int new_file(struct backend_dir *d, int folder, char tmp[TMP_NAME_LEN])
+{
+	struct seam *s = dir_seam(d);
+	int r;
+
+	tmp[0] = '\0';
+	if (!atomic_load(&d->no_tmpfile)) {
+		r = s->ops->openat(s, folder, ".",
+				   O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+		if (r >= 0)
+			give_to_owner(folder, r);
+		if (r != -EOPNOTSUPP && r != -EISDIR && r != -EINVAL)
+			return r;
+		atomic_store(&d->no_tmpfile, true);
+	}
+	return new_named_file(d, folder, tmp);
 }
 
 static int link_file(struct backend_dir *d, int folder, int fd, const char *tmp,
@@ -321,6 +332,48 @@ int dir_put(struct backend *b, const struct backend_call *c, const char *name,
 	if (dir_is_misfit(r))
 		return dir_not_an_object(d, name);
 	return r == 0 || r == -EEXIST ? r : dir_fail(d, r, "store", name);
+}
+
+/* ---- replace ---- */
+
+/* A file of a name of its own, that takes the place of @leaf. */
+static int replace_in(struct backend_dir *d, int folder, const char *leaf,
+		      const void *data, size_t len)
+{
+	struct seam *s = dir_seam(d);
+	char tmp[TMP_NAME_LEN];
+	int fd = new_named_file(d, folder, tmp), r, r2;
+
+	if (fd < 0)
+		return fd;
+	r = seam_pwrite_all(s, fd, data, len, 0);
+	if (r == 0)
+		r = s->ops->fdatasync(s, fd);
+	if (r == 0)
+		r = s->ops->renameat(s, folder, tmp, folder, leaf);
+	if (r < 0)
+		s->ops->unlinkat(s, folder, tmp, 0);
+	else
+		r = dir_sync_folder(d, folder);
+	r2 = s->ops->close(s, fd);
+	return r == 0 && r2 < 0 && r2 != -EINTR ? r2 : r;
+}
+
+int dir_replace(struct backend *b, const struct backend_call *c,
+		const char *name, const void *data, size_t len)
+{
+	struct backend_dir *d = dir_of(b);
+	const char *leaf = NULL;
+	AUTO_CLOSE int folder = -1;
+	int r;
+
+	(void)c;
+	if (atomic_load(&d->unsure))
+		return refuse_unsure(d, name, "stored");
+	folder = enter_folder(d, name, true, &leaf);
+	r = folder < 0 ? folder : replace_in(d, folder, leaf, data, len);
+	fdcache_drop(&d->fds, name);
+	return r < 0 ? dir_fail(d, r, "replace", name) : 0;
 }
 
 /* ---- sync ---- */

@@ -40,6 +40,9 @@ struct backend_found {
 struct backend_ops {
 	int (*put)(struct backend *b, const struct backend_call *c,
 		   const char *name, const void *data, size_t len);
+	/* As backend_replace(). NULL: it cannot. */
+	int (*replace)(struct backend *b, const struct backend_call *c,
+		       const char *name, const void *data, size_t len);
 	int (*get)(struct backend *b, const struct backend_call *c,
 		   const char *name, uint64_t off, void *data, size_t len);
 	int (*get_all)(struct backend *b, const struct backend_call *c,

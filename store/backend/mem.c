@@ -47,6 +47,18 @@ static int mem_put(struct backend *b, const struct backend_call *c,
 	return r < 0 ? mem_broken(m, r, "store", name) : done;
 }
 
+static int mem_replace(struct backend *b, const struct backend_call *c,
+		       const char *name, const void *data, size_t len)
+{
+	struct backend_mem *m = mem_of(b);
+	unsigned int flags;
+	int r = mem_enter(m, c, BACKEND_MEM_PUT, name, &flags);
+
+	if (r < 0)
+		return mem_broken(m, r, "replace", name);
+	return backend_mem_set(b, name, data, len);
+}
+
 static int mem_get(struct backend *b, const struct backend_call *c,
 		   const char *name, uint64_t off, void *data, size_t len)
 {
@@ -270,6 +282,7 @@ static void mem_close(struct backend *b)
 static const struct backend_ops mem_ops = {
 	.may_lag = mem_may_lag,
 	.put = mem_put,
+	.replace = mem_replace,
 	.get = mem_get,
 	.get_all = mem_get_all,
 	.head = mem_head,

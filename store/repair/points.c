@@ -10,6 +10,7 @@
  */
 #include "config.h"
 
+#include "store/repair/copy.h"
 #include "store/repair/internal.h"
 
 #include <errno.h>
@@ -216,7 +217,7 @@ static void say_damaged(struct point_repair *x)
 			x->s, REPAIR_LEFT, object,
 			"a point is lost: its object, or that of its commit, "
 			"is damaged or gone; what it was made of is there: "
-			"bring the object back from a copy of the vault, or "
+			"take the object from a copy of the vault (--from), or "
 			"back up the machine again");
 	}
 }
@@ -227,9 +228,16 @@ int repair_points(struct vault *v, const struct repair_options *o,
 	struct survey s;
 	struct point_repair x = { .s = &s };
 	size_t i;
+	struct repair_result copied = { .repaired = 0 };
 	bool whole;
-	int r = survey_make(&s, v, o, task, out);
+	int r = o->from ? copy_points(v, o, task, &copied) : 0;
 
+	s = (struct survey){ .vault = v };
+	*out = (struct repair_result){ .repaired = 0 };
+	if (r == 0)
+		r = survey_make(&s, v, o, task, out);
+	out->repaired += copied.repaired;
+	out->left += copied.left;
 	if (r == 0)
 		r = vault_points(v, &x.points);
 	if (r == 0)

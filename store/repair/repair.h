@@ -72,7 +72,9 @@ MUST_CHECK int repair_packs(struct vault *v, const struct repair_options *o,
 /*
  * Beside each point of which something is lost, make one that has all that can be had:
  * incomplete, with the tag "repaired", the old one for its parent, and a note on both.
- * Points that were forgotten are passed over. The rest is as with repair_packs().
+ * Points that were forgotten are passed over. Before that, registers and objects of
+ * points are put back which the other vault still has, that has to be a copy of this
+ * one (-EINVAL). The rest is as with repair_packs().
  */
 MUST_CHECK int repair_points(struct vault *v, const struct repair_options *o,
 			     struct task *task, struct repair_result *out);

@@ -77,6 +77,29 @@ old=$(ids | grep -v "$repaired")
 expect 0 vmb restore "$old" --target "$tmp/all"
 diff -r "$s" "$tmp/all$s" || fail "not what was backed up"
 
+# The object of a point and its register, damaged and gone, come from the copy, too,
+# also where this machine knows that a register is missing.
+point=$vault/point/$old
+commit=$(ls -S "$tmp/copy"/commit/*)
+commit=$vault/commit/$(basename "$commit")
+flip "$point" 130
+flip "$commit" 130
+expect 13 vmb check
+says '^vmbackup:  *next: vmbackup repair points --from COPY --apply$'
+expect 13 vmb repair points --from "$tmp/copy" --from-key-file "$keyfile"
+prints "^would repair: point/$old: was damaged"
+expect 0 vmb repair points --apply --from "$tmp/copy" \
+	--from-key-file "$keyfile"
+prints "^repaired: point/$old: was damaged"
+prints "^repaired: commit/.*: was damaged"
+cmp "$point" "$tmp/copy/point/$old" || fail "another point was put back"
+rm "$commit"
+expect 17 vmb check
+expect 0 vmb repair points --apply --from "$tmp/copy" \
+	--from-key-file "$keyfile"
+prints "^repaired: commit/.*: was gone"
+expect 0 vmb check
+
 # What should never have been stored.
 expect 2 vmb rewrite "$old"
 expect 0 vmb rewrite -n --exclude secret --exclude '*.key' "$old"

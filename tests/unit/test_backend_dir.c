@@ -59,6 +59,8 @@ static unsigned int mode_of(const char *path)
 	return st.st_mode & 07777;
 }
 
+#define FOLDERS 17 /* one for each kind of objects */
+
 /* ---- create ---- */
 
 static void create_makes_folders(void **state)
@@ -75,7 +77,7 @@ static void create_makes_folders(void **state)
 			stat(support_path("%s/pack/%02x", dir, i), &st), 0);
 		assert_int_equal(st.st_mode & 07777, 0700);
 	}
-	assert_int_equal(support_count(dir), 16 + 256);
+	assert_int_equal(support_count(dir), FOLDERS + 256);
 	assert_ok(backend_put(b, "pack/7f/x", "x", 1));
 	assert_int_equal(mode_of(support_path("%s/pack/7f/x", dir)), 0600);
 	/* Later versions have other kinds of objects. */
@@ -351,7 +353,8 @@ static void check_leftovers(const char *dir, struct backend *b, bool there)
 	size_t folder = access(support_path("%s/tomb", dir), F_OK) == 0;
 
 	assert_int_equal(count_objects(b, ""), there);
-	assert_int_equal(support_count(dir), 15 + 256 + folder + there);
+	assert_int_equal(support_count(dir),
+			 FOLDERS - 1 + 256 + folder + there);
 }
 
 /* True when it is there, whole; false when it is not. */
@@ -485,6 +488,54 @@ static void put_faults_named(void **state)
 {
 	(void)state;
 	faults(true);
+}
+
+/* What is there is the old object or the new one at any moment, and nothing else. */
+static void replaced(void **state)
+{
+	uint8_t old[OBJECT_LEN], new[OBJECT_LEN];
+	struct backend *b;
+	const char *dir = new_vault(&b);
+	unsigned long n, calls = 1;
+
+	(void)state;
+	support_fill(1, old, sizeof(old));
+	support_fill(2, new, sizeof(new));
+	clear(dir);
+	for (n = 1; n <= calls; n++) {
+		struct seam_fault f;
+		struct backend *faulty;
+		AUTO_FREE uint8_t *got = NULL;
+		size_t len;
+		bool is_new;
+		int r;
+
+		assert_ok(backend_put(b, OBJECT, old, OBJECT_LEN));
+		seam_fault_init(&f, NULL);
+		assert_ok(backend_open(dir, WITH_SEAM(&f.seam), &faulty));
+		seam_fault_at(&f, n, SEAM_FAULT_FAIL, -EIO, false);
+		r = backend_replace(faulty, OBJECT, new, OBJECT_LEN);
+		assert_int_equal(f.hits, 1);
+		backend_close(faulty);
+		assert_ok(backend_get_all(b, OBJECT, OBJECT_LEN, &got, &len));
+		assert_int_equal(len, OBJECT_LEN);
+		is_new = memcmp(got, new, OBJECT_LEN) == 0;
+		assert_true(is_new || memcmp(got, old, OBJECT_LEN) == 0);
+		assert_true(is_new || r < 0);
+		check_leftovers(dir, b, true);
+		/* All of them, where none fails. */
+		seam_fault_at(&f, 0, SEAM_FAULT_NONE, 0, false);
+		assert_ok(backend_open(dir, WITH_SEAM(&f.seam), &faulty));
+		assert_ok(backend_replace(faulty, OBJECT, new, OBJECT_LEN));
+		calls = f.calls;
+		backend_close(faulty);
+		assert_true(whole(b, new));
+		seam_fault_release(&f);
+		clear(dir);
+	}
+	/* open, write, sync, rename, fsync, close, and those of the opening. */
+	assert_true(calls >= 6);
+	backend_close(b);
 }
 
 #define STAND_IN(digit) ".tmp-0123456789abcdef0123456789abcde" digit
@@ -731,12 +782,12 @@ static void create_kills(void **state)
 		r = support_fork(run_killed, &k);
 		assert_true(r == 0 || r == -SIGKILL);
 		assert_ok(backend_create(k.dir, WITH_SEAM(seam_system()), &b));
-		assert_int_equal(support_count(k.dir), 16 + 256);
+		assert_int_equal(support_count(k.dir), FOLDERS + 256);
 		backend_close(b);
 		support_remove(k.dir);
 	}
-	/* The directory, six folders, 256 more, three syncs. */
-	assert_int_equal(k.n - 2, 1 + 16 + 256 + 3);
+	/* The directory, its folders, 256 more, three syncs. */
+	assert_int_equal(k.n - 2, 1 + FOLDERS + 256 + 3);
 }
 
 /* ---- stamps ---- */
@@ -867,6 +918,7 @@ int main(void)
 		cmocka_unit_test(readonly_filesystem),
 		cmocka_unit_test(put_faults_unnamed),
 		cmocka_unit_test(put_faults_named),
+		cmocka_unit_test(replaced),
 		cmocka_unit_test(dead_stand_ins_are_swept),
 		cmocka_unit_test(no_put_after_failed_sync),
 		cmocka_unit_test(folders_without_sync),

@@ -25,6 +25,7 @@
 #include "store/content.h"
 #include "store/format.h"
 #include "store/point.h"
+#include "store/record/commit.h"
 #include "store/record/config.h"
 #include "store/repair/repair.h"
 #include "store/tree.h"
@@ -472,6 +473,152 @@ static void from_a_copy(void **state)
 	backend_close(b);
 }
 
+/* The names of the commit and the point of the last session that made one. */
+static void name_pair(struct backend *b, char commit[OBJECT_NAME_MAX],
+		      char point[OBJECT_NAME_MAX])
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	struct point_list *l;
+	struct vault *v;
+
+	assert_ok(vault_open(&o, &v));
+	assert_ok(vault_points(v, &l));
+	assert_int_equal(l->n, 3);
+	snprintf(commit, OBJECT_NAME_MAX, "commit/%s", l->points[2]->session);
+	snprintf(point, OBJECT_NAME_MAX, "point/%s", l->points[2]->id);
+	point_list_put(l);
+	vault_close(v);
+}
+
+static void put_record(struct backend *b, uint8_t type, const char *name,
+		       const struct buf *plain)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	AUTO_BUF struct buf box = BUF_INIT;
+	struct vault *v;
+
+	assert_ok(vault_open(&o, &v));
+	assert_ok(format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				  type, name, NULL, 0, plain->data, plain->len,
+				  &box));
+	assert_ok(backend_mem_set(b, name, box.data, box.len));
+	vault_close(v);
+}
+
+/* Points are taken from the copy @from: is all in @b as it was in the base then? */
+static void take(struct backend *b, struct backend *from, uint64_t repaired,
+		 uint64_t left)
+{
+	struct backend *before = backend_mem_clone(b);
+	struct repair_result res;
+
+	assert_non_null(before);
+	said[0] = '\0';
+	assert_ok(run(b, repair_points, false, from, &res));
+	assert_true(is_same(before, b));
+	assert_int_equal(res.repaired, repaired);
+	assert_ok(run(b, repair_points, true, from, &res));
+	assert_int_equal(res.repaired, repaired);
+	assert_int_equal(res.left, left);
+	assert_ok(run(b, repair_points, true, from, &res));
+	assert_int_equal(res.repaired, 0);
+	assert_int_equal(res.left, left);
+	backend_close(before);
+}
+
+static void assert_as_base(struct backend *b, const char *name)
+{
+	size_t la, lb;
+	const uint8_t *da = backend_mem_data(base, name, &la);
+	const uint8_t *db = backend_mem_data(b, name, &lb);
+
+	assert_non_null(db);
+	assert_int_equal(la, lb);
+	assert_memory_equal(da, db, la);
+}
+
+/* The objects of points are put back to the byte, whatever became of them. */
+static void points_of_a_copy(void **state)
+{
+	char commit[OBJECT_NAME_MAX], point[OBJECT_NAME_MAX];
+	struct idset whole = { 0 };
+	unsigned int i;
+
+	(void)state;
+	name_pair(base, commit, point);
+	restorable(base, &whole);
+	/* 3: it is as it was. */
+	for (i = 1; i < 16; i++) {
+		struct backend *b = backend_mem_clone(base);
+		enum damage c = i % 4, p = i / 4;
+
+		if ((c == GONE && p == GONE) || (c == 3 && p == 3)) {
+			backend_close(b);
+			continue;
+		}
+		if (c < DAMAGES)
+			hurt(b, commit, c, 2000);
+		if (p < DAMAGES)
+			hurt(b, point, p, 2000);
+		take(b, base, (uint64_t)(c < DAMAGES) + (p < DAMAGES), 0);
+		assert_as_base(b, commit);
+		assert_as_base(b, point);
+		assert_superset(&whole, b, "points of a copy");
+		backend_close(b);
+	}
+	idset_release(&whole);
+}
+
+/* A copy that has lost it, too, one that has something else there, and one that was
+ * another vault all along: nothing of them is taken. */
+static void no_point_of_a_copy(void **state)
+{
+	char commit[OBJECT_NAME_MAX], point[OBJECT_NAME_MAX];
+	AUTO_BUF struct buf plain = BUF_INIT;
+	struct backend *b = backend_mem_clone(base);
+	struct backend *copy = backend_mem_clone(base);
+	struct backend *other = backend_mem_new();
+	struct vault_options o = vaults_options(NULL, other, NULL, NULL);
+	struct repair_result res;
+	char id[33];
+
+	(void)state;
+	name_pair(base, commit, point);
+	hurt(b, point, FLIPPED, 2000);
+	assert_ok(vault_create(&o, 0, id));
+	assert_result(run(b, repair_points, true, other, &res), -EINVAL);
+	/* The point is damaged, there too; authentic, but another. */
+	hurt(copy, point, FLIPPED, 2001);
+	take(b, copy, 0, 2);
+	buf_printf(&plain, "{\"format\":1}");
+	put_record(copy, OBJECT_POINT, point, &plain);
+	take(b, copy, 0, 2);
+	/* It says there that the session was fenced. */
+	backend_close(b);
+	b = backend_mem_clone(base);
+	hurt(b, commit, FLIPPED, 2000);
+	buf_clear(&plain);
+	commit_encode_fenced(commit + strlen("commit/"), &plain);
+	put_record(copy, OBJECT_COMMIT, commit, &plain);
+	take(b, copy, 0, 1);
+	/* Both are gone: it may never have been here. */
+	hurt(b, commit, GONE, 0);
+	hurt(b, point, GONE, 0);
+	take(b, base, 0, 0);
+	/* It was removed here, for ever. */
+	backend_close(b);
+	b = backend_mem_clone(base);
+	buf_clear(&plain);
+	buf_printf(&plain, "{\"verdict\":\"PURGED\"}");
+	snprintf(said, sizeof(said), "purge/%s-0", point + strlen("point/"));
+	put_record(b, OBJECT_PURGE, said, &plain);
+	hurt(b, point, GONE, 0);
+	take(b, base, 0, 0);
+	backend_close(b);
+	backend_close(copy);
+	backend_close(other);
+}
+
 /* Another vault has other names for the same bytes; nodes it has not. */
 static void from_another_vault(void **state)
 {
@@ -745,6 +892,8 @@ int main(void)
 		cmocka_unit_test(each_object),
 		cmocka_unit_test(interrupted_anywhere),
 		cmocka_unit_test(from_a_copy),
+		cmocka_unit_test(points_of_a_copy),
+		cmocka_unit_test(no_point_of_a_copy),
 		cmocka_unit_test(from_another_vault),
 		cmocka_unit_test(points_of_what_is_left),
 		cmocka_unit_test(a_backup_heals),
