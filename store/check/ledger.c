@@ -267,7 +267,7 @@ static int read_item(struct check *c, struct ledger_item *item)
 	/* Twice: what is malformed is not to be believed in part. */
 	if (r == 0)
 		r = verified_decode(plain.data, plain.len, object,
-				    &(struct verified_visitor){ NULL });
+				    &(struct verified_visitor){ .arg = NULL });
 	if (r == 0)
 		r = verified_decode(plain.data, plain.len, object, &v);
 	if (r == 0 && item->state == LEDGER_LISTED)

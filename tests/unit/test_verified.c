@@ -51,7 +51,7 @@ static void put_names(struct buf *b, const char *name)
 static int decode(const struct buf *b)
 {
 	return verified_decode(b->data, b->len, "test",
-			       &(struct verified_visitor){ NULL });
+			       &(struct verified_visitor){ .arg = NULL });
 }
 
 static void form(void **state)
