@@ -26,6 +26,7 @@
 #include "store/catalog/catalog.h"
 #include "store/crypt/keyring.h"
 #include "store/pack_read.h"
+#include "store/parity/reader.h"
 #include "store/vault_internal.h"
 
 /* Compressed bytes fetched at once. */
@@ -140,6 +141,27 @@ static int fetch(struct frame_run *r, uint32_t number, uint8_t **out)
 	return 0;
 }
 
+/* The same of a frame whose bytes cannot be had as they are: where the pack has parity,
+ * that may mend them. Return whether it did, which the seal tells. */
+static bool decode_mended(struct frame_run *r, uint32_t number, void *out)
+{
+	const struct frame *f = &r->pack->frames[number];
+	size_t len = (size_t)f->clen + CRYPT_TAG_LEN;
+	AUTO_FREE uint8_t *in = malloc(len);
+	struct vault *v = r->vault;
+
+	if (!in ||
+	    parity_read(v->parity_reader, r->pack->name, f->off, in, len) < 0 ||
+	    format_open_frame(&r->pack->key, number, f, in, out) < 0)
+		return false;
+	if (vault_is_news(v, r->pack->object))
+		log_warn("%s: damaged, and mended for now by its parity; run: "
+			 "vmbackup check --read-data, and then: vmbackup "
+			 "repair packs",
+			 r->pack->object);
+	return true;
+}
+
 /* Decode frame @number to @out, which has room for its plaintext. */
 static int decode(struct frame_run *r, uint32_t number, void *out)
 {
@@ -149,6 +171,8 @@ static int decode(struct frame_run *r, uint32_t number, void *out)
 
 	if (err == 0)
 		err = format_open_frame(&r->pack->key, number, f, in, out);
+	if (backend_error_is_of_object(err) && decode_mended(r, number, out))
+		err = 0;
 	if (err == -EBADMSG) {
 		atomic_fetch_add(&r->vault->damage, 1);
 		(void)fail(err,

@@ -108,6 +108,7 @@ enum object_type {
 	OBJECT_DIGEST = 16,
 	OBJECT_FORGET = 17,
 	OBJECT_MACHINE = 18,
+	/* 19: parity of packs, which is not sealed; see store/parity */
 	OBJECT_LEDGER = 20,
 	OBJECT_TYPE_MAX = OBJECT_LEDGER,
 };

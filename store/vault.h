@@ -67,6 +67,7 @@ struct vault_options {
 	/* of a new vault: what another's vault_chunker() gave, borrowed; NULL:
 	 * a secret of its own */
 	const uint8_t *chunker;
+	unsigned int parity; /* of a new vault, as vault_parity() */
 	/* the key slot to try first; NULL: the one that opened last time */
 	const char *slot;
 };
@@ -92,6 +93,11 @@ MUST_CHECK int vault_open(const struct vault_options *o, struct vault **out);
  * was made before vaults had one), said in words.
  */
 MUST_CHECK int vault_chunker(const struct vault *v, uint8_t *out);
+/* How much parity writers make for packs, in percent of these; 0: none. It is what the
+ * vault was made with, or what vault_set_parity() said; that has to be called before a
+ * session begins. */
+unsigned int vault_parity(const struct vault *v);
+void vault_set_parity(struct vault *v, unsigned int percent);
 /* Close a vault that no thread uses any more, and free it. NULL is fine. */
 void vault_close(struct vault *v);
 

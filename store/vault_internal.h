@@ -15,6 +15,7 @@
 
 struct cache;
 struct history;
+struct parity_reader;
 struct point_list;
 
 /* What keyring_id() is told where it proves what the local database keeps: no
@@ -59,6 +60,8 @@ struct vault {
 	uint8_t sum_key[16]; /* of struct name_sum */
 	atomic_bool index_read; /* it was, at least once */
 	bool verify;
+	unsigned int parity; /* percent that writers make */
+	struct parity_reader *parity_reader; /* owned */
 	struct cache *packs; /* pack number -> struct pack_info */
 	struct cache *frames; /* pack number, frame -> plaintext */
 	struct cache *nodes; /* chunk id -> struct node */

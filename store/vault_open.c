@@ -36,6 +36,7 @@
 #include "store/key_slots.h"
 #include "store/node.h"
 #include "store/pack_read.h"
+#include "store/parity/reader.h"
 #include "store/point.h"
 
 #define CONFIG_MAX (64u << 10)
@@ -44,16 +45,17 @@
 
 /* ---- making ---- */
 
-/* The plaintext. @chunker: its secret; NULL: a new one. */
-static int describe_config(struct seam *seam, const uint8_t *chunker,
+/* The plaintext. Without a secret for the chunker a new one is made. */
+static int describe_config(struct seam *seam, const struct vault_options *o,
 			   struct buf *out)
 {
 	struct config_doc doc = { .created_ns = seam->ops->realtime_ns(seam),
-				  .has_chunker = true };
+				  .has_chunker = true,
+				  .parity = o->parity };
 	int r = 0;
 
-	if (chunker)
-		memcpy(doc.chunker, chunker, sizeof(doc.chunker));
+	if (o->chunker)
+		memcpy(doc.chunker, o->chunker, sizeof(doc.chunker));
 	else
 		r = seam->ops->random(seam, doc.chunker, sizeof(doc.chunker));
 	if (r == 0) {
@@ -65,7 +67,7 @@ static int describe_config(struct seam *seam, const uint8_t *chunker,
 }
 
 static int put_config(struct backend *b, const struct keyring *k,
-		      struct seam *seam, const uint8_t *chunker)
+		      struct seam *seam, const struct vault_options *o)
 {
 	static const struct feature_words none = { 0 };
 	AUTO_BUF struct buf box = BUF_INIT;
@@ -74,7 +76,7 @@ static int put_config(struct backend *b, const struct keyring *k,
 	int r;
 
 	features_encode(&none, features);
-	r = describe_config(seam, chunker, &plain);
+	r = describe_config(seam, o, &plain);
 	if (r == 0)
 		r = format_seal_box(k, NULL, NULL, seam, OBJECT_CONFIG,
 				    "config", features, sizeof(features),
@@ -157,7 +159,7 @@ int vault_create(const struct vault_options *o, unsigned int scrypt_log_n,
 		r = key_put_slot(b, master, vault_id, seam, &o->credential,
 				 scrypt_log_n, o->label, slot);
 	if (r == 0)
-		r = put_config(b, k, seam, o->chunker);
+		r = put_config(b, k, seam, o);
 	if (r < 0)
 		goto out;
 	hex_encode(vault_id, sizeof(vault_id), id_out);
@@ -362,6 +364,7 @@ static int use_config(struct vault *v, const struct buf *plain)
 	int r = config_decode(plain->data, plain->len, &doc);
 
 	v->has_all_folders = r == 0 && doc.has_chunker;
+	v->parity = doc.parity;
 	if (r == 0 && doc.has_chunker) {
 		r = keyring_set_chunker(v->keyring, doc.chunker);
 		memcpy(v->chunker, doc.chunker, sizeof(v->chunker));
@@ -461,7 +464,8 @@ int vault_open(const struct vault_options *o, struct vault **out)
 	v->packs = cache_new(size / 16, pack_info_free);
 	v->frames = cache_new(size / 2, frame_free);
 	v->nodes = cache_new(size / 2 - size / 16, node_free);
-	r = v->packs && v->frames && v->nodes ? 0 : -ENOMEM;
+	v->parity_reader = parity_reader_new(v->backend);
+	r = v->packs && v->frames && v->nodes && v->parity_reader ? 0 : -ENOMEM;
 	if (r == 0)
 		r = unlock(v, o);
 	if (r == 0)
@@ -492,6 +496,16 @@ int vault_chunker(const struct vault *v, uint8_t *out)
 	return 0;
 }
 
+unsigned int vault_parity(const struct vault *v)
+{
+	return v->parity;
+}
+
+void vault_set_parity(struct vault *v, unsigned int percent)
+{
+	v->parity = percent;
+}
+
 void vault_close(struct vault *v)
 {
 	if (!v)
@@ -503,6 +517,7 @@ void vault_close(struct vault *v)
 	cache_free(v->nodes);
 	cache_free(v->frames);
 	cache_free(v->packs);
+	parity_reader_free(v->parity_reader);
 	catalog_close(v->catalog);
 	history_free(v->history);
 	keyring_free(v->keyring);

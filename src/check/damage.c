@@ -313,6 +313,11 @@ static int summary_json(const struct check_result *res)
 	output_set_uint(o, "points_uncommitted", res->uncommitted);
 	output_set_uint(o, "packs_unreferenced", res->unreferenced);
 	output_set_uint(o, "bytes_unreferenced", res->unreferenced_bytes);
+	output_set_uint(o, "packs_with_parity", res->parity_packs);
+	output_set_uint(o, "bytes_of_parity", res->parity_bytes);
+	output_set_uint(o, "parity_without_pack", res->parity_alone);
+	output_set_uint(o, "parity_damaged", res->parity_damaged);
+	output_set_uint(o, "packs_mended_by_parity", res->mendable);
 	output_set_uint(o, "packs_in_quarantine", res->in_quarantine);
 	output_set_uint(o, "packs_put_into_quarantine", res->quarantined);
 	output_set_uint(o, "packs_let_out_of_quarantine", res->released);
@@ -334,6 +339,42 @@ static void say_quarantine(const struct check_result *res)
 		       ": backups refer to none of them;\nwhat they held is"
 		       " stored anew where the sources still have it\n",
 		       res->in_quarantine, res->quarantined);
+}
+
+static void say_parity(const struct check_result *res)
+{
+	char size[OUTPUT_SIZE_LEN];
+
+	if (!res->parity_packs && !res->parity_alone)
+		return;
+	printf("packs with parity %" PRIu64 " (%s)\n", res->parity_packs,
+	       output_size(res->parity_bytes, size));
+	if (res->packs > res->parity_packs)
+		printf("packs without parity %" PRIu64
+		       ": vmbackup repair parity makes it\n",
+		       res->packs - res->parity_packs);
+	if (res->parity_damaged)
+		printf("parity that is damaged %" PRIu64
+		       ": vmbackup repair parity --read-data makes it anew\n",
+		       res->parity_damaged);
+	if (res->parity_alone)
+		printf("parity whose pack is not there %" PRIu64 "\n",
+		       res->parity_alone);
+}
+
+static void say_next(const struct check_result *res, bool is_scrub)
+{
+	if (res->mendable == res->damages)
+		printf("next: vmbackup repair packs --apply stores all of it"
+		       " anew, for parity mends it\n");
+	else if (is_scrub)
+		printf("next: vmbackup check --read-data names the points and"
+		       " files that are hit\n");
+	else
+		printf("next: back up the machines again from here (vmbackup"
+		       " backup): what they still\nhave of it is stored anew,"
+		       " and serves the older points, too. What is not named\n"
+		       "above can be restored.\n");
 }
 
 static int summary_text(struct context *ctx, const struct check_result *res,
@@ -364,6 +405,8 @@ static int summary_text(struct context *ctx, const struct check_result *res,
 		printf("things that are no objects of a vault %" PRIu64
 		       ": left alone (-v names these)\n",
 		       res->strays);
+	if (!ctx->quiet)
+		say_parity(res);
 	say_quarantine(res);
 	if (res->uncommitted)
 		printf("points that no commit names %" PRIu64 ": of a backup"
@@ -376,14 +419,7 @@ static int summary_text(struct context *ctx, const struct check_result *res,
 	}
 	printf("%" PRIu64 " object%s damaged\n\n", res->damages,
 	       res->damages == 1 ? "" : "s");
-	if (is_scrub)
-		printf("next: vmbackup check --read-data names the points and"
-		       " files that are hit\n");
-	else
-		printf("next: back up the machines again from here (vmbackup"
-		       " backup): what they still\nhave of it is stored anew,"
-		       " and serves the older points, too. What is not named\n"
-		       "above can be restored.\n");
+	say_next(res, is_scrub);
 	return output_error();
 }
 

@@ -95,6 +95,9 @@ void options_wrap(FILE *f, const char *text);
 
 /* "123", "10K", "1.5GiB", "2T" to bytes, in 1024s. Return 0 or -EINVAL. */
 MUST_CHECK int options_size(const char *text, uint64_t *out);
+/* A share "5%" or "5", from 0 to @max. Return 0 or -EINVAL. */
+MUST_CHECK int options_percent(const char *text, unsigned int max,
+			       unsigned int *out);
 /* A duration "90s", "15m", "36h", "7d", "2w", "1y", or a sum "1d12h", in
  * nanoseconds ("m" is a minute, a year 365 days). Return 0 or -EINVAL. */
 MUST_CHECK int options_duration(const char *text, int64_t *out);

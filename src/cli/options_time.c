@@ -104,3 +104,19 @@ int options_time(const char *text, int64_t now_ns, int64_t *out)
 		return __builtin_sub_overflow(now_ns, ago, out) ? -EINVAL : 0;
 	return -EINVAL;
 }
+
+int options_percent(const char *text, unsigned int max, unsigned int *out)
+{
+	unsigned long n;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	n = strtoul(text, &end, 10);
+	if (*end == '%')
+		end++;
+	if (*end || n > max)
+		return -EINVAL;
+	*out = (unsigned int)n;
+	return 0;
+}

@@ -18,6 +18,7 @@
 #include "store/base/seam.h"
 #include "store/base/task.h"
 #include "store/point.h"
+#include "store/record/config.h"
 #include "store/vault.h"
 
 #define LEVEL_FAST 1
@@ -27,7 +28,7 @@
 #define LEVEL_AUTO_DISK 6
 
 struct args {
-	const char *vm, *host, *parent, *time, *compression;
+	const char *vm, *host, *parent, *time, *compression, *parity;
 	struct string_list tags, excludes, iexcludes, exclude_files;
 	bool exclude_caches, one_file_system, dry_run, skip_if_unchanged, force;
 	unsigned int threads;
@@ -66,6 +67,9 @@ static const struct option_row rows[] = {
 		   compression,
 		   "how hard to compress"
 		   " (default: auto; VMBACKUP_COMPRESSION)"),
+	OPT_STRING("parity", 0, "N%", struct args, parity,
+		   "give new packs N % of parity, 0 to 50"
+		   " (default: as the vault was made)"),
 	OPT_UINT("threads", 0, "N", struct args, threads,
 		 "compress on N threads (default: one a core)"),
 	OPT_END
@@ -155,6 +159,7 @@ static int fill(struct context *ctx, const struct args *a,
 {
 	const char *host = getenv("VMBACKUP_HOST");
 	int64_t now = ctx->seam->ops->realtime_ns(ctx->seam);
+	unsigned int percent;
 
 	o->vm = a->vm;
 	o->host = a->host ? a->host : host && *host ? host : NULL;
@@ -168,6 +173,9 @@ static int fill(struct context *ctx, const struct args *a,
 	if (a->vm && !point_name_ok(a->vm))
 		return context_usage(ctx, "\"%s\" cannot be a machine's name",
 				     a->vm);
+	if (a->parity &&
+	    options_percent(a->parity, CONFIG_PARITY_MAX, &percent) < 0)
+		return context_usage(ctx, "--parity: from 0%% to 50%%");
 	if (a->time && options_time(a->time, now, &o->time_ns) < 0)
 		return context_usage(ctx, "--time: \"%s\" is not a time",
 				     a->time);
@@ -316,6 +324,16 @@ static int report_result(struct context *ctx, const struct args *a,
 	return output_error();
 }
 
+/* It was looked at before. */
+static void set_parity(const struct args *a, struct vault *v)
+{
+	unsigned int percent;
+
+	if (a->parity &&
+	    options_percent(a->parity, CONFIG_PARITY_MAX, &percent) == 0)
+		vault_set_parity(v, percent);
+}
+
 static void set_disks(struct backup_options *o, const struct disk_args *args,
 		      struct disk_set *disks)
 {
@@ -373,6 +391,7 @@ static int run_backup(struct context *ctx, void *args, int argc, char **argv)
 		r = context_open_vault_only(ctx, &v);
 	if (r < 0)
 		goto out;
+	set_parity(a, v);
 	progress = progress_new(ctx, "files");
 	task.arg = progress;
 	r = backup_run(v, &o, &task, &result);

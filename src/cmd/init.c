@@ -22,6 +22,7 @@
 struct args {
 	const char *new_key_file;
 	unsigned int kdf_cost;
+	const char *parity;
 	const char *chunker_from;
 	struct from_args from_args;
 };
@@ -32,6 +33,8 @@ static const struct option_row rows[] = {
 		   " password"),
 	OPT_UINT("kdf-cost", 0, "N", struct args, kdf_cost,
 		 "scrypt with 2^N blocks of 1 KiB, 14 to 21 (default: 17)"),
+	OPT_STRING("parity", 0, "N%", struct args, parity,
+		   "give each pack N % of parity, 1 to 50, that mends it"),
 	OPT_STRING("copy-chunker-from", 0, "VAULT", struct args, chunker_from,
 		   "cut files where VAULT cuts them"),
 	FROM_ROWS(struct args, from_args), OPT_END
@@ -150,6 +153,10 @@ static int run_init(struct context *ctx, void *args, int argc, char **argv)
 		return r;
 	if (argc == 1)
 		ctx->repository = argv[0];
+	if (a->parity &&
+	    (options_percent(a->parity, CONFIG_PARITY_MAX, &o.parity) < 0 ||
+	     o.parity == 0))
+		return context_usage(ctx, "--parity: from 1%% to 50%%");
 	r = context_vault_url(ctx, &o.url);
 	if (r == 0 && a->chunker_from) {
 		r = read_chunker(ctx, a, chunker);
@@ -169,7 +176,9 @@ const struct command cmd_init = {
 		" verb takes it. A vault that exists is never touched.\n"
 		"A vault that is to take copies of another's points stores them"
 		" with what it has itself once only where it cuts files in the"
-		" same places: --copy-chunker-from. The other is only read.",
+		" same places: --copy-chunker-from. The other is only read.\n"
+		"--parity is for a store that may lose sectors and has no"
+		" redundancy of its own.",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run_init,

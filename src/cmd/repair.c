@@ -15,6 +15,7 @@
 #include "src/cmd/cmd.h"
 #include "store/base/log.h"
 #include "store/base/task.h"
+#include "store/record/config.h"
 #include "store/repair/repair.h"
 #include "store/vault.h"
 
@@ -22,6 +23,7 @@ struct args {
 	bool apply, dry_run, read_data;
 	const char *from;
 	struct from_args from_args;
+	const char *parity;
 };
 
 static const struct option_row rows[] = {
@@ -31,6 +33,9 @@ static const struct option_row rows[] = {
 		 "only print, which is the default"),
 	OPT_FLAG("read-data", 0, struct args, read_data,
 		 "first read all packs, as check --read-data does"),
+	OPT_STRING("parity", 0, "N%", struct args, parity,
+		   "parity: N % of each pack, 1 to 50 (default: as the vault"
+		   " was made)"),
 	OPT_STRING("from", 0, "VAULT", struct args, from,
 		   "packs and points: take what is lost from VAULT, such as a"
 		   " copy"),
@@ -114,6 +119,7 @@ static const struct kind {
 	{ "index", repair_index, false, false },
 	{ "packs", repair_packs, true, true },
 	{ "points", repair_points, true, true },
+	{ "parity", repair_parity, true, false },
 };
 
 static const struct kind *find_kind(const char *name)
@@ -129,20 +135,31 @@ static const struct kind *find_kind(const char *name)
 static int check_usage(struct context *ctx, const struct args *a, int argc,
 		       char **argv, const struct kind **out)
 {
+	unsigned int percent;
+
 	if (argc != 1)
 		return context_usage(
-			ctx, "say what to repair: index, packs or points");
+			ctx,
+			"say what to repair: index, packs, points or parity");
 	*out = find_kind(argv[0]);
 	if (!*out)
 		return context_usage(
-			ctx, "\"%s\" is neither index nor packs nor points",
+			ctx,
+			"\"%s\" is neither index nor packs nor points nor"
+			" parity",
 			argv[0]);
 	if (a->apply && a->dry_run)
 		return context_usage(ctx, "--apply and --dry-run exclude each"
 					  " other");
 	if (a->read_data && !(*out)->reads)
-		return context_usage(ctx,
-				     "--read-data is for packs and points");
+		return context_usage(ctx, "--read-data is for packs, points and"
+					  " parity");
+	if (a->parity &&
+	    ((*out)->run != repair_parity ||
+	     options_percent(a->parity, CONFIG_PARITY_MAX, &percent) < 0 ||
+	     percent == 0))
+		return context_usage(ctx, "--parity: from 1%% to 50%%, and only"
+					  " with parity");
 	if (a->from && !(*out)->takes)
 		return context_usage(ctx, "--from is for packs and points");
 	if (!a->from && from_is_given(&a->from_args))
@@ -186,6 +203,8 @@ static int repair(struct context *ctx, const struct args *a,
 	int r = open_vaults(ctx, a, &v, &from);
 
 	o.from = from;
+	if (a->parity)
+		(void)!options_percent(a->parity, CONFIG_PARITY_MAX, &o.parity);
 	if (r == 0) {
 		output_hold(true);
 		r = kind->run(v, &o, task, out);
@@ -227,7 +246,7 @@ static int run_repair(struct context *ctx, void *args, int argc, char **argv)
 
 const struct command cmd_repair = {
 	.name = "repair",
-	.operands = "index|packs|points",
+	.operands = "index|packs|points|parity",
 	.summary = "store anew what check found damaged",
 	.help = "Nothing is deleted, and what is there is not changed: new"
 		" objects are put beside the damaged ones. Without --apply"
@@ -239,9 +258,11 @@ const struct command cmd_repair = {
 		"points: beside points of which something is lost, new ones are"
 		" made of all that can be had; the objects of points that are"
 		" damaged or gone come from a copy of the vault (--from).\n"
+		"parity: packs without parity get it, and with --read-data"
+		" also those whose parity is damaged.\n"
 		"Exit code 13: something is left that cannot be repaired, or"
 		" a dry run found something to do.",
-	.words = "index packs points",
+	.words = "index packs points parity",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run_repair,

@@ -16,7 +16,7 @@
 #include "store/point.h"
 #include "store/vault.h"
 
-#define KINDS_MAX 16
+#define KINDS_MAX 24
 
 struct args {
 	const char *by, *history;

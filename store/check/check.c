@@ -26,6 +26,7 @@ static void init(struct check *c, struct seam *seam,
 	pthread_mutex_init(&c->lock, NULL);
 	c->names = (struct buf)BUF_INIT;
 	c->seam = seam;
+	c->parity = (struct buf)BUF_INIT;
 	c->o = o;
 	c->task = task;
 	c->out = out;
@@ -52,6 +53,7 @@ static int finish(struct check *c, int r)
 	idset_release(&c->committed);
 	quarantine_list_release(&c->quarantine);
 	buf_release(&c->names);
+	buf_release(&c->parity);
 	free(c->suspects);
 	free(c->packs);
 	free(c->good);
@@ -92,6 +94,8 @@ int check_run(struct vault *v, const struct check_options *o, struct task *task,
 		r = check_users(&c);
 	if (r == 0)
 		r = check_excuse_known(&c);
+	if (r == 0)
+		r = check_mendable(&c);
 	if (r == 0 && !o->look_only)
 		r = check_quarantine(&c);
 	if (r == 0)
@@ -111,6 +115,8 @@ int check_scrub(struct backend *b, struct seam *seam,
 	r = check_list_packs(&c);
 	if (r == 0)
 		r = check_packs(&c);
+	if (r == 0)
+		r = check_mendable(&c);
 	return finish(&c, r);
 }
 

@@ -88,6 +88,7 @@ struct check_finding {
 	bool is_void; /* none after all */
 	bool is_known; /* no damage any more */
 	bool is_mended; /* it was damaged, and is whole again */
+	bool is_mendable; /* of a pack: its parity mends all of it */
 };
 
 enum check_subset {
@@ -146,6 +147,11 @@ struct check_result {
 	bool places_cut;
 	uint64_t in_quarantine; /* packs that are so after the check */
 	uint64_t quarantined, released; /* by it */
+	/* Packs that have parity, and the bytes that all parity takes; parity
+	 * objects of no pack that is there, and, of those that were read, how many
+	 * are damaged; findings that are is_mendable. */
+	uint64_t parity_packs, parity_bytes, parity_alone, parity_damaged;
+	uint64_t mendable;
 	/* why quarantine could not be written, a negative errno, or 0 */
 	int quarantine_error;
 	struct check_coverage coverage; /* not of a scrub */

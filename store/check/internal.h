@@ -28,6 +28,8 @@ struct check_pack {
 	bool entered; /* and this is in the ledger */
 	uint8_t who; /* verified it: index into check_ledger.names */
 	int64_t verified_s; /* when it was last whole, since 1970; 0: never */
+	/* One more than the number of its last parity object; 0: none. */
+	uint8_t nparity;
 };
 
 /* An object of the ledger. */
@@ -94,6 +96,7 @@ struct check {
 
 	struct buf names; /* of objects to open, each with its NUL */
 	bool index_gone; /* an index object went before it was read */
+	struct buf parity; /* names of parity objects, each with its NUL */
 	struct check_pack *packs; /* by name; owned */
 	size_t npacks, packs_cap;
 	size_t nsorted; /* of them; those behind are to be sorted in */
@@ -244,6 +247,17 @@ static inline bool check_is_budgeted(const struct check_options *o)
 /* Put packs that are proven to be damaged into quarantine, and let out those
  * that were read and found whole. */
 MUST_CHECK int check_quarantine(struct check *c);
+/* Note a parity object that was listed. Return 0 or -ENOMEM. */
+MUST_CHECK int check_add_parity(struct check *c, const char *name,
+				uint64_t size);
+/* Once packs are sorted, note which of them have parity. Return 0. */
+MUST_CHECK int check_match_parity(struct check *c);
+/* Read the parity of a pack, and report it where it is damaged. It takes the lock.
+ * Return 0 or a negative errno. */
+MUST_CHECK int check_parity_of(struct check *c, const struct check_pack *p);
+/* Of damaged packs that are there, tell those that parity mends. Return 0 or a negative
+ * errno. */
+MUST_CHECK int check_mendable(struct check *c);
 /* Is the pack of that name in quarantine, by what was listed? */
 bool check_in_quarantine(struct check *c, const char *pack);
 /* Of damaged packs, tell those that were known to be, and of which nothing is needed.

@@ -41,7 +41,8 @@ static const struct kind {
 } kinds[] = {
 	{ "config", 0 }, /* opened with the vault */
 	{ "key/", 0 }, /* needs its own password; its form is checked */
-	{ "pack/", 0 }, /* read when asked for */
+	{ "pack/", 0 }, /* read when asked for, as the next */
+	{ "parity/", 0 },
 	{ "reserve/", 0 }, /* takes up room, and says nothing */
 	{ "session/", OBJECT_SESSION },
 	{ "index/", OBJECT_INDEX },
@@ -143,6 +144,8 @@ static int on_object(void *arg, const char *name,
 		return check_add_name(c, name);
 	}
 	c->out->objects++;
+	if (strcmp(k->prefix, "parity/") == 0)
+		return check_add_parity(c, name, info->size);
 	return strcmp(k->prefix, "pack/") == 0
 		       ? check_add_pack(c, name, info->size)
 		       : 0;
@@ -156,7 +159,7 @@ static int list_objects(struct check *c)
 		r = backend_list(c->backend, "", on_object, c);
 	check_sort_packs(c);
 	quarantine_list_sort(&c->quarantine);
-	return r;
+	return r == 0 ? check_match_parity(c) : r;
 }
 
 /* ---- sealed objects ---- */

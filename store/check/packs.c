@@ -362,7 +362,7 @@ static int read_pack(struct reading *rd)
 	if (r == 0)
 		rd->whole =
 			rd->finding < 0 && !check_find(rd->check, rd->object);
-	return r;
+	return r == 0 ? check_parity_of(rd->check, rd->pack) : r;
 }
 
 static void run_job(void *arg)

@@ -138,6 +138,14 @@ void repack_free_stand_ins(struct stand_ins *s);
 MUST_CHECK int repack_is_covered(struct cycle *c, const struct stand_ins *s,
 				 const char *name, uint64_t nlive);
 
+/* ---- parity.c ---- */
+
+/* Delete the parity of packs that were deleted. Return 0 or a negative errno. */
+MUST_CHECK int parity_delete(struct vault *v, const struct pack_list *packs);
+/* Delete parity whose pack a sweep deletes and that is not there. Return 0 or a negative
+ * errno. */
+MUST_CHECK int parity_delete_left(struct vault *v, size_t *n_out);
+
 /* ---- leftover.c ---- */
 
 /* Delete objects that are of no use any more: of points that were removed or never

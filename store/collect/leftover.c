@@ -265,6 +265,7 @@ static int delete_all(struct cycle *c, const struct names *l)
 int leftover_delete(struct cycle *c)
 {
 	struct names l = { .n = 0 };
+	size_t nparity = 0;
 	int r = vault_list_plain(c->vault, "point/", on_point, &l);
 
 	if (r == 0)
@@ -275,6 +276,9 @@ int leftover_delete(struct cycle *c)
 		r = list_ledgers(c, &l);
 	if (r == 0)
 		r = delete_all(c, &l);
+	if (r == 0)
+		r = parity_delete_left(c->vault, &nparity);
+	c->out->leftovers += nparity;
 	free(l.items);
 	return r;
 }

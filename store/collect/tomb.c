@@ -14,6 +14,7 @@
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/collect/clock.h"
+#include "store/collect/internal.h"
 #include "store/collect/register.h"
 #include "store/format.h"
 #include "store/kept.h"
@@ -259,6 +260,8 @@ int tomb_sweep(struct vault *v, struct collect_clock *c,
 	r = delete_packs(v, c, deletes);
 	if (r == 0)
 		r = confirm(v, c, deletes);
+	if (r == 0)
+		r = parity_delete(v, deletes);
 	return r == 0 ? delete_findings(v, c, deletes) : r;
 }
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "store/backend/backend.h"
 #include "store/base/log.h"
@@ -70,40 +71,64 @@ static void keep_better(struct parity_mended *out, struct parity_mended *m)
 	*out = *m;
 }
 
+/* What could be read of the pack itself; owned. */
+struct raw {
+	uint8_t *data;
+	size_t len;
+	bool is_read;
+};
+
+static int read_pack(struct backend *b, const char *pack, struct raw *out)
+{
+	char parity[OBJECT_NAME_MAX], object[OBJECT_NAME_MAX];
+	int r = parity_object_name(pack, 0, parity);
+
+	if (r < 0 || out->is_read)
+		return r;
+	/* They lie in folders of the same names. */
+	snprintf(object, sizeof(object), "pack/%.190s",
+		 parity + strlen("parity/"));
+	r = read_object(b, object, PARITY_PACK_MAX, &out->data, &out->len);
+	out->is_read = r == 0;
+	return r;
+}
+
+/* Try the object of number @n. Return 0 (it was there) or a negative errno. */
+static int try_object(struct backend *b, const char *pack, uint32_t n,
+		      struct raw *raw, struct parity_mended *out)
+{
+	AUTO_FREE uint8_t *object = NULL;
+	char name[OBJECT_NAME_MAX];
+	struct parity_mended m;
+	size_t len;
+	int r = parity_object_name(pack, n, name);
+
+	if (r == 0)
+		r = read_object(b, name, PARITY_OBJECT_MAX, &object, &len);
+	/* Where there is no parity nobody reads a pack for it. */
+	if (r == 0)
+		r = read_pack(b, pack, raw);
+	if (r == 0)
+		r = parity_mend(pack, raw->data, raw->len, object, len, &m);
+	if (r == 0)
+		keep_better(out, &m);
+	return r;
+}
+
 static int fetch(struct backend *b, const char *pack, struct parity_mended *out)
 {
-	AUTO_FREE uint8_t *data = NULL;
-	char name[OBJECT_NAME_MAX];
-	int r = parity_object_name(pack, 0, name), found = -ENOENT;
-	size_t len = 0;
+	struct raw raw = { .data = NULL };
+	int r = 0, found = -ENOENT;
 	uint32_t n;
 
-	/* They lie in folders of the same names. */
-	if (r == 0) {
-		char object[OBJECT_NAME_MAX];
-
-		snprintf(object, sizeof(object), "pack/%.190s",
-			 name + strlen("parity/"));
-		r = read_object(b, object, PARITY_PACK_MAX, &data, &len);
-	}
 	for (n = 0; n <= PARITY_NUMBER_MAX && r == 0 && !out->is_proven; n++) {
-		AUTO_FREE uint8_t *object = NULL;
-		struct parity_mended m;
-		size_t object_len;
-
-		r = parity_object_name(pack, n, name);
-		if (r == 0)
-			r = read_object(b, name, PARITY_OBJECT_MAX, &object,
-					&object_len);
-		if (r == 0)
-			r = parity_mend(pack, data, len, object, object_len,
-					&m);
-		if (r == 0)
-			keep_better(out, &m);
-		if (r == 0 || r == -EBADMSG)
+		r = try_object(b, pack, n, &raw, out);
+		if (r == 0 || r == -EBADMSG) {
 			found = out->bytes ? 0 : -EBADMSG;
-		r = r == -EBADMSG ? 0 : r;
+			r = 0;
+		}
 	}
+	free(raw.data);
 	return r == 0 || r == -ENOENT ? found : r;
 }
 

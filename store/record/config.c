@@ -55,7 +55,17 @@ void config_encode(const struct config_doc *c, struct buf *out)
 		hex_encode(c->chunker, CHUNKER_LEN, hex);
 		buf_printf(out, ",\"chunker\":\"%s\"", hex);
 	}
+	if (c->parity)
+		buf_printf(out, ",\"parity\":%u", c->parity);
 	buf_printf(out, "}");
+}
+
+/* One that is not understood makes none: the vault can be read without it. */
+static unsigned int get_parity(const json_t *j)
+{
+	json_int_t n = json_integer_value(j);
+
+	return n > 0 && n <= CONFIG_PARITY_MAX ? (unsigned int)n : 0;
 }
 
 /* A vault without one has its gear from the master key. One that is there and
@@ -86,6 +96,8 @@ int config_decode(const void *data, size_t len, struct config_doc *out)
 		r = -EBADMSG;
 	if (r == 0)
 		r = get_chunker(json_object_get(j, "chunker"), out);
+	if (r == 0)
+		out->parity = get_parity(json_object_get(j, "parity"));
 	if (r == 0)
 		out->created_ns =
 			json_integer_value(json_object_get(j, "created_ns"));

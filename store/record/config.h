@@ -15,6 +15,7 @@
 
 #define FEATURES_LEN 16 /* bytes of clear text */
 #define CHUNKER_LEN 32
+#define CONFIG_PARITY_MAX 50
 
 /* Bits that a program must know to do that with the vault. */
 struct feature_words {
@@ -40,6 +41,8 @@ struct config_doc {
 	int64_t created_ns; /* since 1970; 0: not said */
 	bool has_chunker;
 	uint8_t chunker[CHUNKER_LEN]; /* what its gear is made of, else */
+	/* Percent of parity that packs get, at most CONFIG_PARITY_MAX; 0: none */
+	unsigned int parity;
 };
 
 /* Append it. Ask buf_error(); @out holds a secret then. */

@@ -33,6 +33,8 @@ struct repair_options {
 	bool apply; /* else it is a dry run */
 	bool read_data; /* read all packs first, not only what is known */
 	int level, disk_level; /* of compression, as writer_begin() */
+	/* For repair_parity(): percent; 0: what the vault was made with. */
+	unsigned int parity;
 	const char *by; /* who repairs, "root@web1"; may be NULL; borrowed */
 	/* Another vault to take chunks from that are lost, a copy of this one or
 	 * any that has the same files; open, with its index, and told to verify;
@@ -77,6 +79,14 @@ MUST_CHECK int repair_packs(struct vault *v, const struct repair_options *o,
  * one (-EINVAL). The rest is as with repair_packs().
  */
 MUST_CHECK int repair_points(struct vault *v, const struct repair_options *o,
+			     struct task *task, struct repair_result *out);
+
+/*
+ * Make parity for packs that have none and, with read_data, another one where it is
+ * damaged. Parity that is there stays as it is, whatever its strength. Return as
+ * repair_index(), or -EINVAL (nobody has said how much; said in words).
+ */
+MUST_CHECK int repair_parity(struct vault *v, const struct repair_options *o,
 			     struct task *task, struct repair_result *out);
 
 #endif

@@ -144,6 +144,9 @@ MUST_CHECK int writer_list(struct writer *w);
  */
 MUST_CHECK int writer_put(struct writer *w, const char *name, const void *data,
 			  size_t len);
+/* In parity.c: make and put the parity of a pack that is durable, where the vault is to
+ * have any. Return 0 or a negative errno, said in words. */
+MUST_CHECK int writer_put_parity(struct writer *w, const struct pack *p);
 /* Seal @plain and put it under @name; the object's hash to @hash, which may be
  * NULL. Return 0 or a negative errno. */
 MUST_CHECK int writer_put_box(struct writer *w, uint8_t type, const char *name,

@@ -210,6 +210,8 @@ static int upload(struct writer *w, struct pack *p)
 	if (r == 0)
 		r = writer_put(w, object, p->bytes.data, p->bytes.len);
 	if (r == 0)
+		r = writer_put_parity(w, p);
+	if (r == 0)
 		r = writer_index_pack(w, p->name, p->bytes.len, p->kind,
 				      p->salt, &p->plain_dir, p->dir.nchunks);
 	if (r == 0) {
