@@ -164,13 +164,12 @@ static const uint8_t *find_block(const struct patches *p, uint64_t i)
 	return NULL;
 }
 
-/* Fill in what was mended of <off, len>; return whether anything was. Of what was not,
- * read each block by itself where @reads. Return 1, 0 or a negative errno. */
+/* Fill in what was mended of <off, len>; of the rest, read each block by itself where
+ * @reads. Return 0 or a negative errno. */
 static int patch(struct parity_reader *r, const struct patches *p,
 		 const char *object, uint64_t off, uint8_t *data, size_t len,
 		 bool reads)
 {
-	bool any = false;
 	int err = 0;
 
 	while (len > 0 && err == 0) {
@@ -182,14 +181,15 @@ static int patch(struct parity_reader *r, const struct patches *p,
 			memcpy(data, block + skip, n);
 		else if (reads)
 			err = backend_get(r->backend, object, off, data, n);
-		any |= block != NULL;
 		off += n;
 		data += n;
 		len -= n;
 	}
-	return err < 0 ? err : any;
+	return err;
 }
 
+/* That nothing is mended just there does not mean that it cannot be read: the caller may
+ * have asked for more at once. */
 static int read_patched(struct parity_reader *p, const struct patches *patches,
 			const char *pack, uint64_t off, uint8_t *data,
 			size_t len)
@@ -206,13 +206,9 @@ static int read_patched(struct parity_reader *p, const struct patches *patches,
 	snprintf(object, sizeof(object), "pack/%.190s",
 		 name + strlen("parity/"));
 	r = backend_get(p->backend, object, off, data, len);
-	if (r == 0)
-		r = patch(p, patches, object, off, data, len, false);
-	else if (backend_error_is_of_object(r))
-		r = patch(p, patches, object, off, data, len, true);
-	if (r < 0)
+	if (r < 0 && !backend_error_is_of_object(r))
 		return r;
-	return r == 1 ? 0 : -EBADMSG;
+	return patch(p, patches, object, off, data, len, r < 0);
 }
 
 int parity_read(struct parity_reader *p, const char *pack, uint64_t off,

@@ -29,15 +29,24 @@ packs() {
 # ---- points of which half are forgotten ----
 
 new_vault
+# Parity goes with its pack, and so does what an older program left; that of a pack
+# that was lost stays.
+parities() {
+	(cd "$vault/parity" && find . -type f | sort)
+}
+lost=$vault/parity/00/$sid-0-00$(printf %062d 0)
 mkdir "$tmp/source"
 for n in 1 2 3 4; do
 	rm -f "$tmp/source/own"
 	head -c 600000 /dev/urandom >"$tmp/source/own"
 	[ "$n" != 1 ] || head -c 600000 /dev/urandom >"$tmp/source/shared"
 	cp -a "$tmp/source" "$tmp/kept-$n"
-	expect 0 vmb backup -q --vm web --time "2026-10-0${n}T02:00:00Z" \
-		"$tmp/source"
+	expect 0 vmb backup -q --parity 1 --vm web \
+		--time "2026-10-0${n}T02:00:00Z" "$tmp/source"
 done
+mkdir -p "$vault/parity/00"
+echo >"$lost"
+cp -a "$vault/parity" "$tmp/parity"
 expect 0 vmb prune
 prints 'nothing is due: 4 points'
 expect 0 vmb forget -q web/2026-10-01T020000Z web/2026-10-02T020000Z
@@ -87,6 +96,26 @@ expect 0 vmb gc --json --yes-remove "$count"
 [ "$(field 'o[-1]["bytes_after"]')" = "$(packs)" ] || fail "$(cat "$tmp/out")"
 # Three files of 600000 bytes are left, of five, and small things.
 [ "$(packs)" -lt 1890000 ] || fail "$(packs) bytes are left"
+removed=$(comm -23 <(cd "$tmp/parity" && find . -type f | sort) <(parities))
+[ -n "$removed" ] || fail "no parity was removed"
+[ -e "$lost" ] || fail "parity of a lost pack was removed"
+for name in $(parities); do
+	[ "$vault/parity/$name" -ef "$lost" ] || [ -e "$vault/pack/$name" ] ||
+		fail "the parity of a pack that was removed is there: $name"
+done
+for name in $removed; do
+	[ ! -e "$vault/pack/$name" ] || fail "$name was needed"
+	mkdir -p "$vault/parity/${name%/*}"
+	cp "$tmp/parity/$name" "$vault/parity/$name"
+done
+before=$(parities)
+expect 0 vmb prune
+for name in $removed; do
+	[ ! -e "$vault/parity/$name" ] || fail "$name was left"
+done
+[ "$(parities | wc -l)" = "$(($(wc -w <<<"$before") - $(wc -w <<<"$removed")))" ] ||
+	fail "other parity was removed"
+rm "$lost"
 note "removed"
 
 # ---- what is left is whole ----

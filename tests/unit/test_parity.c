@@ -12,12 +12,15 @@
 
 #include <cmocka.h>
 
+#include "store/backend/backend.h"
+#include "store/backend/mem.h"
 #include "store/base/attrs.h"
 #include "store/base/buf.h"
 #include "store/base/bytes.h"
 #include "store/base/hex.h"
 #include "store/crypt/crypt.h"
 #include "store/parity/parity.h"
+#include "store/parity/reader.h"
 
 #define B PARITY_BLOCK
 
@@ -422,6 +425,110 @@ static void test_bounds(void **state)
 	release(&o);
 }
 
+/* ---- in a store ---- */
+
+static struct backend *store_of(const struct one *o, char pack[OBJECT_NAME_MAX],
+				char parity[OBJECT_NAME_MAX])
+{
+	struct backend *b = backend_mem_new();
+
+	assert_non_null(b);
+	assert_int_equal(parity_object_name(o->name, 0, parity), 0);
+	snprintf(pack, OBJECT_NAME_MAX, "pack/%.190s", parity + 7);
+	assert_int_equal(backend_mem_set(b, pack, o->data, o->len), 0);
+	assert_int_equal(
+		backend_mem_set(b, parity, o->object.data, o->object.len), 0);
+	return b;
+}
+
+/* A disk cannot read the first block of a pack, and says so of each request that it is
+ * part of; then of all of them. */
+static void test_unreadable(void **state)
+{
+	char pack[OBJECT_NAME_MAX], parity[OBJECT_NAME_MAX];
+	struct parity_mended m;
+	struct backend *b;
+	struct one o;
+	unsigned int i;
+
+	(void)state;
+	make(&o, 64 * B, 5);
+	b = store_of(&o, pack, parity);
+	/* All, in one request and again, then halves of it down to the block. */
+	for (i = 0; i < 8; i++)
+		backend_mem_fail(b, BACKEND_MEM_GET, "pack/", 1, -EIO, 0);
+	assert_int_equal(parity_fetch(b, o.name, &m), 0);
+	assert_int_equal(backend_mem_failures(b), 8);
+	assert_true(m.is_proven);
+	assert_int_equal(m.nlost, 1);
+	assert_memory_equal(m.bytes, o.data, o.len);
+	parity_release(&m);
+
+	backend_mem_fail(b, BACKEND_MEM_GET, "pack/", 1, -EIO,
+			 BACKEND_MEM_STICKY);
+	assert_int_equal(parity_fetch(b, o.name, &m), 0);
+	assert_false(m.is_proven);
+	assert_int_equal(m.nmade, 0);
+	parity_release(&m);
+	/* That nobody answers says nothing about the pack. */
+	backend_mem_heal(b);
+	backend_mem_fail(b, BACKEND_MEM_GET, "pack/", 1, -EHOSTUNREACH, 0);
+	assert_int_equal(parity_fetch(b, o.name, &m), -EHOSTUNREACH);
+	backend_close(b);
+	release(&o);
+}
+
+/* Parts of a damaged pack; what it costs is known after the first. */
+static void test_reader(void **state)
+{
+	char pack[OBJECT_NAME_MAX], parity[OBJECT_NAME_MAX];
+	struct backend_mem_counts n;
+	struct parity_reader *p;
+	uint8_t got[3 * B], *data;
+	struct backend *b;
+	struct one o;
+	size_t len;
+
+	(void)state;
+	make(&o, 64 * B + 5, 5);
+	b = store_of(&o, pack, parity);
+	data = backend_mem_data(b, pack, &len);
+	lose(data, len, 10, 2);
+	lose(data, len, 64, 1);
+	p = parity_reader_new(b);
+	assert_non_null(p);
+	assert_int_equal(parity_read(p, o.name, 9 * B + 9, got, sizeof(got)),
+			 0);
+	assert_memory_equal(got, o.data + 9 * B + 9, sizeof(got));
+	backend_mem_reset_counts(b);
+	assert_int_equal(parity_read(p, o.name, 64 * B - 3, got, 8), 0);
+	assert_memory_equal(got, o.data + 64 * B - 3, 8);
+	/* Lost blocks are not read. */
+	backend_mem_fail(b, BACKEND_MEM_GET, "pack/", 1, -EIO, 0);
+	assert_int_equal(parity_read(p, o.name, 10 * B, got, 2 * B), 0);
+	assert_memory_equal(got, o.data + 10 * B, 2 * B);
+	backend_mem_get_counts(b, NULL, &n);
+	assert_int_equal(n.calls[BACKEND_MEM_GET], 2);
+	assert_int_equal(parity_read(p, o.name, o.len - 1, got, 2), -EBADMSG);
+	assert_int_equal(parity_read(p, o.name, UINT64_MAX, got, 2), -EBADMSG);
+	parity_reader_free(p);
+
+	/* Without parity a pack is not read for it, and it is asked for once. */
+	assert_int_equal(backend_delete(b, parity), 0);
+	p = parity_reader_new(b);
+	assert_non_null(p);
+	backend_mem_reset_counts(b);
+	assert_int_equal(parity_read(p, o.name, 0, got, 9), -EBADMSG);
+	assert_int_equal(parity_read(p, o.name, 0, got, 9), -EBADMSG);
+	backend_mem_get_counts(b, "pack", &n);
+	assert_int_equal(n.calls[BACKEND_MEM_GET], 0);
+	backend_mem_get_counts(b, "parity", &n);
+	assert_int_equal(n.calls[BACKEND_MEM_GET], 1);
+	parity_reader_free(p);
+	backend_close(b);
+	release(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +539,8 @@ int main(void)
 		cmocka_unit_test(test_flips),
 		cmocka_unit_test(test_as_in_the_manual),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_reader),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
