@@ -8,7 +8,7 @@ requires python3 fuse
 
 s=$tmp/source
 mkdir -p "$s"
-head -c 3000000 /dev/urandom >"$s/big"
+head -c 2500000 /dev/urandom >"$s/big"
 printf 'small\n' >"$s/small"
 (umask 077; head -c 64 /dev/urandom >"$keyfile")
 for bad in 0 51% 5x -1 ''; do
@@ -49,14 +49,11 @@ strength() {
 	print(m * ((n + k - 1) // k))
 	EOF2
 }
-# reads: all that was backed up is as it was, by a command and by the mount.
+# reads: what was backed up is as it was.
 reads() {
 	expect 0 vmb cat "$point:files$s/big"
 	cmp "$tmp/out" "$s/big" || fail "wrong data"
 	says 'damaged, and mended for now by its parity'
-	start_mount "$vault" "$tmp/mnt"
-	same "$s" "$tmp/mnt/vms/$point/files$s"
-	stop_mount "$tmp/mnt"
 }
 
 [ "$(names pack)" = "$(names parity)" ] || fail "not each pack has parity"
@@ -70,9 +67,24 @@ prints '^nothing to repair$'
 pack=$(biggest)
 cp "$pack" "$tmp/pack"
 most=$(strength "$pack")
-[ "$most" -ge 73 ] || fail "$most blocks are less than a tenth"
+[ "$most" -ge 61 ] || fail "$most blocks are less than a tenth"
 burst "$pack" 100 "$most"
 reads
+start_mount "$vault" "$tmp/mnt"
+same "$s" "$tmp/mnt/vms/$point/files$s"
+stop_mount "$tmp/mnt"
+# The second reader, written from the manual, makes the same parity of a pack, and
+# mends it.
+if python3 -c 'import cryptography' 2>/dev/null; then
+	reader=$tests/reader/vmbackup_reader.py
+	expect 0 "$reader" "$vault" mend "${pack##*/}" "$tmp/mended"
+	cmp "$tmp/mended" "$tmp/pack" || fail "the second reader"
+	cp "$pack" "$tmp/lost"
+	cp "$tmp/pack" "$pack"
+	expect 0 "$reader" "$vault" --key-file "$keyfile" verify
+	prints '^2 packs have parity$'
+	cp "$tmp/lost" "$pack"
+fi
 # A pack that was cut, and one with something behind it.
 cp "$tmp/pack" "$pack"
 truncate -s -$(((most - 1) * 4096)) "$pack"
@@ -102,7 +114,7 @@ cmp "$tmp/out" "$s/big"
 
 # ---- beyond that ----
 
-pack=$(find "$vault/pack" -type f -size +2M ! -path "$pack")
+pack=$(find "$vault/pack" -type f -size +1M ! -path "$pack")
 cp "$pack" "$tmp/pack"
 most=$(strength "$pack")
 burst "$pack" 100 $((most + 1))

@@ -955,6 +955,186 @@ def verify_digests(vault):
     return len(live), len(set().union(*live))
 
 
+# ---- parity ----
+
+BLOCK, SUMS = 4096, 493
+
+
+def field_tables():
+    """Logarithms in GF(2^8), and what a byte is times each other one."""
+    exp, log, x = [0] * 510, [0] * 256, 1
+    for i in range(255):
+        exp[i] = exp[i + 255] = x
+        log[x] = i
+        x = x << 1 ^ (0x11d if x & 0x80 else 0)
+    times = [bytes(256)] + [bytes(exp[log[a] + log[b]] if b else 0
+                                  for b in range(256)) for a in range(1, 256)]
+    return [0] + [exp[(255 - log[a]) % 255] for a in range(1, 256)], times
+
+
+INVERSE, TIMES = field_tables()
+
+
+def crc64_table():
+    table = []
+    for i in range(256):
+        for _ in range(8):
+            i = i >> 1 ^ (0xc96c5795d7870f42 if i & 1 else 0)
+        table.append(i)
+    return table
+
+
+CRC64 = crc64_table()
+
+
+def crc64(data):
+    crc, table = (1 << 64) - 1, CRC64
+    for b in data:
+        crc = table[(crc ^ b) & 255] ^ crc >> 8
+    return crc ^ (1 << 64) - 1
+
+
+def add_blocks(factors, blocks):
+    """The sum of blocks, each times its factor."""
+    total = 0
+    for f, block in zip(factors, blocks):
+        total ^= int.from_bytes(block.translate(TIMES[f]), "little")
+    return total.to_bytes(BLOCK, "little")
+
+
+class Parity:
+    """One object, as far as it can be read."""
+
+    def __init__(self, data, digest):
+        self.data, self.digest, self.sums = data, digest, {}
+        self.k = None
+        for at in range(len(data) // BLOCK):
+            self.piece(at, data[at * BLOCK:(at + 1) * BLOCK])
+        if self.k is None:
+            raise Bad("no piece of a table of parity can be read")
+
+    def piece(self, at, p):
+        if (p[:8] != b"vmbackup" or p[96:128] != self.digest or
+                int.from_bytes(p[4088:], "little") != crc64(p[:4088])):
+            return
+        self.vault_id, salt, commitment = header(p, 19)
+        if salt + commitment != bytes(64) or p[142:144] != b"\0\0":
+            raise Bad("a piece of a table of parity")
+        self.length, number = (int.from_bytes(p[128:136], "little"),
+                               int.from_bytes(p[136:140], "little"))
+        self.k, self.m = p[140], p[141]
+        self.n = -(-self.length // BLOCK)
+        self.stripes = -(-self.n // self.k)
+        self.total = self.n + self.m * self.stripes
+        self.pieces = -(-self.total // SUMS)
+        if at not in (number, self.pieces + self.m * self.stripes + number):
+            return
+        for i in range(min(SUMS, self.total - number * SUMS)):
+            self.sums[number * SUMS + i] = int.from_bytes(
+                p[144 + 8 * i:152 + 8 * i], "little")
+
+    def factor(self, row, j):
+        return INVERSE[(self.k + row) ^ j]
+
+    def stripe(self, blocks, s):
+        """The data blocks of a stripe, zeros for those behind the end."""
+        return [blocks[j * self.stripes + s]
+                if j * self.stripes + s < self.n else bytes(BLOCK)
+                for j in range(self.k)]
+
+    def blocks(self, pack):
+        pack = pack[:self.length].ljust(self.n * BLOCK, b"\0")
+        return [pack[i * BLOCK:(i + 1) * BLOCK] for i in range(self.n)]
+
+    def make(self, pack):
+        """The object, from the pack alone."""
+        blocks = self.blocks(pack)
+        parity = [add_blocks([self.factor(r, j) for j in range(self.k)],
+                             self.stripe(blocks, s))
+                  for r in range(self.m) for s in range(self.stripes)]
+        sums = [crc64(b) for b in blocks + parity]
+        table = b""
+        for number in range(self.pieces):
+            some = sums[number * SUMS:(number + 1) * SUMS]
+            p = (b"vmbackup\1\0\x13\0\0\0\0\0" + self.vault_id + bytes(64) +
+                 self.digest + self.length.to_bytes(8, "little") +
+                 number.to_bytes(4, "little") + bytes([self.k, self.m, 0, 0]) +
+                 b"".join(x.to_bytes(8, "little") for x in some))
+            p = p.ljust(4088, b"\0")
+            table += p + crc64(p).to_bytes(8, "little")
+        return table + b"".join(parity) + table
+
+    def mend(self, pack):
+        blocks = self.blocks(pack)
+        lost = [crc64(b) != self.sums.get(i) for i, b in enumerate(blocks)]
+        for s in range(self.stripes):
+            gone = [j for j in range(self.k) if j * self.stripes + s < self.n
+                    and lost[j * self.stripes + s]]
+            if gone:
+                self.solve(blocks, s, gone)
+        return b"".join(blocks)[:self.length]
+
+    def solve(self, blocks, s, gone):
+        """Gauss, over the first rows of parity that are there."""
+        data, rows = self.stripe(blocks, s), []
+        for r in range(self.m):
+            i = r * self.stripes + s
+            p = self.data[(self.pieces + i) * BLOCK:][:BLOCK]
+            if len(rows) == len(gone) or crc64(p) != self.sums.get(self.n + i):
+                continue
+            rest = add_blocks([self.factor(r, j) for j in range(self.k)] + [1],
+                              [bytes(BLOCK) if j in gone else data[j]
+                               for j in range(self.k)] + [p])
+            rows.append([[self.factor(r, j) for j in gone], rest])
+        if len(rows) < len(gone):
+            raise Bad("stripe %d has lost too much" % s)
+        for i in range(len(gone)):
+            at = next(r for r in range(i, len(rows)) if rows[r][0][i])
+            rows[i], rows[at] = rows[at], rows[i]
+            f = INVERSE[rows[i][0][i]]
+            rows[i] = [[TIMES[f][x] for x in rows[i][0]],
+                       rows[i][1].translate(TIMES[f])]
+            for r in range(len(rows)):
+                f = rows[r][0][i]
+                if r != i and f:
+                    rows[r] = [[x ^ TIMES[f][y] for x, y in
+                                zip(rows[r][0], rows[i][0])],
+                               add_blocks([1, f], [rows[r][1], rows[i][1]])]
+        for j, row in zip(gone, rows):
+            blocks[j * self.stripes + s] = row[1]
+
+
+def parity_of(top, pack):
+    digest = pack.rsplit("-", 1)[1]
+    path = os.path.join(top, "%s", digest[:2], pack)
+    with open(path % "pack", "rb") as f:
+        data = f.read()
+    with open(path % "parity", "rb") as f:
+        parity = f.read()
+    return data, parity, Parity(parity, bytes.fromhex(digest))
+
+
+def verify_parity(vault):
+    """What the object of each pack has to be follows from the pack."""
+    n, top = 0, os.path.join(vault.path, "parity")
+    for folder in sorted(os.listdir(top)) if os.path.isdir(top) else []:
+        for pack in os.listdir(os.path.join(top, folder)):
+            data, object, parity = parity_of(vault.path, pack)
+            if parity.length != len(data) or parity.make(data) != object:
+                raise Bad("parity of %s: is another" % pack)
+            n += 1
+    return n
+
+
+def mend(top, pack, target):
+    data, _, parity = parity_of(top, pack)
+    data = parity.mend(data)
+    if hashlib.sha256(data).hexdigest() != pack.rsplit("-", 1)[1]:
+        raise Bad("what was mended is not the pack")
+    with open(target, "wb") as f:
+        f.write(data)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse
                                 .RawDescriptionHelpFormatter)
@@ -966,10 +1146,17 @@ def main():
     sub.add_parser("verify")
     sub.add_parser("digests")
     sub.add_parser("config")
+    q = sub.add_parser("mend")
+    q.add_argument("pack")
+    q.add_argument("target")
     q = sub.add_parser("restore")
     q.add_argument("point")
     q.add_argument("target")
     a = p.parse_args()
+    if a.verb == "mend":
+        # No key is needed for that.
+        mend(a.vault, a.pack, a.target)
+        return 0
     keyfile = None
     if a.key_file:
         with open(a.key_file, "rb") as f:
@@ -988,6 +1175,7 @@ def main():
         for pack in sorted(vault.quarantine):
             print("in quarantine: %s" % pack)
         print("%d records beside points" % verify_records(vault))
+        print("%d packs have parity" % verify_parity(vault))
         print("%d packs, %d chunks, %d points" % (
             len(vault.packs), len(vault.chunks), len(vault.points())))
     else:
