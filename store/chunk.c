@@ -171,7 +171,8 @@ static int decode(struct frame_run *r, uint32_t number, void *out)
 
 	if (err == 0)
 		err = format_open_frame(&r->pack->key, number, f, in, out);
-	if (backend_error_is_of_object(err) && decode_mended(r, number, out))
+	if (err < 0 && backend_error_is_of_object(err) &&
+	    decode_mended(r, number, out))
 		err = 0;
 	if (err == -EBADMSG) {
 		atomic_fetch_add(&r->vault->damage, 1);
