@@ -358,7 +358,8 @@ static void say_parity(const struct check_result *res)
 		       ": vmbackup repair parity --read-data makes it anew\n",
 		       res->parity_damaged);
 	if (res->parity_alone)
-		printf("parity whose pack is not there %" PRIu64 "\n",
+		printf("parity whose pack is not there %" PRIu64 ": the pack is"
+		       " lost, or a backup put it just now\n",
 		       res->parity_alone);
 }
 

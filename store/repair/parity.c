@@ -35,6 +35,7 @@ struct parity_run {
 	struct repair_result *out;
 	struct parity_pack *packs; /* owned; sorted by name */
 	size_t n, cap;
+	struct condemned condemned; /* nobody needs parity of these */
 	unsigned int percent;
 	uint64_t nmade, bytes; /* objects, or what they would take */
 	struct check_progress progress;
@@ -78,8 +79,10 @@ static int on_parity(void *arg, const char *object,
 
 static int list(struct parity_run *p)
 {
-	int r = vault_list(p->vault, "pack/", on_pack, p);
+	int r = condemned_read(p->vault, &p->condemned);
 
+	if (r == 0)
+		r = vault_list(p->vault, "pack/", on_pack, p);
 	if (r == 0 && p->n > 0)
 		qsort(p->packs, p->n, sizeof(*p->packs), by_name);
 	if (r == 0)
@@ -187,6 +190,14 @@ static int tick(struct parity_run *p)
 	return 0;
 }
 
+/* What is in quarantine is damaged, or was, and a check lets it out. */
+static bool is_condemned(const struct condemned *c, const char *pack)
+{
+	return pack_list_has(&c->tombs, pack) ||
+	       pack_list_has(&c->swept, pack) ||
+	       pack_list_has(&c->quarantined, pack);
+}
+
 static int try_pack(struct parity_run *p, const struct parity_pack *pack)
 {
 	int r = 0;
@@ -196,7 +207,8 @@ static int try_pack(struct parity_run *p, const struct parity_pack *pack)
 		if (r != 0)
 			return MIN(r, 0);
 	}
-	if (pack->nparity > PARITY_NUMBER_MAX)
+	if (pack->nparity > PARITY_NUMBER_MAX ||
+	    is_condemned(&p->condemned, pack->name))
 		return 0;
 	if (p->o->apply)
 		return make(p, pack);
@@ -262,6 +274,7 @@ int repair_parity(struct vault *v, const struct repair_options *o,
 			    "much packs are to get, as in --parity 5%%",
 			    vault_url(v));
 	r = run(&p);
+	condemned_release(&p.condemned);
 	free(p.packs);
 	return r;
 }
