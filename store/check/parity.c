@@ -33,15 +33,15 @@ int check_add_parity(struct check *c, const char *name, uint64_t size)
 
 int check_match_parity(struct check *c)
 {
-	const char *name = (const char *)c->parity.data;
-	const char *end = name + c->parity.len;
 	char pack[PACK_NAME_MAX];
-	size_t i;
+	size_t i, at = 0;
 	uint32_t n;
 
-	for (; name < end; name += strlen(name) + 1) {
+	while (at < c->parity.len) {
+		const char *name = (const char *)c->parity.data + at;
 		struct check_pack *p = NULL;
 
+		at += strlen(name) + 1;
 		if (name_parity(name, pack, &n) && n <= PARITY_NUMBER_MAX)
 			p = check_find_pack(c, pack);
 		if (p)

@@ -49,11 +49,15 @@ static void one(const char *pack, const uint8_t *bytes, size_t n,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	char pack[PACK_NAME_MAX], hex[2 * HASH_LEN + 1];
-	size_t n = len > 0 ? MIN(16u * data[0], len - 1) : 0;
-	const uint8_t *object = data + (len > 0 ? 1 : 0) + n;
+	const uint8_t *object;
 	uint8_t *copy;
+	size_t n;
 
 	fuzz_quiet();
+	if (len < 1)
+		return 0;
+	n = MIN(16u * data[0], len - 1);
+	object = data + 1 + n;
 	if (len < 1 + n + HASH_OFF + HASH_LEN)
 		return 0;
 	len -= 1 + n;
