@@ -18,6 +18,7 @@
 #include "store/record/forget.h"
 #include "store/record/purge.h"
 #include "store/vault.h"
+#include "tests/sim/spoil.h"
 
 #define OBJECT_MAX (1u << 20)
 #define ATTEMPTS 3
@@ -102,22 +103,6 @@ static int follow_wish(struct cycle *c, const char *name)
 		     : cycle_decide(c, OBJECT_PURGE, verdict, &answer, &there);
 }
 
-static int purge_unasked(struct cycle *c)
-{
-	AUTO_BUF struct buf there = BUF_INIT, answer = BUF_INIT;
-	char verdict[OBJECT_NAME_MAX];
-	const char *id;
-	int r;
-
-	if (truth_npoints() == 0)
-		return 0;
-	id = truth_at(sim_dice((unsigned int)truth_npoints()))->id;
-	snprintf(verdict, sizeof(verdict), "purge/%s-9", id);
-	r = purge_encode(true, id, NULL, sim.now_ns, &answer);
-	return r < 0 ? r
-		     : cycle_decide(c, OBJECT_PURGE, verdict, &answer, &there);
-}
-
 static int follow_wishes(struct cycle *c)
 {
 	AUTO_NAMES struct backend_names wishes = { NULL, 0, 0 };
@@ -126,8 +111,6 @@ static int follow_wishes(struct cycle *c)
 
 	for (i = 0; i < wishes.n && r == 0; i++)
 		r = follow_wish(c, wishes.list[i]);
-	if (r == 0 && left_out(PLANT_PURGE_UNASKED) && sim_dice(8) == 0)
-		r = purge_unasked(c);
 	return r;
 }
 
@@ -167,16 +150,13 @@ static int mark_point(struct cycle *c, const struct commit *commit)
 
 	snprintf(name, sizeof(name), "point/%s", commit->point);
 	r = cycle_read(c, OBJECT_POINT, name, &plain);
-	if (r < 0 && left_out(PLANT_UNREAD_POINTS))
-		return 0;
 	/* What it refers to never changes; the truth knows it by heart. */
 	for (k = 0; r == 0 && truth && k < 4; k++)
 		c->live.w[k] |= truth->needs.w[k];
 	return r;
 }
 
-static int mark(struct cycle *c, const struct backend_names *commits,
-		const struct backend_names *purged)
+static int mark(struct cycle *c, const struct backend_names *commits)
 {
 	size_t i;
 	int r = 0;
@@ -190,8 +170,7 @@ static int mark(struct cycle *c, const struct backend_names *commits,
 		if (r == 0)
 			r = commit_decode(plain.data, plain.len,
 					  commits->list[i], &commit);
-		if (r == 0 && commit.point[0] && !has(purged, commit.point) &&
-		    !has(&c->fenced, commits->list[i] + 7))
+		if (r == 0 && commit.point[0] && !has(&c->purged, commit.point))
 			r = mark_point(c, &commit);
 	}
 	return r;
@@ -202,7 +181,7 @@ static int list_and_mark(struct cycle *c)
 	AUTO_NAMES struct backend_names commits = { NULL, 0, 0 };
 	int r = list(c, "commit/", &commits);
 
-	return r < 0 ? r : mark(c, &commits, &c->purged);
+	return r < 0 ? r : mark(c, &commits);
 }
 
 /* ---- what packs hold ---- */
@@ -287,8 +266,7 @@ static int doom(struct cycle *c)
 		struct chunk_set set;
 
 		r = contents(c, c->condemned.names[i], 0, &set);
-		if (r == 0 &&
-		    (!chunk_set_meets(&set, &c->live) || left_out(PLANT_COVER)))
+		if (r == 0 && !chunk_set_meets(&set, &c->live))
 			r = pack_list_add(&c->doomed, c->condemned.names[i]);
 	}
 	pack_list_sort(&c->doomed);
@@ -315,20 +293,8 @@ static int settle(struct cycle *c, const char *sid)
 	}
 	if (r != -ENOENT)
 		return r;
-	if (left_out(PLANT_FENCE_READ_BACK)) {
-		r = backend_names_add(&c->fenced, sid);
-		if (r < 0)
-			return r;
-	}
 	commit_encode_fenced(sid, &fence);
 	return cycle_decide(c, OBJECT_COMMIT, name, &fence, &there);
-}
-
-static int list_sessions(struct cycle *c)
-{
-	int r = list(c, "session/", &c->sessions);
-
-	return r < 0 && left_out(PLANT_SESSIONS_ERRORS) ? 0 : r;
 }
 
 static int settle_sessions(struct cycle *c)
@@ -336,8 +302,6 @@ static int settle_sessions(struct cycle *c)
 	size_t i;
 	int r = 0;
 
-	if (left_out(PLANT_SESSIONS_WAIT))
-		return 0;
 	for (i = 0; i < c->sessions.n && r == 0; i++)
 		r = settle(c, c->sessions.list[i] + 8);
 	return r;
@@ -349,29 +313,10 @@ static int put_tomb(struct cycle *c)
 {
 	AUTO_BUF struct buf plain = BUF_INIT, there = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
-	int r;
 
 	tomb_encode(&c->condemned, &plain);
 	snprintf(name, sizeof(name), "tomb/%s", c->gid);
-	r = cycle_decide(c, OBJECT_TOMB, name, &plain, &there);
-	return left_out(PLANT_TOMB_UNSURE) ? 0 : r;
-}
-
-/* What lives after all is decided, by the purges of the mark. */
-static int mark_again(struct cycle *c)
-{
-	AUTO_NAMES struct backend_names newer = { NULL, 0, 0 };
-	AUTO_NAMES struct backend_names commits = { NULL, 0, 0 };
-	int r;
-
-	if (left_out(PLANT_REMARK) || left_out(PLANT_REMARK_AFTER))
-		return 0;
-	if (!left_out(PLANT_PURGES_OF_MARK))
-		return list_and_mark(c);
-	r = list(c, "commit/", &commits);
-	if (r == 0)
-		r = list_purged(c, &newer);
-	return r < 0 ? r : mark(c, &commits, &newer);
+	return cycle_decide(c, OBJECT_TOMB, name, &plain, &there);
 }
 
 /* Decide the sweep: @l NULL gives it up. Return 1 where it is to be. */
@@ -386,8 +331,6 @@ static int put_sweep(struct cycle *c, const struct pack_list *l)
 	sweep_encode(l, &plain);
 	snprintf(name, sizeof(name), "sweep/%s", c->gid);
 	r = cycle_decide(c, OBJECT_SWEEP, name, &plain, &there);
-	if (left_out(PLANT_SWEEP_REGISTER) && l)
-		return 1;
 	if (r == 0)
 		r = sweep_decode(there.data, there.len, name, &aborted, &packs);
 	pack_list_release(&packs);
@@ -412,35 +355,14 @@ static int sweep(struct cycle *c)
 		r = put_sweep(c, NULL);
 		return r < 0 ? r : drop_tomb(c);
 	}
-	if (left_out(PLANT_SWEEP_FIRST)) {
-		r = cycle_delete_packs(c, &c->doomed);
-		if (r < 0)
-			return r;
-	}
 	r = put_sweep(c, &c->doomed);
 	if (r == 0)
 		return drop_tomb(c);
 	if (r > 0)
 		r = sim.current && sim_dice(2) ? 0 : cycle_rewrite_index(c);
-	if (r == 0 && left_out(PLANT_TOMB_LAST))
-		r = drop_tomb(c);
 	if (r == 0)
 		r = cycle_delete_packs(c, &c->doomed);
 	return r < 0 ? r : drop_tomb(c);
-}
-
-static int condemn(struct cycle *c)
-{
-	int r;
-
-	if (left_out(PLANT_TOMB_FIRST)) {
-		r = list_sessions(c);
-		return r < 0 ? r : put_tomb(c);
-	}
-	r = put_tomb(c);
-	if (r == 0 && left_out(PLANT_REMARK_AFTER))
-		r = list_and_mark(c);
-	return r < 0 ? r : list_sessions(c);
 }
 
 static int run_cycle(struct cycle *c)
@@ -459,11 +381,14 @@ static int run_cycle(struct cycle *c)
 		r = choose(c);
 	if (r < 0 || c->condemned.n == 0)
 		return r;
-	r = condemn(c);
+	r = put_tomb(c);
+	if (r == 0)
+		r = list(c, "session/", &c->sessions);
 	if (r == 0)
 		r = settle_sessions(c);
+	/* What lives after all is decided, by the purges of the mark. */
 	if (r == 0)
-		r = mark_again(c);
+		r = list_and_mark(c);
 	if (r == 0)
 		r = doom(c);
 	return r < 0 ? r : sweep(c);
@@ -481,7 +406,6 @@ static int collect_by_the_book(struct sim_actor *a)
 	r = run_cycle(&c);
 	backend_names_release(&c.purged);
 	backend_names_release(&c.sessions);
-	backend_names_release(&c.fenced);
 	pack_list_release(&c.condemned);
 	pack_list_release(&c.doomed);
 	return r;
@@ -507,13 +431,14 @@ static int collect_really(struct sim_actor *a)
 	o.max_unused = sim.current ? 0 : 100;
 	o.wait.wait_ns = sim.current ? sim_dice(20) * SIM_SECOND : 0;
 	vault_show_forgotten(a->vault);
+	spoil_begin(a);
 	return collect_run(a->vault, &o, &result);
 }
 
 int sim_collect(struct sim_actor *a)
 {
-	/* The rules of collectors are left out of the one that is ours. */
-	bool by_the_book = sim.plant >= PLANT_PURGE_REGISTER || sim_dice(2);
+	/* The rules of collectors are left out of the real one. */
+	bool by_the_book = sim_dice(2) && sim.plant < PLANT_PURGE_REGISTER;
 	int r = sim_open(a);
 
 	if (r < 0)

@@ -18,7 +18,6 @@ struct cycle {
 	struct backend_names purged; /* points, of the mark */
 	struct pack_list condemned, doomed; /* C and D */
 	struct backend_names sessions; /* as listed */
-	struct backend_names fenced; /* as it believes; for a plant */
 	struct chunk_set live;
 };
 
@@ -39,10 +38,5 @@ int cycle_delete_packs(struct cycle *c, const struct pack_list *l);
 int cycle_take_over(struct cycle *c);
 /* Make one index object of all, without the packs that are swept. */
 int cycle_rewrite_index(struct cycle *c);
-/* Is this the rule that is left out? */
-static inline bool left_out(enum plant p)
-{
-	return sim.plant == p;
-}
 
 #endif

@@ -58,12 +58,10 @@ static int finish(struct cycle *c, const char *tomb)
 
 	snprintf(name, sizeof(name), "sweep/%.32s", tomb + 5);
 	sweep_encode(NULL, &plain);
-	r = left_out(PLANT_TAKEOVER_ABORTS)
-		    ? 0
-		    : cycle_decide(c, OBJECT_SWEEP, name, &plain, &there);
-	if (r == 0 && there.len > 0)
+	r = cycle_decide(c, OBJECT_SWEEP, name, &plain, &there);
+	if (r == 0)
 		r = sweep_decode(there.data, there.len, name, &aborted, &packs);
-	if (r == 0 && !left_out(PLANT_TAKEOVER_FINISHES))
+	if (r == 0)
 		r = cycle_delete_packs(c, &packs);
 	pack_list_release(&packs);
 	if (r == 0)
@@ -97,15 +95,13 @@ struct rewrite {
 static int on_entry(void *arg, const struct index_pack *p)
 {
 	struct rewrite *w = arg;
-	const struct pack_list *out = left_out(PLANT_INDEX_SWEPT_ONLY)
-					      ? &w->cycle->condemned
-					      : &w->cycle->doomed;
 	struct id hash;
 	int r = format_pack_hash(p->name, hash.b);
 
 	if (r == 0)
-		r = pack_list_has(out, p->name) ? 0
-						: idset_add(&w->have, &hash);
+		r = pack_list_has(&w->cycle->doomed, p->name)
+			    ? 0
+			    : idset_add(&w->have, &hash);
 	if (r <= 0)
 		return r;
 	index_put_pack(&w->packs, p->name, p->size, p->kind, p->salt, p->dir,
@@ -173,13 +169,6 @@ int cycle_rewrite_index(struct cycle *c)
 
 	for (i = 0; i < listed.n && r == 0; i++)
 		r = read_index(&w, listed.list[i]);
-	if (r == 0 && left_out(PLANT_INDEX_READ_ONLY)) {
-		backend_names_release(&listed);
-		r = backend_list_names(vault_backend(c->vault), "index/",
-				       &listed);
-	}
-	if (r == 0 && left_out(PLANT_INDEX_NEW_FIRST))
-		r = delete_indexes(c, &listed);
 	if (r == 0)
 		r = put_index(&w);
 	if (r == 0)

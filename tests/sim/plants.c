@@ -9,6 +9,7 @@
 
 #include "store/backend/mem.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/spoil.h"
 #include "tests/sim/truth.h"
 
 static const struct {
@@ -216,18 +217,47 @@ static bool writer_put(struct sim_actor *a, const char *name, const void *data,
 	}
 }
 
+static bool is_there(const char *name)
+{
+	size_t len;
+
+	return backend_mem_data(sim.store, name, &len) != NULL;
+}
+
+static bool collector_put(struct sim_actor *a, const char *name,
+			  const void *data, size_t len)
+{
+	switch (sim.plant) {
+	case PLANT_PURGE_REGISTER:
+		if (!begins(name, "purge/"))
+			return false;
+		replace(a, name, data, len);
+		return true;
+	case PLANT_INDEX_NEW_FIRST:
+		if (begins(name, "index/"))
+			return hold(a, name, data, len);
+		release(a);
+		return false;
+	case PLANT_TAKEOVER_ABORTS:
+		/* Before it has a tomb of its own, it gives up others'. */
+		if (!begins(name, "sweep/") || spoil_has_tomb(a) ||
+		    is_there(name))
+			return false;
+		remember(a, name, data, len);
+		return true;
+	default:
+		return false;
+	}
+}
+
 bool plant_put(struct sim_actor *a, const char *name, const void *data,
 	       size_t len, int *r)
 {
 	*r = 0;
 	if (a->role == SIM_WRITER)
 		return writer_put(a, name, data, len);
-	if (a->role == SIM_COLLECTOR && sim.plant == PLANT_PURGE_REGISTER &&
-	    begins(name, "purge/")) {
-		replace(a, name, data, len);
-		return true;
-	}
-	return false;
+	return a->role == SIM_COLLECTOR && sim.current &&
+	       collector_put(a, name, data, len);
 }
 
 int plant_put_answer(struct sim_actor *a, const char *name, const void *data,
@@ -248,6 +278,11 @@ int plant_put_answer(struct sim_actor *a, const char *name, const void *data,
 			     begins(name, "pack/")) ||
 			    (sim.plant == PLANT_SESSION_UNSURE &&
 			     begins(name, "session/"));
+	if (a->role == SIM_COLLECTOR && r < 0)
+		believed = (sim.plant == PLANT_TOMB_UNSURE && r != -EEXIST &&
+			    begins(name, "tomb/")) ||
+			   (sim.plant == PLANT_FENCE_READ_BACK &&
+			    r == -EEXIST && begins(name, "commit/"));
 	if (a->role == SIM_OPERATOR && begins(name, "purge/"))
 		believed = sim.plant == PLANT_UNDELETE_REGISTER && r == -EEXIST;
 	if (!believed)
@@ -307,10 +342,16 @@ bool plant_strikes(const struct sim_actor *a, enum sim_op op, const char *name)
 	};
 	size_t i;
 
-	for (i = 0; sim.current && i < ARRAY_SIZE(rows); i++)
-		if (sim.plant == rows[i].plant && a->role == rows[i].role &&
-		    op == rows[i].op && begins(name, rows[i].prefix))
-			return sim_dice(8) == 0;
+	for (i = 0; sim.current && i < ARRAY_SIZE(rows); i++) {
+		if (sim.plant != rows[i].plant || a->role != rows[i].role ||
+		    op != rows[i].op || !begins(name, rows[i].prefix))
+			continue;
+		/* What is damaged stays so. */
+		return op == SIM_GET && a->role == SIM_COLLECTOR
+			       ? (uint8_t)name[strlen(rows[i].prefix)] % 8 ==
+					 sim.seed % 8
+			       : sim_dice(8) == 0;
+	}
 	return false;
 }
 
@@ -338,6 +379,20 @@ static bool passes_over(const struct sim_actor *a, const char *prefix)
 	return false;
 }
 
+/* Sessions as they were before its tomb stood. */
+static bool collector_list(struct sim_actor *a, const char *prefix,
+			   struct backend_page *page, int *r)
+{
+	if (sim.plant == PLANT_INDEX_NEW_FIRST)
+		release(a);
+	if (sim.plant != PLANT_TOMB_FIRST || strcmp(prefix, "session/") != 0)
+		return false;
+	if (spoil_has_tomb(a))
+		return thaw(a, prefix, true, page, r);
+	freeze(a, prefix);
+	return false;
+}
+
 bool plant_list(struct sim_actor *a, const char *prefix,
 		struct backend_page *page, int *r)
 {
@@ -355,6 +410,8 @@ bool plant_list(struct sim_actor *a, const char *prefix,
 		freeze(a, prefix);
 		return thaw(a, prefix, true, page, r);
 	}
+	if (a->role == SIM_COLLECTOR && sim.current)
+		return collector_list(a, prefix, page, r);
 	if (a->role != SIM_WRITER)
 		return false;
 	if (verdicts && sim.plant == PLANT_TOMBS_FIRST)
@@ -368,8 +425,34 @@ bool plant_list(struct sim_actor *a, const char *prefix,
 
 int plant_list_answer(struct sim_actor *a, const char *prefix, int r)
 {
-	(void)prefix;
+	if (a->role == SIM_COLLECTOR && sim.plant == PLANT_SESSIONS_ERRORS &&
+	    !a->dead && strcmp(prefix, "session/") == 0)
+		return 0;
 	if (a->role == SIM_WRITER && sim.plant == PLANT_LIST_ERRORS)
 		return 0;
 	return r;
+}
+
+/* ---- deletions ---- */
+
+void plant_delete(struct sim_actor *a, const char *name)
+{
+	struct backend_call c = straight();
+	const char *gid = spoil_gid(a);
+	size_t i = backend_mem_nobjects(sim.store);
+
+	if (sim.plant != PLANT_INDEX_READ_ONLY || !sim.current || !gid ||
+	    a->role != SIM_COLLECTOR || !begins(name, "index/"))
+		return;
+	while (i-- > 0) {
+		char other[OBJECT_NAME_MAX];
+
+		snprintf(other, sizeof(other), "%s",
+			 backend_mem_name(sim.store, i));
+		if (!begins(other, "index/") || strcmp(other, name) == 0 ||
+		    begins(other + strlen("index/"), gid))
+			continue;
+		if (sim.store->ops->delete (sim.store, &c, other) == 0)
+			truth_deleted(a, other);
+	}
 }

@@ -116,6 +116,8 @@ bool plant_get(struct sim_actor *a, const char *name, size_t max, uint8_t **out,
 	       size_t *len_out, int *r);
 bool plant_list(struct sim_actor *a, const char *prefix,
 		struct backend_page *page, int *r);
+/* What else goes when an object does. */
+void plant_delete(struct sim_actor *a, const char *name);
 /* Whether the call has to fail, for this plant bears only where something fails. */
 bool plant_strikes(const struct sim_actor *a, enum sim_op op, const char *name);
 /* And of its answer. */

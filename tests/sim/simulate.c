@@ -24,6 +24,7 @@
 #include "store/base/seam.h"
 #include "store/point.h"
 #include "store/vault.h"
+#include "tests/sim/spoil.h"
 #include "tests/sim/truth.h"
 
 #define TEMPLATES 5
@@ -292,6 +293,7 @@ static void release_all(void)
 	sim_free_locals();
 	sim_free_stacks();
 	sim_free_memo();
+	spoil_release();
 }
 
 /* ---- the program ---- */

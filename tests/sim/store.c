@@ -297,6 +297,7 @@ static int sim_delete(struct backend *b, const struct backend_call *c,
 	fate = draw(a, SIM_DELETE, name, &err);
 	if (fate == FATE_FAILS)
 		return note(a, SIM_DELETE, name, err);
+	plant_delete(a, name);
 	r = sim.store->ops->delete (sim.store, &now, name);
 	if (r == 0)
 		truth_deleted(a, name);
