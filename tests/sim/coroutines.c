@@ -219,7 +219,7 @@ static void pass_time(void)
 /* Some sleep long, as a machine that is suspended or a network that is slow. */
 static void fall_asleep(struct sim_actor *a)
 {
-	static const unsigned int lengths[] = { 5, 20, 60, 200 };
+	static const unsigned int lengths[] = { 10, 30, 100, 300 };
 
 	bool naps = sim_chance(sim.weather.nap) ||
 		    (a->is_tired && sim_chance(sim.weather.hot));

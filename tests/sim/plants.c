@@ -260,6 +260,17 @@ bool plant_put(struct sim_actor *a, const char *name, const void *data,
 	       collector_put(a, name, data, len);
 }
 
+/* What is listed when a session has just begun, in the place of later listings. That a
+ * sweep names a pack would tell what the tomb does no more. */
+static void list_early(struct sim_actor *a)
+{
+	if (sim.plant == PLANT_TOMBS_FIRST)
+		freeze(a, "pack/");
+	if (sim.plant == PLANT_TOMBS_FIRST ||
+	    sim.plant == PLANT_SWEEPS_AFTER_TOMBS)
+		freeze(a, "sweep/");
+}
+
 int plant_put_answer(struct sim_actor *a, const char *name, const void *data,
 		     size_t len, int r)
 {
@@ -267,6 +278,8 @@ int plant_put_answer(struct sim_actor *a, const char *name, const void *data,
 
 	if (a->dead)
 		return r;
+	if (a->role == SIM_WRITER && begins(name, "session/"))
+		list_early(a);
 	if (a->role == SIM_WRITER && begins(name, "commit/")) {
 		believed = sim.plant == PLANT_COMMIT_READ_BACK && r < 0;
 		if (r == 0 && (sim.plant == PLANT_INDEX_BEFORE_COMMIT ||
@@ -396,10 +409,6 @@ static bool collector_list(struct sim_actor *a, const char *prefix,
 bool plant_list(struct sim_actor *a, const char *prefix,
 		struct backend_page *page, int *r)
 {
-	/* They are listed before the tombs are. */
-	bool verdicts = strcmp(prefix, "purge/") == 0;
-	bool tombs = strcmp(prefix, "tomb/") == 0;
-
 	*r = 0;
 	if (passes_over(a, prefix))
 		return true;
@@ -414,12 +423,11 @@ bool plant_list(struct sim_actor *a, const char *prefix,
 		return collector_list(a, prefix, page, r);
 	if (a->role != SIM_WRITER)
 		return false;
-	if (verdicts && sim.plant == PLANT_TOMBS_FIRST)
-		freeze(a, "pack/");
-	if (tombs && sim.plant == PLANT_TOMBS_READ_FIRST)
-		freeze(a, "pack/");
-	if (verdicts && sim.plant == PLANT_SWEEPS_AFTER_TOMBS)
+	if (sim.plant == PLANT_TOMBS_READ_FIRST &&
+	    strcmp(prefix, "tomb/") == 0) {
 		freeze(a, "sweep/");
+		freeze(a, "pack/");
+	}
 	return thaw(a, prefix, false, page, r);
 }
 

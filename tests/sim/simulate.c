@@ -100,7 +100,7 @@ static void choose_weather(void)
 	w->interval = sim_dice(2) * 300;
 	w->nap = sim_dice(3) * 15;
 	w->hot = sim_dice(3) * 150;
-	w->late = sim_dice(3) == 0 ? 200 : 0;
+	w->late = sim_dice(4) == 0 ? 150 + sim_dice(400) : 0;
 	w->jump = sim_dice(4) == 0 ? 20 : 0;
 	if (kind >= 4)
 		w->crash = sim_dice(3) * 4;
@@ -128,8 +128,14 @@ static void populate(void)
 	n[SIM_READER] = sim_dice(is_crowd ? 3 : 2);
 	n[SIM_OPERATOR] = is_crowd || sim_dice(2);
 	for (role = 0; role < SIM_ROLES; role++)
-		for (i = 0; i < n[role]; i++)
-			sim_start(add_actor(role), mains[role]);
+		for (i = 0; i < n[role]; i++) {
+			struct sim_actor *a = add_actor(role);
+
+			/* Some come when others are in the middle. */
+			if (sim_dice(2))
+				a->sleeps_until = sim_dice(120);
+			sim_start(a, mains[role]);
+		}
 }
 
 /* ---- the end of a run ---- */
@@ -239,7 +245,7 @@ static void run(uint64_t seed)
 	choose_weather();
 	populate();
 	sim_run();
-	if (!sim.violation[0])
+	if (!sim.violation[0] && sim_dice(2))
 		finish();
 	backend_close(sim.store);
 	sim.store = NULL;

@@ -158,7 +158,7 @@ static void put_later(struct sim_actor *a, const char *name, const void *data,
 		memcpy(sim.late[i].data, data, len);
 	sim.late[i].len = len;
 	sim.late[i].from = a;
-	sim.late[i].at = sim.step + 1 + sim_dice(sim_dice(4) ? 600 : 20);
+	sim.late[i].at = sim.step + 1 + sim_dice(sim_dice(4) ? 300 : 20);
 	snprintf(sim.late[i].name, sizeof(sim.late[i].name), "%s", name);
 }
 
