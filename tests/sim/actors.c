@@ -248,7 +248,7 @@ static void forget(struct sim_actor *a, const struct point *p)
 
 void sim_operator(struct sim_actor *a)
 {
-	unsigned int deeds = 1 + sim_dice(3);
+	unsigned int deeds = 1 + sim_dice(4);
 	struct point_list *l;
 	uint64_t began;
 
@@ -271,9 +271,10 @@ void sim_operator(struct sim_actor *a)
 				forget(a, p);
 		}
 		point_list_put(l);
+		/* In this world that may be but a moment later. */
 		if (sim_dice(2))
-			sim.now_ns += (1 + sim_dice(20)) * SIM_DAY;
-		if (sim_dice(2))
+			sim.now_ns += (1 + sim_dice(30)) * SIM_DAY;
+		if (sim_dice(4))
 			(void)!sim_purge(a);
 	}
 	sim_close(a);

@@ -63,6 +63,7 @@ void plant_forget(struct sim_actor *a)
 	free(s->ghost_data);
 	s->ghost_data = NULL;
 	s->ghost[0] = '\0';
+	s->has_session = false;
 }
 
 static bool begins(const char *name, const char *prefix)
@@ -203,10 +204,6 @@ static bool writer_put(struct sim_actor *a, const char *name, const void *data,
 		return begins(name, "index/") && hold(a, name, data, len);
 	case PLANT_PACK_BEFORE_INDEX:
 		return begins(name, "pack/") && hold(a, name, data, len);
-	case PLANT_PARENT_AFTER_SESSION:
-		if (begins(name, "session/"))
-			freeze(a, "purge/");
-		return false;
 	case PLANT_REGISTER:
 		if (!begins(name, "commit/"))
 			return false;
@@ -278,9 +275,12 @@ int plant_put_answer(struct sim_actor *a, const char *name, const void *data,
 
 	if (a->dead)
 		return r;
-	if (a->role == SIM_WRITER && begins(name, "session/"))
+	if (a->role == SIM_WRITER && begins(name, "session/")) {
+		a->plant.has_session = true;
 		list_early(a);
+	}
 	if (a->role == SIM_WRITER && begins(name, "commit/")) {
+		a->plant.has_session = false;
 		believed = sim.plant == PLANT_COMMIT_READ_BACK && r < 0;
 		if (r == 0 && (sim.plant == PLANT_INDEX_BEFORE_COMMIT ||
 			       sim.plant == PLANT_PACK_BEFORE_INDEX))
@@ -381,6 +381,9 @@ static bool passes_over(const struct sim_actor *a, const char *prefix)
 		{ PLANT_TOMBS_HONOURED, SIM_WRITER, "tomb/" },
 		{ PLANT_SWEPT_UNUSABLE, SIM_WRITER, "sweep/" },
 		{ PLANT_PURGE_HONOURED, SIM_WRITER, "purge/" },
+		/* What a sweep names is not used, whatever the tomb does. */
+		{ PLANT_TAKEOVER_FINISHES, SIM_WRITER, "sweep/" },
+		{ PLANT_TOMB_LAST, SIM_WRITER, "sweep/" },
 		{ PLANT_READER_PURGES, SIM_READER, "purge/" },
 	};
 	size_t i;
@@ -423,6 +426,14 @@ bool plant_list(struct sim_actor *a, const char *prefix,
 		return collector_list(a, prefix, page, r);
 	if (a->role != SIM_WRITER)
 		return false;
+	/* Those of before the session. */
+	if (sim.plant == PLANT_PARENT_AFTER_SESSION &&
+	    strcmp(prefix, "purge/") == 0) {
+		if (a->plant.has_session)
+			return thaw(a, prefix, true, page, r);
+		freeze(a, prefix);
+		return false;
+	}
 	if (sim.plant == PLANT_TOMBS_READ_FIRST &&
 	    strcmp(prefix, "tomb/") == 0) {
 		freeze(a, "sweep/");

@@ -99,6 +99,7 @@ struct plant_state {
 	char ghost[OBJECT_NAME_MAX];
 	uint8_t *ghost_data;
 	size_t ghost_len;
+	bool has_session; /* a writer that has begun one */
 	struct {
 		char prefix[16];
 		struct backend_page *page; /* owned */

@@ -126,7 +126,7 @@ static void populate(void)
 	n[SIM_WRITER] = 1 + sim_dice(is_crowd ? 4 : 2);
 	n[SIM_COLLECTOR] = is_crowd ? sim_dice(4) : 1 + sim_dice(2);
 	n[SIM_READER] = sim_dice(is_crowd ? 3 : 2);
-	n[SIM_OPERATOR] = is_crowd || sim_dice(2);
+	n[SIM_OPERATOR] = is_crowd || sim_dice(4);
 	for (role = 0; role < SIM_ROLES; role++)
 		for (i = 0; i < n[role]; i++) {
 			struct sim_actor *a = add_actor(role);

@@ -216,8 +216,12 @@ static void run_session(struct sim_actor *a)
 	char sid[NAME_HEX + 1];
 	struct writer *w;
 	struct point *p;
-	int r = writer_begin(a->vault, 0, NULL, &w);
+	int r;
 
+	/* What was wished away is a parent like another. */
+	if (sim_dice(2))
+		vault_show_forgotten(a->vault);
+	r = writer_begin(a->vault, 0, NULL, &w);
 	if (r < 0)
 		return;
 	snprintf(sid, sizeof(sid), "%s", writer_session(w));
