@@ -189,6 +189,19 @@ void sim_trace_call(const struct sim_actor *a, const char *op, const char *name,
 	printf("%s %s: %s\n", op, name, r < 0 ? strerrorname_np(-r) : "ok");
 }
 
+void sim_note(const struct sim_actor *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!sim.trace)
+		return;
+	print_who(a);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+}
+
 void sim_trace(const struct sim_actor *a, const char *fmt, ...)
 {
 	char text[512];

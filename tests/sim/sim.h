@@ -164,6 +164,8 @@ void sim_trace(const struct sim_actor *a, const char *fmt, ...);
 /* The same of a call of the backend, and its answer. */
 void sim_trace_call(const struct sim_actor *a, const char *op, const char *name,
 		    int r);
+/* Print what is no event, but follows from those that are. */
+PRINTF(2, 3) void sim_note(const struct sim_actor *a, const char *fmt, ...);
 /* Something is as it must never be. */
 PRINTF(1, 2) void sim_violated(const char *fmt, ...);
 

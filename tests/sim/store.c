@@ -169,6 +169,7 @@ void sim_deliver(bool all)
 	for (i = 0; i < SIM_LATE; i++) {
 		if (!sim.late[i].data || (!all && sim.late[i].at > sim.step))
 			continue;
+		sim_note(NULL, "copy %s", sim.late[i].name);
 		sim_trace(sim.late[i].from, "a copy of %s arrives: %s",
 			  sim.late[i].name,
 			  put_now(NULL, sim.late[i].name, sim.late[i].data,
@@ -358,6 +359,19 @@ static int list_slowly(struct sim_actor *a, const char *prefix,
 	return r;
 }
 
+/* What is listed is for who replays the trace. */
+static int note_list(struct sim_actor *a, const char *prefix,
+		     const struct backend_page *page, int r)
+{
+	size_t i;
+
+	if (r == 0)
+		sim_trace_call(a, "names", "", (int)page->n);
+	for (i = 0; r == 0 && sim.trace && i < page->n; i++)
+		sim_note(a, "found %s", name_at(page, i));
+	return note(a, SIM_LIST, prefix, r);
+}
+
 static int sim_list(struct backend *b, const struct backend_call *c,
 		    const char *prefix, const char *token,
 		    struct backend_page *page)
@@ -370,6 +384,7 @@ static int sim_list(struct backend *b, const struct backend_call *c,
 	(void)token;
 	if (!enter(a))
 		return -EIO;
+	sim_note(a, "begins list %s", prefix);
 	if (draw(a, SIM_LIST, prefix, &err) != FATE_DONE)
 		return plant_list_answer(a, prefix,
 					 note(a, SIM_LIST, prefix, err));
@@ -378,9 +393,7 @@ static int sim_list(struct backend *b, const struct backend_call *c,
 			    ? list_slowly(a, prefix, page)
 			    : sim.store->ops->list(sim.store, &now, prefix,
 						   NULL, page);
-	if (r == 0)
-		sim_trace_call(a, "names", "", (int)page->n);
-	return note(a, SIM_LIST, prefix, r);
+	return note_list(a, prefix, page, r);
 }
 
 /* The place is one that keeps its word. */

@@ -146,7 +146,7 @@ static void put_pack(const char *object)
 
 static int on_index_pack(void *arg, const struct index_pack *p)
 {
-	(void)arg;
+	sim_note(NULL, "%s names %s", (const char *)arg, p->name);
 	find_pack(p->name)->is_named = true;
 	return 0;
 }
@@ -169,7 +169,7 @@ static void put_index(const char *name)
 
 	if (!open_object(name, OBJECT_INDEX, &plain) ||
 	    index_decode(plain.data, plain.len, name, on_index_pack, NULL,
-			 NULL) < 0)
+			 (void *)(uintptr_t)name) < 0)
 		sim_violated("%s cannot be read", name);
 }
 
@@ -291,6 +291,7 @@ static void put_verdict(const char *name)
 	}
 	if (!is_purged)
 		return;
+	sim_note(NULL, "purged %s", name + 6);
 	snprintf(id, sizeof(id), "%.32s", name + 6);
 	snprintf(wish, sizeof(wish), "forget/%s", name + 6);
 	if (!backend_mem_data(sim.store, wish, &len))
@@ -324,9 +325,38 @@ void truth_was_kept(const char *id, uint32_t number)
 	truth.kept[truth.nkept++].number = number;
 }
 
+/* For who replays the trace. */
+static void tell_packs(const char *name, const struct pack_list *l,
+		       const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		sim_note(NULL, "%s %s %s", name, what, l->names[i]);
+}
+
+static void tell_condemned(const char *name)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	struct pack_list l = { .n = 0 };
+	bool aborted;
+
+	if (strncmp(name, "tomb/", 5) == 0 &&
+	    open_object(name, OBJECT_TOMB, &plain) &&
+	    tomb_decode(plain.data, plain.len, name, &l) == 0)
+		tell_packs(name, &l, "condemns");
+	else if (strncmp(name, "sweep/", 6) == 0 &&
+		 open_object(name, OBJECT_SWEEP, &plain) &&
+		 sweep_decode(plain.data, plain.len, name, &aborted, &l) == 0)
+		tell_packs(name, &l, "deletes");
+	pack_list_release(&l);
+}
+
 void truth_put(const struct sim_actor *a, const char *name)
 {
-	(void)a;
+	sim_note(a, "+ %s", name);
+	if (sim.trace)
+		tell_condemned(name);
 	if (strncmp(name, "pack/", 5) == 0)
 		put_pack(name);
 	else if (strncmp(name, "index/", 6) == 0)
@@ -379,7 +409,9 @@ static void index_deleted(void)
 
 	for (i = 0; i < truth.npacks; i++)
 		truth.packs[i].is_named = false;
-	take_all("index/");
+	for (i = 0; i < backend_mem_nobjects(sim.store); i++)
+		if (strncmp(backend_mem_name(sim.store, i), "index/", 6) == 0)
+			put_index(backend_mem_name(sim.store, i));
 	for (i = 0; i < truth.npoints; i++)
 		if (!truth.points[i].is_purged)
 			check_whole(&truth.points[i], "as an index goes");
@@ -392,6 +424,7 @@ void truth_deleted(const struct sim_actor *a, const char *name)
 						"config" };
 	size_t i;
 
+	sim_note(a, "- %s", name);
 	if (strncmp(name, "pack/", 5) == 0)
 		pack_deleted(strrchr(name, '/') + 1);
 	if (strncmp(name, "index/", 6) == 0)
@@ -428,10 +461,14 @@ void truth_begin(struct keyring *k)
 {
 	static const char *const kinds[] = { "pack/", "index/", "commit/",
 					     "purge/" };
+	static const char *const others[] = { "session/", "point/", "forget/",
+					      "tomb/", "sweep/" };
 	size_t i;
 
 	truth.keyring = k;
 	truth.npoints = truth.npacks = truth.nkept = 0;
+	for (i = 0; sim.trace && i < ARRAY_SIZE(others); i++)
+		take_all(others[i]);
 	for (i = 0; i < ARRAY_SIZE(kinds); i++)
 		take_all(kinds[i]);
 }
