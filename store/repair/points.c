@@ -61,16 +61,34 @@ static bool has_tag(const struct point *p, const char *tag)
 	return false;
 }
 
-/* The point that a repair made of @p, and that is to stay; or NULL. */
-static const struct point *find_repaired(const struct point_list *l,
-					 const struct point *p)
+/* Has @made all that could be had of its original now? */
+static bool has_all(const struct point *made, const struct remake *m)
 {
+	const struct point *p = m->point;
+	size_t i, ndisks = 0, nconfigs = 0;
+
+	for (i = 0; i < p->ndisks; i++)
+		ndisks += !m->drops_disk[i];
+	for (i = 0; i < p->nconfigs; i++)
+		nconfigs += !m->drops_config[i];
+	return made->entries >= m->entries && made->files >= m->files &&
+	       made->ndisks >= ndisks && made->nconfigs >= nconfigs &&
+	       made->errors <= p->errors + m->lost + m->lost_nodes;
+}
+
+/* The point that a repair made, that is to stay, and that lacks nothing which has come
+ * back since; or NULL. */
+static const struct point *find_repaired(const struct point_list *l,
+					 const struct remake *m)
+{
+	const struct point *p = m->point;
 	size_t i;
 
 	for (i = 0; i < l->n; i++)
 		if (strcmp(l->points[i]->parent, p->id) == 0 &&
+		    l->points[i]->time_ns == p->time_ns &&
 		    l->points[i]->nopen_forgets == 0 &&
-		    has_tag(l->points[i], TAG))
+		    has_tag(l->points[i], TAG) && has_all(l->points[i], m))
 			return l->points[i];
 	return NULL;
 }
@@ -141,25 +159,18 @@ static int make_point(struct point_repair *x, struct remake *m)
 	return r;
 }
 
-/* Look at all of it, and make a new one. */
-static int repair_point(struct point_repair *x, const struct point *p)
+/* Make a new one of what there is. */
+static int make_or_tell(struct point_repair *x, struct remake *m)
 {
-	struct remake m = { .survey = x->s,
-			    .point = p,
-			    .left_out = on_left_out,
-			    .left_out_arg = x };
-	int r;
+	int r = 0;
 
-	x->nsaid = 0;
-	r = remake_run(&m);
-	if (r == 0 && m.entries == 0 && p->has_tree)
+	if (m->entries == 0 && m->point->has_tree)
 		survey_say(x->s, REPAIR_LEFT, x->point,
 			   "nothing of its tree can be read");
-	else if (r == 0 && x->s->o->apply)
-		r = make_point(x, &m);
-	else if (r == 0)
-		say_made(x, &m, "");
-	remake_release(&m);
+	else if (x->s->o->apply)
+		r = make_point(x, m);
+	else
+		say_made(x, m, "");
 	return r;
 }
 
@@ -177,6 +188,28 @@ static int see_to_notes(struct point_repair *x, const struct point *p,
 	return x->s->o->apply ? put_notes(x, p, made) : 0;
 }
 
+/* Look at all of it, and see to it that there is one that has what can be had. */
+static int repair_point(struct point_repair *x, const struct point *p)
+{
+	struct remake m = { .survey = x->s,
+			    .point = p,
+			    .left_out = on_left_out,
+			    .left_out_arg = x };
+	const struct point *made = NULL;
+	int r;
+
+	x->nsaid = 0;
+	r = remake_run(&m);
+	if (r == 0)
+		made = find_repaired(x->points, &m);
+	if (made)
+		r = see_to_notes(x, p, made);
+	else if (r == 0)
+		r = make_or_tell(x, &m);
+	remake_release(&m);
+	return r;
+}
+
 static int remember_clean(struct point_repair *x, const struct remake *m)
 {
 	size_t i;
@@ -190,7 +223,6 @@ static int remember_clean(struct point_repair *x, const struct remake *m)
 static int look_at(struct point_repair *x, const struct point *p)
 {
 	struct remake m = { .survey = x->s, .point = p, .clean = &x->clean };
-	const struct point *made;
 	bool hit;
 	int r = remake_run(&m);
 
@@ -201,8 +233,7 @@ static int look_at(struct point_repair *x, const struct point *p)
 	if (r < 0 || !hit)
 		return r;
 	snprintf(x->point, sizeof(x->point), "point/%s", p->id);
-	made = find_repaired(x->points, p);
-	return made ? see_to_notes(x, p, made) : repair_point(x, p);
+	return repair_point(x, p);
 }
 
 static void say_damaged(struct point_repair *x)

@@ -45,17 +45,57 @@ static const struct point *find_id(const struct point_list *l, const char *id)
 	return NULL;
 }
 
-/* One that was made of the same point and holds the same. */
+static bool has_same_content(const void *a, size_t len_a, const void *b,
+			     size_t len_b)
+{
+	return len_a == len_b && (len_a == 0 || memcmp(a, b, len_a) == 0);
+}
+
+/* Has @made the disks and config files of @p, all of them? Both are sorted. */
+static bool has_same_members(const struct point *p, const struct point *made)
+{
+	size_t i;
+
+	if (p->ndisks != made->ndisks || p->nconfigs != made->nconfigs)
+		return false;
+	for (i = 0; i < p->ndisks; i++)
+		if (strcmp(p->disks[i].name, made->disks[i].name) != 0 ||
+		    !has_same_content(
+			    p->disks[i].content, p->disks[i].content_len,
+			    made->disks[i].content, made->disks[i].content_len))
+			return false;
+	for (i = 0; i < p->nconfigs; i++)
+		if (strcmp(p->configs[i].name, made->configs[i].name) != 0 ||
+		    !has_same_content(p->configs[i].content,
+				      p->configs[i].content_len,
+				      made->configs[i].content,
+				      made->configs[i].content_len))
+			return false;
+	return true;
+}
+
+/*
+ * One that was made of the same point and holds the same. The backup that came after
+ * it has it for a parent, too, and the same tree, where it was told to leave out what
+ * is left out here and nothing else had changed: but its time is another one, and it
+ * may have no disks. It does not stand for the point.
+ */
 static const struct point *find_made(const struct rewriting *x,
 				     const struct point_list *l)
 {
 	size_t i;
 
-	for (i = 0; i < l->n; i++)
-		if (strcmp(l->points[i]->parent, x->point->id) == 0 &&
-		    l->points[i]->has_tree &&
-		    id_equal(&l->points[i]->root, &x->m.root))
-			return l->points[i];
+	for (i = 0; i < l->n; i++) {
+		const struct point *p = l->points[i];
+
+		if (strcmp(p->parent, x->point->id) == 0 && p->has_tree &&
+		    id_equal(&p->root, &x->m.root) &&
+		    p->time_ns == x->point->time_ns &&
+		    strcmp(p->machine, x->point->machine) == 0 &&
+		    p->nopen_forgets == 0 && !p->verdict_unknown &&
+		    has_same_members(x->point, p))
+			return p;
+	}
 	return NULL;
 }
 

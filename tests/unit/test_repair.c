@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include "tests/unit/repairs.h"
 #include "tests/unit/vaults.h"
 
 #include <errno.h>
@@ -69,225 +70,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- what can be restored ---- */
-
-/* A file, disk or directory of a point, with all that is in it. */
-static struct id key_of(const struct point *p, const void *name,
-			size_t name_len, const void *data, size_t len)
-{
-	struct sha256 *h;
-	struct id key;
-
-	assert_ok(sha256_new(&h));
-	assert_ok(sha256_update(h, p->id, sizeof(p->id)));
-	assert_ok(sha256_update(h, &name_len, sizeof(name_len)));
-	assert_ok(sha256_update(h, name, name_len));
-	assert_ok(sha256_update(h, data, len));
-	assert_ok(sha256_finish(h, key.b));
-	sha256_free(h);
-	return key;
-}
-
-static void add_content(struct vault *v, const struct point *p,
-			const struct buf *name, struct content_ref c,
-			struct idset *out)
-{
-	AUTO_FREE uint8_t *data = malloc(c.size + 1);
-	struct id key;
-
-	assert_non_null(data);
-	if (content_read(v, &c, 0, data, c.size) < 0)
-		return;
-	key = key_of(p, name->data, name->len, data, c.size);
-	assert_true(idset_add(out, &key) >= 0);
-}
-
-struct reading {
-	struct vault *vault;
-	const struct point *point;
-	struct idset *out;
-};
-
-static int on_node(void *arg, const struct id *id, struct leaf *leaf, int error)
-{
-	struct reading *rd = arg;
-	size_t i;
-
-	(void)id;
-	for (i = 0; leaf && !error && i < leaf_count(leaf); i++) {
-		AUTO_BUF struct buf name = BUF_INIT;
-		struct entry e;
-		size_t len;
-		const uint8_t *key = leaf_dirkey(leaf, i, &len);
-
-		leaf_entry(leaf, i, &e);
-		buf_put(&name, key, len);
-		buf_put_u8(&name, 0);
-		buf_put(&name, e.name, e.name_len);
-		if (S_ISREG(e.mode))
-			add_content(rd->vault, rd->point, &name,
-				    entry_content(&e), rd->out);
-	}
-	return 0;
-}
-
-/* All that can be read of each point; an empty set where the vault does not open.
- */
-static void restorable(struct backend *b, struct idset *out)
-{
-	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
-	struct point_list *l = NULL;
-	struct vault *v = NULL;
-	size_t i, k;
-
-	o.verify = true;
-	if (vault_open(&o, &v) < 0)
-		return;
-	assert_ok(vault_points(v, &l));
-	for (i = 0; i < l->n; i++) {
-		const struct point *p = l->points[i];
-		struct reading rd = { v, p, out };
-
-		assert_ok(tree_nodes(v, &p->root, on_node, &rd));
-		for (k = 0; k < p->ndisks; k++) {
-			AUTO_BUF struct buf name = BUF_INIT;
-
-			buf_printf(&name, "disk %s", p->disks[k].name);
-			add_content(v, p, &name,
-				    point_disk_content(&p->disks[k]), out);
-		}
-	}
-	point_list_put(l);
-	vault_close(v);
-}
-
-static void assert_superset(const struct idset *before, struct backend *b,
-			    const char *what)
-{
-	struct idset after = { 0 };
-	size_t i;
-
-	restorable(b, &after);
-	for (i = 0; i < before->cap; i++) {
-		static const struct id none;
-
-		if (!id_equal(&before->slots[i], &none) &&
-		    !idset_has(&after, &before->slots[i]))
-			fail_msg("%s: something cannot be restored any more",
-				 what);
-	}
-	idset_release(&after);
-}
-
 /* ---- repairing ---- */
-
-typedef int repair_fn(struct vault *v, const struct repair_options *o,
-		      struct task *task, struct repair_result *out);
-
-static repair_fn *const kinds[] = { repair_packs, repair_index, repair_points };
-
-/* What the last repairs said. */
-static char said[8192];
-
-static void say(void *arg, enum repair_verdict verdict, const char *object,
-		const char *text)
-{
-	size_t n = strlen(said);
-
-	(void)arg;
-	snprintf(said + n, sizeof(said) - n, "%d %s: %s\n", (int)verdict,
-		 object, text);
-}
-
-static int run(struct backend *b, repair_fn *fn, bool apply,
-	       struct backend *from, struct repair_result *out)
-{
-	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
-	struct vault_options from_o = vaults_options(NULL, from, NULL, NULL);
-	struct repair_options ro = { .apply = apply,
-				     .read_data = fn != repair_index,
-				     .level = 1,
-				     .disk_level = 1,
-				     .say = say };
-	struct task task = { .stop = NULL };
-	struct vault *v = NULL;
-	int r;
-
-	o.verify = from_o.verify = true;
-	*out = (struct repair_result){ .repaired = 0 };
-	r = vault_open(&o, &v);
-	if (r == 0 && from)
-		r = vault_open(&from_o, &ro.from);
-	if (r == 0)
-		r = fn(v, &ro, &task, out);
-	vault_close(ro.from);
-	vault_close(v);
-	return r;
-}
-
-static int run_all(struct backend *b, bool apply, struct repair_result *sum)
-{
-	size_t i;
-	int r = 0;
-
-	*sum = (struct repair_result){ .repaired = 0 };
-	said[0] = '\0';
-	for (i = 0; i < ARRAY_SIZE(kinds) && r == 0; i++) {
-		struct repair_result one;
-
-		r = run(b, kinds[i], apply, NULL, &one);
-		sum->repaired += one.repaired;
-		sum->left += one.left;
-	}
-	return r;
-}
-
-static bool is_same(struct backend *a, struct backend *b)
-{
-	size_t i, n = backend_mem_nobjects(a);
-
-	if (n != backend_mem_nobjects(b))
-		return false;
-	for (i = 0; i < n; i++) {
-		const char *name = backend_mem_name(a, i);
-		size_t la, lb;
-		const uint8_t *da = backend_mem_data(a, name, &la);
-		const uint8_t *db = backend_mem_data(b, name, &lb);
-
-		if (!db || la != lb || (la && memcmp(da, db, la) != 0))
-			return false;
-	}
-	return true;
-}
-
-/* Nothing was deleted, and nothing that was there was changed. */
-static void assert_only_added(struct backend *before, struct backend *b,
-			      const char *what)
-{
-	size_t i;
-
-	for (i = 0; i < backend_mem_nobjects(before); i++) {
-		const char *name = backend_mem_name(before, i);
-		size_t la, lb;
-		const uint8_t *da = backend_mem_data(before, name, &la);
-		const uint8_t *db = backend_mem_data(b, name, &lb);
-
-		if (!db || la != lb || (la && memcmp(da, db, la) != 0))
-			fail_msg("%s: %s was changed", what, name);
-	}
-}
-
-/* A vault that cannot be opened, or whose history is in doubt, is repaired by
- * nobody. */
-static bool opens(struct backend *b)
-{
-	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
-	struct vault *v = NULL;
-	int r = vault_open(&o, &v);
-
-	vault_close(v);
-	return r == 0;
-}
 
 /* Return how much was repaired. */
 static uint64_t settle(struct backend *b, const struct idset *before,
@@ -298,21 +81,21 @@ static uint64_t settle(struct backend *b, const struct idset *before,
 
 	assert_non_null(damaged);
 	if (thoroughly)
-		assert_ok(run_all(b, false, &res));
-	if (!is_same(damaged, b))
+		assert_ok(repair_all(b, false, &res));
+	if (!backends_are_same(damaged, b))
 		fail_msg("%s: a dry run puts something", what);
-	assert_ok(run_all(b, true, &res));
+	assert_ok(repair_all(b, true, &res));
 	assert_only_added(damaged, b, what);
-	assert_superset(before, b, what);
+	assert_restorable(before, b, what);
 	if (thoroughly)
-		assert_ok(run_all(b, true, &again));
+		assert_ok(repair_all(b, true, &again));
 	if (thoroughly && again.repaired != 0)
 		fail_msg("%s: a second repair finds something to do: %s", what,
-			 said);
-	assert_ok(run_all(b, false, &again));
+			 repair_said);
+	assert_ok(repair_all(b, false, &again));
 	if (again.repaired != 0)
 		fail_msg("%s: a dry run behind it finds something: %s", what,
-			 said);
+			 repair_said);
 	backend_close(damaged);
 	return res.repaired;
 }
@@ -366,8 +149,8 @@ static void each_object(void **state)
 		k = dice() % n;
 		if (dice() % 2 && k != i % n)
 			hurt(b, backend_mem_name(base, k), FLIPPED, dice());
-		restorable(b, &before);
-		if (opens(b))
+		restorable(b, NULL, &before);
+		if (vault_opens(b))
 			repaired += settle(b, &before, what, true);
 		idset_release(&before);
 		backend_close(b);
@@ -417,7 +200,7 @@ static void interrupted_anywhere(void **state)
 	unsigned int n = 0, flags;
 
 	(void)state;
-	restorable(hurt_one, &before);
+	restorable(hurt_one, NULL, &before);
 	for (flags = 0; flags <= BACKEND_MEM_LOST_REPLY;
 	     flags += BACKEND_MEM_LOST_REPLY)
 		for (n = 1;; n++) {
@@ -430,11 +213,11 @@ static void interrupted_anywhere(void **state)
 			support_log_clear();
 			backend_mem_fail(b, BACKEND_MEM_PUT, "", n, -EIO,
 					 flags | BACKEND_MEM_STICKY);
-			(void)!run_all(b, true, &res);
+			(void)!repair_all(b, true, &res);
 			done = backend_mem_failures(b) == 0;
 			backend_mem_heal(b);
 			snprintf(what, sizeof(what), "put %u fails", n);
-			assert_superset(&before, b, what);
+			assert_restorable(&before, b, what);
 			(void)settle(b, &before, what, getenv("SOAK") != NULL);
 			backend_close(b);
 			if (done)
@@ -456,18 +239,18 @@ static void from_a_copy(void **state)
 	size_t i, n = 0;
 
 	(void)state;
-	restorable(base, &whole);
+	restorable(base, NULL, &whole);
 	for (i = 0; i < backend_mem_nobjects(base); i++)
 		if (strncmp(backend_mem_name(base, i), "pack/", 5) == 0)
 			hurt(b, backend_mem_name(base, i), n++ % DAMAGES, 2000);
-	assert_ok(run(b, repair_packs, true, NULL, &res));
+	assert_ok(repair_run(b, repair_packs, true, NULL, &res));
 	assert_true(res.chunks_lost > 0);
-	assert_ok(run(b, repair_packs, false, base, &res));
+	assert_ok(repair_run(b, repair_packs, false, base, &res));
 	assert_true(res.chunks_from > 0);
-	assert_ok(run(b, repair_packs, true, base, &res));
+	assert_ok(repair_run(b, repair_packs, true, base, &res));
 	assert_true(res.chunks_from > 0);
 	assert_int_equal(res.left, 0);
-	assert_superset(&whole, b, "from a copy");
+	assert_restorable(&whole, b, "from a copy");
 	assert_int_equal(settle(b, &whole, "from a copy", true), 0);
 	idset_release(&whole);
 	backend_close(b);
@@ -648,15 +431,15 @@ static void from_another_vault(void **state)
 		assert_ok(vault_chunker(v, chunker));
 		vault_close(v);
 	}
-	restorable(both[0], &whole);
+	restorable(both[0], NULL, &whole);
 	hurt(both[0], biggest_pack(both[0]), GONE, 0);
-	assert_ok(run(both[0], repair_packs, false, NULL, &res));
+	assert_ok(repair_run(both[0], repair_packs, false, NULL, &res));
 	assert_int_equal(res.chunks, 0);
 	assert_true(res.chunks_lost > 0);
-	assert_ok(run(both[0], repair_packs, true, both[1], &res));
+	assert_ok(repair_run(both[0], repair_packs, true, both[1], &res));
 	assert_true(res.chunks_from > 0);
 	assert_int_equal(res.left, 0);
-	assert_superset(&whole, both[0], "from another vault");
+	assert_restorable(&whole, both[0], "from another vault");
 	idset_release(&whole);
 	backend_close(both[0]);
 	backend_close(both[1]);
@@ -736,7 +519,7 @@ static void points_of_what_is_left(void **state)
 		size_t i;
 
 		hurt(b, pack, FLIPPED, (uint32_t)at);
-		assert_ok(run_all(b, true, &res));
+		assert_ok(repair_all(b, true, &res));
 		assert_ok(vault_open(&o, &v));
 		assert_ok(vault_points(v, &l));
 		for (i = 0; i < l->n; i++) {
@@ -757,6 +540,46 @@ static void points_of_what_is_left(void **state)
 	}
 	assert_true(made >= 3);
 	backend_close(good);
+}
+
+static bool is_data_pack(struct backend *b, const char *name)
+{
+	size_t len;
+
+	return strncmp(name, "pack/", 5) == 0 &&
+	       backend_mem_data(b, name, &len)[10] == OBJECT_DATA_PACK;
+}
+
+/* A point that was made of what could be had is not the last word: where more can be
+ * had later, another one has that, too. */
+static void what_comes_back(void **state)
+{
+	struct backend *b = backend_mem_clone(base);
+	const char *name, *packs[8];
+	struct repair_result res;
+	size_t i, n = 0, len, more = 0;
+
+	(void)state;
+	for (i = 0; (name = backend_mem_name(base, i)); i++)
+		if (is_data_pack(base, name)) {
+			assert_true(n < ARRAY_SIZE(packs));
+			packs[n++] = name;
+			hurt(b, name, GONE, 0);
+		}
+	assert_true(n >= 3);
+	assert_ok(repair_run(b, repair_points, true, NULL, &res));
+	assert_true(res.repaired > 0);
+	for (i = 0; i < n - 1; i++) {
+		const uint8_t *data = backend_mem_data(base, packs[i], &len);
+
+		assert_ok(repair_run(b, repair_points, true, NULL, &res));
+		assert_int_equal(res.repaired, 0);
+		assert_ok(backend_mem_set(b, packs[i], data, len));
+		assert_ok(repair_run(b, repair_points, true, NULL, &res));
+		more += res.repaired;
+	}
+	assert_true(more > 0);
+	backend_close(b);
 }
 
 /* ---- healing ---- */
@@ -879,7 +702,7 @@ static void a_backup_heals(void **state)
 		assert_int_equal(vaults_check(&o), 0);
 		/* Where a directory above the source changed meanwhile, the older
 		 * point has a node of its own, which is stored anew. */
-		assert_ok(run_all(b, true, &res));
+		assert_ok(repair_all(b, true, &res));
 		assert_int_equal(res.left, 0);
 		assert_int_equal(vaults_points(&o, &expected), 2);
 		backend_close(b);
@@ -896,6 +719,7 @@ int main(void)
 		cmocka_unit_test(no_point_of_a_copy),
 		cmocka_unit_test(from_another_vault),
 		cmocka_unit_test(points_of_what_is_left),
+		cmocka_unit_test(what_comes_back),
 		cmocka_unit_test(a_backup_heals),
 	};
 
