@@ -119,17 +119,3 @@ expect 0 vmb rewrite --forget --exclude small "$old"
 expect 0 vmb points
 ! grep -q "^${old:0:8}" "$tmp/out" || fail "the old point was not forgotten"
 expect 0 vmb undelete "$old"
-
-# The backup that followed on a point is not what the point was rewritten as, though its
-# tree be the same: the disk is in the old one alone.
-mkdir "$tmp/two"
-echo keep >"$tmp/two/keep"
-echo key >"$tmp/two/b.key"
-truncate -s 1M "$tmp/two.disk"
-expect 0 vmb backup --vm db1 --time 2030-02-01 --disk vda="$tmp/two.disk" "$tmp/two"
-first=$(ids --vm db1)
-expect 0 vmb backup --vm db1 --exclude '*.key' "$tmp/two"
-expect 0 vmb rewrite --forget --exclude '*.key' "$first"
-prints 'are left out in'
-expect 0 vmb ls db1/2030-02-01T000000Z:disks
-prints vda

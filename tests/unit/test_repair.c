@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include "tests/unit/plant.h"
 #include "tests/unit/repairs.h"
 #include "tests/unit/vaults.h"
 
@@ -29,6 +30,7 @@
 #include "store/record/commit.h"
 #include "store/record/config.h"
 #include "store/repair/repair.h"
+#include "store/repair/rewrite.h"
 #include "store/tree.h"
 
 static struct backend *base;
@@ -582,6 +584,60 @@ static void what_comes_back(void **state)
 	backend_close(b);
 }
 
+/* ---- rewriting ---- */
+
+static bool is_secret(void *arg, const char *path, bool is_dir)
+{
+	(void)arg;
+	return !is_dir && strcmp(path, "/secret") == 0;
+}
+
+/* Two points of one tree but for a file; the second one follows on the first. */
+static void plant_both(struct plant *p)
+{
+	struct point_list *l;
+
+	plant_begin(p);
+	plant_file(p, "", "kept", "kept");
+	plant_file(p, "", "secret", "secret");
+	plant_commit(p, "m", "2026-11-01T100000Z", NULL);
+	assert_ok(vault_points(p->vault, &l));
+	plant_begin(p);
+	plant_file(p, "", "kept", "kept");
+	memcpy(p->point->parent, l->points[0]->id, sizeof(p->point->parent));
+	point_list_put(l);
+	plant_commit(p, "m", "2026-11-02T100000Z", NULL);
+}
+
+/* The backup that came next and left out what is unwanted now is not what the point
+ * was rewritten as: its time is another one. What an earlier run made is. */
+static void a_later_backup_is_no_rewritten_point(void **state)
+{
+	const struct rewrite_options o = { .apply = true,
+					   .level = 1,
+					   .disk_level = 1,
+					   .by = "t",
+					   .excludes = is_secret };
+	struct task task = { .stop = NULL };
+	struct rewrite_result res, again;
+	struct point_list *l;
+	struct plant p;
+
+	(void)state;
+	plant_init(&p, 0);
+	plant_both(&p);
+	assert_ok(vault_points(p.vault, &l));
+	assert_int_equal(l->n, 2);
+	assert_ok(rewrite_point(p.vault, l->points[0], &o, &task, &res));
+	assert_false(res.was_made);
+	assert_string_not_equal(res.id, l->points[1]->id);
+	assert_ok(rewrite_point(p.vault, l->points[0], &o, &task, &again));
+	assert_true(again.was_made);
+	assert_string_equal(again.id, res.id);
+	point_list_put(l);
+	plant_release(&p);
+}
+
 /* ---- healing ---- */
 
 /* A file of 20 islands: its extents go to a map. */
@@ -720,6 +776,7 @@ int main(void)
 		cmocka_unit_test(from_another_vault),
 		cmocka_unit_test(points_of_what_is_left),
 		cmocka_unit_test(what_comes_back),
+		cmocka_unit_test(a_later_backup_is_no_rewritten_point),
 		cmocka_unit_test(a_backup_heals),
 	};
 
