@@ -269,18 +269,22 @@ static int read_loc(struct vault *v, struct pack_info *pack,
 	return r;
 }
 
-static bool was_verified(struct vault *v, const struct id *id, bool set)
+/* Of the chunk's copy in that pack, for another one may be something else. */
+static bool was_verified(struct vault *v, const struct id *id, int64_t pack,
+			 bool set)
 {
 	struct id *slot = &v->verified[id_hash(id) % ARRAY_SIZE(v->verified)];
+	struct id copy = *id;
 
+	put_le64(copy.b, get_le64(copy.b) ^ (uint64_t)pack);
 	SCOPED_LOCK(&v->lock);
 	if (set)
-		*slot = *id;
-	return id_equal(slot, id);
+		*slot = copy;
+	return id_equal(slot, &copy);
 }
 
 static int rehash(struct vault *v, uint8_t type, const struct id *id,
-		  const void *data, size_t len)
+		  int64_t pack, const void *data, size_t len)
 {
 	char hex[2 * ID_LEN + 1];
 	struct id real;
@@ -297,7 +301,7 @@ static int rehash(struct vault *v, uint8_t type, const struct id *id,
 			    "something else",
 			    hex);
 	}
-	was_verified(v, id, true);
+	was_verified(v, id, pack, true);
 	return 0;
 }
 
@@ -311,14 +315,14 @@ static int read_verified(struct vault *v, struct pack_info *pack,
 	uint8_t *whole;
 	int r;
 
-	if (!v->verify || was_verified(v, id, false))
+	if (!v->verify || was_verified(v, id, loc->pack, false))
 		return read_loc(v, pack, loc, off, len, out);
 	whole = malloc(loc->len);
 	if (!whole)
 		return -ENOMEM;
 	r = read_loc(v, pack, loc, 0, loc->len, whole);
 	if (r == 0)
-		r = rehash(v, loc->type, id, whole, loc->len);
+		r = rehash(v, loc->type, id, loc->pack, whole, loc->len);
 	if (r == 0)
 		memcpy(out, whole + off, len);
 	free(whole);
@@ -441,6 +445,20 @@ static int missing(struct vault *v, const struct id *id, const char *why)
 		    hex, why);
 }
 
+/* No copy could be read. @r: why there is no other; @last: what was wrong with the last
+ * one, or 0. */
+static int none_left(struct vault *v, const struct id *id, int r, int last)
+{
+	if (r != -ENOENT)
+		return r;
+	if (last == -EIO || last == -EPERM)
+		return -EIO;
+	return missing(v, id,
+		       last == -EBADMSG	 ? "damaged"
+		       : last == -ENOENT ? "its pack is missing"
+					 : "no index knows it");
+}
+
 /* Read part of a chunk; all of it, and hashed whatever the options are, where
  * @is_named. */
 static int read_any(struct vault *v, uint8_t type, const struct id *id,
@@ -461,20 +479,13 @@ static int read_any(struct vault *v, uint8_t type, const struct id *id,
 				: read_verified(v, s.pack, &s.loc, id, off, len,
 						out);
 		if (last == 0 && is_named)
-			last = rehash(v, type, id, out, len);
+			last = rehash(v, type, id, s.loc.pack, out, len);
 		if (!try_other(last))
 			return last;
 		/* A backend that does not answer has no newer index. */
 		s.refreshed |= last == -EIO;
 	}
-	if (r != -ENOENT)
-		return r;
-	if (last == -EIO || last == -EPERM)
-		return -EIO;
-	return missing(v, id,
-		       last == -EBADMSG	 ? "damaged"
-		       : last == -ENOENT ? "its pack is missing"
-					 : "no index knows it");
+	return none_left(v, id, r, last);
 }
 
 int chunk_read(struct vault *v, uint8_t type, const struct id *id,
@@ -489,25 +500,31 @@ int chunk_read_named(struct vault *v, uint8_t type, const struct id *id,
 	return read_any(v, type, id, total, 0, total, true, out);
 }
 
+/* How long it is the copies say, and of one that somebody put under this name to hide
+ * the others that is not true. So each is read with its own length. */
 int chunk_read_all(struct vault *v, uint8_t type, const struct id *id,
 		   struct buf *out)
 {
 	AUTO_SEARCH struct search s = search_begin(v, id);
-	int r = search_next(&s);
+	int r, last = 0;
 
-	if (r == -ENOENT)
-		return missing(v, id, "no index knows it");
-	if (r < 0)
-		return r;
-	if (s.loc.len > FORMAT_CHUNK_MAX)
-		return missing(v, id, "damaged");
-	r = buf_reserve(out, s.loc.len);
-	if (r == 0)
-		r = chunk_read(v, type, id, s.loc.len, 0, s.loc.len,
-			       out->data + out->len);
-	if (r == 0)
-		out->len += s.loc.len;
-	return r;
+	while ((r = search_next(&s)) == 0) {
+		if (s.loc.type != type || s.loc.len > FORMAT_CHUNK_MAX) {
+			last = -EBADMSG;
+			continue;
+		}
+		r = buf_reserve(out, s.loc.len);
+		if (r < 0)
+			return r;
+		last = read_verified(v, s.pack, &s.loc, id, 0, s.loc.len,
+				     out->data + out->len);
+		if (last == 0)
+			out->len += s.loc.len;
+		if (!try_other(last))
+			return last;
+		s.refreshed |= last == -EIO;
+	}
+	return none_left(v, id, r, last);
 }
 
 void chunk_prefetch(struct vault *v, const struct id *id, uint32_t off,

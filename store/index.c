@@ -511,7 +511,7 @@ int index_import(struct vault *v, struct index_item *items, size_t n,
 		r = import_slice(v, im, k, again);
 	}
 	free(im);
-	return r;
+	return r == 0 ? vault_settle_disputes(v) : r;
 }
 
 void index_note_name(const char *source, char out[INDEX_NOTE_MAX])

@@ -23,6 +23,7 @@
 
 #include "store/backend/backend.h"
 #include "store/base/array.h"
+#include "store/base/cache.h"
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
 #include "store/index.h"
@@ -246,6 +247,7 @@ static int read_dir(struct vault *v, const char *object,
 	return r;
 }
 
+/* What is known of the pack becomes what it says itself. */
 static int import_pack(struct vault *v, const char *name, const char *object,
 		       uint64_t size, const struct pack_ends *ends,
 		       const struct buf *plain)
@@ -261,7 +263,7 @@ static int import_pack(struct vault *v, const char *name, const char *object,
 	c.row.kind = ends->kind;
 	r = pack_row_seal(v, &c.row, c.dir, c.dir_len);
 	if (r == 0)
-		r = catalog_import(vault_catalog(v), object, &c, 1);
+		r = catalog_import_again(vault_catalog(v), object, &c, 1);
 	return r;
 }
 
@@ -281,6 +283,43 @@ int vault_import_pack(struct vault *v, const char *name, uint64_t size)
 		r = import_pack(v, name, object, size, &ends, &plain);
 	explicit_bzero(&ends.key, sizeof(ends.key));
 	return r;
+}
+
+int vault_settle_pack(struct vault *v, const char *name)
+{
+	char object[OBJECT_NAME_MAX];
+	struct backend_info info;
+	bool before;
+	int r = format_pack_object_name(name, object);
+
+	if (r == 0)
+		r = backend_head(v->backend, object, &info);
+	if (r == 0) {
+		/* Whether it is damaged is not what was asked. */
+		before = log_hush(true);
+		r = vault_import_pack(v, name, info.size);
+		(void)log_hush(before);
+	}
+	if (r == 0) {
+		/* What was made of it before may be of what was not so. */
+		cache_clear(v->packs);
+		return 1;
+	}
+	return r == -ENOENT || r == -EOPNOTSUPP || backend_error_is_of_object(r)
+		       ? 0
+		       : r;
+}
+
+int vault_settle_disputes(struct vault *v)
+{
+	char(*names)[PACK_NAME_MAX];
+	size_t n = catalog_take_disputed(v->catalog, &names), i;
+	int r = 0;
+
+	for (i = 0; i < n && r >= 0; i++)
+		r = vault_settle_pack(v, names[i]);
+	free(names);
+	return MIN(r, 0);
 }
 
 int vault_read_pack_dir(struct vault *v, const char *name, uint64_t size,

@@ -153,10 +153,17 @@ MUST_CHECK int vault_refresh(struct vault *v);
  */
 MUST_CHECK int vault_import_index(struct vault *v, const char *name);
 
-/* Import what the directory of pack @name says, from the pack itself. Return 0,
+/* Import what the directory of pack @name says, from the pack itself, in place of what
+ * was known of it. Return 0,
  * -EBADMSG (said in words) or another negative errno. */
 MUST_CHECK int vault_import_pack(struct vault *v, const char *name,
 				 uint64_t size);
+/*
+ * Make what the local database says of pack @name what the pack says itself, for whoever
+ * doubts the index. Return 1; 0 (it is not there, or cannot be read: all is as it was);
+ * or another negative errno.
+ */
+MUST_CHECK int vault_settle_pack(struct vault *v, const char *name);
 /* Read the directory of pack @name of @size bytes from itself alone, for
  * format_release_dir(); the database is not asked. Return 0, -ENOENT, -EBADMSG (said
  * in words) or another negative errno. */

@@ -153,6 +153,12 @@ MUST_CHECK int index_import(struct vault *v, struct index_item *items, size_t n,
 /* In pack_import.c: the same of one object, in little memory however long it is.
  * Return 0 or a negative errno, said in words. */
 MUST_CHECK int index_import_long(struct vault *v, const char *name, bool again);
+/*
+ * Where index objects that were imported did not say the same of a pack, ask the pack:
+ * its own directory, which is sealed under its own name, is what counts. Return 0 or a
+ * negative errno; a pack that cannot be asked stays as it was named first.
+ */
+MUST_CHECK int vault_settle_disputes(struct vault *v);
 /* Whether index objects name the pack of the source "pack/..." as well, or nobody
  * knows it. Return 1, 0 or a negative errno. */
 MUST_CHECK int pack_told_is_named(struct vault *v, const char *source);

@@ -81,6 +81,12 @@ MUST_CHECK int catalog_import(struct catalog *c, const char *source,
 MUST_CHECK int catalog_import_again(struct catalog *c, const char *source,
 				    const struct catalog_pack *packs,
 				    size_t npacks);
+/* Of a pack that one source named, and another one otherwise, what came first stays.
+ * So many of them are remembered, for who can ask the pack itself. */
+#define CATALOG_DISPUTED_MAX 4096
+/* Take over the names of these packs since the last call, malloc'd; return how
+ * many. */
+size_t catalog_take_disputed(struct catalog *c, char (**out)[PACK_NAME_MAX]);
 /* Import many sources that are small, in one transaction; and @again as above.
  * Where one of them is malformed none is imported: -EBADMSG. */
 struct catalog_source {

@@ -47,7 +47,7 @@ static const char *const sql[STMT_COUNT] = {
 			  " WHERE no=?1",
 	[STMT_GET_PACK_DIR] = "SELECT no, name, size, kind, salt, mac, head,"
 			      " first, slices FROM packs WHERE no=?1",
-	[STMT_PACK_NO] = "SELECT no, first, slices FROM packs"
+	[STMT_PACK_NO] = "SELECT no, first, slices, mac FROM packs"
 			 " WHERE name=?1",
 	[STMT_PACKS] = "SELECT no, name, size, kind, salt, mac FROM packs"
 		       " ORDER BY no",
@@ -223,6 +223,7 @@ void catalog_close(struct catalog *c)
 	pthread_cond_destroy(&c->back);
 	pthread_mutex_destroy(&c->lock);
 	free(c->file);
+	free(c->disputed);
 	free(c->dir);
 	free(c);
 }

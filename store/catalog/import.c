@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/array.h"
+#include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/catalog/internal.h"
 
@@ -39,10 +41,35 @@ static int write_pack(struct catalog *c, struct conn *k,
 	return rc == SQLITE_DONE ? 0 : catalog_fail(c, k, rc, "adding a pack");
 }
 
-/* The pack's number and where its slices are; 1, 0 (it is not known) or a
- * negative errno. */
+/* Remember a pack of which this source does not say what another one did. */
+static int note_disputed(struct catalog *c, const char *name)
+{
+	SCOPED_LOCK(&c->lock);
+	if (c->ndisputed == CATALOG_DISPUTED_MAX)
+		return 0;
+	if (array_reserve(&c->disputed, &c->disputed_cap, c->ndisputed + 1) < 0)
+		return -ENOMEM;
+	snprintf(c->disputed[c->ndisputed++], PACK_NAME_MAX, "%s", name);
+	return 0;
+}
+
+size_t catalog_take_disputed(struct catalog *c, char (**out)[PACK_NAME_MAX])
+{
+	size_t n;
+
+	SCOPED_LOCK(&c->lock);
+	n = c->ndisputed;
+	*out = c->disputed;
+	c->disputed = NULL;
+	c->ndisputed = c->disputed_cap = 0;
+	return n;
+}
+
+/* The pack's number, where its slices are, and whether what is known of it is what
+ * is sealed by @mac; 1, 0 (it is not known) or a negative errno. */
 static int find_pack(struct catalog *c, struct conn *k, const char *name,
-		     int64_t *no, struct slice_range *range)
+		     const uint8_t mac[CRYPT_SHA256_LEN], int64_t *no,
+		     struct slice_range *range, bool *same_out)
 {
 	int rc = conn_step(k, STMT_PACK_NO, "t", name);
 	sqlite3_stmt *st = k->stmts[STMT_PACK_NO];
@@ -54,6 +81,9 @@ static int find_pack(struct catalog *c, struct conn *k, const char *name,
 	*no = sqlite3_column_int64(st, 0);
 	range->first = sqlite3_column_int64(st, 1);
 	range->n = sqlite3_column_int64(st, 2);
+	*same_out =
+		sqlite3_column_bytes(st, 3) == CRYPT_SHA256_LEN &&
+		memcmp(sqlite3_column_blob(st, 3), mac, CRYPT_SHA256_LEN) == 0;
 	conn_reset(k, STMT_PACK_NO);
 	return 1;
 }
@@ -63,9 +93,12 @@ static int add_pack(struct catalog *c, struct conn *k,
 		    int64_t *no)
 {
 	struct slice_range range = { 0, 0 };
+	bool same = true;
 	size_t head;
-	int r = find_pack(c, k, p->row.name, no, &range), rc;
+	int r = find_pack(c, k, p->row.name, p->row.mac, no, &range, &same), rc;
 
+	if (r == 1 && !same && note_disputed(c, p->row.name) < 0)
+		return -ENOMEM;
 	if (r < 0 || (r == 1 && !again))
 		return MIN(r, 0);
 	if (slices_head(p->dir, p->dir_len, &head) < 0)

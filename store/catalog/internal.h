@@ -83,13 +83,17 @@ struct conn {
 static_assert(STMT_COUNT <= 64, "conn.used has a bit for each statement");
 
 struct catalog {
-	pthread_mutex_t lock; /* protects idle, nidle, nconns, grown, bad */
+	pthread_mutex_t lock; /* protects idle, nidle, nconns, grown, bad,
+			      * disputed */
 	pthread_cond_t back; /* a connection came back */
 	struct conn *idle; /* owned */
 	unsigned int nidle;
 	unsigned int nconns; /* idle or lent; at least 1 while open */
 	bool grown; /* no further connection can be opened */
 	bool bad; /* damage was met, the files are gone */
+	/* packs of which two sources did not say the same; owned */
+	char (*disputed)[PACK_NAME_MAX];
+	size_t ndisputed, disputed_cap;
 
 	/* Set once at open. */
 	char *dir; /* owned, absolute */

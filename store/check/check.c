@@ -52,6 +52,8 @@ static int finish(struct check *c, int r)
 	idset_release(&c->bad);
 	idset_release(&c->committed);
 	quarantine_list_release(&c->quarantine);
+	pack_list_release(&c->disputed);
+	pack_list_release(&c->settled);
 	buf_release(&c->names);
 	buf_release(&c->parity);
 	free(c->suspects);

@@ -89,6 +89,8 @@ struct check_finding {
 	bool is_known; /* no damage any more */
 	bool is_mended; /* it was damaged, and is whole again */
 	bool is_mendable; /* of a pack: its parity mends all of it */
+	/* Of an index object: what it says of a pack is not so. */
+	bool is_untrue;
 };
 
 enum check_subset {

@@ -45,6 +45,10 @@ static int on_index_pack(void *arg, const struct index_pack *p)
 				p->name);
 		return MIN(n, 0);
 	}
+	if (r == 0)
+		r = check_is_undisputed(c, p);
+	if (r == 0 || (r == 1 && pack && pack->size != p->size))
+		r = pack_list_add(&c->disputed, p->name);
 	if (r < 0)
 		return r;
 	if (pack && pack->size == p->size) {

@@ -15,8 +15,11 @@
 #include "store/check/memo.h"
 #include "store/crypt/crypt.h"
 #include "store/format.h"
+#include "store/record/pack_list.h"
 #include "store/record/quarantine.h"
 #include "store/record/verified.h"
+
+struct index_pack;
 
 /* A pack that was listed. */
 struct check_pack {
@@ -102,6 +105,11 @@ struct check {
 	size_t nsorted; /* of them; those behind are to be sorted in */
 	struct check_suspect *suspects; /* owned */
 	size_t nsuspects, suspects_cap;
+	/* Packs of which an index object does not say what the database does, and
+	 * those of them that were asked themselves: what they say is in the
+	 * database now; sorted. */
+	struct pack_list disputed, settled;
+	const char *judged; /* an index object that is gone through for that */
 	struct quarantine_list quarantine; /* as listed; sorted */
 	struct idset committed; /* points that a commit names */
 	uint8_t *good; /* a bit for each number of a pack that is there with
@@ -159,6 +167,14 @@ MUST_CHECK int check_add_suspect(struct check *c, const char *name,
 				 uint64_t size, size_t index);
 /* Ask for each suspect itself, and report those that are not there. */
 MUST_CHECK int check_suspects(struct check *c);
+/* Ask packs of which index objects do not say the same, and report those that
+ * lie. */
+MUST_CHECK int check_disputes(struct check *c);
+/* Does the index say of the pack just that? Return 1, 0 or a negative errno. */
+MUST_CHECK int check_is_undisputed(struct check *c, const struct index_pack *p);
+/* An index object says of a pack what is not so: report it. */
+MUST_CHECK int check_found_lie(struct check *c, const char *index,
+			       const char *pack);
 /* Fill check.good, once all packs are known. */
 MUST_CHECK int check_mark_good(struct check *c);
 /* Is the pack of that number in the database there, with its size? */

@@ -450,6 +450,8 @@ int check_objects(struct check *c)
 	if (r == 0)
 		r = open_objects(c);
 	if (r == 0)
+		r = check_disputes(c);
+	if (r == 0)
 		r = check_suspects(c);
 	if (r == 0)
 		r = check_mark_good(c);

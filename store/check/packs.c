@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "store/backend/backend.h"
+#include "store/backend/names.h"
 #include "store/base/lock.h"
 #include "store/base/pool.h"
 #include "store/base/seam.h"
@@ -124,6 +125,29 @@ static int index_directory(struct reading *rd, struct buf *out)
 	return r;
 }
 
+static int on_source(void *arg, const char *source)
+{
+	return strncmp(source, "index/", 6) == 0
+		       ? backend_names_add(arg, source)
+		       : 0;
+}
+
+/* The pack is as it was made, and says of itself other than the index does: it is
+ * right. */
+static int index_lied(struct reading *rd)
+{
+	AUTO_NAMES struct backend_names names = { NULL, 0, 0 };
+	size_t i;
+	int r = catalog_pack_sources(vault_catalog(rd->check->vault),
+				     rd->row.no, on_source, &names);
+
+	for (i = 0; i < names.n && r == 0; i++)
+		r = check_found_lie(rd->check, names.list[i], rd->pack->name);
+	if (r == 0)
+		r = vault_settle_pack(rd->check->vault, rd->pack->name);
+	return MIN(r, 0);
+}
+
 /* Its bytes are those of its name, so it is no damage that this program cannot
  * read it: it may have been written under a later epoch. */
 static int of_newer(struct reading *rd)
@@ -133,17 +157,28 @@ static int of_newer(struct reading *rd)
 		   0);
 }
 
+static bool says_the_same(const struct reading *rd, const struct buf *own,
+			  const struct seal_key *own_key,
+			  const struct buf *indexed)
+{
+	return rd->row.size == rd->len && own->len == indexed->len &&
+	       memcmp(own->data, indexed->data, own->len) == 0 &&
+	       memcmp(own_key, &rd->key, sizeof(rd->key)) == 0;
+}
+
 /* Load the directory: the index's where there is one, for it may still tell
- * what a damaged pack held. The two must be equal. */
+ * what a damaged pack held; but of a pack that is whole, its own. */
 static int load_directory(struct reading *rd)
 {
 	AUTO_BUF struct buf own = BUF_INIT;
 	AUTO_BUF struct buf indexed = BUF_INIT;
+	struct seal_key own_key;
 	int own_result, r;
 
 	own_result = own_directory(rd, &own);
 	if (own_result == -ENOMEM)
 		return -ENOMEM;
+	own_key = rd->key;
 	r = index_directory(rd, &indexed);
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -156,12 +191,20 @@ static int load_directory(struct reading *rd)
 			return err;
 		if (r == -ENOENT)
 			return 0; /* nobody knows what was in it */
+	} else if (r == 0 && rd->finding < 0 &&
+		   !says_the_same(rd, &own, &own_key, &indexed)) {
+		rd->key = own_key;
+		r = index_lied(rd);
+		if (r < 0)
+			return r;
+		r = -ENOENT; /* of no use */
 	} else if (r == 0 && (own.len != indexed.len ||
 			      memcmp(own.data, indexed.data, own.len) != 0)) {
 		r = wrong(rd, "its directory is not what the index says");
 		if (r < 0)
 			return r;
 	}
+	explicit_bzero(&own_key, sizeof(own_key));
 	r = r == 0 ? format_get_dir(indexed.data, indexed.len, rd->object,
 				    false, &rd->dir)
 		   : format_get_dir(own.data, own.len, rd->object, false,

@@ -325,9 +325,15 @@ int check_suspects(struct check *c)
 	int r = judge_suspects(c);
 
 	for (i = 0; i < c->nsuspects && r == 0; i++) {
+		struct check_pack *p = check_find_pack(c, c->suspects[i].name);
+
+		/* It was asked itself, and it is the index object that is wrong. */
+		if (p && pack_list_has(&c->settled, p->name)) {
+			p->indexed = true;
+			continue;
+		}
 		/* Nobody asks for it but old index objects. */
-		if (c->suspects[i].condemned &&
-		    !check_find_pack(c, c->suspects[i].name))
+		if (c->suspects[i].condemned && !p)
 			continue;
 		r = ask_suspect(c, &c->suspects[i]);
 		if (r == 0)

@@ -26,6 +26,7 @@
 #include "store/base/array.h"
 #include "store/base/log.h"
 #include "store/base/name.h"
+#include "store/base/task.h"
 #include "store/catalog/catalog.h"
 #include "store/index.h"
 #include "store/point.h"
@@ -127,6 +128,22 @@ static int find_damaged(struct index_repair *x)
 			continue;
 		r = stands(x, name);
 		r = r == 0 ? look_at(x, names.list[i]) : MIN(r, 0);
+	}
+	return r;
+}
+
+/* Those that say of packs what is not so. */
+static int find_untrue(struct index_repair *x)
+{
+	const struct check_result *res = &x->s->check;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < res->nfindings && r == 0; i++) {
+		const struct check_finding *f = res->findings[i];
+
+		if (f->damage && f->is_untrue && index_name_ok(f->object + 6))
+			r = add_gone(x, f->object + 6);
 	}
 	return r;
 }
@@ -306,7 +323,8 @@ static int supersede(struct index_repair *x, struct writer *w)
 	}
 	if (r == 0)
 		say_gone(x, REPAIR_DONE,
-			 "was damaged or gone, and is superseded");
+			 "was damaged or gone, or said what is not so, and is "
+			 "superseded");
 	return r;
 }
 
@@ -362,15 +380,40 @@ static int repair(struct index_repair *x)
 	return 0;
 }
 
+/*
+ * Where a point misses something, the index may hide it, or say that it is where it is
+ * not. So all packs are asked themselves, and after that it is known which index
+ * objects lie.
+ */
+static int survey_index(struct survey *s, struct vault *v,
+			const struct repair_options *o, struct task *task,
+			struct repair_result *out)
+{
+	size_t i;
+	int r = survey_make(s, v, o, task, out);
+
+	if (r < 0 || points_are_whole(s))
+		return r;
+	for (i = 0; i < s->npacks && r >= 0; i++)
+		r = task_stopped(task) ? -EINTR
+				       : vault_settle_pack(v, s->packs[i].name);
+	if (r < 0)
+		return r;
+	survey_release(s);
+	return survey_make(s, v, o, task, out);
+}
+
 int repair_index(struct vault *v, const struct repair_options *o,
 		 struct task *task, struct repair_result *out)
 {
 	struct survey s;
 	struct index_repair x = { .s = &s };
-	int r = survey_make(&s, v, o, task, out);
+	int r = survey_index(&s, v, o, task, out);
 
 	if (r == 0)
 		r = find_damaged(&x);
+	if (r == 0)
+		r = find_untrue(&x);
 	if (r == 0)
 		r = find_missing(&x);
 	if (r == 0)

@@ -194,7 +194,7 @@ static int tick(struct parity_run *p)
 static bool is_condemned(const struct condemned *c, const char *pack)
 {
 	return pack_list_has(&c->tombs, pack) ||
-	       pack_list_has(&c->swept, pack) ||
+	       pack_prints_has(&c->swept, pack) ||
 	       pack_list_has(&c->quarantined, pack);
 }
 

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "store/backend/backend.h"
 #include "store/backend/mem.h"
 #include "store/base/task.h"
+#include "store/check/check.h"
 #include "store/chunk.h"
 #include "store/content.h"
 #include "store/format.h"
@@ -97,8 +99,10 @@ static void read_point(struct reading *rd)
 	const struct point *p = rd->point;
 	size_t i;
 
-	if (p->has_tree)
-		assert_ok(tree_nodes(rd->vault, &p->root, on_node, rd));
+	int r = p->has_tree ? tree_nodes(rd->vault, &p->root, on_node, rd) : 0;
+
+	if (r < 0 && !backend_error_is_of_object(r))
+		fail_msg("point %s: %d", p->id, r);
 	for (i = 0; i < p->ndisks; i++) {
 		AUTO_BUF struct buf name = BUF_INIT;
 
@@ -212,6 +216,60 @@ int repair_all(struct backend *b, bool apply, struct repair_result *sum)
 	}
 	return r;
 }
+
+/* ---- what check says ---- */
+
+const char *verdict_name(enum verdict v)
+{
+	static const char *const names[] = {
+		[WHOLE] = "no damage",
+		[NAMED] = "the object named",
+		[TOLD] = "something else named",
+		[CLOSED] = "not opened",
+	};
+
+	return names[v];
+}
+
+enum verdict judge(struct backend *b, const char *name, char first_out[256])
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	struct check_options co = { .read_data = true,
+				    .threads = 1,
+				    .look_only = true };
+	struct task task = { .stop = NULL };
+	enum verdict verdict = WHOLE;
+	struct check_result res;
+	struct vault *v;
+	size_t i;
+
+	support_log_clear();
+	if (first_out)
+		first_out[0] = '\0';
+	if (vault_open(&o, &v) < 0) {
+		assert_true(*support_log_text());
+		return CLOSED;
+	}
+	assert_ok(check_run(v, &co, &task, &res));
+	for (i = 0; i < res.nfindings; i++) {
+		const struct check_finding *f = res.findings[i];
+
+		if (!f->damage)
+			continue;
+		if (verdict == WHOLE && first_out)
+			snprintf(first_out, 256, "%s: %s", f->object, f->text);
+		if (strncmp(f->object, name, strlen(name)) == 0)
+			verdict = NAMED;
+		else if (verdict == WHOLE)
+			verdict = TOLD;
+	}
+	assert_int_equal(verdict != WHOLE, res.damages > 0);
+	check_release(&res);
+	vault_close(v);
+	return verdict;
+}
+
+/* ---- backends ---- */
 
 bool backends_are_same(struct backend *a, struct backend *b)
 {

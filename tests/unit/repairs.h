@@ -40,6 +40,24 @@ int repair_run(struct backend *b, repair_fn *fn, bool apply,
 /* Packs, index, points: the sums of what was repaired and left to @sum. */
 int repair_all(struct backend *b, bool apply, struct repair_result *sum);
 
+/* ---- what check says ---- */
+
+enum verdict {
+	WHOLE, /* check finds no damage: exit code 0 */
+	NAMED, /* it finds damage, and names the object: 13 */
+	TOLD, /* it finds damage, and names what is missed or hit by it: 13 */
+	CLOSED, /* the vault does not open, and why is said: not 0 */
+};
+
+/* In words; static. */
+const char *verdict_name(enum verdict v);
+/*
+ * What a check that reads all, and puts nothing, says of a vault. @name: the object
+ * that is to be named, or the beginning of its name. @first_out (may be NULL): the
+ * first that was named, or "".
+ */
+enum verdict judge(struct backend *b, const char *name, char first_out[256]);
+
 /* Do both hold the same objects? */
 bool backends_are_same(struct backend *a, struct backend *b);
 /* Nothing was deleted, and nothing that was there was changed. */

@@ -25,8 +25,6 @@
 
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
-#include "store/base/task.h"
-#include "store/check/check.h"
 #include "store/crypt/keyring.h"
 #include "store/format.h"
 #include "store/index.h"
@@ -318,17 +316,6 @@ static void hurt(struct backend *b, const char *name, enum way way)
 
 /* ---- verdicts ---- */
 
-enum verdict {
-	WHOLE, /* check finds no damage: exit code 0 */
-	NAMED, /* it finds damage, and names the object: 13 */
-	TOLD, /* it finds damage, and names what is missed or hit by it: 13 */
-	CLOSED, /* the vault does not open, and why is said: not 0 */
-};
-
-static const char *const verdict_names[] = { "no damage", "the object named",
-					     "something else named",
-					     "not opened" };
-
 /* The slot of the key file, with which these tests open vaults. */
 static bool is_own_slot(const char *name)
 {
@@ -411,34 +398,6 @@ static enum verdict expected(const char *name, enum way way)
 	return NAMED;
 }
 
-static enum verdict judge(struct backend *b, const char *name)
-{
-	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
-	struct check_options co = { .read_data = true,
-				    .threads = 1,
-				    .look_only = true };
-	struct task task = { .stop = NULL };
-	struct check_result res;
-	enum verdict verdict;
-	struct vault *v;
-	size_t i;
-
-	support_log_clear();
-	if (vault_open(&o, &v) < 0) {
-		assert_true(*support_log_text());
-		return CLOSED;
-	}
-	assert_ok(check_run(v, &co, &task, &res));
-	verdict = res.damages ? TOLD : WHOLE;
-	for (i = 0; i < res.nfindings; i++)
-		if (res.findings[i]->damage &&
-		    strcmp(res.findings[i]->object, name) == 0)
-			verdict = NAMED;
-	check_release(&res);
-	vault_close(v);
-	return verdict;
-}
-
 /* ---- what may be lost ---- */
 
 static const char *wanted_id;
@@ -507,21 +466,29 @@ static void assert_rest(const struct idset *now, const struct idset *allowed,
 
 /* ---- the corpus ---- */
 
-/* Nothing is taken away, and a second run finds nothing to do. */
+/* Nothing is taken away, and a second run finds nothing to do. Where a feature cannot
+ * be read nobody writes (vmbackup-vault(5), Features), and so nobody repairs. */
 static void repair_twice(struct backend *b, const struct idset *before,
 			 const char *what)
 {
 	struct backend *damaged = backend_mem_clone(b), *settled;
 	struct repair_result res;
+	int r;
 
 	assert_non_null(damaged);
-	assert_ok(repair_all(b, true, &res));
+	r = repair_all(b, true, &res);
+	if (r < 0 && strncmp(what, "feature/", 8) != 0)
+		fail_msg("%s: cannot be repaired: %d, %s", what, r,
+			 support_log_text());
 	assert_only_added(damaged, b, what);
+	if (r < 0 && !backends_are_same(damaged, b))
+		fail_msg("%s: written to all the same", what);
 	assert_restorable(before, b, what);
 	settled = backend_mem_clone(b);
 	assert_non_null(settled);
-	assert_ok(repair_all(b, true, &res));
-	if (res.repaired || !backends_are_same(settled, b))
+	if (r == 0)
+		assert_ok(repair_all(b, true, &res));
+	if (r == 0 && (res.repaired || !backends_are_same(settled, b)))
 		fail_msg("%s: a second repair finds something to do: %s", what,
 			 repair_said);
 	backend_close(damaged);
@@ -541,10 +508,10 @@ static void try(const char *name, enum way way, const struct idset *allowed,
 	assert_non_null(b);
 	snprintf(what, sizeof(what), "%s %s", name, way_names[way]);
 	hurt(b, name, way);
-	verdict = judge(b, name);
+	verdict = judge(b, name, NULL);
 	if (verdict != wanted)
 		fail_msg("%s: check: %s, and not: %s", what,
-			 verdict_names[verdict], verdict_names[wanted]);
+			 verdict_name(verdict), verdict_name(wanted));
 	restorable(b, is_of_base, &now);
 	if (wanted != CLOSED)
 		assert_rest(&now, allowed, what);
