@@ -337,6 +337,11 @@ static int by_id(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
+static bool was_hurt(const struct check_ledger *l, const char *id)
+{
+	return bsearch(id, l->points, l->npoints, sizeof(*l->points), by_id);
+}
+
 static int find_mended(struct check *c)
 {
 	const struct point_list *l = c->out->points_list;
@@ -344,9 +349,9 @@ static int find_mended(struct check *c)
 	size_t i, cap = 0;
 
 	for (i = 0; i < l->n && ledger->npoints > 0; i++) {
-		if (c->hurt[i] ||
-		    !bsearch(l->points[i]->id, ledger->points, ledger->npoints,
-			     sizeof(*ledger->points), by_id))
+		/* One whose register was damaged is called by its session. */
+		if (c->hurt[i] || !(was_hurt(ledger, l->points[i]->id) ||
+				    was_hurt(ledger, l->points[i]->session)))
 			continue;
 		if (array_reserve(&c->out->mended, &cap, c->out->nmended + 1) <
 		    0)

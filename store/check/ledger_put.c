@@ -150,9 +150,30 @@ static void encode_tail(struct check *c, struct ledger_putting *w, size_t nold,
 		if (!is_superseded(w, &l->items[i]))
 			continue;
 		buf_put_bytes(out, l->items[i].name, strlen(l->items[i].name));
-		l->items[i].state = LEDGER_GONE;
 		n--;
 	}
+}
+
+/* All that was to be said stands, so that those before are needed no more. */
+static void note_gone(struct check_ledger *l, const struct ledger_putting *w,
+		      size_t nold)
+{
+	size_t i;
+
+	for (i = 0; i < nold; i++)
+		if (is_superseded(w, &l->items[i]))
+			l->items[i].state = LEDGER_GONE;
+}
+
+/* What this check has verified is to be put once more. */
+static void forget_entered(struct check *c)
+{
+	size_t i;
+
+	pthread_mutex_lock(&c->lock);
+	for (i = 0; i < c->ledger.n; i++)
+		c->ledger.by_hash[i]->entered = false;
+	pthread_mutex_unlock(&c->lock);
 }
 
 static int put_object(struct check *c, const struct buf *plain)
@@ -206,6 +227,10 @@ static int put_all(struct check *c, struct ledger_putting *w)
 		do
 			r = put_part(c, w, nold);
 		while (r == 0 && w->next < c->ledger.n);
+	if (r == 0)
+		note_gone(&c->ledger, w, nold);
+	else
+		forget_entered(c);
 	check_ledger_sort(&c->ledger);
 	return r;
 }
@@ -261,9 +286,9 @@ int check_ledger_put(struct check *c, bool is_end)
 	l->put_ns = c->seam->ops->monotonic_ns(c->seam);
 	if (r == -ENOMEM)
 		return r;
-	/* What was read is as whole where it cannot be noted. */
-	if (r < 0)
-		c->out->ledger_error = r;
+	/* What was read is as whole where it cannot be noted; the next time it may
+	 * be. */
+	c->out->ledger_error = r;
 	return 0;
 }
 

@@ -351,6 +351,35 @@ static void no_right_to_write(void **state)
 	plant_release(&p);
 }
 
+/* A put that fails once loses nothing: what was to be merged is merged the next time,
+ * and what was read then is noted at the end. */
+static void one_put_fails(void **state)
+{
+	struct check_options o = { .read_data = true,
+				   .budget_bytes = 1,
+				   .by = "tester@host" };
+	struct task task = { .stop = NULL };
+	struct check_result found;
+	struct plant p;
+	int i;
+
+	(void)state;
+	begin(&p);
+	for (i = 0; i < 8; i++)
+		assert_int_equal(reads(&p, i, &o), 1);
+	/* Each look at the clock takes so long that each pack is noted. */
+	backend_mem_fail(p.backend, BACKEND_MEM_PUT, "ledger/", 1, -EIO, 0);
+	assert_ok(check_at(&p, day(8), INT64_C(700000000000), &thorough, &task,
+			   &found));
+	assert_int_equal(found.packs_read, PACKS);
+	assert_int_equal(found.ledger_error, 0);
+	check_release(&found);
+	o.budget_bytes = 0;
+	o.max_age_s = 2 * 86400;
+	assert_int_equal(reads(&p, 9, &o), 0);
+	plant_release(&p);
+}
+
 /* ---- what is believed ---- */
 
 /* Put an object that says that all packs were whole at @time_ns, superseding @gone,
@@ -522,6 +551,7 @@ int main(void)
 		cmocka_unit_test(in_time),
 		cmocka_unit_test(ended_early),
 		cmocka_unit_test(no_right_to_write),
+		cmocka_unit_test(one_put_fails),
 		cmocka_unit_test(forged),
 		cmocka_unit_test(superseded),
 		cmocka_unit_test(damaged),
