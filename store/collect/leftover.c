@@ -82,24 +82,28 @@ static int is_void(struct cycle *c, const struct ledger *l, const char *name)
 
 /*
  * Keep of @l, the objects of all points, those that go. A point that somebody else
- * removed while this collection was at work is marked: its packs stay, and so does
- * its object, which tells the next collection that there is something to do. So it is
- * where a pack could not be read, which may be one that only such a point needed.
+ * removed while this collection was at work is marked, or was made after its plan: its
+ * packs stay, and so does its object, which tells the next collection that there is
+ * something to do. So it is where a pack could not be read, which may be one that only
+ * such a point needed.
  */
 static int judge_points(struct cycle *c, struct names *l)
 {
-	struct hex_ids committed = { .n = 0 };
+	struct hex_ids committed = { .n = 0 }, planned = { .n = 0 };
 	struct ledger ledger = { .n = 0 };
 	size_t i, n = 0;
 	int r = ledger_read(c->vault, c->list, &ledger);
 
 	if (r == 0)
 		r = list_committed(&ledger, &committed);
+	if (r == 0)
+		r = list_committed(&c->ledger, &planned);
 	for (i = 0; i < l->n && r >= 0; i++) {
 		const char *id = l->items[i] + strlen("point/");
 
 		if (hex_ids_has(&committed, id))
 			r = !c->has_unread && hex_ids_has(&c->purged, id) &&
+			    hex_ids_has(&planned, id) &&
 			    !hex_ids_has(&c->marked, id);
 		else
 			r = is_void(c, &ledger, l->items[i]);
@@ -109,6 +113,7 @@ static int judge_points(struct cycle *c, struct names *l)
 	l->n = n;
 	ledger_release(&ledger);
 	hex_ids_release(&committed);
+	hex_ids_release(&planned);
 	return MIN(r, 0);
 }
 

@@ -867,22 +867,30 @@ static void a_late_point_is_counted(void **state)
 	backend_close(b);
 }
 
+static void purge_point(struct backend *b, const char *id)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+
+	snprintf(name, sizeof(name), "forget/%s-0", id);
+	put_text(b, OBJECT_FORGET, name, LONG_AGO);
+	assert_ok(backend_mem_set_time(b, name, 1));
+	snprintf(name, sizeof(name), "purge/%s-0", id);
+	assert_ok(purge_encode(true, id, NULL, 1, &plain));
+	buf_put_u8(&plain, 0);
+	assert_ok(buf_error(&plain));
+	put_text(b, OBJECT_PURGE, name, (const char *)plain.data);
+}
+
 /* Another client removes a point for ever, after it was found that it stays. */
 static int purge_beside(void *arg, enum backend_mem_op op, const char *name)
 {
-	AUTO_BUF struct buf plain = BUF_INIT;
-	char verdict[OBJECT_NAME_MAX];
 	struct backend *b = arg;
 
 	if (op != BACKEND_MEM_PUT || strncmp(name, "purge/", 6) != 0)
 		return 0;
 	backend_mem_watch(b, NULL, NULL);
-	forget_point(b, 1);
-	snprintf(verdict, sizeof(verdict), "purge/%s-0", ids[1]);
-	assert_ok(purge_encode(true, ids[1], NULL, 1, &plain));
-	buf_put_u8(&plain, 0);
-	assert_ok(buf_error(&plain));
-	put_text(b, OBJECT_PURGE, verdict, (const char *)plain.data);
+	purge_point(b, ids[1]);
 	return 0;
 }
 
@@ -905,6 +913,50 @@ static void who_is_removed_meanwhile_is_not_forgotten(void **state)
 	assert_int_equal(count(b, "pack/"), 3);
 	assert_int_equal(count(b, "point/"), 1);
 	assert_true(is_clean(b));
+	backend_close(b);
+}
+
+/* Or one that was made since, whose packs nobody has looked for. */
+static int make_and_purge(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct backend *b = arg;
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	const char *dir;
+	char id[33];
+
+	if (op != BACKEND_MEM_PUT || strncmp(name, "purge/", 6) != 0)
+		return 0;
+	backend_mem_watch(b, NULL, NULL);
+	dir = support_path("%s/late", support_tmpdir_fast());
+	assert_int_equal(mkdir(dir, 0755), 0);
+	put_file(dir, "own", 77);
+	assert_ok(vaults_open_and_backup(&o, dir, id));
+	purge_point(b, id);
+	return 0;
+}
+
+static void who_is_made_and_removed_meanwhile_leaves_nothing(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct backend *alone = backend_mem_clone(full);
+	struct run run;
+
+	(void)state;
+	assert_non_null(b);
+	assert_non_null(alone);
+	forget_point(b, 0);
+	forget_point(alone, 0);
+	backend_mem_watch(b, make_and_purge, b);
+	run = collected(b);
+	assert_int_equal(run.result.purged, 1);
+	assert_int_equal(count(b, "point/"), 3);
+	run = collected(b);
+	assert_false(run.plan.is_idle);
+	collected(alone);
+	assert_int_equal(count(b, "point/"), 2);
+	assert_int_equal(count(b, "pack/"), count(alone, "pack/"));
+	assert_true(is_clean(b));
+	backend_close(alone);
 	backend_close(b);
 }
 
@@ -1806,6 +1858,8 @@ int main(void)
 		cmocka_unit_test(one_that_takes_long_is_alive),
 		cmocka_unit_test(a_late_point_is_counted),
 		cmocka_unit_test(who_is_removed_meanwhile_is_not_forgotten),
+		cmocka_unit_test(
+			who_is_made_and_removed_meanwhile_leaves_nothing),
 		cmocka_unit_test(who_is_protected_stays),
 		cmocka_unit_test(who_is_wanted_after_all_is_counted),
 		cmocka_unit_test(damage_ends_it),
