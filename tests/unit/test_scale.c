@@ -32,6 +32,7 @@
 #include "store/writer/note.h"
 #include "store/writer/writer.h"
 #include "tests/bench/crowd.h"
+#include "tests/unit/catalog_fixture.h"
 #include "tests/unit/vaults.h"
 
 #define POINTS 1000
@@ -278,6 +279,49 @@ static void what_is_imported_meanwhile_stays(void **state)
 	backend_mem_watch(s->backend, NULL, NULL);
 	assert_true(late.pages > 2);
 	assert_int_equal(catalog_has_source(vault_catalog(s->vault), LATE), 1);
+	vault_close(late.other);
+}
+
+/* When a page of packs was handed out, another process puts a pack that would have
+ * been in it, and imports what is in that. */
+static int import_pack_late(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct catalog_pack pack = { .row = { .kind = OBJECT_DATA_PACK } };
+	AUTO_BUF struct buf dir = BUF_INIT;
+	struct late_import *late = arg;
+
+	if (op != BACKEND_MEM_LIST || strncmp(name, "pack/", 5) != 0 ||
+	    ++late->pages != 2)
+		return 0;
+	catalog_fixture_make_dir(1, &dir);
+	snprintf(pack.row.name, sizeof(pack.row.name), "%032d-%064d", 0, 0);
+	pack.row.size = 4096;
+	pack.dir = dir.data;
+	pack.dir_len = dir.len;
+	assert_ok(catalog_import(vault_catalog(late->other), LATE, &pack, 1));
+	return 0;
+}
+
+/* Nor is a pack missed that another process put while one lists. */
+static void what_is_put_meanwhile_is_not_missed(void **state)
+{
+	const struct backend_mem_weather pages = { .page_names = 100 };
+	struct scale *s = *state;
+	struct late_import late = { .scale = s };
+	struct writer *w;
+
+	point_list_put(list_anew(s));
+	assert_ok(vault_refresh(s->vault));
+	assert_ok(vault_open(&s->options, &late.other));
+	backend_mem_set_weather(s->backend, &pages);
+	backend_mem_watch(s->backend, import_pack_late, &late);
+	support_log_clear();
+	assert_ok(writer_begin(s->vault, 1, NULL, &w));
+	backend_mem_watch(s->backend, NULL, NULL);
+	assert_true(late.pages > 2);
+	assert_null(strstr(support_log_text(), "missing"));
+	writer_abandon(w);
+	writer_free(w);
 	vault_close(late.other);
 }
 
@@ -932,6 +976,7 @@ int main(void)
 		CASE(index_objects_are_read_many_at_once),
 		CASE(new_index_objects_are_read_many_at_once),
 		CASE(what_is_imported_meanwhile_stays),
+		CASE(what_is_put_meanwhile_is_not_missed),
 		CASE(another_broken_index_object_is_noticed),
 		CASE(strays_silence_nothing),
 		CASE(forgotten_points_have_settled),
