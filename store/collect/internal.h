@@ -11,6 +11,7 @@
 #include "store/collect/ledger.h"
 #include "store/collect/tomb.h"
 #include "store/record/pack_list.h"
+#include "store/record/pack_prints.h"
 
 struct buf;
 struct mark;
@@ -164,10 +165,27 @@ MUST_CHECK int reindex(struct cycle *c, const struct pack_list *own);
 
 /* ---- gone.c ---- */
 
-/* Find the packs that no index object need name any more, once the database is as new
- * as the index: @own, as above, and those that sweeps delete, that are gone, and with
- * which nothing was lost that is needed. @out is sorted. Return 0 or a negative errno. */
-MUST_CHECK int gone_list(struct cycle *c, const struct pack_list *own,
-			 struct pack_list *out);
+/* Packs that no index object need name any more. */
+struct gone_packs {
+	/* Those that the database knows, or that this collection decided on; owned,
+	 * sorted. */
+	struct pack_list known;
+	/* Others that sweeps name, and those of all that are listed, so that they
+	 * are not gone; owned. */
+	struct pack_prints others;
+	struct pack_list standing;
+};
+
+/* Find them, once the database is as new as the index: @own, as above, and those that
+ * sweeps delete, that are gone, and with which nothing was lost that is needed. Return 0
+ * or a negative errno; release it then, too. */
+MUST_CHECK int gone_packs_find(struct cycle *c, const struct pack_list *own,
+			       struct gone_packs *out);
+/* Whether it is one of those that the database knows, or that were decided on. */
+MUST_CHECK bool gone_packs_has(const struct gone_packs *g, const char *name);
+/* The same for one that may be named by index objects alone that are in use no more. */
+MUST_CHECK bool gone_packs_has_old(const struct gone_packs *g,
+				   const char *name);
+void gone_packs_release(struct gone_packs *g);
 
 #endif

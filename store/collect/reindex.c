@@ -48,7 +48,7 @@ static int object_list_add(struct object_list *l, const char *name)
 /* An object under construction, and all of them. */
 struct reindexing {
 	struct cycle *cycle;
-	struct pack_list swept; /* packs that are gone, or go now */
+	struct gone_packs swept; /* or that go now */
 	struct buf packs;
 	size_t npacks;
 	struct idset have; /* hashes of the names of packs in it */
@@ -61,7 +61,7 @@ struct reindexing {
 /* ---- which objects name it ---- */
 
 struct pack_numbers {
-	const struct pack_list *swept;
+	const struct gone_packs *swept;
 	int64_t *items; /* owned */
 	size_t n, cap;
 };
@@ -70,7 +70,7 @@ static int on_row(void *arg, const struct pack_row *row)
 {
 	struct pack_numbers *l = arg;
 
-	if (!pack_list_has(l->swept, row->name))
+	if (!gone_packs_has(l->swept, row->name))
 		return 0;
 	if (array_reserve(&l->items, &l->cap, l->n + 1) < 0)
 		return -ENOMEM;
@@ -102,7 +102,7 @@ static void sort_objects(struct object_list *l)
 	l->n = n + 1;
 }
 
-static int find_naming(struct vault *v, const struct pack_list *swept,
+static int find_naming(struct vault *v, const struct gone_packs *swept,
 		       struct object_list *out)
 {
 	struct pack_numbers l = { .swept = swept };
@@ -139,7 +139,7 @@ static int note_holders(struct reindexing *x, const struct id *id)
 		r = catalog_find_chunk(db, id, loc.pack, &loc);
 		if (r == 0)
 			r = catalog_get_pack(db, loc.pack, &row, NULL);
-		if (r == 0 && !pack_list_has(&x->swept, row.name))
+		if (r == 0 && !gone_packs_has(&x->swept, row.name))
 			r = pack_list_add(&x->instead, row.name);
 	}
 	return r == -ENOENT ? 0 : r;
@@ -168,7 +168,7 @@ static int add_pack(void *arg, const struct index_pack *p)
 	struct id hash;
 	int r;
 
-	if (pack_list_has(&x->swept, p->name))
+	if (gone_packs_has(&x->swept, p->name))
 		return note_instead(x, p);
 	/* Of those that were taken none says something else. */
 	r = index_print_name(p, &hash);
@@ -329,7 +329,7 @@ static int read_index(struct vault *v, const char *name,
 
 /* Objects that are to be replaced, and what they say. */
 struct comparison {
-	const struct pack_list *swept;
+	const struct gone_packs *swept;
 	const struct object_list *objects;
 	struct index_prints prints;
 	uint32_t at; /* the one that is read */
@@ -341,7 +341,7 @@ static int note_print(void *arg, const struct index_pack *p)
 {
 	struct comparison *cmp = arg;
 
-	return pack_list_has(cmp->swept, p->name)
+	return gone_packs_has(cmp->swept, p->name)
 		       ? 0
 		       : index_prints_add(&cmp->prints, p, cmp->at);
 }
@@ -439,7 +439,7 @@ static int note_lack(void *arg, const struct index_pack *p)
 	if (r == 0)
 		r = index_print_all(p, &all);
 	if (r < 0 || idset_has(&s->has, &all) ||
-	    pack_list_has(&s->x->swept, p->name))
+	    gone_packs_has_old(&s->x->swept, p->name))
 		return r;
 	if (idset_has(&s->has, &name))
 		s->differs = true;
@@ -518,7 +518,7 @@ int reindex(struct cycle *c, const struct pack_list *own)
 	int r = vault_refresh(c->vault);
 
 	if (r == 0)
-		r = gone_list(c, own, &x.swept);
+		r = gone_packs_find(c, own, &x.swept);
 	if (r == 0)
 		r = find_naming(c->vault, &x.swept, &old);
 	if (r == 0)
@@ -533,6 +533,6 @@ int reindex(struct cycle *c, const struct pack_list *own)
 	free(x.inputs.items);
 	free(x.gone.items);
 	free(old.items);
-	pack_list_release(&x.swept);
+	gone_packs_release(&x.swept);
 	return r;
 }

@@ -272,6 +272,8 @@ struct forgery {
 	uint64_t npacks, ngone;
 	size_t nhidden;
 	bool only_these; /* leave other packs out, but for those of trees */
+	bool leaves_out; /* leave the pack out, and do not hide the chunk */
+	struct pack_list left;
 };
 
 static int forge_pack(void *arg, const struct index_pack *p)
@@ -288,6 +290,8 @@ static int forge_pack(void *arg, const struct index_pack *p)
 		at[0] ^= 1;
 		f->nhidden++;
 	}
+	if (at && f->leaves_out)
+		return pack_list_add(&f->left, p->name);
 	index_put_pack(&f->packs, p->name, p->size, p->kind, p->salt, dir.data,
 		       dir.len);
 	f->npacks++;
@@ -313,11 +317,11 @@ static void read_honest(struct vault *v, struct forgery *f)
 }
 
 /* Put it, and run a collection that has to replace index objects. */
-static void collect_beside(struct backend *b, const char *name)
+static void collect_beside(struct backend *b, const char *name, bool leaves_out)
 {
 	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
 	bool merged = name[strlen(name) - 1] == 'm';
-	struct forgery f = { .only_these = !merged };
+	struct forgery f = { .only_these = !merged, .leaves_out = leaves_out };
 	AUTO_BUF struct buf plain = BUF_INIT;
 	static uint8_t data[40000];
 	struct collect_result result;
@@ -336,6 +340,14 @@ static void collect_beside(struct backend *b, const char *name)
 		buf_put(&plain, f.gone.data, f.gone.len);
 	}
 	put_box(v, b, OBJECT_INDEX, name, plain.data, plain.len);
+	if (leaves_out) {
+		buf_release(&plain);
+		sweep_encode(&f.left, &plain);
+		put_box(v, b, OBJECT_SWEEP,
+			"sweep/ffffffffffffffffffffffffffffffff", plain.data,
+			plain.len);
+	}
+	pack_list_release(&f.left);
 	buf_release(&f.packs);
 	buf_release(&f.gone);
 	vault_close(v);
@@ -382,9 +394,23 @@ static void what_is_superseded_falsely_stays(void **state)
 
 	(void)state;
 	find_first(b, first);
-	collect_beside(b, FORGED ".m");
+	collect_beside(b, FORGED ".m", false);
 	assert_true(stands(b, first));
 	assert_said("do not say the same of a pack");
+	backend_close(b);
+}
+
+/* Nor does a sweep that names a pack which is still there excuse an object that does
+ * not. */
+static void what_is_left_out_falsely_stays(void **state)
+{
+	struct backend *b = copy();
+	char first[OBJECT_NAME_MAX];
+
+	(void)state;
+	find_first(b, first);
+	collect_beside(b, FORGED ".m", true);
+	assert_true(stands(b, first));
 	backend_close(b);
 }
 
@@ -396,7 +422,7 @@ static void what_differs_stays(void **state)
 
 	(void)state;
 	find_first(b, first);
-	collect_beside(b, FORGED);
+	collect_beside(b, FORGED, false);
 	assert_true(stands(b, first));
 	assert_true(stands(b, FORGED));
 	assert_said("do not say the same of a pack");
@@ -530,6 +556,7 @@ int main(void)
 		cmocka_unit_test(a_pack_is_known_by_name),
 		cmocka_unit_test(what_is_superseded_falsely_stays),
 		cmocka_unit_test(what_differs_stays),
+		cmocka_unit_test(what_is_left_out_falsely_stays),
 		cmocka_unit_test(a_false_sweep_takes_nothing_from_the_index),
 	};
 
