@@ -67,8 +67,10 @@ static int parse_line(char *line, struct dir_mount *out)
 		word = strtok_r(NULL, " ", &save);
 	own = word ? word : "";
 	snprintf(out->type, sizeof(out->type), "%s", field[0]);
-	return asprintf(&out->options, "%s,%s", own, field[2]) < 0 ? -ENOMEM
-								   : 0;
+	if (asprintf(&out->options, "%s,%s", own, field[2]) >= 0)
+		return 0;
+	out->options = NULL;
+	return -ENOMEM;
 }
 
 static int read_mounts(long number, struct dir_mount *out)

@@ -406,7 +406,8 @@ static int run(struct cycle *c)
 	r = c->out->plan.is_idle ? leftover_delete(c) : carry_out(c);
 	if (r == 0)
 		reserve_fill(c->vault, c->clock.gid,
-			     c->out->plan.npacks - c->out->packs,
+			     c->out->plan.npacks -
+				     MIN(c->out->plan.npacks, c->out->packs),
 			     c->out->plan.npoints);
 	return r;
 }

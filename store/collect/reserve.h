@@ -5,7 +5,7 @@
  * of no use, reserve/<gid>, and the next one gives it up when the store is full. Where
  * there is none, objects of sessions that are decided go, as they would at its end.
  *
- * Both is safe at any time: nobody reads the one, and of a session that is decided only
+ * Both are safe at any time: nobody reads the one, and of a session that is decided only
  * the register counts.
  */
 #ifndef STORE_COLLECT_RESERVE_H
