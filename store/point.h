@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 struct arena;
+struct commit_after;
 struct content_ref;
 struct note;
 struct vault;
@@ -297,6 +298,11 @@ MUST_CHECK int vault_points(struct vault *v, struct point_list **out);
  * there are there; whether one was purged meanwhile has to be asked again.
  */
 MUST_CHECK int vault_points_judged(struct vault *v, struct point_list **out);
+/*
+ * The newest commits of the last list, which a commit that is made now follows.
+ * Return 0 or -ENOMEM.
+ */
+MUST_CHECK int vault_newest_commits(struct vault *v, struct commit_after *out);
 /*
  * List commit/ alone: was no session decided since the points were listed but that
  * of @p, which this process has just committed? Return 1, 0, or the negative errno

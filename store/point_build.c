@@ -4,6 +4,8 @@
  * shared by all lists that show it alike. Where there is more to say of one than
  * its object does (it has notes, its machine has another name), the list has a
  * copy of its own.
+ *
+ * From the same follows what a new commit has to name.
  */
 #include "config.h"
 
@@ -14,6 +16,7 @@
 #include <string.h>
 
 #include "store/base/array.h"
+#include "store/base/hex.h"
 #include "store/vault_internal.h"
 
 struct build {
@@ -170,5 +173,57 @@ int point_list_build(struct vault *v, const struct point_objects *o,
 		point_list_put(b.list);
 	else
 		*out = b.list;
+	return r;
+}
+
+/* Those that do not say what they follow are many in an old vault: so many are named,
+ * where there is room, until none is left. */
+#define UNTOLD_MAX 64
+
+/* @nwait: how many are still to come that have to be named. */
+static void add_ref(const struct kept *item, size_t *nwait,
+		    struct commit_after *out)
+{
+	const struct known_commit *c = item->value;
+	struct commit_ref *ref = &out->refs[out->n];
+
+	if (out->n == COMMIT_AFTER_MAX)
+		return;
+	if (!c || c->is_told)
+		--*nwait;
+	else if (out->n + *nwait >= UNTOLD_MAX)
+		return;
+	memset(ref, 0, sizeof(*ref));
+	if (hex_decode(item->name + strlen(point_kept_commits.prefix),
+		       COMMIT_SID_LEN, ref->sid) < 0)
+		return;
+	ref->has_hash = c != NULL;
+	if (c)
+		memcpy(ref->hash, c->own, sizeof(ref->hash));
+	out->n++;
+}
+
+int vault_newest_commits(struct vault *v, struct commit_after *out)
+{
+	const struct kept_set *s = &v->objects.commits;
+	struct chain chain;
+	size_t i, ntold = 0;
+	int r;
+
+	out->n = 0;
+	out->is_told = true;
+	point_listing_begin(v);
+	r = point_judge_chain(&v->objects, &chain);
+	for (i = 0; r == 0 && i < chain.nheads; i++) {
+		const struct kept *item = &s->items[chain.heads[i]];
+		const struct known_commit *c = item->value;
+
+		ntold += !c || c->is_told;
+	}
+	out->is_cut = ntold > COMMIT_AFTER_MAX;
+	for (i = 0; r == 0 && i < chain.nheads; i++)
+		add_ref(&s->items[chain.heads[i]], &ntold, out);
+	chain_release(&chain);
+	point_listing_end(v);
 	return r;
 }

@@ -230,6 +230,21 @@ static int gather_point(struct gathering *g, const struct digest_entry *e)
 	return r;
 }
 
+/* What a register says; NULL where it is malformed, and read itself. */
+static int take_session(const struct digest_entry *e, const char *name,
+			struct known_commit **out)
+{
+	int r = 0;
+
+	if (e->reg)
+		r = known_commit_decode(e->reg, e->reg_len, name, out);
+	else
+		*out = calloc(1, sizeof(**out));
+	if (!*out && r == 0)
+		r = -ENOMEM;
+	return r == -EBADMSG ? 0 : r;
+}
+
 static int gather_session(void *arg, const struct digest_entry *e)
 {
 	struct gathering *g = arg;
@@ -240,10 +255,12 @@ static int gather_session(void *arg, const struct digest_entry *e)
 	snprintf(name, sizeof(name), "commit/%s", e->sid);
 	if (!is_wanted(g, name) || kept_has(&g->objects->commits, name))
 		return 0;
-	c = calloc(1, sizeof(*c));
-	if (!c)
-		return -ENOMEM;
-	c->commit = e->commit;
+	/* What it follows is in the register, which is read itself. */
+	if (e->commit.point[0] && !e->reg)
+		return gather_point(g, e);
+	r = take_session(e, name, &c);
+	if (r < 0 || !c)
+		return r;
 	c->digested = true;
 	r = kept_append(&g->commits, name, c);
 	if (r < 0)
@@ -344,6 +361,9 @@ static int note_digested(void *arg, const struct digest_entry *e)
 	char name[OBJECT_NAME_MAX];
 	size_t i;
 
+	/* One that does not tell what a session follows saves nothing. */
+	if (e->commit.point[0] && !e->reg)
+		return 0;
 	snprintf(name, sizeof(name), "commit/%s", e->sid);
 	i = kept_find(s, name);
 	if (i < s->n && strcmp(s->items[i].name, name) == 0 &&
@@ -367,7 +387,7 @@ static int note_small(void *arg, const struct digest_ref *d)
 /* Append the entry of one session; where its point is too long, none. */
 static int add_session(struct digest_job *j, const struct kept *item)
 {
-	AUTO_BUF struct buf doc = BUF_INIT;
+	AUTO_BUF struct buf reg = BUF_INIT, doc = BUF_INIT;
 	struct known_commit *c = item->value;
 	struct digest_entry e = { .commit = c->commit };
 	char name[OBJECT_NAME_MAX];
@@ -378,6 +398,9 @@ static int add_session(struct digest_job *j, const struct kept *item)
 	if (c->commit.point[0])
 		r = kept_read(j->vault, &point_kept_points, name,
 			      c->commit.hash, &doc);
+	if (c->commit.point[0] && r == 0)
+		r = kept_read(j->vault, &point_kept_commits, item->name, NULL,
+			      &reg);
 	if (r < 0)
 		return is_end(r) ? r : 0;
 	if (array_reserve(&j->taken, &j->taken_cap, j->ntaken + 1) < 0)
@@ -385,6 +408,8 @@ static int add_session(struct digest_job *j, const struct kept *item)
 	j->taken[j->ntaken++] = c;
 	if (doc.len > DOC_MAX)
 		return 0;
+	e.reg = reg.data;
+	e.reg_len = reg.len;
 	e.point = doc.data;
 	e.point_len = doc.len;
 	digest_put(&j->entries, &e);
@@ -396,6 +421,9 @@ static int copy_entry(void *arg, const struct digest_entry *e)
 {
 	struct digest_job *j = arg;
 
+	/* That is told anew, of what there is. */
+	if (e->commit.point[0] && !e->reg)
+		return 0;
 	/* What was removed is not told again. */
 	if (e->commit.point[0] &&
 	    point_verdict_on(j->objects, e->commit.point) == POINT_PURGED)

@@ -3,6 +3,7 @@
 #ifndef STORE_POINT_INTERNAL_H
 #define STORE_POINT_INTERNAL_H
 
+#include "store/history/chain.h"
 #include "store/kept.h"
 #include "store/point.h"
 #include "store/record/commit.h"
@@ -61,13 +62,23 @@ extern const struct kept_kind point_kept_commits, point_kept_verdicts,
 
 /* ---- point_notes.c: what was said of a point after it was made ---- */
 
-/* A commit, in memory. */
+/* A commit, in memory. Bytes alone. */
 struct known_commit {
 	struct commit commit;
+	uint8_t own[COMMIT_HASH_LEN]; /* of its plaintext */
 	/* A digest tells of it, or it is not worth one. */
 	bool digested;
 	bool in_arena; /* its memory is of many */
+	/* What it follows. */
+	bool is_told, is_cut;
+	uint8_t nrefs[2]; /* little-endian */
+	struct commit_ref refs[];
 };
+
+/* In point_pack.c: decode the register called @name, for free(). Return 0, -EBADMSG,
+ * said in words, -ENOMEM or -EIO. */
+MUST_CHECK int known_commit_decode(const void *data, size_t len,
+				   const char *name, struct known_commit **out);
 
 /* All that points are made of, as read so far; each sorted by name. */
 struct point_objects {
@@ -138,6 +149,11 @@ MUST_CHECK int point_list_build(struct vault *v, const struct point_objects *o,
 				bool shows_forgotten, struct point_list **out);
 
 /* ---- point_refresh.c ---- */
+
+/* What the commits say of one another, by those that were read. Return 0 or
+ * -ENOMEM; @out is to be released either way. */
+MUST_CHECK int point_judge_chain(const struct point_objects *o,
+				 struct chain *out);
 
 /* One thread at a time has the objects of an open vault; between these it does. */
 void point_listing_begin(struct vault *v);

@@ -25,6 +25,7 @@
 #include "store/base/bytes.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
+#include "store/crypt/crypt.h"
 #include "store/format.h"
 
 /* Either out or in is set. */
@@ -413,16 +414,46 @@ int point_copy(const struct point *p, struct point **out)
 
 /* ---- the kinds of objects that points are ---- */
 
+static size_t commit_size(const struct known_commit *c)
+{
+	return sizeof(*c) + get_le16(c->nrefs) * sizeof(c->refs[0]);
+}
+
+int known_commit_decode(const void *data, size_t len, const char *name,
+			struct known_commit **out)
+{
+	struct commit_after after = { .n = 0 };
+	struct known_commit *c;
+	struct commit commit;
+	int r = commit_decode(data, len, name, &commit);
+
+	*out = NULL;
+	if (r == 0 && commit.point[0])
+		r = commit_decode_after(data, len, name, &after, NULL);
+	if (r < 0)
+		return r;
+	c = calloc(1, sizeof(*c) + after.n * sizeof(after.refs[0]));
+	if (!c)
+		return -ENOMEM;
+	c->commit = commit;
+	c->is_told = after.is_told;
+	c->is_cut = after.is_cut;
+	put_le16(c->nrefs, (uint16_t)after.n);
+	memcpy(c->refs, after.refs, after.n * sizeof(after.refs[0]));
+	r = crypt_sha256(data, len, c->own);
+	if (r < 0)
+		free(c);
+	else
+		*out = c;
+	return r;
+}
+
 static int decode_commit(const void *data, size_t len, const char *name,
 			 void **out)
 {
-	struct known_commit *c = calloc(1, sizeof(*c));
-	int r = c ? commit_decode(data, len, name, &c->commit) : -ENOMEM;
+	struct known_commit *c;
+	int r = known_commit_decode(data, len, name, &c);
 
-	if (r < 0) {
-		free(c);
-		c = NULL;
-	}
 	*out = c;
 	return r;
 }
@@ -468,7 +499,7 @@ static void release_commit(void *value)
 
 static void pack_commit(const void *value, struct kept_pack *p)
 {
-	buf_put(&p->out, value, sizeof(struct known_commit));
+	buf_put(&p->out, value, commit_size(value));
 }
 
 /* It has nothing but bytes, and so it can stay where it is. */
@@ -478,7 +509,7 @@ static int unpack_commit(struct kept_unpack *u, void **out)
 
 	static_assert(_Alignof(struct known_commit) == 1, "it lies anywhere");
 	c = (struct known_commit *)reader_get(&u->in, sizeof(*c));
-	if (!c)
+	if (!c || !reader_get(&u->in, commit_size(c) - sizeof(*c)))
 		return -EBADMSG;
 	c->in_arena = true;
 	*out = c;
@@ -487,7 +518,7 @@ static int unpack_commit(struct kept_unpack *u, void **out)
 
 const struct kept_kind point_kept_commits = {
 	"commit/",	OBJECT_COMMIT, POINT_SMALL_MAX, decode_commit,
-	release_commit, pack_commit,   unpack_commit,	4,
+	release_commit, pack_commit,   unpack_commit,	5,
 	true,		NULL,
 };
 const struct kept_kind point_kept_points = {

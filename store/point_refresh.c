@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "store/base/array.h"
+#include "store/base/bytes.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/history/history.h"
@@ -348,6 +349,63 @@ static int compare_history(struct vault *v)
 			       describe_register, o);
 }
 
+static void node_of(const struct kept *item, struct chain_node *out)
+{
+	const struct known_commit *c = item->value;
+
+	out->sid = item->name + strlen(point_kept_commits.prefix);
+	if (!c)
+		return;
+	out->own = c->own;
+	out->refs = c->refs;
+	out->nrefs = get_le16(c->nrefs);
+	out->is_told = c->is_told;
+	out->is_cut = c->is_cut;
+	out->is_fenced = !c->commit.point[0];
+}
+
+int point_judge_chain(const struct point_objects *o, struct chain *out)
+{
+	AUTO_FREE struct chain_node *nodes =
+		alloc_array(o->commits.n + 1, sizeof(*nodes));
+	size_t i;
+
+	memset(out, 0, sizeof(*out));
+	if (!nodes)
+		return -ENOMEM;
+	for (i = 0; i < o->commits.n; i++)
+		node_of(&o->commits.items[i], &nodes[i]);
+	return chain_judge(nodes, o->commits.n, out);
+}
+
+static int is_there(void *arg, const char *name)
+{
+	struct vault *v = arg;
+	struct backend_info info;
+	int r = backend_head(v->backend, name, &info);
+
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+static bool describe_node(void *arg, size_t i, struct seen_row *out)
+{
+	struct vault *v = arg;
+
+	return describe_register(&v->objects, i, out);
+}
+
+static int judge_history(struct vault *v)
+{
+	struct chain chain;
+	int r = point_judge_chain(&v->objects, &chain);
+
+	if (r == 0)
+		r = history_judge(v->history, &chain, is_there, describe_node,
+				  v);
+	chain_release(&chain);
+	return r;
+}
+
 int vault_is_last_point(struct vault *v, const struct point *p)
 {
 	const struct kept_kind *kind = &point_kept_commits;
@@ -488,6 +546,8 @@ static int refresh_list(struct vault *v,
 	v->is_list_old |= changed;
 	if (r == 0 && (v->is_list_old || seen > 0))
 		r = compare_history(v);
+	if (r == 0 && v->is_list_old)
+		r = judge_history(v);
 	if (r == 0 && (v->is_list_old || !v->points)) {
 		r = replace_list(v);
 		if (r == 0)

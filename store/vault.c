@@ -327,7 +327,8 @@ int vault_may_write(const struct vault *v)
 			    "%s: this vault needs a newer vmbackup to be "
 			    "written to; this one can read it",
 			    vault_url(v));
-	if (lost == 0)
+	/* What cannot be accepted, for nothing is remembered, was said. */
+	if (lost == 0 || !history_is_kept(v->history))
 		return 0;
 	return fail(-EREMCHG,
 		    "%s: nothing is written to a vault that has lost what it "

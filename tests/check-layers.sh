@@ -47,7 +47,7 @@ judge_lines()
 		reach["store/catalog"] = "store-alone"
 		reach["store/backend"] = reach["store/crypt"] = ""
 		reach["store/base"] = reach["store/record"] = ""
-		reach["store/history"] = "store/crypt"
+		reach["store/history"] = "store/crypt store/record"
 		reach["store/parity"] = "store/backend store/crypt"
 		for (r in reach) {
 			may[r, r] = may[r, "store/base"] = 1

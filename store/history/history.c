@@ -27,7 +27,9 @@ struct history {
 	bool damaged; /* that was said */
 	char **lost; /* names; sorted; owned, and so is each */
 	size_t nlost, lost_cap;
-	atomic_uint_fast64_t lost_count;
+	char **flaws; /* "removed <session>" and so on; owned, and so is each */
+	size_t nflaws, flaws_cap;
+	atomic_uint_fast64_t lost_count; /* of both */
 };
 
 int history_new(const char *dir, const uint8_t *vault_id, const char *url,
@@ -58,11 +60,28 @@ int history_new(const char *dir, const uint8_t *vault_id, const char *url,
 	return 0;
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void count_lost(struct history *h)
+{
+	atomic_store(&h->lost_count, h->nlost + h->nflaws);
+}
+
 static void forget_lost(struct history *h)
 {
 	while (h->nlost > 0)
 		free(h->lost[--h->nlost]);
-	atomic_store(&h->lost_count, 0);
+	count_lost(h);
+}
+
+static void forget_flaws(struct history *h)
+{
+	while (h->nflaws > 0)
+		free(h->flaws[--h->nflaws]);
+	count_lost(h);
 }
 
 void history_free(struct history *h)
@@ -71,6 +90,8 @@ void history_free(struct history *h)
 		return;
 	forget_lost(h);
 	free(h->lost);
+	forget_flaws(h);
+	free(h->flaws);
 	seen_release(&h->seen);
 	free(h->file.dir);
 	free(h->file.path);
@@ -120,13 +141,27 @@ int history_read(struct history *h)
 
 /* ---- what is missing ---- */
 
+/* The point of a commit. */
+static void put_point(const struct seen_row *row, struct buf *out)
+{
+	struct tm tm;
+	time_t t = (time_t)row->time_s;
+	char time[32] = "";
+
+	if (!row->point)
+		buf_printf(out, "the session %s", strchr(row->name, '/') + 1);
+	else if (row->vm && gmtime_r(&t, &tm) &&
+		 strftime(time, sizeof(time), "%Y-%m-%dT%H%M%SZ", &tm))
+		buf_printf(out, "the point %s/%s (%.8s)", row->vm, time,
+			   row->point);
+	else
+		buf_printf(out, "the point %.8s", row->point);
+}
+
 static void say_row(const struct seen_row *row)
 {
 	AUTO_BUF struct buf text = BUF_INIT;
 	const char *id = strchr(row->name, '/') + 1;
-	struct tm tm;
-	time_t t = (time_t)row->time_s;
-	char time[32] = "";
 
 	if (strncmp(row->name, "purge/", 6) == 0)
 		buf_printf(&text,
@@ -137,17 +172,21 @@ static void say_row(const struct seen_row *row)
 			   id);
 	else if (!row->point)
 		buf_printf(&text, "the fate of the session %s", id);
-	else if (row->vm && gmtime_r(&t, &tm) &&
-		 strftime(time, sizeof(time), "%Y-%m-%dT%H%M%SZ", &tm))
-		buf_printf(&text, "the point %s/%s (%.8s)", row->vm, time,
-			   row->point);
 	else
-		buf_printf(&text, "the point %.8s", row->point);
+		put_point(row, &text);
 	if (row->place)
 		buf_printf(&text, ", seen at %s", row->place);
 	buf_put_u8(&text, 0);
 	if (buf_error(&text) == 0)
 		log_line(LOG_LEVEL_ERROR, "    gone: %s", (char *)text.data);
+}
+
+static void say_next(void)
+{
+	log_line(LOG_LEVEL_ERROR,
+		 "    next: find out why; what is there can be read, but "
+		 "nothing is written to it until you accept that with: "
+		 "vmbackup check --accept-rollback");
 }
 
 /* Errors, and not warnings: --quiet does not hide them. */
@@ -167,10 +206,7 @@ static void say_lost(const struct history *h)
 		log_line(LOG_LEVEL_ERROR,
 			 "    and %zu more; %s lists all that were seen",
 			 h->nlost - SAID_MAX, h->file.path);
-	log_line(LOG_LEVEL_ERROR,
-		 "    next: find out why; what is there can be read, but "
-		 "nothing is written to it until you accept that with: "
-		 "vmbackup check --accept-rollback");
+	say_next();
 }
 
 /* Make @list, of names, what is lost. Return whether it is something new. */
@@ -187,7 +223,7 @@ static bool replace_lost(struct history *h, char **list, size_t n, size_t cap)
 	h->lost = list;
 	h->nlost = n;
 	h->lost_cap = cap;
-	atomic_store(&h->lost_count, n);
+	count_lost(h);
 	return news;
 }
 
@@ -282,6 +318,169 @@ int history_compare(struct history *h, char *const *names, size_t n,
 	return describe ? note_new(h, names, n, is_new, describe, arg) : 0;
 }
 
+/* ---- what the commits say of one another ---- */
+
+/* What history_judge() was called with. */
+struct judgement {
+	struct history *history;
+	const struct chain *chain;
+	bool (*describe)(void *arg, size_t i, struct seen_row *out);
+	void *arg;
+	bool *is_told; /* of each flaw: it is not accepted; owned */
+};
+
+#define FLAW_MAX 64 /* "replaced ", 32 digits and a NUL fit */
+
+static void put_flaw(const struct chain_flaw *f, char out[FLAW_MAX])
+{
+	static const char *const words[] = {
+		[CHAIN_REMOVED] = "removed",
+		[CHAIN_REPLACED] = "replaced",
+		[CHAIN_FORKED] = "forked",
+	};
+
+	snprintf(out, FLAW_MAX, "%s %s", words[f->kind], f->sid);
+}
+
+static void put_node(const struct judgement *j, size_t node, const char *sid,
+		     struct buf *out)
+{
+	char name[64];
+	struct seen_row row = { .name = name };
+
+	snprintf(name, sizeof(name), "commit/%s", sid);
+	if (node == CHAIN_NOWHERE || !j->describe(j->arg, node, &row))
+		row.point = NULL;
+	put_point(&row, out);
+}
+
+static void say_flaw(const struct judgement *j, const struct chain_flaw *f)
+{
+	AUTO_BUF struct buf at = BUF_INIT, by = BUF_INIT;
+
+	put_node(j, f->at, f->sid, &at);
+	put_node(j, f->by, f->by_sid, &by);
+	buf_put_u8(&at, 0);
+	buf_put_u8(&by, 0);
+	if (buf_error(&at) < 0 || buf_error(&by) < 0)
+		return;
+	if (f->kind == CHAIN_REMOVED)
+		log_line(LOG_LEVEL_ERROR,
+			 "    removed: commit/%s, which made a point, is not "
+			 "there; %s was made after it",
+			 f->sid, (char *)by.data);
+	else if (f->kind == CHAIN_REPLACED)
+		log_line(LOG_LEVEL_ERROR,
+			 "    replaced: commit/%s, of %s, is another one than "
+			 "that after which %s was made",
+			 f->sid, (char *)at.data, (char *)by.data);
+	else
+		log_line(LOG_LEVEL_ERROR,
+			 "    forked: %s was made without what comes before "
+			 "%s, which was made without what comes before it",
+			 (char *)at.data, (char *)by.data);
+}
+
+static void say_flaws(const struct judgement *j)
+{
+	const struct history *h = j->history;
+	size_t i, said = 0;
+
+	log_line(LOG_LEVEL_ERROR,
+		 "vault %s: %zu of its commits do not fit what others say of "
+		 "them: somebody removed or replaced points, or two histories "
+		 "of this vault were made and joined",
+		 h->url, h->nflaws);
+	for (i = 0; i < j->chain->nflaws && said < SAID_MAX; i++)
+		if (j->is_told[i]) {
+			say_flaw(j, &j->chain->flaws[i]);
+			said++;
+		}
+	if (h->nflaws > said)
+		log_line(LOG_LEVEL_ERROR, "    and %zu more", h->nflaws - said);
+	say_next();
+}
+
+/* Return 1 where a flaw is one that nobody knows yet, 0, or a negative errno. */
+static int is_flaw(const struct history *h, const struct chain_flaw *f,
+		   int (*is_there)(void *, const char *), void *arg)
+{
+	char what[FLAW_MAX], name[FLAW_MAX];
+	const char *at = name;
+	int r;
+
+	put_flaw(f, what);
+	if (seen_is_accepted(&h->seen, what))
+		return 0;
+	if (f->kind != CHAIN_REMOVED)
+		return 1;
+	snprintf(name, sizeof(name), "commit/%s", f->sid);
+	if (h->nlost &&
+	    bsearch(&at, h->lost, h->nlost, sizeof(*h->lost), by_text))
+		return 0; /* it was said already */
+	r = is_there(arg, name);
+	return r < 0 ? r : r == 0;
+}
+
+/* Append "<word><sid>". */
+static int add_flaw(char ***list, size_t *n, size_t *cap, const char *word,
+		    const char *sid)
+{
+	if (array_reserve(list, cap, *n + 1) < 0)
+		return -ENOMEM;
+	if (asprintf(&(*list)[*n], "%s%s", word, sid) < 0)
+		return -ENOMEM;
+	++*n;
+	return 0;
+}
+
+/* Make @list the flaws. Return whether they are others than before. */
+static bool replace_flaws(struct history *h, char **list, size_t n, size_t cap)
+{
+	bool news = false;
+	size_t i;
+
+	for (i = 0; i < n && !news; i++)
+		news = i >= h->nflaws || strcmp(list[i], h->flaws[i]) != 0;
+	forget_flaws(h);
+	free(h->flaws);
+	h->flaws = list;
+	h->nflaws = n;
+	h->flaws_cap = cap;
+	count_lost(h);
+	return news;
+}
+
+int history_judge(struct history *h, const struct chain *c,
+		  int (*is_there)(void *, const char *),
+		  bool (*describe)(void *, size_t, struct seen_row *),
+		  void *arg)
+{
+	AUTO_FREE bool *is_told = alloc_array(c->nflaws + 1, sizeof(bool));
+	struct judgement j = { h, c, describe, arg, is_told };
+	char **list = NULL, what[FLAW_MAX];
+	size_t i, n = 0, cap = 0;
+	int r = is_told ? 0 : -ENOMEM;
+
+	for (i = 0; i < c->nflaws && r == 0; i++) {
+		r = is_flaw(h, &c->flaws[i], is_there, arg);
+		if (r != 1)
+			continue;
+		is_told[i] = true;
+		put_flaw(&c->flaws[i], what);
+		r = add_flaw(&list, &n, &cap, what, "");
+	}
+	if (r == 0) {
+		if (replace_flaws(h, list, n, cap))
+			say_flaws(&j);
+		return 0;
+	}
+	while (n > 0)
+		free(list[--n]);
+	free(list);
+	return r;
+}
+
 bool history_is_kept(const struct history *h)
 {
 	return h->file.path && h->was_read;
@@ -307,14 +506,27 @@ void history_note(struct history *h, const struct seen_row *row)
 
 int history_accept(struct history *h)
 {
-	int r;
+	size_t i;
+	int r = 0;
 
-	if (h->nlost == 0)
+	if (h->nlost + h->nflaws == 0)
 		return 0;
-	r = seen_change(&h->file, NULL, &h->seen, NULL, 0, h->lost, h->nlost);
+	if (!h->file.path)
+		return fail(-EINVAL, "nothing can be accepted where nothing is "
+				     "remembered: set VMBACKUP_STATE_DIR");
+	/* A point that is gone is named by those that followed it, too. */
+	for (i = 0; i < h->nlost && r == 0; i++)
+		if (strncmp(h->lost[i], "commit/", 7) == 0)
+			r = add_flaw(&h->flaws, &h->nflaws, &h->flaws_cap,
+				     "removed ", h->lost[i] + 7);
+	if (r < 0)
+		return r;
+	r = seen_accept(&h->file, &h->seen, h->lost, h->nlost, h->flaws,
+			h->nflaws);
 	if (r < 0)
 		return fail(r, "%s: cannot be written: %s", h->file.path,
 			    strerror(-r));
 	forget_lost(h);
+	forget_flaws(h);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "store/history/chain.h"
 #include "store/history/seen.h"
 
 struct history;
@@ -50,13 +51,26 @@ MUST_CHECK int history_compare(struct history *h, char *const *names, size_t n,
 			       bool (*describe)(void *arg, size_t i,
 						struct seen_row *out),
 			       void *arg);
+/*
+ * Take in what the commits say of one another: flaws that were not accepted are
+ * said, where they are not those of before, but for what history_compare(), which
+ * is to be called first, has missed. @is_there: whether the register of that name
+ * is there though it was not listed (1, 0 or a negative errno), for a store may list
+ * one that was made later and not this one. @describe is that of history_compare(),
+ * of the nodes of @c. Return 0 or a negative errno.
+ */
+MUST_CHECK int history_judge(struct history *h, const struct chain *c,
+			     int (*is_there)(void *arg, const char *name),
+			     bool (*describe)(void *arg, size_t i,
+					      struct seen_row *out),
+			     void *arg);
 /* Return whether anything is remembered, now. */
 bool history_is_kept(const struct history *h);
-/* How many registers were missing then. */
+/* How many registers were missing then, and how many flaws there are. */
 uint64_t history_lost(const struct history *h);
 /* Remember one register, which this process put itself. A failure is said. */
 void history_note(struct history *h, const struct seen_row *row);
-/* Forget what is missing. Return 0, or a negative errno, said in words. */
+/* Forget what is missing, and remember the flaws as known. Return 0, or a negative errno, said in words. */
 MUST_CHECK int history_accept(struct history *h);
 
 #endif

@@ -218,24 +218,51 @@ static int replace(const struct seen_file *f, const struct buf *text)
 	return r < 0 ? r : sync_dir(f, f->dir);
 }
 
+/* What is to be changed. */
+struct seen_edit {
+	const char *place;
+	const struct seen_row *rows; /* that are new */
+	size_t nrows;
+	char *const *drop; /* names; sorted */
+	size_t ndrop;
+	char *const *accepted;
+	size_t naccepted;
+};
+
+static void put_accepted(const struct seen_file *f, const char *what,
+			 struct buf *out)
+{
+	AUTO_BUF struct buf line = BUF_INIT;
+
+	buf_printf(&line, "accepted %s", what);
+	if (buf_error(&line) == 0)
+		seen_put_line(f, (char *)line.data, line.len, out);
+	else
+		out->failed = true;
+}
+
 /* The file says @old. */
-static int change(const struct seen_file *f, int fd, const char *place,
-		  const struct seen *old, const struct seen_row *rows,
-		  size_t nrows, char *const *drop, size_t ndrop)
+static int change(const struct seen_file *f, int fd, const struct seen *old,
+		  const struct seen_edit *e)
 {
 	AUTO_BUF struct buf text = BUF_INIT;
 	const char *place_at = NULL;
-	bool anew = ndrop || old->bad || old->torn;
+	bool anew = e->ndrop || old->bad || old->torn;
 	size_t i;
 	int r;
 
 	for (i = 0; anew && i < old->n; i++)
-		if (!is_dropped(old->rows[i].name, drop, ndrop))
+		if (!is_dropped(old->rows[i].name, e->drop, e->ndrop))
 			put_row(f, &old->rows[i], old->rows[i].place, &place_at,
 				&text);
+	for (i = 0; anew && i < old->naccepted; i++)
+		put_accepted(f, old->accepted[i], &text);
 	if (!anew)
 		place_at = old->last_place;
-	put_new(f, old, place, rows, nrows, &place_at, &text);
+	put_new(f, old, e->place, e->rows, e->nrows, &place_at, &text);
+	for (i = 0; i < e->naccepted; i++)
+		if (!seen_is_accepted(old, e->accepted[i]))
+			put_accepted(f, e->accepted[i], &text);
 	r = buf_error(&text);
 	if (r == 0 && anew)
 		r = replace(f, &text);
@@ -244,9 +271,8 @@ static int change(const struct seen_file *f, int fd, const char *place,
 	return r;
 }
 
-int seen_change(const struct seen_file *f, const char *place,
-		const struct seen *was, const struct seen_row *rows,
-		size_t nrows, char *const *drop, size_t ndrop)
+static int edit(const struct seen_file *f, const struct seen *was,
+		const struct seen_edit *e)
 {
 	struct seen now = { 0 };
 	struct stat st;
@@ -259,8 +285,33 @@ int seen_change(const struct seen_file *f, const char *place,
 		was = &now;
 	}
 	if (r == 0)
-		r = change(f, fd, place, was, rows, nrows, drop, ndrop);
+		r = change(f, fd, was, e);
 	seen_release(&now);
 	f->seam->ops->close(f->seam, fd);
 	return r;
+}
+
+int seen_change(const struct seen_file *f, const char *place,
+		const struct seen *was, const struct seen_row *rows,
+		size_t nrows, char *const *drop, size_t ndrop)
+{
+	const struct seen_edit e = { .place = place,
+				     .rows = rows,
+				     .nrows = nrows,
+				     .drop = drop,
+				     .ndrop = ndrop };
+
+	return edit(f, was, &e);
+}
+
+int seen_accept(const struct seen_file *f, const struct seen *was,
+		char *const *drop, size_t ndrop, char *const *accepted,
+		size_t naccepted)
+{
+	const struct seen_edit e = { .drop = drop,
+				     .ndrop = ndrop,
+				     .accepted = accepted,
+				     .naccepted = naccepted };
+
+	return edit(f, was, &e);
 }

@@ -8,6 +8,7 @@
  *
  *     <check> at <the vault's place>
  *     <check> <register> <point> <seconds since 1970> <machine>
+ *     <check> accepted removed|replaced|forked <session>
  *
  * The check is SipHash-2-4 of the rest of the line under the vault's id, as 16
  * hexadecimal digits. "-" stands for what is not known. A line says where the
@@ -50,6 +51,10 @@ struct seen {
 	struct buf text; /* what the rows borrow from */
 	struct seen_row *rows; /* owned; sorted by name, each name once */
 	size_t n, cap;
+	/* What is wrong with the vault's own history and was accepted: "removed
+	 * <session>" and the like. Owned; sorted; the strings are borrowed. */
+	const char **accepted;
+	size_t naccepted, accepted_cap;
 	const char *last_place; /* of the end of the file; may be NULL */
 	uint64_t bad; /* lines that are damaged */
 	bool torn; /* the last line has no end */
@@ -70,6 +75,8 @@ bool seen_is_current(const struct seen_file *f, const struct seen *s);
 bool seen_is_of(const struct seen *s, const struct stat *now);
 /* Return the row of that name, or NULL. */
 const struct seen_row *seen_find(const struct seen *s, const char *name);
+/* Return whether @what was accepted. */
+bool seen_is_accepted(const struct seen *s, const char *what);
 /* Append the line that says @text, which has neither newline nor NUL. */
 void seen_put_line(const struct seen_file *f, const char *text, size_t len,
 		   struct buf *out);
@@ -82,5 +89,11 @@ void seen_put_line(const struct seen_file *f, const char *text, size_t len,
 MUST_CHECK int seen_change(const struct seen_file *f, const char *place,
 			   const struct seen *was, const struct seen_row *rows,
 			   size_t nrows, char *const *drop, size_t ndrop);
+
+/* Let it forget those of the names @drop, and note what was accepted. For the rest as
+ * seen_change(). */
+MUST_CHECK int seen_accept(const struct seen_file *f, const struct seen *was,
+			   char *const *drop, size_t ndrop,
+			   char *const *accepted, size_t naccepted);
 
 #endif

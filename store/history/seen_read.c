@@ -19,11 +19,13 @@
 
 #define SEEN_MAX (256u << 20)
 #define CHECK_LEN 16 /* digits */
+#define ACCEPTED "accepted "
 
 void seen_release(struct seen *s)
 {
 	buf_release(&s->text);
 	free(s->rows);
+	free(s->accepted);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -90,6 +92,14 @@ static bool is_register(const char *name)
 	       name_numbered(name, "note/", id, NULL);
 }
 
+static int take_accepted(struct seen *s, const char *what)
+{
+	if (array_reserve(&s->accepted, &s->accepted_cap, s->naccepted + 1) < 0)
+		return -ENOMEM;
+	s->accepted[s->naccepted++] = what;
+	return 0;
+}
+
 /* A line of a kind that is not known here says nothing, and is no damage. */
 static int take_line(struct seen *s, char *line)
 {
@@ -100,6 +110,8 @@ static int take_line(struct seen *s, char *line)
 		s->last_place = known(line + 3);
 		return 0;
 	}
+	if (strncmp(line, ACCEPTED, strlen(ACCEPTED)) == 0)
+		return take_accepted(s, line + strlen(ACCEPTED));
 	point = cut_word(line);
 	time = cut_word(point);
 	vm = cut_word(time);
@@ -166,6 +178,17 @@ static void sort_rows(struct seen *s)
 	s->n = n + 1;
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+bool seen_is_accepted(const struct seen *s, const char *what)
+{
+	return s->naccepted && bsearch(&what, s->accepted, s->naccepted,
+				       sizeof(*s->accepted), by_text);
+}
+
 const struct seen_row *seen_find(const struct seen *s, const char *name)
 {
 	struct seen_row key = { .name = name };
@@ -200,6 +223,9 @@ int seen_read_fd(const struct seen_file *f, int fd, struct seen *out)
 	r = parse(f, out);
 	if (r == 0)
 		sort_rows(out);
+	if (r == 0 && out->naccepted)
+		qsort(out->accepted, out->naccepted, sizeof(*out->accepted),
+		      by_text);
 	return r;
 }
 

@@ -10,6 +10,10 @@
  * The point was made durable before, so whoever reads the register can have
  * it, and the hash keeps a point of another time from standing under the name.
  *
+ * It names the newest commits that its writer saw, each with the hash of what it
+ * says. So whoever reads a later one misses one that was removed, though he never
+ * saw it, and sees one that was put in its place.
+ *
  * It is JSON, as points are, for a later version may want to say more; members
  * that are not known are passed over. A decision that is not known is damage,
  * though: to guess it would be to invent a point or to lose one.
@@ -35,6 +39,65 @@ void commit_encode(const struct commit *c, const char *sid, struct buf *out)
 		   "{\"decision\":\"COMMIT\",\"session\":\"%s\","
 		   "\"point\":\"%s\",\"point_sha256\":\"%s\"}",
 		   sid, c->point, hex);
+}
+
+static void put_refs(const struct commit_after *after, struct buf *out)
+{
+	char sid[NAME_HEX + 1], hex[2 * COMMIT_HASH_LEN + 1];
+	size_t i;
+
+	buf_printf(out, ",\"after\":[");
+	for (i = 0; i < after->n; i++) {
+		const struct commit_ref *ref = &after->refs[i];
+
+		hex_encode(ref->sid, COMMIT_SID_LEN, sid);
+		hex_encode(ref->hash, COMMIT_HASH_LEN, hex);
+		buf_printf(out, "%s{\"session\":\"%s\",\"sha256\":%s%s%s}",
+			   i > 0 ? "," : "", sid, ref->has_hash ? "\"" : "",
+			   ref->has_hash ? hex : "null",
+			   ref->has_hash ? "\"" : "");
+	}
+	buf_printf(out, "]%s", after->is_cut ? ",\"after_cut\":true" : "");
+}
+
+void commit_encode_after(const struct commit *c, const char *sid,
+			 const struct commit_after *after, const char *vault,
+			 struct buf *out)
+{
+	commit_encode(c, sid, out);
+	if (buf_error(out) < 0)
+		return;
+	out->len--; /* the brace */
+	if (after->is_told)
+		put_refs(after, out);
+	if (vault)
+		buf_printf(out, ",\"vault\":\"%s\"", vault);
+	buf_put_u8(out, '}');
+}
+
+/* What stands behind the bytes that are signed, without its digits. */
+#define SIG_BEGIN ",\"sig\":{\"key\":\""
+#define SIG_MIDDLE "\",\"value\":\""
+#define SIG_END "\"}}"
+#define SIG_TAIL                                                               \
+	(strlen(SIG_BEGIN) + 2 * COMMIT_KEY_LEN + strlen(SIG_MIDDLE) +         \
+	 2 * COMMIT_SIG_LEN + strlen(SIG_END))
+
+void commit_signed_part(const struct buf *plain, size_t *len_out)
+{
+	*len_out = plain->len > 0 ? plain->len - 1 : 0;
+}
+
+void commit_put_sig(struct buf *plain, const uint8_t *key, const uint8_t *value)
+{
+	char key_hex[2 * COMMIT_KEY_LEN + 1], hex[2 * COMMIT_SIG_LEN + 1];
+
+	if (buf_error(plain) < 0 || plain->len == 0)
+		return;
+	plain->len--;
+	hex_encode(key, COMMIT_KEY_LEN, key_hex);
+	hex_encode(value, COMMIT_SIG_LEN, hex);
+	buf_printf(plain, SIG_BEGIN "%s" SIG_MIDDLE "%s" SIG_END, key_hex, hex);
 }
 
 void commit_encode_fenced(const char *sid, struct buf *out)
@@ -81,4 +144,92 @@ int commit_decode(const void *data, size_t len, const char *name,
 		return fail(r, "%s: authentic, but malformed", name);
 	*out = c;
 	return 0;
+}
+
+/* ---- what it follows, and who made it ---- */
+
+static bool decode_ref(const json_t *j, struct commit_ref *out)
+{
+	const char *sid = json_string_value(json_object_get(j, "session"));
+	const json_t *hash = json_object_get(j, "sha256");
+	const char *hex = json_string_value(hash);
+
+	memset(out, 0, sizeof(*out));
+	if (!sid || strlen(sid) != NAME_HEX ||
+	    hex_decode(sid, COMMIT_SID_LEN, out->sid) < 0)
+		return false;
+	if (json_is_null(hash))
+		return true;
+	out->has_hash = 1;
+	return hex && strlen(hex) == 2 * COMMIT_HASH_LEN &&
+	       hex_decode(hex, COMMIT_HASH_LEN, out->hash) == 0;
+}
+
+static bool decode_after(const json_t *j, struct commit_after *out)
+{
+	const json_t *list = json_object_get(j, "after");
+	size_t i;
+
+	out->is_told = list != NULL;
+	out->is_cut = json_is_true(json_object_get(j, "after_cut"));
+	out->n = 0;
+	if (!list)
+		return true;
+	if (!json_is_array(list) || json_array_size(list) > COMMIT_AFTER_MAX)
+		return false;
+	for (i = 0; i < json_array_size(list); i++) {
+		if (!decode_ref(json_array_get(list, i), &out->refs[i]))
+			return false;
+		if (i > 0 && memcmp(out->refs[i - 1].sid, out->refs[i].sid,
+				    COMMIT_SID_LEN) >= 0)
+			return false;
+		out->n++;
+	}
+	return true;
+}
+
+/* The bytes that are signed end where the tail begins, so the tail has to be just
+ * as it is written. */
+static void decode_sig(const json_t *j, const char *data, size_t len,
+		       struct commit_sig *out)
+{
+	const char *vault = json_string_value(json_object_get(j, "vault"));
+	char key[2 * COMMIT_KEY_LEN + 1], value[2 * COMMIT_SIG_LEN + 1];
+	const char *at;
+
+	memset(out, 0, sizeof(*out));
+	out->is_there = json_object_get(j, "sig") != NULL;
+	if (!out->is_there || len <= SIG_TAIL || !vault ||
+	    strlen(vault) != NAME_HEX)
+		return;
+	out->signed_len = len - SIG_TAIL;
+	at = data + out->signed_len;
+	if (memcmp(at, SIG_BEGIN, strlen(SIG_BEGIN)) != 0)
+		return;
+	at += strlen(SIG_BEGIN);
+	memcpy(key, at, sizeof(key) - 1);
+	key[sizeof(key) - 1] = '\0';
+	at += sizeof(key) - 1;
+	if (memcmp(at, SIG_MIDDLE, strlen(SIG_MIDDLE)) != 0)
+		return;
+	at += strlen(SIG_MIDDLE);
+	memcpy(value, at, sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	at += sizeof(value) - 1;
+	memcpy(out->vault, vault, sizeof(out->vault));
+	out->is_whole = memcmp(at, SIG_END, strlen(SIG_END)) == 0 &&
+			hex_decode(key, COMMIT_KEY_LEN, out->key) == 0 &&
+			hex_decode(value, COMMIT_SIG_LEN, out->value) == 0;
+}
+
+int commit_decode_after(const void *data, size_t len, const char *name,
+			struct commit_after *after, struct commit_sig *sig)
+{
+	json_t *j = json_loadb(data, len, 0, NULL);
+	bool ok = !after || decode_after(j, after);
+
+	if (sig)
+		decode_sig(j, data, len, sig);
+	json_decref(j);
+	return ok ? 0 : fail(-EBADMSG, "%s: authentic, but malformed", name);
 }

@@ -11,8 +11,9 @@
 #include "store/base/log.h"
 
 #define HEX_LEN (NAME_HEX / 2)
+#define DIGEST_REGISTER_MAX (64u << 10)
 
-enum decision { DECISION_COMMIT = 1, DECISION_FENCED = 2 };
+enum decision { DECISION_COMMIT = 1, DECISION_FENCED = 2, DECISION_TOLD = 3 };
 
 static void put_hex(struct buf *out, const char *hex)
 {
@@ -30,9 +31,14 @@ void digest_put(struct buf *out, const struct digest_entry *e)
 		buf_put_u8(out, DECISION_FENCED);
 		return;
 	}
-	buf_put_u8(out, DECISION_COMMIT);
-	put_hex(out, e->commit.point);
-	buf_put(out, e->commit.hash, sizeof(e->commit.hash));
+	if (e->reg) {
+		buf_put_u8(out, DECISION_TOLD);
+		buf_put_bytes(out, e->reg, e->reg_len);
+	} else {
+		buf_put_u8(out, DECISION_COMMIT);
+		put_hex(out, e->commit.point);
+		buf_put(out, e->commit.hash, sizeof(e->commit.hash));
+	}
 	buf_put_bytes(out, e->point, e->point_len);
 }
 
@@ -42,6 +48,18 @@ static void get_hex(struct reader *r, char out[NAME_HEX + 1])
 
 	if (raw)
 		hex_encode(raw, HEX_LEN, out);
+}
+
+/* The register itself. */
+static bool get_register(struct reader *r, struct digest_entry *e)
+{
+	char name[sizeof("commit/") + NAME_HEX];
+
+	e->reg = reader_bytes(r, DIGEST_REGISTER_MAX, &e->reg_len);
+	snprintf(name, sizeof(name), "commit/%s", e->sid);
+	return e->reg &&
+	       commit_decode(e->reg, e->reg_len, name, &e->commit) == 0 &&
+	       e->commit.point[0];
 }
 
 static bool get_entry(struct reader *r, struct digest_entry *e)
@@ -54,6 +72,12 @@ static bool get_entry(struct reader *r, struct digest_entry *e)
 	decision = reader_u8(r);
 	if (decision == DECISION_FENCED)
 		return !r->bad;
+	if (decision == DECISION_TOLD) {
+		if (!get_register(r, e))
+			return false;
+		e->point = reader_bytes(r, DIGEST_MAX, &e->point_len);
+		return !r->bad;
+	}
 	get_hex(r, e->commit.point);
 	hash = reader_get(r, sizeof(e->commit.hash));
 	if (hash)

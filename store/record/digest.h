@@ -21,7 +21,11 @@
 /* A decided session. */
 struct digest_entry {
 	char sid[NAME_HEX + 1];
-	struct commit commit; /* its register */
+	struct commit commit; /* what its register says */
+	/* The register's plaintext; borrowed; NULL: it was fenced, or a program put
+	 * it that did not tell. */
+	const uint8_t *reg;
+	size_t reg_len;
 	const uint8_t *point; /* the point's plaintext; borrowed */
 	size_t point_len; /* 0 where it was fenced */
 };

@@ -80,13 +80,21 @@ int writer_put_register(struct writer *w, const struct point *p,
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
-	int put = 0, r = -ENOENT, i;
+	int put, r, i;
+	struct commit_after after;
 	struct commit c;
 
+	put = vault_newest_commits(w->vault, &after);
+	if (put < 0)
+		return put;
 	/* The hash ties the register to these bytes of the point. */
 	memcpy(c.point, p->id, sizeof(c.point));
 	memcpy(c.hash, point_hash, sizeof(c.hash));
-	commit_encode(&c, w->sid, &plain);
+	commit_encode_after(&c, w->sid, &after, NULL, &plain);
+	r = buf_error(&plain);
+	if (r < 0)
+		return r;
+	r = -ENOENT;
 	snprintf(name, sizeof(name), "commit/%s", w->sid);
 	for (i = 0; i < ATTEMPTS && r == -ENOENT; i++) {
 		put = writer_put_box(w, OBJECT_COMMIT, name, &plain, NULL);

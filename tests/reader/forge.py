@@ -5,6 +5,7 @@
     forge.py VAULT KEYFILE age DAYS      wishes to remove points are so much older
     forge.py VAULT KEYFILE session SID   a backup far away has begun
     forge.py VAULT KEYFILE wish POINT    somebody forgot a point 20 days ago
+    forge.py VAULT KEYFILE fence SID     a session that made a point made none
 """
 import json
 import os
@@ -73,7 +74,10 @@ def main():
     path, keyfile, what, arg = sys.argv[1:]
     with open(keyfile, "rb") as f:
         vault = Vault(path, keyfile=f.read())
-    if what == "age":
+    if what == "fence":
+        seal(vault, "commit/" + arg, reader.COMMIT,
+             {"decision": "FENCED", "session": arg})
+    elif what == "age":
         age(vault, int(arg))
     elif what == "wish":
         wish(vault, arg)

@@ -413,10 +413,14 @@ class Vault:
             raise Bad("%s: too long" % name)
         for _ in range(r.varint()):
             sid, decision = r.take(16).hex(), r.int(1)
-            if decision not in (1, 2):
+            if decision not in (1, 2, 3):
                 raise Bad("%s: decision %d" % (name, decision))
-            sessions[sid] = None if decision == 2 else (
-                r.take(16).hex(), r.take(32).hex(), r.bytes())
+            if decision == 3:
+                c = json.loads(r.bytes())
+                sessions[sid] = c["point"], c["point_sha256"], r.bytes(), c
+            else:
+                sessions[sid] = None if decision == 2 else (
+                    r.take(16).hex(), r.take(32).hex(), r.bytes())
         gone = [r.bytes().decode() for _ in range(r.varint())]
         r.done()
         return sessions, gone
@@ -932,6 +936,28 @@ def verify_records(vault):
     return count
 
 
+def verify_history(vault):
+    """Commits name others; return how many are named. Each is there, and says
+    what it did."""
+    plain, named = {}, {}
+    for name in vault.under("commit/"):
+        plain[name.split("/")[1]] = vault.box(name, COMMIT)
+    for sid, text in plain.items():
+        refs = json.loads(text).get("after", [])
+        if len(refs) > 256 or refs != sorted(
+                refs, key=lambda ref: ref["session"]):
+            raise Bad("session %s: follows too much, or in no order" % sid)
+        for ref in refs:
+            if ref["sha256"]:
+                named[ref["session"]] = ref["sha256"]
+    for sid, digest in named.items():
+        if sid not in plain:
+            raise Bad("commit/%s: was removed" % sid)
+        if hashlib.sha256(plain[sid]).hexdigest() != digest:
+            raise Bad("commit/%s: was replaced" % sid)
+    return len(named)
+
+
 def verify_digests(vault):
     """Digests say what registers and points say; return how many sessions are
     in one that is not superseded."""
@@ -948,6 +974,8 @@ def verify_digests(vault):
                 continue
             if entry[:2] != (c["point"], c["point_sha256"]):
                 raise Bad("session %s: another point" % sid)
+            if entry[3:] not in ((), (c,)):
+                raise Bad("session %s: another register" % sid)
             if json.loads(entry[2]) != json.loads(
                     vault.box("point/" + entry[0], POINT)):
                 raise Bad("point %s: says something else" % entry[0])
@@ -1176,6 +1204,7 @@ def main():
             print("in quarantine: %s" % pack)
         print("%d records beside points" % verify_records(vault))
         print("%d packs have parity" % verify_parity(vault))
+        print("%d commits that others follow" % verify_history(vault))
         print("%d packs, %d chunks, %d points" % (
             len(vault.packs), len(vault.chunks), len(vault.points())))
     else:

@@ -336,6 +336,8 @@ static void put_entry(struct vault *v, struct backend *b, const char *sid,
 	read_plain(v, b, OBJECT_COMMIT, name, &commit);
 	assert_ok(commit_decode(commit.data, commit.len, name, &e.commit));
 	if (e.commit.point[0]) {
+		e.reg = commit.data;
+		e.reg_len = commit.len;
 		snprintf(name, sizeof(name), "point/%s", e.commit.point);
 		read_plain(v, b, OBJECT_POINT, name, &point);
 		e.point = point.data;

@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Commits tell of one another: what was removed from a vault, replaced or forked is
+# noticed by whoever sees it for the first time, and honest work is not.
+. "$(dirname "$0")/../lib.sh"
+
+new_vault
+mkdir "$tmp/source"
+unset VMBACKUP_STATE_DIR
+
+# as STATE ARG...: vmbackup on another machine, which remembers in STATE.
+as() {
+	local state=$1
+	shift
+	VMBACKUP_STATE_DIR="$tmp/$state" "$vmbackup" -r "$vault" \
+		--key-file "$keyfile" --no-cache "$@"
+}
+
+nth=0
+# point STATE MACHINE: a point; its session is in $sid.
+point() {
+	nth=$((nth + 1))
+	echo "$nth" >>"$tmp/source/file"
+	ls "$vault/commit" >"$tmp/before"
+	expect 0 as "$1" backup --vm "$2" \
+		--time "2026-11-02T00:00:$(printf %02d "$nth")Z" "$tmp/source"
+	sid=$(ls "$vault/commit" | comm -13 "$tmp/before" -)
+}
+
+# stranger VERB...: on a machine that never saw the vault.
+stranger() {
+	rm -rf "$tmp/stranger"
+	as stranger "$@"
+}
+
+# vault_from DIR: the vault is a copy of it.
+vault_from() {
+	rm -rf "$vault"
+	cp -a "$1" "$vault"
+	chmod -R u+w "$vault"
+}
+
+# is_told TEXT: whoever comes here for the first time is told, does not write, and
+# goes on once that is accepted.
+is_told() {
+	expect 0 stranger points
+	says "do not fit what others say"
+	says "$1"
+	expect 0 stranger ls web1/latest:
+	says "$1"
+	expect 17 stranger check
+	says "$1"
+	expect 17 stranger backup --vm web1 "$tmp/source"
+	says "nothing is written"
+	if [ -e /dev/fuse ] && [ "$(id -u)" = 0 ]; then
+		rm -rf "$tmp/mounter" "$cache"
+		VMBACKUP_STATE_DIR="$tmp/mounter" start_mount "$vault" "$tmp/mnt"
+		says "$1"
+		[ "$(stat_of "$tmp/mnt" "records gone")" -ge 1 ] ||
+			fail "the mount does not say so"
+		stop_mount "$tmp/mnt"
+	fi
+	expect "${2:-0}" stranger check --accept-rollback
+	says "$1"
+	expect "${2:-0}" as stranger check
+	! grep -q "do not fit" "$tmp/err" || fail "it is said again"
+}
+
+# Three points one after another, a pair at once that is joined by the next: no
+# flaw for anybody.
+point a web1
+point a web2
+second=$sid
+cp -a "$vault" "$tmp/one"
+point a web1
+cp -a "$vault" "$tmp/left"
+vault_from "$tmp/one"
+point b web2
+cp -an "$tmp/left/." "$vault/"
+point c web1
+cp -a "$vault" "$tmp/honest"
+expect 0 stranger points
+! grep -q "do not fit" "$tmp/err" || fail "an honest vault is accused"
+expect 0 stranger check
+expect 0 stranger backup --vm web3 "$tmp/source"
+
+# A point that was removed, commit and all.
+vault_from "$tmp/honest"
+rm "$vault/commit/$second"
+is_told "removed: commit/$second, which made a point, is not there; the point web[12]/2026-11-02T00000[34]Z .* was made after it"
+
+# Somebody with the key makes it a session that made none.
+vault_from "$tmp/honest"
+"$tests/reader/forge.py" "$vault" "$keyfile" fence "$second"
+is_told "replaced: commit/$second, of the session $second, is another one than that after which the point web[12]/.* was made"
+
+# One that was forgotten, and is purged for ever, is not missed.
+vault_from "$tmp/honest"
+expect 0 stranger forget --unsafe-allow-remove-all web2/2026-11-02T000002Z
+"$tests/reader/forge.py" "$vault" "$keyfile" age 30
+expect 0 as stranger prune
+[ "$(ls "$vault/point" | wc -l)" = 4 ] || fail "it was not purged"
+expect 0 stranger points
+! grep -q "do not fit" "$tmp/err" || fail "a point that was purged is missed"
+expect 0 stranger check
+
+# Two clients are shown different vaults for a while, which are joined then. What
+# one point each would show could come of two that list at the same moment.
+vault_from "$tmp/one"
+for n in 1 2 3; do point d web1; done
+rm -r "$tmp/left"
+cp -a "$vault" "$tmp/left"
+vault_from "$tmp/one"
+for n in 1 2 3; do point e web2; done
+cp -an "$tmp/left/." "$vault/"
+is_told "forked: the point web[12]/.* was made without what comes before the point web[12]/.*, which was made without what comes before it"
+
+# A commit of another vault, under the same key, is none here.
+vault_from "$tmp/honest"
+expect 0 "$vmbackup" -r "$tmp/other" --key-file "$keyfile" init
+other=$vault
+vault=$tmp/other
+point f web1
+vault=$other
+cp "$tmp/other/commit/$sid" "$vault/commit/"
+expect 13 stranger points
+says "commit/$sid: .*another vault"
+rm "$vault/commit/$sid"
+expect 0 stranger points
+
+# Yesterday's vault, for one who saw today's.
+vault_from "$tmp/one"
+expect 0 as a points
+says "gone: the point web1/2026-11-02T000003Z"
