@@ -298,6 +298,15 @@ MUST_CHECK int vault_points(struct vault *v, struct point_list **out);
  * there are there; whether one was purged meanwhile has to be asked again.
  */
 MUST_CHECK int vault_points_judged(struct vault *v, struct point_list **out);
+enum point_signature {
+	POINT_UNSIGNED,
+	POINT_SIGNED,
+	POINT_SIGNED_ELSEWHERE, /* for another vault: it was replayed */
+};
+/* Whether a point of the last list was signed, and with which key, of 32 bytes. A
+ * signature that is wrong makes the point damaged. */
+enum point_signature vault_signature(struct vault *v, const struct point *p,
+				     uint8_t *key_out);
 /*
  * The newest commits of the last list, which a commit that is made now follows.
  * Return 0 or -ENOMEM.

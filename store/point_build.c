@@ -12,6 +12,7 @@
 #include "store/point_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,4 +227,29 @@ int vault_newest_commits(struct vault *v, struct commit_after *out)
 	chain_release(&chain);
 	point_listing_end(v);
 	return r;
+}
+
+enum point_signature vault_signature(struct vault *v, const struct point *p,
+				     uint8_t *key_out)
+{
+	const struct kept_set *s = &v->objects.commits;
+	enum point_signature found = POINT_UNSIGNED;
+	const struct known_commit *c = NULL;
+	char name[OBJECT_NAME_MAX];
+	size_t at;
+
+	snprintf(name, sizeof(name), "%s%s", point_kept_commits.prefix,
+		 p->session);
+	point_listing_begin(v);
+	at = kept_find(s, name);
+	if (at < s->n && strcmp(s->items[at].name, name) == 0)
+		c = s->items[at].value;
+	if (c && c->is_signed) {
+		memcpy(key_out, c->signer, sizeof(c->signer));
+		found = strcmp(c->vault, v->id_hex) == 0
+				? POINT_SIGNED
+				: POINT_SIGNED_ELSEWHERE;
+	}
+	point_listing_end(v);
+	return found;
 }

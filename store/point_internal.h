@@ -71,6 +71,10 @@ struct known_commit {
 	bool in_arena; /* its memory is of many */
 	/* What it follows. */
 	bool is_told, is_cut;
+	/* Who signed it, for which vault; that was verified. */
+	bool is_signed;
+	uint8_t signer[COMMIT_KEY_LEN];
+	char vault[NAME_HEX + 1];
 	uint8_t nrefs[2]; /* little-endian */
 	struct commit_ref refs[];
 };

@@ -27,6 +27,7 @@
 #include "store/base/log.h"
 #include "store/crypt/crypt.h"
 #include "store/format.h"
+#include "store/history/signer.h"
 
 /* Either out or in is set. */
 struct walk {
@@ -419,17 +420,36 @@ static size_t commit_size(const struct known_commit *c)
 	return sizeof(*c) + get_le16(c->nrefs) * sizeof(c->refs[0]);
 }
 
+/* One that says who signed it, and was not, is nobody's. */
+static int verify_commit(const void *data, const char *name,
+			 const struct commit_sig *sig)
+{
+	int r = sig->is_whole ? signer_verify(sig->key, data, sig->signed_len,
+					      sig->value)
+			      : -EBADMSG;
+
+	return r == -EBADMSG
+		       ? fail(r,
+			      "%s: its signature is wrong: the owner of the key "
+			      "that it names did not make this point",
+			      name)
+		       : r;
+}
+
 int known_commit_decode(const void *data, size_t len, const char *name,
 			struct known_commit **out)
 {
 	struct commit_after after = { .n = 0 };
+	struct commit_sig sig = { .is_there = false };
 	struct known_commit *c;
 	struct commit commit;
 	int r = commit_decode(data, len, name, &commit);
 
 	*out = NULL;
 	if (r == 0 && commit.point[0])
-		r = commit_decode_after(data, len, name, &after, NULL);
+		r = commit_decode_after(data, len, name, &after, &sig);
+	if (r == 0 && sig.is_there)
+		r = verify_commit(data, name, &sig);
 	if (r < 0)
 		return r;
 	c = calloc(1, sizeof(*c) + after.n * sizeof(after.refs[0]));
@@ -438,6 +458,9 @@ int known_commit_decode(const void *data, size_t len, const char *name,
 	c->commit = commit;
 	c->is_told = after.is_told;
 	c->is_cut = after.is_cut;
+	c->is_signed = sig.is_there;
+	memcpy(c->signer, sig.key, sizeof(c->signer));
+	memcpy(c->vault, sig.vault, sizeof(c->vault));
 	put_le16(c->nrefs, (uint16_t)after.n);
 	memcpy(c->refs, after.refs, after.n * sizeof(after.refs[0]));
 	r = crypt_sha256(data, len, c->own);

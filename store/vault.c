@@ -22,6 +22,7 @@
 #include "store/catalog/catalog.h"
 #include "store/crypt/siphash.h"
 #include "store/history/history.h"
+#include "store/history/signer.h"
 #include "store/kept.h"
 #include "store/point.h"
 
@@ -127,6 +128,14 @@ void vault_sum_remove(const struct vault *v, struct name_sum *s,
 uint64_t vault_lost(const struct vault *v)
 {
 	return history_lost(v->history);
+}
+
+int vault_signing_key(const struct vault *v, struct secret **out)
+{
+	const char *dir = history_dir(v->history);
+
+	*out = NULL;
+	return dir ? signer_load(dir, out) : 0;
 }
 
 int vault_accept_rollback(struct vault *v)

@@ -113,6 +113,9 @@ MUST_CHECK int vault_look_back(struct vault *v);
 void vault_remember(struct vault *v, const struct point *p);
 /* The same of a note, by the name of its object. */
 void vault_remember_note(struct vault *v, const char *name);
+/* Read the key with which this machine signs the points that it makes, 32 bytes;
+ * NULL: it has none. Return 0 or a negative errno, said in words. */
+MUST_CHECK int vault_signing_key(const struct vault *v, struct secret **out);
 /* How many registers, that is points and verdicts, were gone at the last look. */
 uint64_t vault_lost(const struct vault *v);
 /* Take the vault as it is now: what was gone at the last look is not missed any

@@ -14,6 +14,7 @@
 #include "src/cmd/guarded.h"
 #include "src/cmd/key_export.h"
 #include "src/keys/key_label.h"
+#include "src/keys/key_sign.h"
 #include "store/base/log.h"
 #include "store/base/secret.h"
 #include "store/vault.h"
@@ -263,6 +264,9 @@ static int run_key(struct context *ctx, void *args, int argc, char **argv)
 	bool takes_operand;
 	int r;
 
+	if (!strcmp(what, "sign-new"))
+		return argc == 1 ? key_sign_new(ctx)
+				 : context_usage(ctx, "too many operands");
 	/* These work on sealed objects and need no password. */
 	if (!strcmp(what, "export") || !strcmp(what, "import"))
 		return key_export(ctx, argc, argv);
@@ -270,7 +274,7 @@ static int run_key(struct context *ctx, void *args, int argc, char **argv)
 	if (!takes_operand && strcmp(what, "add") != 0 &&
 	    strcmp(what, "list") != 0 && strcmp(what, "passwd") != 0)
 		return context_usage(ctx, "say key add, list, remove, passwd,"
-					  " export or import");
+					  " export, import or sign-new");
 	if (argc != (takes_operand ? 2 : 1))
 		return context_usage(
 			ctx, takes_operand ? "which key? say key remove ID"
@@ -300,14 +304,15 @@ static int run_key(struct context *ctx, void *args, int argc, char **argv)
 
 const struct command cmd_key = {
 	.name = "key",
-	.operands = "add|list|passwd|remove|export|import [ID|FILE]",
+	.operands = "add|list|passwd|remove|export|import|sign-new [ID|FILE]",
 	.summary = "manage the passwords and key files that open the vault",
 	.help = "A vault opens with any of its keys. passwd replaces the one"
 		" that is used. export writes a copy of all key slots, still"
 		" sealed, to FILE; import puts back those that the vault has"
 		" lost. remove takes the first digits of an ID. Removing a"
-		" key does not help against someone who used it.",
-	.words = "add list remove passwd export import",
+		" key does not help against someone who used it. sign-new"
+		" makes the key with which this machine signs its points.",
+	.words = "add list remove passwd export import sign-new",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run_key,

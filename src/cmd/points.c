@@ -10,8 +10,10 @@
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
+#include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
+#include "store/crypt/sign.h"
 #include "store/point.h"
 #include "store/vault.h"
 
@@ -73,8 +75,25 @@ static json_t *configs_json(const struct point *p)
 	return list;
 }
 
+static void set_signature(json_t *o, struct vault *v, const struct point *p)
+{
+	uint8_t key[SIGN_KEY_LEN];
+	char hex[2 * SIGN_KEY_LEN + 1];
+	enum point_signature s = vault_signature(v, p, key);
+
+	output_set_string(o, "signature",
+			  s == POINT_UNSIGNED ? "none"
+			  : s == POINT_SIGNED ? "valid"
+					      : "of another vault");
+	if (s == POINT_UNSIGNED)
+		return;
+	hex_encode(key, sizeof(key), hex);
+	output_set_string(o, "signer", hex);
+}
+
 /* The names are restic's where it has the thing. */
-static json_t *point_json(const struct point_list *l, size_t i, int64_t now_ns)
+static json_t *point_json(struct vault *v, const struct point_list *l, size_t i,
+			  int64_t now_ns)
 {
 	const struct point *p = l->points[i];
 	json_t *o = json_object(), *summary = json_object();
@@ -107,6 +126,7 @@ static json_t *point_json(const struct point_list *l, size_t i, int64_t now_ns)
 	output_set_uint(summary, "data_added_packed", p->data_added_packed);
 	json_object_set_new(o, "summary", summary);
 	output_set_string(o, "machine", p->machine);
+	set_signature(o, v, p);
 	output_set_bool(o, "protected", p->is_protected);
 	output_set_bool(o, "suspicious", p->is_suspicious);
 	output_set_bool(o, "verified", p->is_verified);
@@ -128,15 +148,16 @@ static json_t *point_json(const struct point_list *l, size_t i, int64_t now_ns)
 	return o;
 }
 
-static int print_json(const struct point_list *l, const bool *wanted,
-		      int64_t now_ns)
+static int print_json(struct vault *v, const struct point_list *l,
+		      const bool *wanted, int64_t now_ns)
 {
 	json_t *array = json_array();
 	size_t i;
 
 	for (i = 0; i < l->n; i++)
 		if (wanted[i])
-			json_array_append_new(array, point_json(l, i, now_ns));
+			json_array_append_new(array,
+					      point_json(v, l, i, now_ns));
 	return output_json(array);
 }
 
@@ -269,7 +290,7 @@ int filter_print(struct context *ctx, const struct point_filter *f)
 	if (r == 0)
 		r = point_filter_apply(f, l, &wanted);
 	if (r == 0)
-		r = ctx->json ? print_json(l, wanted, now_ns)
+		r = ctx->json ? print_json(v, l, wanted, now_ns)
 			      : print_table(l, wanted, now_ns);
 	for (i = 0; r >= 0 && i < l->ndamaged; i++)
 		r = fail(-EBADMSG,

@@ -5,9 +5,8 @@
  * anything remembered elsewhere, what is not there any more and what was put in
  * another's place.
  *
- * It also shows a fork. A writer lists the commits after its session began, and a
- * store lists all that is in it. So sessions are intervals, from that listing to
- * the commit, and a commit follows all whose interval ended before its own began.
+ * It also shows a fork. A writer lists the commits as it begins, and a store lists
+ * all that is in it. So sessions are intervals, from that listing to the commit, and a commit follows all whose interval ended before its own began.
  * Orders that come about so are just those in which no a < b and c < d stand apart,
  * that is with neither a < d nor c < b; then what one commit follows, and all that
  * these follow, is a part of what another one does, or the other way round, for any

@@ -481,6 +481,11 @@ int history_judge(struct history *h, const struct chain *c,
 	return r;
 }
 
+const char *history_dir(const struct history *h)
+{
+	return h->file.dir;
+}
+
 bool history_is_kept(const struct history *h)
 {
 	return h->file.path && h->was_read;

@@ -64,6 +64,8 @@ MUST_CHECK int history_judge(struct history *h, const struct chain *c,
 			     bool (*describe)(void *arg, size_t i,
 					      struct seen_row *out),
 			     void *arg);
+/* Where it lies; NULL: nothing is remembered. Borrowed. */
+const char *history_dir(const struct history *h);
 /* Return whether anything is remembered, now. */
 bool history_is_kept(const struct history *h);
 /* How many registers were missing then, and how many flaws there are. */

@@ -13,6 +13,7 @@
 #include "store/writer/pack.h"
 #include "store/writer/packset.h"
 
+struct secret;
 struct zip;
 
 /* A pack in which a chunk was found. The database may give it another number
@@ -74,6 +75,7 @@ struct writer {
 	 * begins and commits. */
 	char (*stand)[INDEX_NAME_MAX];
 	size_t nstand, stand_cap;
+	struct secret *signer; /* of the point; owned; NULL: it is not signed */
 	struct point_list
 		*points; /* as listed when the session had begun; held */
 };

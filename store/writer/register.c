@@ -18,6 +18,7 @@
 #include "store/backend/backend.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
+#include "store/history/signer.h"
 #include "store/point.h"
 #include "store/record/commit.h"
 #include "store/vault.h"
@@ -90,8 +91,11 @@ int writer_put_register(struct writer *w, const struct point *p,
 	/* The hash ties the register to these bytes of the point. */
 	memcpy(c.point, p->id, sizeof(c.point));
 	memcpy(c.hash, point_hash, sizeof(c.hash));
-	commit_encode_after(&c, w->sid, &after, NULL, &plain);
+	commit_encode_after(&c, w->sid, &after,
+			    w->signer ? vault_id_hex(w->vault) : NULL, &plain);
 	r = buf_error(&plain);
+	if (r == 0 && w->signer)
+		r = signer_sign(w->signer, &plain);
 	if (r < 0)
 		return r;
 	r = -ENOENT;

@@ -27,6 +27,7 @@
 #include "store/base/log.h"
 #include "store/base/pool.h"
 #include "store/base/seam.h"
+#include "store/base/secret.h"
 #include "store/base/zip.h"
 #include "store/catalog/catalog.h"
 #include "store/point.h"
@@ -99,6 +100,8 @@ static int begin(struct vault *v, const char *kind, int level,
 	if (r == 0)
 		r = vault_may_write(v);
 	if (r == 0)
+		r = vault_signing_key(v, &w->signer);
+	if (r == 0)
 		r = create_session(w, kind);
 	if (r == 0)
 		r = vault_refresh(v);
@@ -157,6 +160,7 @@ void writer_free(struct writer *w)
 	packset_release(&w->swept);
 	free(w->stand);
 	point_list_put(w->points);
+	secret_free(w->signer);
 	pthread_cond_destroy(&w->flushed);
 	pthread_mutex_destroy(&w->lock);
 	free(w);

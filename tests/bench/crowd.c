@@ -31,6 +31,7 @@ struct maker {
 	struct buf index; /* packs of the index object that is being made */
 	uint64_t number; /* of the next chunk: its contents */
 	char sid[POINT_ID_HEX + 1];
+	struct commit_after after; /* of the next commit */
 };
 
 static int put_box(struct maker *m, uint8_t type, const char *name,
@@ -179,6 +180,18 @@ static int describe(struct maker *m, size_t i, struct point *p)
 	return r == 0 ? point_machine_of(p->vm, 0, p->machine) : r;
 }
 
+/* The next one comes after the commit that says @text. */
+static int follow(struct maker *m, const struct buf *text)
+{
+	struct commit_ref *ref = &m->after.refs[0];
+
+	m->after.n = 1;
+	ref->has_hash = 1;
+	if (hex_decode(m->sid, COMMIT_SID_LEN, ref->sid) < 0)
+		return -EINVAL;
+	return crypt_sha256(text->data, text->len, ref->hash);
+}
+
 static int make_point(struct maker *m, size_t i)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
@@ -196,7 +209,12 @@ static int make_point(struct maker *m, size_t i)
 		r = put_box(m, OBJECT_POINT, name, &plain, c.hash);
 	}
 	if (r == 0) {
-		commit_encode(&c, m->sid, &text);
+		commit_encode_after(&c, m->sid, &m->after, NULL, &text);
+		r = buf_error(&text);
+	}
+	if (r == 0)
+		r = follow(m, &text);
+	if (r == 0) {
 		snprintf(name, sizeof(name), "commit/%s", m->sid);
 		r = put_box(m, OBJECT_COMMIT, name, &text, NULL);
 	}
@@ -206,7 +224,9 @@ static int make_point(struct maker *m, size_t i)
 
 int crowd_add(struct vault *v, const struct crowd *c)
 {
-	struct maker m = { .vault = v, .what = c };
+	struct maker m = { .vault = v,
+			   .what = c,
+			   .after = { .is_told = true } };
 	size_t i;
 	int r = 0;
 

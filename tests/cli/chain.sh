@@ -132,3 +132,65 @@ expect 0 stranger points
 vault_from "$tmp/one"
 expect 0 as a points
 says "gone: the point web1/2026-11-02T000003Z"
+
+# ---- who made a point ----
+
+# A machine that has a signing key signs, from then on.
+vault_from "$tmp/one"
+expect 0 as own key sign-new
+prints '^signing key [0-9a-f]{64}$'
+signer=$(sed -n 's/^signing key //p' "$tmp/out")
+[ "$(stat -c %a "$tmp/own/signing.key")" = 600 ] || fail "the key is open"
+expect 1 as own key sign-new
+says 'signing.key exists'
+point own web1
+signed=$sid
+expect 0 stranger points --vm web1 --json
+prints "\"signer\": *\"$signer\""
+prints '"signature": *"valid"'
+prints '"signature": *"none"'
+expect 0 "$tests/reader/vmbackup_reader.py" "$vault" --key-file "$keyfile" verify
+cp -a "$vault" "$tmp/signed"
+
+# Whoever has the vault's key and not this one makes points, and none that is
+# signed with it.
+point thief web1
+expect 0 stranger points --vm web1 --latest 1 --json
+prints '"signature": *"none"'
+expect 0 as thief key sign-new
+point thief web1
+expect 0 stranger points --vm web1 --latest 1 --json
+prints '"signature": *"valid"'
+! grep -q "$signer" "$tmp/out" || fail "a thief signs with web1's key"
+
+# What it says is changed under its signature: it is nobody's, to commands, to the
+# mount and to the second reader.
+vault_from "$tmp/signed"
+"$tests/reader/forge.py" "$vault" "$keyfile" spoof "$signed"
+expect 13 stranger points
+says "commit/$signed: its signature is wrong"
+expect 13 stranger check
+says "commit/$signed: its signature is wrong"
+expect 1 "$tests/reader/vmbackup_reader.py" "$vault" --key-file "$keyfile" verify
+says 'its signature is wrong'
+if [ -e /dev/fuse ] && [ "$(id -u)" = 0 ]; then
+	rm -rf "$tmp/mounter" "$cache"
+	VMBACKUP_STATE_DIR="$tmp/mounter" start_mount "$vault" "$tmp/mnt"
+	says "commit/$signed: its signature is wrong"
+	[ "$(find "$tmp/mnt/vms/web1" -mindepth 1 -maxdepth 1 -type d | wc -l)" = 1 ] ||
+		fail "the mount shows a point of a wrong signature"
+	stop_mount "$tmp/mnt"
+fi
+# One that was signed for another vault.
+vault_from "$tmp/signed"
+"$tests/reader/forge.py" "$vault" "$keyfile" replay "$signed"
+expect 0 stranger points --vm web1 --latest 1 --json
+prints '"signature": *"of another vault"'
+expect 1 "$tests/reader/vmbackup_reader.py" "$vault" --key-file "$keyfile" verify
+says 'signed for another vault'
+
+# A key that others can read signs nothing.
+vault_from "$tmp/signed"
+chmod 644 "$tmp/own/signing.key"
+expect 1 as own backup --vm web1 "$tmp/source"
+says 'others may read this key'

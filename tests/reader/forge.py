@@ -6,6 +6,8 @@
     forge.py VAULT KEYFILE session SID   a backup far away has begun
     forge.py VAULT KEYFILE wish POINT    somebody forgot a point 20 days ago
     forge.py VAULT KEYFILE fence SID     a session that made a point made none
+    forge.py VAULT KEYFILE spoof SID     its commit says that it follows none
+    forge.py VAULT KEYFILE replay SID    it is as signed for another vault
 """
 import json
 import os
@@ -28,9 +30,13 @@ class Vault(reader.Vault):
 
 
 def seal(vault, name, kind, text, path=None):
+    return seal_bytes(vault, name, kind,
+                      json.dumps(text, separators=(",", ":")).encode(), path)
+
+
+def seal_bytes(vault, name, kind, plain, path=None):
     """Write the box @name, at its place or at @path. Its salt says nothing, for
     this is a test's."""
-    plain = json.dumps(text).encode()
     salt = os.urandom(32)
     key = reader.ObjectKey(vault.bases[kind], kind, vault.vault_id, salt, name)
     head = (b"vmbackup" + (1).to_bytes(2, "little") + bytes([kind, 0]) +
@@ -70,6 +76,24 @@ def wish(vault, point, days=20):
     os.unlink(path)
 
 
+def replay(vault, sid):
+    """Sign a commit with a key of our own, as for another vault."""
+    from cryptography.hazmat.primitives import serialization as s
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey)
+    c = json.loads(vault.box("commit/" + sid, reader.COMMIT))
+    c.pop("sig", None)
+    c["vault"] = "5" * 32
+    text = json.dumps(c, separators=(",", ":"))[:-1]
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(s.Encoding.Raw,
+                                           s.PublicFormat.Raw)
+    value = key.sign(b"vmbackupfs/1/commit" + text.encode())
+    seal_bytes(vault, "commit/" + sid, reader.COMMIT, (
+        text + ',"sig":{"key":"%s","value":"%s"}}' % (
+            public.hex(), value.hex())).encode())
+
+
 def main():
     path, keyfile, what, arg = sys.argv[1:]
     with open(keyfile, "rb") as f:
@@ -77,6 +101,12 @@ def main():
     if what == "fence":
         seal(vault, "commit/" + arg, reader.COMMIT,
              {"decision": "FENCED", "session": arg})
+    elif what == "spoof":
+        c = json.loads(vault.box("commit/" + arg, reader.COMMIT))
+        c["after"] = []
+        seal(vault, "commit/" + arg, reader.COMMIT, c)
+    elif what == "replay":
+        replay(vault, arg)
     elif what == "age":
         age(vault, int(arg))
     elif what == "wish":

@@ -26,8 +26,10 @@ import stat
 import subprocess
 import sys
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PublicKey)
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -936,6 +938,26 @@ def verify_records(vault):
     return count
 
 
+def verify_signature(vault, sid, text):
+    """Where a commit is signed, it is by whom it says, for this vault."""
+    c = json.loads(text)
+    sig = c.get("sig")
+    if sig is None:
+        return
+    key, value = sig["key"], sig["value"]
+    tail = ',"sig":{"key":"%s","value":"%s"}}' % (key, value)
+    if not text.endswith(tail.encode()) or len(key) != 64:
+        raise Bad("commit/%s: a signature of another form" % sid)
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(
+            bytes.fromhex(value),
+            b"vmbackupfs/1/commit" + text[:-len(tail)])
+    except InvalidSignature:
+        raise Bad("commit/%s: its signature is wrong" % sid)
+    if c["vault"] != vault.vault_id.hex():
+        raise Bad("commit/%s: was signed for another vault" % sid)
+
+
 def verify_history(vault):
     """Commits name others; return how many are named. Each is there, and says
     what it did."""
@@ -947,6 +969,7 @@ def verify_history(vault):
         if len(refs) > 256 or refs != sorted(
                 refs, key=lambda ref: ref["session"]):
             raise Bad("session %s: follows too much, or in no order" % sid)
+        verify_signature(vault, sid, text)
         for ref in refs:
             if ref["sha256"]:
                 named[ref["session"]] = ref["sha256"]

@@ -21,6 +21,7 @@
 #include "store/base/secret.h"
 #include "store/crypt/crypt.h"
 #include "store/crypt/keyring.h"
+#include "store/crypt/sign.h"
 
 static struct keyring *ring;
 
@@ -536,6 +537,35 @@ static void *work(void *arg)
 	return NULL;
 }
 
+/* RFC 8032, 7.1, the second test. */
+static void test_signatures(void **state)
+{
+	uint8_t seed[SIGN_SEED_LEN], key[SIGN_KEY_LEN], sig[SIGN_LEN];
+	const uint8_t text[1] = { 0x72 }, other[1] = { 0x73 };
+
+	(void)state;
+	from_hex(
+		"4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+		seed);
+	assert_int_equal(sign_public(seed, key), 0);
+	assert_hex(key,
+		   "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f1"
+		   "2af4660c");
+	assert_int_equal(sign_make(seed, text, sizeof(text), sig), 0);
+	assert_hex(sig,
+		   "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223"
+		   "ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aee"
+		   "b00d291612bb0c00");
+	assert_int_equal(sign_verify(key, text, sizeof(text), sig), 0);
+	assert_int_equal(sign_verify(key, other, sizeof(other), sig), -EBADMSG);
+	sig[40] ^= 1;
+	assert_int_equal(sign_verify(key, text, sizeof(text), sig), -EBADMSG);
+	/* No point of the curve. */
+	sig[40] ^= 1;
+	memset(key, 0xff, sizeof(key));
+	assert_int_equal(sign_verify(key, text, sizeof(text), sig), -EBADMSG);
+}
+
 static void test_threads(void **state)
 {
 	struct worker w[4];
@@ -577,6 +607,7 @@ int main(void)
 		cmocka_unit_test(test_scrypt),
 		cmocka_unit_test(test_scrypt_bounds),
 		cmocka_unit_test(test_keyfile),
+		cmocka_unit_test(test_signatures),
 		cmocka_unit_test(test_threads),
 	};
 
