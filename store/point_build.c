@@ -214,7 +214,7 @@ int vault_newest_commits(struct vault *v, struct commit_after *out)
 	out->n = 0;
 	out->is_told = true;
 	point_listing_begin(v);
-	r = point_judge_chain(&v->objects, &chain);
+	r = point_judge_chain(&v->objects, false, &chain);
 	for (i = 0; r == 0 && i < chain.nheads; i++) {
 		const struct kept *item = &s->items[chain.heads[i]];
 		const struct known_commit *c = item->value;

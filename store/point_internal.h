@@ -154,9 +154,9 @@ MUST_CHECK int point_list_build(struct vault *v, const struct point_objects *o,
 
 /* ---- point_refresh.c ---- */
 
-/* What the commits say of one another, by those that were read. Return 0 or
+/* As chain_judge(), of the commits that were read. Return 0 or
  * -ENOMEM; @out is to be released either way. */
-MUST_CHECK int point_judge_chain(const struct point_objects *o,
+MUST_CHECK int point_judge_chain(const struct point_objects *o, bool forks,
 				 struct chain *out);
 
 /* One thread at a time has the objects of an open vault; between these it does. */

@@ -364,7 +364,8 @@ static void node_of(const struct kept *item, struct chain_node *out)
 	out->is_fenced = !c->commit.point[0];
 }
 
-int point_judge_chain(const struct point_objects *o, struct chain *out)
+int point_judge_chain(const struct point_objects *o, bool forks,
+		      struct chain *out)
 {
 	AUTO_FREE struct chain_node *nodes =
 		alloc_array(o->commits.n + 1, sizeof(*nodes));
@@ -375,7 +376,7 @@ int point_judge_chain(const struct point_objects *o, struct chain *out)
 		return -ENOMEM;
 	for (i = 0; i < o->commits.n; i++)
 		node_of(&o->commits.items[i], &nodes[i]);
-	return chain_judge(nodes, o->commits.n, out);
+	return chain_judge(nodes, o->commits.n, forks, out);
 }
 
 static int is_there(void *arg, const char *name)
@@ -397,7 +398,7 @@ static bool describe_node(void *arg, size_t i, struct seen_row *out)
 static int judge_history(struct vault *v)
 {
 	struct chain chain;
-	int r = point_judge_chain(&v->objects, &chain);
+	int r = point_judge_chain(&v->objects, true, &chain);
 
 	if (r == 0)
 		r = history_judge(v->history, &chain, is_there, describe_node,

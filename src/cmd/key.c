@@ -304,9 +304,10 @@ static int run_key(struct context *ctx, void *args, int argc, char **argv)
 
 const struct command cmd_key = {
 	.name = "key",
-	.operands = "add|list|passwd|remove|export|import|sign-new [ID|FILE]",
+	.operands = "WHAT [ID|FILE]",
 	.summary = "manage the passwords and key files that open the vault",
-	.help = "A vault opens with any of its keys. passwd replaces the one"
+	.help = "WHAT is add, list, passwd, remove, export, import or sign-new."
+		" A vault opens with any of its keys. passwd replaces the one"
 		" that is used. export writes a copy of all key slots, still"
 		" sealed, to FILE; import puts back those that the vault has"
 		" lost. remove takes the first digits of an ID. Removing a"

@@ -21,11 +21,16 @@
 #include "store/base/hex.h"
 
 #define NOWHERE CHAIN_NOWHERE
+#define BITS_MAX 24
 
 struct judging {
 	const struct chain_node *nodes;
 	size_t n;
 	uint8_t (*sids)[COMMIT_SID_LEN]; /* of the nodes; owned */
+	/* Sids are random: those whose first bits are b begin at bucket[b], and end
+	 * where the next ones begin. Owned. */
+	size_t *bucket;
+	unsigned int bits;
 	/* Where each node's references lead: those of node i from first[i] on.
 	 * Owned. */
 	size_t *first, *to;
@@ -58,9 +63,18 @@ static int add_flaw(struct judging *j, enum chain_flaw_kind kind,
 	return 0;
 }
 
+/* The first bits of a sid. */
+static size_t bucket_of(const struct judging *j, const uint8_t *sid)
+{
+	size_t first = (size_t)sid[0] << 16 | (size_t)sid[1] << 8 | sid[2];
+
+	return first >> (BITS_MAX - j->bits);
+}
+
 static size_t find(const struct judging *j, const uint8_t *sid)
 {
-	size_t low = 0, high = j->n;
+	size_t b = bucket_of(j, sid);
+	size_t low = j->bucket[b], high = j->bucket[b + 1];
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
@@ -358,12 +372,27 @@ static int gather_all(struct judging *j)
 	return r;
 }
 
+static int make_fork_room(struct judging *j)
+{
+	j->size = alloc_array(j->n + 1, sizeof(*j->size));
+	j->order = alloc_array(j->n + 1, sizeof(*j->order));
+	j->gathered = alloc_array(j->n + 1, sizeof(*j->gathered));
+	j->covered = alloc_array(j->n + 1, sizeof(*j->covered));
+	j->below = alloc_array(j->n + 1, sizeof(*j->below));
+	j->above = alloc_array(j->n + 1, sizeof(*j->above));
+	j->stack = alloc_array(j->n + 1, sizeof(*j->stack));
+	return j->size && j->order && j->gathered && j->covered && j->below &&
+			       j->above && j->stack
+		       ? 0
+		       : -ENOMEM;
+}
+
 static int find_forks(struct judging *j)
 {
 	AUTO_FREE size_t *count = alloc_array(j->n + 1, sizeof(*count));
 	size_t i;
 
-	if (!count)
+	if (!count || make_fork_room(j) < 0)
 		return -ENOMEM;
 	for (i = 0; i < j->n; i++)
 		j->size[i] = NOWHERE;
@@ -411,30 +440,32 @@ static int make_room(struct judging *j)
 	for (i = 0; i < j->n; i++)
 		refs += j->nodes[i].nrefs;
 	j->sids = alloc_array(j->n + 1, sizeof(*j->sids));
+	for (j->bits = 1; j->bits < BITS_MAX && j->n >> j->bits; j->bits++)
+		;
+	j->bucket = alloc_array(((size_t)1 << j->bits) + 1, sizeof(*j->bucket));
 	j->first = alloc_array(j->n + 1, sizeof(*j->first));
 	j->to = alloc_array(refs + 1, sizeof(*j->to));
 	j->named = alloc_array(j->n + 1, sizeof(*j->named));
-	j->size = alloc_array(j->n + 1, sizeof(*j->size));
-	j->order = alloc_array(j->n + 1, sizeof(*j->order));
-	j->gathered = alloc_array(j->n + 1, sizeof(*j->gathered));
-	j->covered = alloc_array(j->n + 1, sizeof(*j->covered));
-	j->below = alloc_array(j->n + 1, sizeof(*j->below));
-	j->above = alloc_array(j->n + 1, sizeof(*j->above));
-	j->stack = alloc_array(j->n + 1, sizeof(*j->stack));
 	j->out->heads = alloc_array(j->n + 1, sizeof(*j->out->heads));
-	if (!j->sids || !j->first || !j->to || !j->named || !j->size ||
-	    !j->order || !j->gathered || !j->covered || !j->below ||
-	    !j->above || !j->stack || !j->out->heads)
+	if (!j->sids || !j->bucket || !j->first || !j->to || !j->named ||
+	    !j->out->heads)
 		return -ENOMEM;
 	for (i = 0; i < j->n; i++) {
 		/* What is no session's is nobody's. */
-		if (hex_decode(j->nodes[i].sid, COMMIT_SID_LEN, j->sids[i]) < 0)
+		if (hex_decode(j->nodes[i].sid, COMMIT_SID_LEN, j->sids[i]) ==
+		    0)
+			j->bucket[bucket_of(j, j->sids[i]) + 1] = i + 1;
+		else
 			memset(j->sids[i], 0, COMMIT_SID_LEN);
 	}
+	/* An empty one begins where the next one does. */
+	for (i = 1; i <= (size_t)1 << j->bits; i++)
+		j->bucket[i] = MAX(j->bucket[i], j->bucket[i - 1]);
 	return 0;
 }
 
-int chain_judge(const struct chain_node *nodes, size_t n, struct chain *out)
+int chain_judge(const struct chain_node *nodes, size_t n, bool forks,
+		struct chain *out)
 {
 	struct judging j = { .nodes = nodes, .n = n, .out = out };
 	int r;
@@ -445,11 +476,12 @@ int chain_judge(const struct chain_node *nodes, size_t n, struct chain *out)
 		r = follow_all(&j);
 	if (r == 0)
 		find_heads(&j);
-	if (r == 0 && n > 0 && is_complete(&j))
+	if (r == 0 && n > 0 && forks && is_complete(&j))
 		r = find_forks(&j);
 	if (r == 0)
 		sort_flaws(out);
 	free(j.sids);
+	free(j.bucket);
 	free(j.first);
 	free(j.to);
 	free(j.named);

@@ -121,7 +121,7 @@ static bool is_forked(const struct world *w)
 
 static void judge(const struct world *w, struct chain *out)
 {
-	assert_ok(chain_judge(w->nodes, w->n, out));
+	assert_ok(chain_judge(w->nodes, w->n, true, out));
 }
 
 static void honest_writers_have_no_flaw(void **state)
