@@ -46,6 +46,7 @@ void format_put_header(uint8_t *out, const struct object_header *h)
 	memcpy(out, FORMAT_MAGIC, 8);
 	put_le16(out + 8, FORMAT_VERSION);
 	out[10] = h->type;
+	put_le32(out + 12, h->epoch);
 	memcpy(out + 16, h->vault_id, VAULT_ID_LEN);
 	memcpy(out + 32, h->salt, CRYPT_SALT_LEN);
 	memcpy(out + 64, h->commit, CRYPT_COMMIT_LEN);
@@ -77,17 +78,22 @@ int format_get_header(const void *data, size_t len, const char *what,
 	if (version == 0 || p[11] != 0)
 		return fail(-EBADMSG, "%s: damaged header", what);
 	out->type = p[10];
-	/* The epoch is checked here, and so is part of no seal: an object of
-	 * another epoch has another key, and "damaged" would be untrue of it. */
-	if (get_le32(p + 12) != 0)
-		return fail(-EOPNOTSUPP,
-			    "%s: sealed with keys of epoch %u; this program "
-			    "knows only the first, 0: use a newer one",
-			    what, get_le32(p + 12));
+	out->epoch = get_le32(p + 12);
 	memcpy(out->vault_id, p + 16, VAULT_ID_LEN);
 	memcpy(out->salt, p + 32, CRYPT_SALT_LEN);
 	memcpy(out->commit, p + 64, CRYPT_COMMIT_LEN);
 	return 0;
+}
+
+/* "Damaged" would be untrue of such an object, but where a bit of its header was
+ * flipped. */
+int format_fail_epoch(const char *name, uint32_t epoch)
+{
+	return fail(-EOPNOTSUPP,
+		    "%s: sealed with keys of epoch %u, which is later than "
+		    "those that the key in use opens: use a newer key, for the "
+		    "vault's were rotated, or a newer vmbackup",
+		    name, epoch);
 }
 
 /* A key slot has a base key of its own; all others have the vault's. */
@@ -95,10 +101,13 @@ static int derive(const struct keyring *k, const uint8_t *base,
 		  const struct object_header *h, const char *name,
 		  struct seal_key *out)
 {
+	int r;
+
 	if (base)
-		return crypt_seal_key(base, h->vault_id, h->type, name, h->salt,
-				      out);
-	return keyring_seal_key(k, h->type, name, h->salt, out);
+		return crypt_seal_key(base, h->vault_id, h->type, h->epoch,
+				      name, h->salt, out);
+	r = keyring_seal_key(k, h->type, h->epoch, name, h->salt, out);
+	return r == -EOPNOTSUPP ? format_fail_epoch(name, h->epoch) : r;
 }
 
 /* The salt of a box of a key slot has no keyring to hedge with: the bytes
@@ -123,7 +132,18 @@ int format_seal_box(const struct keyring *k, const uint8_t *base,
 		    const char *name, const void *clear, size_t clear_len,
 		    const void *plain, size_t plain_len, struct buf *out)
 {
-	struct object_header h = { .type = type };
+	return format_seal_box_of(k, base, vault_id, seam, type,
+				  base ? 0 : keyring_epoch(k), name, clear,
+				  clear_len, plain, plain_len, out);
+}
+
+int format_seal_box_of(const struct keyring *k, const uint8_t *base,
+		       const uint8_t *vault_id, struct seam *seam, uint8_t type,
+		       uint32_t epoch, const char *name, const void *clear,
+		       size_t clear_len, const void *plain, size_t plain_len,
+		       struct buf *out)
+{
+	struct object_header h = { .type = type, .epoch = epoch };
 	struct seal_key key;
 	uint8_t fixed[16] = { 0 };
 	uint8_t head[FORMAT_HEADER_LEN];

@@ -9,7 +9,7 @@
  *     8  2  format version, 1
  *    10  1  enum object_type
  *    11  1  zero
- *    12  4  key epoch, 0
+ *    12  4  key epoch
  *    16 16  vault id
  *    32 32  salt
  *    64 32  commitment to the object's key
@@ -110,7 +110,8 @@ enum object_type {
 	OBJECT_MACHINE = 18,
 	/* 19: parity of packs, which is not sealed; see store/parity */
 	OBJECT_LEDGER = 20,
-	OBJECT_TYPE_MAX = OBJECT_LEDGER,
+	OBJECT_EPOCH = 21,
+	OBJECT_TYPE_MAX = OBJECT_EPOCH,
 };
 
 enum chunk_type {
@@ -131,6 +132,8 @@ static inline bool chunk_type_is_data(uint8_t type)
 
 struct object_header {
 	uint8_t type;
+	uint32_t
+		epoch; /* of the keys: not authentic before the object opened */
 	uint8_t vault_id[VAULT_ID_LEN];
 	uint8_t salt[CRYPT_SALT_LEN];
 	uint8_t commit[CRYPT_COMMIT_LEN];
@@ -140,15 +143,19 @@ void format_put_header(uint8_t *out, const struct object_header *h);
 /*
  * @what names the object in messages.
  * Return 0, -EBADMSG (not an object of a vault, damaged) or -EOPNOTSUPP (a
- * newer format, or keys of a later epoch).
+ * newer format).
  */
 MUST_CHECK int format_get_header(const void *data, size_t len, const char *what,
 				 struct object_header *out);
 
+/* Say that an object's epoch is one whose keys are not known. Return
+ * -EOPNOTSUPP. */
+int format_fail_epoch(const char *name, uint32_t epoch);
+
 /*
- * Seal @plain (and bind @clear) into @out, which is cleared first. @base: NULL
- * for the vault's key (@k), else 32 bytes of a key slot, and @k may be NULL
- * with @vault_id given.
+ * Seal @plain (and bind @clear) into @out, which is cleared first, under the newest
+ * epoch. @base: NULL for the vault's key (@k), else 32 bytes of a key slot, and @k
+ * may be NULL with @vault_id given: that is of epoch 0 then.
  * @name is the object's name, which opening must give again.
  * Return 0, -EMSGSIZE, -ENOMEM or -EIO.
  */
@@ -158,6 +165,14 @@ MUST_CHECK int format_seal_box(const struct keyring *k, const uint8_t *base,
 			       const void *clear, size_t clear_len,
 			       const void *plain, size_t plain_len,
 			       struct buf *out);
+
+/* The same of @epoch. */
+MUST_CHECK int format_seal_box_of(const struct keyring *k, const uint8_t *base,
+				  const uint8_t *vault_id, struct seam *seam,
+				  uint8_t type, uint32_t epoch,
+				  const char *name, const void *clear,
+				  size_t clear_len, const void *plain,
+				  size_t plain_len, struct buf *out);
 
 /* A box taken apart, not yet opened. Pointers borrowed from the object. */
 struct box {
@@ -180,14 +195,15 @@ MUST_CHECK int format_parse_box(const void *data, size_t len, uint8_t type,
  * Open a parsed box into @out (cleared first). @base as in format_seal_box().
  * Return 0, -EKEYREJECTED (silent: the commitment is of another key, name or
  * salt),
- * -EBADMSG (damaged, said in words), -ENOMEM or -EIO.
+ * -EBADMSG (damaged, said in words), -EOPNOTSUPP (keys of an epoch that is not
+ * known, said in words), -ENOMEM or -EIO.
  */
 MUST_CHECK int format_open_box(const struct keyring *k, const uint8_t *base,
 			       const struct box *box, const char *name,
 			       struct buf *out);
 /* Derive the key of a parsed box of the vault's, and look whether it is that;
- * wipe it. Return 0, -EBADMSG (it is of another vault or name, said in words)
- * or -EIO. */
+ * wipe it. Return 0, -EBADMSG (it is of another vault or name, said in words),
+ * -EOPNOTSUPP (of an epoch that is not known, said in words) or -EIO. */
 MUST_CHECK int format_box_key(const struct keyring *k, const struct box *box,
 			      const char *name, struct seal_key *out);
 /* Both at once for the vault's key; a wrong commitment is -EBADMSG, said in

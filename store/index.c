@@ -4,7 +4,8 @@
  * imported is refresh.c's business. Plaintext of index/<sid>-<n>:
  *
  *     varint packs; each: varint length, name "<sid>-<n>-<sha256>",
- *                         u64 size, u8 kind, 32 salt,
+ *                         u64 size, u8 kind, 32 salt (of a pack of an epoch other
+ *                         than 0: u8 kind | 128, u32 epoch, 32 salt),
  *                         varint length, the pack's directory in plain
  *     nothing, or
  *     varint superseded; each: varint length, name "<sid>-<n>"
@@ -46,13 +47,18 @@ bool index_name_ok(const char *name)
 	       (*name == '\0' || strcmp(name, ".m") == 0);
 }
 
+/* In a pack's kind: its epoch follows. */
+#define KIND_EPOCH 0x80
+
 void index_put_pack(struct buf *out, const char *name, uint64_t size,
-		    uint8_t kind, const uint8_t *salt, const uint8_t *dir,
-		    size_t dir_len)
+		    uint8_t kind, uint32_t epoch, const uint8_t *salt,
+		    const uint8_t *dir, size_t dir_len)
 {
 	buf_put_bytes(out, name, strlen(name));
 	buf_put_le64(out, size);
-	buf_put_u8(out, kind);
+	buf_put_u8(out, epoch ? kind | KIND_EPOCH : kind);
+	if (epoch)
+		buf_put_le32(out, epoch);
 	buf_put(out, salt, CRYPT_SALT_LEN);
 	buf_put_bytes(out, dir, dir_len);
 }
@@ -74,11 +80,15 @@ static int decode_pack(struct index_decoder *d, struct reader *r)
 	char object[OBJECT_NAME_MAX];
 	struct index_pack p;
 	const uint8_t *s;
+	bool has_epoch;
 	size_t len;
 
 	s = reader_bytes(r, PACK_NAME_MAX - 1, &len);
 	p.size = reader_le64(r);
 	p.kind = reader_u8(r);
+	p.epoch = p.kind & KIND_EPOCH ? reader_le32(r) : 0;
+	has_epoch = p.kind & KIND_EPOCH;
+	p.kind &= (uint8_t)~KIND_EPOCH;
 	p.salt = reader_get(r, CRYPT_SALT_LEN);
 	p.dir = reader_bytes(r, FORMAT_DIR_MAX, &p.dir_len);
 	if (r->bad)
@@ -88,7 +98,7 @@ static int decode_pack(struct index_decoder *d, struct reader *r)
 	if (strlen(p.name) != len ||
 	    format_pack_object_name(p.name, object) < 0 ||
 	    (p.kind != OBJECT_DATA_PACK && p.kind != OBJECT_TREE_PACK) ||
-	    p.size > FORMAT_PACK_MAX)
+	    p.size > FORMAT_PACK_MAX || has_epoch != (p.epoch != 0))
 		return fail_malformed(d);
 	return d->visitor.pack(d->visitor.arg, &p);
 }
@@ -331,6 +341,7 @@ static int import_pack(void *arg, const struct index_pack *p)
 	memcpy(c->row.salt, p->salt, CRYPT_SALT_LEN);
 	c->row.size = p->size;
 	c->row.kind = p->kind;
+	c->row.epoch = p->epoch;
 	c->dir = p->dir;
 	c->dir_len = p->dir_len;
 	return pack_row_seal(im->vault, &c->row, c->dir, c->dir_len);

@@ -20,15 +20,17 @@
 /* Whether an index object may be called that. */
 bool index_name_ok(const char *name);
 
-/* Append one pack to an index object under construction. Ask buf_error(). */
+/* Append one pack to an index object under construction. @epoch: of its keys, which
+ * may be another than that of the object. Ask buf_error(). */
 void index_put_pack(struct buf *out, const char *name, uint64_t size,
-		    uint8_t kind, const uint8_t *salt, const uint8_t *dir,
-		    size_t dir_len);
+		    uint8_t kind, uint32_t epoch, const uint8_t *salt,
+		    const uint8_t *dir, size_t dir_len);
 /* A pack as an index object names it. */
 struct index_pack {
 	char name[PACK_NAME_MAX];
 	uint64_t size;
 	uint8_t kind;
+	uint32_t epoch; /* of its keys */
 	const uint8_t *salt; /* borrowed */
 	const uint8_t *dir; /* borrowed */
 	size_t dir_len;

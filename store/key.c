@@ -116,9 +116,10 @@ static char *clear_to_json(const struct slot_clear *clear, json_t *info)
 	return doc ? json_dumps(doc, JSON_COMPACT) : NULL;
 }
 
-int key_seal(const struct secret *master, const uint8_t *vault_id,
-	     struct seam *seam, const char *slot, const struct credential *c,
-	     unsigned int scrypt_log_n, const char *info_json, struct buf *out)
+int key_seal(const struct secret *master, uint32_t epoch,
+	     const uint8_t *vault_id, struct seam *seam, const char *slot,
+	     const struct credential *c, unsigned int scrypt_log_n,
+	     const char *info_json, struct buf *out)
 {
 	struct slot_clear clear = { 0 };
 	char name[OBJECT_NAME_MAX];
@@ -150,8 +151,9 @@ int key_seal(const struct secret *master, const uint8_t *vault_id,
 		r = kek_error(r, name, &clear);
 		goto out;
 	}
-	r = format_seal_box(NULL, kek, vault_id, seam, OBJECT_KEY, name, text,
-			    strlen(text), master->data, master->len, out);
+	r = format_seal_box_of(NULL, kek, vault_id, seam, OBJECT_KEY, epoch,
+			       name, text, strlen(text), master->data,
+			       master->len, out);
 	if (r == 0 && out->len > KEY_SLOT_MAX)
 		r = fail(-EMSGSIZE, "%s: its description is too long", name);
 out:
@@ -310,6 +312,7 @@ int key_describe(const void *data, size_t len, const char *slot,
 	if (r < 0)
 		return r;
 	snprintf(out->slot, sizeof(out->slot), "%s", slot);
+	out->epoch = box.header.epoch;
 	snprintf(out->kind, sizeof(out->kind), "%s", kinds[clear.kdf]);
 	if (clear.kdf == KDF_SCRYPT)
 		*cost_out = (uint64_t)clear.p << clear.log_n;

@@ -31,6 +31,7 @@
 #include "store/base/seam.h"
 #include "store/base/secret.h"
 #include "store/crypt/keyring.h"
+#include "store/epoch/epoch.h"
 #include "store/format.h"
 #include "store/key.h"
 #include "store/vault_internal.h"
@@ -89,13 +90,12 @@ static int by_age(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* Is it of a later format, or of keys of a later epoch? Another slot may open all
- * the same, so that this is no error, and nothing is said. */
+/* Is it of a later format? Another slot may open all the same, so that this is no
+ * error, and nothing is said. */
 static bool is_newer(const struct key_slot *slot)
 {
 	return slot->len >= 16 && memcmp(slot->raw, "vmbackup", 8) == 0 &&
-	       (get_le16(slot->raw + 8) > FORMAT_VERSION ||
-		get_le32(slot->raw + 12) != 0);
+	       get_le16(slot->raw + 8) > FORMAT_VERSION;
 }
 
 static void mark_damaged(struct key_slot *slot, int error)
@@ -230,13 +230,31 @@ int key_slots_read(struct vault *v, struct key_slots *out)
 
 struct search {
 	const struct credential *credential;
+	struct vault *vault;
 	const uint8_t *vault_id;
-	struct secret *master;
+	struct keyring *ring; /* what it opened */
 	uint64_t work; /* of scrypt, so far */
 	int error; /* of the last slot that could not be tried */
 	bool newer; /* some slot is of a kind that is not known */
 	bool tried; /* some slot is of the kind of the credential */
+	char orphan[33]; /* a slot that opened, of an epoch that is not there */
+	uint32_t orphan_epoch;
 };
+
+/* The slot holds @master: of an epoch that the vault has? Return 0,
+ * -EKEYREJECTED (it has not), or another negative errno, said in words. */
+static int take_epoch(struct search *u, const struct key_slot *slot,
+		      const struct secret *master)
+{
+	int r = epoch_open(u->vault, slot->info.epoch, master, u->vault_id,
+			   &u->ring);
+
+	if (r != -ENOENT && r != -EKEYREJECTED)
+		return r;
+	memcpy(u->orphan, slot->name, sizeof(u->orphan));
+	u->orphan_epoch = slot->info.epoch;
+	return -EKEYREJECTED;
+}
 
 /* Whether the slot may be tried at all. */
 static bool is_affordable(struct search *u, const struct key_slot *slot)
@@ -254,6 +272,7 @@ static bool is_affordable(struct search *u, const struct key_slot *slot)
 static int try_slot(struct search *u, const struct key_slot *slot)
 {
 	bool scrypt = strcmp(slot->info.kind, "passphrase") == 0;
+	AUTO_SECRET struct secret *master = NULL;
 	uint8_t id[VAULT_ID_LEN];
 	int r;
 
@@ -271,14 +290,13 @@ static int try_slot(struct search *u, const struct key_slot *slot)
 	if (!is_affordable(u, slot))
 		return 0;
 	u->work += slot->cost;
-	r = key_open(slot->raw, slot->len, slot->name, u->credential,
-		     &u->master, id);
-	if (r == 0 && memcmp(id, u->vault_id, sizeof(id)) != 0) {
-		secret_free(u->master);
-		u->master = NULL;
+	r = key_open(slot->raw, slot->len, slot->name, u->credential, &master,
+		     id);
+	if (r == 0 && memcmp(id, u->vault_id, sizeof(id)) != 0)
 		r = fail(-EBADMSG, "key/%s: a key slot of another vault",
 			 slot->name);
-	}
+	if (r == 0)
+		r = take_epoch(u, slot, master);
 	if (r == -EOPNOTSUPP)
 		u->newer = true;
 	else if (r < 0 && r != -EKEYREJECTED)
@@ -295,6 +313,14 @@ static int not_opened(const struct search *u, const char *url, bool any)
 			    "that \"key export\" made: vmbackup -r %s key "
 			    "import FILE",
 			    url, url);
+	if (u->orphan[0])
+		return fail(-EREMCHG,
+			    "%s: key slot %s is of epoch %u, and the vault has "
+			    "no such keys: epoch/%u was lost, or that rotation "
+			    "of keys was not finished, or another was faster; "
+			    "use another key, or put the object back from a "
+			    "copy that \"key export\" made",
+			    url, u->orphan, u->orphan_epoch, u->orphan_epoch);
 	if (u->error)
 		return fail(u->error,
 			    "%s: no readable key slot opens with this password "
@@ -311,10 +337,10 @@ static int not_opened(const struct search *u, const char *url, bool any)
 			     : "");
 }
 
-/* The slot of this name, without a listing. Return 1 when it opens, 0 when it
- * does not or is not there, or a negative errno. */
-static int open_first(struct vault *v, const char *first, struct search *u,
-		      struct key_slot *out)
+/* The slot of this name, without a listing, where it is of the newest epoch. Return
+ * 1 when it opens, 0 when it does not or is not there, or a negative errno. */
+static int open_first(struct vault *v, const char *first, uint32_t newest,
+		      struct search *u, struct key_slot *out)
 {
 	int r;
 
@@ -323,7 +349,7 @@ static int open_first(struct vault *v, const char *first, struct search *u,
 		return 0;
 	memcpy(out->name, first, sizeof(out->name));
 	r = read_slot(v, out);
-	if (r == 0 && out->error == 0)
+	if (r == 0 && out->error == 0 && out->info.epoch == newest)
 		r = try_slot(u, out);
 	if (r == 1)
 		return r;
@@ -334,24 +360,46 @@ static int open_first(struct vault *v, const char *first, struct search *u,
 	return r;
 }
 
+/* Of those that cost the same: the later epoch first. What claims to be of an epoch
+ * that is not there yet comes last. */
+static int by_epoch(const void *a, const void *b, void *arg)
+{
+	const struct key_slot *x = a, *y = b;
+	uint32_t newest = *(const uint32_t *)arg;
+	bool x_is_odd = x->info.epoch > newest,
+	     y_is_odd = y->info.epoch > newest;
+
+	if (x_is_odd != y_is_odd)
+		return x_is_odd ? 1 : -1;
+	if (x->info.epoch != y->info.epoch)
+		return x->info.epoch > y->info.epoch ? -1 : 1;
+	return by_cost(a, b);
+}
+
 int key_slots_open(struct vault *v, const char *first,
 		   const struct credential *c, const uint8_t *vault_id,
-		   struct key_slot *out, struct secret **master_out)
+		   uint32_t newest, struct key_slot *out,
+		   struct keyring **ring_out)
 {
-	struct search u = { .credential = c, .vault_id = vault_id };
+	struct search u = { .credential = c, .vault = v, .vault_id = vault_id };
 	struct key_slots all;
 	size_t i;
-	int r = open_first(v, first, &u, out);
+	int r = open_first(v, first, newest, &u, out);
 
+	*ring_out = NULL;
 	if (r != 0)
 		goto out;
 	r = key_slots_read(v, &all);
 	if (r < 0)
 		return r;
+	if (all.n)
+		qsort_r(all.slots, all.n, sizeof(*all.slots), by_epoch,
+			&newest);
 	for (i = 0; i < all.n && r == 0; i++) {
 		/* It was tried, if it is not damaged. */
 		if (strcmp(all.slots[i].name, first) == 0 &&
-		    all.slots[i].error == 0)
+		    all.slots[i].error == 0 &&
+		    all.slots[i].info.epoch == newest)
 			continue;
 		r = try_slot(&u, &all.slots[i]);
 		if (r == 1) {
@@ -365,13 +413,13 @@ int key_slots_open(struct vault *v, const char *first,
 out:
 	if (r < 0)
 		return r;
-	*master_out = u.master;
+	*ring_out = u.ring;
 	return 0;
 }
 
 /* ---- an open vault's ---- */
 
-int key_put_slot(struct backend *b, const struct secret *master,
+int key_put_slot(struct backend *b, const struct secret *master, uint32_t epoch,
 		 const uint8_t *vault_id, struct seam *seam,
 		 const struct credential *c, unsigned int log_n,
 		 const char *label, char slot[33])
@@ -384,7 +432,7 @@ int key_put_slot(struct backend *b, const struct secret *master,
 	if (r < 0)
 		return r;
 	hex_encode(raw, sizeof(raw), slot);
-	r = key_seal(master, vault_id, seam, slot, c,
+	r = key_seal(master, epoch, vault_id, seam, slot, c,
 		     log_n ? log_n : KEY_SCRYPT_LOG_N, label, &box);
 	snprintf(name, sizeof(name), "key/%s", slot);
 	if (r == 0)
@@ -397,6 +445,7 @@ int vault_key_add(struct vault *v, const struct credential *c,
 		  char slot_out[33])
 {
 	return key_put_slot(v->backend, keyring_master(v->keyring),
+			    keyring_epoch(v->keyring),
 			    keyring_vault_id(v->keyring), v->seam, c,
 			    scrypt_log_n, label, slot_out);
 }

@@ -38,16 +38,21 @@ MUST_CHECK int key_slots_read(struct vault *v, struct key_slots *out);
 void key_slots_release(struct key_slots *s);
 /*
  * Find a slot of @v that opens with @c: @first, the name of the one that did last
- * time (may be ""), which is read by its name, or else, the cheapest first, one of
- * those that are listed. @vault_id: the vault's, which the slot's must be. @out:
- * for key_slot_release().
+ * time (may be ""), which is read by its name, or else one of those that are listed:
+ * those of later epochs before others, and of these the cheapest first. @vault_id:
+ * the vault's, which the slot's must be. @newest: the newest epoch that there is.
+ * @out: for key_slot_release(). @ring_out: the keys of its epoch, which epoch/<n>
+ * bore out, and of those before, for keyring_free(). A slot of an epoch that the
+ * vault has not is passed over: its rotation was not finished, or another was
+ * faster.
  * Return 0; -EKEYREJECTED (none does, and all could be tried), -EBADMSG (there
- * are none), or the error of one that could not be tried; said in words.
+ * are none), -EREMCHG (only a slot of an epoch that the vault has not does), or the
+ * error of one that could not be tried; said in words.
  */
 MUST_CHECK int key_slots_open(struct vault *v, const char *first,
 			      const struct credential *c,
-			      const uint8_t *vault_id, struct key_slot *out,
-			      struct secret **master_out);
+			      const uint8_t *vault_id, uint32_t newest,
+			      struct key_slot *out, struct keyring **ring_out);
 void key_slot_release(struct key_slot *slot);
 
 #endif

@@ -26,6 +26,7 @@
 #include "store/base/cache.h"
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
+#include "store/crypt/keyring.h"
 #include "store/index.h"
 #include "store/pack_read.h"
 
@@ -82,6 +83,7 @@ static int make_row(struct vault *v, const struct index_pack *p,
 	memcpy(out->row.salt, p->salt, CRYPT_SALT_LEN);
 	out->row.size = p->size;
 	out->row.kind = p->kind;
+	out->row.epoch = p->epoch;
 	out->dir = p->dir;
 	out->dir_len = p->dir_len;
 	return pack_row_seal(v, &out->row, out->dir, out->dir_len);
@@ -261,6 +263,7 @@ static int import_pack(struct vault *v, const char *name, const char *object,
 	memcpy(c.row.salt, ends->salt, CRYPT_SALT_LEN);
 	c.row.size = size;
 	c.row.kind = ends->kind;
+	c.row.epoch = ends->epoch;
 	r = pack_row_seal(v, &c.row, c.dir, c.dir_len);
 	if (r == 0)
 		r = catalog_import_again(vault_catalog(v), object, &c, 1);
@@ -420,6 +423,9 @@ int vault_import_packs(struct vault *v, size_t *n_out)
 {
 	struct backend_names told = { .n = 0 };
 	struct unnamed_packs u = { .n = 0 };
+	/* That it opens nothing of later epochs was said of an old key at once, and
+	 * not of each pack. */
+	bool is_old = v->newest_epoch > keyring_epoch(v->keyring), before;
 	size_t i, asked = 0;
 	int64_t no;
 	int r = catalog_sources(v->catalog, on_told, &told);
@@ -434,8 +440,12 @@ int vault_import_packs(struct vault *v, size_t *n_out)
 	for (i = 0; i < u.n && r == 0; i++) {
 		r = catalog_pack_no(v->catalog, u.list[i].name, &no);
 		if (r == -ENOENT) {
+			before = log_hush(is_old);
 			r = vault_import_pack(v, u.list[i].name,
 					      u.list[i].size);
+			(void)log_hush(before);
+			if (is_old)
+				r = vault_say_way(v, u.list[i].name, r);
 			asked += r == 0;
 		}
 		/* It hides its own chunks alone. */

@@ -47,7 +47,10 @@ int pack_row_seal(const struct vault *v, struct pack_row *row, const void *dir,
 
 	buf_put_bytes(&b, row->name, strlen(row->name));
 	buf_put_le64(&b, row->size);
-	buf_put_u8(&b, row->kind);
+	/* As in an index object. */
+	buf_put_u8(&b, row->epoch ? row->kind | 0x80 : row->kind);
+	if (row->epoch)
+		buf_put_le32(&b, row->epoch);
 	buf_put(&b, row->salt, sizeof(row->salt));
 	r = buf_error(&b);
 	if (r == 0)
@@ -138,8 +141,10 @@ static int fill(const struct vault *v, struct pack_info *p,
 	if (r == 0)
 		r = format_pack_key_name(row->name, name);
 	if (r == 0)
-		r = keyring_seal_key(v->keyring, row->kind, name, row->salt,
-				     &p->key);
+		r = keyring_seal_key(v->keyring, row->kind, row->epoch, name,
+				     row->salt, &p->key);
+	if (r == -EOPNOTSUPP)
+		r = format_fail_epoch(p->object, row->epoch);
 	if (r == 0)
 		r = format_get_dir(plain->data, plain->len, row->name, false,
 				   &dir);
@@ -232,7 +237,9 @@ int pack_open_ends(const struct keyring *k, const char *name,
 	if ((h.type != OBJECT_DATA_PACK && h.type != OBJECT_TREE_PACK) ||
 	    memcmp(h.vault_id, keyring_vault_id(k), VAULT_ID_LEN) != 0)
 		return fail(-EBADMSG, "%s: not a pack of this vault", object);
-	r = keyring_seal_key(k, h.type, key_name, h.salt, &out->key);
+	r = keyring_seal_key(k, h.type, h.epoch, key_name, h.salt, &out->key);
+	if (r == -EOPNOTSUPP)
+		r = format_fail_epoch(object, h.epoch);
 	if (r == 0 && !crypt_equal(out->key.commit, h.commit, CRYPT_COMMIT_LEN))
 		r = fail(-EBADMSG,
 			 "%s: damaged or misplaced: it is not sealed "
@@ -241,6 +248,7 @@ int pack_open_ends(const struct keyring *k, const char *name,
 	if (r < 0)
 		return r;
 	out->kind = h.type;
+	out->epoch = h.epoch;
 	memcpy(out->salt, h.salt, CRYPT_SALT_LEN);
 	out->dir = (struct frame){ t.dir_off, t.dir_clen, t.dir_plen, t.codec };
 	return 0;

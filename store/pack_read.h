@@ -55,6 +55,7 @@ void pack_info_free(void *object);
 /* The two ends of a pack, which say how its directory is opened. */
 struct pack_ends {
 	uint8_t kind; /* OBJECT_DATA_PACK or OBJECT_TREE_PACK */
+	uint32_t epoch; /* of its keys */
 	uint8_t salt[CRYPT_SALT_LEN];
 	struct seal_key key; /* wipe it */
 	struct frame dir; /* lies within the pack */
@@ -62,7 +63,7 @@ struct pack_ends {
 /*
  * Read the first FORMAT_HEADER_LEN bytes of pack @name and its last
  * FORMAT_TRAILER_LEN; it is @size bytes long, and the two do not overlap.
- * Return 0 or -EBADMSG, said in words.
+ * Return 0, -EBADMSG or -EOPNOTSUPP (a newer format or epoch), said in words.
  */
 MUST_CHECK int pack_open_ends(const struct keyring *k, const char *name,
 			      const uint8_t *head, const uint8_t *tail,

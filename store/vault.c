@@ -20,7 +20,9 @@
 #include "store/base/log.h"
 #include "store/base/name.h"
 #include "store/catalog/catalog.h"
+#include "store/crypt/keyring.h"
 #include "store/crypt/siphash.h"
+#include "store/epoch/epoch.h"
 #include "store/history/history.h"
 #include "store/history/signer.h"
 #include "store/kept.h"
@@ -148,6 +150,10 @@ int vault_accept_rollback(struct vault *v)
 		r = catalog_drop_objects(v->catalog);
 	if (r < 0)
 		return r;
+	if (v->seen_epoch > v->newest_epoch) {
+		epoch_file_write(v->epoch_file, v->newest_epoch);
+		v->seen_epoch = v->newest_epoch;
+	}
 	point_listing_begin(v);
 	point_objects_release(o);
 	o->points_old = v->is_list_old = true;
@@ -314,10 +320,37 @@ int vault_make_folders(struct vault *v)
 	return r;
 }
 
+/* Whether what is sealed now is sealed with the newest keys. */
+static int check_epoch(const struct vault *v)
+{
+	uint32_t mine = keyring_epoch(v->keyring);
+
+	if (v->seen_epoch > v->newest_epoch)
+		return fail(-EREMCHG,
+			    "%s: this vault had keys of epoch %u, and epoch/%u "
+			    "is not there: nothing is written with keys that "
+			    "were given up; put it back from a copy that \"key "
+			    "export\" made: vmbackup key import FILE; or "
+			    "accept the loss with: vmbackup check "
+			    "--accept-rollback",
+			    vault_url(v), v->seen_epoch, v->seen_epoch);
+	if (v->newest_epoch > mine)
+		return fail(-EKEYREJECTED,
+			    "%s: the vault's keys were rotated, to epoch %u, "
+			    "and the key in use opens only what was written "
+			    "before: nothing is written with it; whoever has a "
+			    "newer key can add yours with: vmbackup key add",
+			    vault_url(v), v->newest_epoch);
+	return 0;
+}
+
 int vault_may_write(const struct vault *v)
 {
 	uint64_t lost = vault_lost(v);
+	int r = check_epoch(v);
 
+	if (r < 0)
+		return r;
 	if (v->missing.n > 0)
 		return fail(-EREMCHG,
 			    "%s: nothing is written to a vault that lacks the "

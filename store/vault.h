@@ -133,8 +133,9 @@ size_t vault_missing_folders(const struct vault *v, char *const **out);
 MUST_CHECK int vault_make_folders(struct vault *v);
 /*
  * Whether this program may write to the vault, as far as is known. Return 0,
- * -EOPNOTSUPP (a newer one is needed), -EBADMSG (nobody can tell), or -EREMCHG (it
- * has lost what it had, or a folder); said in words.
+ * -EOPNOTSUPP (a newer one is needed), -EBADMSG (nobody can tell), -EKEYREJECTED (the
+ * vault's keys were rotated, and its own is an old one), or -EREMCHG (it has lost
+ * what it had, or a folder); said in words.
  */
 MUST_CHECK int vault_may_write(const struct vault *v);
 /* The same of whether it may delete what nothing refers to. */
@@ -220,6 +221,7 @@ struct key_info {
 	/* JSON text of created, host, user, label; owned, NULL where it is
 	 * damaged */
 	char *label;
+	uint32_t epoch; /* of the master key that it says it holds */
 	bool current; /* the one that opened this vault */
 };
 /* Add a slot. @label as in key_info, may be NULL. Return 0 or a negative

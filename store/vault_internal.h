@@ -46,6 +46,11 @@ struct vault {
 	/* An object of feature/ cannot be read: nobody knows what a program that
 	 * writes would have to know. */
 	bool features_damaged;
+	/* The newest epoch of keys that there is, as it was listed; the keyring's
+	 * is earlier where the slot that opened the vault is. */
+	uint32_t newest_epoch;
+	uint32_t seen_epoch; /* the newest that this machine has met before */
+	char *epoch_file; /* where that is kept; owned, may be NULL */
 	/* It was made with a folder for each kind of object of today. */
 	bool has_all_folders;
 	struct backend_names

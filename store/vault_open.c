@@ -31,6 +31,7 @@
 #include "store/catalog/catalog.h"
 #include "store/chunk.h"
 #include "store/crypt/keyring.h"
+#include "store/epoch/epoch.h"
 #include "store/history/history.h"
 #include "store/key.h"
 #include "store/key_slots.h"
@@ -156,7 +157,7 @@ int vault_create(const struct vault_options *o, unsigned int scrypt_log_n,
 		r = keyring_new(master, vault_id, &k);
 	/* The slot first: a vault with a config can always be opened. */
 	if (r == 0)
-		r = key_put_slot(b, master, vault_id, seam, &o->credential,
+		r = key_put_slot(b, master, 0, vault_id, seam, &o->credential,
 				 scrypt_log_n, o->label, slot);
 	if (r == 0)
 		r = put_config(b, k, seam, o);
@@ -264,6 +265,9 @@ int vault_read_features(struct vault *v)
 	size_t i;
 	int r = backend_list_names(v->backend, "feature/", &names);
 
+	/* Somebody may have rotated the keys since. */
+	if (r == 0)
+		r = epoch_newest(v->backend, &v->newest_epoch);
 	for (i = 0; i < names.n && r == 0; i++) {
 		if (!name_is_object(names.list[i]))
 			continue;
@@ -336,16 +340,19 @@ static void write_hint(const struct vault *v, const char *cache_dir)
 }
 
 static int open_slot(struct vault *v, const struct vault_options *o,
-		     const struct credential *c, const uint8_t *vault_id,
-		     struct secret **master_out)
+		     const struct credential *c, const uint8_t *vault_id)
 {
 	struct key_slot found;
 	char hint[33];
 	int r;
 
 	read_hint(v, o->cache_dir, hint);
-	r = key_slots_open(v, o->slot ? o->slot : hint, c, vault_id, &found,
-			   master_out);
+	v->epoch_file = epoch_file_name(o->state_dir, v->id_hex);
+	v->seen_epoch = epoch_file_read(v->epoch_file);
+	r = epoch_newest(v->backend, &v->newest_epoch);
+	if (r == 0)
+		r = key_slots_open(v, o->slot ? o->slot : hint, c, vault_id,
+				   v->newest_epoch, &found, &v->keyring);
 	if (r < 0)
 		return r;
 	memcpy(v->slot, found.name, sizeof(v->slot));
@@ -354,6 +361,9 @@ static int open_slot(struct vault *v, const struct vault_options *o,
 	if (strcmp(hint, v->slot) != 0)
 		write_hint(v, o->cache_dir);
 	key_slot_release(&found);
+	/* Only what a key bore out is believed. */
+	if (keyring_epoch(v->keyring) > v->seen_epoch)
+		epoch_file_write(v->epoch_file, keyring_epoch(v->keyring));
 	return r;
 }
 
@@ -391,7 +401,6 @@ static int unlock(struct vault *v, const struct vault_options *o)
 	struct credential c = o->credential;
 	AUTO_BUF struct buf plain = BUF_INIT;
 	uint8_t vault_id[VAULT_ID_LEN];
-	struct secret *master = NULL;
 	uint8_t *raw = NULL;
 	size_t len;
 	struct box box;
@@ -405,9 +414,7 @@ static int unlock(struct vault *v, const struct vault_options *o)
 	if (r == 0 && o->ask)
 		r = o->ask(o->ask_arg, &c);
 	if (r == 0)
-		r = open_slot(v, o, &c, vault_id, &master);
-	if (r == 0)
-		r = keyring_new(master, vault_id, &v->keyring);
+		r = open_slot(v, o, &c, vault_id);
 	if (r == 0)
 		r = make_sum_key(v);
 	if (r == 0)
@@ -416,12 +423,15 @@ static int unlock(struct vault *v, const struct vault_options *o)
 	if (r == 0)
 		r = use_config(v, &plain);
 	secret_wipe(plain.data, plain.len);
+	if (r == 0 && v->newest_epoch > keyring_epoch(v->keyring))
+		log_warn("%s: the vault's keys were rotated, and this key "
+			 "opens only what was written before",
+			 backend_url(v->backend));
 	if (r == 0)
 		r = vault_note_missing(v);
 	if (r == 0)
 		r = vault_read_features(v);
 out:
-	secret_free(master);
 	free(raw);
 	return r;
 }
@@ -522,6 +532,7 @@ void vault_close(struct vault *v)
 	history_free(v->history);
 	keyring_free(v->keyring);
 	buf_release(&v->slot_object);
+	free(v->epoch_file);
 	secret_wipe(v->chunker, sizeof(v->chunker));
 	if (!v->borrowed_backend)
 		backend_close(v->backend);

@@ -45,6 +45,7 @@ judge_lines()
 		reach["store/repair"] = "store store/check store/writer"
 		reach["store"] = "store"
 		reach["store/catalog"] = "store-alone"
+		reach["store/epoch"] = "store"
 		reach["store/backend"] = reach["store/crypt"] = ""
 		reach["store/base"] = reach["store/record"] = ""
 		reach["store/history"] = "store/crypt store/record"
@@ -59,6 +60,7 @@ judge_lines()
 				} else if (list[i] == "store")
 					may[r, "store/backend"] = \
 					may[r, "store/catalog"] = \
+					may[r, "store/epoch"] = \
 					may[r, "store/record"] = \
 					may[r, "store/history"] = \
 					may[r, "store/parity"] = \

@@ -14,6 +14,7 @@
 #include "src/cmd/guarded.h"
 #include "src/cmd/key_export.h"
 #include "src/keys/key_label.h"
+#include "src/keys/key_rotate.h"
 #include "src/keys/key_sign.h"
 #include "store/base/log.h"
 #include "store/base/secret.h"
@@ -23,6 +24,7 @@ struct args {
 	const char *new_password_file, *new_password_command, *new_key_file;
 	const char *make_key_file, *host, *user, *label;
 	unsigned int kdf_cost;
+	struct string_list with_key_files, with_password_files;
 };
 
 static const struct option_row rows[] = {
@@ -44,6 +46,10 @@ static const struct option_row rows[] = {
 		   "add, passwd: note this user with the key"),
 	OPT_STRING("label", 0, "TEXT", struct args, label,
 		   "add, passwd: note this text with the key"),
+	OPT_LIST("with-key-file", 0, "FILE", struct args, with_key_files,
+		 "rotate: this key, too, is to open what comes (repeatable)"),
+	OPT_LIST("with-password-file", 0, "FILE", struct args,
+		 with_password_files, "rotate: the same of a password"),
 	OPT_UINT("kdf-cost", 0, "N", struct args, kdf_cost,
 		 "scrypt with 2^N blocks of 1 KiB, 14 to 21 (default: 17)"),
 	OPT_END
@@ -97,8 +103,6 @@ static int add_slot(struct context *ctx, const struct args *a, struct vault *v,
 	char *label;
 	int r;
 
-	if (a->kdf_cost && (a->kdf_cost < 14 || a->kdf_cost > 21))
-		return context_usage(ctx, "--kdf-cost: from 14 to 21");
 	r = load_new(ctx, a, c);
 	if (r < 0)
 		return r;
@@ -148,6 +152,7 @@ static int print_keys_json(const struct key_info *keys, size_t n)
 		json_decref(label);
 		output_set_string(o, "id", keys[i].slot);
 		output_set_string(o, "kind", keys[i].kind);
+		output_set_uint(o, "epoch", keys[i].epoch);
 		output_set_bool(o, "current", keys[i].current);
 		json_array_append_new(array, o);
 	}
@@ -163,8 +168,9 @@ static const char *member(const json_t *label, const char *key)
 
 static int print_keys(const struct key_info *keys, size_t n)
 {
-	static const char *const titles[] = { "",     "Id",   "Kind", "Created",
-					      "User", "Host", "Label" };
+	static const char *const titles[] = { "",	 "Id",	 "Kind",
+					      "Created", "User", "Host",
+					      "Label",	 "Epoch" };
 	struct table *t = table_new(ARRAY_SIZE(titles), 0);
 	size_t i;
 	int r;
@@ -186,6 +192,7 @@ static int print_keys(const struct key_info *keys, size_t n)
 		table_cell(t, "%s", member(label, "user"));
 		table_cell(t, "%s", member(label, "host"));
 		table_cell(t, "%s", member(label, "label"));
+		table_cell(t, "%u", keys[i].epoch);
 		json_decref(label);
 	}
 	r = table_print(t);
@@ -257,9 +264,36 @@ static int key_passwd(struct context *ctx, const struct args *a,
 	return report_result(ctx, "replaces the old one", slot);
 }
 
+/* Whoever rotates needs the key that opened the vault once more. */
+static int open_vault(struct context *ctx, const char *what, struct vault **out)
+{
+	struct vault_options o = { .index_later = true };
+	int r = strcmp(what, "rotate") ? context_open_vault_only(ctx, out)
+				       : context_open_vault_with(ctx, &o, out);
+
+	if (r == 0)
+		r = vault_look_back(*out);
+	if (r == 0 && strcmp(what, "list") != 0)
+		r = vault_may_write(*out);
+	return r;
+}
+
+static bool is_known(const char *what)
+{
+	static const char *const all[] = { "add", "list", "remove", "passwd",
+					   "rotate" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++)
+		if (strcmp(what, all[i]) == 0)
+			return true;
+	return false;
+}
+
 static int run_key(struct context *ctx, void *args, int argc, char **argv)
 {
 	const char *what = argc ? argv[0] : "";
+	struct args *a = args;
 	struct vault *v = NULL;
 	bool takes_operand;
 	int r;
@@ -271,24 +305,24 @@ static int run_key(struct context *ctx, void *args, int argc, char **argv)
 	if (!strcmp(what, "export") || !strcmp(what, "import"))
 		return key_export(ctx, argc, argv);
 	takes_operand = !strcmp(what, "remove");
-	if (!takes_operand && strcmp(what, "add") != 0 &&
-	    strcmp(what, "list") != 0 && strcmp(what, "passwd") != 0)
+	if (!is_known(what))
 		return context_usage(ctx, "say key add, list, remove, passwd,"
-					  " export, import or sign-new");
+					  " rotate, export, import or sign-new");
 	if (argc != (takes_operand ? 2 : 1))
 		return context_usage(
 			ctx, takes_operand ? "which key? say key remove ID"
 					   : "too many operands");
-	r = context_open_vault_only(ctx, &v);
-	if (r == 0)
-		r = vault_look_back(v);
-	if (r == 0 && strcmp(what, "list") != 0)
-		r = vault_may_write(v);
+	if (a->kdf_cost && (a->kdf_cost < 14 || a->kdf_cost > 21))
+		return context_usage(ctx, "--kdf-cost: from 14 to 21");
+	r = open_vault(ctx, what, &v);
 	if (r < 0) {
 		vault_close(v);
 		return r;
 	}
-	if (!strcmp(what, "add"))
+	if (!strcmp(what, "rotate"))
+		r = key_rotate(ctx, v, &a->with_key_files,
+			       &a->with_password_files, a->kdf_cost);
+	else if (!strcmp(what, "add"))
 		r = key_add(ctx, args, v);
 	else if (!strcmp(what, "list"))
 		r = key_list(ctx, v);
@@ -298,6 +332,7 @@ static int run_key(struct context *ctx, void *args, int argc, char **argv)
 		r = vault_key_remove(v, argv[1]);
 	if (r == 0 && takes_operand)
 		r = report_result(ctx, "removed", argv[1]);
+	context_forget_credential(ctx);
 	vault_close(v);
 	return r;
 }
@@ -306,14 +341,18 @@ const struct command cmd_key = {
 	.name = "key",
 	.operands = "WHAT [ID|FILE]",
 	.summary = "manage the passwords and key files that open the vault",
-	.help = "WHAT is add, list, passwd, remove, export, import or sign-new."
+	.help = "WHAT is add, list, passwd, remove, rotate, export, import or"
+		" sign-new."
 		" A vault opens with any of its keys. passwd replaces the one"
 		" that is used. export writes a copy of all key slots, still"
 		" sealed, to FILE; import puts back those that the vault has"
 		" lost. remove takes the first digits of an ID. Removing a"
-		" key does not help against someone who used it. sign-new"
-		" makes the key with which this machine signs its points.",
-	.words = "add list remove passwd export import sign-new",
+		" key does not help against someone who used it: rotate"
+		" makes new keys for what is written from then on, which only"
+		" the keys that are given to it, and those that are added"
+		" later, open. sign-new makes the key with which this machine"
+		" signs its points.",
+	.words = "add list remove passwd rotate export import sign-new",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run_key,

@@ -25,9 +25,17 @@
 #include "store/format.h"
 #include "store/key.h"
 
-/* Is it a key slot of this vault, as far as can be told without a password? Of
- * one that a newer program made nothing is asked. Return 0, or -EBADMSG, said in
- * words. */
+/* The type of the object of that name. */
+static uint8_t type_of(const char *name)
+{
+	return !strcmp(name, "config")	   ? OBJECT_CONFIG
+	       : !strncmp(name, "key/", 4) ? OBJECT_KEY
+					   : OBJECT_EPOCH;
+}
+
+/* Is it a key slot or an epoch of this vault, as far as can be told without a
+ * password? Of one that a newer program made nothing is asked. Return 0, or
+ * -EBADMSG, said in words. */
 static int check_slot(const uint8_t *vault_id, const char *name,
 		      const uint8_t *data, size_t len)
 {
@@ -36,11 +44,13 @@ static int check_slot(const uint8_t *vault_id, const char *name,
 
 	if (len >= FORMAT_HEADER_LEN &&
 	    memcmp(data, FORMAT_MAGIC, strlen(FORMAT_MAGIC)) == 0 &&
-	    (get_le16(data + 8) > FORMAT_VERSION || get_le32(data + 12) != 0))
+	    get_le16(data + 8) > FORMAT_VERSION)
 		return 0;
-	r = format_parse_box(data, len, OBJECT_KEY, name, &box);
+	r = format_parse_box(data, len, type_of(name), name, &box);
 	if (r == 0 && memcmp(box.header.vault_id, vault_id, VAULT_ID_LEN) != 0)
-		r = fail(-EBADMSG, "%s: a key slot of another vault", name);
+		r = fail(-EBADMSG, "%s: %s of another vault", name,
+			 type_of(name) == OBJECT_KEY ? "a key slot"
+						     : "an epoch of keys");
 	return r < 0 ? -EBADMSG : 0;
 }
 
@@ -168,6 +178,9 @@ static int export_to(struct context *ctx, const char *path)
 	r = export_config(&e);
 	if (r == 0)
 		r = backend_list_names(e.backend, "key/", &slots);
+	/* Without these the slots of later epochs open nothing. */
+	if (r == 0)
+		r = backend_list_names(e.backend, "epoch/", &slots);
 	for (i = 0; r == 0 && i < slots.n; i++)
 		r = export_slot(&e, slots.list[i]);
 	backend_close(e.backend);
@@ -310,7 +323,7 @@ static int replace_object(struct import *i, const char *name,
 static int compare_object(struct import *i, const char *name,
 			  const uint8_t *data, size_t len)
 {
-	uint8_t type = strcmp(name, "config") ? OBJECT_KEY : OBJECT_CONFIG;
+	uint8_t type = type_of(name);
 	AUTO_FREE uint8_t *there = NULL;
 	size_t there_len = 0;
 	struct box box;

@@ -10,6 +10,7 @@
 
 #include "store/base/hex.h"
 #include "store/base/log.h"
+#include "store/base/name.h"
 #include "store/key.h"
 
 #define OBJECTS_MAX 1000
@@ -17,8 +18,8 @@
 static bool name_ok(const char *name)
 {
 	return !strcmp(name, "config") ||
-	       (!strncmp(name, "key/", 4) && strlen(name) == 4 + 32 &&
-		strspn(name + 4, "0123456789abcdef") == 32);
+	       ((!strncmp(name, "key/", 4) || !strncmp(name, "epoch/", 6)) &&
+		name_is_object(name));
 }
 
 /* Read one object: its name, and its bytes, which the caller frees. */

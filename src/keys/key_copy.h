@@ -14,7 +14,7 @@ typedef int key_copy_fn(void *arg, const char *name, const uint8_t *data,
 
 /*
  * Call @fn with the name and bytes of each object, once all are known to be
- * such as export writes: the vault's config, or a key slot of at most
+ * such as export writes: the vault's config, a key slot, or epoch/<n>, of at most
  * KEY_SLOT_MAX bytes. A negative return of @fn ends it, and is returned.
  * Return 0, -ENOMEM, or -EINVAL, said in words with @path.
  */

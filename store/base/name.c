@@ -211,6 +211,7 @@ bool name_is_object(const char *name)
 		{ "machine/", FORM_NUMBERED },
 		{ "reserve/", FORM_HEX },
 		{ "ledger/", FORM_NUMBERED },
+		{ "epoch/", FORM_NUMBER },
 	};
 	size_t i;
 

@@ -178,13 +178,15 @@ static bool read_pack(sqlite3_stmt *st, struct pack_row *out)
 	    sqlite3_column_bytes(st, 4) != CRYPT_SALT_LEN || !mac ||
 	    sqlite3_column_bytes(st, 5) != CRYPT_SHA256_LEN ||
 	    !column_u64(st, 2, INT64_MAX, &size) ||
-	    !column_u64(st, 3, UINT8_MAX, &kind))
+	    !column_u64(st, 3, ((uint64_t)UINT32_MAX << 8) | UINT8_MAX, &kind))
 		return false;
 	memset(out, 0, sizeof(*out));
 	out->no = sqlite3_column_int64(st, 0);
 	memcpy(out->name, name, len);
 	out->size = size;
+	/* The epoch stands above the kind: most packs have none. */
 	out->kind = (uint8_t)kind;
+	out->epoch = (uint32_t)(kind >> 8);
 	memcpy(out->salt, salt, CRYPT_SALT_LEN);
 	memcpy(out->mac, mac, CRYPT_SHA256_LEN);
 	return true;

@@ -47,6 +47,7 @@ struct pack_row {
 	char name[PACK_NAME_MAX];
 	uint64_t size;
 	uint8_t kind; /* OBJECT_DATA_PACK or OBJECT_TREE_PACK */
+	uint32_t epoch; /* of its keys */
 	uint8_t salt[CRYPT_SALT_LEN];
 	/* Of all that, without the number, and of the directory: by whoever
 	 * imports it, for whoever reads it (pack_row_seal()). */

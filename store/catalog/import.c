@@ -28,6 +28,12 @@
 
 /* ---- import ---- */
 
+/* As catalog.c reads it. */
+static int64_t kind_and_epoch(const struct pack_row *row)
+{
+	return (int64_t)row->epoch << 8 | row->kind;
+}
+
 /* Write the row of a pack, with the statement that adds or changes it. */
 static int write_pack(struct catalog *c, struct conn *k,
 		      enum catalog_stmt which, const struct catalog_pack *p,
@@ -35,7 +41,7 @@ static int write_pack(struct catalog *c, struct conn *k,
 {
 	const struct pack_row *row = &p->row;
 	int rc = conn_step(k, which, "tiibbb", row->name, (int64_t)row->size,
-			   (int64_t)row->kind, row->salt, sizeof(row->salt),
+			   kind_and_epoch(row), row->salt, sizeof(row->salt),
 			   row->mac, sizeof(row->mac), p->dir, head);
 
 	return rc == SQLITE_DONE ? 0 : catalog_fail(c, k, rc, "adding a pack");

@@ -54,7 +54,7 @@ static inline const char *pack_name_hash(const char *name)
 }
 
 /* A flipped bit can make a version or an epoch a later one, too. */
-#define NEWER_OR_DAMAGED "needs a newer vmbackup, or is damaged"
+#define NEWER_OR_DAMAGED "needs a newer key or vmbackup, or is damaged"
 
 /* What checks verified before, and what this one adds to it (ledger.c,
  * ledger_put.c). */

@@ -59,6 +59,7 @@ static const struct kind {
 	{ "digest/", OBJECT_DIGEST },
 	{ "forget/", OBJECT_FORGET },
 	{ "ledger/", 0 }, /* read by itself */
+	{ "epoch/", OBJECT_EPOCH },
 };
 
 static const struct kind *kind_of(const char *name)

@@ -120,8 +120,8 @@ static int index_directory(struct reading *rd, struct buf *out)
 		r = format_pack_key_name(rd->row.name, key_name);
 	if (r == 0)
 		r = keyring_seal_key(vault_keyring(rd->check->vault),
-				     rd->row.kind, key_name, rd->row.salt,
-				     &rd->key);
+				     rd->row.kind, rd->row.epoch, key_name,
+				     rd->row.salt, &rd->key);
 	return r;
 }
 

@@ -30,8 +30,8 @@ int index_print_all(const struct index_pack *p, struct id *out)
 	AUTO_BUF struct buf all = BUF_INIT;
 	int r;
 
-	index_put_pack(&all, p->name, p->size, p->kind, p->salt, p->dir,
-		       p->dir_len);
+	index_put_pack(&all, p->name, p->size, p->kind, p->epoch, p->salt,
+		       p->dir, p->dir_len);
 	r = buf_error(&all);
 	return r < 0 ? r : crypt_sha256(all.data, all.len, out->b);
 }

@@ -77,7 +77,8 @@ static int open_dir(struct proof *p, const struct buf *known)
 			      own.data);
 	if (r < 0)
 		return r;
-	if (ends.kind != p->row->kind || ends.dir.plen != known->len ||
+	if (ends.kind != p->row->kind || ends.epoch != p->row->epoch ||
+	    ends.dir.plen != known->len ||
 	    memcmp(ends.salt, p->row->salt, sizeof(ends.salt)) != 0 ||
 	    (known->len && memcmp(own.data, known->data, known->len) != 0))
 		return -EBADMSG;

@@ -176,8 +176,8 @@ static int add_pack(void *arg, const struct index_pack *p)
 		r = idset_add(&x->have, &hash);
 	if (r <= 0)
 		return r;
-	index_put_pack(&x->packs, p->name, p->size, p->kind, p->salt, p->dir,
-		       p->dir_len);
+	index_put_pack(&x->packs, p->name, p->size, p->kind, p->epoch, p->salt,
+		       p->dir, p->dir_len);
 	x->npacks++;
 	return buf_error(&x->packs);
 }
@@ -198,6 +198,7 @@ static int add_instead(struct reindexing *x)
 			memcpy(p.name, row.name, sizeof(p.name));
 			p.size = row.size;
 			p.kind = row.kind;
+			p.epoch = row.epoch;
 			p.salt = row.salt;
 			p.dir = dir.data;
 			p.dir_len = dir.len;

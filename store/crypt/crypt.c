@@ -31,6 +31,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
+#include "store/base/bytes.h"
 #include "store/base/secret.h"
 #include "store/crypt/internal.h"
 
@@ -174,11 +175,15 @@ int crypt_sha256_parts(const struct crypt_part *parts, size_t n, uint8_t *out)
 
 /* ---- sealing ---- */
 
+/* The epoch stands behind the name, but for 0, which was there before there were
+ * others: no name ends so, for there is a NUL in it as long as an epoch is below
+ * 2^24, and a base key is of one epoch alone but for that of a key slot. */
 int crypt_seal_key(const uint8_t *base, const uint8_t *vault_id, uint8_t type,
-		   const char *name, const uint8_t *salt, struct seal_key *out)
+		   uint32_t epoch, const char *name, const uint8_t *salt,
+		   struct seal_key *out)
 {
 	uint8_t info[sizeof(INFO_OBJECT) + VAULT_ID_LEN + CRYPT_SALT_LEN +
-		     CRYPT_NAME_MAX];
+		     CRYPT_NAME_MAX + sizeof(epoch)];
 	uint8_t okm[CRYPT_KEY_LEN + GCM_NONCE_LEN + CRYPT_COMMIT_LEN];
 	size_t name_len = strlen(name);
 	uint8_t *p = info;
@@ -191,6 +196,10 @@ int crypt_seal_key(const uint8_t *base, const uint8_t *vault_id, uint8_t type,
 	p = mempcpy(p, vault_id, VAULT_ID_LEN);
 	p = mempcpy(p, salt, CRYPT_SALT_LEN);
 	p = mempcpy(p, name, name_len);
+	if (epoch) {
+		put_le32(p, epoch);
+		p += sizeof(epoch);
+	}
 	r = crypt_hkdf_expand(base, info, (size_t)(p - info), okm, sizeof(okm));
 	if (r == 0) {
 		memcpy(out->key, okm, CRYPT_KEY_LEN);

@@ -38,12 +38,12 @@ struct seal_key {
 };
 
 /*
- * Derive the key of the object of @type named @name, from a 32-byte base key:
- * the vault's for that type (keyring_seal_key()), or that of a key slot. Return
- * 0, -EIO, or -EINVAL (a name over CRYPT_NAME_MAX).
+ * Derive the key of the object of @type named @name, of keys of @epoch, from a
+ * 32-byte base key: the vault's for that type and epoch (keyring_seal_key()), or
+ * that of a key slot. Return 0, -EIO, or -EINVAL (a name over CRYPT_NAME_MAX).
  */
 MUST_CHECK int crypt_seal_key(const uint8_t *base, const uint8_t *vault_id,
-			      uint8_t type, const char *name,
+			      uint8_t type, uint32_t epoch, const char *name,
 			      const uint8_t *salt, struct seal_key *out);
 
 /*

@@ -24,9 +24,27 @@ struct keyring;
 MUST_CHECK int keyring_new(const struct secret *master, const uint8_t *vault_id,
 			   struct keyring **out);
 void keyring_free(struct keyring *k);
+/* The base key for objects of @type that follows from the master key of an epoch
+ * alone: CRYPT_KEY_LEN bytes at @out, to be wiped. Return as keyring_new(). */
+MUST_CHECK int keyring_base_key(const struct secret *master,
+				const uint8_t *vault_id, uint8_t type,
+				uint8_t *out);
 const uint8_t *keyring_vault_id(const struct keyring *k);
-/* The master key, borrowed: for writing another key slot. */
+/*
+ * Add the master key of the next epoch, CRYPT_KEY_LEN bytes, borrowed; before other
+ * threads use @k. From then on it is the newest. Return 0, -EINVAL (another length),
+ * -E2BIG (there are KEYRING_EPOCHS_MAX), -ENOMEM or -EIO.
+ */
+#define KEYRING_EPOCHS_MAX 1000
+MUST_CHECK int keyring_add_epoch(struct keyring *k,
+				 const struct secret *master);
+/* The newest epoch: 0 where there never was another. What is sealed is sealed under
+ * that one. */
+uint32_t keyring_epoch(const struct keyring *k);
+/* The master key of the newest epoch, borrowed: for writing another key slot. */
 const struct secret *keyring_master(const struct keyring *k);
+/* The same of @epoch, which is at most keyring_epoch(). */
+const struct secret *keyring_master_of(const struct keyring *k, uint32_t epoch);
 /*
  * Make the chunker's table of @secret, 32 bytes, instead of the master key; before
  * other threads use @k. Return 0 or a negative errno.
@@ -55,10 +73,11 @@ MUST_CHECK int keyring_salt(const struct keyring *k, struct seam *seam,
 			    const char *name, const uint8_t *digest,
 			    uint8_t *salt_out);
 
-/* Derive from the vault's key for objects of @type (1..20) named @name.
- * Return 0, -EIO, or -EINVAL (type, or a name over CRYPT_NAME_MAX). */
+/* Derive from the vault's key of @epoch for objects of @type (1..22) named @name.
+ * Return 0, -EIO, -EINVAL (type, or a name over CRYPT_NAME_MAX), or -EOPNOTSUPP (an
+ * epoch whose keys are not known; silent). */
 MUST_CHECK int keyring_seal_key(const struct keyring *k, uint8_t type,
-				const char *name, const uint8_t *salt,
-				struct seal_key *out);
+				uint32_t epoch, const char *name,
+				const uint8_t *salt, struct seal_key *out);
 
 #endif

@@ -25,10 +25,14 @@ struct feature_words {
 	uint32_t repair;
 };
 
+/* There are keys of later epochs: who knows of none would go on with the old. */
+#define FEATURE_EPOCHS 0x2u
+
 /* What this program knows. */
 #define FEATURES_READ 0u
-#define FEATURES_WRITE 0u
-#define FEATURES_COLLECT 0u
+#define FEATURES_WRITE FEATURE_EPOCHS
+#define FEATURES_COLLECT FEATURE_EPOCHS
+#define FEATURES_REPAIR FEATURE_EPOCHS
 
 void features_encode(const struct feature_words *f, uint8_t out[FEATURES_LEN]);
 /* Add what the clear text of the object @name says to @f. Return 0, or -EBADMSG,

@@ -168,8 +168,9 @@ static int index_one(struct writer *w, const char *name)
 	if (r == 0)
 		r = format_get_dir(dir.data, dir.len, name, false, &decoded);
 	if (r == 0)
-		r = writer_index_pack(w, row.name, row.size, row.kind, row.salt,
-				      &dir, decoded.nchunks);
+		r = writer_index_pack(w, row.name, row.size, row.kind,
+				      row.epoch, row.salt, &dir,
+				      decoded.nchunks);
 	format_release_dir(&decoded);
 	return r;
 }

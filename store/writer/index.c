@@ -25,8 +25,8 @@
 #include "store/vault.h"
 
 /* In an index object, beside the directory: the name and its length, size,
- * kind, salt, the directory's length; and, once, the number of packs. */
-#define PACK_ENTRY_MAX (PACK_NAME_MAX + 8 + 1 + CRYPT_SALT_LEN + 10 + 10)
+ * kind, epoch, salt, the directory's length; and, once, the number of packs. */
+#define PACK_ENTRY_MAX (PACK_NAME_MAX + 8 + 1 + 4 + CRYPT_SALT_LEN + 10 + 10)
 
 /* From now on the database answers for them, and the set of claimed ids stays
  * as small as what is not indexed yet. */
@@ -165,8 +165,8 @@ int writer_flush_due(struct writer *w)
  * object should be: it gets one of its own, which is within the format's
  * bounds. */
 int writer_index_pack(struct writer *w, const char *name, uint64_t size,
-		      uint8_t kind, const uint8_t *salt, const struct buf *dir,
-		      size_t nchunks)
+		      uint8_t kind, uint32_t epoch, const uint8_t *salt,
+		      const struct buf *dir, size_t nchunks)
 {
 	size_t more = PACK_ENTRY_MAX + dir->len;
 	bool put = false;
@@ -178,7 +178,7 @@ int writer_index_pack(struct writer *w, const char *name, uint64_t size,
 		/* Others may have named theirs since. */
 		put = r == 0 && !index_is_full(w, more);
 		if (put) {
-			index_put_pack(&w->index, name, size, kind, salt,
+			index_put_pack(&w->index, name, size, kind, epoch, salt,
 				       dir->data, dir->len);
 			if (w->nindex++ == 0)
 				w->index_ns = monotonic_ns(w);

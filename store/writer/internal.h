@@ -157,7 +157,7 @@ MUST_CHECK int writer_put_box(struct writer *w, uint8_t type, const char *name,
  * write that one when it is full. Safe from any thread. Return 0 or a negative
  * errno. */
 MUST_CHECK int writer_index_pack(struct writer *w, const char *name,
-				 uint64_t size, uint8_t kind,
+				 uint64_t size, uint8_t kind, uint32_t epoch,
 				 const uint8_t *salt, const struct buf *dir,
 				 size_t nchunks);
 /* Write the index object of what is pending, if anything is, and import it. */

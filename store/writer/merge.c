@@ -82,8 +82,8 @@ static int add_pack(void *arg, const struct index_pack *p)
 		r = idset_add(&m->have, &hash);
 	if (r <= 0)
 		return r;
-	index_put_pack(&m->packs, p->name, p->size, p->kind, p->salt, p->dir,
-		       p->dir_len);
+	index_put_pack(&m->packs, p->name, p->size, p->kind, p->epoch, p->salt,
+		       p->dir, p->dir_len);
 	m->npacks++;
 	return buf_error(&m->packs);
 }

@@ -174,7 +174,7 @@ static int put_end(struct pack *p, const struct seal_key *key)
 int pack_seal(struct pack *p, const struct keyring *k, struct seam *seam,
 	      const char *sid, unsigned int n)
 {
-	struct object_header h = { .type = p->kind };
+	struct object_header h = { .type = p->kind, .epoch = keyring_epoch(k) };
 	uint8_t digest[CRYPT_SHA256_LEN];
 	char name[OBJECT_NAME_MAX], hex[2 * CRYPT_SHA256_LEN + 1];
 	struct seal_key key;
@@ -194,12 +194,13 @@ int pack_seal(struct pack *p, const struct keyring *k, struct seam *seam,
 	if (r == 0)
 		r = keyring_salt(k, seam, name, digest, h.salt);
 	if (r == 0)
-		r = keyring_seal_key(k, p->kind, name, h.salt, &key);
+		r = keyring_seal_key(k, p->kind, h.epoch, name, h.salt, &key);
 	if (r < 0)
 		return r;
 	/* The name under which it is sealed is without its hash, which is not
 	 * known before; the hash is for whoever has no key. */
 	memcpy(h.commit, key.commit, CRYPT_COMMIT_LEN);
+	p->epoch = h.epoch;
 	memcpy(p->salt, h.salt, CRYPT_SALT_LEN);
 	format_put_header(p->bytes.data, &h);
 	for (i = 0; i < p->dir.nframes && r == 0; i++)

@@ -20,6 +20,7 @@ struct pack {
 	size_t frames_cap, chunks_cap;
 	/* After pack_seal(): */
 	char name[PACK_NAME_MAX];
+	uint32_t epoch; /* of its keys */
 	uint8_t salt[CRYPT_SALT_LEN];
 	struct buf plain_dir;
 };

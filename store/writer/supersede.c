@@ -23,8 +23,8 @@ static int put_pack(struct writer *w, int64_t no, struct buf *out)
 
 	if (r < 0)
 		return r;
-	index_put_pack(out, row.name, row.size, row.kind, row.salt, dir.data,
-		       dir.len);
+	index_put_pack(out, row.name, row.size, row.kind, row.epoch, row.salt,
+		       dir.data, dir.len);
 	if (out->len > INDEX_MERGED_MAX)
 		return -EFBIG;
 	return buf_error(out);

@@ -217,7 +217,8 @@ static int upload(struct writer *w, struct pack *p)
 		r = writer_put_parity(w, p);
 	if (r == 0)
 		r = writer_index_pack(w, p->name, p->bytes.len, p->kind,
-				      p->salt, &p->plain_dir, p->dir.nchunks);
+				      p->epoch, p->salt, &p->plain_dir,
+				      p->dir.nchunks);
 	if (r == 0) {
 		SCOPED_LOCK(&w->lock);
 		w->stats.packs++;

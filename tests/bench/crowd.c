@@ -115,7 +115,8 @@ static int make_pack(struct maker *m, unsigned int n, bool put)
 				p->bytes.len);
 	if (r == 0)
 		index_put_pack(&m->index, p->name, p->bytes.len, p->kind,
-			       p->salt, p->plain_dir.data, p->plain_dir.len);
+			       p->epoch, p->salt, p->plain_dir.data,
+			       p->plain_dir.len);
 	pack_free(p);
 	return r;
 }

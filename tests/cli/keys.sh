@@ -279,6 +279,60 @@ says 'not a copy'
 expect 0 vm key import "$tmp/copy"
 prints '^2 objects'
 
+# ---- rotation ----
+
+# A key that leaked is removed, and the others' go on: given now, or added later.
+v=$tmp/rotated
+expect 0 vm init --new-key-file "$tmp/own"
+expect 0 vm --key-file "$tmp/own" key add --new-key-file "$tmp/leaked" --label leaked
+expect 0 vm --key-file "$tmp/own" key add --new-key-file "$tmp/web" --label web
+expect 0 vm --key-file "$tmp/own" key add --new-key-file "$tmp/late" --label late
+echo before >"$tmp/file"
+expect 0 vm --key-file "$tmp/own" backup --vm web "$tmp/file"
+expect 0 vm --key-file "$tmp/own" key list
+id=$(awk '/ leaked / { print $1 }' "$tmp/out")
+cp "$v/key/$id"* "$tmp/kept"
+kept=$(cd "$v/key" && echo "$id"*)
+expect 0 vm --key-file "$tmp/own" key remove "$id"
+head -c 32 /dev/zero >"$tmp/nokey"
+chmod 600 "$tmp/nokey"
+expect 12 vm --key-file "$tmp/own" key rotate --with-key-file "$tmp/nokey"
+expect 0 vm --key-file "$tmp/own" key rotate --with-key-file "$tmp/web"
+prints '^what is written from now on has keys of epoch 1$'
+prints '^key [0-9a-f]* opens only what was written before: add it again'
+[ "$(wc -l <"$tmp/out")" = 2 ] || fail "not one key that was left out"
+echo after >"$tmp/file"
+expect 0 vm --key-file "$tmp/web" backup --vm web "$tmp/file"
+expect 0 vm --key-file "$tmp/own" cat "web/latest:files$tmp/file"
+prints '^after$'
+expect 0 vm --key-file "$tmp/own" check --read-data
+expect 0 vm --key-file "$tmp/own" key list
+prints ' web +1$'
+prints ' late +0$'
+# Neither who is to be added yet nor who was removed reads it, or writes.
+mv "$tmp/kept" "$v/key/$kept"
+for key in leaked late; do
+	expect 12 vm --key-file "$tmp/$key" backup --vm web "$tmp/file"
+	says "keys were rotated, to epoch 1, and the key in use opens only"
+	expect 13 vm --key-file "$tmp/$key" cat "web/latest:files$tmp/file"
+	prints '^before$'
+	expect 13 vm --key-file "$tmp/$key" points
+	[ "$(grep -c web "$tmp/out")" = 1 ] || fail "not one point: $(cat "$tmp/out")"
+done
+expect 0 vm --key-file "$tmp/own" key add --add-key-file "$tmp/late"
+expect 0 vm --key-file "$tmp/late" backup --vm web "$tmp/file"
+# A copy of the keys has what the new ones need.
+expect 0 vm key export "$tmp/rotated.copy"
+rm -r "$v/epoch" "$v"/key/*
+expect 13 vm --key-file "$tmp/own" points
+expect 0 vm key import "$tmp/rotated.copy"
+expect 0 vm --key-file "$tmp/own" points
+# So does the reader that was written from the manual.
+if python3 -c 'import cryptography' 2>/dev/null; then
+	expect 0 "$tests/reader/vmbackup_reader.py" "$v" --key-file "$tmp/own" verify
+	expect 1 "$tests/reader/vmbackup_reader.py" "$v" --key-file "$tmp/leaked" verify
+fi
+
 # The prompt: no echo, asked twice for a new one, Ctrl-C ends it.
 if command -v python3 >/dev/null; then
 	"$tests/prompt.py" "$vmbackup" "$tmp/prompted" || fail "the prompt"

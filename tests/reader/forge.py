@@ -38,7 +38,8 @@ def seal_bytes(vault, name, kind, plain, path=None):
     """Write the box @name, at its place or at @path. Its salt says nothing, for
     this is a test's."""
     salt = os.urandom(32)
-    key = reader.ObjectKey(vault.bases[kind], kind, vault.vault_id, salt, name)
+    key = reader.ObjectKey(vault.base_key(0, kind), kind, vault.vault_id, salt,
+                           name, 0)
     head = (b"vmbackup" + (1).to_bytes(2, "little") + bytes([kind, 0]) +
             bytes(4) + vault.vault_id + salt + key.commitment + bytes(4) +
             len(plain).to_bytes(4, "little") * 2 + bytes(4))

@@ -38,6 +38,7 @@ CONFIG, KEY, SESSION, DATA_PACK, TREE_PACK, INDEX, POINT, COMMIT, PURGE = range(
 TOMB, SWEEP, QUARANTINE, NOTE, FEATURE, HEARTBEAT, DIGEST, FORGET, MACHINE = \
     range(10, 19)
 LEDGER = 20
+EPOCH = 21
 CHUNK_DATA, CHUNK_NODE, CHUNK_EXTENTS, CHUNK_DISK, CHUNK_XATTRS = range(1, 6)
 HEADER, BOX, TRAILER, TAG = 96, 112, 24, 16
 CELL = 256 << 10
@@ -111,9 +112,10 @@ class Reader:
 # ---- objects ----
 
 class ObjectKey:
-    def __init__(self, base, kind, vault_id, salt, name):
+    def __init__(self, base, kind, vault_id, salt, name, epoch):
+        tail = epoch.to_bytes(4, "little") if epoch else b""
         out = expand(base, b"vmbackupfs/1/object" + bytes([kind]) + vault_id +
-                     salt + name.encode(), 76)
+                     salt + name.encode() + tail, 76)
         self.key, self.nonce, self.commitment = out[:32], out[32:44], out[44:]
 
     def open(self, number, aad, data):
@@ -131,14 +133,15 @@ def header(data, kind):
         raise Bad("no magic")
     if r.int(2) != 1:
         raise Bad("another version of the format")
-    if r.int(1) != kind or r.int(1) != 0 or r.int(4) != 0:
+    if r.int(1) != kind or r.int(1) != 0:
         raise Bad("header of another kind")
-    return r.take(16), r.take(32), r.take(32)
+    epoch = r.int(4)
+    return r.take(16), r.take(32), r.take(32), epoch
 
 
 def open_box(data, kind, name, base_of):
-    """base_of(vault id, clear text) gives the base key."""
-    vault_id, salt, commitment = header(data, kind)
+    """base_of(vault id, clear text, epoch) gives the base key."""
+    vault_id, salt, commitment, epoch = header(data, kind)
     r = Reader(data[HEADER:])
     clear_len, plain_len, cipher_len = r.int(4), r.int(4), r.int(4)
     codec = r.int(1)
@@ -147,7 +150,8 @@ def open_box(data, kind, name, base_of):
     clear = r.take(clear_len)
     cipher = r.take(cipher_len + TAG)
     r.done()
-    key = ObjectKey(base_of(vault_id, clear), kind, vault_id, salt, name)
+    key = ObjectKey(base_of(vault_id, clear, epoch), kind, vault_id, salt,
+                    name, epoch)
     if not hmac.compare_digest(key.commitment, commitment):
         raise Bad("%s: another key" % name)
     plain = key.open(0, data[:BOX + clear_len], cipher)
@@ -166,11 +170,12 @@ class Vault:
             for name in names:
                 self.names.append(os.path.relpath(os.path.join(
                     folder, name), path))
-        self.master, self.vault_id = self.unlock(keyfile, passphrase)
-        prk = extract(self.vault_id, self.master)
-        self.id_key = expand(prk, b"vmbackupfs/1/id", 32)
-        self.bases = {t: expand(prk, b"vmbackupfs/1/seal/" + bytes([t]), 32)
-                      for t in range(1, 21)}
+        self.masters, self.vault_id = self.unlock(keyfile, passphrase)
+        self.id_key = expand(extract(self.vault_id, self.masters[0]),
+                             b"vmbackupfs/1/id", 32)
+        self.bases = [
+            {t: self.base(master, self.vault_id, t) for t in range(1, 23)}
+            for master in self.masters]
         clear, plain = self.box("config", CONFIG, with_clear=True)
         self.demand(clear)
         config = self.config = json.loads(plain)
@@ -230,9 +235,31 @@ class Vault:
         with open(os.path.join(self.path, name), "rb") as f:
             return f.read()
 
+    @staticmethod
+    def base(master, vault_id, kind):
+        return expand(extract(vault_id, master),
+                      b"vmbackupfs/1/seal/" + bytes([kind]), 32)
+
+    def all_masters(self, master, vault_id, epoch):
+        """The master keys of all epochs, from that of the last one."""
+        if epoch == 0:
+            return [master]
+        name = "epoch/%d" % epoch
+        if name not in self.names:
+            raise Bad("%s: not there" % name)
+        data = self.get(name)
+        if header(data, EPOCH)[3] != epoch:
+            raise Bad("%s: of another epoch" % name)
+        _, _, plain = open_box(data, EPOCH, name, lambda v, c, e: self.base(
+            master, vault_id, EPOCH))
+        if len(plain) != 32 * epoch:
+            raise Bad("%s: length" % name)
+        return [plain[i:i + 32] for i in range(0, len(plain), 32)] + [master]
+
     def unlock(self, keyfile, passphrase):
+        found = None
         for name in self.under("key/"):
-            def base_of(_vault_id, clear):
+            def base_of(_vault_id, clear, _epoch):
                 slot = json.loads(clear)
                 salt = bytes.fromhex(slot["salt"])
                 if slot["kdf"] == "keyfile" and keyfile:
@@ -243,18 +270,31 @@ class Vault:
                                   r=slot["r"], p=slot["p"]).derive(passphrase)
                 raise Bad("another kind of slot")
             try:
-                vault_id, _, plain = open_box(self.get(name), KEY, name,
-                                              base_of)
+                data = self.get(name)
+                vault_id, _, plain = open_box(data, KEY, name, base_of)
             except Bad:
                 continue
             if len(plain) != 32:
                 raise Bad("%s: not a key" % name)
-            return plain, vault_id
-        raise Bad("no key slot opens")
+            try:
+                masters = self.all_masters(plain, vault_id,
+                                           header(data, KEY)[3])
+            except Bad:
+                continue  # of a rotation that did not come to be
+            if not found or len(masters) > len(found[0]):
+                found = masters, vault_id
+        if not found:
+            raise Bad("no key slot opens")
+        return found
+
+    def base_key(self, epoch, kind):
+        if epoch >= len(self.bases):
+            raise Bad("keys of epoch %d are not known" % epoch)
+        return self.bases[epoch][kind]
 
     def box(self, name, kind, with_clear=False):
         vault_id, clear, plain = open_box(
-            self.get(name), kind, name, lambda v, c: self.bases[kind])
+            self.get(name), kind, name, lambda v, c, e: self.base_key(e, kind))
         if vault_id != self.vault_id:
             raise Bad("%s: of another vault" % name)
         return (clear, plain) if with_clear else plain
@@ -270,11 +310,11 @@ class Vault:
         kind = data[10]
         if kind not in (DATA_PACK, TREE_PACK):
             raise Bad("%s: not a pack" % name)
-        vault_id, salt, commitment = header(data, kind)
+        vault_id, salt, commitment, epoch = header(data, kind)
         if vault_id != self.vault_id:
             raise Bad("%s: of another vault" % name)
-        key = ObjectKey(self.bases[kind], kind, vault_id, salt,
-                        "pack/%s-%s" % (sid, number))
+        key = ObjectKey(self.base_key(epoch, kind), kind, vault_id, salt,
+                        "pack/%s-%s" % (sid, number), epoch)
         if key.commitment != commitment:
             raise Bad("%s: another key" % name)
         t = Reader(data[-TRAILER:])
@@ -284,7 +324,8 @@ class Vault:
         if dir_off + clen + TAG + TRAILER != len(data):
             raise Bad("%s: trailer's lengths" % name)
         pack = self.packs[name] = {"data": data, "key": key, "name": name,
-                                   "kind": kind, "salt": salt}
+                                   "kind": kind, "salt": salt,
+                                   "epoch": epoch}
         plain = self.frame(pack, 0xffffffff, Frame(dir_off, clen, plen,
                                                    codec))
         pack["directory"] = plain
@@ -789,14 +830,19 @@ def verify(vault):
         for _ in range(r.varint()):
             pack = r.bytes().decode()
             packs.add(pack)
-            size, kind, salt = r.int(8), r.int(1), r.take(32)
-            indexed[pack] = (size, kind, salt, r.bytes())
+            size, kind, epoch = r.int(8), r.int(1), 0
+            if kind & 128:
+                kind, epoch = kind & 127, r.int(4)
+                if epoch == 0:
+                    raise Bad("%s: an epoch of 0" % name)
+            salt = r.take(32)
+            indexed[pack] = (size, kind, epoch, salt, r.bytes())
         if r.left():
             for _ in range(r.varint()):
                 superseded.setdefault(r.bytes().decode(), packs)
         r.done()
     for name, pack in vault.packs.items():
-        want = (len(pack["data"]), pack["kind"], pack["salt"],
+        want = (len(pack["data"]), pack["kind"], pack["epoch"], pack["salt"],
                 pack["directory"])
         if indexed.pop(name.split("/")[2], None) != want:
             raise Bad("%s: the index differs" % name)

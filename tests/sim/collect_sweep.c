@@ -104,8 +104,8 @@ static int on_entry(void *arg, const struct index_pack *p)
 			    : idset_add(&w->have, &hash);
 	if (r <= 0)
 		return r;
-	index_put_pack(&w->packs, p->name, p->size, p->kind, p->salt, p->dir,
-		       p->dir_len);
+	index_put_pack(&w->packs, p->name, p->size, p->kind, p->epoch, p->salt,
+		       p->dir, p->dir_len);
 	w->npacks++;
 	return buf_error(&w->packs);
 }

@@ -116,7 +116,8 @@ static void read_dir(struct truth_pack *p, const uint8_t *data, size_t len)
 	if (format_get_header(data, len, p->name, &h) < 0 ||
 	    format_get_trailer(tail, len, p->name, &t) < 0 ||
 	    format_pack_key_name(p->name, name) < 0 ||
-	    keyring_seal_key(truth.keyring, h.type, name, h.salt, &key) < 0)
+	    keyring_seal_key(truth.keyring, h.type, h.epoch, name, h.salt,
+			     &key) < 0)
 		abort();
 	f = (struct frame){ t.dir_off, t.dir_clen, t.dir_plen, t.codec };
 	in = malloc(f.clen + CRYPT_TAG_LEN);

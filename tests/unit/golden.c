@@ -410,8 +410,8 @@ static void add_records(struct vault *v, struct backend *b)
 
 static int merge_pack(void *arg, const struct index_pack *p)
 {
-	index_put_pack(arg, p->name, p->size, p->kind, p->salt, p->dir,
-		       p->dir_len);
+	index_put_pack(arg, p->name, p->size, p->kind, p->epoch, p->salt,
+		       p->dir, p->dir_len);
 	return buf_error(arg);
 }
 

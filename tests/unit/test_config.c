@@ -94,7 +94,7 @@ static void a_word_that_writers_must_know(void **state)
 	struct scene *s = *state;
 
 	assert_ok(sessions_commit(s));
-	demand(s, 0, (struct feature_words){ .write = 2 });
+	demand(s, 0, (struct feature_words){ .write = 8 });
 	assert_ok(reopen(s));
 	assert_string_equal(support_log_text(), "");
 	assert_read_only(s, -EOPNOTSUPP);

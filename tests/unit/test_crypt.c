@@ -279,13 +279,13 @@ static void test_seal_key_known_answers(void **state)
 
 	(void)state;
 	memset(salt, 9, sizeof(salt));
-	assert_int_equal(keyring_seal_key(ring, 4, "pack/x", salt, &k), 0);
+	assert_int_equal(keyring_seal_key(ring, 4, 0, "pack/x", salt, &k), 0);
 	assert_hex(k.key, "72ed77aca2013ff8ec935567c40e5a19"
 			  "707ec246bfcac2622cf6959b4c9548b9");
 	assert_hex(k.nonce, "6fc9b96c0e5fffe783c971e3");
 	assert_hex(k.commit, "6bed82a4412d65063f6757820ed40e7e"
 			     "adee0d3af6be9e2c19f040b029324747");
-	assert_int_equal(keyring_seal_key(ring, 8, "", salt, &k), 0);
+	assert_int_equal(keyring_seal_key(ring, 8, 0, "", salt, &k), 0);
 	assert_hex(k.key, "96863163caadd0eb5d96c75c89374eb4"
 			  "3aa65e1a36fa3f528ca76907032eb567");
 }
@@ -298,12 +298,12 @@ static void test_seal_key_depends_on_all(void **state)
 	size_t i, j;
 
 	(void)state;
-	assert_int_equal(keyring_seal_key(ring, 4, "a", salt, &k[0]), 0);
-	assert_int_equal(keyring_seal_key(ring, 5, "a", salt, &k[1]), 0);
-	assert_int_equal(keyring_seal_key(ring, 4, "b", salt, &k[2]), 0);
-	assert_int_equal(keyring_seal_key(vault, 4, "a", salt, &k[3]), 0);
+	assert_int_equal(keyring_seal_key(ring, 4, 0, "a", salt, &k[0]), 0);
+	assert_int_equal(keyring_seal_key(ring, 5, 0, "a", salt, &k[1]), 0);
+	assert_int_equal(keyring_seal_key(ring, 4, 0, "b", salt, &k[2]), 0);
+	assert_int_equal(keyring_seal_key(vault, 4, 0, "a", salt, &k[3]), 0);
 	salt[0] ^= 1;
-	assert_int_equal(keyring_seal_key(ring, 4, "a", salt, &k[4]), 0);
+	assert_int_equal(keyring_seal_key(ring, 4, 0, "a", salt, &k[4]), 0);
 	for (i = 0; i < 5; i++)
 		for (j = 0; j < i; j++) {
 			assert_memory_not_equal(k[i].key, k[j].key, 32);
@@ -320,13 +320,13 @@ static void test_seal_key_bounds(void **state)
 	struct seal_key k;
 
 	(void)state;
-	assert_int_equal(keyring_seal_key(ring, 0, "a", salt, &k), -EINVAL);
-	assert_int_equal(keyring_seal_key(ring, 21, "a", salt, &k), -EINVAL);
+	assert_int_equal(keyring_seal_key(ring, 0, 0, "a", salt, &k), -EINVAL);
+	assert_int_equal(keyring_seal_key(ring, 23, 0, "a", salt, &k), -EINVAL);
 	memset(name, 'n', sizeof(name));
 	name[CRYPT_NAME_MAX + 1] = '\0';
-	assert_int_equal(keyring_seal_key(ring, 1, name, salt, &k), -EINVAL);
+	assert_int_equal(keyring_seal_key(ring, 1, 0, name, salt, &k), -EINVAL);
 	name[CRYPT_NAME_MAX] = '\0';
-	assert_int_equal(keyring_seal_key(ring, 1, name, salt, &k), 0);
+	assert_int_equal(keyring_seal_key(ring, 1, 0, name, salt, &k), 0);
 }
 
 /* ---- sealing ---- */
@@ -390,7 +390,7 @@ static void test_seal_and_open(void **state)
 	(void)state;
 	assert_true(plain && box && out);
 	fill(plain, 131072, 3);
-	assert_int_equal(keyring_seal_key(ring, 4, "p", salt, &k), 0);
+	assert_int_equal(keyring_seal_key(ring, 4, 0, "p", salt, &k), 0);
 	for (i = 0; i < 7; i++) {
 		size_t len = lens[i];
 
@@ -524,7 +524,7 @@ static void *work(void *arg)
 	uint32_t i;
 
 	memset(plain, w->number, sizeof(plain));
-	w->errors += keyring_seal_key(ring, 4, "p", salt, &k) != 0;
+	w->errors += keyring_seal_key(ring, 4, 0, "p", salt, &k) != 0;
 	w->errors += keyring_id(ring, 1, plain, sizeof(plain), &first) != 0;
 	for (i = 0; i < 500; i++) {
 		memcpy(box, plain, sizeof(plain));

@@ -111,7 +111,7 @@ static void make_two(struct scene *s, struct first *f)
 static void assert_newer(void)
 {
 	assert_said("sealed with keys of epoch 1");
-	assert_said("use a newer one");
+	assert_said("or a newer vmbackup");
 	assert_null(strstr(support_log_text(), "damaged"));
 }
 

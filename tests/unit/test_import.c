@@ -74,7 +74,7 @@ static void put_index(struct buf *out, size_t npacks, size_t chunks,
 
 		put_dir(&dir, i * chunks, chunks, random);
 		snprintf(name, sizeof(name), SID "-%zu-%064zx", i, i);
-		index_put_pack(out, name, 1 << 20, OBJECT_DATA_PACK, salt,
+		index_put_pack(out, name, 1 << 20, OBJECT_DATA_PACK, 0, salt,
 			       dir.data, dir.len);
 	}
 	buf_put_varint(out, 1);

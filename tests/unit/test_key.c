@@ -80,7 +80,7 @@ static int teardown(void **state)
 
 static int seal(const struct credential *c, const char *info, struct buf *out)
 {
-	return key_seal(master, vault_id, seam_system(), SLOT, c, 14, info,
+	return key_seal(master, 0, vault_id, seam_system(), SLOT, c, 14, info,
 			out);
 }
 
@@ -226,7 +226,7 @@ static void test_default_cost(void **state)
 	struct box box;
 
 	(void)state;
-	assert_int_equal(key_seal(master, vault_id, seam_system(), SLOT,
+	assert_int_equal(key_seal(master, 0, vault_id, seam_system(), SLOT,
 				  &by_pass, 0, NULL, &b),
 			 0);
 	assert_int_equal(
@@ -489,15 +489,15 @@ static void test_seal_refuses(void **state)
 	assert_int_equal(seal(&no_file, NULL, &b), -EINVAL);
 	assert_int_equal(seal(&by_file, "[]", &b), -EINVAL);
 	assert_int_equal(seal(&by_file, "{", &b), -EINVAL);
-	assert_int_equal(key_seal(master, vault_id, seam_system(), SLOT,
+	assert_int_equal(key_seal(master, 0, vault_id, seam_system(), SLOT,
 				  &by_pass, 13, NULL, &b),
 			 -EINVAL);
-	assert_int_equal(key_seal(master, vault_id, seam_system(), SLOT,
+	assert_int_equal(key_seal(master, 0, vault_id, seam_system(), SLOT,
 				  &by_pass, 22, NULL, &b),
 			 -EINVAL);
 	assert_int_equal(said, 8);
-	assert_int_equal(key_seal(master, vault_id, &broken, SLOT, &by_file, 14,
-				  NULL, &b),
+	assert_int_equal(key_seal(master, 0, vault_id, &broken, SLOT, &by_file,
+				  14, NULL, &b),
 			 -ENOSYS);
 	assert_int_equal(said, 9);
 	assert_int_equal(b.len, 0);

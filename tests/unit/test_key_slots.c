@@ -379,7 +379,7 @@ static void slots_of_newer_programs(void **state)
 	put_newer(s, '1', 8);
 	put_newer(s, '2', 12);
 	c.keyfile = s->second;
-	assert_ok(key_seal(part, keyring_vault_id(vault_keyring(s->one)),
+	assert_ok(key_seal(part, 0, keyring_vault_id(vault_keyring(s->one)),
 			   seam_system(), slot, &c, 0, NULL, &role));
 	assert_ok(backend_put(s->backend,
 			      "key/00000000000000000000000000000000", role.data,

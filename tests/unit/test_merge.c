@@ -168,7 +168,7 @@ static void a_malformed_one_is_not_merged(void **state)
 	format_put_dir(&dir, &none);
 	snprintf(pack, sizeof(pack), "%032d-0-%064d", 0, 7);
 	buf_put_varint(&plain, 1);
-	index_put_pack(&plain, pack, 1000, OBJECT_DATA_PACK, salt, dir.data,
+	index_put_pack(&plain, pack, 1000, OBJECT_DATA_PACK, 0, salt, dir.data,
 		       dir.len);
 	buf_put_varint(&plain, 9); /* names, of which none follows */
 	assert_ok(format_seal_box(vault_keyring(s->vault), NULL, NULL,

@@ -1736,10 +1736,10 @@ static void forge_entries(struct backend *b, struct vault *v, const char *pack,
 	junk = calloc(1, row.size);
 	assert_non_null(junk);
 	assert_ok(backend_put(b, object, junk, row.size));
-	index_put_pack(entries, pack, row.size, row.kind, row.salt, none.data,
-		       none.len);
-	index_put_pack(entries, name, row.size, row.kind, row.salt, dir.data,
-		       dir.len);
+	index_put_pack(entries, pack, row.size, row.kind, row.epoch, row.salt,
+		       none.data, none.len);
+	index_put_pack(entries, name, row.size, row.kind, row.epoch, row.salt,
+		       dir.data, dir.len);
 	*n += 2;
 }
 

@@ -96,6 +96,7 @@ static void test_object_names(void **state)
 		"ledger/" SID "-0",
 		"forget/" SID "-0",
 		"machine/" SID "-0",
+		"epoch/1",
 	};
 	static const char *const wrong[] = {
 		"",

@@ -292,8 +292,8 @@ static int forge_pack(void *arg, const struct index_pack *p)
 	}
 	if (at && f->leaves_out)
 		return pack_list_add(&f->left, p->name);
-	index_put_pack(&f->packs, p->name, p->size, p->kind, p->salt, dir.data,
-		       dir.len);
+	index_put_pack(&f->packs, p->name, p->size, p->kind, p->epoch, p->salt,
+		       dir.data, dir.len);
 	f->npacks++;
 	return buf_error(&f->packs);
 }

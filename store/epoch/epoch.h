@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The epochs of a vault's keys. A rotation makes a new master key, for what is
+ * sealed from then on; key slots hold that of one epoch. The object epoch/<n> says
+ * that there is an epoch n, which begins with it: whoever creates it first decides
+ * which master key that is. It is sealed with keys of epoch n, and holds the master
+ * keys of all epochs before:
+ *
+ *     32  master key of epoch 0, of epoch 1, ..., of epoch n - 1
+ *
+ * So a slot of a later epoch opens what there was before, and none of an earlier
+ * one opens what comes later.
+ */
+#ifndef STORE_EPOCH_EPOCH_H
+#define STORE_EPOCH_EPOCH_H
+
+#include "store/base/attrs.h"
+#include "store/base/buf.h"
+
+#include <stdint.h>
+
+struct backend;
+struct keyring;
+struct secret;
+struct vault;
+
+/*
+ * The greatest n of an object epoch/<n>, whoever put it; 0 where there is none.
+ * Return 0, or what the listing says, in words.
+ */
+MUST_CHECK int epoch_newest(struct backend *b, uint32_t *out);
+/*
+ * Make the keys of all epochs up to @epoch, whose master key is said to be @master;
+ * epoch/<@epoch> proves it, but for epoch 0, of which nothing is asked. @out: for
+ * keyring_free().
+ * Return 0; -ENOENT (there is no such object: the rotation was not finished, or the
+ * object was lost; silent); -EKEYREJECTED (it was made with another master key, by a
+ * rotation that was faster; silent); -EBADMSG or another negative errno, said in
+ * words.
+ */
+MUST_CHECK int epoch_open(struct vault *v, uint32_t epoch,
+			  const struct secret *master, const uint8_t *vault_id,
+			  struct keyring **out);
+/* Append what epoch/<n> is to hold, for keys whose newest epoch is n - 1; wipe it.
+ * Ask buf_error(). */
+void epoch_encode(const struct keyring *k, struct buf *out);
+
+/*
+ * The newest epoch that this machine has met of a vault is kept in a file below the
+ * state directory, outside of the vault and of the cache: whoever had an old key, and
+ * puts the vault of then back, would have it seal with that again.
+ */
+/* The path of that file, to be freed; NULL where @state_dir is, or memory is out. */
+MUST_CHECK char *epoch_file_name(const char *state_dir, const char *vault_id);
+/* What it says; 0 where it is not there, says nothing, or @path is NULL. */
+uint32_t epoch_file_read(const char *path);
+/* Let it say @epoch. Where that cannot be written, it is said; NULL is fine. */
+void epoch_file_write(const char *path, uint32_t epoch);
+
+#endif
