@@ -16,6 +16,7 @@
 
 #include <jansson.h>
 
+#include "store/backend/backend.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
@@ -163,6 +164,27 @@ out:
 	return r;
 }
 
+int key_put_slot(struct backend *b, const struct secret *master, uint32_t epoch,
+		 const uint8_t *vault_id, struct seam *seam,
+		 const struct credential *c, unsigned int log_n,
+		 const char *label, char slot[33])
+{
+	AUTO_BUF struct buf box = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	uint8_t raw[16];
+	int r = seam->ops->random(seam, raw, sizeof(raw));
+
+	if (r < 0)
+		return r;
+	hex_encode(raw, sizeof(raw), slot);
+	r = key_seal(master, epoch, vault_id, seam, slot, c,
+		     log_n ? log_n : KEY_SCRYPT_LOG_N, label, &box);
+	snprintf(name, sizeof(name), "key/%s", slot);
+	if (r == 0)
+		r = backend_put_own(b, name, box.data, box.len);
+	return r;
+}
+
 /* ---- opening ---- */
 
 /* A whole number of [@min, @max]; false when it is none. */
@@ -241,19 +263,19 @@ static int parse_slot(const void *data, size_t len, const char *name,
 	return r < 0 ? r : parse_clear(box, name, clear, doc_out);
 }
 
-/* The master key in memory of its own; @plain is wiped. Something else that is
+/* The master keys in memory of their own; @plain is wiped. Something else that is
  * authentic gives part of what the master key does, to newer programs. */
-static int take_master(struct buf *plain, struct secret **out)
+static int take_masters(struct buf *plain, uint32_t epoch, struct secret **out)
 {
 	struct secret *s = NULL;
 	int r = 0;
 
-	if (plain->len != CRYPT_KEY_LEN)
+	if (plain->len != ((size_t)epoch + 1) * CRYPT_KEY_LEN)
 		r = -EOPNOTSUPP;
-	else if (!(s = secret_new(CRYPT_KEY_LEN)))
+	else if (!(s = secret_new(plain->len)))
 		r = -ENOMEM;
 	else
-		memcpy(s->data, plain->data, CRYPT_KEY_LEN);
+		memcpy(s->data, plain->data, plain->len);
 	if (plain->len > 0)
 		secret_wipe(plain->data, plain->len);
 	*out = s;
@@ -285,7 +307,7 @@ int key_open(const void *data, size_t len, const char *slot,
 	r = format_open_box(NULL, kek, &box, name, &plain);
 	secret_wipe(kek, sizeof(kek));
 	if (r == 0)
-		r = take_master(&plain, master_out);
+		r = take_masters(&plain, box.header.epoch, master_out);
 	if (r == 0)
 		memcpy(vault_id_out, box.header.vault_id, VAULT_ID_LEN);
 	return r;

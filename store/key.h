@@ -6,7 +6,7 @@
  * whose base key is the slot's. Clear text, a JSON document of one line:
  * {"kdf":"scrypt","log_n":17,"r":8,"p":1,"salt":"<64 digits>","info":{...}} or
  * {"kdf":"keyfile","salt":"<64 digits>","info":{...}}; info is what people see.
- * Plaintext: the 32 bytes of the master key of the epoch that the header says.
+ * Plaintext: the master keys of all epochs up to that of the header, 32 bytes each.
  */
 #ifndef STORE_KEY_H
 #define STORE_KEY_H
@@ -16,7 +16,7 @@
 #define KEY_SCRYPT_LOG_N 17
 #define KEY_SLOT_MAX (64u << 10) /* a slot object is no longer */
 
-/* Seal @master, of @epoch, into a new slot object. @slot: its 32 digits. Return 0 or
+/* Seal @master, the keys of all epochs to @epoch, into a new slot object. @slot: its 32 digits. Return 0 or
  * a negative errno said in words. */
 MUST_CHECK int key_seal(const struct secret *master, uint32_t epoch,
 			const uint8_t *vault_id, struct seam *seam,
@@ -39,7 +39,7 @@ MUST_CHECK int key_open(const void *data, size_t len, const char *slot,
 MUST_CHECK int key_describe(const void *data, size_t len, const char *slot,
 			    struct key_info *out, uint64_t *cost_out);
 
-/* Seal @master, of @epoch, into a new slot and put it to the backend, under the name
+/* Seal @master, as key_seal(), into a new slot and put it to the backend, under the name
  * key/<@slot>, which is chosen at random. @log_n 0: the default. Return 0 or a
  * negative errno said in words. */
 MUST_CHECK int key_put_slot(struct backend *b, const struct secret *master,

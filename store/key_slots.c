@@ -237,23 +237,47 @@ struct search {
 	int error; /* of the last slot that could not be tried */
 	bool newer; /* some slot is of a kind that is not known */
 	bool tried; /* some slot is of the kind of the credential */
-	char orphan[33]; /* a slot that opened, of an epoch that is not there */
-	uint32_t orphan_epoch;
+	/* What a slot opened that nothing bears out; NULL: none. */
+	struct keyring *spare;
+	const struct key_slot *spare_slot; /* borrowed */
 };
 
-/* The slot holds @master: of an epoch that the vault has? Return 0,
- * -EKEYREJECTED (it has not), or another negative errno, said in words. */
+/* The slot holds these keys: of an epoch that the vault has? Return 0,
+ * -EKEYREJECTED (nothing bears that out, and others are to be tried), or another
+ * negative errno. */
 static int take_epoch(struct search *u, const struct key_slot *slot,
-		      const struct secret *master)
+		      const struct secret *masters)
 {
-	int r = epoch_open(u->vault, slot->info.epoch, master, u->vault_id,
-			   &u->ring);
+	struct keyring *k = NULL;
+	int r = epoch_keyring(masters, slot->info.epoch, u->vault_id, &k);
 
-	if (r != -ENOENT && r != -EKEYREJECTED)
-		return r;
-	memcpy(u->orphan, slot->name, sizeof(u->orphan));
-	u->orphan_epoch = slot->info.epoch;
-	return -EKEYREJECTED;
+	if (r == 0)
+		r = epoch_prove(u->vault, k);
+	if (r == 0) {
+		u->ring = k;
+		return 0;
+	}
+	if (k && !u->spare &&
+	    (r == -ENOENT || r == -EKEYREJECTED || r == -EOPNOTSUPP ||
+	     backend_error_is_of_object(r))) {
+		u->spare = k;
+		u->spare_slot = slot;
+		return -EKEYREJECTED;
+	}
+	keyring_free(k);
+	return r == -ENOENT ? -EKEYREJECTED : r;
+}
+
+static void say_spare(const struct search *u)
+{
+	uint32_t epoch = keyring_epoch(u->spare);
+
+	log_warn("%s: key slot %.8s is of epoch %u, and epoch/%u does not bear "
+		 "it out: that object is lost or damaged, or a rotation was "
+		 "not finished, or another was faster; what can be read is, "
+		 "and nothing is written",
+		 backend_url(u->vault->backend), u->spare_slot->name, epoch,
+		 epoch);
 }
 
 /* Whether the slot may be tried at all. */
@@ -313,14 +337,6 @@ static int not_opened(const struct search *u, const char *url, bool any)
 			    "that \"key export\" made: vmbackup -r %s key "
 			    "import FILE",
 			    url, url);
-	if (u->orphan[0])
-		return fail(-EREMCHG,
-			    "%s: key slot %s is of epoch %u, and the vault has "
-			    "no such keys: epoch/%u was lost, or that rotation "
-			    "of keys was not finished, or another was faster; "
-			    "use another key, or put the object back from a "
-			    "copy that \"key export\" made",
-			    url, u->orphan, u->orphan_epoch, u->orphan_epoch);
 	if (u->error)
 		return fail(u->error,
 			    "%s: no readable key slot opens with this password "
@@ -389,6 +405,12 @@ int key_slots_open(struct vault *v, const char *first,
 	*ring_out = NULL;
 	if (r != 0)
 		goto out;
+	/* It is to be tried with the others, which live as long as the search. */
+	if (u.spare) {
+		keyring_free(u.spare);
+		u.spare = NULL;
+		first = "";
+	}
 	r = key_slots_read(v, &all);
 	if (r < 0)
 		return r;
@@ -407,6 +429,18 @@ int key_slots_open(struct vault *v, const char *first,
 			memset(&all.slots[i], 0, sizeof(all.slots[i]));
 		}
 	}
+	if (r == 0 && u.spare) {
+		size_t at = (size_t)(u.spare_slot - all.slots);
+
+		say_spare(&u);
+		*out = all.slots[at];
+		out->is_unproven = true;
+		memset(&all.slots[at], 0, sizeof(all.slots[at]));
+		u.ring = u.spare;
+		u.spare = NULL;
+		r = 1;
+	}
+	keyring_free(u.spare);
 	if (r == 0)
 		r = not_opened(&u, backend_url(v->backend), all.n > 0);
 	key_slots_release(&all);
@@ -419,33 +453,15 @@ out:
 
 /* ---- an open vault's ---- */
 
-int key_put_slot(struct backend *b, const struct secret *master, uint32_t epoch,
-		 const uint8_t *vault_id, struct seam *seam,
-		 const struct credential *c, unsigned int log_n,
-		 const char *label, char slot[33])
-{
-	AUTO_BUF struct buf box = BUF_INIT;
-	char name[OBJECT_NAME_MAX];
-	uint8_t raw[16];
-	int r = seam->ops->random(seam, raw, sizeof(raw));
-
-	if (r < 0)
-		return r;
-	hex_encode(raw, sizeof(raw), slot);
-	r = key_seal(master, epoch, vault_id, seam, slot, c,
-		     log_n ? log_n : KEY_SCRYPT_LOG_N, label, &box);
-	snprintf(name, sizeof(name), "key/%s", slot);
-	if (r == 0)
-		r = backend_put_own(b, name, box.data, box.len);
-	return r;
-}
-
 int vault_key_add(struct vault *v, const struct credential *c,
 		  unsigned int scrypt_log_n, const char *label,
 		  char slot_out[33])
 {
-	return key_put_slot(v->backend, keyring_master(v->keyring),
-			    keyring_epoch(v->keyring),
+	AUTO_SECRET struct secret *masters = epoch_masters(v->keyring, NULL);
+
+	if (!masters)
+		return -ENOMEM;
+	return key_put_slot(v->backend, masters, keyring_epoch(v->keyring),
 			    keyring_vault_id(v->keyring), v->seam, c,
 			    scrypt_log_n, label, slot_out);
 }

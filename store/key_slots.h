@@ -22,6 +22,9 @@ struct key_slot {
 	size_t len;
 	struct key_info info; /* info.kind "damaged" where it is; owned */
 	uint64_t cost; /* of scrypt, in blocks of 1 KiB; 0 for a key file */
+	/* It opened, and its epoch's object does not bear it out: nothing is to be
+	 * written with it. */
+	bool is_unproven;
 	int error; /* why it is damaged; it was said in words */
 };
 
@@ -43,11 +46,10 @@ void key_slots_release(struct key_slots *s);
  * the vault's, which the slot's must be. @newest: the newest epoch that there is.
  * @out: for key_slot_release(). @ring_out: the keys of its epoch, which epoch/<n>
  * bore out, and of those before, for keyring_free(). A slot of an epoch that the
- * vault has not is passed over: its rotation was not finished, or another was
- * faster.
+ * vault has not is passed over, for its rotation was not finished, or another was
+ * faster, unless no other opens: then @out->is_unproven, which is said.
  * Return 0; -EKEYREJECTED (none does, and all could be tried), -EBADMSG (there
- * are none), -EREMCHG (only a slot of an epoch that the vault has not does), or the
- * error of one that could not be tried; said in words.
+ * are none), or the error of one that could not be tried; said in words.
  */
 MUST_CHECK int key_slots_open(struct vault *v, const char *first,
 			      const struct credential *c,

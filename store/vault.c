@@ -325,6 +325,13 @@ static int check_epoch(const struct vault *v)
 {
 	uint32_t mine = keyring_epoch(v->keyring);
 
+	if (v->epoch_unproven)
+		return fail(-EBADMSG,
+			    "%s: epoch/%u, which bears out the key in use, is "
+			    "lost or damaged: nothing is written; put it back "
+			    "from a copy that \"key export\" made: vmbackup "
+			    "key import FILE",
+			    vault_url(v), mine);
 	if (v->seen_epoch > v->newest_epoch)
 		return fail(-EREMCHG,
 			    "%s: this vault had keys of epoch %u, and epoch/%u "

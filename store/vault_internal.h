@@ -49,6 +49,7 @@ struct vault {
 	/* The newest epoch of keys that there is, as it was listed; the keyring's
 	 * is earlier where the slot that opened the vault is. */
 	uint32_t newest_epoch;
+	bool epoch_unproven; /* nothing bears out that the keyring's is one */
 	uint32_t seen_epoch; /* the newest that this machine has met before */
 	char *epoch_file; /* where that is kept; owned, may be NULL */
 	/* It was made with a folder for each kind of object of today. */

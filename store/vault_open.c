@@ -356,13 +356,14 @@ static int open_slot(struct vault *v, const struct vault_options *o,
 	if (r < 0)
 		return r;
 	memcpy(v->slot, found.name, sizeof(v->slot));
+	v->epoch_unproven = found.is_unproven;
 	buf_put(&v->slot_object, found.raw, found.len);
 	r = buf_error(&v->slot_object);
 	if (strcmp(hint, v->slot) != 0)
 		write_hint(v, o->cache_dir);
 	key_slot_release(&found);
 	/* Only what a key bore out is believed. */
-	if (keyring_epoch(v->keyring) > v->seen_epoch)
+	if (!v->epoch_unproven && keyring_epoch(v->keyring) > v->seen_epoch)
 		epoch_file_write(v->epoch_file, keyring_epoch(v->keyring));
 	return r;
 }

@@ -126,22 +126,6 @@ static int derive_epoch(const uint8_t *prk, uint8_t *seal,
 	return r;
 }
 
-int keyring_base_key(const struct secret *master, const uint8_t *vault_id,
-		     uint8_t type, uint8_t *out)
-{
-	uint8_t prk[CRYPT_SHA256_LEN];
-	int r;
-
-	if (master->len != CRYPT_KEY_LEN || type < 1 || type > OBJECT_TYPES)
-		return -EINVAL;
-	r = crypt_hkdf_extract(vault_id, VAULT_ID_LEN, master->data,
-			       CRYPT_KEY_LEN, prk);
-	if (r == 0)
-		r = derive_base(prk, type, out);
-	secret_wipe(prk, sizeof(prk));
-	return r;
-}
-
 static void release_epoch(struct epoch_keys *e)
 {
 	secret_free(e->master);

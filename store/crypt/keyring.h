@@ -24,11 +24,6 @@ struct keyring;
 MUST_CHECK int keyring_new(const struct secret *master, const uint8_t *vault_id,
 			   struct keyring **out);
 void keyring_free(struct keyring *k);
-/* The base key for objects of @type that follows from the master key of an epoch
- * alone: CRYPT_KEY_LEN bytes at @out, to be wiped. Return as keyring_new(). */
-MUST_CHECK int keyring_base_key(const struct secret *master,
-				const uint8_t *vault_id, uint8_t type,
-				uint8_t *out);
 const uint8_t *keyring_vault_id(const struct keyring *k);
 /*
  * Add the master key of the next epoch, CRYPT_KEY_LEN bytes, borrowed; before other

@@ -41,12 +41,17 @@ int epoch_newest(struct backend *b, uint32_t *out)
 	return backend_list_plain(b, "epoch/", on_epoch, out);
 }
 
-void epoch_encode(const struct keyring *k, struct buf *out)
+struct secret *epoch_masters(const struct keyring *k, const struct secret *next)
 {
-	uint32_t i;
+	size_t n = (size_t)keyring_epoch(k) + 1, i;
+	struct secret *s = secret_new((n + (next != NULL)) * CRYPT_KEY_LEN);
 
-	for (i = 0; i <= keyring_epoch(k); i++)
-		buf_put(out, keyring_master_of(k, i)->data, CRYPT_KEY_LEN);
+	for (i = 0; s && i < n; i++)
+		memcpy(s->data + i * CRYPT_KEY_LEN,
+		       keyring_master_of(k, (uint32_t)i)->data, CRYPT_KEY_LEN);
+	if (s && next)
+		memcpy(s->data + n * CRYPT_KEY_LEN, next->data, CRYPT_KEY_LEN);
+	return s;
 }
 
 /* One of them in memory of its own, to the keys. */
@@ -62,69 +67,55 @@ static int add_master(const uint8_t *data, const uint8_t *vault_id,
 		  : keyring_new(master, vault_id, k);
 }
 
-static int decode(const struct buf *plain, uint32_t epoch, const char *name,
-		  const struct secret *master, const uint8_t *vault_id,
-		  struct keyring **out)
+int epoch_keyring(const struct secret *masters, uint32_t epoch,
+		  const uint8_t *vault_id, struct keyring **out)
 {
 	struct keyring *k = NULL;
-	uint32_t i;
-	int r = 0;
+	size_t i;
+	int r = masters->len == ((size_t)epoch + 1) * CRYPT_KEY_LEN ? 0
+								    : -EINVAL;
 
-	if (plain->len != (size_t)epoch * CRYPT_KEY_LEN)
-		return fail(-EBADMSG, "%s: authentic, but malformed", name);
-	for (i = 0; i < epoch && r == 0; i++)
-		r = add_master(plain->data + (size_t)i * CRYPT_KEY_LEN,
-			       vault_id, &k);
-	if (r == 0)
-		r = add_master(master->data, vault_id, &k);
-	if (r < 0)
+	for (i = 0; i <= epoch && r == 0; i++)
+		r = add_master(masters->data + i * CRYPT_KEY_LEN, vault_id, &k);
+	if (r < 0) {
 		keyring_free(k);
-	else
-		*out = k;
+		k = NULL;
+	}
+	*out = k;
 	return r;
 }
 
-static int open_object(struct vault *v, uint32_t epoch, const char *name,
-		       const struct secret *master, const uint8_t *vault_id,
-		       struct buf *out)
+int epoch_prove(struct vault *v, const struct keyring *k)
 {
+	uint32_t epoch = keyring_epoch(k);
+	AUTO_BUF struct buf plain = BUF_INIT;
+	AUTO_SECRET struct secret *all = NULL;
 	AUTO_FREE uint8_t *raw = NULL;
-	uint8_t base[CRYPT_KEY_LEN];
+	char name[OBJECT_NAME_MAX];
 	struct box box;
 	size_t len;
-	int r = vault_get_all(v, name, OBJECT_MAX, &raw, &len);
-
-	if (r == 0)
-		r = format_parse_box(raw, len, OBJECT_EPOCH, name, &box);
-	if (r < 0)
-		return r;
-	/* Of an epoch other than that of its name it is damaged, or no object
-	 * that anybody made there. */
-	if (box.header.epoch != epoch ||
-	    memcmp(box.header.vault_id, vault_id, VAULT_ID_LEN) != 0)
-		return fail(-EBADMSG,
-			    "%s: damaged, or of another vault or epoch", name);
-	r = keyring_base_key(master, vault_id, OBJECT_EPOCH, base);
-	if (r == 0)
-		r = format_open_box(NULL, base, &box, name, out);
-	secret_wipe(base, sizeof(base));
-	return r;
-}
-
-int epoch_open(struct vault *v, uint32_t epoch, const struct secret *master,
-	       const uint8_t *vault_id, struct keyring **out)
-{
-	AUTO_BUF struct buf plain = BUF_INIT;
-	char name[OBJECT_NAME_MAX];
 	int r;
 
-	*out = NULL;
 	if (epoch == 0)
-		return keyring_new(master, vault_id, out);
+		return 0;
 	snprintf(name, sizeof(name), "epoch/%u", epoch);
-	r = open_object(v, epoch, name, master, vault_id, &plain);
+	r = vault_get_all(v, name, OBJECT_MAX, &raw, &len);
 	if (r == 0)
-		r = decode(&plain, epoch, name, master, vault_id, out);
+		r = format_parse_box(raw, len, OBJECT_EPOCH, name, &box);
+	/* Of an epoch other than that of its name it is no object that anybody
+	 * made there. */
+	if (r == 0 && box.header.epoch != epoch)
+		r = fail(-EBADMSG, "%s: damaged, or of another epoch", name);
+	if (r == 0)
+		r = format_open_box(k, NULL, &box, name, &plain);
+	if (r < 0)
+		return r;
+	all = epoch_masters(k, NULL);
+	if (!all)
+		r = -ENOMEM;
+	else if (plain.len != all->len - CRYPT_KEY_LEN ||
+		 !crypt_equal(plain.data, all->data, plain.len))
+		r = fail(-EBADMSG, "%s: authentic, but of other keys", name);
 	if (plain.len)
 		secret_wipe(plain.data, plain.len);
 	return r;

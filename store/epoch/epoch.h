@@ -8,14 +8,14 @@
  *
  *     32  master key of epoch 0, of epoch 1, ..., of epoch n - 1
  *
- * So a slot of a later epoch opens what there was before, and none of an earlier
- * one opens what comes later.
+ * A slot holds the same, and that of epoch n, so that what there is can be read without
+ * this object; but nothing is written then. So a slot of a later epoch opens what there
+ * was before, and none of an earlier one opens what comes later.
  */
 #ifndef STORE_EPOCH_EPOCH_H
 #define STORE_EPOCH_EPOCH_H
 
 #include "store/base/attrs.h"
-#include "store/base/buf.h"
 
 #include <stdint.h>
 
@@ -30,20 +30,24 @@ struct vault;
  */
 MUST_CHECK int epoch_newest(struct backend *b, uint32_t *out);
 /*
- * Make the keys of all epochs up to @epoch, whose master key is said to be @master;
- * epoch/<@epoch> proves it, but for epoch 0, of which nothing is asked. @out: for
- * keyring_free().
- * Return 0; -ENOENT (there is no such object: the rotation was not finished, or the
- * object was lost; silent); -EKEYREJECTED (it was made with another master key, by a
- * rotation that was faster; silent); -EBADMSG or another negative errno, said in
- * words.
+ * Make the keys of all epochs up to @epoch from their master keys, as a key slot holds
+ * them: 32 bytes for each, of epoch 0 first. @out: for keyring_free().
+ * Return 0 or a negative errno.
  */
-MUST_CHECK int epoch_open(struct vault *v, uint32_t epoch,
-			  const struct secret *master, const uint8_t *vault_id,
-			  struct keyring **out);
-/* Append what epoch/<n> is to hold, for keys whose newest epoch is n - 1; wipe it.
- * Ask buf_error(). */
-void epoch_encode(const struct keyring *k, struct buf *out);
+MUST_CHECK int epoch_keyring(const struct secret *masters, uint32_t epoch,
+			     const uint8_t *vault_id, struct keyring **out);
+/*
+ * Whether epoch/<n> bears them out, n being the newest epoch of @k; of epoch 0 nothing
+ * is asked. Return 0; -ENOENT (there is no such object: the rotation was not finished,
+ * or the object was lost; silent); -EKEYREJECTED (it was made with another master key,
+ * by a rotation that was faster, or is damaged; silent); -EBADMSG or another negative
+ * errno, said in words.
+ */
+MUST_CHECK int epoch_prove(struct vault *v, const struct keyring *k);
+/* What a slot, or epoch/<n>, holds: all master keys of @k, and then @next, which may
+ * be NULL. Return it, for secret_free(); or NULL, when memory is out. */
+MUST_CHECK struct secret *epoch_masters(const struct keyring *k,
+					const struct secret *next);
 
 /*
  * The newest epoch that this machine has met of a vault is kept in a file below the

@@ -36,7 +36,8 @@ struct rotation {
 	size_t n, nput; /* so many slots were put */
 	unsigned int log_n;
 	uint32_t epoch; /* the new one */
-	struct secret *master; /* its */
+	struct secret *masters; /* of all epochs, with the new one; owned */
+	struct keyring *ring; /* the same; owned */
 	char name[OBJECT_NAME_MAX]; /* of its object */
 };
 
@@ -54,7 +55,7 @@ static int open_old(const struct rotation *x, struct rotate_key *key,
 	int r = key_slots_open(x->vault, "", key->credential, id_of(x),
 			       x->epoch - 1, out, &ring);
 
-	if (r == 0 && out->info.epoch != x->epoch - 1)
+	if (r == 0 && (out->info.epoch != x->epoch - 1 || out->is_unproven))
 		r = fail(-EKEYREJECTED,
 			 "key/%s opens only what was written before the last "
 			 "rotation: add it with \"key add\" afterwards",
@@ -73,7 +74,7 @@ static int put_slot(struct rotation *x, struct rotate_key *key)
 	r = open_old(x, key, &old);
 	if (r == 0) {
 		memcpy(key->old_slot, old.name, sizeof(key->old_slot));
-		r = key_put_slot(vault_backend(v), x->master, x->epoch,
+		r = key_put_slot(vault_backend(v), x->masters, x->epoch,
 				 id_of(x), vault_seam(v), key->credential,
 				 x->log_n, old.info.label, key->slot);
 	}
@@ -162,10 +163,8 @@ static int demand_epochs(struct vault *v)
 /* What became of the put? */
 static int ask_again(struct rotation *x, int put)
 {
-	struct keyring *ring = NULL;
-	int r = epoch_open(x->vault, x->epoch, x->master, id_of(x), &ring);
+	int r = epoch_prove(x->vault, x->ring);
 
-	keyring_free(ring);
 	if (r == 0)
 		return 0; /* it is ours: the answer was lost */
 	if (r == -EKEYREJECTED || (put == -EEXIST && r == -EBADMSG)) {
@@ -187,27 +186,12 @@ static int ask_again(struct rotation *x, int put)
 
 static int put_epoch(struct rotation *x)
 {
-	const struct keyring *ring = vault_keyring(x->vault);
-	AUTO_BUF struct buf plain = BUF_INIT, box = BUF_INIT;
-	uint8_t base[CRYPT_KEY_LEN];
-	int r;
+	AUTO_BUF struct buf box = BUF_INIT;
+	int r = format_seal_box(x->ring, NULL, NULL, vault_seam(x->vault),
+				OBJECT_EPOCH, x->name, NULL, 0,
+				x->masters->data,
+				x->masters->len - CRYPT_KEY_LEN, &box);
 
-	/* It is not to move, and leave a copy of the keys behind. */
-	r = buf_reserve(&plain, (size_t)x->epoch * CRYPT_KEY_LEN);
-	if (r == 0)
-		epoch_encode(ring, &plain);
-	if (r == 0)
-		r = buf_error(&plain);
-	if (r == 0)
-		r = keyring_base_key(x->master, id_of(x), OBJECT_EPOCH, base);
-	if (r == 0)
-		r = format_seal_box_of(NULL, base, id_of(x),
-				       vault_seam(x->vault), OBJECT_EPOCH,
-				       x->epoch, x->name, NULL, 0, plain.data,
-				       plain.len, &box);
-	secret_wipe(base, sizeof(base));
-	if (plain.len)
-		secret_wipe(plain.data, plain.len);
 	if (r < 0) {
 		take_back_slots(x);
 		return r;
@@ -216,11 +200,27 @@ static int put_epoch(struct rotation *x)
 	return r < 0 ? ask_again(x, r) : 0;
 }
 
-static int make_slots(struct rotation *x)
+/* The keys of all epochs, with the new one. */
+static int make_keys(struct rotation *x)
 {
 	struct seam *seam = vault_seam(x->vault);
+	AUTO_SECRET struct secret *master = secret_new(CRYPT_KEY_LEN);
+	int r = master ? seam->ops->random(seam, master->data, master->len)
+		       : -ENOMEM;
+
+	if (r == 0) {
+		x->masters = epoch_masters(vault_keyring(x->vault), master);
+		r = x->masters ? epoch_keyring(x->masters, x->epoch, id_of(x),
+					       &x->ring)
+			       : -ENOMEM;
+	}
+	return r;
+}
+
+static int make_slots(struct rotation *x)
+{
 	size_t i;
-	int r = seam->ops->random(seam, x->master->data, x->master->len);
+	int r = 0;
 
 	for (i = 0; i < x->n && r == 0; i++)
 		r = put_slot(x, &x->keys[i]);
@@ -250,14 +250,16 @@ int rotate_run(struct vault *v, struct rotate_key *keys, size_t n,
 			    "%s: its keys were rotated as often as can be",
 			    vault_url(v));
 	snprintf(x.name, sizeof(x.name), "epoch/%u", x.epoch);
-	x.master = secret_new(CRYPT_KEY_LEN);
-	r = x.master ? make_slots(&x) : -ENOMEM;
+	r = make_keys(&x);
+	if (r == 0)
+		r = make_slots(&x);
 	if (r == 0)
 		r = put_epoch(&x);
 	if (r == 0) {
 		*epoch_out = x.epoch;
 		remove_old_slots(&x);
 	}
-	secret_free(x.master);
+	keyring_free(x.ring);
+	secret_free(x.masters);
 	return r;
 }

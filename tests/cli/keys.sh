@@ -326,6 +326,11 @@ expect 0 vm key export "$tmp/rotated.copy"
 rm -r "$v/epoch" "$v"/key/*
 expect 13 vm --key-file "$tmp/own" points
 expect 0 vm key import "$tmp/rotated.copy"
+rm "$v/epoch/1"
+expect 0 vm --key-file "$tmp/own" points
+expect 13 vm --key-file "$tmp/own" backup --vm web "$tmp/file"
+says 'epoch/1, which bears out the key in use, is lost or damaged'
+expect 0 vm key import "$tmp/rotated.copy"
 expect 0 vm --key-file "$tmp/own" points
 # So does the reader that was written from the manual.
 if python3 -c 'import cryptography' 2>/dev/null; then

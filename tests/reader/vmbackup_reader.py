@@ -240,10 +240,11 @@ class Vault:
         return expand(extract(vault_id, master),
                       b"vmbackupfs/1/seal/" + bytes([kind]), 32)
 
-    def all_masters(self, master, vault_id, epoch):
-        """The master keys of all epochs, from that of the last one."""
+    def all_masters(self, plain, vault_id, epoch):
+        """The master keys of all epochs, which epoch/<n> has to bear out."""
+        masters = [plain[i:i + 32] for i in range(0, len(plain), 32)]
         if epoch == 0:
-            return [master]
+            return masters
         name = "epoch/%d" % epoch
         if name not in self.names:
             raise Bad("%s: not there" % name)
@@ -251,10 +252,10 @@ class Vault:
         if header(data, EPOCH)[3] != epoch:
             raise Bad("%s: of another epoch" % name)
         _, _, plain = open_box(data, EPOCH, name, lambda v, c, e: self.base(
-            master, vault_id, EPOCH))
-        if len(plain) != 32 * epoch:
-            raise Bad("%s: length" % name)
-        return [plain[i:i + 32] for i in range(0, len(plain), 32)] + [master]
+            masters[-1], vault_id, EPOCH))
+        if plain != b"".join(masters[:-1]):
+            raise Bad("%s: of other keys" % name)
+        return masters
 
     def unlock(self, keyfile, passphrase):
         found = None
@@ -274,7 +275,7 @@ class Vault:
                 vault_id, _, plain = open_box(data, KEY, name, base_of)
             except Bad:
                 continue
-            if len(plain) != 32:
+            if len(plain) != 32 * (header(data, KEY)[3] + 1):
                 raise Bad("%s: not a key" % name)
             try:
                 masters = self.all_masters(plain, vault_id,
