@@ -17,6 +17,7 @@
 #include "store/epoch/epoch.h"
 #include "store/epoch/rotate.h"
 #include "store/format.h"
+#include "store/index.h"
 #include "store/point.h"
 #include "tests/unit/vaults.h"
 
@@ -222,6 +223,44 @@ static void a_writer_that_runs_meanwhile(void **state)
 	assert_ok(begin(s));
 }
 
+/* Index objects are merged whatever the epochs of the packs that they name are; those
+ * that were superseded are deleted then. */
+static void a_merged_index_of_two_epochs(void **state)
+{
+	struct scene *s = *state;
+	struct id ids[70];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ids); i++) {
+		if (i == ARRAY_SIZE(ids) / 2)
+			assert_ok(rotate(s));
+		if (i)
+			sessions_next(s);
+		ids[i] = sessions_put(s, i, 1000);
+		assert_ok(sessions_commit(s));
+	}
+	writer_free(s->writer);
+	s->writer = NULL;
+	for (i = 0; i < backend_mem_nobjects(s->backend);) {
+		const char *name = backend_mem_name(s->backend, i);
+		size_t len = strlen(name);
+		char in_use[INDEX_NAME_MAX];
+
+		if (strncmp(name, "index/", 6) == 0 &&
+		    strcmp(name + len - 2, ".m") != 0 &&
+		    vault_index_superseding(s->vault, name + 6, in_use) == 0)
+			assert_ok(backend_mem_remove(s->backend, name));
+		else
+			i++;
+	}
+	assert_true(sessions_nobjects(s, "index/") < 10);
+	assert_ok(reopen_with(s, NULL));
+	for (i = 0; i < ARRAY_SIZE(ids); i++)
+		assert_ok(sessions_reads(s, &ids[i], i, 1000));
+	assert_string_equal(support_log_text(), "");
+	assert_int_equal(vaults_check(&s->options), 0);
+}
+
 struct rival {
 	struct scene *scene;
 	struct vault *vault;
@@ -413,6 +452,7 @@ int main(void)
 		WITH_SCENE(a_removed_slot_opens_nothing_new),
 		WITH_SCENE(others_go_on_where_their_keys_are_given),
 		WITH_SCENE(a_writer_that_runs_meanwhile),
+		WITH_SCENE(a_merged_index_of_two_epochs),
 		WITH_SCENE(two_rotate_at_once),
 		WITH_SCENE(a_call_fails),
 		WITH_SCENE(all_calls_fail_from_there_on),
