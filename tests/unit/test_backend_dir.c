@@ -59,7 +59,7 @@ static unsigned int mode_of(const char *path)
 	return st.st_mode & 07777;
 }
 
-#define FOLDERS 17 /* one for each kind of objects */
+#define FOLDERS 18 /* one for each kind of objects */
 
 /* ---- create ---- */
 
