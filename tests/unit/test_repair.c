@@ -298,14 +298,14 @@ static void take(struct backend *b, struct backend *from, uint64_t repaired,
 	struct repair_result res;
 
 	assert_non_null(before);
-	said[0] = '\0';
-	assert_ok(run(b, repair_points, false, from, &res));
-	assert_true(is_same(before, b));
+	repair_said[0] = '\0';
+	assert_ok(repair_run(b, repair_points, false, from, &res));
+	assert_true(backends_are_same(before, b));
 	assert_int_equal(res.repaired, repaired);
-	assert_ok(run(b, repair_points, true, from, &res));
+	assert_ok(repair_run(b, repair_points, true, from, &res));
 	assert_int_equal(res.repaired, repaired);
 	assert_int_equal(res.left, left);
-	assert_ok(run(b, repair_points, true, from, &res));
+	assert_ok(repair_run(b, repair_points, true, from, &res));
 	assert_int_equal(res.repaired, 0);
 	assert_int_equal(res.left, left);
 	backend_close(before);
@@ -331,7 +331,7 @@ static void points_of_a_copy(void **state)
 
 	(void)state;
 	name_pair(base, commit, point);
-	restorable(base, &whole);
+	restorable(base, NULL, &whole);
 	/* 3: it is as it was. */
 	for (i = 1; i < 16; i++) {
 		struct backend *b = backend_mem_clone(base);
@@ -348,7 +348,7 @@ static void points_of_a_copy(void **state)
 		take(b, base, (uint64_t)(c < DAMAGES) + (p < DAMAGES), 0);
 		assert_as_base(b, commit);
 		assert_as_base(b, point);
-		assert_superset(&whole, b, "points of a copy");
+		assert_restorable(&whole, b, "points of a copy");
 		backend_close(b);
 	}
 	idset_release(&whole);
@@ -371,7 +371,7 @@ static void no_point_of_a_copy(void **state)
 	name_pair(base, commit, point);
 	hurt(b, point, FLIPPED, 2000);
 	assert_ok(vault_create(&o, 0, id));
-	assert_result(run(b, repair_points, true, other, &res), -EINVAL);
+	assert_result(repair_run(b, repair_points, true, other, &res), -EINVAL);
 	/* The point is damaged, there too; authentic, but another. */
 	hurt(copy, point, FLIPPED, 2001);
 	take(b, copy, 0, 2);
@@ -395,8 +395,9 @@ static void no_point_of_a_copy(void **state)
 	b = backend_mem_clone(base);
 	buf_clear(&plain);
 	buf_printf(&plain, "{\"verdict\":\"PURGED\"}");
-	snprintf(said, sizeof(said), "purge/%s-0", point + strlen("point/"));
-	put_record(b, OBJECT_PURGE, said, &plain);
+	snprintf(repair_said, sizeof(repair_said), "purge/%s-0",
+		 point + strlen("point/"));
+	put_record(b, OBJECT_PURGE, repair_said, &plain);
 	hurt(b, point, GONE, 0);
 	take(b, base, 0, 0);
 	backend_close(b);
