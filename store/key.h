@@ -16,8 +16,8 @@
 #define KEY_SCRYPT_LOG_N 17
 #define KEY_SLOT_MAX (64u << 10) /* a slot object is no longer */
 
-/* Seal @master, the keys of all epochs to @epoch, into a new slot object. @slot: its 32 digits. Return 0 or
- * a negative errno said in words. */
+/* Seal @master, the keys of all epochs to @epoch, into a new slot object. @slot: its
+ * 32 digits. Return 0 or a negative errno said in words. */
 MUST_CHECK int key_seal(const struct secret *master, uint32_t epoch,
 			const uint8_t *vault_id, struct seam *seam,
 			const char *slot, const struct credential *c,

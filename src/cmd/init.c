@@ -37,7 +37,8 @@ static const struct option_row rows[] = {
 		   "give each pack N % of parity, 1 to 50, that mends it"),
 	OPT_STRING("copy-chunker-from", 0, "VAULT", struct args, chunker_from,
 		   "cut files where VAULT cuts them"),
-	FROM_ROWS(struct args, from_args), OPT_END
+	FROM_ROWS(struct args, from_args),
+	OPT_END
 };
 
 /* The secret by which that vault's chunker works. */

@@ -306,8 +306,9 @@ static int run_key(struct context *ctx, void *args, int argc, char **argv)
 		return key_export(ctx, argc, argv);
 	takes_operand = !strcmp(what, "remove");
 	if (!is_known(what))
-		return context_usage(ctx, "say key add, list, remove, passwd,"
-					  " rotate, export, import or sign-new");
+		return context_usage(ctx,
+				     "say key add, list, remove, passwd,"
+				     " rotate, export, import or sign-new");
 	if (argc != (takes_operand ? 2 : 1))
 		return context_usage(
 			ctx, takes_operand ? "which key? say key remove ID"

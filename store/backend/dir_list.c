@@ -22,9 +22,10 @@
 
 /* Of all kinds of objects but config, which lies beside them. */
 const char *const dir_folders[] = {
-	"commit", "digest",	"epoch",   "feature", "forget", "heartbeat",
-	"index",  "key",	"ledger", "machine", "note",    "pack",	"point",
-	"purge",  "quarantine", "session", "sweep",   "tomb",	NULL,
+	"commit",    "digest", "epoch", "feature", "forget",
+	"heartbeat", "index",  "key",	"ledger",  "machine",
+	"note",	     "pack",   "point", "purge",   "quarantine",
+	"session",   "sweep",  "tomb",	NULL,
 };
 
 /* One folder is one page, and each folder in it a token: its name. */

@@ -24,7 +24,10 @@
 int check_is_undisputed(struct check *c, const struct index_pack *p)
 {
 	struct catalog *catalog = vault_catalog(c->vault);
-	struct pack_row row = { .size = p->size, .kind = p->kind }, known;
+	struct pack_row row = { .size = p->size,
+				.kind = p->kind,
+				.epoch = p->epoch },
+			known;
 	int64_t no;
 	int r = catalog_pack_no(catalog, p->name, &no);
 

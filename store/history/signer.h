@@ -15,9 +15,9 @@ struct secret;
 
 #define SIGNER_FILE "signing.key"
 
-/* Read the key below the directory @dir; NULL to @out where there is none. Return 0,
- * -EPERM (others may read it), -EBADMSG (it is no key) or another negative errno,
- * said in words. */
+/* Read the key below the directory @dir; NULL to @out where there is none, or where
+ * the directory may not be looked into, which is said. Return 0, -EPERM (others may
+ * read it), -EBADMSG (it is no key) or another negative errno, said in words. */
 MUST_CHECK int signer_load(const char *dir, struct secret **out);
 /* Sign a register that commit_encode_after() made with a vault's id. Return 0 or a
  * negative errno. */

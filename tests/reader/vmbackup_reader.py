@@ -1115,7 +1115,7 @@ class Parity:
         if (p[:8] != b"vmbackup" or p[96:128] != self.digest or
                 int.from_bytes(p[4088:], "little") != crc64(p[:4088])):
             return
-        self.vault_id, salt, commitment = header(p, 19)
+        self.vault_id, salt, commitment, _ = header(p, 19)
         if salt + commitment != bytes(64) or p[142:144] != b"\0\0":
             raise Bad("a piece of a table of parity")
         self.length, number = (int.from_bytes(p[128:136], "little"),

@@ -227,8 +227,9 @@ static void forge_index(struct scene *s, bool supersedes)
 	buf_put_varint(&plain, k.n);
 	for (i = 0; i < k.n; i++) {
 		index_put_pack(&plain, k.list[i].row.name, k.list[i].row.size,
-			       k.list[i].row.kind, k.list[i].row.salt,
-			       k.list[i].dir.data, k.list[i].dir.len);
+			       k.list[i].row.kind, k.list[i].row.epoch,
+			       k.list[i].row.salt, k.list[i].dir.data,
+			       k.list[i].dir.len);
 		buf_release(&k.list[i].dir);
 	}
 	if (supersedes) {

@@ -211,8 +211,8 @@ static void make_damaged(struct scene *s, enum damage kind, const char *slot,
 					  OBJECT_KEY, name, clears[kind],
 					  strlen(clears[kind]), "x", 1, box));
 	else
-		assert_ok(key_seal(keyring_master(k), id, seam_system(), slot,
-				   &o.credential, 0, NULL, box));
+		assert_ok(key_seal(keyring_master(k), 0, id, seam_system(),
+				   slot, &o.credential, 0, NULL, box));
 	if (kind == NO_MARK)
 		box->data[0] ^= 1;
 	if (kind == SEAL)
@@ -329,7 +329,7 @@ static void expensive_slots_are_tried_last(void **state)
 	memcpy(password->data, "word", 4);
 	for (unsigned int i = 0; i < 100; i++)
 		put_slot(s, i, "scrypt", 21, 4);
-	assert_ok(key_seal(keyring_master(vault_keyring(s->one)),
+	assert_ok(key_seal(keyring_master(vault_keyring(s->one)), 0,
 			   keyring_vault_id(vault_keyring(s->one)),
 			   seam_system(), slot, &c, 14, NULL, &box));
 	snprintf(name, sizeof(name), "key/%s", slot);
