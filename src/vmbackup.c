@@ -176,6 +176,7 @@ int main(int argc, char **argv)
 	if (code != EXIT_CODE_OK && json)
 		output_exit_error(code);
 	options_release(&(struct option_set){ cmd_global_options, &ctx });
+	context_forget_credential(&ctx);
 	free(ctx.url);
 	free(ctx.cache);
 	free(ctx.state);

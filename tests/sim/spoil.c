@@ -62,10 +62,10 @@ int __real_tomb_finish(struct vault *v, struct collect_clock *c,
 		       const struct swept_tombs *l);
 int __wrap_tomb_finish(struct vault *v, struct collect_clock *c,
 		       const struct swept_tombs *l);
-int __real_sweep_decode(const void *data, size_t len, const char *name,
-			bool *aborted_out, struct pack_list *out);
-int __wrap_sweep_decode(const void *data, size_t len, const char *name,
-			bool *aborted_out, struct pack_list *out);
+int __real_gone_packs_find(struct cycle *c, const struct pack_list *own,
+			   struct gone_packs *out);
+int __wrap_gone_packs_find(struct cycle *c, const struct pack_list *own,
+			   struct gone_packs *out);
 int __real_writer_check_used(struct writer *w);
 int __wrap_writer_check_used(struct writer *w);
 bool __real_session_process_ended(const struct session_info *s);
@@ -310,12 +310,13 @@ int __wrap_tomb_finish(struct vault *v, struct collect_clock *c,
 	return __real_tomb_finish(v, c, &without);
 }
 
-/* Once it deleted them, it reads sweeps for the sake of index objects. */
-int __wrap_sweep_decode(const void *data, size_t len, const char *name,
-			bool *aborted_out, struct pack_list *out)
+/* Once it deleted them, it drops entries of what it did not delete, too. */
+int __wrap_gone_packs_find(struct cycle *c, const struct pack_list *own,
+			   struct gone_packs *out)
 {
 	struct spoilt *s = spoils(PLANT_INDEX_SWEPT_ONLY);
-	int r = __real_sweep_decode(data, len, name, aborted_out, out);
+	int r = __real_gone_packs_find(c, own, out);
 
-	return r == 0 && s && s->has_swept ? add_all(out, &s->condemned) : r;
+	return r == 0 && s && s->has_swept ? add_all(&out->known, &s->condemned)
+					   : r;
 }
