@@ -334,14 +334,15 @@ static bool is_superseded(const char *name)
 	       vault_index_superseding(vault, name + 6, by) == 0;
 }
 
-/* Whether a slot is of another password cannot be told from whether it is damaged,
- * where its form is right. */
+/* Whether a slot is of another password, or of a rotation that did not come to be,
+ * cannot be told from whether it is damaged, where its form is right. */
 static enum verdict expected_of_slot(const char *name, enum way way)
 {
 	if (is_own_slot(name) || way == EXCHANGED)
 		return CLOSED;
 	switch (way) {
 	case DELETED:
+	case FLIPPED_EPOCH:
 	case FLIPPED_SALT:
 	case FLIPPED_COMMITMENT:
 	case FLIPPED_END:
@@ -466,6 +467,26 @@ static void assert_rest(const struct idset *now, const struct idset *allowed,
 
 /* ---- the corpus ---- */
 
+/* Do both hold the same, but for what was noted of the packs that were read? */
+static bool are_settled(struct backend *a, struct backend *b)
+{
+	struct backend *both[] = { backend_mem_clone(a), backend_mem_clone(b) };
+	bool same;
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_SIZE(both); i++) {
+		assert_non_null(both[i]);
+		for (k = backend_mem_nobjects(both[i]); k-- > 0;)
+			if (is_kind(backend_mem_name(both[i], k), "ledger"))
+				assert_ok(backend_mem_remove(
+					both[i], backend_mem_name(both[i], k)));
+	}
+	same = backends_are_same(both[0], both[1]);
+	backend_close(both[0]);
+	backend_close(both[1]);
+	return same;
+}
+
 /* Nothing is taken away, and a second run finds nothing to do. Where a feature cannot
  * be read nobody writes (vmbackup-vault(5), Features), and so nobody repairs. */
 static void repair_twice(struct backend *b, const struct idset *before,
@@ -488,7 +509,7 @@ static void repair_twice(struct backend *b, const struct idset *before,
 	assert_non_null(settled);
 	if (r == 0)
 		assert_ok(repair_all(b, true, &res));
-	if (r == 0 && (res.repaired || !backends_are_same(settled, b)))
+	if (r == 0 && (res.repaired || !are_settled(settled, b)))
 		fail_msg("%s: a second repair finds something to do: %s", what,
 			 repair_said);
 	backend_close(damaged);

@@ -19,10 +19,6 @@
 #include "store/writer/writer.h"
 #include "tests/unit/vaults.h"
 
-#define SIG                                                                    \
-	",\"sig\":{\"kind\":\"ed25519\",\"key\":\"00ff\",\"sig\":\"AAAA\","    \
-	"\"more\":[1,{}]}}"
-
 /* Another client opens the vault; nobody writes yet. */
 static int reopen(struct scene *s)
 {
@@ -31,40 +27,6 @@ static int reopen(struct scene *s)
 	vault_close(s->vault);
 	support_log_clear();
 	return vault_open(&s->options, &s->vault);
-}
-
-/* The session's register gets a signature. */
-static void sign(struct scene *s, const char *name)
-{
-	AUTO_BUF struct buf text = BUF_INIT;
-	size_t len;
-	const uint8_t *data = backend_mem_data(s->backend, name, &len);
-
-	assert_ok(format_read_box(vault_keyring(s->vault), data, len,
-				  OBJECT_COMMIT, name, &text));
-	assert_int_equal(text.data[text.len - 1], '}');
-	text.len--;
-	buf_put(&text, SIG, sizeof(SIG)); /* with its NUL */
-	assert_ok(buf_error(&text));
-	assert_ok(backend_mem_remove(s->backend, name));
-	sessions_put_text(s, OBJECT_COMMIT, name, (char *)text.data);
-}
-
-static void a_signature_changes_nothing(void **state)
-{
-	char name[OBJECT_NAME_MAX];
-	struct scene *s = *state;
-	struct id id = sessions_put(s, 1, 1000);
-
-	assert_ok(sessions_commit(s));
-	snprintf(name, sizeof(name), "%s", sessions_first_object(s, "commit/"));
-	sign(s, name);
-	sessions_next(s);
-	assert_int_equal(sessions_npoints(s), 1);
-	assert_ok(sessions_reads(s, &id, 1, 1000));
-	assert_ok(sessions_commit(s));
-	assert_int_equal(sessions_npoints(s), 2);
-	assert_string_equal(support_log_text(), "");
 }
 
 /* Make an object one of a later epoch, whose salt is a public key. */
@@ -232,7 +194,6 @@ static void a_vault_of_a_later_epoch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_SCENE(a_signature_changes_nothing),
 		WITH_SCENE(a_point_of_a_later_epoch),
 		WITH_SCENE(an_index_of_a_later_epoch),
 		WITH_SCENE(a_pack_of_a_later_epoch),

@@ -1275,6 +1275,7 @@ static void put_false_digest(struct backend *b, const char *sid)
 	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
 	AUTO_BUF struct buf doc = BUF_INIT, plain = BUF_INIT, box = BUF_INIT;
 	static const char name[] = "digest/" ID_A "-0";
+	AUTO_BUF struct buf reg = BUF_INIT;
 	struct digest_entry e = { .commit = { .point = ID_B } };
 	struct point_list *l;
 	struct point other;
@@ -1296,6 +1297,9 @@ static void put_false_digest(struct backend *b, const char *sid)
 	snprintf(e.sid, sizeof(e.sid), "%s", sid);
 	e.point = doc.data;
 	e.point_len = doc.len;
+	commit_encode(&e.commit, sid, &reg);
+	e.reg = reg.data;
+	e.reg_len = reg.len;
 	buf_put_varint(&plain, 1);
 	digest_put(&plain, &e);
 	buf_put_varint(&plain, 0);
@@ -1743,7 +1747,8 @@ static void forge_entries(struct backend *b, struct vault *v, const char *pack,
 	*n += 2;
 }
 
-/* That a pack holds nothing is said by itself, or it stays. */
+/* That a pack holds nothing is said by itself: what others say of it counts for
+ * nothing, and what goes is what would have gone. */
 static void a_forged_index_lets_nothing_go(void **state)
 {
 	struct backend *b = due_vault();
@@ -1771,11 +1776,8 @@ static void a_forged_index_lets_nothing_go(void **state)
 				  plain.len, &box));
 	assert_ok(backend_put(b, forged, box.data, box.len));
 	vault_close(v);
-	n = count(b, "pack/");
-	assert_result(collect(b, &run), -EBADMSG);
-	assert_said("by the index: nothing is deleted");
-	assert_int_equal(count(b, "pack/"), n);
-	assert_ok(backend_delete(b, forged));
+	assert_ok(collect(b, &run));
+	assert_true(run.result.packs > 0);
 	assert_true(is_whole(b, 2));
 	pack_list_release(&packs);
 	backend_close(b);
