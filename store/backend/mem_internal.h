@@ -13,7 +13,7 @@
 #include "store/backend/internal.h"
 
 #define MEM_FAULTS 16
-#define MEM_KINDS 16
+#define MEM_KINDS 32
 
 struct mem_object {
 	char *name; /* owned */
