@@ -709,6 +709,16 @@ static void hurt_chunk(struct backend *b, uint8_t type)
 	assert_true(done);
 }
 
+/* When somebody else last changed the directory that all tests are in. */
+static int64_t changed_ns(void)
+{
+	struct stat st;
+
+	assert_int_equal(
+		stat(support_path("%s/..", support_tmpdir_fast()), &st), 0);
+	return st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+}
+
 /* What the source still has is stored anew by the next backup, whatever it was of,
  * and the older point is whole again, for good. */
 static void a_backup_heals(void **state)
@@ -735,6 +745,7 @@ static void a_backup_heals(void **state)
 		struct repair_result res;
 		struct point_list *l;
 		struct vault *v;
+		int64_t before = changed_ns();
 		char id[33];
 
 		if (types[i] == CHUNK_XATTRS && !has_xattrs)
@@ -754,11 +765,13 @@ static void a_backup_heals(void **state)
 		assert_result(vaults_points(&o, &expected), -EBADMSG);
 		assert_true(vaults_check(&o) > 0);
 		assert_ok(vaults_open_and_backup(&o, dir, NULL));
-		assert_int_equal(vaults_points(&o, &expected), 2);
-		/* What is damaged is of no use to anybody, and known. */
-		assert_int_equal(vaults_check(&o), 0);
-		/* Where a directory above the source changed meanwhile, the older
-		 * point has a node of its own, which is stored anew. */
+		/* What is damaged is of no use to anybody, and known. Where a
+		 * directory above the source changed meanwhile, the older point
+		 * has a node of its own, which is stored anew. */
+		if (changed_ns() == before) {
+			assert_int_equal(vaults_points(&o, &expected), 2);
+			assert_int_equal(vaults_check(&o), 0);
+		}
 		assert_ok(repair_all(b, true, &res));
 		assert_int_equal(res.left, 0);
 		assert_int_equal(vaults_points(&o, &expected), 2);
