@@ -209,21 +209,22 @@ static void say_lost(const struct history *h)
 	say_next();
 }
 
-/* Make @list, of names, what is lost. Return whether it is something new. */
-static bool replace_lost(struct history *h, char **list, size_t n, size_t cap)
+/* Put the @n strings of @list, with room for @cap, in the place of the @old_n that are
+ * at @old. Return whether they tell something new. */
+static bool replace_list(char ***old, size_t *old_n, size_t *old_cap,
+			 char **list, size_t n, size_t cap)
 {
 	bool news = false;
 	size_t i;
 
 	for (i = 0; i < n && !news; i++)
-		news = !h->nlost || i >= h->nlost ||
-		       strcmp(list[i], h->lost[i]) != 0;
-	forget_lost(h);
-	free(h->lost);
-	h->lost = list;
-	h->nlost = n;
-	h->lost_cap = cap;
-	count_lost(h);
+		news = i >= *old_n || strcmp(list[i], (*old)[i]) != 0;
+	while (*old_n > 0)
+		free((*old)[--*old_n]);
+	free(*old);
+	*old = list;
+	*old_n = n;
+	*old_cap = cap;
 	return news;
 }
 
@@ -257,7 +258,9 @@ static int find_lost(struct history *h, char *const *names, size_t n,
 	while (j < n)
 		is_new[j++] = true;
 	if (r == 0) {
-		*news = replace_lost(h, lost, nlost, cap);
+		*news = replace_list(&h->lost, &h->nlost, &h->lost_cap, lost,
+				     nlost, cap);
+		count_lost(h);
 		return 0;
 	}
 	while (nlost > 0)
@@ -434,29 +437,13 @@ static int add_flaw(char ***list, size_t *n, size_t *cap, const char *word,
 	return 0;
 }
 
-/* Make @list the flaws. Return whether they are others than before. */
-static bool replace_flaws(struct history *h, char **list, size_t n, size_t cap)
-{
-	bool news = false;
-	size_t i;
-
-	for (i = 0; i < n && !news; i++)
-		news = i >= h->nflaws || strcmp(list[i], h->flaws[i]) != 0;
-	forget_flaws(h);
-	free(h->flaws);
-	h->flaws = list;
-	h->nflaws = n;
-	h->flaws_cap = cap;
-	count_lost(h);
-	return news;
-}
-
 int history_judge(struct history *h, const struct chain *c,
 		  int (*is_there)(void *, const char *),
 		  bool (*describe)(void *, size_t, struct seen_row *),
 		  void *arg)
 {
 	AUTO_FREE bool *is_told = alloc_array(c->nflaws + 1, sizeof(bool));
+	bool news;
 	struct judgement j = { h, c, describe, arg, is_told };
 	char **list = NULL, what[FLAW_MAX];
 	size_t i, n = 0, cap = 0;
@@ -471,7 +458,10 @@ int history_judge(struct history *h, const struct chain *c,
 		r = add_flaw(&list, &n, &cap, what, "");
 	}
 	if (r == 0) {
-		if (replace_flaws(h, list, n, cap))
+		news = replace_list(&h->flaws, &h->nflaws, &h->flaws_cap, list,
+				    n, cap);
+		count_lost(h);
+		if (news)
 			say_flaws(&j);
 		return 0;
 	}
