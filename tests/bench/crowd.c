@@ -181,6 +181,15 @@ static int describe(struct maker *m, size_t i, struct point *p)
 	return r == 0 ? point_machine_of(p->vm, 0, p->machine) : r;
 }
 
+/* In place of the tree that is nowhere. */
+static int fill_point(struct maker *m, size_t i, struct point *p)
+{
+	p->has_tree = p->has_index = false;
+	free(p->index[0]);
+	p->nindex = 0;
+	return m->what->fill(m->what->arg, i, p);
+}
+
 /* The next one comes after the commit that says @text. */
 static int follow(struct maker *m, const struct buf *text)
 {
@@ -202,6 +211,8 @@ static int make_point(struct maker *m, size_t i)
 	struct commit c = { .point = "" };
 	int r = p ? describe(m, i, p) : -ENOMEM;
 
+	if (r == 0 && m->what->fill)
+		r = fill_point(m, i, p);
 	if (r == 0)
 		r = point_encode(p, false, &plain);
 	if (r == 0) {
@@ -234,7 +245,7 @@ int crowd_add(struct vault *v, const struct crowd *c)
 	for (i = 0; i < c->points && r == 0; i++) {
 		r = make_session(&m, (CROWD_EPOCH_S + (int64_t)i * 3600) *
 					     1000000000);
-		if (r == 0)
+		if (r == 0 && !c->fill)
 			r = make_index(&m, 1, true);
 		if (r == 0)
 			r = make_point(&m, i);

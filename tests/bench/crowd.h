@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct point;
 struct vault;
 
 #define CROWD_MACHINES 20
@@ -27,6 +28,10 @@ struct crowd {
 	/* Index objects alone: none of the packs that they name is there. */
 	size_t indexes;
 	unsigned int packs; /* in each of these */
+	/* NULL, or it says what point @i has in place of a tree, which stands on
+	 * what others stored: then there are no packs and no index objects. */
+	int (*fill)(void *arg, size_t i, struct point *p);
+	void *arg;
 };
 
 /* Add all that to an open vault. Return 0 or a negative errno. */

@@ -8,6 +8,9 @@
  *                                    a session of so many chunks, into a new one
  *     scale reached VAULT KEYFILE CACHE CHUNKS
  *                                    the same, and its point reaches all of them
+ *     scale grow VAULT KEYFILE CACHE POINTS CHUNKS
+ *                                    CHUNKS in files of one session; each of POINTS
+ *                                    points has a new file, and the nine before
  *     scale count POINTS             what a listing asks for
  *
  * What is counted is printed as JSON. The vault that is listed lies in memory
@@ -80,9 +83,10 @@ static int make(struct vault_options *o, const struct crowd *c)
 
 #define TINY_LEN 32
 
-/* Chunks as the small files of a tree are: several share a frame. @c, which may be
- * NULL, gets a file of all of them. */
-static int put_chunks(struct writer *w, uint64_t n, struct content_builder *c)
+/* Chunks as the small files of a tree are: several share a frame. They are told
+ * apart by numbers from @first on. @c, which may be NULL, gets a file of them. */
+static int put_chunks(struct writer *w, uint64_t first, uint64_t n,
+		      struct content_builder *c)
 {
 	struct extent e = { .len = TINY_LEN, .type = EXTENT_DATA };
 	struct bundle *b = bundle_new(w);
@@ -91,7 +95,7 @@ static int put_chunks(struct writer *w, uint64_t n, struct content_builder *c)
 	int r = b ? 0 : -ENOMEM;
 
 	for (i = 0; i < n && r == 0; i++) {
-		put_le64(data, i);
+		put_le64(data, first + i);
 		r = bundle_add(b, CHUNK_DATA, data, sizeof(data), &e.id);
 		if (r == 0 && c)
 			r = content_builder_add(c, &e);
@@ -102,23 +106,33 @@ static int put_chunks(struct writer *w, uint64_t n, struct content_builder *c)
 	return r;
 }
 
+static int point_add_file(struct point *p, const char *name, uint64_t n,
+			  const struct buf *content)
+{
+	struct point_config *c =
+		realloc(p->configs, (p->nconfigs + 1) * sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	p->configs = c;
+	c = &c[p->nconfigs++];
+	*c = (struct point_config){ .name = strdup(name),
+				    .size = n * TINY_LEN,
+				    .content_len = content->len,
+				    .content = malloc(content->len) };
+	if (!c->name || !c->content)
+		return -ENOMEM;
+	memcpy(c->content, content->data, content->len);
+	return 0;
+}
+
 /* The file of @c, of @n chunks, in a point. */
 static int put_file(struct point *p, uint64_t n, struct content_builder *c)
 {
-	struct buf content = BUF_INIT;
+	AUTO_BUF struct buf content = BUF_INIT;
 	int r = content_builder_finish(c, &content);
 
-	p->configs = calloc(1, sizeof(*p->configs));
-	if (r < 0 || !p->configs) {
-		buf_release(&content);
-		return r < 0 ? r : -ENOMEM;
-	}
-	p->nconfigs = 1;
-	p->configs[0].name = strdup("all");
-	p->configs[0].size = n * TINY_LEN;
-	p->configs[0].content_len = content.len;
-	p->configs[0].content = content.data;
-	return p->configs[0].name ? 0 : -ENOMEM;
+	return r == 0 ? point_add_file(p, "all", n, &content) : r;
 }
 
 static int put_point(struct writer *w, uint64_t n, struct content_builder *c)
@@ -155,7 +169,7 @@ static int session(struct vault_options *o, uint64_t n, bool reached)
 	if (r == 0 && reached && !c)
 		r = -ENOMEM;
 	if (r == 0)
-		r = put_chunks(w, n, c);
+		r = put_chunks(w, 0, n, c);
 	if (r == 0)
 		r = put_point(w, n, c);
 	content_builder_free(c);
@@ -164,6 +178,77 @@ static int session(struct vault_options *o, uint64_t n, bool reached)
 	if (r == 0 && getrusage(RUSAGE_SELF, &used) == 0)
 		printf("{\"chunks\": %llu, \"peak_kib\": %ld}\n",
 		       (unsigned long long)n, used.ru_maxrss);
+	return r;
+}
+
+/* ---- many points that share files ---- */
+
+#define FILES_SHARED 9
+
+struct files {
+	struct buf *contents; /* owned, as the buffers */
+	size_t n;
+	uint64_t chunks; /* of each */
+};
+
+static int store_files(struct vault *v, struct files *f)
+{
+	struct content_builder *c = NULL;
+	struct writer *w = NULL;
+	size_t i;
+	int r = writer_begin(v, 1, NULL, &w);
+
+	if (r == 0 && !(c = content_builder_new(w)))
+		r = -ENOMEM;
+	for (i = 0; i < f->n && r == 0; i++) {
+		r = put_chunks(w, i * f->chunks, f->chunks, c);
+		if (r == 0)
+			r = content_builder_finish(c, &f->contents[i]);
+	}
+	content_builder_free(c);
+	if (r == 0)
+		r = put_point(w, 0, NULL);
+	writer_free(w);
+	return r;
+}
+
+/* Point @i has its own file, and those of the points before it. */
+static int fill(void *arg, size_t i, struct point *p)
+{
+	struct files *f = arg;
+	size_t k = i > FILES_SHARED ? i - FILES_SHARED : 0;
+	char name[32];
+	int r = 0;
+
+	for (; k <= i && r == 0; k++) {
+		snprintf(name, sizeof(name), "file%08zu", k);
+		r = point_add_file(p, name, f->chunks, &f->contents[k]);
+	}
+	return r;
+}
+
+static int grow(struct vault_options *o, size_t points, uint64_t chunks)
+{
+	struct files f = { .n = points, .chunks = chunks / points };
+	const struct crowd c = { .points = points, .fill = fill, .arg = &f };
+	struct vault *v = NULL;
+	char id[33];
+	size_t i;
+	int r = vault_create(o, 0, id);
+
+	f.contents = calloc(points, sizeof(*f.contents));
+	if (r == 0 && !f.contents)
+		r = -ENOMEM;
+	if (r == 0)
+		r = vault_open(o, &v);
+	if (r == 0)
+		r = store_files(v, &f);
+	if (r == 0)
+		r = crowd_add(v, &c);
+	vault_close(v);
+	for (i = 0; f.contents && i < points; i++)
+		buf_release(&f.contents[i]);
+	free(f.contents);
 	return r;
 }
 
@@ -270,6 +355,12 @@ int main(int argc, char **argv)
 		o.cache_dir = argv[4];
 		r = session(&o, strtoull(argv[5], NULL, 10),
 			    strcmp(argv[1], "reached") == 0);
+	} else if (key && argc == 7 && strcmp(argv[1], "grow") == 0) {
+		o.cache_dir = argv[4];
+		c.points = strtoul(argv[5], NULL, 10);
+		c.chunks = strtoul(argv[6], NULL, 10);
+		if (c.points > 0)
+			r = grow(&o, c.points, c.chunks);
 	} else if (key && argc == 3 && strcmp(argv[1], "count") == 0) {
 		r = count(&o, strtoul(argv[2], NULL, 10));
 	}

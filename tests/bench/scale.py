@@ -147,6 +147,41 @@ def measure(b, args):
            *b.run(chunks, "c3", "stats"),
            indexes=b.indexes("c3"),
            database_bytes_a_chunk=round(b.database("c3") / args.chunks, 1))
+    if args.collect:
+        collect(b, args)
+
+
+def collect(b, args):
+    """Half of the points of a vault are forgotten, and then removed."""
+    vault = os.path.join(b.work, "grown")
+    subprocess.run([args.scale, "grow", vault, args.key,
+                    os.path.join(b.work, "c4"), str(args.points),
+                    str(args.chunks)], check=True)
+    keep = ("--keep-last", str(max(1, args.points // 40)))
+    tail = " of %d points, %d chunks" % (args.points, args.chunks)
+    b.note("stats" + tail, *b.run(vault, "c5", "stats"))
+    b.note("forget -n", *b.run(vault, "c5", "forget", "-n", *keep))
+    b.note("forget", *b.run(vault, "c5", "forget", *keep))
+    forge = os.path.join(os.path.dirname(__file__), "../reader/forge.py")
+    subprocess.run([sys.executable, forge, vault, args.key, "age", "15"],
+                   check=True, stdout=subprocess.DEVNULL)
+    b.note("prune -n, cold", *b.run(vault, "c6", "prune", "-n"))
+    b.note("prune -n, warm", *b.run(vault, "c6", "prune", "-n"))
+    b.note("prune", *b.run(vault, "c6", "prune", "--yes-remove",
+                           str(asked_for(b, vault))))
+    shutil.rmtree(vault)
+
+
+def asked_for(b, vault):
+    """The number that has to be typed for that much to be removed."""
+    p = subprocess.run([b.program("vmbackup"), "-q", "-r", vault, "--key-file",
+                        b.key, "--cache-dir", os.path.join(b.work, "c6"),
+                        "prune"], stdout=subprocess.DEVNULL,
+                       stderr=subprocess.PIPE, text=True)
+    found = re.search(r"--yes-remove (\d+)", p.stderr)
+    if p.returncode != 1 or not found:
+        sys.exit("prune did not ask: " + p.stderr)
+    return int(found.group(1))
 
 
 def count(args):
@@ -186,6 +221,8 @@ def main():
     p.add_argument("--points", type=int, default=10000)
     p.add_argument("--chunks", type=int, default=1000000)
     p.add_argument("--no-mount", action="store_true")
+    p.add_argument("--collect", action="store_true",
+                   help="also remove half of as many points that share chunks")
     p.add_argument("--json", help="a file for the figures")
     args = p.parse_args()
     args.scale = os.path.join(args.build, "tests/bench/scale")
