@@ -111,7 +111,8 @@ enum object_type {
 	/* 19: parity of packs, which is not sealed; see store/parity */
 	OBJECT_LEDGER = 20,
 	OBJECT_EPOCH = 21,
-	OBJECT_TYPE_MAX = OBJECT_EPOCH,
+	OBJECT_WINDOW = 23,
+	OBJECT_TYPE_MAX = OBJECT_WINDOW,
 };
 
 enum chunk_type {

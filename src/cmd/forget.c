@@ -14,6 +14,7 @@
 #include "src/cli/output.h"
 #include "src/cmd/cmd.h"
 #include "src/cmd/filter.h"
+#include "src/forget/always.h"
 #include "src/forget/freed.h"
 #include "src/forget/guard.h"
 #include "src/forget/judged.h"
@@ -75,6 +76,10 @@ static const struct option_row rows[] = {
 		 "only points made on host NAME; may be repeated"),
 	OPT_STRING("undelete-window", 0, "TIME", struct args, asked.window,
 		   "how long undelete works: 14d, the default, to 180d"),
+	OPT_FLAG(
+		"always", 0, struct args, asked.always,
+		"that window is for all points of the vault, and cannot be made"
+		" shorter again"),
 	OPT_STRING("reason", 0, "TEXT", struct args, asked.reason,
 		   "note why, for people"),
 	OPT_FLAG("dry-run", 'n', struct args, dry_run,
@@ -344,11 +349,18 @@ static int run_forget(struct context *ctx, void *args, int argc, char **argv)
 		r = request_check_tags(ctx, "--tag", &a->filter.tags);
 	if (r == 0)
 		r = context_open_vault_only(ctx, &v);
+	if (r == 0 && a->asked.always) {
+		r = always_set(ctx, v, request.wish.window_ns, a->dry_run);
+		goto out;
+	}
+	if (r == 0)
+		r = always_apply(v, &request.wish);
 	if (r == 0)
 		r = context_read_error(v, vault_points(v, &l));
 	if (r == 0)
 		r = argc > 0 ? run_named(ctx, v, l, a, argc, argv, &request)
 			     : run_policy(ctx, v, l, a, &request);
+out:
 	point_list_put(l);
 	vault_close(v);
 	request_release(&request);

@@ -106,6 +106,24 @@ int request_check_tags(struct context *ctx, const char *option,
 	return 0;
 }
 
+static int check_always(struct context *ctx, const struct request_args *a,
+			bool are_points, const struct request *r)
+{
+	if (are_points || a->remove_all || a->reason)
+		return context_usage(ctx,
+				     "--always is for the vault, and "
+				     "forgets nothing: it takes "
+				     "--undelete-window and no points, and "
+				     "nothing that says which to keep");
+	if (!a->window || r->wish.window_ns < FORGET_WINDOW_MIN_NS ||
+	    r->wish.window_ns > FORGET_WINDOW_MAX_NS ||
+	    r->wish.window_ns % FORGET_DAY_NS)
+		return context_usage(ctx,
+				     "--always takes --undelete-window, of "
+				     "14 to 180 whole days");
+	return 0;
+}
+
 static int check_request(struct context *ctx, const struct request_args *a,
 			 bool are_named, bool are_chosen,
 			 const struct request *r)
@@ -129,6 +147,9 @@ static int check_request(struct context *ctx, const struct request_args *a,
 	if (are_named && (!is_empty || are_chosen))
 		return context_usage(ctx, "name points, or say what to keep of "
 					  "all: not both");
+	if (a->always)
+		return check_always(ctx, a,
+				    are_named || are_chosen || !is_empty, r);
 	if (!are_named && is_empty && !(a->remove_all && are_chosen))
 		return context_usage(
 			ctx, "say what to keep (--keep-daily 7), or name "

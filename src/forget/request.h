@@ -21,6 +21,7 @@ struct request_args {
 	const char *keep, *group_by, *window, *reason;
 	struct string_list tags;
 	bool remove_all;
+	bool always; /* the window is for the vault, for ever */
 };
 
 struct request {

@@ -212,6 +212,7 @@ bool name_is_object(const char *name)
 		{ "reserve/", FORM_HEX },
 		{ "ledger/", FORM_NUMBERED },
 		{ "epoch/", FORM_NUMBER },
+		{ "window/", FORM_NUMBER },
 	};
 	size_t i;
 

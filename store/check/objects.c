@@ -60,6 +60,7 @@ static const struct kind {
 	{ "forget/", OBJECT_FORGET },
 	{ "ledger/", 0 }, /* read by itself */
 	{ "epoch/", OBJECT_EPOCH },
+	{ "window/", OBJECT_WINDOW },
 };
 
 static const struct kind *kind_of(const char *name)

@@ -178,6 +178,8 @@ const char *check_what_is_lost(uint8_t type)
 		       " once more";
 	case OBJECT_QUARANTINE:
 		return "; it says nothing about the pack that it names";
+	case OBJECT_WINDOW:
+		return "; nothing is lost: only its name counts";
 	case OBJECT_FEATURE:
 		return "; nobody knows what it asks of programs";
 	default:

@@ -19,6 +19,7 @@
 #include "store/record/forget.h"
 #include "store/record/purge.h"
 #include "store/vault.h"
+#include "store/writer/window.h"
 
 /* ---- when wishes were stored ---- */
 
@@ -94,7 +95,7 @@ static int64_t add_time(int64_t a, int64_t b)
 }
 
 static void judge(const struct stored_wishes *all, struct due_point *d,
-		  int64_t now_ns)
+		  int64_t floor_ns, int64_t now_ns)
 {
 	const struct point *p = d->point;
 	size_t i;
@@ -107,8 +108,7 @@ static void judge(const struct stored_wishes *all, struct due_point *d,
 		if (stored < 0)
 			d->kept = "the wish to remove it is not listed";
 		else
-			d->due_ns = MAX(d->due_ns,
-					add_time(stored, FORGET_WINDOW_MIN_NS));
+			d->due_ns = MAX(d->due_ns, add_time(stored, floor_ns));
 	}
 	d->is_due = !d->kept && now_ns > d->due_ns;
 }
@@ -117,6 +117,7 @@ int due_list_make(struct vault *v, const struct point_list *l, int64_t now_ns,
 		  struct due_list *out)
 {
 	struct stored_wishes all = { .n = 0 };
+	int64_t floor_ns;
 	size_t i;
 	int r;
 
@@ -124,7 +125,9 @@ int due_list_make(struct vault *v, const struct point_list *l, int64_t now_ns,
 						       sizeof(*out->items)) };
 	if (!out->items)
 		return -ENOMEM;
-	r = vault_list(v, "forget/", on_wish, &all);
+	r = window_floor(v, &floor_ns);
+	if (r == 0)
+		r = vault_list(v, "forget/", on_wish, &all);
 	if (r == 0 && all.n)
 		qsort(all.items, all.n, sizeof(*all.items), by_wish);
 	for (i = 0; i < l->n && r == 0; i++) {
@@ -133,7 +136,7 @@ int due_list_make(struct vault *v, const struct point_list *l, int64_t now_ns,
 		if (l->points[i]->nopen_forgets == 0)
 			continue;
 		*d = (struct due_point){ .point = l->points[i], .index = i };
-		judge(&all, d, now_ns);
+		judge(&all, d, floor_ns, now_ns);
 		out->n++;
 		out->ndue += d->is_due;
 	}

@@ -20,6 +20,7 @@
 #include "store/record/forget.h"
 #include "store/record/purge.h"
 #include "store/vault.h"
+#include "store/writer/window.h"
 
 #define COMMIT_MAX (64u << 10)
 #define VERDICT_MAX (64u << 10)
@@ -395,7 +396,7 @@ static int list_items(struct vault *v, struct stored_items *out)
  */
 static const char *why_void(const struct stored_items *wishes,
 			    const struct stored_item *verdict, bool is_there,
-			    int64_t now_ns)
+			    int64_t floor_ns, int64_t now_ns)
 {
 	const struct stored_item *wish =
 		wishes->n ? bsearch(verdict, wishes->items, wishes->n,
@@ -407,15 +408,16 @@ static const char *why_void(const struct stored_items *wishes,
 		return "nobody wished that";
 	if (is_there &&
 	    (__builtin_sub_overflow(now_ns, wish->stored_ns, &age_ns) ||
-	     age_ns < FORGET_WINDOW_MIN_NS))
-		return "the wish is not 14 days old";
+	     age_ns < floor_ns))
+		return "the wish is younger than the time for which undelete "
+		       "works in this vault";
 	return NULL;
 }
 
 struct judging {
 	struct hex_ids there; /* points that have an object */
 	struct stored_items wishes;
-	int64_t now_ns;
+	int64_t floor_ns, now_ns;
 	struct hex_ids *out;
 };
 
@@ -436,7 +438,7 @@ static int judge(struct vault *v, const struct judging *j,
 		r = read_verdict(v, name, true, &purged);
 	if (r < 0 || !purged)
 		return r;
-	why = why_void(&j->wishes, verdict, is_there, j->now_ns);
+	why = why_void(&j->wishes, verdict, is_there, j->floor_ns, j->now_ns);
 	if (!why)
 		return hex_ids_add(j->out, verdict->id);
 	(void)fail(-EBADMSG,
@@ -456,6 +458,8 @@ int ledger_read_purged(struct vault *v, int64_t now_ns, struct hex_ids *out)
 	/* A verdict is stored after its wish. */
 	int r = list_items(v, &found);
 
+	if (r == 0)
+		r = window_floor(v, &j.floor_ns);
 	if (r == 0)
 		r = list_items(v, &j.wishes);
 	if (r == 0)

@@ -39,7 +39,7 @@
 #include "store/base/secret.h"
 #include "store/crypt/internal.h"
 
-#define OBJECT_TYPES 22 /* base keys are for types 1..22 */
+#define OBJECT_TYPES 24 /* base keys are for types 1..24 */
 
 static int expand_label(const uint8_t *prk, const char *label, uint8_t *out,
 			size_t len)

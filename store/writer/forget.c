@@ -22,6 +22,7 @@
 #include "store/record/purge.h"
 #include "store/vault.h"
 #include "store/writer/note.h"
+#include "store/writer/window.h"
 
 #define VERDICT_MAX (64u << 10)
 /* An answer that failed, and left none, is tried so often. */
@@ -99,9 +100,15 @@ int forget_points(struct vault *v, const struct point *const *points, size_t n,
 	size_t i;
 	int r = forget_check(v, points, n);
 
+	struct forget_wish longer = *wish;
+	int64_t floor_ns;
+
+	if (r == 0)
+		r = window_floor(v, &floor_ns);
 	if (r < 0)
 		return r;
-	r = make_wish(v, wish, &plain);
+	longer.window_ns = MAX(wish->window_ns, floor_ns);
+	r = make_wish(v, &longer, &plain);
 	for (i = 0; i < n && r == 0; i++) {
 		number = points[i]->next_forget;
 		r = note_put_object(v, OBJECT_FORGET, "forget/", points[i]->id,

@@ -16,7 +16,9 @@ struct point_list;
 struct vault;
 
 struct forget_wish {
-	int64_t window_ns; /* so long it can be taken back */
+	/* So long it can be taken back, or for as long as the vault asks for
+	 * (store/writer/window.h). */
+	int64_t window_ns;
 	/* When the vault received its newest point, or 0: the wish counts from
 	 * then, where the clock of this machine is behind. */
 	int64_t vault_ns;

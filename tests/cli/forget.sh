@@ -70,6 +70,11 @@ for it in '--keep 3d' ''; do
 done
 expect 2 vmb forget --keep-last 2 --undelete-window 13d
 expect 2 vmb forget --keep-last 2 --undelete-window 181d
+for it in '' '--undelete-window 13d' '--undelete-window 20h' \
+	'--undelete-window 30d --keep-last 2' '--undelete-window 30d --vm web'; do
+	expect 2 vmb forget --always $it
+	says '^vmbackup: --always'
+done
 [ "$(objects)" = 0 ] || fail "something was forgotten"
 
 # A dry run says the same as the real one, and does nothing.
@@ -410,3 +415,39 @@ ls "$tmp/mnt/vms/db" | grep -q '^2026' || fail "db has no points"
 [ ! -e "$tmp/mnt/vms/db/latest" ] || fail "latest leads somewhere"
 stop_mount "$tmp/mnt"
 note mount
+
+# ---- for ever ----
+
+expect 0 vmb undelete -q web/2026-10-04T020000Z
+
+expect 0 vmb forget --always --undelete-window 30d -n
+prints 'undelete would work for 30 days in this vault, which were 14'
+[ ! -e "$vault/window" ] || fail "a dry run wrote"
+expect 0 vmb forget --always --undelete-window 30d
+prints 'undelete works for 30 days in this vault, which were 14'
+for days in 20 30; do
+	expect 0 vmb forget --always --undelete-window "${days}d"
+	prints 'undelete works for 30 days in this vault already'
+done
+[ "$(ls "$vault/window")" = 30 ] || fail "$(ls "$vault/window")"
+until=$(date -u -d '30 days' +%Y-%m-%d)
+expect 0 vmb forget --undelete-window 20d "web/$newest"
+prints "until ($until|$(date -u -d '30 days' +%Y-%m-%d)) .* \"vmbackup undelete\""
+expect 0 vmb undelete -q "web/$newest"
+# Its name counts, whatever is in it.
+echo >"$vault/window/60"
+expect 0 vmb forget -q "web/$newest"
+expect 0 vmb points --forgotten --json
+python3 - "$tmp/out" "web/$newest" <<'END' || fail "$(cat "$tmp/out")"
+import datetime, json, sys
+for p in json.load(open(sys.argv[1])):
+    if p["point"] == sys.argv[2]:
+        when = [datetime.datetime.fromisoformat(p[k].rstrip("Z")[:19])
+                for k in ("forgotten_time", "undelete_until")]
+        sys.exit((when[1] - when[0]).days != 60)
+sys.exit(1)
+END
+rm "$vault/window/60"
+expect 0 vmb undelete -q "web/$newest"
+expect 0 vmb check
+note always

@@ -39,6 +39,7 @@ TOMB, SWEEP, QUARANTINE, NOTE, FEATURE, HEARTBEAT, DIGEST, FORGET, MACHINE = \
     range(10, 19)
 LEDGER = 20
 EPOCH = 21
+WINDOW = 23
 CHUNK_DATA, CHUNK_NODE, CHUNK_EXTENTS, CHUNK_DISK, CHUNK_XATTRS = range(1, 6)
 HEADER, BOX, TRAILER, TAG = 96, 112, 24, 16
 CELL = 256 << 10
@@ -976,6 +977,9 @@ def verify_records(vault):
         count += 1
     for name in vault.under("ledger/"):
         ledger(vault, name)
+        count += 1
+    for name in vault.under("window/"):
+        json.loads(vault.box(name, WINDOW))
         count += 1
     for name in vault.under("feature/"):
         clear, plain = vault.box(name, FEATURE, with_clear=True)

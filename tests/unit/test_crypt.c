@@ -321,7 +321,7 @@ static void test_seal_key_bounds(void **state)
 
 	(void)state;
 	assert_int_equal(keyring_seal_key(ring, 0, 0, "a", salt, &k), -EINVAL);
-	assert_int_equal(keyring_seal_key(ring, 23, 0, "a", salt, &k), -EINVAL);
+	assert_int_equal(keyring_seal_key(ring, 25, 0, "a", salt, &k), -EINVAL);
 	memset(name, 'n', sizeof(name));
 	name[CRYPT_NAME_MAX + 1] = '\0';
 	assert_int_equal(keyring_seal_key(ring, 1, 0, name, salt, &k), -EINVAL);

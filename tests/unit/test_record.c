@@ -97,6 +97,7 @@ static void test_object_names(void **state)
 		"forget/" SID "-0",
 		"machine/" SID "-0",
 		"epoch/1",
+		"window/30",
 	};
 	static const char *const wrong[] = {
 		"",
@@ -133,6 +134,7 @@ static void test_object_names(void **state)
 		"feature/00",
 		"feature/4294967296",
 		"feature/1x",
+		"window/",
 		"probe/" SID,
 		"later/" SID,
 	};
