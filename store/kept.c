@@ -58,14 +58,35 @@ void kept_release(const struct kept_kind *kind, struct kept_set *s)
 
 /* ---- reading ---- */
 
+/* Move *@w to the first who wants an object of such a hash, as it is stored. Return 0,
+ * -EBADMSG, said in words, or -EIO. */
+static int find_hash(const uint8_t *raw, size_t len,
+		     const struct kept_wanted **w)
+{
+	uint8_t hash[CRYPT_SHA256_LEN];
+	const struct kept_wanted found = { .sha256 = hash }, *at = *w;
+	int r = at->sha256 ? crypt_sha256(raw, len, hash) : 0;
+
+	if (!at->sha256 || r < 0)
+		return r;
+	while (!kept_same_hash(at, &found) && at->has_more)
+		at++;
+	if (!kept_same_hash(at, &found))
+		return fail(-EBADMSG,
+			    "%s: damaged: not the object that was committed",
+			    at->name);
+	*w = at;
+	return 0;
+}
+
 /* Read it by itself, or return -EFBIG, silently, where it is too long to be read with
- * others. */
+ * others. *@wanted moves to the first who wants that. */
 static int read_vault(struct vault *v, const struct kept_kind *kind,
-		      const char *name, const uint8_t *sha256, bool alone,
+		      const struct kept_wanted **wanted, bool alone,
 		      struct buf *out)
 {
 	size_t max = alone ? kind->max : MIN(kind->max, WITH_OTHERS_MAX), len;
-	uint8_t hash[CRYPT_SHA256_LEN];
+	const char *name = (*wanted)->name;
 	uint8_t *raw = NULL;
 	struct box box;
 	int r = vault_get_again(v, name, max, &raw, &len);
@@ -73,14 +94,8 @@ static int read_vault(struct vault *v, const struct kept_kind *kind,
 
 	if (r == -EFBIG && max == kind->max)
 		r = vault_fail_too_long(name, kind->max);
-	if (r == 0 && sha256) {
-		r = crypt_sha256(raw, len, hash);
-		if (r == 0 && memcmp(hash, sha256, sizeof(hash)) != 0)
-			r = fail(-EBADMSG,
-				 "%s: damaged: not the object that "
-				 "was committed",
-				 name);
-	}
+	if (r == 0)
+		r = find_hash(raw, len, wanted);
 	if (r == 0)
 		r = format_parse_box(raw, len, kind->type, name, &box);
 	if (r == 0 && !alone && box.plain_len > WITH_OTHERS_MAX)
@@ -110,9 +125,7 @@ static int prove(struct vault *v, const char *name, const void *data,
 					 head.len, data, len, mac);
 }
 
-/* Return 0, -ENOENT (it is not in the database, or not as it was put there) or
- * another negative errno. */
-static int get_kept(struct vault *v, const char *name, struct buf *out)
+int kept_get_row(struct vault *v, const char *name, struct buf *out)
 {
 	size_t from = out->len, len;
 	struct id mac;
@@ -130,17 +143,30 @@ static int get_kept(struct vault *v, const char *name, struct buf *out)
 	return r;
 }
 
+/* Read one for its own sake from the vault. */
+static int read_alone(struct vault *v, const struct kept_kind *kind,
+		      const char *name, const uint8_t *sha256, struct buf *out)
+{
+	const struct kept_wanted *wanted;
+	struct kept_wish l = { .n = 0 };
+	int r = kept_want(&l, name, sha256, NULL);
+
+	wanted = l.items;
+	if (r == 0)
+		r = read_vault(v, kind, &wanted, true, out);
+	kept_release_wish(&l);
+	return r;
+}
+
 int kept_read(struct vault *v, const struct kept_kind *kind, const char *name,
 	      const uint8_t *sha256, struct buf *out)
 {
-	int r = get_kept(v, name, out);
+	int r = kept_get_row(v, name, out);
 
-	return r == -ENOENT ? read_vault(v, kind, name, sha256, true, out) : r;
+	return r == -ENOENT ? read_alone(v, kind, name, sha256, out) : r;
 }
 
-/* Put an object into the database; the proof goes behind it. What cannot be kept is
- * fetched again another time. Return whether it was. */
-static bool put_kept(struct vault *v, const char *name, struct buf *plain)
+bool kept_put_row(struct vault *v, const char *name, struct buf *plain)
 {
 	struct id mac;
 
@@ -158,15 +184,15 @@ int kept_read_once(struct vault *v, const struct kept_kind *kind,
 {
 	AUTO_BUF struct buf row = BUF_INIT;
 	size_t from = out->len;
-	int r = get_kept(v, name, out);
+	int r = kept_get_row(v, name, out);
 
 	if (r != -ENOENT)
 		return r;
-	r = read_vault(v, kind, name, NULL, true, out);
+	r = read_alone(v, kind, name, NULL, out);
 	if (r < 0)
 		return r;
 	buf_put(&row, out->data + from, out->len - from);
-	put_kept(v, name, &row);
+	kept_put_row(v, name, &row);
 	return 0;
 }
 
@@ -200,8 +226,7 @@ static void fetch_one(void *arg)
 	if (atomic_load(f->held) >= HELD_MAX)
 		return;
 	before = stop_obey(f->obeys);
-	r = read_vault(f->vault, f->kind, f->item->name, f->wanted->sha256,
-		       f->is_long, &f->plain);
+	r = read_vault(f->vault, f->kind, &f->wanted, f->is_long, &f->plain);
 	(void)stop_obey(before);
 	f->is_long = r == -EFBIG;
 	f->waits = f->is_long;
@@ -263,6 +288,33 @@ static void keep_new(struct vault *v, struct arrival *slice, size_t n)
 	free(objects);
 }
 
+/*
+ * Whether it is of the session of any who wants it. Of what came from the vault, those
+ * want it whose hash it has; what the database has was right for one of them. Return 0
+ * or -EBADMSG, said in words.
+ */
+static int check_session(const struct arrival *f)
+{
+	const struct kept_kind *kind = f->kind;
+	const struct kept_wanted *w = f->wanted;
+	const char *name = f->item->name;
+	bool before;
+	int r;
+
+	if (!kind->check || !w->session)
+		return 0;
+	before = log_hush(true);
+	r = kind->check(f->item->value, name, w->session);
+	while (r == -EBADMSG && w->has_more &&
+	       (!f->is_new || kept_same_hash(w, w + 1))) {
+		w++;
+		r = kind->check(f->item->value, name, w->session);
+	}
+	(void)log_hush(before);
+	return r < 0 ? kind->check(f->item->value, name, f->wanted->session)
+		     : 0;
+}
+
 static int decode_one(struct vault *v, const struct arrival *f)
 {
 	const struct kept_kind *kind = f->kind;
@@ -272,9 +324,8 @@ static int decode_one(struct vault *v, const struct arrival *f)
 	if (item->error == 0)
 		item->error = kind->decode(f->plain.data, f->plain.len,
 					   item->name, &item->value);
-	if (item->error == 0 && kind->check && f->wanted->session) {
-		item->error = kind->check(item->value, item->name,
-					  f->wanted->session);
+	if (item->error == 0) {
+		item->error = check_session(f);
 		if (item->error < 0) {
 			kind->release(item->value);
 			item->value = NULL;
@@ -328,7 +379,7 @@ static int read_slice(struct vault *v, struct arrival *slice, size_t n,
 /* Look whether the database has one. Return 0 or a negative errno. */
 static int begin_arrival(struct arrival *f)
 {
-	int r = get_kept(f->vault, f->item->name, &f->plain);
+	int r = kept_get_row(f->vault, f->item->name, &f->plain);
 
 	f->waits = r == -ENOENT;
 	f->obeys = stop_of_thread;
@@ -337,10 +388,16 @@ static int begin_arrival(struct arrival *f)
 	return f->waits ? 0 : r;
 }
 
+/* Where an item of a new set comes from. */
+struct origin {
+	const struct kept_wanted *wanted; /* the first of that name */
+	struct kept *was; /* in the old set; NULL: it was not there */
+	bool is_new; /* it has to be read */
+};
+
 /* Read the items of @s that have neither a value nor were read before. */
 static int read_new(struct vault *v, const struct kept_kind *kind,
-		    struct kept_set *s, const struct kept_wish *wanted,
-		    const bool *is_new)
+		    struct kept_set *s, const struct origin *of)
 {
 	struct arrival *slice = alloc_array(SLICE, sizeof(*slice));
 	atomic_size_t held = 0;
@@ -351,13 +408,13 @@ static int read_new(struct vault *v, const struct kept_kind *kind,
 		for (n = 0; i < s->n && n < SLICE && r == 0 &&
 			    atomic_load(&held) < HELD_MAX;
 		     i++) {
-			if (!is_new[i])
+			if (!of[i].is_new)
 				continue;
 			slice[n] = (struct arrival){
 				.vault = v,
 				.kind = kind,
 				.item = &s->items[i],
-				.wanted = &wanted->items[i],
+				.wanted = of[i].wanted,
 				.held = &held,
 			};
 			r = begin_arrival(&slice[n++]);
@@ -377,53 +434,56 @@ static int read_new(struct vault *v, const struct kept_kind *kind,
 /* Has the set just what is wanted, each read? */
 static bool is_complete(const struct kept_set *s, const struct kept_wish *l)
 {
-	size_t i;
+	size_t i, n = 0;
 
-	if (s->n != l->n)
-		return false;
-	for (i = 0; i < s->n; i++)
-		if (!s->items[i].value ||
-		    strcmp(s->items[i].name, l->items[i].name) != 0)
+	for (i = 0; i < l->n; i++) {
+		if (l->items[i].has_more)
+			continue;
+		if (n == s->n || !s->items[n].value ||
+		    strcmp(s->items[n].name, l->items[i].name) != 0)
 			return false;
-	return true;
+		n++;
+	}
+	return n == s->n;
 }
 
 /* What is new: the names that @old lacks, and what it could not read. */
 static void merge(const struct kept_set *old, const struct kept_wish *wanted,
-		  struct kept_set *new, bool *is_new, size_t *from)
+		  struct kept_set *new, struct origin *of)
 {
 	size_t i, j = 0;
 
 	for (i = 0; i < wanted->n; i++) {
-		while (j < old->n &&
-		       strcmp(old->items[j].name, wanted->items[i].name) < 0)
+		const struct kept_wanted *w = &wanted->items[i];
+		struct origin *o = &of[new->n];
+
+		if (i > 0 && w[-1].has_more)
+			continue;
+		while (j < old->n && strcmp(old->items[j].name, w->name) < 0)
 			j++;
-		from[i] = j < old->n && strcmp(old->items[j].name,
-					       wanted->items[i].name) == 0
-				  ? j
-				  : SIZE_MAX;
-		is_new[i] = from[i] == SIZE_MAX || !old->items[j].value;
-		memcpy(new->items[new->n++].name, wanted->items[i].name,
-		       KEPT_NAME_MAX);
+		o->wanted = w;
+		o->was = j < old->n && strcmp(old->items[j].name, w->name) == 0
+				 ? &old->items[j]
+				 : NULL;
+		o->is_new = !o->was || !o->was->value;
+		memcpy(new->items[new->n++].name, w->name, KEPT_NAME_MAX);
 	}
 }
 
 /* Let the new set have the values of the old one that it shares. */
 static bool take_over(const struct kept_kind *kind, struct kept_set *old,
-		      struct kept_set *new, const bool *is_new,
-		      const size_t *from)
+		      struct kept_set *new, const struct origin *of)
 {
 	bool changed = old->n != new->n;
 	size_t i;
 
 	new->fresh = old->fresh;
 	for (i = 0; i < new->n; i++) {
-		struct kept *was =
-			from[i] == SIZE_MAX ? NULL : &old->items[from[i]];
+		struct kept *was = of[i].was;
 
 		changed |= !was ||
-			   (is_new[i] && new->items[i].error != was->error);
-		if (was && !is_new[i]) {
+			   (of[i].is_new && new->items[i].error != was->error);
+		if (was && !of[i].is_new) {
 			new->items[i].value = was->value;
 			was->value = NULL;
 		} else {
@@ -467,24 +527,24 @@ int kept_refresh(struct vault *v, const struct kept_kind *kind,
 		 bool *changed_out)
 {
 	struct kept_set new = { 0 };
-	AUTO_FREE bool *is_new = NULL;
-	AUTO_FREE size_t *from = NULL;
+	AUTO_FREE struct origin *of = NULL;
 	bool is_short = false;
 	int r;
 
 	kept_sort_wish(wanted);
 	if (is_complete(s, wanted))
 		return 0;
-	is_new = alloc_array(wanted->n + 1, sizeof(*is_new));
-	from = alloc_array(wanted->n + 1, sizeof(*from));
+	of = alloc_array(wanted->n + 1, sizeof(*of));
 	new.items = alloc_array(wanted->n + 1, sizeof(*new.items));
-	if (!is_new || !from || !new.items)
+	if (!of || !new.items) {
+		free(new.items);
 		return -ENOMEM;
-	merge(s, wanted, &new, is_new, from);
-	r = read_new(v, kind, &new, wanted, is_new);
+	}
+	merge(s, wanted, &new, of);
+	r = read_new(v, kind, &new, of);
 	if (r == 0)
 		is_short = drop_gone(v, s, wanted);
-	if (r == 0 && take_over(kind, s, &new, is_new, from))
+	if (r == 0 && take_over(kind, s, &new, of))
 		*changed_out = true;
 	/* The snapshot has it, too: it is made anew. */
 	if (is_short)
@@ -510,55 +570,4 @@ bool kept_is_local(struct vault *v, const char *name)
 	AUTO_BUF struct buf b = BUF_INIT;
 
 	return catalog_get_object(v->catalog, name, &b) == 0;
-}
-
-/* ---- snapshots ---- */
-
-static void snapshot_name(const struct kept_kind *kind, uint32_t version,
-			  char out[OBJECT_NAME_MAX])
-{
-	snprintf(out, OBJECT_NAME_MAX, "snapshot/%s%u", kind->prefix, version);
-}
-
-int kept_load(struct vault *v, const struct kept_kind *kind, struct kept_set *s)
-{
-	AUTO_BUF struct buf plain = BUF_INIT;
-	char name[OBJECT_NAME_MAX];
-	struct arena *arena;
-	int r;
-
-	if (s->items)
-		return 0;
-	snapshot_name(kind, kind->version, name);
-	r = get_kept(v, name, &plain);
-	if (r < 0)
-		return r == -ENOMEM ? r : 0;
-	arena = arena_new(&plain);
-	if (!arena)
-		return -ENOMEM;
-	r = kept_unpack_set(kind, arena, s);
-	if (kind->in_arena)
-		s->arena = arena_get(arena);
-	arena_put(arena);
-	if (r < 0)
-		kept_release(kind, s);
-	return r == -ENOMEM ? r : 0;
-}
-
-void kept_save(struct vault *v, const struct kept_kind *kind,
-	       struct kept_set *s)
-{
-	AUTO_BUF struct buf plain = BUF_INIT;
-	char name[OBJECT_NAME_MAX];
-
-	/* A private database ends with the process. */
-	if (s->fresh <= KEPT_FRESH_MAX + s->n / 64 || !catalog_dir(v->catalog))
-		return;
-	snapshot_name(kind, kind->version, name);
-	if (kept_pack_set(v, kind, s, &plain) < 0 || !put_kept(v, name, &plain))
-		return;
-	s->fresh = 0;
-	/* That of the version before is of no use any more. */
-	snapshot_name(kind, kind->version - 1, name);
-	(void)!catalog_drop_object(v->catalog, name);
 }

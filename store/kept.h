@@ -73,11 +73,16 @@ struct kept_set {
 	uint64_t sum; /* of the names, once it was asked for: kept_sum() */
 };
 
-/* An object that is to be in a set. */
+/*
+ * An object that is to be in a set. Several may want one of the same name, for anybody
+ * who may put objects can name the point of another: it is right where it is what any
+ * of them wants.
+ */
 struct kept_wanted {
 	char name[KEPT_NAME_MAX];
 	const uint8_t *sha256; /* of the object as stored; NULL: any */
 	const char *session; /* that it is of; NULL: any */
+	bool has_more; /* the next one, once sorted, is of the same name */
 };
 
 struct kept_wish {
@@ -146,10 +151,18 @@ MUST_CHECK int kept_pack_set(const struct vault *v,
  * is to be released. */
 MUST_CHECK int kept_unpack_set(const struct kept_kind *kind,
 			       struct arena *arena, struct kept_set *out);
+/* Append to @out what the database has of an object. Return 0, -ENOENT (it is not there,
+ * or not as it was put) or another negative errno. */
+MUST_CHECK int kept_get_row(struct vault *v, const char *name, struct buf *out);
+/* Put an object into the database; the proof goes behind it in @plain. What cannot be
+ * kept is fetched again another time. Return whether it was. */
+bool kept_put_row(struct vault *v, const char *name, struct buf *plain);
 /* Whether the database has a row of that name, be it right or wrong. */
 bool kept_is_local(struct vault *v, const char *name);
-/* Sort what is wanted by name, and drop what is there twice. */
+/* Sort what is wanted by name and hash, and drop what is there twice. */
 void kept_sort_wish(struct kept_wish *l);
+/* Whether both want an object of the same hash. */
+bool kept_same_hash(const struct kept_wanted *a, const struct kept_wanted *b);
 /* Fill an empty set from the snapshot. Where there is none, or it is damaged, the
  * set stays empty. Return 0 or -ENOMEM. */
 MUST_CHECK int kept_load(struct vault *v, const struct kept_kind *kind,

@@ -14,12 +14,15 @@
 #include "store/kept.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/base/arena.h"
 #include "store/base/array.h"
 #include "store/base/log.h"
+#include "store/catalog/catalog.h"
+#include "store/crypt/crypt.h"
 #include "store/vault_internal.h"
 
 void kept_release_wish(struct kept_wish *l)
@@ -42,13 +45,33 @@ int kept_want(struct kept_wish *l, const char *name, const uint8_t *sha256,
 	memcpy(w->name, name, len + 1);
 	w->sha256 = sha256;
 	w->session = session;
+	w->has_more = false;
 	return 0;
+}
+
+static int compare_hashes(const struct kept_wanted *a,
+			  const struct kept_wanted *b)
+{
+	if (!a->sha256 || !b->sha256)
+		return !b->sha256 - !a->sha256;
+	return memcmp(a->sha256, b->sha256, CRYPT_SHA256_LEN);
+}
+
+bool kept_same_hash(const struct kept_wanted *a, const struct kept_wanted *b)
+{
+	return compare_hashes(a, b) == 0;
 }
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct kept_wanted *)a)->name,
-		      ((const struct kept_wanted *)b)->name);
+	const struct kept_wanted *x = a, *y = b;
+	int c = strcmp(x->name, y->name);
+
+	if (c == 0)
+		c = compare_hashes(x, y);
+	if (c == 0 && x->session && y->session)
+		c = strcmp(x->session, y->session);
+	return c != 0 ? c : !y->session - !x->session;
 }
 
 void kept_sort_wish(struct kept_wish *l)
@@ -58,9 +81,14 @@ void kept_sort_wish(struct kept_wish *l)
 	if (l->n < 2)
 		return;
 	qsort(l->items, l->n, sizeof(*l->items), by_name);
-	for (i = 1; i < l->n; i++)
-		if (strcmp(l->items[n].name, l->items[i].name) != 0)
-			l->items[++n] = l->items[i];
+	for (i = 1; i < l->n; i++) {
+		if (by_name(&l->items[n], &l->items[i]) == 0)
+			continue;
+		l->items[n].has_more =
+			strcmp(l->items[n].name, l->items[i].name) == 0;
+		l->items[++n] = l->items[i];
+	}
+	l->items[n].has_more = false;
 	l->n = n + 1;
 }
 
@@ -360,4 +388,54 @@ int kept_pack_set(const struct vault *v, const struct kept_kind *kind,
 	buf_release(&p.out);
 	words_release(&p.words);
 	return buf_error(out);
+}
+
+static void snapshot_name(const struct kept_kind *kind, uint32_t version,
+			  char out[OBJECT_NAME_MAX])
+{
+	snprintf(out, OBJECT_NAME_MAX, "snapshot/%s%u", kind->prefix, version);
+}
+
+int kept_load(struct vault *v, const struct kept_kind *kind, struct kept_set *s)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	struct arena *arena;
+	int r;
+
+	if (s->items)
+		return 0;
+	snapshot_name(kind, kind->version, name);
+	r = kept_get_row(v, name, &plain);
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	arena = arena_new(&plain);
+	if (!arena)
+		return -ENOMEM;
+	r = kept_unpack_set(kind, arena, s);
+	if (kind->in_arena)
+		s->arena = arena_get(arena);
+	arena_put(arena);
+	if (r < 0)
+		kept_release(kind, s);
+	return r == -ENOMEM ? r : 0;
+}
+
+void kept_save(struct vault *v, const struct kept_kind *kind,
+	       struct kept_set *s)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+
+	/* A private database ends with the process. */
+	if (s->fresh <= KEPT_FRESH_MAX + s->n / 64 || !catalog_dir(v->catalog))
+		return;
+	snapshot_name(kind, kind->version, name);
+	if (kept_pack_set(v, kind, s, &plain) < 0 ||
+	    !kept_put_row(v, name, &plain))
+		return;
+	s->fresh = 0;
+	/* That of the version before is of no use any more. */
+	snapshot_name(kind, kind->version - 1, name);
+	(void)!catalog_drop_object(v->catalog, name);
 }

@@ -58,6 +58,7 @@ static int finish(struct check *c, int r)
 	buf_release(&c->parity);
 	free(c->suspects);
 	free(c->packs);
+	free(c->by_id);
 	free(c->good);
 	free(c->bad_chunks);
 	free(c->hurt);

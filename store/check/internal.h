@@ -112,6 +112,8 @@ struct check {
 	const char *judged; /* an index object that is gone through for that */
 	struct quarantine_list quarantine; /* as listed; sorted */
 	struct idset committed; /* points that a commit names */
+	/* The points of the list, by id; owned, they are borrowed. */
+	const struct point **by_id;
 	uint8_t *good; /* a bit for each number of a pack that is there with
 			* its size; owned */
 	size_t good_len; /* bytes */
@@ -215,6 +217,15 @@ MUST_CHECK int check_make_up_for_indexes(struct check *c);
  * session has that made a point was named before the point was made.
  */
 MUST_CHECK int check_unindexed(struct check *c);
+
+/* ---- what registers claim (claims.c) ---- */
+
+/* Sort the points that were listed. Return 0 or -ENOMEM. */
+MUST_CHECK int check_sort_points(struct check *c);
+/* A register, by the name of its object, names that point: report it where the point is
+ * that of another session. Return 0 or -ENOMEM. */
+MUST_CHECK int check_claim(struct check *c, const char *commit,
+			   const char *point);
 
 /* ---- parts of a check ---- */
 

@@ -233,7 +233,8 @@ static int note_commit(struct check *c, const void *data, size_t len,
 	if (r < 0 || !commit.point[0])
 		return r;
 	key = check_key_of(commit.point);
-	return MIN(idset_add(&c->committed, &key), 0);
+	r = MIN(idset_add(&c->committed, &key), 0);
+	return r < 0 ? r : check_claim(c, name, commit.point);
 }
 
 /* An object and what it says; @at: where its name begins in check.names. */
@@ -314,7 +315,7 @@ static int list_points(struct check *c)
 	}
 	if (r == 0)
 		c->out->points = (*l)->n;
-	return r;
+	return r < 0 ? r : check_sort_points(c);
 }
 
 /* A missing note is damage, for nobody can say what it said; once a later one has

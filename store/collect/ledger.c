@@ -178,8 +178,43 @@ const struct ledger_row *ledger_find(const struct ledger *l, const char *sid)
 
 /* ---- points ---- */
 
-static int read_point(struct vault *v, const struct ledger_row *row,
-		      const char *name, struct point **out)
+/* Whoever may put objects can put a register that names the point of another. That
+ * one stands by its own. */
+static bool is_of_another(const struct ledger *l, const struct ledger_row *row,
+			  const struct point *p,
+			  const uint8_t hash[CRYPT_SHA256_LEN])
+{
+	const struct ledger_row *own = ledger_find(l, p->session);
+
+	return own && own != row &&
+	       strcmp(own->commit.point, row->commit.point) == 0 &&
+	       strcmp(own->commit.point, p->id) == 0 &&
+	       (own->point ||
+		memcmp(own->commit.hash, hash, CRYPT_SHA256_LEN) == 0);
+}
+
+/* Of an object that could be opened: is it what the row names? */
+static int judge_point(const struct ledger *l, const struct ledger_row *row,
+		       const char *name, const struct point *p,
+		       const uint8_t hash[CRYPT_SHA256_LEN])
+{
+	if (is_of_another(l, row, p, hash))
+		return 0;
+	if (memcmp(hash, row->commit.hash, CRYPT_SHA256_LEN) != 0)
+		return fail(-EBADMSG,
+			    "%s: damaged: it is not what commit/%s names", name,
+			    row->sid);
+	if (strcmp(p->session, row->sid) != 0)
+		return fail(
+			-EBADMSG,
+			"%s: damaged: it is of another session than commit/%s",
+			name, row->sid);
+	return 0;
+}
+
+static int read_point(struct vault *v, const struct ledger *l,
+		      const struct ledger_row *row, const char *name,
+		      struct point **out)
 {
 	AUTO_FREE uint8_t *raw = NULL;
 	AUTO_BUF struct buf plain = BUF_INIT;
@@ -191,27 +226,23 @@ static int read_point(struct vault *v, const struct ledger_row *row,
 		return fail(r, "%s: missing, but committed", name);
 	if (r == 0)
 		r = crypt_sha256(raw, len, hash);
-	if (r == 0 && memcmp(hash, row->commit.hash, sizeof(hash)) != 0)
-		r = fail(-EBADMSG,
-			 "%s: damaged: it is not what commit/%s names", name,
-			 row->sid);
 	if (r == 0)
 		r = format_read_box(vault_keyring(v), raw, len, OBJECT_POINT,
 				    name, &plain);
 	if (r == 0)
 		r = point_decode(plain.data, plain.len, name, out);
-	if (r == 0 && strcmp((*out)->session, row->sid) != 0) {
+	if (r < 0)
+		return r;
+	r = judge_point(l, row, name, *out, hash);
+	if (r < 0) {
 		point_free(*out);
 		*out = NULL;
-		r = fail(-EBADMSG,
-			 "%s: damaged: it is of another session than commit/%s",
-			 name, row->sid);
 	}
 	return r;
 }
 
-int ledger_point(struct vault *v, const struct ledger_row *row,
-		 struct point **out)
+int ledger_point(struct vault *v, const struct ledger *l,
+		 const struct ledger_row *row, struct point **out)
 {
 	char name[OBJECT_NAME_MAX];
 	int r;
@@ -222,7 +253,7 @@ int ledger_point(struct vault *v, const struct ledger_row *row,
 		return 0;
 	}
 	snprintf(name, sizeof(name), "point/%s", row->commit.point);
-	r = read_point(v, row, name, out);
+	r = read_point(v, l, row, name, out);
 	return r < 0 && r != -ENOMEM && r != -EINTR
 		       ? fail(r == -ENOENT ? -EBADMSG : r,
 			      "what point %s needs cannot be known, so that "

@@ -61,10 +61,11 @@ const struct ledger_row *ledger_find(const struct ledger *l, const char *sid);
  */
 MUST_CHECK int ledger_check_lost(struct vault *v, const struct ledger *l,
 				 const struct hex_ids *purged);
-/* Read the point of a row that made one. Return 0 and the point, to be given to
- * point_free(), or a negative errno, said in words. */
-MUST_CHECK int ledger_point(struct vault *v, const struct ledger_row *row,
-			    struct point **out);
+/* Read the point that a row of @l names, be it that of another session, which names it
+ * rightly. Return 0 and the point, to be given to point_free(), or a negative errno,
+ * said in words. */
+MUST_CHECK int ledger_point(struct vault *v, const struct ledger *l,
+			    const struct ledger_row *row, struct point **out);
 /* Add the points of which a verdict says that they are purged, and sort. One that
  * cannot be read says nothing; nor does one, which is said, whose wish has not been
  * there for 14 days when it is @now_ns by the clock of the store. Return 0 or a

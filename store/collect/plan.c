@@ -30,10 +30,11 @@
 
 /* ---- marking ---- */
 
-static int mark_row(struct cycle *c, const struct ledger_row *row)
+static int mark_row(struct cycle *c, const struct ledger *l,
+		    const struct ledger_row *row)
 {
 	struct point *p = NULL;
-	int r = ledger_point(c->vault, row, &p);
+	int r = ledger_point(c->vault, l, row, &p);
 
 	if (r == 0)
 		r = mark_point(c->mark, p);
@@ -58,7 +59,7 @@ int plan_mark(struct cycle *c, const struct ledger *l,
 		before.n = nbefore;
 		if (id[0] && !hex_ids_has(without, id) &&
 		    !hex_ids_has(&before, id))
-			r = mark_row(c, &l->rows[i]);
+			r = mark_row(c, l, &l->rows[i]);
 	}
 	hex_ids_sort(&c->marked);
 	return r;

@@ -336,6 +336,36 @@ static void forged_point(struct scene *s)
 		  members[s->variant].value);
 }
 
+/* Who claims the point of another: his name is before or behind the owner's. */
+#define LAST "ffffffffffffffffffffffffffffffff"
+
+static void claim(struct scene *s, const char *sid)
+{
+	AUTO_BUF struct buf commit = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	struct commit c = { .point = "" };
+	const uint8_t *data;
+	size_t len;
+
+	snprintf(name, sizeof(name), "point/%s", points[0]);
+	data = backend_mem_data(s->backend, name, &len);
+	assert_non_null(data);
+	memcpy(c.point, points[0], sizeof(c.point));
+	assert_ok(crypt_sha256(data, len, c.hash));
+	if (s->variant & 1)
+		c.hash[0] ^= 1;
+	commit_encode(&c, sid, &commit);
+	snprintf(name, sizeof(name), "commit/%s", sid);
+	put(s, OBJECT_COMMIT, name, &commit);
+}
+
+static void claimed_point(struct scene *s)
+{
+	claim(s, EVIL);
+	if (s->variant & 2)
+		claim(s, LAST);
+}
+
 /* ---- what is said of points and packs ---- */
 
 /* Wished away in 1970, for no time. */
@@ -643,6 +673,14 @@ static const struct attack {
 	{ "a point with another member", forged_point, 14, NAMED,
 	  "commit/" EVIL, NOTHING },
 	{ "a point with another member", forged_point, 15, WHOLE, "", NOTHING },
+	{ "a session claims the point of another", claimed_point, 0, NAMED,
+	  "commit/" EVIL, NOTHING },
+	{ "a session claims the point of another, with a wrong hash",
+	  claimed_point, 1, NAMED, "commit/" EVIL, NOTHING },
+	{ "several sessions claim the point of another", claimed_point, 2,
+	  NAMED, "commit/" LAST, NOTHING },
+	{ "several claim it with a wrong hash", claimed_point, 3, NAMED,
+	  "commit/" LAST, NOTHING },
 	{ "a wish of 1970", old_wish, 0, WHOLE, "", NOTHING },
 	{ "a note of which earlier ones are missing", missing_note, 0, WHOLE,
 	  "", NOTHING },

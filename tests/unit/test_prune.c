@@ -1388,6 +1388,27 @@ static void a_lost_register_ends_it(void **state)
 	assert_said("bring it back from a copy");
 }
 
+/* Somebody put a register that names the point of another. The point goes and stays by
+ * that of its own session. */
+static void who_claims_anothers_point_ends_nothing(void **state)
+{
+	struct backend *b = due_vault();
+	AUTO_BUF struct buf plain = BUF_INIT;
+	struct commit c = { .point = "" };
+
+	(void)state;
+	memcpy(c.point, ids[2], sizeof(c.point));
+	commit_encode(&c, ID_A, &plain);
+	buf_put_u8(&plain, 0);
+	assert_ok(buf_error(&plain));
+	put_text(b, OBJECT_COMMIT, "commit/" ID_A, (const char *)plain.data);
+	(void)collected(b);
+	assert_true(is_whole(b, 2));
+	assert_int_equal(count(b, "pack/"), 3);
+	assert_int_equal(count(b, "point/"), 1);
+	backend_close(b);
+}
+
 static void put_purged(struct backend *b, size_t i, unsigned int n)
 {
 	char name[OBJECT_NAME_MAX];
@@ -1894,6 +1915,7 @@ int main(void)
 		cmocka_unit_test(the_database_decides_nothing),
 		cmocka_unit_test(a_digest_removes_nothing),
 		cmocka_unit_test(a_lost_register_ends_it),
+		cmocka_unit_test(who_claims_anothers_point_ends_nothing),
 		cmocka_unit_test(a_verdict_needs_a_wish_that_is_old),
 		cmocka_unit_test(a_listing_that_lags_deletes_nothing),
 		cmocka_unit_test(what_later_programs_add_ends_it),
