@@ -52,6 +52,9 @@ const struct option_row cmd_global_options[] = {
 		 "keep nothing locally after the command"),
 	OPT_FLAG("forgotten", 0, struct context, forgotten,
 		 "also list and find points that were forgotten"),
+	OPT_LIST("trust", 0, "KEY", struct context, trusted,
+		 "a signing key that may sign for all machines, this once; may"
+		 " be repeated"),
 	OPT_FLAG("no-lock", 0, struct context, no_lock,
 		 "accepted and ignored: readers take no locks"),
 	OPT_FLAG("json", 0, struct context, json,

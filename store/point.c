@@ -134,6 +134,7 @@ void point_list_put(struct point_list *l)
 	free(l->machines);
 	free(l->points);
 	free(l->names);
+	free(l->signatures);
 	free(l->damaged);
 	for (i = 0; i < l->nforgotten; i++)
 		point_free(l->forgotten[i]);

@@ -236,6 +236,18 @@ bool point_is_to_come(const struct point *p, int64_t now_ns);
 /* Read such a time; also "2026-11-22T10:15:00Z". Return 0 or -EINVAL. */
 MUST_CHECK int point_parse_time(const char *text, int64_t *out);
 
+/* Who signed a point, as far as this machine knows it. */
+enum point_signature {
+	POINT_UNSIGNED,
+	POINT_SIGNED, /* and nobody is known to sign for its machine */
+	POINT_SIGNED_TRUSTED, /* by one who may */
+	POINT_SIGNED_BY_ANOTHER, /* by one who may not: others do */
+	POINT_SIGNED_REVOKED, /* with a key that was revoked */
+	POINT_SIGNED_ELSEWHERE, /* for another vault: it was replayed */
+};
+/* "unsigned", "unknown", "trusted", "another", "revoked", "elsewhere". */
+const char *point_signature_word(enum point_signature s);
+
 /* A machine that was renamed, or that may have been, or that has no point in the list
  * it stands in. */
 struct point_machine {
@@ -258,6 +270,8 @@ struct point_list {
 	 * 8 do not tell them apart. */
 	char (*names)[POINT_NAME_LEN];
 	size_t n;
+	/* Of each, an enum point_signature; owned. NULL: none is signed. */
+	uint8_t *signatures;
 	/* ids of points that are there but unreadable */
 	char (*damaged)[POINT_ID_HEX + 1];
 	size_t ndamaged;
@@ -298,11 +312,6 @@ MUST_CHECK int vault_points(struct vault *v, struct point_list **out);
  * there are there; whether one was purged meanwhile has to be asked again.
  */
 MUST_CHECK int vault_points_judged(struct vault *v, struct point_list **out);
-enum point_signature {
-	POINT_UNSIGNED,
-	POINT_SIGNED,
-	POINT_SIGNED_ELSEWHERE, /* for another vault: it was replayed */
-};
 /* Whether a point of the last list was signed, and with which key, of 32 bytes. A
  * signature that is wrong makes the point damaged. */
 enum point_signature vault_signature(struct vault *v, const struct point *p,
@@ -338,6 +347,30 @@ void vault_show_forgotten(struct vault *v);
 /* Return whether point_find() took a latest point of this vault while others
  * could not be read. Any thread. */
 bool vault_latest_in_doubt(struct vault *v);
+/* Which signature the point of that number in a list has. */
+static inline enum point_signature
+point_list_signature(const struct point_list *l, size_t i)
+{
+	return l->signatures ? (enum point_signature)l->signatures[i]
+			     : POINT_UNSIGNED;
+}
+/* From now on, and in this process, @key, of 32 bytes, may sign for any machine; to
+ * be called before the points are listed. Return 0 or -ENOMEM. */
+MUST_CHECK int vault_trust_now(struct vault *v, const uint8_t *key);
+/*
+ * Remember on this machine that @key may sign for @machine, as lists call it, or for
+ * all where that is NULL; or, where @revoke, that it may not sign any more. The points
+ * have to be listed before. Return 0, -EEXIST (it was revoked), -ENOENT (nothing is
+ * remembered here) or another negative errno, said in words.
+ */
+MUST_CHECK int vault_trust(struct vault *v, const uint8_t *key,
+			   const char *machine, bool revoke);
+struct trust;
+/* Call @fn with what is remembered of signers, until it returns other than 0; return
+ * that. */
+MUST_CHECK int vault_each_signer(struct vault *v,
+				 int (*fn)(void *arg, const struct trust *t),
+				 void *arg);
 struct point_list *point_list_get(struct point_list *l);
 void point_list_put(struct point_list *l);
 /*

@@ -549,6 +549,7 @@ static int refresh_list(struct vault *v,
 		r = compare_history(v);
 	if (r == 0 && v->is_list_old)
 		r = judge_history(v);
+	v->is_list_old |= v->trust_rows != history_trust(v->history)->n;
 	if (r == 0 && (v->is_list_old || !v->points)) {
 		r = replace_list(v);
 		if (r == 0)

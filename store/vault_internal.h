@@ -10,6 +10,7 @@
 
 #include "store/backend/names.h"
 #include "store/format.h"
+#include "store/history/trust.h"
 #include "store/point_internal.h"
 #include "store/record/config.h"
 
@@ -57,6 +58,10 @@ struct vault {
 	struct backend_names
 		missing; /* folders that were not there at opening */
 	struct history *history; /* owned; of whoever lists the points */
+	/* Whom this process trusts beside those that are remembered; what it
+	 * holds is owned. */
+	struct trust trusted_now;
+	bool has_own_key; /* the key of this machine was looked for */
 	char id_hex[2 * VAULT_ID_LEN + 1];
 	/* of the folder in the cache directory: the id, '-', and 16 hex digits
 	 * that follow from where the vault is */
@@ -84,6 +89,7 @@ struct vault {
 	bool shows_forgotten; /* the same: vault_show_forgotten() */
 	bool is_loaded; /* @objects began with what the database has */
 	bool is_list_old; /* @points is not made of @objects */
+	size_t trust_rows; /* so much was known of signers then */
 	bool stamped; /* the stamps are of before the last listing */
 	struct backend_stamp stamps[POINT_KINDS]; /* of the folders */
 	struct id verified[1024]; /* chunks whose plaintext was re-hashed */

@@ -531,6 +531,7 @@ void vault_close(struct vault *v)
 	parity_reader_free(v->parity_reader);
 	catalog_close(v->catalog);
 	history_free(v->history);
+	trust_release(&v->trusted_now);
 	keyring_free(v->keyring);
 	buf_release(&v->slot_object);
 	free(v->epoch_file);

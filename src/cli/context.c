@@ -17,6 +17,7 @@
 #include "src/cli/signals.h"
 #include "store/backend/backend.h"
 #include "store/base/log.h"
+#include "store/history/trust.h"
 #include "store/point.h"
 
 int context_usage(const struct context *ctx, const char *fmt, ...)
@@ -256,6 +257,22 @@ int context_open_backend(struct context *ctx, struct backend **out)
 	return r == -ENOENT || r == -ENOTDIR ? -ENOMEDIUM : r;
 }
 
+/* Signers that are trusted this once. */
+static int give_trusted(const struct context *ctx, struct vault *v)
+{
+	uint8_t key[SIGN_KEY_LEN];
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < ctx->trusted.n && r == 0; i++)
+		r = trust_parse_key(ctx->trusted.items[i], key)
+			    ? vault_trust_now(v, key)
+			    : context_usage(ctx,
+					    "trust: \"%s\" is no signing key",
+					    ctx->trusted.items[i]);
+	return r;
+}
+
 int context_open_vault_with(struct context *ctx, struct vault_options *o,
 			    struct vault **out)
 {
@@ -277,6 +294,13 @@ int context_open_vault_with(struct context *ctx, struct vault_options *o,
 		r = vault_open(o, out);
 	if (r == 0 && ctx->forgotten)
 		vault_show_forgotten(*out);
+	if (r == 0) {
+		r = give_trusted(ctx, *out);
+		if (r < 0) {
+			vault_close(*out);
+			*out = NULL;
+		}
+	}
 	return r == -ENOENT ? -ENOMEDIUM : r;
 }
 

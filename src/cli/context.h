@@ -52,6 +52,7 @@ struct context {
 	const char *key_file;
 	const char *cache_dir;
 	struct string_list luks_key_files;
+	struct string_list trusted; /* signing keys, 64 digits each */
 	bool no_cache;
 	bool forgotten; /* points that were forgotten are listed, too */
 	bool no_lock; /* accepted: readers take no locks */

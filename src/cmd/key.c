@@ -16,13 +16,14 @@
 #include "src/keys/key_label.h"
 #include "src/keys/key_rotate.h"
 #include "src/keys/key_sign.h"
+#include "src/keys/key_trust.h"
 #include "store/base/log.h"
 #include "store/base/secret.h"
 #include "store/vault.h"
 
 struct args {
 	const char *new_password_file, *new_password_command, *new_key_file;
-	const char *make_key_file, *host, *user, *label;
+	const char *make_key_file, *host, *user, *label, *machine;
 	unsigned int kdf_cost;
 	struct string_list with_key_files, with_password_files;
 };
@@ -50,6 +51,8 @@ static const struct option_row rows[] = {
 		 "rotate: this key, too, is to open what comes (repeatable)"),
 	OPT_LIST("with-password-file", 0, "FILE", struct args,
 		 with_password_files, "rotate: the same of a password"),
+	OPT_STRING("machine", 0, "VM", struct args, machine,
+		   "trust: this machine alone (default: all)"),
 	OPT_UINT("kdf-cost", 0, "N", struct args, kdf_cost,
 		 "scrypt with 2^N blocks of 1 KiB, 14 to 21 (default: 17)"),
 	OPT_END
@@ -134,10 +137,12 @@ static void free_keys(struct key_info *keys, size_t n)
 	free(keys);
 }
 
-static int print_keys_json(const struct key_info *keys, size_t n)
+static int print_keys_json(struct vault *v, const struct key_info *keys,
+			   size_t n)
 {
 	json_t *array = json_array();
 	size_t i;
+	int r;
 
 	for (i = 0; i < n; i++) {
 		json_t *o = json_object();
@@ -156,7 +161,11 @@ static int print_keys_json(const struct key_info *keys, size_t n)
 		output_set_bool(o, "current", keys[i].current);
 		json_array_append_new(array, o);
 	}
-	return output_json(array);
+	r = key_trust_json(v, array);
+	if (r == 0)
+		return output_json(array);
+	json_decref(array);
+	return r;
 }
 
 static const char *member(const json_t *label, const char *key)
@@ -208,7 +217,10 @@ static int key_list(struct context *ctx, struct vault *v)
 
 	r = vault_key_list(v, &keys, &n);
 	if (r == 0)
-		r = ctx->json ? print_keys_json(keys, n) : print_keys(keys, n);
+		r = ctx->json ? print_keys_json(v, keys, n)
+			      : print_keys(keys, n);
+	if (r == 0 && !ctx->json)
+		r = key_trust_print(v);
 	free_keys(keys, n);
 	return r;
 }
@@ -264,6 +276,11 @@ static int key_passwd(struct context *ctx, const struct args *a,
 	return report_result(ctx, "replaces the old one", slot);
 }
 
+static bool is_of_signer(const char *what)
+{
+	return strcmp(what, "trust") == 0 || strcmp(what, "revoke") == 0;
+}
+
 /* Whoever rotates needs the key that opened the vault once more. */
 static int open_vault(struct context *ctx, const char *what, struct vault **out)
 {
@@ -273,21 +290,45 @@ static int open_vault(struct context *ctx, const char *what, struct vault **out)
 
 	if (r == 0)
 		r = vault_look_back(*out);
-	if (r == 0 && strcmp(what, "list") != 0)
+	/* Of signers each reader remembers his own. */
+	if (r == 0 && strcmp(what, "list") != 0 && !is_of_signer(what))
 		r = vault_may_write(*out);
 	return r;
 }
 
 static bool is_known(const char *what)
 {
-	static const char *const all[] = { "add", "list", "remove", "passwd",
-					   "rotate" };
+	static const char *const all[] = { "add",    "list",   "remove",
+					   "passwd", "rotate", "trust",
+					   "revoke" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(what, all[i]) == 0)
 			return true;
 	return false;
+}
+
+/* Do @what with the open vault; @operand where it takes one. */
+static int work(struct context *ctx, const struct args *a, const char *what,
+		const char *operand, struct vault **v)
+{
+	int r;
+
+	if (!strcmp(what, "rotate"))
+		return key_rotate(ctx, *v, &a->with_key_files,
+				  &a->with_password_files, a->kdf_cost);
+	if (!strcmp(what, "add"))
+		return key_add(ctx, a, *v);
+	if (!strcmp(what, "list"))
+		return key_list(ctx, *v);
+	if (!strcmp(what, "passwd"))
+		return key_passwd(ctx, a, v);
+	if (is_of_signer(what))
+		return key_trust(ctx, *v, operand, a->machine,
+				 !strcmp(what, "revoke"));
+	r = vault_key_remove(*v, operand);
+	return r < 0 ? r : report_result(ctx, "removed", operand);
 }
 
 static int run_key(struct context *ctx, void *args, int argc, char **argv)
@@ -304,15 +345,17 @@ static int run_key(struct context *ctx, void *args, int argc, char **argv)
 	/* These work on sealed objects and need no password. */
 	if (!strcmp(what, "export") || !strcmp(what, "import"))
 		return key_export(ctx, argc, argv);
-	takes_operand = !strcmp(what, "remove");
+	takes_operand = !strcmp(what, "remove") || is_of_signer(what);
 	if (!is_known(what))
 		return context_usage(ctx,
 				     "say key add, list, remove, passwd,"
-				     " rotate, export, import or sign-new");
+				     " rotate, export, import, sign-new, trust"
+				     " or revoke");
 	if (argc != (takes_operand ? 2 : 1))
-		return context_usage(
-			ctx, takes_operand ? "which key? say key remove ID"
-					   : "too many operands");
+		return takes_operand
+			       ? context_usage(ctx, "which key? say key %s ID",
+					       what)
+			       : context_usage(ctx, "too many operands");
 	if (a->kdf_cost && (a->kdf_cost < 14 || a->kdf_cost > 21))
 		return context_usage(ctx, "--kdf-cost: from 14 to 21");
 	r = open_vault(ctx, what, &v);
@@ -320,19 +363,7 @@ static int run_key(struct context *ctx, void *args, int argc, char **argv)
 		vault_close(v);
 		return r;
 	}
-	if (!strcmp(what, "rotate"))
-		r = key_rotate(ctx, v, &a->with_key_files,
-			       &a->with_password_files, a->kdf_cost);
-	else if (!strcmp(what, "add"))
-		r = key_add(ctx, args, v);
-	else if (!strcmp(what, "list"))
-		r = key_list(ctx, v);
-	else if (!strcmp(what, "passwd"))
-		r = key_passwd(ctx, args, &v);
-	else
-		r = vault_key_remove(v, argv[1]);
-	if (r == 0 && takes_operand)
-		r = report_result(ctx, "removed", argv[1]);
+	r = work(ctx, a, what, argv[1], &v);
 	context_forget_credential(ctx);
 	vault_close(v);
 	return r;
@@ -342,8 +373,8 @@ const struct command cmd_key = {
 	.name = "key",
 	.operands = "WHAT [ID|FILE]",
 	.summary = "manage the passwords and key files that open the vault",
-	.help = "WHAT is add, list, passwd, remove, rotate, export, import or"
-		" sign-new."
+	.help = "WHAT is add, list, passwd, remove, rotate, export, import,"
+		" sign-new, trust or revoke."
 		" A vault opens with any of its keys. passwd replaces the one"
 		" that is used. export writes a copy of all key slots, still"
 		" sealed, to FILE; import puts back those that the vault has"
@@ -352,8 +383,10 @@ const struct command cmd_key = {
 		" makes new keys for what is written from then on, which only"
 		" the keys that are given to it, and those that are added"
 		" later, open. sign-new makes the key with which this machine"
-		" signs its points.",
-	.words = "add list remove passwd rotate export import sign-new",
+		" signs its points. trust remembers here that a signing key may"
+		" sign for a machine, revoke that it may not any more.",
+	.words = "add list remove passwd rotate export import sign-new trust"
+		 " revoke",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run_key,

@@ -82,9 +82,10 @@ static void set_signature(json_t *o, struct vault *v, const struct point *p)
 	enum point_signature s = vault_signature(v, p, key);
 
 	output_set_string(o, "signature",
-			  s == POINT_UNSIGNED ? "none"
-			  : s == POINT_SIGNED ? "valid"
-					      : "of another vault");
+			  s == POINT_UNSIGNED		? "none"
+			  : s == POINT_SIGNED_ELSEWHERE ? "of another vault"
+							: "valid");
+	output_set_string(o, "signer_trust", point_signature_word(s));
 	if (s == POINT_UNSIGNED)
 		return;
 	hex_encode(key, sizeof(key), hex);
@@ -192,6 +193,21 @@ static void put_forgotten(struct buf *out, const struct point *p)
 		   output_short_time(p->until_ns / 1000000000, until));
 }
 
+/* Where none is signed nothing is said of it. */
+static const char *signature_mark(const struct point_list *l, size_t i)
+{
+	static const char *const marks[] = {
+		[POINT_UNSIGNED] = " (unsigned)",
+		[POINT_SIGNED] = " (unknown signer)",
+		[POINT_SIGNED_TRUSTED] = " (signed)",
+		[POINT_SIGNED_BY_ANOTHER] = " (ANOTHER SIGNER)",
+		[POINT_SIGNED_REVOKED] = " (REVOKED SIGNER)",
+		[POINT_SIGNED_ELSEWHERE] = " (SIGNED FOR ANOTHER VAULT)",
+	};
+
+	return marks[point_list_signature(l, i)];
+}
+
 /* There may be ten thousand of them, so nothing here is formatted that need not
  * be. */
 static void add_row(struct table *t, const struct point_list *l, size_t i,
@@ -210,6 +226,8 @@ static void add_row(struct table *t, const struct point_list *l, size_t i,
 	put(text, p->is_suspicious ? " (suspicious)" : "");
 	put(text, p->is_protected ? " (protected)" : "");
 	put(text, point_is_to_come(p, now_ns) ? " (in the future)" : "");
+	if (l->signatures)
+		put(text, signature_mark(l, i));
 	if (p->nopen_forgets)
 		put_forgotten(text, p);
 	end_cell(t, text);

@@ -271,7 +271,7 @@ static int give_luks_keys(const struct mounting *m, struct view *w)
 	if (!paths)
 		return -ENOMEM;
 	for (i = 0; i < o->luks_keys.n; i++)
-		paths[n++] = o->luks_keys.paths[i];
+		paths[n++] = o->luks_keys.items[i];
 	for (i = 0; i < more->n; i++)
 		paths[n++] = more->items[i];
 	r = luks_keys_give(w, paths, n);
@@ -302,10 +302,15 @@ static int open_vault(const struct mounting *m, struct signals *s,
 				   .verify = m->options->verify,
 				   .ask = ask,
 				   .ask_arg = &asking };
-	int r;
+	size_t i;
+	int r = 0;
 
 	m->ctx->forgotten |= m->options->forgotten;
-	r = context_open_vault_with(m->ctx, &o, v);
+	for (i = 0; i < m->options->trusted.n && r == 0; i++)
+		r = string_list_add(&m->ctx->trusted,
+				    m->options->trusted.items[i]);
+	if (r == 0)
+		r = context_open_vault_with(m->ctx, &o, v);
 
 	context_forget_credential(m->ctx);
 	if (r == 0)

@@ -53,12 +53,18 @@ void mount_options_init(struct mount_options *o)
 	o->deadline_ns = 300 * SECOND;
 }
 
+static void release_list(struct mount_list *list)
+{
+	while (list->n > 0)
+		free(list->items[--list->n]);
+	free(list->items);
+}
+
 void mount_options_release(struct mount_options *o)
 {
 	free(o->policy.ranges);
-	while (o->luks_keys.n > 0)
-		free(o->luks_keys.paths[--o->luks_keys.n]);
-	free(o->luks_keys.paths);
+	release_list(&o->luks_keys);
+	release_list(&o->trusted);
 	free(o->keyfile);
 	free(o->passwordfile);
 	free(o->cachedir);
@@ -208,19 +214,19 @@ static int add_ranges(void *field, const char *value)
 	return 0;
 }
 
-static int add_luks_key(void *field, const char *value)
+static int add_to_list(void *field, const char *value)
 {
-	struct mount_luks_keys *keys = field;
+	struct mount_list *list = field;
 	char *copy;
 
 	if (!*value)
 		return -EINVAL;
-	if (array_reserve(&keys->paths, &keys->cap, keys->n + 1) < 0)
+	if (array_reserve(&list->items, &list->cap, list->n + 1) < 0)
 		return -ENOMEM;
 	copy = strdup(value);
 	if (!copy)
 		return -ENOMEM;
-	keys->paths[keys->n++] = copy;
+	list->items[list->n++] = copy;
 	return 0;
 }
 
@@ -248,8 +254,10 @@ static const struct row rows[] = {
 	      "a key file that opens the vault"),
 	VALUE("passwordfile", "FILE", set_text, passwordfile,
 	      "a file whose first line is the password"),
-	VALUE("lukskey", "FILE", add_luks_key, luks_keys,
+	VALUE("lukskey", "FILE", add_to_list, luks_keys,
 	      "opens encrypted volumes; may be repeated"),
+	VALUE("trust", "KEY", add_to_list, trusted,
+	      "a signing key that may sign for all machines; may be repeated"),
 	VALUE("cachedir", "DIR", set_text, cachedir,
 	      "where local databases are kept"),
 	VALUE("cachesize", "SIZE", set_size, cache_size,

@@ -14,9 +14,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Files that hold a key or a passphrase of LUKS volumes. */
-struct mount_luks_keys {
-	char **paths; /* owned, each too */
+/* What an option that may be repeated was given. */
+struct mount_list {
+	char **items; /* owned, each too */
 	size_t n, cap;
 };
 
@@ -30,7 +30,8 @@ struct mount_options {
 	unsigned int threads; /* 0: the default */
 	int64_t refresh_ns;
 	int64_t deadline_ns; /* 0: none */
-	struct mount_luks_keys luks_keys;
+	struct mount_list luks_keys;
+	struct mount_list trusted; /* signing keys */
 	/* All owned, NULL where not given. */
 	char *keyfile, *passwordfile, *cachedir, *fsname, *vm, *point;
 };

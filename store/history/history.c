@@ -525,3 +525,26 @@ int history_accept(struct history *h)
 	forget_flaws(h);
 	return 0;
 }
+
+const struct trust *history_trust(const struct history *h)
+{
+	return &h->seen.trust;
+}
+
+int history_add_trust(struct history *h, const struct trust_row *row)
+{
+	AUTO_FREE char *line = NULL;
+	int r;
+
+	if (!history_is_kept(h))
+		return -ENOENT;
+	line = trust_line(row);
+	if (!line)
+		return -ENOMEM;
+	r = seen_accept(&h->file, &h->seen, NULL, 0, &line, 1);
+	if (r < 0)
+		return fail(r, "%s: cannot be written: %s", h->file.path,
+			    strerror(-r));
+	r = history_read(h);
+	return MIN(r, 0);
+}

@@ -68,6 +68,12 @@ MUST_CHECK int history_judge(struct history *h, const struct chain *c,
 const char *history_dir(const struct history *h);
 /* Return whether anything is remembered, now. */
 bool history_is_kept(const struct history *h);
+/* Who may sign, as it is remembered; borrowed, until anything is read or changed. */
+const struct trust *history_trust(const struct history *h);
+/* Remember one more of it. Return 0, -ENOENT (nothing is remembered; silent), or
+ * another negative errno, said in words. */
+MUST_CHECK int history_add_trust(struct history *h,
+				 const struct trust_row *row);
 /* How many registers were missing then, and how many flaws there are. */
 uint64_t history_lost(const struct history *h);
 /* Remember one register, which this process put itself. A failure is said. */

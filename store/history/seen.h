@@ -9,6 +9,7 @@
  *     <check> at <the vault's place>
  *     <check> <register> <point> <seconds since 1970> <machine>
  *     <check> accepted removed|replaced|forked <session>
+ *     <check> accepted signer ..., see trust.h
  *
  * The check is SipHash-2-4 of the rest of the line under the vault's id, as 16
  * hexadecimal digits. "-" stands for what is not known. A line says where the
@@ -24,6 +25,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
+
+#include "store/history/trust.h"
 
 struct seam;
 
@@ -55,6 +58,7 @@ struct seen {
 	 * <session>" and the like. Owned; sorted; the strings are borrowed. */
 	const char **accepted;
 	size_t naccepted, accepted_cap;
+	struct trust trust; /* what of it is of signers */
 	const char *last_place; /* of the end of the file; may be NULL */
 	uint64_t bad; /* lines that are damaged */
 	bool torn; /* the last line has no end */

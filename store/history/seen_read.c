@@ -26,6 +26,7 @@ void seen_release(struct seen *s)
 	buf_release(&s->text);
 	free(s->rows);
 	free(s->accepted);
+	trust_release(&s->trust);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -97,7 +98,7 @@ static int take_accepted(struct seen *s, const char *what)
 	if (array_reserve(&s->accepted, &s->accepted_cap, s->naccepted + 1) < 0)
 		return -ENOMEM;
 	s->accepted[s->naccepted++] = what;
-	return 0;
+	return trust_add_line(&s->trust, what);
 }
 
 /* A line of a kind that is not known here says nothing, and is no damage. */

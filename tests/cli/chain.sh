@@ -194,3 +194,74 @@ vault_from "$tmp/signed"
 chmod 644 "$tmp/own/signing.key"
 expect 1 as own backup --vm web1 "$tmp/source"
 says 'others may read this key'
+
+# ---- who may sign for whom ----
+
+# The first one who signs for a machine is remembered; another one is reported, loudly,
+# to every command and by the mount, and is nobody's that reader knows.
+forget_seen() {
+	rm -f "$tmp"/{own,thief,reader,reader2}/*.seen
+}
+forget_seen
+vault_from "$tmp/one"
+chmod 600 "$tmp/own/signing.key"
+point own web1
+expect 0 as reader points
+says "web1 signs its points with the key $signer, which is seen here for the first time"
+prints 'web1/2026-11-02T0000[0-9]*Z \(signed\)'
+prints 'web1/2026-11-02T000001Z \(unsigned\)'
+expect 0 as reader key list
+prints "^$signer  first  *web1"
+point thief web1
+thief=$(as stranger points --json --vm web1 --latest 1 |
+	sed -n 's/.*"signer": *"\([0-9a-f]*\)".*/\1/p')
+[ "$thief" != "$signer" ] || fail "a thief has the key of web1"
+changed="THE SIGNER OF web1 HAS CHANGED: the point web1/2026-11-02T0000[0-9]*Z was signed with the key $thief"
+for verb in points "ls web1/latest:"; do
+	expect 0 as reader $verb
+	says "$changed"
+done
+expect 0 as reader points --json --vm web1 --latest 1
+prints '"signer_trust": *"another"'
+if [ -e /dev/fuse ] && [ "$(id -u)" = 0 ]; then
+	rm -rf "$cache"
+	VMBACKUP_STATE_DIR="$tmp/reader" start_mount "$vault" "$tmp/mnt"
+	says "$changed"
+	stop_mount "$tmp/mnt"
+	VMBACKUP_STATE_DIR="$tmp/reader" start_mount "$vault" "$tmp/mnt" "trust=$thief"
+	! grep -q "HAS CHANGED" "$tmp/err" || fail "-o trust does nothing"
+	stop_mount "$tmp/mnt"
+fi
+# Nobody knows which of two is right who sees both for the first time.
+expect 0 stranger points
+says 'several keys sign for web1'
+prints '\(unknown signer\)'
+# It is trusted for one command, for good, or never again.
+expect 0 as reader --trust "$thief" points
+! grep -q "HAS CHANGED" "$tmp/err" || fail "--trust does nothing"
+expect 2 as reader --trust 12 points
+expect 2 as reader key trust "${thief%?}"
+expect 0 as reader key trust "$thief" --machine web2
+expect 0 as reader points
+says "$changed"
+expect 0 as reader key trust "$thief" --machine web1
+expect 0 as reader points
+! grep -q "HAS CHANGED" "$tmp/err" || fail "a key that is trusted is reported"
+expect 0 as reader key revoke "$thief"
+expect 0 as reader points
+says "was signed with the key $thief, which was revoked"
+prints '\(REVOKED SIGNER\)'
+expect 1 as reader key trust "$thief"
+says 'was revoked, which cannot be taken back'
+expect 0 as reader key list --json
+prints '"trust": *"revoked"'
+# A machine of another name that is called web1 is not web1, whoever signs for it.
+forget_seen
+vault_from "$tmp/one"
+point own web1
+expect 0 as reader2 points
+point thief web9
+expect 0 as thief rename web1 old
+expect 0 as thief rename web9 web1
+expect 0 as reader2 points
+says "THE SIGNER OF web1 HAS CHANGED: .*$thief"
