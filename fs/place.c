@@ -190,6 +190,42 @@ int place_find(struct view *w, const char *text, struct place *out,
 	return r;
 }
 
+/* Whether any point of its machine is signed; they stand side by side. */
+static bool machine_signs(const struct place *p)
+{
+	const struct point_list *l = p->list;
+	size_t i;
+
+	for (i = 0; l->signatures && i < l->n; i++)
+		if (l->signatures[i] != POINT_UNSIGNED &&
+		    strcmp(l->points[i]->vm, p->point->vm) == 0)
+			return true;
+	return false;
+}
+
+void place_warn_of_signer(const struct place *p)
+{
+	static const char *const texts[] = {
+		[POINT_UNSIGNED] = "is not signed, though others of its "
+				   "machine are",
+		[POINT_SIGNED] = "is signed with a key that is not known to "
+				 "sign for its machine",
+		[POINT_SIGNED_BY_ANOTHER] = "is signed with a key that may not "
+					    "sign for its machine",
+		[POINT_SIGNED_REVOKED] = "is signed with a key that was "
+					 "revoked",
+		[POINT_SIGNED_ELSEWHERE] = "was signed for another vault, and "
+					   "put into this one",
+	};
+	enum point_signature s = point_list_signature(p->list, p->index);
+
+	if (s != POINT_SIGNED_TRUSTED && machine_signs(p))
+		log_warn(
+			"the point %s/%s %s: somebody else who has the vault's "
+			"key may have made it",
+			p->point->vm, p->list->names[p->index], texts[s]);
+}
+
 /* The bytes of the disk's name in "vda.raw"; 0 where the place is no disk. */
 static size_t disk_name_len(const struct place *p)
 {

@@ -75,6 +75,9 @@ void place_release(struct place *p);
 MUST_CHECK int place_find(struct view *w, const char *text, struct place *out,
 			  struct view_attr *attr_out);
 
+/* Say what is wrong with who signed the place's point, for whoever is to take it for
+ * what its machine was. */
+void place_warn_of_signer(const struct place *p);
 /*
  * The disk that the place is: POINT:disks/NAME.raw; or, where the place is a
  * whole point, disk @name of it (NULL: none was named).

@@ -20,11 +20,13 @@
 #include "fs/parents.h"
 #include "fs/view_internal.h"
 #include "fs/volumes.h"
+#include "store/base/hex.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/crypt/crypt.h"
 #include "store/crypt/keyring.h"
+#include "store/crypt/sign.h"
 #include "store/point.h"
 #include "store/vault.h"
 
@@ -425,6 +427,34 @@ static int forgotten_xattr(struct view *w, uint64_t node, struct buf *out)
 	return r == 0 ? buf_error(out) : r;
 }
 
+/* The word for the signature of the point that a node is in, or the key. */
+static int signature_xattr(struct view *w, uint64_t node, bool wants_key,
+			   struct buf *out)
+{
+	uint8_t key[SIGN_KEY_LEN];
+	char hex[2 * SIGN_KEY_LEN + 1];
+	struct point_list *list;
+	const struct point *point;
+	enum point_signature s;
+	struct roster_point p;
+	const char *text;
+	int r = view_node_point(w, node, &p);
+
+	if (r == 0)
+		r = roster_hold(w->roster, p.serial, &list, &point);
+	if (r < 0)
+		return r == -ENOENT ? -ENODATA : r;
+	s = vault_signature(w->vault, point, key);
+	point_list_put(list);
+	if (wants_key && s == POINT_UNSIGNED)
+		return -ENODATA;
+	if (wants_key)
+		hex_encode(key, sizeof(key), hex);
+	text = wants_key ? hex : point_signature_word(s);
+	buf_put(out, text, strlen(text));
+	return buf_error(out);
+}
+
 static int own_xattr(struct view *w, uint64_t node, const char *name,
 		     struct buf *out)
 {
@@ -436,6 +466,10 @@ static int own_xattr(struct view *w, uint64_t node, const char *name,
 
 	if (strcmp(name, "user.vmbackupfs.forgotten") == 0)
 		return forgotten_xattr(w, node, out);
+	if (strcmp(name, "user.vmbackupfs.signature") == 0)
+		return signature_xattr(w, node, false, out);
+	if (strcmp(name, "user.vmbackupfs.signer") == 0)
+		return signature_xattr(w, node, true, out);
 	if (strncmp(name, "user.vmbackup.", 14) != 0)
 		return -ENODATA;
 	name += 14;

@@ -50,6 +50,17 @@ static void newest_name(const struct point_list *l, struct buf *out)
 	buf_put_u8(out, 0);
 }
 
+/* How many are signed, and not by one who may sign for their machine. */
+static uint64_t count_untrusted(const struct point_list *l)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; l->signatures && i < l->n; i++)
+		n += point_list_signature(l, i) > POINT_SIGNED_TRUSTED;
+	return n;
+}
+
 static double uptime(struct view *w)
 {
 	struct seam *seam = vault_seam(w->vault);
@@ -72,13 +83,14 @@ int status_json(struct view *w, struct buf *out)
 	newest_name(l, &newest);
 	/* The URL is cut where it would not leave room for the rest. */
 	j = json_pack(
-		"{s:i, s:s, s:s%, s:s, s:f, s:I, s:I, s:I, s:I, s:s%, s:I, s:I, s:I,"
+		"{s:i, s:s, s:s%, s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:s%, s:I, s:I, s:I,"
 		" s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"schema_version", 1, "version", PACKAGE_VERSION, "vault",
 		vault_url(w->vault), strnlen(vault_url(w->vault), 1024),
 		"vault_id", vault_id_hex(w->vault), "uptime_seconds", uptime(w),
 		"points", (json_int_t)l->n, "points_damaged",
 		(json_int_t)l->ndamaged, "damage_met", (json_int_t)s.damage,
+		"points_untrusted", (json_int_t)count_untrusted(l),
 		"records_gone", (json_int_t)vault_lost(w->vault),
 		"newest_point", newest.failed ? "" : (char *)newest.data,
 		newest.failed ? (size_t)0 : newest.len - 1, "backend_reads",
@@ -125,7 +137,7 @@ int status_stats(struct view *w, struct buf *out)
 	buf_printf(&text,
 		   "vault            %.1024s\n"
 		   "up               %.0f s\n"
-		   "points           %zu (%zu damaged)\n"
+		   "points           %zu (%zu damaged, %" PRIu64 " untrusted)\n"
 		   "backend reads    %" PRIu64 " (%" PRIu64 " bytes)\n"
 		   "frames           %" PRIu64 " decoded, %.1f %% from memory\n"
 		   "tree nodes       %" PRIu64 " decoded, %.1f %% from memory\n"
@@ -135,8 +147,8 @@ int status_stats(struct view *w, struct buf *out)
 		   " open, %" PRIu64 " unreadable, %" PRIu64 " marked\n"
 		   "damage met       %" PRIu64 "\n"
 		   "records gone     %" PRIu64 "\n",
-		   vault_url(w->vault), uptime(w), l->n, l->ndamaged, s.gets,
-		   s.get_bytes, s.frames_decoded,
+		   vault_url(w->vault), uptime(w), l->n, l->ndamaged,
+		   count_untrusted(l), s.gets, s.get_bytes, s.frames_decoded,
 		   percent(s.frame_hits, s.frames_decoded), s.nodes_decoded,
 		   percent(s.node_hits, s.nodes_decoded), s.cache_bytes,
 		   s.cache_limit, leaves_count(w->leaves), m.known, m.open,

@@ -146,6 +146,7 @@ static int choose_source(struct view *w, const char *text, struct place *place,
 
 	if (r < 0)
 		return r;
+	place_warn_of_signer(place);
 	in_tree = place->kind == PLACE_POINT || place->kind == PLACE_FILES;
 	if (!in_tree) {
 		o->view = w;

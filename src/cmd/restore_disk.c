@@ -328,6 +328,8 @@ int cmd_restore_disks(struct context *ctx, const struct restore_disk_args *a,
 	l = view_points(w);
 	r = place_parse(l, spec, &place);
 	if (r == 0)
+		place_warn_of_signer(&place);
+	if (r == 0)
 		r = guard ? guarded_add(ctx, guard) : -ENOMEM;
 	if (r == 0)
 		r = restore_place(ctx, a, v, &place, spec, &rep);

@@ -345,6 +345,37 @@ static int report_notes(struct check *c)
 	return MIN(r, 0);
 }
 
+/* One that is unsigned, or whose signer nobody knows, may be as it has to be. */
+static int report_signers(struct check *c)
+{
+	static const char *const texts[] = {
+		[POINT_SIGNED_BY_ANOTHER] =
+			"is signed with a key that may not sign for its "
+			"machine: somebody made it in its name, or the "
+			"machine has a new key: see vmbackup key trust",
+		[POINT_SIGNED_REVOKED] =
+			"is signed with a key that was revoked",
+		[POINT_SIGNED_ELSEWHERE] =
+			"was signed for another vault, and put here",
+	};
+	const struct point_list *l = c->out->points_list;
+	char object[OBJECT_NAME_MAX];
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < l->n && r >= 0; i++) {
+		enum point_signature s = point_list_signature(l, i);
+
+		if (s <= POINT_SIGNED_TRUSTED)
+			continue;
+		snprintf(object, sizeof(object), "commit/%s",
+			 l->points[i]->session);
+		r = check_found(c, true, object, "the point %s/%s %s",
+				l->points[i]->vm, l->names[i], texts[s]);
+	}
+	return MIN(r, 0);
+}
+
 static int report_points(struct check *c)
 {
 	const struct point_list *l = c->out->points_list;
@@ -460,6 +491,8 @@ int check_objects(struct check *c)
 		r = check_mark_good(c);
 	if (r == 0)
 		r = report_points(c);
+	if (r == 0)
+		r = report_signers(c);
 	if (r == 0)
 		r = report_notes(c);
 	if (r == 0)

@@ -223,10 +223,21 @@ for verb in points "ls web1/latest:"; do
 done
 expect 0 as reader points --json --vm web1 --latest 1
 prints '"signer_trust": *"another"'
+expect 13 as reader check
+says "commit/$sid: the point web1/.* is signed with a key that may not sign for its machine"
+expect 0 as reader restore web1/latest --target "$tmp/restored"
+says "the point web1/.* is signed with a key that may not sign for its machine"
 if [ -e /dev/fuse ] && [ "$(id -u)" = 0 ]; then
 	rm -rf "$cache"
 	VMBACKUP_STATE_DIR="$tmp/reader" start_mount "$vault" "$tmp/mnt"
 	says "$changed"
+	grep -q '"points_untrusted": 1,' "$tmp/mnt/.vmbackupfs/status.json" ||
+		fail "status.json does not count it"
+	newest=$tmp/mnt/vms/web1/latest/
+	[ "$(getfattr --only-values -n user.vmbackupfs.signature "$newest")" = another ] ||
+		fail "no word of the signature"
+	[ "$(getfattr --only-values -n user.vmbackupfs.signer "$newest")" = "$thief" ] ||
+		fail "no word of the signer"
 	stop_mount "$tmp/mnt"
 	VMBACKUP_STATE_DIR="$tmp/reader" start_mount "$vault" "$tmp/mnt" "trust=$thief"
 	! grep -q "HAS CHANGED" "$tmp/err" || fail "-o trust does nothing"
