@@ -17,6 +17,7 @@
 #include "src/keys/key_rotate.h"
 #include "src/keys/key_sign.h"
 #include "src/keys/key_trust.h"
+#include "store/backend/backend.h"
 #include "store/base/log.h"
 #include "store/base/secret.h"
 #include "store/vault.h"
@@ -293,6 +294,10 @@ static int open_vault(struct context *ctx, const char *what, struct vault **out)
 	/* Of signers each reader remembers his own. */
 	if (r == 0 && strcmp(what, "list") != 0 && !is_of_signer(what))
 		r = vault_may_write(*out);
+	/* A new slot beside an old one that stays is not what was asked for. */
+	if (r == 0 && strcmp(what, "list") != 0 && strcmp(what, "add") != 0 &&
+	    !is_of_signer(what))
+		r = backend_may_delete(vault_backend(*out), "key/");
 	return r;
 }
 

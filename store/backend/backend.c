@@ -341,6 +341,11 @@ int backend_probe(struct backend *b)
 	return b->ops->probe(b);
 }
 
+int backend_may_delete(struct backend *b, const char *prefix)
+{
+	return b->ops->may_delete ? b->ops->may_delete(b, prefix) : 0;
+}
+
 bool backend_may_lag(struct backend *b, char why[BACKEND_LAG_MAX])
 {
 	return b->ops->may_lag && b->ops->may_lag(b, why);

@@ -228,6 +228,13 @@ MUST_CHECK int backend_make_folders(struct backend *b);
  * read-after-write listing and delete. Return 0 or the negative errno said in
  * words; leaves nothing behind. */
 MUST_CHECK int backend_probe(struct backend *b);
+/*
+ * Whether who runs this may delete what others put under @prefix ("index/"), as far as
+ * that is seen without trying it: what would be refused in the middle had better not
+ * be begun.
+ * Return 0 (yes, or nobody can tell), or -EACCES, -EPERM or -EROFS, said in words.
+ */
+MUST_CHECK int backend_may_delete(struct backend *b, const char *prefix);
 #define BACKEND_LAG_MAX 320
 /*
  * Whether what other clients put, or delete, may be seen late here, by what kind of

@@ -93,6 +93,8 @@ int dir_fail(const struct backend_dir *d, int err, const char *what,
 
 	if (backend_is_passing(r))
 		return r;
+	if (dir_is_refusal(r))
+		return dir_refused(d, r, what, name);
 	return fail(r, "vault %s: cannot %s %s: %s; %s", d->base.url, what,
 		    name, strerror(-err),
 		    dir_advice(r == -EHOSTUNREACH ? r : err));
@@ -432,6 +434,7 @@ static const struct backend_ops dir_ops = {
 	.delete = dir_delete,
 	.delete_many = dir_delete_many,
 	.probe = dir_probe,
+	.may_delete = dir_may_delete,
 	.may_lag = dir_may_lag,
 	.create = dir_create,
 	.stamp = dir_stamp,

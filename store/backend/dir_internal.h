@@ -93,6 +93,21 @@ int dir_sync(struct backend *b, const struct backend_call *c, const char *name);
 /* Make the folders of a new vault, durable. As ops->create. */
 int dir_make_folders(struct backend_dir *d);
 
+/* ---- dir_rights.c ---- */
+
+/* Is @err the kernel's word that this user may not? */
+bool dir_is_refusal(int err);
+/* Say which right "@what @name" takes, and return @err. */
+int dir_refused(const struct backend_dir *d, int err, const char *what,
+		const char *name);
+/* As ops->may_delete. */
+int dir_may_delete(struct backend *b, const char *prefix);
+/* Let the new file @fd in @folder be read by those who may list the folder, and be
+ * the folder's owner's where root made it. */
+void dir_share_file(int folder, int fd);
+/* The same of a new folder, which gets the permissions of pack/. */
+void dir_share_folder(struct backend_dir *d, int folder, int fd);
+
 /* ---- dir_sweep.c ---- */
 
 /* Remove from @folder what killed writers left. @file was made there just now:

@@ -123,19 +123,6 @@ static int settle(struct backend_dir *d, int fd, const char *path, size_t len)
 	return r;
 }
 
-/*
- * What root puts into somebody's vault, that somebody shall be able to read: all
- * of it is his, as the folder is. Where root may not (a server of files that takes
- * him for nobody), he has to see to it himself; the verbs tell what he cannot read.
- */
-static void give_to_owner(int folder, int fd)
-{
-	struct stat st;
-
-	if (geteuid() == 0 && fstat(folder, &st) == 0 && st.st_uid != 0)
-		(void)!fchown(fd, st.st_uid, st.st_gid);
-}
-
 /* Enter the folder @part of @fd, with @make made where it is missing, its name
  * durable. @path up to @len is its name in the vault. */
 static int enter(struct backend_dir *d, int fd, const char *part, bool make,
@@ -158,7 +145,7 @@ static int enter(struct backend_dir *d, int fd, const char *part, bool make,
 		made = true;
 		child = openat(fd, part, O_RDONLY | DIR_FOLDER);
 		if (child >= 0 && r == 0)
-			give_to_owner(fd, child);
+			dir_share_folder(d, fd, child);
 	}
 	if (child < 0)
 		return -errno;
@@ -220,7 +207,7 @@ static int new_named_file(struct backend_dir *d, int folder,
 	if (r < 0)
 		tmp[0] = '\0';
 	else
-		give_to_owner(folder, r);
+		dir_share_file(folder, r);
 	return r;
 }
 
@@ -235,7 +222,7 @@ static int new_file(struct backend_dir *d, int folder, char tmp[TMP_NAME_LEN])
 		r = s->ops->openat(s, folder, ".",
 				   O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 		if (r >= 0)
-			give_to_owner(folder, r);
+			dir_share_file(folder, r);
 		if (r != -EOPNOTSUPP && r != -EISDIR && r != -EINVAL)
 			return r;
 		atomic_store(&d->no_tmpfile, true);
@@ -414,7 +401,7 @@ static int make_folder(struct backend_dir *d, int fd, const char *name)
 		r == 0 ? openat(fd, name, O_RDONLY | DIR_FOLDER) : -1;
 
 	if (child >= 0)
-		give_to_owner(fd, child);
+		dir_share_folder(d, fd, child);
 	return r == -EEXIST ? 0 : r;
 }
 

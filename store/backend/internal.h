@@ -69,6 +69,8 @@ struct backend_ops {
 	int (*delete_many)(struct backend *b, const struct backend_call *c,
 			   const char *const *names, size_t n);
 	int (*probe)(struct backend *b);
+	/* As backend_may_delete(). NULL: only trying tells. */
+	int (*may_delete)(struct backend *b, const char *prefix);
 	/* As backend_may_lag(). NULL: it never does. */
 	bool (*may_lag)(struct backend *b, char why[BACKEND_LAG_MAX]);
 	/* Make room for a new vault: -EEXIST where one is already. */

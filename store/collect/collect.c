@@ -361,6 +361,23 @@ static int check_lag(const struct cycle *c)
 		    vault_url(c->vault), why);
 }
 
+/* Whoever may not delete would leave tombs, which keep writers from what they name. */
+static int check_rights(const struct cycle *c)
+{
+	static const char *const prefixes[] = {
+		"heartbeat/", "index/",	     "ledger/",	 "pack/",
+		"point/",     "quarantine/", "session/", "tomb/",
+	};
+	size_t i;
+	int r = 0;
+
+	if (c->o->is_dry_run)
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(prefixes) && r == 0; i++)
+		r = backend_may_delete(vault_backend(c->vault), prefixes[i]);
+	return r;
+}
+
 /* The vault has to be one that may be collected before anything is put there, even
  * a heartbeat. */
 static int check_vault(struct vault *v)
@@ -384,6 +401,8 @@ static int run(struct cycle *c)
 
 	if (r == 0)
 		r = check_lag(c);
+	if (r == 0)
+		r = check_rights(c);
 	if (r == 0)
 		r = c->o->is_dry_run ? clock_begin_silent(c->vault, &c->clock)
 				     : clock_begin(c->vault, &c->clock);
