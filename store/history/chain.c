@@ -338,7 +338,24 @@ static size_t put_in_order(struct judging *j, size_t *count)
 	return NOWHERE;
 }
 
-/* Whether each commit says all that it follows, and all of that is there. */
+/* Whether a commit names one that could be read then and cannot be now: what it
+ * follows by way of that one is not known. */
+static bool names_unreadable(const struct judging *j, size_t node)
+{
+	size_t i;
+
+	for (i = 0; i < j->nodes[node].nrefs; i++) {
+		size_t to = j->to[j->first[node] + i];
+
+		if (j->nodes[node].refs[i].has_hash && to != NOWHERE &&
+		    !j->nodes[to].own)
+			return true;
+	}
+	return false;
+}
+
+/* Whether each commit says all that it follows, and all of that is there and can be
+ * read. */
 static bool is_complete(const struct judging *j)
 {
 	size_t i;
@@ -347,7 +364,7 @@ static bool is_complete(const struct judging *j)
 		if (j->out->flaws[i].kind == CHAIN_REMOVED)
 			return false;
 	for (i = 0; i < j->n; i++)
-		if (j->nodes[i].is_cut)
+		if (j->nodes[i].is_cut || names_unreadable(j, i))
 			return false;
 	return true;
 }

@@ -65,8 +65,8 @@ struct chain {
 
 /*
  * Judge @n nodes, ascending by sid; @forks: look for a fork, too. Of a fork each commit is a flaw that had to
- * follow another. Where something was removed, or a commit names not all that it
- * follows, no fork is looked for. Return 0 or -ENOMEM; @out is to be released
+ * follow another. Where something was removed, or cannot be read any more, or a commit
+ * names not all that it follows, no fork is looked for. Return 0 or -ENOMEM; @out is to be released
  * either way.
  */
 MUST_CHECK int chain_judge(const struct chain_node *nodes, size_t n, bool forks,

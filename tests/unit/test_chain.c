@@ -223,6 +223,29 @@ static void what_was_put_in_its_place_is_seen(void **state)
 	chain_release(&c);
 }
 
+/* Those that were made after one that is damaged now follow by way of it what nobody
+ * can see any more: that is no fork, whichever it is. */
+static void what_is_damaged_later_is_no_fork(void **state)
+{
+	static struct world w;
+	struct chain c;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ROUNDS; i++) {
+		size_t bad = i % NODES;
+
+		seed = i;
+		play(&w, 1 + i % 4, 0, 0);
+		w.nodes[bad].own = NULL;
+		w.nodes[bad].nrefs = 0;
+		w.nodes[bad].is_told = false;
+		judge(&w, &c);
+		assert_int_equal(c.nflaws, 0);
+		chain_release(&c);
+	}
+}
+
 /* A session that could not read one names it, and what only that one names. */
 static void what_cannot_be_read_is_no_flaw(void **state)
 {
@@ -288,6 +311,7 @@ int main(void)
 		cmocka_unit_test(what_was_joined_is_a_fork),
 		cmocka_unit_test(what_is_named_is_missed),
 		cmocka_unit_test(what_was_put_in_its_place_is_seen),
+		cmocka_unit_test(what_is_damaged_later_is_no_fork),
 		cmocka_unit_test(what_cannot_be_read_is_no_flaw),
 		cmocka_unit_test(a_circle_ends),
 	};
