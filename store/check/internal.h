@@ -31,8 +31,7 @@ struct check_pack {
 	bool entered; /* and this is in the ledger */
 	uint8_t who; /* verified it: index into check_ledger.names */
 	int64_t verified_s; /* when it was last whole, since 1970; 0: never */
-	/* One more than the number of its last parity object; 0: none. */
-	uint8_t nparity;
+	uint16_t parity; /* bit n: it has parity of number n */
 };
 
 /* An object of the ledger. */
@@ -279,9 +278,11 @@ MUST_CHECK int check_add_parity(struct check *c, const char *name,
 				uint64_t size);
 /* Once packs are sorted, note which of them have parity. Return 0. */
 MUST_CHECK int check_match_parity(struct check *c);
-/* Read the parity of a pack, and report it where it is damaged. It takes the lock.
- * Return 0 or a negative errno. */
-MUST_CHECK int check_parity_of(struct check *c, const struct check_pack *p);
+/* Read the parity of a pack, and report it where none of it is as it was made of
+ * <@data, @len>, the pack's bytes, which are those of its name; NULL: they are not
+ * known. It takes the lock. Return 0 or a negative errno. */
+MUST_CHECK int check_parity_of(struct check *c, const struct check_pack *p,
+			       const void *data, size_t len);
 /* Of damaged packs that are there, tell those that parity mends. Return 0 or a negative
  * errno. */
 MUST_CHECK int check_mendable(struct check *c);

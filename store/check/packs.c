@@ -405,7 +405,11 @@ static int read_pack(struct reading *rd)
 	if (r == 0)
 		rd->whole =
 			rd->finding < 0 && !check_find(rd->check, rd->object);
-	return r == 0 ? check_parity_of(rd->check, rd->pack) : r;
+	/* What is damaged tells nothing of its parity. */
+	return r == 0 ? check_parity_of(rd->check, rd->pack,
+					rd->finding < 0 ? rd->bytes : NULL,
+					rd->len)
+		      : r;
 }
 
 static void run_job(void *arg)

@@ -45,36 +45,33 @@ int check_match_parity(struct check *c)
 		if (name_parity(name, pack, &n) && n <= PARITY_NUMBER_MAX)
 			p = check_find_pack(c, pack);
 		if (p)
-			p->nparity = MAX(p->nparity, (uint8_t)(n + 1));
+			p->parity |= (uint16_t)(1u << n);
 		else
 			c->out->parity_alone++;
 	}
 	for (i = 0; i < c->npacks; i++)
-		if (c->packs[i].nparity)
+		if (c->packs[i].parity)
 			c->out->parity_packs++;
 	buf_release(&c->parity);
 	return 0;
 }
 
-/* The last one counts: it was put because those before it are damaged. */
-int check_parity_of(struct check *c, const struct check_pack *p)
+int check_parity_of(struct check *c, const struct check_pack *p,
+		    const void *data, size_t len)
 {
-	AUTO_FREE uint8_t *object = NULL;
 	char name[OBJECT_NAME_MAX];
-	size_t len;
+	uint32_t last = PARITY_NUMBER_MAX;
 	int r, n;
 
-	if (!p->nparity)
+	if (!p->parity)
 		return 0;
-	r = parity_object_name(p->name, p->nparity - 1u, name);
-	if (r == 0)
-		r = backend_get_all(c->backend, name, FORMAT_PACK_MAX, &object,
-				    &len);
-	if (r == 0)
-		r = parity_check(p->name, object, len, NULL);
-	if (r == -ENOENT || r == 0)
-		return 0;
-	if (r != -EFBIG && !backend_error_is_of_object(r))
+	r = parity_find_whole(c->backend, p->name, p->parity, data, len);
+	if (r != 0) /* A collection takes it with its pack. */
+		return r == -ENOENT ? 0 : MIN(r, 0);
+	while (!(p->parity >> last & 1))
+		last--;
+	r = parity_object_name(p->name, last, name);
+	if (r < 0)
 		return r;
 	n = check_found(c, false, name,
 			"damaged: no point needs it, but it mends its pack "

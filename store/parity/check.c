@@ -4,6 +4,10 @@
 #include "store/parity/internal.h"
 
 #include <errno.h>
+#include <string.h>
+
+#include "store/backend/backend.h"
+#include "store/base/buf.h"
 
 int parity_check(const char *pack, const void *object, size_t len,
 		 struct parity_state *out)
@@ -30,4 +34,60 @@ int parity_check(const char *pack, const void *object, size_t len,
 	if (out)
 		*out = state;
 	return r;
+}
+
+/* Checksums are no proof: anybody can make those of other bytes. So the object is made
+ * once more. */
+int parity_compare(const char *pack, const void *data, size_t len,
+		   const void *object, size_t object_len)
+{
+	AUTO_BUF struct buf made = BUF_INIT;
+	uint8_t hash[PARITY_HASH_LEN];
+	struct parity_state state;
+	struct shape s;
+	int r = parity_check(pack, object, object_len, &state);
+
+	if (r == 0 && (!parity_pack_hash(pack, hash) ||
+		       !shape_make(&s, len, state.k, state.m)))
+		r = -EBADMSG;
+	/* It may be of any vault: a pack's bytes are those of its name. */
+	if (r == 0)
+		r = shape_encode(&s, hash, data, (const uint8_t *)object + 16,
+				 &made);
+	if (r == 0 && (made.len != object_len ||
+		       memcmp(made.data, object, object_len) != 0))
+		r = -EBADMSG;
+	return r;
+}
+
+int parity_find_whole(struct backend *b, const char *pack, uint16_t numbers,
+		      const void *data, size_t len)
+{
+	char name[OBJECT_NAME_MAX];
+	bool is_any = false;
+	uint32_t n;
+	int r = 0;
+
+	for (n = 0; n <= PARITY_NUMBER_MAX && r == 0; n++) {
+		AUTO_FREE uint8_t *object = NULL;
+		size_t object_len;
+
+		if (!(numbers >> n & 1))
+			continue;
+		r = parity_object_name(pack, n, name);
+		if (r == 0)
+			r = backend_get_all(b, name, PARITY_OBJECT_MAX, &object,
+					    &object_len);
+		if (r == 0)
+			r = data ? parity_compare(pack, data, len, object,
+						  object_len)
+				 : parity_check(pack, object, object_len, NULL);
+		if (r == 0)
+			return 1;
+		is_any |= r != -ENOENT;
+		if (r == -ENOENT || r == -EFBIG ||
+		    backend_error_is_of_object(r))
+			r = 0;
+	}
+	return r == 0 && !is_any ? -ENOENT : r;
 }

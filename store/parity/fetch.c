@@ -75,7 +75,7 @@ static void keep_better(struct parity_mended *out, struct parity_mended *m)
 struct raw {
 	uint8_t *data;
 	size_t len;
-	bool is_read;
+	bool is_read, is_gone;
 };
 
 static int read_pack(struct backend *b, const char *pack, struct raw *out)
@@ -93,7 +93,8 @@ static int read_pack(struct backend *b, const char *pack, struct raw *out)
 	return r;
 }
 
-/* Try the object of number @n. Return 0 (it was there) or a negative errno. */
+/* Try the object of number @n. Return 0 (it was there), -ENOENT (it was not, or the pack
+ * is not) or another negative errno. */
 static int try_object(struct backend *b, const char *pack, uint32_t n,
 		      struct raw *raw, struct parity_mended *out)
 {
@@ -106,8 +107,10 @@ static int try_object(struct backend *b, const char *pack, uint32_t n,
 	if (r == 0)
 		r = read_object(b, name, PARITY_OBJECT_MAX, &object, &len);
 	/* Where there is no parity nobody reads a pack for it. */
-	if (r == 0)
+	if (r == 0) {
 		r = read_pack(b, pack, raw);
+		raw->is_gone = r == -ENOENT;
+	}
 	if (r == 0)
 		r = parity_mend(pack, raw->data, raw->len, object, len, &m);
 	if (r == 0)
@@ -121,15 +124,18 @@ static int fetch(struct backend *b, const char *pack, struct parity_mended *out)
 	int r = 0, found = -ENOENT;
 	uint32_t n;
 
+	/* One of a lower number may have been lost altogether. */
 	for (n = 0; n <= PARITY_NUMBER_MAX && r == 0 && !out->is_proven; n++) {
 		r = try_object(b, pack, n, &raw, out);
 		if (r == 0 || r == -EBADMSG) {
 			found = out->bytes ? 0 : -EBADMSG;
 			r = 0;
 		}
+		if (r == -ENOENT && !raw.is_gone)
+			r = 0;
 	}
 	free(raw.data);
-	return r == 0 || r == -ENOENT ? found : r;
+	return r == 0 ? found : r;
 }
 
 int parity_fetch(struct backend *b, const char *pack, struct parity_mended *out)

@@ -53,6 +53,12 @@ void piece_encode(uint8_t out[PARITY_BLOCK], const struct shape *s,
 		  size_t number, const uint8_t *hash, const uint8_t *vault_id,
 		  const uint64_t *sums);
 
+/* Make the object of that shape of a pack's bytes, as many as it says. Return 0 or
+ * -ENOMEM. */
+MUST_CHECK int shape_encode(const struct shape *s, const uint8_t *hash,
+			    const void *data, const uint8_t *vault_id,
+			    struct buf *out);
+
 /* An object, and what is known of its blocks. */
 struct parity_view {
 	struct shape shape;

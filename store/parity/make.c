@@ -50,35 +50,41 @@ static void encode(const struct rs *rs, const struct shape *s,
 			parity_sum(parity + i * PARITY_BLOCK, PARITY_BLOCK);
 }
 
-int parity_make(const char *pack, const void *data, size_t len,
-		unsigned int percent, const uint8_t *vault_id, struct buf *out)
+int shape_encode(const struct shape *s, const uint8_t *hash, const void *data,
+		 const uint8_t *vault_id, struct buf *out)
 {
-	AUTO_FREE uint64_t *sums = NULL;
-	uint8_t hash[PARITY_HASH_LEN], *table;
-	struct rs *rs = NULL;
-	struct shape s;
-	size_t i, size, part;
+	AUTO_FREE uint64_t *sums =
+		alloc_array(s->ndata + s->nparity, sizeof(*sums));
+	size_t size = s->nblocks * PARITY_BLOCK;
+	size_t i, part = s->npieces * PARITY_BLOCK;
+	struct rs *rs = rs_new(s->k, s->m);
+	uint8_t *table;
 
-	if (percent < 1 || percent > PARITY_PERCENT_MAX ||
-	    !parity_pack_hash(pack, hash) || !choose_shape(&s, len, percent))
-		return -EINVAL;
-	size = s.nblocks * PARITY_BLOCK;
-	part = s.npieces * PARITY_BLOCK;
 	buf_clear(out);
-	sums = alloc_array(s.ndata + s.nparity, sizeof(*sums));
-	rs = rs_new(s.k, s.m);
 	if (!sums || !rs || buf_reserve(out, size) < 0) {
 		rs_free(rs);
 		return -ENOMEM;
 	}
 	table = out->data;
 	memset(table, 0, size);
-	encode(rs, &s, data, table + part, sums);
-	for (i = 0; i < s.npieces; i++)
-		piece_encode(table + i * PARITY_BLOCK, &s, i, hash, vault_id,
+	encode(rs, s, data, table + part, sums);
+	for (i = 0; i < s->npieces; i++)
+		piece_encode(table + i * PARITY_BLOCK, s, i, hash, vault_id,
 			     sums);
 	memcpy(table + size - part, table, part);
 	out->len = size;
 	rs_free(rs);
 	return 0;
+}
+
+int parity_make(const char *pack, const void *data, size_t len,
+		unsigned int percent, const uint8_t *vault_id, struct buf *out)
+{
+	uint8_t hash[PARITY_HASH_LEN];
+	struct shape s;
+
+	if (percent < 1 || percent > PARITY_PERCENT_MAX ||
+	    !parity_pack_hash(pack, hash) || !choose_shape(&s, len, percent))
+		return -EINVAL;
+	return shape_encode(&s, hash, data, vault_id, out);
 }

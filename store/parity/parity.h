@@ -69,6 +69,19 @@ struct parity_state {
 MUST_CHECK int parity_check(const char *pack, const void *object, size_t len,
 			    struct parity_state *out);
 
+/* The same of one that is of just these bytes, which are those of the pack's name. */
+MUST_CHECK int parity_compare(const char *pack, const void *data, size_t len,
+			      const void *object, size_t object_len);
+/*
+ * Look whether one of the objects that pack @pack has is as it was made; bit n of
+ * @numbers says that there is one of number n. @data: the pack's bytes, which are
+ * those of its name, or NULL where they are not known. Return 1, 0, -ENOENT (there is
+ * none of them) or another negative errno.
+ */
+MUST_CHECK int parity_find_whole(struct backend *b, const char *pack,
+				 uint16_t numbers, const void *data,
+				 size_t len);
+
 /* ---- mending ---- */
 
 /* What was mended of a pack. */

@@ -25,7 +25,7 @@
 struct parity_pack {
 	char name[PACK_NAME_MAX];
 	uint64_t size;
-	uint32_t nparity; /* one more than the highest number; 0: none */
+	uint16_t numbers; /* bit n: it has parity of number n */
 };
 
 struct parity_run {
@@ -73,7 +73,7 @@ static int on_parity(void *arg, const char *object,
 		return 0;
 	found = bsearch(&key, p->packs, p->n, sizeof(key), by_name);
 	if (found && n <= PARITY_NUMBER_MAX)
-		found->nparity = MAX(found->nparity, n + 1);
+		found->numbers |= (uint16_t)(1u << n);
 	return 0;
 }
 
@@ -99,24 +99,6 @@ static void say(struct parity_run *p, enum repair_verdict verdict,
 		p->o->say(p->o->say_arg, verdict, object, text);
 }
 
-/* Is what a pack has whole? 1, 0 or a negative errno. */
-static int is_whole(struct parity_run *p, const struct parity_pack *pack)
-{
-	AUTO_FREE uint8_t *object = NULL;
-	char name[OBJECT_NAME_MAX];
-	size_t len;
-	int r = parity_object_name(pack->name, pack->nparity - 1, name);
-
-	if (r == 0)
-		r = backend_get_all(vault_backend(p->vault), name,
-				    FORMAT_PACK_MAX, &object, &len);
-	if (r == 0)
-		r = parity_check(pack->name, object, len, NULL);
-	if (r == -ENOENT || r == -EFBIG || backend_error_is_of_object(r))
-		return 0;
-	return r < 0 ? r : 1;
-}
-
 /* Read a pack that is what its name says. Return 0, -EBADMSG (it is not), -ENOENT or
  * another negative errno. */
 static int read_pack(struct parity_run *p, const char *name, uint8_t **out,
@@ -140,11 +122,21 @@ static int read_pack(struct parity_run *p, const char *name, uint8_t **out,
 	return r;
 }
 
+/* The first number that is free; one more than the greatest where none is. */
+static uint32_t free_number(const struct parity_pack *pack)
+{
+	uint32_t n = 0;
+
+	while (n <= PARITY_NUMBER_MAX && (pack->numbers >> n & 1))
+		n++;
+	return n;
+}
+
 static int put(struct parity_run *p, const struct parity_pack *pack,
 	       const struct buf *object)
 {
 	char name[OBJECT_NAME_MAX];
-	int r = parity_object_name(pack->name, pack->nparity, name);
+	int r = parity_object_name(pack->name, free_number(pack), name);
 
 	if (r == 0)
 		r = backend_put(vault_backend(p->vault), name, object->data,
@@ -153,22 +145,48 @@ static int put(struct parity_run *p, const struct parity_pack *pack,
 	return r == -EEXIST ? 0 : r;
 }
 
-static int make(struct parity_run *p, const struct parity_pack *pack)
+/* Anybody can put objects of all numbers, and only somebody can remove them. */
+static void say_full(struct parity_run *p, const struct parity_pack *pack)
+{
+	char name[OBJECT_NAME_MAX];
+
+	if (parity_object_name(pack->name, 0, name) == 0)
+		say(p, REPAIR_LEFT, name,
+		    "none of the objects up to number 9 that the pack has is "
+		    "right, and no number is free: remove them, for they are "
+		    "of no use");
+}
+
+/* Is there something whole among what the pack has? @bytes: all of it, where it is what
+ * its name says, or NULL. Return 1, 0 or a negative errno. */
+static int is_whole(struct parity_run *p, const struct parity_pack *pack,
+		    const uint8_t *bytes, size_t len)
+{
+	int r;
+
+	if (!pack->numbers)
+		return 0;
+	r = parity_find_whole(vault_backend(p->vault), pack->name,
+			      pack->numbers, bytes, len);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* Give it parity, made of its @bytes, or say that it would get some. */
+static int give(struct parity_run *p, const struct parity_pack *pack,
+		const uint8_t *bytes, size_t len)
 {
 	AUTO_BUF struct buf object = BUF_INIT;
-	AUTO_FREE uint8_t *bytes = NULL;
-	char name[OBJECT_NAME_MAX];
-	size_t len;
-	int r = read_pack(p, pack->name, &bytes, &len);
+	int r;
 
-	if (r == -EBADMSG && format_pack_object_name(pack->name, name) == 0) {
-		say(p, REPAIR_LEFT, name,
-		    "is damaged, so that no parity can be made of it: see "
-		    "vmbackup repair packs");
+	if (free_number(pack) > PARITY_NUMBER_MAX) {
+		say_full(p, pack);
 		return 0;
 	}
-	if (r < 0) /* collected meanwhile */
-		return r == -ENOENT ? 0 : r;
+	if (!p->o->apply) {
+		p->nmade++;
+		p->bytes += pack->size * p->percent / 100;
+		return 0;
+	}
 	r = parity_make(pack->name, bytes, len, p->percent,
 			keyring_vault_id(vault_keyring(p->vault)), &object);
 	if (r == -EINVAL)
@@ -200,21 +218,30 @@ static bool is_condemned(const struct condemned *c, const char *pack)
 
 static int try_pack(struct parity_run *p, const struct parity_pack *pack)
 {
-	int r = 0;
+	AUTO_FREE uint8_t *bytes = NULL;
+	char name[OBJECT_NAME_MAX];
+	size_t len = 0;
+	int r;
 
-	if (pack->nparity > 0) {
-		r = p->o->read_data ? is_whole(p, pack) : 1;
-		if (r != 0)
-			return MIN(r, 0);
-	}
-	if (pack->nparity > PARITY_NUMBER_MAX ||
+	if ((pack->numbers && !p->o->read_data) ||
 	    is_condemned(&p->condemned, pack->name))
 		return 0;
-	if (p->o->apply)
-		return make(p, pack);
-	p->nmade++;
-	p->bytes += pack->size * p->percent / 100;
-	return 0;
+	/* Where nothing is to be read, what would be made is guessed. */
+	if (!p->o->read_data && !p->o->apply)
+		return give(p, pack, NULL, 0);
+	r = read_pack(p, pack->name, &bytes, &len);
+	if (r < 0 && r != -EBADMSG) /* collected meanwhile */
+		return r == -ENOENT ? 0 : r;
+	if (r == 0) {
+		r = is_whole(p, pack, bytes, len);
+		return r == 0 ? give(p, pack, bytes, len) : MIN(r, 0);
+	}
+	r = is_whole(p, pack, NULL, 0);
+	if (r == 0 && format_pack_object_name(pack->name, name) == 0)
+		say(p, REPAIR_LEFT, name,
+		    "is damaged, so that no parity can be made of it: see "
+		    "vmbackup repair packs");
+	return MIN(r, 0);
 }
 
 static void say_all(struct parity_run *p)

@@ -6,12 +6,15 @@
 #include "tests/unit/vaults.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
+#include "store/base/buf.h"
 #include "store/base/task.h"
+#include "store/parity/parity.h"
 #include "store/point.h"
 #include "store/repair/repair.h"
 
@@ -125,6 +128,110 @@ static void dies_in_between(void **state)
 	assert_int_equal(res.repaired, 0);
 }
 
+enum parity_fate { JUNK, LIE, ZEROS, GONE };
+
+/* What a stranger, who can put objects, or a disk makes of parity of number @n. */
+static void spoil(const char *pack, uint32_t n, enum parity_fate fate)
+{
+	char object[OBJECT_NAME_MAX], name[OBJECT_NAME_MAX];
+	static const uint8_t nobody[16] = { 0 };
+	struct buf made = BUF_INIT;
+	uint8_t *data, *own;
+	size_t len;
+
+	snprintf(object, sizeof(object), "pack/%.2s/%s", strrchr(pack, '-') + 1,
+		 pack);
+	assert_ok(parity_object_name(pack, n, name));
+	data = backend_mem_data(base, object, &len);
+	assert_non_null(data);
+	switch (fate) {
+	case JUNK:
+		assert_ok(backend_put(base, name, "junk", 4));
+		break;
+	case LIE:
+		data[0] ^= 1;
+		assert_ok(parity_make(pack, data, len, 10, nobody, &made));
+		data[0] ^= 1;
+		assert_ok(backend_put(base, name, made.data, made.len));
+		break;
+	case ZEROS:
+		own = backend_mem_data(base, name, &len);
+		assert_non_null(own);
+		memset(own, 0, len);
+		break;
+	case GONE:
+		assert_ok(backend_delete(base, name));
+		break;
+	}
+	buf_release(&made);
+}
+
+/* The same of all packs. Return how many there are. */
+static size_t spoil_all(uint32_t n, enum parity_fate fate)
+{
+	char(*packs)[PACK_NAME_MAX];
+	size_t i, npacks = 0;
+
+	packs = test_malloc(backend_mem_nobjects(base) * sizeof(*packs));
+	for (i = 0; i < backend_mem_nobjects(base); i++) {
+		const char *name = backend_mem_name(base, i);
+
+		if (strncmp(name, "pack/", 5) == 0)
+			snprintf(packs[npacks++], sizeof(*packs), "%s",
+				 strrchr(name, '/') + 1);
+	}
+	for (i = 0; i < npacks; i++)
+		spoil(packs[i], n, fate);
+	test_free(packs);
+	return npacks;
+}
+
+/* Of what a pack has any object mends it, and none stands in the way of another. */
+static void any_number_serves(void **state)
+{
+	uint8_t before[CRYPT_SHA256_LEN], after[CRYPT_SHA256_LEN];
+	struct repair_result res;
+	size_t npacks;
+	uint32_t n;
+
+	(void)state;
+	take_digest(before);
+	npacks = spoil_all(9, JUNK);
+	repair(repair_parity, true, &res);
+	assert_int_equal(res.repaired, 0);
+	spoil_all(0, ZEROS);
+	repair(repair_parity, true, &res);
+	assert_int_equal(res.repaired, npacks);
+	repair(repair_parity, true, &res);
+	assert_int_equal(res.repaired, 0);
+	/* It is of number 1, and that of number 0 is lost altogether. */
+	spoil_all(0, GONE);
+	assert_int_equal(lose_in_each(), npacks);
+	take_digest(after);
+	assert_memory_equal(before, after, sizeof(before));
+	assert_int_equal(lose_in_each(), npacks);
+	/* That all its checksums are right does not make it that of the pack. */
+	spoil_all(1, GONE);
+	spoil_all(1, LIE);
+	repair(repair_parity, false, &res);
+	assert_int_equal(res.repaired, 0);
+	repair(repair_parity, true, &res);
+	assert_int_equal(res.repaired, npacks);
+	assert_int_equal(res.left, 0);
+	/* Where no number is free, that is said. */
+	spoil_all(0, GONE);
+	for (n = 0; n < 9; n++)
+		if (n != 1)
+			spoil_all(n, JUNK);
+	repair(repair_parity, true, &res);
+	assert_int_equal(res.repaired, 0);
+	assert_int_equal(res.left, npacks);
+	for (n = 0; n <= 9; n++)
+		spoil_all(n, GONE);
+	repair(repair_parity, false, &res);
+	assert_int_equal(res.repaired, npacks);
+}
+
 static void all_packs_damaged(void **state)
 {
 	uint8_t before[CRYPT_SHA256_LEN], after[CRYPT_SHA256_LEN];
@@ -153,6 +260,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dies_in_between),
+		cmocka_unit_test(any_number_serves),
 		cmocka_unit_test(all_packs_damaged),
 	};
 
