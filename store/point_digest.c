@@ -207,20 +207,20 @@ static bool is_wanted(const struct gathering *g, const char *name)
 
 /* Add what an entry says of a point, unless it is malformed: then the point is
  * read itself, and whatever is wrong with it is said of it. */
-static int gather_point(struct gathering *g, const struct digest_entry *e)
+static int gather_point(struct gathering *g, const struct digest_entry *e,
+			const char *id)
 {
 	char name[OBJECT_NAME_MAX];
 	struct point *p;
 	int r;
 
-	snprintf(name, sizeof(name), "point/%s", e->commit.point);
+	snprintf(name, sizeof(name), "point/%s", id);
 	if (kept_has(&g->objects->points, name))
 		return 0;
 	r = point_decode(e->point, e->point_len, name, &p);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	if (strcmp(p->id, e->commit.point) != 0 ||
-	    strcmp(p->session, e->sid) != 0) {
+	if (strcmp(p->id, id) != 0 || strcmp(p->session, e->sid) != 0) {
 		point_free(p);
 		return 0;
 	}
@@ -230,7 +230,8 @@ static int gather_point(struct gathering *g, const struct digest_entry *e)
 	return r;
 }
 
-/* What a register says; NULL where it is malformed, and read itself. */
+/* What a register says; NULL where it is malformed, and read itself. A session that
+ * was fenced has none in a digest. */
 static int take_session(const struct digest_entry *e, const char *name,
 			struct known_commit **out)
 {
@@ -242,6 +243,10 @@ static int take_session(const struct digest_entry *e, const char *name,
 		*out = calloc(1, sizeof(**out));
 	if (!*out && r == 0)
 		r = -ENOMEM;
+	if (e->reg && *out && !(*out)->commit.point[0]) {
+		free(*out);
+		*out = NULL;
+	}
 	return r == -EBADMSG ? 0 : r;
 }
 
@@ -256,8 +261,8 @@ static int gather_session(void *arg, const struct digest_entry *e)
 	if (!is_wanted(g, name) || kept_has(&g->objects->commits, name))
 		return 0;
 	/* What it follows is in the register, which is read itself. */
-	if (e->commit.point[0] && !e->reg)
-		return gather_point(g, e);
+	if (!e->reg && e->commit.point[0])
+		return gather_point(g, e, e->commit.point);
 	r = take_session(e, name, &c);
 	if (r < 0 || !c)
 		return r;
@@ -265,8 +270,8 @@ static int gather_session(void *arg, const struct digest_entry *e)
 	r = kept_append(&g->commits, name, c);
 	if (r < 0)
 		free(c);
-	else if (e->commit.point[0])
-		r = gather_point(g, e);
+	else if (c->commit.point[0])
+		r = gather_point(g, e, c->commit.point);
 	return r;
 }
 
@@ -362,7 +367,7 @@ static int note_digested(void *arg, const struct digest_entry *e)
 	size_t i;
 
 	/* One that does not tell what a session follows saves nothing. */
-	if (e->commit.point[0] && !e->reg)
+	if (!e->reg && e->commit.point[0])
 		return 0;
 	snprintf(name, sizeof(name), "commit/%s", e->sid);
 	i = kept_find(s, name);
@@ -389,7 +394,7 @@ static int add_session(struct digest_job *j, const struct kept *item)
 {
 	AUTO_BUF struct buf reg = BUF_INIT, doc = BUF_INIT;
 	struct known_commit *c = item->value;
-	struct digest_entry e = { .commit = c->commit };
+	struct digest_entry e = { .reg = NULL };
 	char name[OBJECT_NAME_MAX];
 	int r = 0;
 
@@ -420,13 +425,18 @@ static int add_session(struct digest_job *j, const struct kept *item)
 static int copy_entry(void *arg, const struct digest_entry *e)
 {
 	struct digest_job *j = arg;
+	char name[OBJECT_NAME_MAX];
+	struct commit commit;
 
 	/* That is told anew, of what there is. */
-	if (e->commit.point[0] && !e->reg)
+	if (!e->reg && e->commit.point[0])
+		return 0;
+	snprintf(name, sizeof(name), "commit/%s", e->sid);
+	if (e->reg && commit_decode(e->reg, e->reg_len, name, &commit) < 0)
 		return 0;
 	/* What was removed is not told again. */
-	if (e->commit.point[0] &&
-	    point_verdict_on(j->objects, e->commit.point) == POINT_PURGED)
+	if (e->reg &&
+	    point_verdict_on(j->objects, commit.point) == POINT_PURGED)
 		return 0;
 	digest_put(&j->entries, e);
 	j->nentries++;

@@ -439,15 +439,13 @@ static int verify_commit(const void *data, const char *name,
 int known_commit_decode(const void *data, size_t len, const char *name,
 			struct known_commit **out)
 {
-	struct commit_after after = { .n = 0 };
-	struct commit_sig sig = { .is_there = false };
+	struct commit_after after;
+	struct commit_sig sig;
 	struct known_commit *c;
 	struct commit commit;
-	int r = commit_decode(data, len, name, &commit);
+	int r = commit_decode_all(data, len, name, &commit, &after, &sig);
 
 	*out = NULL;
-	if (r == 0 && commit.point[0])
-		r = commit_decode_after(data, len, name, &after, &sig);
 	if (r == 0 && sig.is_there)
 		r = verify_commit(data, name, &sig);
 	if (r < 0)

@@ -65,11 +65,22 @@ static int decode_time(const void *data, size_t len, const char *name)
 	return ok ? 0 : fail(-EBADMSG, "%s: authentic, but malformed", name);
 }
 
-static int pass_entry(void *arg, const struct digest_entry *e)
+/* Its register is that of a session that made a point. */
+static int check_entry(void *arg, const struct digest_entry *e)
 {
-	(void)arg;
-	(void)e;
-	return 0;
+	char name[OBJECT_NAME_MAX];
+	struct commit commit;
+	int r;
+
+	if (!e->reg)
+		return 0;
+	snprintf(name, sizeof(name), "commit/%s", e->sid);
+	r = commit_decode(e->reg, e->reg_len, name, &commit);
+	if (r == 0 && commit.point[0])
+		return 0;
+	return r < 0 ? r
+		     : fail(-EBADMSG, "%s: authentic, but malformed",
+			    (const char *)arg);
 }
 
 static int pass_name(void *arg, const char *name)
@@ -88,8 +99,8 @@ int check_record(uint8_t type, const void *data, size_t len, const char *name)
 	case OBJECT_COMMIT:
 		return commit_decode(data, len, name, &commit);
 	case OBJECT_DIGEST:
-		return digest_decode(data, len, name, pass_entry, pass_name,
-				     NULL);
+		return digest_decode(data, len, name, check_entry, pass_name,
+				     (char *)name);
 	case OBJECT_PURGE:
 		return purge_decode(data, len, name, &purged);
 	case OBJECT_NOTE:

@@ -112,38 +112,30 @@ static bool is_of_session(const char *name, const char *sid)
 	return leaf && strcmp(leaf + 1, sid) == 0;
 }
 
-int commit_decode(const void *data, size_t len, const char *name,
-		  struct commit *out)
+static bool decode_decision(const json_t *j, const char *name,
+			    struct commit *out)
 {
-	const char *decision, *point, *hash, *session;
+	const char *decision =
+		json_string_value(json_object_get(j, "decision"));
+	const char *point = json_string_value(json_object_get(j, "point"));
+	const char *hash =
+		json_string_value(json_object_get(j, "point_sha256"));
+	const char *session = json_string_value(json_object_get(j, "session"));
 	uint8_t id[NAME_HEX / 2];
-	struct commit c = { .point = "" };
-	json_t *j;
-	int r = -EBADMSG;
 
-	j = json_loadb(data, len, 0, NULL);
-	decision = json_string_value(json_object_get(j, "decision"));
-	point = json_string_value(json_object_get(j, "point"));
-	hash = json_string_value(json_object_get(j, "point_sha256"));
-	session = json_string_value(json_object_get(j, "session"));
-	if (session && !is_of_session(name, session))
-		decision = NULL;
+	memset(out, 0, sizeof(*out));
+	if (!decision || (session && !is_of_session(name, session)))
+		return false;
 	/* Fenced: there is no point, and what else it says does not matter. */
-	if (decision && strcmp(decision, "FENCED") == 0)
-		r = 0;
-	else if (decision && strcmp(decision, "COMMIT") == 0 && session &&
-		 point && hash && strlen(point) == NAME_HEX &&
-		 strlen(hash) == 2 * COMMIT_HASH_LEN &&
-		 hex_decode(point, sizeof(id), id) == 0 &&
-		 hex_decode(hash, COMMIT_HASH_LEN, c.hash) == 0) {
-		memcpy(c.point, point, sizeof(c.point));
-		r = 0;
-	}
-	json_decref(j);
-	if (r < 0)
-		return fail(r, "%s: authentic, but malformed", name);
-	*out = c;
-	return 0;
+	if (strcmp(decision, "FENCED") == 0)
+		return true;
+	if (strcmp(decision, "COMMIT") != 0 || !session || !point || !hash ||
+	    strlen(point) != NAME_HEX || strlen(hash) != 2 * COMMIT_HASH_LEN ||
+	    hex_decode(point, sizeof(id), id) < 0 ||
+	    hex_decode(hash, COMMIT_HASH_LEN, out->hash) < 0)
+		return false;
+	memcpy(out->point, point, sizeof(out->point));
+	return true;
 }
 
 /* ---- what it follows, and who made it ---- */
@@ -222,14 +214,45 @@ static void decode_sig(const json_t *j, const char *data, size_t len,
 			hex_decode(value, COMMIT_SIG_LEN, out->value) == 0;
 }
 
-int commit_decode_after(const void *data, size_t len, const char *name,
-			struct commit_after *after, struct commit_sig *sig)
+/* ---- all of it ---- */
+
+static int malformed(const char *name)
+{
+	return fail(-EBADMSG, "%s: authentic, but malformed", name);
+}
+
+int commit_decode(const void *data, size_t len, const char *name,
+		  struct commit *out)
 {
 	json_t *j = json_loadb(data, len, 0, NULL);
-	bool ok = !after || decode_after(j, after);
+	struct commit c;
+	bool ok = decode_decision(j, name, &c);
 
-	if (sig)
-		decode_sig(j, data, len, sig);
 	json_decref(j);
-	return ok ? 0 : fail(-EBADMSG, "%s: authentic, but malformed", name);
+	if (!ok)
+		return malformed(name);
+	*out = c;
+	return 0;
+}
+
+int commit_decode_all(const void *data, size_t len, const char *name,
+		      struct commit *out, struct commit_after *after,
+		      struct commit_sig *sig)
+{
+	json_t *j = json_loadb(data, len, 0, NULL);
+	struct commit c;
+	bool ok = decode_decision(j, name, &c);
+
+	after->is_told = after->is_cut = false;
+	after->n = 0;
+	memset(sig, 0, sizeof(*sig));
+	if (ok && c.point[0]) {
+		ok = decode_after(j, after);
+		decode_sig(j, data, len, sig);
+	}
+	json_decref(j);
+	if (!ok)
+		return malformed(name);
+	*out = c;
+	return 0;
 }

@@ -77,12 +77,11 @@ void commit_put_sig(struct buf *plain, const uint8_t *key,
 MUST_CHECK int commit_decode(const void *data, size_t len, const char *name,
 			     struct commit *out);
 /*
- * Decode what such a register, which commit_decode() took, follows, and its
- * signature, which nobody has verified yet; either may be NULL. A signature that is
- * malformed is no error. Return 0 or -EBADMSG, said in words.
+ * The same, with what it follows, and its signature, which nobody has verified yet.
+ * A signature that is malformed is no error; one that was fenced has neither.
  */
-MUST_CHECK int commit_decode_after(const void *data, size_t len,
-				   const char *name, struct commit_after *after,
-				   struct commit_sig *sig);
+MUST_CHECK int commit_decode_all(const void *data, size_t len, const char *name,
+				 struct commit *out, struct commit_after *after,
+				 struct commit_sig *sig);
 
 #endif

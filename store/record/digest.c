@@ -27,13 +27,12 @@ static void put_hex(struct buf *out, const char *hex)
 void digest_put(struct buf *out, const struct digest_entry *e)
 {
 	put_hex(out, e->sid);
-	if (!e->commit.point[0]) {
-		buf_put_u8(out, DECISION_FENCED);
-		return;
-	}
 	if (e->reg) {
 		buf_put_u8(out, DECISION_TOLD);
 		buf_put_bytes(out, e->reg, e->reg_len);
+	} else if (!e->commit.point[0]) {
+		buf_put_u8(out, DECISION_FENCED);
+		return;
 	} else {
 		buf_put_u8(out, DECISION_COMMIT);
 		put_hex(out, e->commit.point);
@@ -50,18 +49,6 @@ static void get_hex(struct reader *r, char out[NAME_HEX + 1])
 		hex_encode(raw, HEX_LEN, out);
 }
 
-/* The register itself. */
-static bool get_register(struct reader *r, struct digest_entry *e)
-{
-	char name[sizeof("commit/") + NAME_HEX];
-
-	e->reg = reader_bytes(r, DIGEST_REGISTER_MAX, &e->reg_len);
-	snprintf(name, sizeof(name), "commit/%s", e->sid);
-	return e->reg &&
-	       commit_decode(e->reg, e->reg_len, name, &e->commit) == 0 &&
-	       e->commit.point[0];
-}
-
 static bool get_entry(struct reader *r, struct digest_entry *e)
 {
 	const uint8_t *hash;
@@ -73,8 +60,7 @@ static bool get_entry(struct reader *r, struct digest_entry *e)
 	if (decision == DECISION_FENCED)
 		return !r->bad;
 	if (decision == DECISION_TOLD) {
-		if (!get_register(r, e))
-			return false;
+		e->reg = reader_bytes(r, DIGEST_REGISTER_MAX, &e->reg_len);
 		e->point = reader_bytes(r, DIGEST_MAX, &e->point_len);
 		return !r->bad;
 	}

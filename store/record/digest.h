@@ -21,11 +21,12 @@
 /* A decided session. */
 struct digest_entry {
 	char sid[NAME_HEX + 1];
-	struct commit commit; /* what its register says */
-	/* The register's plaintext; borrowed; NULL: it was fenced, or a program put
-	 * it that did not tell. */
+	/* The register's plaintext, which nobody has decoded yet; borrowed; NULL: it was
+	 * fenced, or a program put it that did not tell. */
 	const uint8_t *reg;
 	size_t reg_len;
+	/* What the register says, where @reg is NULL. */
+	struct commit commit;
 	const uint8_t *point; /* the point's plaintext; borrowed */
 	size_t point_len; /* 0 where it was fenced */
 };

@@ -19,9 +19,10 @@ static void compare(const struct buf *b, const struct commit_after *after,
 		    struct commit_after *again, const struct commit_sig *sig)
 {
 	struct commit_sig sig_again;
+	struct commit c;
 
-	if (commit_decode_after(b->data, b->len, "commit/" SID, again,
-				&sig_again) < 0 ||
+	if (commit_decode_all(b->data, b->len, "commit/" SID, &c, again,
+			      &sig_again) < 0 ||
 	    again->is_told != after->is_told || again->n != after->n)
 		abort();
 	if (after->n > 0 && memcmp(again->refs, after->refs,
@@ -38,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	AUTO_BUF struct buf b = BUF_INIT;
 	struct commit_after after, after_again;
 	struct commit_sig sig;
-	struct commit c, again;
+	struct commit c, again, whole;
 
 	fuzz_quiet();
 	if (commit_decode(data, len, "commit/" SID, &c) < 0)
@@ -47,8 +48,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0; /* fenced */
 	if (strlen(c.point) != NAME_HEX)
 		abort();
-	if (commit_decode_after(data, len, "commit/" SID, &after, &sig) < 0)
+	if (commit_decode_all(data, len, "commit/" SID, &whole, &after, &sig) <
+	    0)
 		return 0;
+	if (memcmp(&c, &whole, sizeof(c)) != 0)
+		abort();
 	commit_encode_after(&c, SID, &after, sig.is_whole ? sig.vault : NULL,
 			    &b);
 	if (sig.is_whole)

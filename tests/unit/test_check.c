@@ -18,6 +18,7 @@
 #include "store/check/check.h"
 #include "store/collect/collect.h"
 #include "store/format.h"
+#include "store/record/digest.h"
 #include "store/record/pack_list.h"
 #include "store/record/quarantine.h"
 #include "store/vault.h"
@@ -610,6 +611,21 @@ static void no_right_to_write(void **state)
 
 /* ---- kinds of objects ---- */
 
+/* A digest of one session, with this as its register. */
+static void put_digest(struct plant *p, const char *name, const char *reg)
+{
+	const struct digest_entry e = { .sid = ID,
+					.reg = (const uint8_t *)reg,
+					.reg_len = strlen(reg) };
+	AUTO_BUF struct buf plain = BUF_INIT;
+
+	buf_put_varint(&plain, 1);
+	digest_put(&plain, &e);
+	buf_put_varint(&plain, 0);
+	assert_ok(buf_error(&plain));
+	put_box(p, OBJECT_DIGEST, name, plain.data, plain.len);
+}
+
 static void every_box_opens(void **state)
 {
 	static const struct {
@@ -647,6 +663,12 @@ static void every_box_opens(void **state)
 	assert_ok(backend_mem_set(p.backend, "feature/0", "x", 1));
 	assert_ok(backend_mem_set(p.backend, "digest/" ID "-0", "x", 1));
 	assert_int_equal(damages(&p, &quick), 2);
+	/* A register in a digest that says nothing, and one that made no point. */
+	put_digest(&p, "digest/" ID "-1", "[]");
+	assert_int_equal(damages(&p, &quick), 3);
+	put_digest(&p, "digest/" ID "-2",
+		   "{\"decision\":\"FENCED\",\"session\":\"" ID "\"}");
+	assert_int_equal(damages(&p, &quick), 4);
 	plant_release(&p);
 }
 
