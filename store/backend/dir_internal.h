@@ -102,6 +102,9 @@ int dir_refused(const struct backend_dir *d, int err, const char *what,
 		const char *name);
 /* As ops->may_delete. */
 int dir_may_delete(struct backend *b, const char *prefix);
+/* The same of putting another object in @name's place: where that is refused, so is
+ * taking away the stand-in of the new one. Return 0 or as backend_may_delete(). */
+int dir_may_replace(struct backend_dir *d, const char *name);
 /* Let the new file @fd in @folder be read by those who may list the folder, and be
  * the folder's owner's where root made it. */
 void dir_share_file(int folder, int fd);

@@ -357,6 +357,9 @@ int dir_replace(struct backend *b, const struct backend_call *c,
 	(void)c;
 	if (atomic_load(&d->unsure))
 		return refuse_unsure(d, name, "stored");
+	r = dir_may_replace(d, name);
+	if (r < 0)
+		return r;
 	folder = enter_folder(d, name, true, &leaf);
 	r = folder < 0 ? folder : replace_in(d, folder, leaf, data, len);
 	fdcache_drop(&d->fds, name);

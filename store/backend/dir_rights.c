@@ -58,7 +58,8 @@ int dir_refused(const struct backend_dir *d, int err, const char *what,
 
 /* In a folder with the sticky bit only the folder's owner may delete what another
  * one put. CAP_FOWNER is taken for root's: without it the kernel refuses later. */
-static int judge_folder(const struct backend_dir *d, const char *folder)
+static int judge_folder(const struct backend_dir *d, const char *folder,
+			const char *what, const char *name)
 {
 	struct statx st;
 	int r = 0;
@@ -74,13 +75,13 @@ static int judge_folder(const struct backend_dir *d, const char *folder)
 		r = -EPERM;
 	else if (faccessat(d->root, folder, W_OK | X_OK, AT_EACCESS) < 0)
 		r = -errno;
-	return dir_is_refusal(r) ? dir_refused(d, r, "delete", folder) : 0;
+	return dir_is_refusal(r) ? dir_refused(d, r, what, name) : 0;
 }
 
 int dir_may_delete(struct backend *b, const char *prefix)
 {
 	struct backend_dir *d = dir_of(b);
-	int r = judge_folder(d, prefix);
+	int r = judge_folder(d, prefix, "delete", prefix);
 	size_t i;
 
 	/* Packs lie one deeper, and who sets rights may have set them there. */
@@ -88,9 +89,20 @@ int dir_may_delete(struct backend *b, const char *prefix)
 		char name[sizeof("pack/00/")];
 
 		snprintf(name, sizeof(name), "pack/%02x/", (unsigned int)i);
-		r = judge_folder(d, name);
+		r = judge_folder(d, name, "delete", name);
 	}
 	return r;
+}
+
+int dir_may_replace(struct backend_dir *d, const char *name)
+{
+	const char *slash = strrchr(name, '/');
+	char folder[BACKEND_NAME_MAX + 2] = ".";
+
+	if (slash)
+		snprintf(folder, sizeof(folder), "%.*s",
+			 (int)(slash + 1 - name), name);
+	return judge_folder(d, folder, "replace", name);
 }
 
 /* ---- who may read what is new ---- */

@@ -304,21 +304,6 @@ static int stopped(const struct cycle *c)
 	return c->o->wait.stop && *c->o->wait.stop ? -EINTR : 0;
 }
 
-/* Try whether the place keeps its word, and end the work of those who died. */
-static int prepare(struct cycle *c)
-{
-	int r;
-
-	if (c->o->is_dry_run)
-		return 0;
-	r = backend_probe(vault_backend(c->vault));
-	if (reserve_is_full(r) && reserve_spend(c->vault))
-		r = backend_probe(vault_backend(c->vault));
-	if (r == 0)
-		r = tomb_take_over(c->vault, &c->clock, &c->undone);
-	return r;
-}
-
 static int carry_out(struct cycle *c)
 {
 	int r = check_amount(c);
@@ -361,20 +346,27 @@ static int check_lag(const struct cycle *c)
 		    vault_url(c->vault), why);
 }
 
-/* Whoever may not delete would leave tombs, which keep writers from what they name. */
-static int check_rights(const struct cycle *c)
+/* Whether the place keeps its word, and lets this user delete: whoever may not would
+ * leave tombs, which keep writers from what they name. */
+static int probe_place(const struct cycle *c)
 {
 	static const char *const prefixes[] = {
 		"heartbeat/", "index/",	     "ledger/",	 "pack/",
 		"point/",     "quarantine/", "session/", "tomb/",
 	};
+	struct backend *b = vault_backend(c->vault);
 	size_t i;
 	int r = 0;
 
 	if (c->o->is_dry_run)
 		return 0;
 	for (i = 0; i < ARRAY_SIZE(prefixes) && r == 0; i++)
-		r = backend_may_delete(vault_backend(c->vault), prefixes[i]);
+		r = backend_may_delete(b, prefixes[i]);
+	/* Some places can only be tried. */
+	if (r == 0)
+		r = backend_probe(b);
+	if (reserve_is_full(r) && reserve_spend(c->vault))
+		r = backend_probe(b);
 	return r;
 }
 
@@ -402,12 +394,12 @@ static int run(struct cycle *c)
 	if (r == 0)
 		r = check_lag(c);
 	if (r == 0)
-		r = check_rights(c);
+		r = probe_place(c);
 	if (r == 0)
 		r = c->o->is_dry_run ? clock_begin_silent(c->vault, &c->clock)
 				     : clock_begin(c->vault, &c->clock);
-	if (r == 0)
-		r = prepare(c);
+	if (r == 0 && !c->o->is_dry_run)
+		r = tomb_take_over(c->vault, &c->clock, &c->undone);
 	if (r == 0)
 		r = wait_fence_dead(c->vault, &c->clock, c->o->is_dry_run,
 				    &c->dead);

@@ -5,7 +5,7 @@
 # one; and by the maintainer. It works, or names the right that it lacks, and then
 # the vault is as it was.
 . "$(dirname "$0")/../lib.sh"
-requires nobody loop setfacl mkfs.ext4 chattr
+requires nobody fuse loop namespaces setfacl mkfs.ext4 chattr
 
 # Two users of their own, and the vault's owner; nobody is in any list.
 reader=61003 writer=61002 owner=61001
@@ -26,7 +26,7 @@ as() {
 	local uid=${!1}
 	shift
 	setpriv --reuid="$uid" --regid="$uid" --clear-groups --inh-caps=-all \
-		--bounding-set=-all env HOME="$tmp/home-$uid" USER="u$uid" \
+		env HOME="$tmp/home-$uid" USER="u$uid" \
 		XDG_CACHE_HOME="$tmp/home-$uid" \
 		VMBACKUP_STATE_DIR="$tmp/home-$uid/state" "$@"
 }
@@ -116,7 +116,6 @@ refused reader create key/ key add --add-key-file "$tmp/key2"
 refused reader delete key/ key passwd --add-key-file "$tmp/key2"
 refused reader delete key/ key rotate
 refused reader delete heartbeat/ prune
-
 # ---- a writer ----
 
 append_only +
@@ -144,6 +143,18 @@ refused writer delete key/ key passwd --add-key-file "$tmp/key2"
 refused writer delete key/ key rotate
 refused writer delete key/ key remove "$key2"
 refused writer delete heartbeat/ prune
+# To mend from a copy is to put one object in the place of another.
+cp -a "$vault" "$tmp/whole"
+chown -R $writer "$tmp/whole"
+append_only -
+hurt=$(find "$vault/point" -type f -user $owner | head -n 1)
+flip "$hurt" 100
+append_only +
+refused writer replace point/ repair points --apply \
+	--from "$tmp/whole" --from-key-file "$keyfile"
+append_only -
+flip "$hurt" 100
+append_only +
 # Not even its own, and not by any other program.
 own=$(find "$vault/point" -type f -user $writer | head -n 1)
 others=$(find "$vault/point" -type f -user $owner | head -n 1)
@@ -188,6 +199,10 @@ vault=$tmp/read-only
 reads owner
 refused owner create session/ backup --vm web "$tmp/source"
 refused owner delete heartbeat/ prune
+start_mount "$vault" "$tmp/mnt"
+expect 0 cat "$tmp/mnt/vms/$p/files$tmp/source/file"
+prints '^1$'
+stop_mount "$tmp/mnt"
 vault=$tmp/disk/vault
 append_only +
 

@@ -1887,9 +1887,85 @@ static void a_node_in_anothers_place_ends_it(void **state)
 	backend_close(b);
 }
 
+/* ---- roles: a store that lets one do some things and not others ---- */
+
+/* So does a bucket, whose policy nobody can ask for beforehand. */
+static void forbid(struct backend *b, enum backend_mem_op op,
+		   const char *prefix)
+{
+	backend_mem_fail(b, op, prefix, 1, -EACCES, BACKEND_MEM_STICKY);
+}
+
+static uint64_t calls(struct backend *b, enum backend_mem_op op)
+{
+	struct backend_mem_counts counts;
+
+	backend_mem_get_counts(b, NULL, &counts);
+	return counts.calls[op];
+}
+
+static void who_may_not_delete_collects_nothing(void **state)
+{
+	struct backend *b = due_vault();
+	struct run run = new_run();
+	size_t before = backend_mem_nobjects(b);
+
+	(void)state;
+	forbid(b, BACKEND_MEM_DELETE, "");
+	assert_result(collect(b, &run), -EACCES);
+	/* What was tried to be deleted, and nothing else. */
+	assert_int_equal(count(b, "probe/"), 1);
+	assert_int_equal(backend_mem_nobjects(b), before + 1);
+	backend_mem_heal(b);
+	assert_true(is_whole(b, 0) && is_whole(b, 1) && is_whole(b, 2));
+	(void)collected(b);
+	assert_collected(b);
+	backend_close(b);
+}
+
+static void a_writer_only_adds(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	char id[33];
+
+	(void)state;
+	assert_non_null(b);
+	forbid(b, BACKEND_MEM_DELETE, "");
+	assert_ok(vaults_open_and_backup(&o, dirs[0], id));
+	/* One that fails in the middle takes nothing back, either. */
+	forbid(b, BACKEND_MEM_PUT, "point/");
+	assert_result(vaults_open_and_backup(&o, dirs[1], id), -EACCES);
+	backend_mem_heal(b);
+	forbid(b, BACKEND_MEM_DELETE, "");
+	assert_ok(vaults_open_and_backup(&o, dirs[1], id));
+	assert_int_equal(calls(b, BACKEND_MEM_DELETE), 0);
+	assert_true(is_clean(b));
+	backend_close(b);
+}
+
+static void a_reader_only_reads(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+
+	(void)state;
+	assert_non_null(b);
+	forbid(b, BACKEND_MEM_DELETE, "");
+	forbid(b, BACKEND_MEM_PUT, "");
+	assert_true(is_whole(b, 0) && is_whole(b, 1) && is_whole(b, 2));
+	assert_int_equal(calls(b, BACKEND_MEM_PUT), 0);
+	/* What a check has read it would note, and does without. */
+	assert_true(is_clean(b));
+	assert_int_equal(calls(b, BACKEND_MEM_DELETE), 0);
+	backend_close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_may_not_delete_collects_nothing),
+		cmocka_unit_test(a_writer_only_adds),
+		cmocka_unit_test(a_reader_only_reads),
 		cmocka_unit_test(what_nobody_needs_goes),
 		cmocka_unit_test(a_dry_run_removes_nothing),
 		cmocka_unit_test(what_was_not_read_is_found_later),
