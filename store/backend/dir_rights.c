@@ -40,18 +40,23 @@ bool dir_is_refusal(int err)
 	return err == -EACCES || err == -EPERM || err == -EROFS;
 }
 
-int dir_refused(const struct backend_dir *d, int err, const char *what,
-		const char *name)
+static int refuse(const struct backend_dir *d, int err, const char *what,
+		  const char *name, const char *advice)
 {
 	/* The kind of object, or config, which is one alone. */
 	int len = (int)(strcspn(name, "/") + (strchr(name, '/') ? 1 : 0));
 
-	return fail(
-		err,
-		"vault %s: cannot %s %s: %s; it takes the right to %s (%.*s), "
-		"see ROLES in vmbackupfs(7): %s",
-		d->base.url, what, name, strerror(-err), right_to(what), len,
-		name, dir_advice(err));
+	return fail(err,
+		    "vault %s: cannot %s %s: %s; it takes the right to %s "
+		    "(%.*s), see ROLES in vmbackupfs(7): %s",
+		    d->base.url, what, name, strerror(-err), right_to(what),
+		    len, name, advice);
+}
+
+int dir_refused(const struct backend_dir *d, int err, const char *what,
+		const char *name)
+{
+	return refuse(d, err, what, name, dir_advice(err));
 }
 
 /* ---- what would be refused ---- */
@@ -68,10 +73,13 @@ static int judge_folder(const struct backend_dir *d, const char *folder,
 	if (statx(d->root, folder, AT_SYMLINK_NOFOLLOW, STATX_UID | STATX_MODE,
 		  &st) < 0)
 		return 0;
+	/* That is so for root and for the vault's owner, too. */
 	if (st.stx_attributes & (STATX_ATTR_APPEND | STATX_ATTR_IMMUTABLE))
-		r = -EPERM;
-	else if ((st.stx_mode & S_ISVTX) && st.stx_uid != geteuid() &&
-		 geteuid() != 0)
+		return refuse(d, -EPERM, what, name,
+			      "take append-only and immutable from the folders "
+			      "first, with chattr -ai");
+	if ((st.stx_mode & S_ISVTX) && st.stx_uid != geteuid() &&
+	    geteuid() != 0)
 		r = -EPERM;
 	else if (faccessat(d->root, folder, W_OK | X_OK, AT_EACCESS) < 0)
 		r = -errno;

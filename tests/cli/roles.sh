@@ -210,6 +210,7 @@ append_only +
 
 reads owner
 refused owner delete heartbeat/ prune
+says 'chattr -ai'
 append_only -
 works owner forget web/2026-10-01T020000Z
 works owner prune
