@@ -36,7 +36,7 @@ run() {
 	as "$role" "$vmbackup" -r "$vault" --key-file "$keyfile" "$@"
 }
 for uid in $reader $writer $owner; do
-	install -d -o $uid -g $uid -m 700 "$tmp/home-$uid"
+	install -d -o "$uid" -g "$uid" -m 700 "$tmp/home-$uid"
 done
 
 # state: what there is, and what is in it.
@@ -165,7 +165,7 @@ for object in "$own" "$others" "$vault/config"; do
 	expect 1 as writer mv -f "$tmp/home-$writer/other" "$object"
 	expect 1 as writer mv "$object" "$object-1"
 done
-expect 2 as writer sh -c 'echo >"$1"' - "$others"
+expect 1 as writer dd if=/dev/zero of="$others" bs=1 count=1 conv=notrunc
 [ "$before" = "$(state)" ] || fail "the writer could do something to what is there"
 
 # The reader reads what the writer put, and no folder is open to others.
