@@ -43,14 +43,16 @@ bool dir_is_refusal(int err)
 static int refuse(const struct backend_dir *d, int err, const char *what,
 		  const char *name, const char *advice)
 {
-	/* The kind of object, or config, which is one alone. */
-	int len = (int)(strcspn(name, "/") + (strchr(name, '/') ? 1 : 0));
+	/* Of which kind, where it is an object of a kind. */
+	const char *slash = strchr(name, '/');
+	int len = slash ? (int)(slash + 1 - name) : 0;
 
-	return fail(err,
-		    "vault %s: cannot %s %s: %s; it takes the right to %s "
-		    "(%.*s), see ROLES in vmbackupfs(7): %s",
-		    d->base.url, what, name, strerror(-err), right_to(what),
-		    len, name, advice);
+	return fail(
+		err,
+		"vault %s: cannot %s %s: %s; it takes the right to %s%s%.*s%s, "
+		"see ROLES in vmbackupfs(7): %s",
+		d->base.url, what, name, strerror(-err), right_to(what),
+		len ? " (" : "", len, name, len ? ")" : "", advice);
 }
 
 int dir_refused(const struct backend_dir *d, int err, const char *what,
