@@ -82,6 +82,9 @@ struct backend_info {
 	/* When it was stored, in nanoseconds since 1970, by the clock of the
 	 * store and not by that of who put it. */
 	int64_t stored_ns;
+	/* When it came to be where it is, by the same clock: a copy keeps the times
+	 * of what it was made of, but not this one. 0: the store does not tell. */
+	int64_t placed_ns;
 };
 
 /* Called for each object found. Return 0 to go on; anything else ends the

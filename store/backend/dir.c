@@ -277,13 +277,29 @@ static int dir_get_all(struct backend *b, const struct backend_call *c,
 	return 0;
 }
 
-struct backend_info dir_info(const struct stat *st)
+static int64_t time_ns(const struct statx_timestamp *t)
 {
-	return (struct backend_info){
-		.size = (uint64_t)st->st_size,
-		.stored_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 +
-			     st->st_mtim.tv_nsec,
+	return t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+int dir_look(int folder, const char *leaf, mode_t *mode_out,
+	     struct backend_info *out)
+{
+	struct statx st;
+
+	if (statx(folder, leaf, AT_SYMLINK_NOFOLLOW,
+		  STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
+		return -errno;
+	*mode_out = st.stx_mode;
+	/* A link to a file, as in a snapshot of a vault, is made without placing
+	 * anything, which the time of its last change does not tell. */
+	*out = (struct backend_info){
+		.size = st.stx_size,
+		.stored_ns = time_ns(&st.stx_mtime),
+		.placed_ns =
+			st.stx_mask & STATX_BTIME ? time_ns(&st.stx_btime) : 0,
 	};
+	return 0;
 }
 
 static int dir_head(struct backend *b, const struct backend_call *c,
@@ -292,18 +308,16 @@ static int dir_head(struct backend *b, const struct backend_call *c,
 	struct backend_dir *d = dir_of(b);
 	const char *leaf = NULL;
 	AUTO_CLOSE int folder = dir_open_folder(d, name, &leaf);
-	struct stat st;
+	mode_t mode = 0;
 	int r = folder;
 
 	(void)c;
 	if (r >= 0)
-		r = fstatat(folder, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno
-									: 0;
-	if (dir_is_misfit(r) || (r == 0 && !S_ISREG(st.st_mode)))
+		r = dir_look(folder, leaf, &mode, info_out);
+	if (dir_is_misfit(r) || (r == 0 && !S_ISREG(mode)))
 		return dir_not_an_object(d, name);
 	if (r < 0)
 		return r == -ENOENT ? r : dir_fail(d, r, "look at", name);
-	*info_out = dir_info(&st);
 	return 0;
 }
 

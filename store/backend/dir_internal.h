@@ -74,8 +74,10 @@ bool dir_is_misfit(int err);
 MUST_CHECK int dir_open_folder(struct backend_dir *d, const char *name,
 			       const char **leaf_out);
 
-/* What @st says of an object. */
-struct backend_info dir_info(const struct stat *st);
+/* Look at @leaf in a folder: what it is, and what there is to say of it as an object.
+ * Return 0 or a negative errno, silent. */
+MUST_CHECK int dir_look(int folder, const char *leaf, mode_t *mode_out,
+			struct backend_info *out);
 /* Open an object for reading. Return the descriptor, -ENOENT (silent) or
  * another negative errno, said in words. */
 MUST_CHECK int dir_open_object(struct backend_dir *d, const char *name);

@@ -73,27 +73,26 @@ static int add_entry(struct folder_page *l, int fd, const struct dirent *e)
 {
 	struct backend_info info = { .size = 0 };
 	const char *leaf = e->d_name;
-	struct stat st;
+	mode_t mode;
 	int r;
 
 	if (l->page->plain && e->d_type == DT_REG && !is_our_folder(l->name))
 		return backend_page_add(l->page, l->name, &info);
-	if (fstatat(fd, leaf, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		r = -errno;
+	r = dir_look(fd, leaf, &mode, &info);
+	if (r < 0) {
 		/* Deleted since: then it is not there. */
 		return r == -ENOENT ? 0 : dir_fail(l->d, r, "look at", l->name);
 	}
-	if (S_ISDIR(st.st_mode) && may_hold_objects(l->name)) {
+	if (S_ISDIR(mode) && may_hold_objects(l->name)) {
 		memcpy(l->name + strlen(l->name), "/", 2);
 		return backend_page_more(l->page, l->name);
 	}
 	/* What is in the folder that belongs there would be taken for lost. */
-	if (!S_ISDIR(st.st_mode) && is_our_folder(l->name))
+	if (!S_ISDIR(mode) && is_our_folder(l->name))
 		return dir_not_an_object(l->d, l->name);
-	info = dir_info(&st);
 	/* It may stand where an object belongs, and shall not be taken for
 	 * nothing. */
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(mode))
 		info.size = 0;
 	return backend_page_add(l->page, l->name, &info);
 }

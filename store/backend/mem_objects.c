@@ -26,7 +26,8 @@ void mem_object_free(struct mem_object *o)
 
 struct backend_info mem_object_info(const struct mem_object *o)
 {
-	return (struct backend_info){ o->len, o->stored_ns };
+	return (struct backend_info){ .size = o->len,
+				      .stored_ns = o->stored_ns };
 }
 
 struct mem_object *mem_object_new(const char *name, const void *data,

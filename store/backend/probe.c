@@ -65,7 +65,7 @@ static int probe_object(struct backend *b, struct backend *other,
 	static const char first[] = "the first writer wins";
 	static const char second[] = "the second one is refused";
 	char got[sizeof(first)] = { 0 };
-	struct backend_info info = { 0, 0 };
+	struct backend_info info = { .size = 0 };
 	int r;
 
 	/* What the other one knows of the place is older than the object. */

@@ -31,6 +31,7 @@ struct check_pack {
 	bool entered; /* and this is in the ledger */
 	uint8_t who; /* verified it: index into check_ledger.names */
 	int64_t verified_s; /* when it was last whole, since 1970; 0: never */
+	int64_t placed_s; /* since when it is there; 0: not known */
 	uint16_t parity; /* bit n: it has parity of number n */
 };
 

@@ -89,9 +89,20 @@ static int report_stray(struct check *c, const char *name)
 	return MIN(n, 0);
 }
 
+static int add_listed(struct check *c, const char *name,
+		      const struct backend_info *info)
+{
+	int r = check_add_pack(c, name, info->size);
+
+	if (r == 0)
+		c->packs[c->npacks - 1].placed_s =
+			info->placed_ns / INT64_C(1000000000);
+	return r;
+}
+
 static int on_pack(void *arg, const char *name, const struct backend_info *info)
 {
-	return name_is_object(name) ? check_add_pack(arg, name, info->size)
+	return name_is_object(name) ? add_listed(arg, name, info)
 				    : report_stray(arg, name);
 }
 
@@ -148,9 +159,7 @@ static int on_object(void *arg, const char *name,
 	c->out->objects++;
 	if (strcmp(k->prefix, "parity/") == 0)
 		return check_add_parity(c, name, info->size);
-	return strcmp(k->prefix, "pack/") == 0
-		       ? check_add_pack(c, name, info->size)
-		       : 0;
+	return strcmp(k->prefix, "pack/") == 0 ? add_listed(c, name, info) : 0;
 }
 
 static int list_objects(struct check *c)

@@ -72,6 +72,19 @@ expect 0 vmb prune
 	fail "what is superseded was not pruned"
 expect 0 vmb check --max-age 30d
 prints "^packs $packs, of them read 0 "
+# That says nothing of a copy, though it has all the times of the vault; but of one
+# that was made in another second.
+noted=$(stat -c %Y "$vault/ledger"/* | sort -n | tail -n 1)
+until [ "$(date +%s)" -gt "$noted" ]; do
+	sleep 0.1
+done
+cp -a "$vault" "$tmp/copy"
+expect 0 vmb -r "$tmp/copy" --no-cache check --max-age 30d --json
+# Not each filesystem tells when a file was made.
+[ "$(stat -c %W "$tmp/copy/config")" -le 0 ] || prints "\"packs_read\":$packs,"
+expect 0 vmb -r "$tmp/copy" --no-cache check --max-age 30d --json
+prints '"packs_read":0,'
+rm -rf "$tmp/copy"
 for wrong in 10x 0 -1 5mo 1.5h; do
 	expect 2 vmb check --budget=$wrong
 done

@@ -75,7 +75,7 @@ static void check_object(struct backend *b, const char *name, const void *want,
 {
 	AUTO_FREE uint8_t *got = NULL;
 	size_t got_len = 0;
-	struct backend_info info = { 0, 0 };
+	struct backend_info info = { .size = 0 };
 
 	assert_ok(backend_head(b, name, &info));
 	assert_int_equal(info.size, len);
