@@ -425,19 +425,29 @@ int point_list_build(struct vault *v, const struct point_objects *o,
  * where there is room, until none is left. */
 #define UNTOLD_MAX 64
 
-/* @nwait: how many are still to come that have to be named. */
-static void add_ref(const struct kept *item, size_t *nwait,
+/* How many of each kind may be named yet. Those that cannot be read may be anybody's,
+ * in any number, and keep none of the others from being named. */
+struct after_room {
+	size_t told, unread, untold;
+};
+
+static size_t *room_of(struct after_room *room, const struct kept *item)
+{
+	const struct known_commit *c = item->value;
+
+	return !c ? &room->unread : c->is_told ? &room->told : &room->untold;
+}
+
+static void add_ref(const struct kept *item, struct after_room *room,
 		    struct commit_after *out)
 {
 	const struct known_commit *c = item->value;
 	struct commit_ref *ref = &out->refs[out->n];
+	size_t *left = room_of(room, item);
 
-	if (out->n == COMMIT_AFTER_MAX)
+	if (*left == 0)
 		return;
-	if (!c || c->is_told)
-		--*nwait;
-	else if (out->n + *nwait >= UNTOLD_MAX)
-		return;
+	--*left;
 	memset(ref, 0, sizeof(*ref));
 	if (hex_decode(item->name + strlen(point_kept_commits.prefix),
 		       COMMIT_SID_LEN, ref->sid) < 0)
@@ -451,23 +461,24 @@ static void add_ref(const struct kept *item, size_t *nwait,
 int vault_newest_commits(struct vault *v, struct commit_after *out)
 {
 	const struct kept_set *s = &v->objects.commits;
+	struct after_room n = { 0, 0, 0 }, room;
 	struct chain chain;
-	size_t i, ntold = 0;
+	size_t i;
 	int r;
 
 	out->n = 0;
 	out->is_told = true;
 	point_listing_begin(v);
 	r = point_judge_chain(&v->objects, false, &chain);
-	for (i = 0; r == 0 && i < chain.nheads; i++) {
-		const struct kept *item = &s->items[chain.heads[i]];
-		const struct known_commit *c = item->value;
-
-		ntold += !c || c->is_told;
-	}
-	out->is_cut = ntold > COMMIT_AFTER_MAX;
 	for (i = 0; r == 0 && i < chain.nheads; i++)
-		add_ref(&s->items[chain.heads[i]], &ntold, out);
+		++*room_of(&n, &s->items[chain.heads[i]]);
+	room.told = MIN(n.told, (size_t)COMMIT_AFTER_MAX);
+	room.untold =
+		MIN(n.untold, UNTOLD_MAX - MIN(room.told, (size_t)UNTOLD_MAX));
+	room.unread = COMMIT_AFTER_MAX - room.told - room.untold;
+	out->is_cut = n.told > room.told || n.unread > room.unread;
+	for (i = 0; r == 0 && i < chain.nheads; i++)
+		add_ref(&s->items[chain.heads[i]], &room, out);
 	chain_release(&chain);
 	point_listing_end(v);
 	return r;

@@ -78,6 +78,7 @@ vault_from "$tmp/one"
 point b web2
 cp -an "$tmp/left/." "$vault/"
 point c web1
+newest=$sid
 cp -a "$vault" "$tmp/honest"
 expect 0 stranger points
 ! grep -q "do not fit" "$tmp/err" || fail "an honest vault is accused"
@@ -88,6 +89,17 @@ expect 0 stranger backup --vm web3 "$tmp/source"
 vault_from "$tmp/honest"
 rm "$vault/commit/$second"
 is_told "removed: commit/$second, which made a point, is not there; the point web[12]/2026-11-02T00000[34]Z .* was made after it"
+
+# The newest, where somebody had put, without a key, more objects that are no commits
+# than a commit can name.
+vault_from "$tmp/honest"
+for n in $(seq 300); do
+	echo junk >"$vault/commit/$(printf %032x "$n")"
+done
+point g web1
+rm "$vault/commit/$newest"
+expect 13 stranger points
+says "removed: commit/$newest, which made a point, is not there"
 
 # Somebody with the key makes it a session that made none.
 vault_from "$tmp/honest"
