@@ -357,6 +357,7 @@ struct search {
 	bool refreshed; /* the index was read again */
 	bool found; /* something was, at least once */
 	bool doubted; /* something that the database said was wrong */
+	bool lost; /* a pack that the index names is not there */
 };
 
 static struct search search_begin(struct vault *v, const struct id *id)
@@ -400,7 +401,9 @@ static int ask(struct search *s)
  * Find the next pack. A row that its pack's directory does not bear out is
  * dropped, and so is one whose pack is not known: the next one is as good. Only
  * where none is left the whole index is read again, and then all are new;
- * that is done once, too, where the database does not know the chunk at all.
+ * that is done once, too, where the database does not know the chunk at all, or where
+ * a pack is gone: another one may hold it that no index object names, as in a copy that
+ * was made while packs were written anew.
  * Return 0; -ENOENT (there are no more); or another negative errno.
  */
 static int search_next(struct search *s)
@@ -422,10 +425,11 @@ static int search_next(struct search *s)
 			s->doubted = true;
 			r = catalog_drop_chunk(v->catalog, s->id, &s->loc);
 		} else if (r == -ENOENT &&
-			   (s->doubted || (!s->found && s->mends == 0))) {
+			   (s->doubted ||
+			    ((!s->found || s->lost) && s->mends == 0))) {
 			r = vault_mend(v, s->mends, s->doubted);
 			s->mends = atomic_load(&v->mends);
-			s->doubted = false;
+			s->doubted = s->lost = false;
 			s->loc.pack = 0;
 		}
 		if (r < 0)
@@ -482,6 +486,7 @@ static int read_any(struct vault *v, uint8_t type, const struct id *id,
 			last = rehash(v, type, id, s.loc.pack, out, len);
 		if (!try_other(last))
 			return last;
+		s.lost |= last == -ENOENT;
 		/* A backend that does not answer has no newer index. */
 		s.refreshed |= last == -EIO;
 	}
@@ -522,6 +527,7 @@ int chunk_read_all(struct vault *v, uint8_t type, const struct id *id,
 			out->len += s.loc.len;
 		if (!try_other(last))
 			return last;
+		s.lost |= last == -ENOENT;
 		s.refreshed |= last == -EIO;
 	}
 	return none_left(v, id, r, last);

@@ -112,6 +112,30 @@ int check_make_up_for_indexes(struct check *c)
 	return r == 0 ? vault_import_packs(c->vault, &asked) : MIN(r, 0);
 }
 
+struct gone_search {
+	struct check *check;
+	bool found;
+};
+
+static int on_row(void *arg, const struct pack_row *row)
+{
+	struct gone_search *s = arg;
+
+	s->found = check_find_pack(s->check, row->name) == NULL;
+	return s->found;
+}
+
+int check_make_up_for_packs(struct check *c)
+{
+	struct gone_search s = { .check = c };
+	size_t asked;
+	int r = catalog_packs(vault_catalog(c->vault), on_row, &s);
+
+	if (r < 0 || !s.found)
+		return MIN(r, 0);
+	return vault_import_packs(c->vault, &asked);
+}
+
 /* ---- those that came meanwhile ---- */
 
 /* A listing of index/, and those that were read, by name. */

@@ -211,6 +211,10 @@ MUST_CHECK int check_list_new_indexes(struct check *c);
  * them again, under another name.
  */
 MUST_CHECK int check_make_up_for_indexes(struct check *c);
+/* The same where a pack is not there, once they were listed: another one may hold what
+ * it did, and no index object name that, as in a copy that was made while a collection
+ * rewrote packs. */
+MUST_CHECK int check_make_up_for_packs(struct check *c);
 /*
  * Count the packs that no index object names, and report those of sessions that
  * made a point. There can be very many of sessions that died or are at work. What a

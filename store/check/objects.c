@@ -491,6 +491,8 @@ int check_objects(struct check *c)
 	if (r == 0)
 		r = list_objects(c);
 	if (r == 0)
+		r = check_make_up_for_packs(c);
+	if (r == 0)
 		r = open_objects(c);
 	if (r == 0)
 		r = check_disputes(c);
