@@ -259,15 +259,38 @@ static int read_feature(struct vault *v, const char *name)
 				       &v->features);
 }
 
+/* Whoever rotates puts a feature first, which keys of epoch 0 open. Without it what lies
+ * in epoch/ is no epoch: anybody can have put it, and would keep all from writing. */
+static void judge_epochs(struct vault *v)
+{
+	uint32_t mine = keyring_epoch(v->keyring);
+
+	if (v->newest_epoch <= mine)
+		return;
+	if (mine == 0 && !v->features_damaged &&
+	    !(v->features.write & FEATURE_EPOCHS)) {
+		if (vault_is_news(v, "epoch/"))
+			log_warn("%s: epoch/%u is of no rotation: somebody put "
+				 "it; remove it",
+				 backend_url(v->backend), v->newest_epoch);
+		v->newest_epoch = mine;
+	} else if (vault_is_news(v, "epoch/")) {
+		log_warn("%s: the vault's keys were rotated, and this key "
+			 "opens only what was written before",
+			 backend_url(v->backend));
+	}
+}
+
 int vault_read_features(struct vault *v)
 {
 	AUTO_NAMES struct backend_names names = { NULL, 0, 0 };
 	size_t i;
-	int r = backend_list_names(v->backend, "feature/", &names);
+	/* Somebody may have rotated the keys since: an epoch that is seen has its
+	 * feature, which is listed after it. */
+	int r = epoch_newest(v->backend, &v->newest_epoch);
 
-	/* Somebody may have rotated the keys since. */
 	if (r == 0)
-		r = epoch_newest(v->backend, &v->newest_epoch);
+		r = backend_list_names(v->backend, "feature/", &names);
 	for (i = 0; i < names.n && r == 0; i++) {
 		if (!name_is_object(names.list[i]))
 			continue;
@@ -281,6 +304,8 @@ int vault_read_features(struct vault *v)
 		log_warn("%s: what later versions added to the vault cannot be "
 			 "read: nothing is written to it",
 			 backend_url(v->backend));
+	if (r == 0)
+		judge_epochs(v);
 	return r < 0 ? r : may_read(v);
 }
 
@@ -424,10 +449,6 @@ static int unlock(struct vault *v, const struct vault_options *o)
 	if (r == 0)
 		r = use_config(v, &plain);
 	secret_wipe(plain.data, plain.len);
-	if (r == 0 && v->newest_epoch > keyring_epoch(v->keyring))
-		log_warn("%s: the vault's keys were rotated, and this key "
-			 "opens only what was written before",
-			 backend_url(v->backend));
 	if (r == 0)
 		r = vault_note_missing(v);
 	if (r == 0)

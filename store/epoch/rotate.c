@@ -232,6 +232,22 @@ static int make_slots(struct rotation *x)
 	return r;
 }
 
+/* What nobody rotated to may lie there all the same. Once there were a feature that says
+ * that there are epochs, it would count. */
+static int is_free(const struct rotation *x)
+{
+	uint32_t newest;
+	int r = epoch_newest(vault_backend(x->vault), &newest);
+
+	if (r == 0 && newest >= x->epoch)
+		r = fail(
+			-EEXIST,
+			"%s: there is epoch/%u already: where no other rotated "
+			"the keys just now, somebody put it: remove it",
+			vault_url(x->vault), newest);
+	return r;
+}
+
 int rotate_run(struct vault *v, struct rotate_key *keys, size_t n,
 	       unsigned int log_n, uint32_t *epoch_out)
 {
@@ -250,7 +266,9 @@ int rotate_run(struct vault *v, struct rotate_key *keys, size_t n,
 			    "%s: its keys were rotated as often as can be",
 			    vault_url(v));
 	snprintf(x.name, sizeof(x.name), "epoch/%u", x.epoch);
-	r = make_keys(&x);
+	r = is_free(&x);
+	if (r == 0)
+		r = make_keys(&x);
 	if (r == 0)
 		r = make_slots(&x);
 	if (r == 0)

@@ -418,6 +418,33 @@ static void the_object_of_the_epoch_is_lost(void **state)
 
 /* Somebody who had the old key puts the vault of then back, with the slots of then:
  * what this machine writes he could read. */
+/* Whoever may put objects, and has no key, keeps nobody from writing. */
+static void what_nobody_rotated_to_is_no_epoch(void **state)
+{
+	struct scene *s = *state;
+	struct id one;
+
+	assert_ok(backend_put(s->backend, "epoch/1", "junk", 4));
+	assert_ok(backend_put(s->backend, "epoch/7", "junk", 4));
+	assert_ok(reopen_with(s, NULL));
+	assert_said("epoch/7 is of no rotation");
+	assert_null(strstr(support_log_text(), "were rotated"));
+	assert_result(rotate(s), -EEXIST);
+	assert_int_equal(sessions_nobjects(s, "feature/"), 0);
+	assert_int_equal(sessions_nobjects(s, "key/"), 1);
+	assert_ok(begin(s));
+	one = sessions_put(s, 1, 1000);
+	assert_ok(sessions_commit(s));
+	assert_ok(sessions_reads(s, &one, 1, 1000));
+	assert_ok(backend_delete(s->backend, "epoch/1"));
+	assert_ok(backend_delete(s->backend, "epoch/7"));
+	assert_ok(reopen_with(s, NULL));
+	assert_ok(rotate(s));
+	/* Now there are epochs, and who has keys of before cannot tell. */
+	assert_ok(reopen_with(s, NULL));
+	assert_ok(begin(s));
+}
+
 static void a_vault_of_before_is_noticed(void **state)
 {
 	struct scene *s = *state;
@@ -459,6 +486,7 @@ int main(void)
 		WITH_SCENE(an_answer_is_lost),
 		WITH_SCENE(all_answers_are_lost_from_there_on),
 		WITH_SCENE(the_object_of_the_epoch_is_lost),
+		WITH_SCENE(what_nobody_rotated_to_is_no_epoch),
 		WITH_SCENE(a_vault_of_before_is_noticed),
 	};
 
