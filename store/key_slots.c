@@ -376,8 +376,14 @@ static int open_first(struct vault *v, const char *first, uint32_t newest,
 	return r;
 }
 
-/* Of those that cost the same: the later epoch first. What claims to be of an epoch
- * that is not there yet comes last. */
+static bool is_usual(const struct key_slot *slot)
+{
+	return slot->cost <= UINT64_C(1) << KEY_SCRYPT_LOG_N;
+}
+
+/* Those of the usual cost first, for anybody can put some, of whatever epoch, that take
+ * all the time that there is. Of these, and of others that cost the same: the later
+ * epoch first. What claims to be of an epoch that is not there yet comes last. */
 static int by_epoch(const void *a, const void *b, void *arg)
 {
 	const struct key_slot *x = a, *y = b;
@@ -387,6 +393,8 @@ static int by_epoch(const void *a, const void *b, void *arg)
 
 	if (x_is_odd != y_is_odd)
 		return x_is_odd ? 1 : -1;
+	if (!(is_usual(x) && is_usual(y)) && x->cost != y->cost)
+		return x->cost < y->cost ? -1 : 1;
 	if (x->info.epoch != y->info.epoch)
 		return x->info.epoch > y->info.epoch ? -1 : 1;
 	return by_cost(a, b);

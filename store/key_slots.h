@@ -42,8 +42,8 @@ void key_slots_release(struct key_slots *s);
 /*
  * Find a slot of @v that opens with @c: @first, the name of the one that did last
  * time (may be ""), which is read by its name, or else one of those that are listed:
- * those of later epochs before others, and of these the cheapest first. @vault_id:
- * the vault's, which the slot's must be. @newest: the newest epoch that there is.
+ * those that cost no more than usual before others, and of these those of later epochs
+ * first. @vault_id: the vault's, which the slot's must be. @newest: the newest epoch that there is.
  * @out: for key_slot_release(). @ring_out: the keys of its epoch, which epoch/<n>
  * bore out, and of those before, for keyring_free(). A slot of an epoch that the
  * vault has not is passed over, for its rotation was not finished, or another was

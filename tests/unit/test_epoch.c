@@ -6,6 +6,7 @@
 #include "tests/unit/sessions.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -445,6 +446,43 @@ static void what_nobody_rotated_to_is_no_epoch(void **state)
 	assert_ok(begin(s));
 }
 
+/* Nor does he keep anybody from reading, with slots that take all the time there is and
+ * are said to be of a later epoch. */
+static void slots_of_strangers_come_last(void **state)
+{
+	static const char usual[] = "\"log_n\":14";
+	struct secret *password = second_key();
+	struct credential c = { .passphrase = password };
+	struct scene *s = *state;
+	struct vault_options o = s->options;
+	AUTO_FREE uint8_t *slot = NULL;
+	char sid[33], name[OBJECT_NAME_MAX];
+	struct vault *v;
+	const uint8_t *data;
+	uint8_t *at;
+	size_t i, len;
+
+	assert_ok(vault_key_add(s->vault, &c, 14, NULL, sid));
+	snprintf(name, sizeof(name), "key/%s", sid);
+	data = backend_mem_data(s->backend, name, &len);
+	slot = malloc(len);
+	assert_non_null(slot);
+	memcpy(slot, data, len);
+	put_le32(slot + 12, 7);
+	at = memmem(slot, len, usual, strlen(usual));
+	assert_non_null(at);
+	memcpy(at, "\"log_n\":21", strlen(usual));
+	for (i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "key/%032zx", i);
+		assert_ok(backend_put(s->backend, name, slot, len));
+	}
+	assert_ok(backend_put(s->backend, "epoch/7", "junk", 4));
+	o.credential = c;
+	assert_ok(vault_open(&o, &v));
+	vault_close(v);
+	secret_free(password);
+}
+
 static void a_vault_of_before_is_noticed(void **state)
 {
 	struct scene *s = *state;
@@ -487,6 +525,7 @@ int main(void)
 		WITH_SCENE(all_answers_are_lost_from_there_on),
 		WITH_SCENE(the_object_of_the_epoch_is_lost),
 		WITH_SCENE(what_nobody_rotated_to_is_no_epoch),
+		WITH_SCENE(slots_of_strangers_come_last),
 		WITH_SCENE(a_vault_of_before_is_noticed),
 	};
 
