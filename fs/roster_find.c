@@ -187,7 +187,7 @@ int roster_latest(struct roster *r, uint32_t machine, uint32_t *out)
 		if (x->p.machine != machine ||
 		    (best && x->p.time_ns != best->p.time_ns))
 			break;
-		if (x->point->nopen_forgets == 0 &&
+		if (!point_is_aside(x->point) &&
 		    (!best || memcmp(x->p.id, best->p.id, sizeof(x->p.id)) > 0))
 			best = x;
 	}

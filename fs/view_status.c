@@ -50,14 +50,16 @@ static void newest_name(const struct point_list *l, struct buf *out)
 	buf_put_u8(out, 0);
 }
 
-/* How many are signed, and not by one who may sign for their machine. */
+/* How many are signed, and not by one who may sign for their machine; or, where that
+ * is demanded, not signed by such a one. */
 static uint64_t count_untrusted(const struct point_list *l)
 {
-	uint64_t n = 0;
+	uint64_t n = l->nuntrusted;
 	size_t i;
 
-	for (i = 0; l->signatures && i < l->n; i++)
-		n += point_list_signature(l, i) > POINT_SIGNED_TRUSTED;
+	for (i = 0; i < l->n; i++)
+		n += l->points[i]->is_untrusted ||
+		     point_list_signature(l, i) > POINT_SIGNED_TRUSTED;
 	return n;
 }
 

@@ -52,6 +52,9 @@ const struct option_row cmd_global_options[] = {
 		 "keep nothing locally after the command"),
 	OPT_FLAG("forgotten", 0, struct context, forgotten,
 		 "also list and find points that were forgotten"),
+	OPT_FLAG("untrusted", 0, struct context, untrusted,
+		 "also list and find points without a signature that the vault"
+		 " demands"),
 	OPT_LIST("trust", 0, "KEY", struct context, trusted,
 		 "a signing key that may sign for all machines, this once; may"
 		 " be repeated"),

@@ -139,6 +139,9 @@ void point_list_put(struct point_list *l)
 	for (i = 0; i < l->nforgotten; i++)
 		point_free(l->forgotten[i]);
 	free(l->forgotten);
+	for (i = 0; i < l->nuntrusted; i++)
+		point_free(l->untrusted[i]);
+	free(l->untrusted);
 	free(l);
 }
 

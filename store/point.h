@@ -139,6 +139,10 @@ struct point {
 	 * without a look at each chunk.
 	 */
 	bool verdict_unknown;
+	/* Set by vault_points(), never stored: the vault demands signatures, and
+	 * the point has none of one who may sign for its machine. It counts as
+	 * damaged: it is nobody's latest, and nothing is taken over from it. */
+	bool is_untrusted;
 	/* Set by vault_points(), never stored: the notes on the point, in
 	 * order; owned. The tags are those that the notes leave. */
 	struct note *notes;
@@ -184,6 +188,13 @@ struct point {
 	 * versions; owned, may be NULL */
 	char *extra;
 };
+
+/* Whether a point that is listed is for those who ask for it alone, and nobody's
+ * latest. */
+static inline bool point_is_aside(const struct point *p)
+{
+	return p->nopen_forgets > 0 || p->is_untrusted;
+}
 
 /* Return a point of zeros for point_free(), or NULL (no memory). */
 MUST_CHECK struct point *point_new(void);
@@ -279,6 +290,11 @@ struct point_list {
 	 * vault still, but not among the points; held. */
 	struct point **forgotten;
 	size_t nforgotten;
+	/* The vault demands signatures. Points that have none that is trusted,
+	 * where these are not shown; held. */
+	bool demands_signatures;
+	struct point **untrusted;
+	size_t nuntrusted;
 	/* The folder that says which points there are is missing: that one is not
 	 * in the list does not tell that it is not in the vault. */
 	bool lacks_commits;
@@ -344,6 +360,13 @@ vault_digest_points(struct vault *v,
 void vault_distrust_digests(struct vault *v);
 /* From now on let vault_points() list points that were forgotten, too. */
 void vault_show_forgotten(struct vault *v);
+/* The same of points that lack a signature which the vault demands. */
+void vault_show_untrusted(struct vault *v);
+/* Whether points of the vault have to be signed: it says so, or did before. */
+bool vault_demands_signatures(const struct vault *v);
+/* Let the vault demand that from now on, which cannot be taken back. Return 0 or a
+ * negative errno, said in words. */
+MUST_CHECK int vault_demand_signatures(struct vault *v);
 /* Return whether point_find() took a latest point of this vault while others
  * could not be read. Any thread. */
 bool vault_latest_in_doubt(struct vault *v);

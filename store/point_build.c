@@ -18,9 +18,6 @@
 
 #include "store/base/array.h"
 #include "store/base/hex.h"
-#include "store/base/log.h"
-#include "store/base/secret.h"
-#include "store/history/history.h"
 #include "store/vault_internal.h"
 
 struct build {
@@ -28,7 +25,7 @@ struct build {
 	bool shows_forgotten;
 	struct vault *vault; /* borrowed; remembers what was said */
 	struct point_list *list;
-	size_t cap, dcap, fcap;
+	size_t cap, dcap, fcap, ucap;
 	struct naming naming;
 };
 
@@ -56,6 +53,27 @@ static int note_forgotten(struct build *b, struct point *p)
 	return 0;
 }
 
+/* The same. */
+static int note_untrusted(struct build *b, struct point *p)
+{
+	struct point_list *l = b->list;
+
+	if (array_reserve(&l->untrusted, &b->ucap, l->nuntrusted + 1) < 0) {
+		point_free(p);
+		return -ENOMEM;
+	}
+	l->untrusted[l->nuntrusted++] = p;
+	return 0;
+}
+
+static bool is_untrusted(const struct build *b, const struct point *p,
+			 const char *shown)
+{
+	return b->list->demands_signatures &&
+	       point_judge_signature(b->vault, b->objects, p, shown) !=
+		       POINT_SIGNED_TRUSTED;
+}
+
 static int name_copy(struct point *p, const char *shown)
 {
 	char *name;
@@ -80,6 +98,7 @@ static int add_point(struct build *b, struct point *p)
 					      p->id, &nnotes);
 	size_t nforgets, forgets = point_items_of(&b->objects->forgets,
 						  "forget/", p->id, &nforgets);
+	bool untrusted = is_untrusted(b, p, shown);
 	size_t nverdicts;
 	int r = 0;
 
@@ -91,7 +110,7 @@ static int add_point(struct build *b, struct point *p)
 		return 0;
 	if (array_reserve(&l->points, &b->cap, l->n + 1) < 0)
 		return -ENOMEM;
-	if (nverdicts == 0 && nnotes == 0 && nforgets == 0 &&
+	if (!untrusted && nverdicts == 0 && nnotes == 0 && nforgets == 0 &&
 	    strcmp(shown, p->vm) == 0) {
 		l->points[l->n++] = point_get(p);
 		return 0;
@@ -100,6 +119,7 @@ static int add_point(struct build *b, struct point *p)
 	if (r < 0)
 		return r;
 	copy->verdict_unknown = verdict == POINT_UNKNOWN_VERDICT;
+	copy->is_untrusted = untrusted;
 	r = name_copy(copy, shown);
 	if (r == 0 && nnotes > 0)
 		r = point_apply_notes(copy, &b->objects->notes.items[first],
@@ -108,6 +128,8 @@ static int add_point(struct build *b, struct point *p)
 		r = point_apply_forgets(
 			copy, b->objects,
 			kept_from(&b->objects->forgets, forgets), nforgets);
+	if (r == 0 && untrusted && !b->vault->shows_untrusted)
+		return note_untrusted(b, copy);
 	if (r == 0 && copy->nopen_forgets > 0 && !b->shows_forgotten)
 		return note_forgotten(b, copy);
 	if (r < 0)
@@ -140,250 +162,15 @@ static int add_damaged(struct build *b)
 	return r;
 }
 
-/* ---- who signed ---- */
-
-const char *point_signature_word(enum point_signature s)
-{
-	static const char *const words[] = {
-		[POINT_UNSIGNED] = "unsigned",
-		[POINT_SIGNED] = "unknown",
-		[POINT_SIGNED_TRUSTED] = "trusted",
-		[POINT_SIGNED_BY_ANOTHER] = "another",
-		[POINT_SIGNED_REVOKED] = "revoked",
-		[POINT_SIGNED_ELSEWHERE] = "elsewhere",
-	};
-
-	return words[s];
-}
-
-/* The commit of a session where it is signed, or NULL. */
-static const struct known_commit *signed_commit(const struct point_objects *o,
-						const char *session)
-{
-	const struct kept_set *s = &o->commits;
-	const struct known_commit *c = NULL;
-	char name[OBJECT_NAME_MAX];
-	size_t at;
-
-	snprintf(name, sizeof(name), "%s%s", point_kept_commits.prefix,
-		 session);
-	at = kept_find(s, name);
-	if (at < s->n && strcmp(s->items[at].name, name) == 0)
-		c = s->items[at].value;
-	return c && c->is_signed ? c : NULL;
-}
-
-static enum point_signature judge_commit(const struct vault *v,
-					 const struct known_commit *c,
-					 const char *machine)
-{
-	enum trust_verdict t;
-
-	if (!c)
-		return POINT_UNSIGNED;
-	if (strcmp(c->vault, v->id_hex) != 0)
-		return POINT_SIGNED_ELSEWHERE;
-	t = trust_judge(history_trust(v->history), c->signer, machine);
-	if (t == TRUST_IS_REVOKED)
-		return POINT_SIGNED_REVOKED;
-	if (t == TRUST_IS_GIVEN ||
-	    trust_judge(&v->trusted_now, c->signer, machine) == TRUST_IS_GIVEN)
-		return POINT_SIGNED_TRUSTED;
-	return t == TRUST_IS_ANOTHERS ? POINT_SIGNED_BY_ANOTHER : POINT_SIGNED;
-}
-
-/* What this machine signs itself is its own. */
-static int trust_own_key(struct vault *v)
-{
-	struct trust_row row = { .kind = TRUST_GIVEN_ALL };
-	struct secret *seed = NULL;
-	int r = 0;
-
-	if (v->has_own_key)
-		return 0;
-	v->has_own_key = true;
-	/* What is wrong with it was said. */
-	if (vault_signing_key(v, &seed) < 0 || !seed)
-		return 0;
-	r = sign_public(seed->data, row.key);
-	secret_free(seed);
-	return r < 0 ? r : trust_add(&v->trusted_now, &row);
-}
-
-/* Points of one machine. */
-struct signers {
-	struct vault *vault;
-	const char *machine;
-	const struct point *last, *last_trusted;
-	bool last_unsigned;
-	const struct known_commit
-		*open; /* nobody knows who may, and this did */
-	bool has_several; /* and others did */
-};
-
-static const char *put_name(const struct signers *s, const struct point *p,
-			    char out[POINT_NAME_MAX + POINT_NAME_LEN])
-{
-	char name[POINT_NAME_LEN];
-
-	point_put_name(p, 0, name);
-	snprintf(out, POINT_NAME_MAX + POINT_NAME_LEN, "%s/%s", s->machine,
-		 name);
-	return out;
-}
-
-static void say_signer(const struct signers *s, const struct point *p,
-		       const struct known_commit *c, enum point_signature is)
-{
-	char name[POINT_NAME_MAX + POINT_NAME_LEN], hex[TRUST_KEY_HEX + 1];
-	char once[POINT_NAME_MAX + TRUST_KEY_HEX + 16];
-
-	hex_encode(c->signer, sizeof(c->signer), hex);
-	snprintf(once, sizeof(once), "signer %s %s", hex, s->machine);
-	if (!vault_is_news(s->vault, once))
-		return;
-	put_name(s, p, name);
-	if (is == POINT_SIGNED_BY_ANOTHER)
-		log_line(LOG_LEVEL_ERROR,
-			 "vault %s: THE SIGNER OF %s HAS CHANGED: the point %s "
-			 "was signed with the key %s, which may not sign for "
-			 "this machine: somebody who has the vault's key may "
-			 "have made it; if it is right, say: vmbackup key "
-			 "trust %s --machine %s",
-			 backend_url(s->vault->backend), s->machine, name, hex,
-			 hex, s->machine);
-	else if (is == POINT_SIGNED_REVOKED)
-		log_line(LOG_LEVEL_ERROR,
-			 "vault %s: the point %s was signed with the key %s, "
-			 "which was revoked",
-			 backend_url(s->vault->backend), name, hex);
-	else
-		log_line(LOG_LEVEL_ERROR,
-			 "vault %s: the point %s was signed for another vault, "
-			 "and put into this one by somebody",
-			 backend_url(s->vault->backend), name);
-}
-
-static void meet_point(struct signers *s, const struct point *p,
-		       const struct known_commit *c)
-{
-	enum point_signature is = judge_commit(s->vault, c, s->machine);
-
-	s->last = p;
-	s->last_unsigned = is == POINT_UNSIGNED;
-	if (is == POINT_SIGNED_TRUSTED)
-		s->last_trusted = p;
-	if (is == POINT_SIGNED && !s->open)
-		s->open = c;
-	else if (is == POINT_SIGNED)
-		s->has_several |= memcmp(s->open->signer, c->signer,
-					 sizeof(c->signer)) != 0;
-	if (is > POINT_SIGNED_TRUSTED)
-		say_signer(s, p, c, is);
-}
-
-/* All points of a machine were met. */
-static int end_machine(const struct signers *s)
-{
-	struct trust_row row = { .kind = TRUST_FIRST, .machine = s->machine };
-	char name[POINT_NAME_MAX + POINT_NAME_LEN], hex[TRUST_KEY_HEX + 1];
-	char once[POINT_NAME_MAX + 16];
-	int r;
-
-	snprintf(once, sizeof(once), "unsigned %s", s->machine);
-	if (s->last_trusted && s->last_unsigned &&
-	    vault_is_news(s->vault, once))
-		log_warn("the point %s is not signed, though its machine has "
-			 "signed before: somebody who has the vault's key may "
-			 "have made it",
-			 put_name(s, s->last, name));
-	if (!s->open)
-		return 0;
-	snprintf(once, sizeof(once), "signers %s", s->machine);
-	if (s->has_several) {
-		if (vault_is_news(s->vault, once))
-			log_warn("several keys sign for %s, and it is not "
-				 "known which of them may: see vmbackup points "
-				 "--json, and say: vmbackup key trust KEY "
-				 "--machine %s",
-				 s->machine, s->machine);
-		return 0;
-	}
-	memcpy(row.key, s->open->signer, sizeof(row.key));
-	r = history_add_trust(s->vault->history, &row);
-	hex_encode(row.key, sizeof(row.key), hex);
-	if (r == 0)
-		log_warn("%s signs its points with the key %s, which is seen "
-			 "here for the first time and trusted from now on",
-			 s->machine, hex);
-	/* Where it cannot be remembered it is not trusted. */
-	return r == -ENOMEM ? r : 0;
-}
-
-static bool has_signed(const struct point_objects *o)
-{
-	const struct known_commit *c;
-	size_t i;
-
-	for (i = 0; i < o->commits.n; i++) {
-		c = o->commits.items[i].value;
-		if (c && c->is_signed)
-			return true;
-	}
-	return false;
-}
-
-/* Machines follow one another in a list, and each one's points by their times. */
-static int meet_signers(struct vault *v, const struct point_objects *o,
-			const struct point_list *l)
-{
-	struct signers s = { .vault = v };
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < l->n && r == 0; i++) {
-		const struct point *p = l->points[i];
-
-		if (!s.machine || strcmp(s.machine, p->vm) != 0) {
-			r = s.machine ? end_machine(&s) : 0;
-			s = (struct signers){ .vault = v, .machine = p->vm };
-		}
-		meet_point(&s, p, signed_commit(o, p->session));
-	}
-	return r == 0 && s.machine ? end_machine(&s) : r;
-}
-
-/* Note who signed the points of a list that is in order, remember who signs first for
- * a machine, and say what is wrong with that. */
-static int judge_signers(struct vault *v, const struct point_objects *o,
-			 struct point_list *l)
-{
-	size_t i;
-	int r = 0;
-
-	if (has_signed(o)) {
-		r = trust_own_key(v);
-		if (r == 0)
-			r = meet_signers(v, o, l);
-		l->signatures = calloc(l->n + 1, 1);
-		if (r == 0 && !l->signatures)
-			r = -ENOMEM;
-		for (i = 0; i < l->n && r == 0; i++)
-			l->signatures[i] = (uint8_t)judge_commit(
-				v, signed_commit(o, l->points[i]->session),
-				l->points[i]->vm);
-	}
-	v->trust_rows = history_trust(v->history)->n;
-	return r;
-}
-
-/* ---- the list ---- */
-
 static int build_list(struct build *b)
 {
 	const struct kept_set *s = &b->objects->points;
 	size_t i;
 	int r = naming_make(b->vault, b->objects, &b->naming);
+
+	b->list->demands_signatures = vault_demands_signatures(b->vault);
+	if (r == 0 && b->list->demands_signatures)
+		r = point_remember_demand(b->vault);
 
 	for (i = 0; i < s->n && r == 0; i++)
 		if (s->items[i].value)
@@ -395,7 +182,7 @@ static int build_list(struct build *b)
 	if (r == 0)
 		r = naming_machines(b->objects, &b->naming, b->list);
 	if (r == 0)
-		r = judge_signers(b->vault, b->objects, b->list);
+		r = point_judge_signers(b->vault, b->objects, b->list);
 	naming_release(&b->naming);
 	return r;
 }
@@ -484,70 +271,22 @@ int vault_newest_commits(struct vault *v, struct commit_after *out)
 	return r;
 }
 
-/* ---- of whoever asks ---- */
+/* ---- what is listed ---- */
 
-enum point_signature vault_signature(struct vault *v, const struct point *p,
-				     uint8_t *key_out)
+static void show(struct vault *v, bool *shows)
 {
-	const struct known_commit *c;
-	enum point_signature found;
-
 	point_listing_begin(v);
-	c = signed_commit(&v->objects, p->session);
-	found = judge_commit(v, c, p->vm);
-	if (c)
-		memcpy(key_out, c->signer, sizeof(c->signer));
+	v->is_list_old |= !*shows;
+	*shows = true;
 	point_listing_end(v);
-	return found;
 }
 
-int vault_trust_now(struct vault *v, const uint8_t *key)
+void vault_show_forgotten(struct vault *v)
 {
-	struct trust_row row = { .kind = TRUST_GIVEN_ALL };
-
-	memcpy(row.key, key, sizeof(row.key));
-	return trust_add(&v->trusted_now, &row);
+	show(v, &v->shows_forgotten);
 }
 
-static int remember_trust(struct vault *v, const struct trust_row *row)
+void vault_show_untrusted(struct vault *v)
 {
-	const struct trust *t = history_trust(v->history);
-	int r;
-
-	if (row->kind != TRUST_TAKEN &&
-	    trust_judge(t, row->key, row->machine ? row->machine : "") ==
-		    TRUST_IS_REVOKED)
-		return fail(-EEXIST, "this key was revoked, which cannot be "
-				     "taken back");
-	r = history_add_trust(v->history, row);
-	return r == -ENOENT ? fail(r, "there is no place where that could be "
-				      "remembered: set VMBACKUP_STATE_DIR")
-			    : r;
-}
-
-int vault_trust(struct vault *v, const uint8_t *key, const char *machine,
-		bool revoke)
-{
-	struct trust_row row = { .kind = revoke	   ? TRUST_TAKEN
-					 : machine ? TRUST_GIVEN
-						   : TRUST_GIVEN_ALL,
-				 .machine = revoke ? NULL : machine };
-	int r;
-
-	memcpy(row.key, key, sizeof(row.key));
-	point_listing_begin(v);
-	r = remember_trust(v, &row);
-	point_listing_end(v);
-	return r;
-}
-
-int vault_each_signer(struct vault *v,
-		      int (*fn)(void *arg, const struct trust *t), void *arg)
-{
-	int r;
-
-	point_listing_begin(v);
-	r = fn(arg, history_trust(v->history));
-	point_listing_end(v);
-	return r;
+	show(v, &v->shows_untrusted);
 }

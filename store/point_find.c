@@ -85,7 +85,7 @@ static bool find_vm(const struct point_list *l, const char *vm, size_t len,
 
 static bool is_counted(const struct point *p)
 {
-	return p->nopen_forgets == 0;
+	return !point_is_aside(p);
 }
 
 static size_t count_points(const struct point_list *l, size_t first, size_t end)

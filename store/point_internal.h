@@ -152,6 +152,22 @@ MUST_CHECK int point_apply_forgets(struct point *p,
 MUST_CHECK int point_list_build(struct vault *v, const struct point_objects *o,
 				bool shows_forgotten, struct point_list **out);
 
+/* ---- point_signers.c ---- */
+
+/* Which signature a point has, of a machine that lists call @machine. */
+enum point_signature point_judge_signature(const struct vault *v,
+					   const struct point_objects *o,
+					   const struct point *p,
+					   const char *machine);
+/* Note in @l, which is in order, who signed its points, remember who signs first for a
+ * machine, and say what is wrong with that. Return 0 or a negative errno. */
+MUST_CHECK int point_judge_signers(struct vault *v,
+				   const struct point_objects *o,
+				   struct point_list *l);
+/* The vault demands signatures: remember it, so that nobody takes that away
+ * unnoticed. Return 0 or a negative errno. */
+MUST_CHECK int point_remember_demand(struct vault *v);
+
 /* ---- point_refresh.c ---- */
 
 /* As chain_judge(), of the commits that were read. Return 0 or

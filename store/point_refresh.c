@@ -558,14 +558,6 @@ static int refresh_list(struct vault *v,
 	return r;
 }
 
-void vault_show_forgotten(struct vault *v)
-{
-	point_listing_begin(v);
-	v->is_list_old |= !v->shows_forgotten;
-	v->shows_forgotten = true;
-	point_listing_end(v);
-}
-
 bool vault_latest_in_doubt(struct vault *v)
 {
 	SCOPED_LOCK(&v->lock);

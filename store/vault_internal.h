@@ -87,6 +87,7 @@ struct vault {
 	struct point_objects objects;
 	bool no_digests; /* vault_distrust_digests() */
 	bool shows_forgotten; /* the same: vault_show_forgotten() */
+	bool shows_untrusted; /* the same: vault_show_untrusted() */
 	bool is_loaded; /* @objects began with what the database has */
 	bool is_list_old; /* @points is not made of @objects */
 	size_t trust_rows; /* so much was known of signers then */

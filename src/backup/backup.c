@@ -114,6 +114,8 @@ static int begin_session(struct backup *b)
 		return -ENOMEM;
 	err = writer_begin(b->vault, o->level, b->pool, &b->writer);
 	if (err == 0)
+		err = writer_may_commit(b->writer);
+	if (err == 0)
 		writer_set_disk_level(b->writer, o->disk_level);
 	return err;
 }

@@ -63,6 +63,11 @@ static int choose_named(struct parent *p, const char *name)
 			    "%s: whether it was purged cannot be read: it is "
 			    "no parent",
 			    name);
+	if (b->points->points[i]->is_untrusted)
+		return fail(-EBADMSG,
+			    "%s: it lacks a signature that this vault demands: "
+			    "it is no parent",
+			    name);
 	p->machine = b->points->points[i];
 	if (b->scan && p->machine->has_tree)
 		p->tree = p->machine;
@@ -138,6 +143,18 @@ static int order_points(const struct backup *b, const char *vm,
 	return r;
 }
 
+/* Was it signed by somebody who may not do that for the machine? What was taken over
+ * from it would be signed here. */
+static bool is_of_stranger(const struct point_list *l, const struct point *p)
+{
+	size_t i;
+
+	for (i = 0; l->signatures && i < l->n; i++)
+		if (l->points[i] == p)
+			return l->signatures[i] > POINT_SIGNED_TRUSTED;
+	return false;
+}
+
 static int choose_latest(struct parent *p, const char *vm)
 {
 	const struct backup *b = p->backup;
@@ -153,7 +170,8 @@ static int choose_latest(struct parent *p, const char *vm)
 		const struct point *x = h.list[i].point;
 
 		/* What may have been purged may be gone. */
-		if (x->verdict_unknown)
+		if (x->verdict_unknown || x->is_untrusted ||
+		    is_of_stranger(b->points, x))
 			continue;
 		if (b->scan && x->has_tree && same_sources(x, sources, n))
 			p->tree = x;

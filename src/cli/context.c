@@ -294,6 +294,8 @@ int context_open_vault_with(struct context *ctx, struct vault_options *o,
 		r = vault_open(o, out);
 	if (r == 0 && ctx->forgotten)
 		vault_show_forgotten(*out);
+	if (r == 0 && ctx->untrusted)
+		vault_show_untrusted(*out);
 	if (r == 0) {
 		r = give_trusted(ctx, *out);
 		if (r < 0) {

@@ -55,6 +55,7 @@ struct context {
 	struct string_list trusted; /* signing keys, 64 digits each */
 	bool no_cache;
 	bool forgotten; /* points that were forgotten are listed, too */
+	bool untrusted; /* and such as lack a signature that is demanded */
 	bool no_lock; /* accepted: readers take no locks */
 	bool json;
 	bool no_color;

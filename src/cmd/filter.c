@@ -75,7 +75,7 @@ int point_filter_apply(const struct point_filter *f, const struct point_list *l,
 		    !tags_match(f, p))
 			continue;
 		/* One that was forgotten is no latest. */
-		if (p->nopen_forgets > 0 && f->latest > 0)
+		if (point_is_aside(p) && f->latest > 0)
 			continue;
 		wanted[i] = f->latest == 0 || n < f->latest;
 		n++;

@@ -305,7 +305,7 @@ static bool is_known(const char *what)
 {
 	static const char *const all[] = { "add",    "list",   "remove",
 					   "passwd", "rotate", "trust",
-					   "revoke" };
+					   "revoke", "demand" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(all); i++)
@@ -329,6 +329,8 @@ static int work(struct context *ctx, const struct args *a, const char *what,
 		return key_list(ctx, *v);
 	if (!strcmp(what, "passwd"))
 		return key_passwd(ctx, a, v);
+	if (!strcmp(what, "demand"))
+		return key_demand(ctx, *v);
 	if (is_of_signer(what))
 		return key_trust(ctx, *v, operand, a->machine,
 				 !strcmp(what, "revoke"));
@@ -354,8 +356,8 @@ static int run_key(struct context *ctx, void *args, int argc, char **argv)
 	if (!is_known(what))
 		return context_usage(ctx,
 				     "say key add, list, remove, passwd,"
-				     " rotate, export, import, sign-new, trust"
-				     " or revoke");
+				     " rotate, export, import, sign-new, trust,"
+				     " revoke or demand");
 	if (argc != (takes_operand ? 2 : 1))
 		return takes_operand
 			       ? context_usage(ctx, "which key? say key %s ID",
@@ -379,7 +381,7 @@ const struct command cmd_key = {
 	.operands = "WHAT [ID|FILE]",
 	.summary = "manage the passwords and key files that open the vault",
 	.help = "WHAT is add, list, passwd, remove, rotate, export, import,"
-		" sign-new, trust or revoke."
+		" sign-new, trust, revoke or demand."
 		" A vault opens with any of its keys. passwd replaces the one"
 		" that is used. export writes a copy of all key slots, still"
 		" sealed, to FILE; import puts back those that the vault has"
@@ -389,9 +391,10 @@ const struct command cmd_key = {
 		" the keys that are given to it, and those that are added"
 		" later, open. sign-new makes the key with which this machine"
 		" signs its points. trust remembers here that a signing key may"
-		" sign for a machine, revoke that it may not any more.",
+		" sign for a machine, revoke that it may not any more. demand lets no point of"
+		" the vault count that is not signed by one who may.",
 	.words = "add list remove passwd rotate export import sign-new trust"
-		 " revoke",
+		 " revoke demand",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run_key,

@@ -128,6 +128,7 @@ static json_t *point_json(struct vault *v, const struct point_list *l, size_t i,
 	json_object_set_new(o, "summary", summary);
 	output_set_string(o, "machine", p->machine);
 	set_signature(o, v, p);
+	output_set_bool(o, "untrusted", p->is_untrusted);
 	output_set_bool(o, "protected", p->is_protected);
 	output_set_bool(o, "suspicious", p->is_suspicious);
 	output_set_bool(o, "verified", p->is_verified);
@@ -293,6 +294,21 @@ int filter_report_names(const struct point_list *l)
 	return r;
 }
 
+static int fail_untrusted(struct vault *v, const struct point *p)
+{
+	uint8_t key[SIGN_KEY_LEN];
+	char name[POINT_NAME_LEN];
+
+	point_put_name(p, 0, name);
+	return fail(
+		-EBADMSG,
+		"the point %s/%s (%.8s) is untrusted: this vault demands a "
+		"signature of one who may sign for its machine, and that of "
+		"this point is: %s; it is read with --untrusted only",
+		p->vm, name, p->id,
+		point_signature_word(vault_signature(v, p, key)));
+}
+
 int filter_print(struct context *ctx, const struct point_filter *f)
 {
 	struct point_list *l = NULL;
@@ -300,7 +316,7 @@ int filter_print(struct context *ctx, const struct point_filter *f)
 	int64_t now_ns = ctx->seam->ops->realtime_ns(ctx->seam);
 	bool *wanted = NULL;
 	size_t i;
-	int r;
+	int r, untrusted = 0;
 
 	r = context_open_vault_only(ctx, &v);
 	if (r == 0)
@@ -310,6 +326,8 @@ int filter_print(struct context *ctx, const struct point_filter *f)
 	if (r == 0)
 		r = ctx->json ? print_json(v, l, wanted, now_ns)
 			      : print_table(l, wanted, now_ns);
+	for (i = 0; r >= 0 && i < l->nuntrusted; i++)
+		untrusted = fail_untrusted(v, l->untrusted[i]);
 	for (i = 0; r >= 0 && i < l->ndamaged; i++)
 		r = fail(-EBADMSG,
 			 "point %s cannot be read; run: vmbackup"
@@ -317,6 +335,8 @@ int filter_print(struct context *ctx, const struct point_filter *f)
 			 l->damaged[i]);
 	if (r >= 0 && filter_report_names(l) < 0)
 		r = -EBADMSG;
+	if (r >= 0 && untrusted < 0)
+		r = untrusted;
 	free(wanted);
 	point_list_put(l);
 	vault_close(v);

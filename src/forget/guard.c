@@ -143,7 +143,7 @@ static int look_again(const struct point_list *l, struct gone *gone, size_t n,
 
 		if (found)
 			r = check_own(found->point, p);
-		else if (p->nopen_forgets > 0 || p->verdict_unknown)
+		else if (point_is_aside(p) || p->verdict_unknown)
 			continue;
 		else if ((found = bsearch(&key, gone, n, sizeof(key),
 					  by_machine)))

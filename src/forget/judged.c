@@ -107,7 +107,8 @@ int judged_make(struct vault *v, const struct point_list *l,
 	if (r == 0)
 		r = check_clock(&clock);
 	for (i = 0; i < j->list->n && r == 0; i++)
-		if (wanted[i])
+		/* What anybody may have made pushes nothing out. */
+		if (wanted[i] && !j->list->points[i]->is_untrusted)
 			r = add_judged(j, i);
 	return r < 0 ? r
 		     : keep_apply(policy, j->points, j->n, &clock, j->verdicts,

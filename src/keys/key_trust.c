@@ -10,6 +10,7 @@
 #include "src/cli/output.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
+#include "store/base/secret.h"
 #include "store/history/trust.h"
 #include "store/point.h"
 
@@ -53,11 +54,57 @@ int key_trust(struct context *ctx, struct vault *v, const char *key,
 	return r < 0 ? r : report_trust(ctx, key, machine, revoke);
 }
 
+/* Whoever demands what he himself does not do locks himself out. */
+static int may_demand(struct vault *v)
+{
+	struct secret *seed = NULL;
+	int r = vault_signing_key(v, &seed);
+
+	if (r == 0 && !seed)
+		r = fail(-ENOKEY,
+			 "this machine has no signing key, so it could "
+			 "make no more points: see vmbackup key "
+			 "sign-new");
+	secret_free(seed);
+	return r;
+}
+
+static int report_demand(struct context *ctx, const struct point_list *l)
+{
+	json_t *o;
+
+	if (!ctx->json) {
+		printf("the points of this vault have to be signed: %zu count, "
+		       "%zu do not\n",
+		       l->n, l->nuntrusted);
+		return output_error();
+	}
+	o = output_message("summary");
+	output_set_string(o, "action", "demanded");
+	output_set_uint(o, "points", l->n);
+	output_set_uint(o, "points_untrusted", l->nuntrusted);
+	return output_json(o);
+}
+
+int key_demand(struct context *ctx, struct vault *v)
+{
+	struct point_list *l = NULL;
+	int r = may_demand(v);
+
+	if (r == 0)
+		r = vault_demand_signatures(v);
+	if (r == 0)
+		r = vault_points(v, &l);
+	if (r == 0)
+		r = report_demand(ctx, l);
+	point_list_put(l);
+	return r;
+}
+
 static const char *const words[] = {
-	[TRUST_FIRST] = "first",
-	[TRUST_GIVEN] = "trusted",
-	[TRUST_GIVEN_ALL] = "trusted",
-	[TRUST_TAKEN] = "revoked",
+	[TRUST_FIRST] = "first",       [TRUST_GIVEN] = "trusted",
+	[TRUST_GIVEN_ALL] = "trusted", [TRUST_TAKEN] = "revoked",
+	[TRUST_DEMANDED] = "demanded",
 };
 
 static int print_rows(void *arg, const struct trust *t)
@@ -69,6 +116,8 @@ static int print_rows(void *arg, const struct trust *t)
 	for (i = 0; i < t->n; i++) {
 		const struct trust_row *row = &t->rows[i];
 
+		if (row->kind == TRUST_DEMANDED)
+			continue;
 		hex_encode(row->key, sizeof(row->key), hex);
 		table_cell(table, "%s", hex);
 		table_cell(table, "%s", words[row->kind]);
@@ -107,8 +156,11 @@ static int append_rows(void *arg, const struct trust *t)
 
 	for (i = 0; i < t->n; i++) {
 		const struct trust_row *row = &t->rows[i];
-		json_t *o = json_object();
+		json_t *o;
 
+		if (row->kind == TRUST_DEMANDED)
+			continue;
+		o = json_object();
 		hex_encode(row->key, sizeof(row->key), hex);
 		output_set_string(o, "kind", "signer");
 		output_set_string(o, "signer", hex);

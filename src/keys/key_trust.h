@@ -18,6 +18,9 @@ struct vault;
  */
 MUST_CHECK int key_trust(struct context *ctx, struct vault *v, const char *key,
 			 const char *machine, bool revoke);
+/* "key demand": from now on only points count that are signed by one who may. Say
+ * which do not. Return 0 or a negative errno, said in words. */
+MUST_CHECK int key_demand(struct context *ctx, struct vault *v);
 /* Print what is remembered, for people; nothing where it is nothing. Return 0 or a
  * negative errno. */
 MUST_CHECK int key_trust_print(struct vault *v);

@@ -306,6 +306,7 @@ static int open_vault(const struct mounting *m, struct signals *s,
 	int r = 0;
 
 	m->ctx->forgotten |= m->options->forgotten;
+	m->ctx->untrusted |= m->options->untrusted;
 	for (i = 0; i < m->options->trusted.n && r == 0; i++)
 		r = string_list_add(&m->ctx->trusted,
 				    m->options->trusted.items[i]);

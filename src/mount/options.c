@@ -265,6 +265,8 @@ static const struct row rows[] = {
 	VALUE("vm", "VM", set_text, vm, "show the points of one machine only"),
 	VALUE("point", "POINT", set_text, point, "show one point only"),
 	FLAG("forgotten", forgotten, "show points that were forgotten, too"),
+	FLAG("untrusted", untrusted,
+	     "show points without a signature that the vault demands, too"),
 	FLAG("allow_other", allow_other,
 	     "others may look, as the permissions let them"),
 	FLAG("allow_root", allow_root, "root may look, too"),

@@ -24,6 +24,7 @@ struct mount_options {
 	bool allow_other, allow_root, noexec, verify;
 	bool stay; /* "nofollow_cpu" */
 	bool forgotten; /* show points that were forgotten, too */
+	bool untrusted; /* and such as lack a signature that is demanded */
 	struct attr_policy policy; /* ranges owned */
 	uint64_t cache_size; /* bytes; 0: the default */
 	uint64_t readahead; /* bytes; 0: the default */

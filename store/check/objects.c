@@ -317,6 +317,7 @@ static int list_points(struct check *c)
 	vault_distrust_digests(c->vault);
 	/* What was forgotten can be brought back: it has to be whole. */
 	vault_show_forgotten(c->vault);
+	vault_show_untrusted(c->vault);
 	r = vault_points(c->vault, l);
 	if (r == 0 && ((*l)->ndamaged > 0 || misses_note(*l))) {
 		point_list_put(*l);
@@ -358,6 +359,11 @@ static int report_notes(struct check *c)
 static int report_signers(struct check *c)
 {
 	static const char *const texts[] = {
+		[POINT_UNSIGNED] = "is not signed, as this vault demands",
+		[POINT_SIGNED] =
+			"is signed with a key that is not known to sign "
+			"for its machine, as this vault demands: see "
+			"vmbackup key trust",
 		[POINT_SIGNED_BY_ANOTHER] =
 			"is signed with a key that may not sign for its "
 			"machine: somebody made it in its name, or the "
@@ -375,7 +381,7 @@ static int report_signers(struct check *c)
 	for (i = 0; i < l->n && r >= 0; i++) {
 		enum point_signature s = point_list_signature(l, i);
 
-		if (s <= POINT_SIGNED_TRUSTED)
+		if (s <= POINT_SIGNED_TRUSTED && !l->points[i]->is_untrusted)
 			continue;
 		snprintf(object, sizeof(object), "commit/%s",
 			 l->points[i]->session);

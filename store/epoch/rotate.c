@@ -115,18 +115,16 @@ static void remove_old_slots(const struct rotation *x)
 
 /* ---- what programs must know ---- */
 
-static int put_feature(struct vault *v, uint32_t n)
+static int put_feature(struct vault *v, uint32_t n,
+		       const struct feature_words *words)
 {
-	static const struct feature_words words = { 0, FEATURE_EPOCHS,
-						    FEATURE_EPOCHS,
-						    FEATURE_EPOCHS };
 	AUTO_BUF struct buf box = BUF_INIT;
 	uint8_t clear[FEATURES_LEN];
 	char name[OBJECT_NAME_MAX];
 	int r;
 
 	snprintf(name, sizeof(name), "feature/%u", n);
-	features_encode(&words, clear);
+	features_encode(words, clear);
 	/* With the first keys: it speaks to those who know no others. */
 	r = format_seal_box_of(vault_keyring(v), NULL, NULL, vault_seam(v),
 			       OBJECT_FEATURE, 0, name, clear, sizeof(clear),
@@ -135,7 +133,7 @@ static int put_feature(struct vault *v, uint32_t n)
 		     : backend_put(vault_backend(v), name, box.data, box.len);
 }
 
-static int demand_epochs(struct vault *v)
+int rotate_put_feature(struct vault *v, const struct feature_words *words)
 {
 	AUTO_NAMES struct backend_names names = { NULL, 0, 0 };
 	uint32_t next = 0;
@@ -150,7 +148,7 @@ static int demand_epochs(struct vault *v)
 			next = (uint32_t)n + 1;
 	}
 	for (i = 0; r == 0 && i < FEATURE_TRIES; i++) {
-		r = put_feature(v, next + (uint32_t)i);
+		r = put_feature(v, next + (uint32_t)i, words);
 		if (r != -EEXIST)
 			return r;
 		r = 0;
@@ -220,13 +218,16 @@ static int make_keys(struct rotation *x)
 static int make_slots(struct rotation *x)
 {
 	size_t i;
+	static const struct feature_words words = { 0, FEATURE_EPOCHS,
+						    FEATURE_EPOCHS,
+						    FEATURE_EPOCHS };
 	int r = 0;
 
 	for (i = 0; i < x->n && r == 0; i++)
 		r = put_slot(x, &x->keys[i]);
 	/* Once is enough, for it is never taken back. */
 	if (r == 0 && x->epoch == 1)
-		r = demand_epochs(x->vault);
+		r = rotate_put_feature(x->vault, &words);
 	if (r < 0)
 		take_back_slots(x);
 	return r;

@@ -39,5 +39,10 @@ struct rotate_key {
  */
 MUST_CHECK int rotate_run(struct vault *v, struct rotate_key *keys, size_t n,
 			  unsigned int log_n, uint32_t *epoch_out);
+struct feature_words;
+/* Put another object feature/<n>, which says that programs have to know these bits.
+ * Return 0 or a negative errno, said in words. */
+MUST_CHECK int rotate_put_feature(struct vault *v,
+				  const struct feature_words *words);
 
 #endif

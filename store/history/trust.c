@@ -18,6 +18,8 @@ static const char *const words[] = {
 	[TRUST_TAKEN] = "signer revoked ",
 };
 
+#define DEMANDED "signer demanded"
+
 static bool is_of_one(enum trust_kind kind)
 {
 	return kind == TRUST_FIRST || kind == TRUST_GIVEN;
@@ -35,6 +37,8 @@ char *trust_line(const struct trust_row *row)
 	char hex[TRUST_KEY_HEX + 1], *line = NULL;
 	bool one = is_of_one(row->kind);
 
+	if (row->kind == TRUST_DEMANDED)
+		return strdup(DEMANDED);
 	hex_encode(row->key, sizeof(row->key), hex);
 	if (asprintf(&line, "%s%s%s%s", words[row->kind], hex, one ? " " : "",
 		     one ? row->machine : "") < 0)
@@ -55,6 +59,11 @@ static bool read_line(const char *text, struct trust_row *out)
 	char hex[TRUST_KEY_HEX + 1];
 	size_t i, len;
 
+	memset(out, 0, sizeof(*out));
+	if (strcmp(text, DEMANDED) == 0) {
+		out->kind = TRUST_DEMANDED;
+		return true;
+	}
 	for (i = 0; i < ARRAY_SIZE(words); i++) {
 		len = strlen(words[i]);
 		if (strncmp(text, words[i], len) == 0)
@@ -66,7 +75,6 @@ static bool read_line(const char *text, struct trust_row *out)
 	hex[TRUST_KEY_HEX] = '\0';
 	text += len + TRUST_KEY_HEX;
 	out->kind = (enum trust_kind)i;
-	out->machine = NULL;
 	if (is_of_one(out->kind)) {
 		if (text[0] != ' ' || text[1] == '\0')
 			return false;
@@ -101,6 +109,16 @@ static bool is_revoked(const struct trust *t, const uint8_t *key)
 	return false;
 }
 
+bool trust_is_demanded(const struct trust *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->n; i++)
+		if (t->rows[i].kind == TRUST_DEMANDED)
+			return true;
+	return false;
+}
+
 enum trust_verdict trust_judge(const struct trust *t, const uint8_t *key,
 			       const char *machine)
 {
@@ -113,7 +131,7 @@ enum trust_verdict trust_judge(const struct trust *t, const uint8_t *key,
 		const struct trust_row *row = &t->rows[i];
 		bool same = memcmp(row->key, key, SIGN_KEY_LEN) == 0;
 
-		if (row->kind == TRUST_TAKEN ||
+		if (row->kind == TRUST_TAKEN || row->kind == TRUST_DEMANDED ||
 		    (row->machine && strcmp(row->machine, machine) != 0))
 			continue;
 		if (same)

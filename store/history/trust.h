@@ -7,6 +7,7 @@
  *     signer trusted <key> <machine>    somebody said so here
  *     signer trusted-all <key>          the same, for whatever machine
  *     signer revoked <key>              nothing that it signs counts
+ *     signer demanded                   the vault's points have to be signed
  *
  * A machine is what lists call it, for that is what people and commands go by: who
  * has the vault's key can call his own machine by another's name, and has no key that
@@ -30,6 +31,7 @@ enum trust_kind {
 	TRUST_GIVEN,
 	TRUST_GIVEN_ALL,
 	TRUST_TAKEN, /* revoked */
+	TRUST_DEMANDED, /* of no key */
 };
 
 struct trust_row {
@@ -61,6 +63,8 @@ MUST_CHECK int trust_add(struct trust *t, const struct trust_row *row);
  * something else. Return 0 or -ENOMEM. */
 MUST_CHECK int trust_add_line(struct trust *t, const char *text);
 void trust_release(struct trust *t);
+/* Whether the vault was seen to demand signatures. */
+bool trust_is_demanded(const struct trust *t);
 /* Whether what is signed with @key counts as @machine's. */
 enum trust_verdict trust_judge(const struct trust *t, const uint8_t *key,
 			       const char *machine);

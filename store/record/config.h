@@ -27,12 +27,14 @@ struct feature_words {
 
 /* There are keys of later epochs: who knows of none would go on with the old. */
 #define FEATURE_EPOCHS 0x2u
+/* Points count only where they are signed by who may. */
+#define FEATURE_SIGNED 0x4u
 
 /* What this program knows. */
-#define FEATURES_READ 0u
-#define FEATURES_WRITE FEATURE_EPOCHS
-#define FEATURES_COLLECT FEATURE_EPOCHS
-#define FEATURES_REPAIR FEATURE_EPOCHS
+#define FEATURES_READ FEATURE_SIGNED
+#define FEATURES_WRITE (FEATURE_EPOCHS | FEATURE_SIGNED)
+#define FEATURES_COLLECT (FEATURE_EPOCHS | FEATURE_SIGNED)
+#define FEATURES_REPAIR (FEATURE_EPOCHS | FEATURE_SIGNED)
 
 void features_encode(const struct feature_words *f, uint8_t out[FEATURES_LEN]);
 /* Add what the clear text of the object @name says to @f. Return 0, or -EBADMSG,

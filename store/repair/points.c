@@ -146,7 +146,9 @@ static int make_point(struct point_repair *x, struct remake *m)
 		return r;
 	writer_set_disk_level(w, x->s->o->disk_level);
 	m->writer = w;
-	r = remake_run(m);
+	r = writer_may_commit(w);
+	if (r == 0)
+		r = remake_run(m);
 	if (r == 0)
 		r = remake_commit(m, TAG, NULL, 0, id);
 	if (r < 0)

@@ -168,7 +168,9 @@ static int apply(struct rewriting *x)
 	if (r < 0)
 		return r;
 	writer_set_disk_level(w, x->o->disk_level);
-	r = make(x, w);
+	r = writer_may_commit(w);
+	if (r == 0)
+		r = make(x, w);
 	if (r < 0)
 		writer_abandon(w);
 	writer_free(w);

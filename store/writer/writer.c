@@ -115,6 +115,16 @@ static int begin(struct vault *v, const char *kind, int level,
 	return 0;
 }
 
+int writer_may_commit(const struct writer *w)
+{
+	if (w->signer || !vault_demands_signatures(w->vault))
+		return 0;
+	return fail(-ENOKEY,
+		    "%s: the points of this vault have to be signed, and this "
+		    "machine has no signing key: see vmbackup key sign-new",
+		    vault_url(w->vault));
+}
+
 int writer_begin(struct vault *v, int level, struct pool *pool,
 		 struct writer **out)
 {

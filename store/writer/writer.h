@@ -36,6 +36,9 @@ struct writer_stats {
 	uint64_t packs_adopted; /* of dead sessions, reused */
 };
 
+/* Whether a point that the session makes counts. Return 0, or -ENOKEY (the vault
+ * demands signatures, and this machine has no signing key; said in words). */
+MUST_CHECK int writer_may_commit(const struct writer *w);
 /*
  * Begin a session in @v, which must outlive it. New chunks are compressed with
  * zstd at @level; 0 stores them as they are. What writer_chunk_take() is given

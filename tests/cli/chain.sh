@@ -288,3 +288,70 @@ expect 0 as thief rename web1 old
 expect 0 as thief rename web9 web1
 expect 0 as reader2 points
 says "THE SIGNER OF web1 HAS CHANGED: .*$thief"
+
+# ---- a vault that demands signatures ----
+
+forget_seen
+vault_from "$tmp/one"
+point own web1
+first=$sid
+expect 12 as reader3 key demand
+says 'this machine has no signing key'
+expect 0 as own key demand
+prints 'have to be signed: 1 count, 2 do not'
+cp -a "$vault" "$tmp/demanding"
+# To the machine itself its own points count; to a reader those of whom he trusts.
+expect 13 as own points
+prints '^1 point$'
+says 'the point web1/2026-11-02T000001Z .* is untrusted: .*: unsigned'
+expect 13 as reader3 points
+prints '^0 points$'
+says "the point web1/.* is untrusted: .*: unknown"
+expect 0 as reader3 key trust "$signer" --machine web1
+expect 13 as reader3 points
+prints '^1 point$'
+# A machine without a key makes none, one with a key of its own one that is nobody's.
+expect 12 as keyless backup --vm web1 "$tmp/source"
+says 'the points of this vault have to be signed'
+point thief web1
+for reader in reader3 own; do
+	expect 13 as "$reader" points --vm web1 --latest 1
+	prints '^1 point$'
+	says "is untrusted: .*: another|is untrusted: .*: unknown"
+	expect 0 as "$reader" ls web1/latest:
+done
+expect 13 as reader3 check
+says "commit/$sid: the point web1/.* is signed with a key that may not sign for its machine"
+says "is not signed, as this vault demands"
+# It pushes nothing out, is no parent, and is restored by an explicit switch alone.
+expect 0 as own forget --keep-last 1 --dry-run
+! grep -q "$sid" "$tmp/out" || fail "an untrusted point is judged"
+expect 0 as own backup --json --vm web1 --time 2026-11-03T00:00:00Z "$tmp/source"
+expect 13 as own points --vm web1 --latest 1 --json
+parent=$(sed -n 's/.*"parent": *"\([0-9a-f]*\)".*/\1/p' "$tmp/out")
+[ -n "$parent" ] || fail "it has no parent"
+as own --untrusted points 2>/dev/null >"$tmp/all"
+bad=$(grep -E 'ANOTHER|unknown' "$tmp/all" | head -n 1 | cut -c 1-8)
+[ -n "$bad" ] || fail "--untrusted does not show it"
+case $parent in "$bad"*) fail "a backup builds on a stranger's point" ;; esac
+expect 1 as reader3 restore "$bad" --target "$tmp/no"
+expect 0 as reader3 --untrusted restore "$bad" --target "$tmp/yes"
+says 'may not sign for its machine'
+if [ -e /dev/fuse ] && [ "$(id -u)" = 0 ]; then
+	rm -rf "$cache"
+	for option in "" untrusted; do
+		VMBACKUP_STATE_DIR="$tmp/reader3" start_mount "$vault" "$tmp/mnt" "$option"
+		n=$(find "$tmp/mnt/vms/web1" -mindepth 1 -maxdepth 1 -type d | wc -l)
+		[ "$n" = "$([ -n "$option" ] && echo 4 || echo 2)" ] ||
+			fail "with -o '$option' the mount shows $n points"
+		grep -q '"points_untrusted": 3,' "$tmp/mnt/.vmbackupfs/status.json" ||
+			fail "status.json does not count those that are untrusted"
+		stop_mount "$tmp/mnt"
+	done
+fi
+# Whoever may delete from the store takes the demand away, and no reader who knew it.
+rm "$vault"/feature/*
+expect 13 as reader3 points
+prints '^2 points$'
+says 'it demanded that its points be signed, and does not any more'
+expect 0 stranger points
