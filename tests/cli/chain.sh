@@ -310,6 +310,14 @@ says "the point web1/.* is untrusted: .*: unknown"
 expect 0 as reader3 key trust "$signer" --machine web1
 expect 13 as reader3 points
 prints '^1 point$'
+reads() {
+	"$tests/reader/vmbackup_reader.py" "$vault" --key-file "$keyfile" "$@" points
+}
+[ "$(reads | wc -l)" = 0 ] || fail "the second reader trusts everybody"
+[ "$(reads --trust "$signer=web1" | wc -l)" = 1 ] ||
+	fail "the second reader does not trust the signer of web1"
+[ "$(reads --trust "$signer=web2" | wc -l)" = 0 ] ||
+	fail "the second reader trusts it for web1, too"
 # A machine without a key makes none, one with a key of its own one that is nobody's.
 expect 12 as keyless backup --vm web1 "$tmp/source"
 says 'the points of this vault have to be signed'

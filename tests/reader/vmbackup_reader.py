@@ -164,8 +164,9 @@ def open_box(data, kind, name, base_of):
 
 
 class Vault:
-    def __init__(self, path, keyfile=None, passphrase=None):
+    def __init__(self, path, keyfile=None, passphrase=None, trusted=()):
         self.path = path
+        self.trusted, self.demanded = set(trusted), False
         self.names = []
         for folder, _, names in os.walk(path):
             for name in names:
@@ -221,13 +222,24 @@ class Vault:
             last[pack] = max(last.get(pack, (0, name)), (number, name))
         return {pack for pack, (number, _) in last.items() if number % 2 == 0}
 
-    @staticmethod
-    def demand(clear):
-        """What a reader must know: bits of features, of which there are none."""
+    def demand(self, clear):
+        """What a reader must know: bits of features. Bit 2: signatures."""
         if len(clear) != 16:
             raise Bad("features: length")
-        if clear[:4] != b"\0\0\0\0":
+        bits = int.from_bytes(clear[:4], "little")
+        if bits & ~4:
             raise Bad("features that are not known: %r" % clear)
+        self.demanded |= bits == 4
+
+    def counts(self, name, text, vm):
+        """Where signatures are demanded: of one who may sign for the machine."""
+        if not self.demanded:
+            return True
+        key = json.loads(text).get("sig", {}).get("key")
+        if not self.trusted & {(key, None), (key, vm)}:
+            return False
+        verify_signature(self, name.split("/")[1], text)
+        return True
 
     def under(self, prefix):
         return sorted(n for n in self.names if n.startswith(prefix))
@@ -431,9 +443,11 @@ class Vault:
             if verdict == "PURGED":
                 purged.add(name.split("/")[1].split("-")[0])
         hidden = set() if forgotten else self.forgotten(wishes, verdicts)
-        registers = {name.split("/")[1]: json.loads(self.box(name, COMMIT))
-                     for name in commits}
+        texts = {name.split("/")[1]: self.box(name, COMMIT)
+                 for name in commits}
+        registers = {sid: json.loads(text) for sid, text in texts.items()}
         for name in commits:
+            text = texts[name.split("/")[1]]
             c = registers[name.split("/")[1]]
             if c["decision"] != "COMMIT":
                 continue
@@ -453,7 +467,8 @@ class Vault:
                 raise Bad("%s: not what was committed" % point)
             if p["id"] != c["point"] or p["session"] != c["session"]:
                 raise Bad("%s: another point" % point)
-            out.append(p)
+            if self.counts(name, text, p["vm"]):
+                out.append(p)
         return sorted(out, key=lambda p: (p["vm"], p["time"], p["id"]))
 
     def digest(self, name):
@@ -1250,6 +1265,8 @@ def main():
     p.add_argument("vault")
     p.add_argument("--key-file")
     p.add_argument("--password")
+    p.add_argument("--trust", action="append", default=[],
+                   metavar="KEY[=MACHINE]")
     sub = p.add_subparsers(dest="verb", required=True)
     sub.add_parser("points")
     sub.add_parser("verify")
@@ -1270,8 +1287,10 @@ def main():
     if a.key_file:
         with open(a.key_file, "rb") as f:
             keyfile = f.read()
+    trusted = [tuple(t.split("=", 1)) if "=" in t else (t, None)
+               for t in a.trust]
     vault = Vault(a.vault, keyfile, a.password.encode() if a.password
-                  else None)
+                  else None, trusted)
     if a.verb == "points":
         for point in vault.points():
             print(json.dumps(point))

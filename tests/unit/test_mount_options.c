@@ -345,9 +345,9 @@ static void gathers_luks_keys(void **state)
 	parse("lukskey=/a,lukskey=/b\\,c");
 	parse("lukskey=/d");
 	assert_int_equal(o.luks_keys.n, 3);
-	assert_string_equal(o.luks_keys.paths[0], "/a");
-	assert_string_equal(o.luks_keys.paths[1], "/b,c");
-	assert_string_equal(o.luks_keys.paths[2], "/d");
+	assert_string_equal(o.luks_keys.items[0], "/a");
+	assert_string_equal(o.luks_keys.items[1], "/b,c");
+	assert_string_equal(o.luks_keys.items[2], "/d");
 	refuse("lukskey=", "lukskey");
 	refuse("lukskey", "needs a value");
 }
