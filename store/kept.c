@@ -60,7 +60,7 @@ void kept_release(const struct kept_kind *kind, struct kept_set *s)
 
 /* Move *@w to the first who wants an object of such a hash, as it is stored. Return 0,
  * -EBADMSG, said in words, or -EIO. */
-static int find_hash(const uint8_t *raw, size_t len,
+static int find_hash(const char *name, const uint8_t *raw, size_t len,
 		     const struct kept_wanted **w)
 {
 	uint8_t hash[CRYPT_SHA256_LEN];
@@ -74,7 +74,7 @@ static int find_hash(const uint8_t *raw, size_t len,
 	if (!kept_same_hash(at, &found))
 		return fail(-EBADMSG,
 			    "%s: damaged: not the object that was committed",
-			    at->name);
+			    name);
 	*w = at;
 	return 0;
 }
@@ -82,11 +82,10 @@ static int find_hash(const uint8_t *raw, size_t len,
 /* Read it by itself, or return -EFBIG, silently, where it is too long to be read with
  * others. *@wanted moves to the first who wants that. */
 static int read_vault(struct vault *v, const struct kept_kind *kind,
-		      const struct kept_wanted **wanted, bool alone,
-		      struct buf *out)
+		      const char *name, const struct kept_wanted **wanted,
+		      bool alone, struct buf *out)
 {
 	size_t max = alone ? kind->max : MIN(kind->max, WITH_OTHERS_MAX), len;
-	const char *name = (*wanted)->name;
 	uint8_t *raw = NULL;
 	struct box box;
 	int r = vault_get_again(v, name, max, &raw, &len);
@@ -95,7 +94,7 @@ static int read_vault(struct vault *v, const struct kept_kind *kind,
 	if (r == -EFBIG && max == kind->max)
 		r = vault_fail_too_long(name, kind->max);
 	if (r == 0)
-		r = find_hash(raw, len, wanted);
+		r = find_hash(name, raw, len, wanted);
 	if (r == 0)
 		r = format_parse_box(raw, len, kind->type, name, &box);
 	if (r == 0 && !alone && box.plain_len > WITH_OTHERS_MAX)
@@ -143,19 +142,13 @@ int kept_get_row(struct vault *v, const char *name, struct buf *out)
 	return r;
 }
 
-/* Read one for its own sake from the vault. */
+/* Read one for its own sake from the vault; its name may be of any length. */
 static int read_alone(struct vault *v, const struct kept_kind *kind,
 		      const char *name, const uint8_t *sha256, struct buf *out)
 {
-	const struct kept_wanted *wanted;
-	struct kept_wish l = { .n = 0 };
-	int r = kept_want(&l, name, sha256, NULL);
+	const struct kept_wanted any = { .sha256 = sha256 }, *wanted = &any;
 
-	wanted = l.items;
-	if (r == 0)
-		r = read_vault(v, kind, &wanted, true, out);
-	kept_release_wish(&l);
-	return r;
+	return read_vault(v, kind, name, &wanted, true, out);
 }
 
 int kept_read(struct vault *v, const struct kept_kind *kind, const char *name,
@@ -226,7 +219,8 @@ static void fetch_one(void *arg)
 	if (atomic_load(f->held) >= HELD_MAX)
 		return;
 	before = stop_obey(f->obeys);
-	r = read_vault(f->vault, f->kind, &f->wanted, f->is_long, &f->plain);
+	r = read_vault(f->vault, f->kind, f->item->name, &f->wanted, f->is_long,
+		       &f->plain);
 	(void)stop_obey(before);
 	f->is_long = r == -EFBIG;
 	f->waits = f->is_long;
