@@ -143,6 +143,12 @@ struct point {
 	 * the point has none of one who may sign for its machine. It counts as
 	 * damaged: it is nobody's latest, and nothing is taken over from it. */
 	bool is_untrusted;
+	/*
+	 * Set by vault_points(), never stored: a verdict says that the point was
+	 * removed, and no wish is listed that it would answer. It counts for nothing
+	 * (vmbackup check names it), but nothing is taken over unseen here, either.
+	 */
+	bool has_unwished_verdict;
 	/* Set by vault_points(), never stored: the notes on the point, in
 	 * order; owned. The tags are those that the notes leave. */
 	struct note *notes;

@@ -120,6 +120,7 @@ static int add_point(struct build *b, struct point *p)
 		return r;
 	copy->verdict_unknown = verdict == POINT_UNKNOWN_VERDICT;
 	copy->is_untrusted = untrusted;
+	copy->has_unwished_verdict = verdict == POINT_UNWISHED;
 	r = name_copy(copy, shown);
 	if (r == 0 && nnotes > 0)
 		r = point_apply_notes(copy, &b->objects->notes.items[first],
@@ -139,6 +140,14 @@ static int add_point(struct build *b, struct point *p)
 	return r;
 }
 
+bool point_was_removed(const struct point_objects *o, const struct kept *point)
+{
+	return point->error == -ENOENT &&
+	       point_verdict_on(o, point->name +
+					   strlen(point_kept_points.prefix)) ==
+		       POINT_UNWISHED;
+}
+
 /* What a commit tells of a point that is not among those that were read. */
 static int add_damaged(struct build *b)
 {
@@ -155,7 +164,8 @@ static int add_damaged(struct build *b)
 					   strlen(point_kept_commits.prefix));
 	s = &b->objects->points;
 	for (i = 0; i < s->n && r == 0; i++)
-		if (!s->items[i].value)
+		if (!s->items[i].value &&
+		    !point_was_removed(b->objects, &s->items[i]))
 			r = note_damaged(
 				b, s->items[i].name +
 					   strlen(point_kept_points.prefix));

@@ -105,12 +105,19 @@ size_t point_items_of(const struct kept_set *s, const char *prefix,
 
 enum point_verdict {
 	POINT_NO_VERDICT, /* or it was kept */
+	POINT_UNWISHED, /* purged, but nobody wished for that */
 	POINT_PURGED,
 	POINT_UNKNOWN_VERDICT, /* it cannot be read */
 };
 
+/* Whoever may put objects can put a verdict. One that answers no wish hides nothing: a
+ * wish is never deleted, and is in the vault for two weeks before it is answered. */
 enum point_verdict point_verdict_on(const struct point_objects *o,
 				    const char *id);
+
+/* Of a point whose object could not be read: was it removed, though the wish for that is
+ * lost? */
+bool point_was_removed(const struct point_objects *o, const struct kept *point);
 
 /* An object called "<prefix><id>-<number>". */
 struct numbered {

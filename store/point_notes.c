@@ -40,6 +40,16 @@ size_t point_items_of(const struct kept_set *s, const char *prefix,
 	return i;
 }
 
+/* Is there the wish that a verdict answers? */
+static bool is_wished(const struct point_objects *o, const struct kept *verdict)
+{
+	char name[OBJECT_NAME_MAX];
+
+	snprintf(name, sizeof(name), "forget/%s",
+		 verdict->name + strlen("purge/"));
+	return kept_has(&o->forgets, name);
+}
+
 enum point_verdict point_verdict_on(const struct point_objects *o,
 				    const char *id)
 {
@@ -49,12 +59,14 @@ enum point_verdict point_verdict_on(const struct point_objects *o,
 	for (; n > 0; n--, i++) {
 		const bool *purged = o->verdicts.items[i].value;
 
-		if (purged && *purged)
+		if (purged && *purged && is_wished(o, &o->verdicts.items[i]))
 			return POINT_PURGED;
 		/* Nobody deletes one: what is listed and not there is a store
 		 * that lags, or a hole. */
 		if (!purged)
 			found = POINT_UNKNOWN_VERDICT;
+		else if (*purged && found == POINT_NO_VERDICT)
+			found = POINT_UNWISHED;
 	}
 	return found;
 }

@@ -161,6 +161,7 @@ static int refresh_points(struct vault *v, struct point_objects *o,
 	 * there. */
 	for (i = 0; i < o->points.n && r == 0; i++)
 		if (o->points.items[i].error == -ENOENT &&
+		    !point_was_removed(o, &o->points.items[i]) &&
 		    vault_is_news(v, o->points.items[i].name))
 			(void)fail(-EBADMSG, "%s: missing, but committed",
 				   o->points.items[i].name);

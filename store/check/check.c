@@ -51,6 +51,7 @@ static int finish(struct check *c, int r)
 	memo_release(&c->seen);
 	idset_release(&c->bad);
 	idset_release(&c->committed);
+	idset_release(&c->facts);
 	quarantine_list_release(&c->quarantine);
 	pack_list_release(&c->disputed);
 	pack_list_release(&c->settled);
@@ -59,6 +60,8 @@ static int finish(struct check *c, int r)
 	free(c->suspects);
 	free(c->packs);
 	free(c->by_id);
+	free(c->wishes);
+	free(c->removals);
 	free(c->good);
 	free(c->bad_chunks);
 	free(c->hurt);

@@ -82,6 +82,12 @@ struct check_suspect {
 	bool condemned;
 };
 
+/* A wish, or the verdict on it: "<point>-<n>". */
+struct check_wish {
+	char name[NAME_HEX + 12];
+	int64_t stored_ns; /* of a wish */
+};
+
 /* A chunk that cannot be had though its pack is there, and why. */
 struct bad_chunk {
 	struct id id;
@@ -112,6 +118,12 @@ struct check {
 	const char *judged; /* an index object that is gone through for that */
 	struct quarantine_list quarantine; /* as listed; sorted */
 	struct idset committed; /* points that a commit names */
+	struct idset facts; /* what registers and points say: digests.c */
+	bool has_facts; /* they are complete: digests are opened now */
+	struct check_wish *wishes; /* owned; sorted by check_removals() */
+	size_t nwishes, wishes_cap;
+	struct check_wish *removals; /* owned */
+	size_t nremovals, removals_cap;
 	/* The points of the list, by id; owned, they are borrowed. */
 	const struct point **by_id;
 	uint8_t *good; /* a bit for each number of a pack that is there with
@@ -226,10 +238,27 @@ MUST_CHECK int check_unindexed(struct check *c);
 
 /* Sort the points that were listed. Return 0 or -ENOMEM. */
 MUST_CHECK int check_sort_points(struct check *c);
+/* Note a wish that was listed, or a verdict that says that a point was removed. Return 0
+ * or -ENOMEM. */
+MUST_CHECK int check_add_wish(struct check *c, const char *name,
+			      int64_t stored_ns);
+MUST_CHECK int check_add_removal(struct check *c, const char *name);
+/* Report verdicts that answer no wish. Return 0 or a negative errno. */
+MUST_CHECK int check_removals(struct check *c);
 /* A register, by the name of its object, names that point: report it where the point is
  * that of another session. Return 0 or -ENOMEM. */
 MUST_CHECK int check_claim(struct check *c, const char *commit,
 			   const char *point);
+
+/* ---- digests (digests.c) ---- */
+
+/* Keep what a register or a point says, to compare digests with it; other types say
+ * nothing here. Return 0 or a negative errno. */
+MUST_CHECK int check_note_fact(struct check *c, uint8_t type, const void *data,
+			       size_t len, const char *name);
+/* Open a digest, once all else was opened, and report where it says something else, and
+ * registers that it has and the vault has not. As check_open(). */
+MUST_CHECK int check_digest(struct check *c, const char *name);
 
 /* ---- parts of a check ---- */
 

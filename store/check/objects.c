@@ -27,6 +27,7 @@
 #include "store/key.h"
 #include "store/point.h"
 #include "store/record/commit.h"
+#include "store/record/purge.h"
 #include "store/vault.h"
 
 enum {
@@ -154,6 +155,9 @@ static int on_object(void *arg, const char *name,
 		if (k->type == OBJECT_QUARANTINE &&
 		    quarantine_list_add(&c->quarantine, name) == -ENOMEM)
 			return -ENOMEM;
+		if (k->type == OBJECT_FORGET &&
+		    check_add_wish(c, name, info->stored_ns) < 0)
+			return -ENOMEM;
 		return check_add_name(c, name);
 	}
 	c->out->objects++;
@@ -246,6 +250,15 @@ static int note_commit(struct check *c, const void *data, size_t len,
 	return r < 0 ? r : check_claim(c, name, commit.point);
 }
 
+static int note_verdict(struct check *c, const void *data, size_t len,
+			const char *name)
+{
+	bool purged;
+	int r = purge_decode(data, len, name, &purged);
+
+	return r == 0 && purged ? check_add_removal(c, name) : r;
+}
+
 /* An object and what it says; @at: where its name begins in check.names. */
 static int check_contents(struct check *c, const struct kind *k, size_t at)
 {
@@ -255,14 +268,20 @@ static int check_contents(struct check *c, const struct kind *k, size_t at)
 
 	if (k->type == OBJECT_INDEX)
 		return check_read_index(c, at);
+	if (k->type == OBJECT_DIGEST)
+		return c->has_facts ? check_digest(c, name) : 0;
 	r = check_open(c, k->type, name, &plain);
 	if (r < 0)
 		return r;
 	if (!k->type)
 		return check_slot(c, name, plain.data, plain.len);
 	r = check_record(k->type, plain.data, plain.len, name);
+	if (r == 0)
+		r = check_note_fact(c, k->type, plain.data, plain.len, name);
 	if (r == 0 && k->type == OBJECT_COMMIT)
 		r = note_commit(c, plain.data, plain.len, name);
+	if (r == 0 && k->type == OBJECT_PURGE)
+		r = note_verdict(c, plain.data, plain.len, name);
 	return r;
 }
 
@@ -461,6 +480,22 @@ static int open_from(struct check *c, size_t *at)
 	return r;
 }
 
+/* They are compared with what was opened before. */
+static int open_digests(struct check *c)
+{
+	const char *name = (const char *)c->names.data;
+	const char *end = name + c->names.len;
+	int r = 0;
+
+	c->has_facts = true;
+	for (; name < end && r == 0; name += strlen(name) + 1)
+		if (strncmp(name, "digest/", 7) == 0)
+			r = check_object(
+				c,
+				(size_t)(name - (const char *)c->names.data));
+	return r;
+}
+
 static int open_objects(struct check *c)
 {
 	unsigned int listings = 0;
@@ -479,7 +514,7 @@ static int open_objects(struct check *c)
 		if (r == 0)
 			r = open_from(c, &at);
 	}
-	return r;
+	return r < 0 ? r : open_digests(c);
 }
 
 int check_objects(struct check *c)
@@ -504,6 +539,8 @@ int check_objects(struct check *c)
 		r = check_disputes(c);
 	if (r == 0)
 		r = check_suspects(c);
+	if (r == 0)
+		r = check_removals(c);
 	if (r == 0)
 		r = check_mark_good(c);
 	if (r == 0)

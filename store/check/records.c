@@ -14,7 +14,6 @@
 
 #include "store/base/log.h"
 #include "store/record/commit.h"
-#include "store/record/digest.h"
 #include "store/record/forget.h"
 #include "store/record/note.h"
 #include "store/record/pack_list.h"
@@ -65,31 +64,6 @@ static int decode_time(const void *data, size_t len, const char *name)
 	return ok ? 0 : fail(-EBADMSG, "%s: authentic, but malformed", name);
 }
 
-/* Its register is that of a session that made a point. */
-static int check_entry(void *arg, const struct digest_entry *e)
-{
-	char name[OBJECT_NAME_MAX];
-	struct commit commit;
-	int r;
-
-	if (!e->reg)
-		return 0;
-	snprintf(name, sizeof(name), "commit/%s", e->sid);
-	r = commit_decode(e->reg, e->reg_len, name, &commit);
-	if (r == 0 && commit.point[0])
-		return 0;
-	return r < 0 ? r
-		     : fail(-EBADMSG, "%s: authentic, but malformed",
-			    (const char *)arg);
-}
-
-static int pass_name(void *arg, const char *name)
-{
-	(void)arg;
-	(void)name;
-	return 0;
-}
-
 int check_record(uint8_t type, const void *data, size_t len, const char *name)
 {
 	struct commit commit;
@@ -98,9 +72,6 @@ int check_record(uint8_t type, const void *data, size_t len, const char *name)
 	switch (type) {
 	case OBJECT_COMMIT:
 		return commit_decode(data, len, name, &commit);
-	case OBJECT_DIGEST:
-		return digest_decode(data, len, name, check_entry, pass_name,
-				     (char *)name);
 	case OBJECT_PURGE:
 		return purge_decode(data, len, name, &purged);
 	case OBJECT_NOTE:
@@ -189,8 +160,6 @@ const char *check_what_is_lost(uint8_t type)
 		       " once more";
 	case OBJECT_QUARANTINE:
 		return "; it says nothing about the pack that it names";
-	case OBJECT_WINDOW:
-		return "; nothing is lost: only its name counts";
 	case OBJECT_FEATURE:
 		return "; nobody knows what it asks of programs";
 	default:

@@ -91,6 +91,18 @@ static int malformed(const char *name)
 	return fail(-EBADMSG, "%s: authentic, but malformed", name);
 }
 
+int digest_entry_decode(struct digest_entry *e)
+{
+	char name[OBJECT_NAME_MAX];
+	int r;
+
+	if (!e->reg)
+		return 0;
+	snprintf(name, sizeof(name), "commit/%s", e->sid);
+	r = commit_decode(e->reg, e->reg_len, name, &e->commit);
+	return r == 0 && !e->commit.point[0] ? malformed(name) : r;
+}
+
 int digest_decode(const void *data, size_t len, const char *name,
 		  int (*entry)(void *arg, const struct digest_entry *e),
 		  int (*gone)(void *arg, const char *name), void *arg)

@@ -31,6 +31,11 @@ struct digest_entry {
 	size_t point_len; /* 0 where it was fenced */
 };
 
+/*
+ * Decode the register of @e, where it has one, into its commit. Return 0, -EBADMSG
+ * (said in words: it is malformed, or is none of a point) or -ENOMEM.
+ */
+MUST_CHECK int digest_entry_decode(struct digest_entry *e);
 /* Append an entry; their number goes before all of them, as a varint, and behind
  * them the number of names of superseded digests and these, each with its length;
  * ask buf_error(). */

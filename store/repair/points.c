@@ -21,6 +21,7 @@
 #include "store/base/log.h"
 #include "store/point.h"
 #include "store/repair/notes.h"
+#include "store/repair/registers.h"
 #include "store/repair/remake.h"
 #include "store/vault.h"
 #include "store/writer/note.h"
@@ -263,10 +264,12 @@ int repair_points(struct vault *v, const struct repair_options *o,
 	size_t i;
 	struct repair_result copied = { .repaired = 0 };
 	bool whole;
-	int r = o->from ? copy_points(v, o, task, &copied) : 0;
+	int r = repair_registers(v, o, &copied);
 
 	s = (struct survey){ .vault = v };
 	*out = (struct repair_result){ .repaired = 0 };
+	if (r == 0 && o->from)
+		r = copy_points(v, o, task, &copied);
 	if (r == 0)
 		r = survey_make(&s, v, o, task, out);
 	out->repaired += copied.repaired;

@@ -105,7 +105,7 @@ int writer_rely_on(struct writer *w, const struct point *p)
 	size_t i;
 	int r = 0;
 
-	if (!p->has_index || p->verdict_unknown)
+	if (!p->has_index || p->verdict_unknown || p->has_unwished_verdict)
 		return 0;
 	names = alloc_array(p->nindex, sizeof(*names));
 	if (!names)

@@ -440,7 +440,8 @@ class Vault:
             verdict = json.loads(self.box(name, PURGE))["verdict"]
             if verdict not in ("PURGED", "KEPT"):
                 raise Bad("%s: an unknown verdict" % name)
-            if verdict == "PURGED":
+            # One that nobody wished counts for nothing.
+            if verdict == "PURGED" and "forget/" + name.split("/")[1] in wishes:
                 purged.add(name.split("/")[1].split("-")[0])
         hidden = set() if forgotten else self.forgotten(wishes, verdicts)
         texts = {name.split("/")[1]: self.box(name, COMMIT)

@@ -160,6 +160,19 @@ void sessions_put_text(struct scene *s, uint8_t type, const char *name,
 	assert_ok(backend_put(s->backend, name, box.data, box.len));
 }
 
+void sessions_put_removal(struct scene *s, const char *name)
+{
+	char wish[OBJECT_NAME_MAX];
+	size_t len;
+
+	snprintf(wish, sizeof(wish), "forget/%s", name + strlen("purge/"));
+	if (!backend_mem_data(s->backend, wish, &len))
+		sessions_put_text(
+			s, OBJECT_FORGET, wish,
+			"{\"by\":\"x\",\"time_ns\":1,\"until_ns\":1}");
+	sessions_put_text(s, OBJECT_PURGE, name, "{\"verdict\":\"PURGED\"}");
+}
+
 struct writer_stats sessions_stats(struct scene *s)
 {
 	struct writer_stats st;

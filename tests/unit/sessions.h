@@ -39,6 +39,8 @@ void sessions_age(struct scene *s);
 /* Put a box of the vault under @name, with JSON @text in it. */
 void sessions_put_text(struct scene *s, uint8_t type, const char *name,
 		       const char *text);
+/* Say that a point was removed, in "purge/<point>-<n>", as somebody wished. */
+void sessions_put_removal(struct scene *s, const char *name);
 struct writer_stats sessions_stats(struct scene *s);
 
 #endif

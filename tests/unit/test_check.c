@@ -328,12 +328,16 @@ static void a_pack_that_is_swept_and_needed(void **state)
 
 static void the_point_is_purged(struct moment *m)
 {
+	static const char wish[] = "{\"by\":\"x\",\"time_ns\":1,"
+				   "\"until_ns\":1}";
 	static const char verdict[] = "{\"verdict\":\"PURGED\"}";
 	struct point_list *l;
 	char name[OBJECT_NAME_MAX];
 
 	assert_ok(vault_points(m->plant->vault, &l));
 	assert_int_equal(l->n, 1);
+	snprintf(name, sizeof(name), "forget/%s-0", l->points[0]->id);
+	put_box(m->plant, OBJECT_FORGET, name, wish, strlen(wish));
 	snprintf(name, sizeof(name), "purge/%s-0", l->points[0]->id);
 	put_box(m->plant, OBJECT_PURGE, name, verdict, strlen(verdict));
 	snprintf(name, sizeof(name), "point/%s", l->points[0]->id);

@@ -29,6 +29,7 @@
 #include "store/format.h"
 #include "store/index.h"
 #include "store/point.h"
+#include "store/record/digest.h"
 
 static struct backend *base;
 static struct idset whole; /* all that can be restored from it */
@@ -372,12 +373,50 @@ static enum verdict expected_of_index(const char *name, enum way way)
 	return WHOLE;
 }
 
+static int note_entry(void *arg, const struct digest_entry *e)
+{
+	const char **name = arg;
+
+	return strcmp(*name + strlen("commit/"), e->sid) == 0;
+}
+
+static int pass_name(void *arg, const char *name)
+{
+	(void)arg;
+	(void)name;
+	return 0;
+}
+
+/* Does a digest tell of that register? */
+static bool is_digested(const char *name)
+{
+	const char *digest;
+	bool found = false;
+	size_t i;
+
+	for (i = 0; !found && (digest = backend_mem_name(base, i)); i++) {
+		AUTO_BUF struct buf plain = BUF_INIT;
+		const uint8_t *data;
+		size_t len;
+
+		if (!is_kind(digest, "digest"))
+			continue;
+		data = backend_mem_data(base, digest, &len);
+		assert_ok(format_read_box(vault_keyring(vault), data, len,
+					  OBJECT_DIGEST, digest, &plain));
+		found = digest_decode(plain.data, plain.len, digest, note_entry,
+				      pass_name, &name) == 1;
+	}
+	return found;
+}
+
 /* Kinds of objects of which check knows by their names alone, or by others that
- * need them, that they are gone. The loss of a register is missed by who has seen
- * it before (see vmbackup(1), ROLLBACK). */
+ * need them, that they are gone. The loss of a register that no digest tells of is
+ * missed by who has seen it before (see vmbackup(1), ROLLBACK). */
 static bool is_missed(const char *name)
 {
-	return is_kind(name, "pack") || is_kind(name, "point");
+	return is_kind(name, "pack") || is_kind(name, "point") ||
+	       (is_kind(name, "commit") && is_digested(name));
 }
 
 static enum verdict expected(const char *name, enum way way)

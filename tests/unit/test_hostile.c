@@ -378,6 +378,23 @@ static void old_wish(struct scene *s)
 		 "{\"by\":\"x\",\"time_ns\":1,\"until_ns\":1}");
 }
 
+/* It is said that a point was removed, which nobody wished. */
+static void unwished_verdict(struct scene *s)
+{
+	char name[OBJECT_NAME_MAX];
+	size_t i, len;
+
+	for (i = 0; i < ARRAY_SIZE(points); i++) {
+		snprintf(name, sizeof(name), "forget/%s-%d", points[i],
+			 s->variant);
+		if (backend_mem_data(s->backend, name, &len))
+			continue;
+		snprintf(name, sizeof(name), "purge/%s-%d", points[i],
+			 s->variant);
+		put_text(s, OBJECT_PURGE, name, "{\"verdict\":\"PURGED\"}");
+	}
+}
+
 static void missing_note(struct scene *s)
 {
 	char name[OBJECT_NAME_MAX];
@@ -429,7 +446,8 @@ static void slandered_packs(struct scene *s)
 	pack_list_release(&l);
 }
 
-/* A digest says of the sessions of others that they made nothing, or other points. */
+/* A digest says of the sessions of others that they made nothing, or something else than
+ * they did, be it only by a blank. */
 static void forged_digest(struct scene *s)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
@@ -437,13 +455,39 @@ static void forged_digest(struct scene *s)
 
 	buf_put_varint(&plain, ARRAY_SIZE(sessions));
 	for (i = 0; i < ARRAY_SIZE(sessions); i++) {
+		AUTO_BUF struct buf reg = BUF_INIT, doc = BUF_INIT;
 		struct digest_entry e = { .point_len = 0 };
+		char name[OBJECT_NAME_MAX];
 
 		memcpy(e.sid, sessions[i], sizeof(e.sid));
+		if (s->variant > 0) {
+			snprintf(name, sizeof(name), "commit/%s", e.sid);
+			get(s, OBJECT_COMMIT, name, &reg);
+			assert_ok(commit_decode(reg.data, reg.len, name,
+						&e.commit));
+			snprintf(name, sizeof(name), "point/%s",
+				 e.commit.point);
+			get(s, OBJECT_POINT, name, &doc);
+			/* White space, in JSON. */
+			buf_put_u8(s->variant == 1 ? &reg : &doc, ' ');
+		}
+		e.reg = reg.data;
+		e.reg_len = reg.len;
+		e.point = doc.data;
+		e.point_len = doc.len;
 		digest_put(&plain, &e);
 	}
 	buf_put_varint(&plain, 0);
 	put(s, OBJECT_DIGEST, "digest/" EVIL "-0", &plain);
+}
+
+/* A register is gone, which digests tell of. */
+static void lost_register(struct scene *s)
+{
+	char name[OBJECT_NAME_MAX];
+
+	snprintf(name, sizeof(name), "commit/%s", sessions[s->variant]);
+	assert_ok(backend_mem_remove(s->backend, name));
 }
 
 /* ---- trees ---- */
@@ -682,6 +726,10 @@ static const struct attack {
 	{ "several claim it with a wrong hash", claimed_point, 3, NAMED,
 	  "commit/" LAST, NOTHING },
 	{ "a wish of 1970", old_wish, 0, WHOLE, "", NOTHING },
+	{ "a verdict on no wish", unwished_verdict, 0, NAMED, "purge/",
+	  NOTHING },
+	{ "a verdict on no wish", unwished_verdict, 7, NAMED, "purge/",
+	  NOTHING },
 	{ "a note of which earlier ones are missing", missing_note, 0, WHOLE,
 	  "", NOTHING },
 	{ "a tomb of all packs", condemned_packs, OBJECT_TOMB, WHOLE, "",
@@ -689,7 +737,18 @@ static const struct attack {
 	{ "a sweep of all packs", condemned_packs, OBJECT_SWEEP, WHOLE, "",
 	  NOTHING },
 	{ "good packs in quarantine", slandered_packs, 0, WHOLE, "", NOTHING },
-	{ "a digest that denies points", forged_digest, 0, WHOLE, "", NOTHING },
+	{ "a digest that denies points", forged_digest, 0, NAMED,
+	  "digest/" EVIL, NOTHING },
+	{ "a digest that tells of other points", forged_digest, 1, NAMED,
+	  "digest/" EVIL, NOTHING },
+	{ "a digest that has other words of the points", forged_digest, 2,
+	  NAMED, "digest/" EVIL, NOTHING },
+	{ "a register that is gone", lost_register, 0, NAMED, "commit/",
+	  TILL_REPAIR },
+	{ "a register that is gone", lost_register, 1, NAMED, "commit/",
+	  TILL_REPAIR },
+	{ "a register that is gone", lost_register, 2, NAMED, "commit/",
+	  TILL_REPAIR },
 	{ "a tree with a name of two dots", forged_tree, TREE_DOTS, NAMED,
 	  "pack/", NOTHING },
 	{ "a tree with a slash in a name", forged_tree, TREE_SLASH, NAMED,

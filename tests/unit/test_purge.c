@@ -26,7 +26,10 @@ static void decide(struct scene *s, unsigned int n, const char *text)
 	char name[OBJECT_NAME_MAX];
 
 	snprintf(name, sizeof(name), "purge/%s-%u", point, n);
-	sessions_put_text(s, OBJECT_PURGE, name, text);
+	if (strstr(text, "PURGED"))
+		sessions_put_removal(s, name);
+	else
+		sessions_put_text(s, OBJECT_PURGE, name, text);
 }
 
 static void a_purged_point_is_gone(void **state)

@@ -394,6 +394,11 @@ static void no_point_of_a_copy(void **state)
 	backend_close(b);
 	b = backend_mem_clone(base);
 	buf_clear(&plain);
+	buf_printf(&plain, "{\"by\":\"x\",\"time_ns\":1,\"until_ns\":1}");
+	snprintf(repair_said, sizeof(repair_said), "forget/%s-0",
+		 point + strlen("point/"));
+	put_record(b, OBJECT_FORGET, repair_said, &plain);
+	buf_clear(&plain);
 	buf_printf(&plain, "{\"verdict\":\"PURGED\"}");
 	snprintf(repair_said, sizeof(repair_said), "purge/%s-0",
 		 point + strlen("point/"));

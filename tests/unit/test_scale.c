@@ -857,6 +857,11 @@ static void small_digests_are_merged(void **state)
 		assert_ok(crowd_add(s->vault, &more));
 		l = list_anew(s);
 		if (i == 0) {
+			snprintf(name, sizeof(name), "forget/%s-0",
+				 l->points[0]->id);
+			put_text(s, OBJECT_FORGET, name,
+				 "{\"by\":\"x\",\"time_ns\":1,"
+				 "\"until_ns\":1}");
 			snprintf(name, sizeof(name), "purge/%s-0",
 				 l->points[0]->id);
 			put_text(s, OBJECT_PURGE, name,
