@@ -33,6 +33,7 @@
 #define FETCH_MAX (2u << 20)
 /* The index is read again for a missing chunk no more often than this. */
 #define REFRESH_NS 5000000000
+#define PROOF_BYTES 160 /* to remember that a copy of a chunk is right */
 
 struct frame_data {
 	uint32_t len;
@@ -49,6 +50,9 @@ struct window {
 	uint8_t *data; /* owned */
 	size_t cap;
 	uint64_t off, len; /* what part it holds */
+	/* A chunk of which a part is wanted; owned. */
+	uint8_t *chunk;
+	size_t chunk_cap;
 };
 
 static pthread_key_t window_key;
@@ -59,6 +63,7 @@ static void window_free(void *arg)
 	struct window *w = arg;
 
 	free(w->data);
+	free(w->chunk);
 	free(w);
 }
 
@@ -100,6 +105,7 @@ struct frame_run {
 	struct pack_info *pack;
 	struct window *window;
 	uint32_t last; /* the last frame that will be wanted */
+	bool keeps; /* whole frames, too, for who reads the rest of the chunk */
 };
 
 /* Make the bytes of frame @number available, and with them those of the frames
@@ -218,7 +224,7 @@ static int read_frame(struct frame_run *r, uint32_t number, uint32_t off,
 	int err;
 
 	frame_key(&key, r->pack->no, number);
-	if (off == 0 && len == r->pack->frames[number].plen) {
+	if (!r->keeps && off == 0 && len == r->pack->frames[number].plen) {
 		object = cache_peek(r->vault->frames, &key);
 		if (!object)
 			return decode(r, number, out);
@@ -238,9 +244,9 @@ static int read_frame(struct frame_run *r, uint32_t number, uint32_t off,
 /* Bytes [@off, @off + @len) of the chunk at @loc, in @pack. */
 static int read_loc(struct vault *v, struct pack_info *pack,
 		    const struct chunk_loc *loc, uint32_t off, uint32_t len,
-		    uint8_t *out)
+		    bool keeps, uint8_t *out)
 {
-	struct frame_run run = { v, pack, window_thread(), 0 };
+	struct frame_run run = { v, pack, window_thread(), 0, keeps };
 	uint64_t skip = (uint64_t)loc->off + off, end = skip + len, sum = 0;
 	uint32_t i;
 	int r = run.window ? 0 : -ENOMEM;
@@ -269,64 +275,97 @@ static int read_loc(struct vault *v, struct pack_info *pack,
 	return r;
 }
 
-/* Of the chunk's copy in that pack, for another one may be something else. */
-static bool was_verified(struct vault *v, const struct id *id, int64_t pack,
-			 bool set)
-{
-	struct id *slot = &v->verified[id_hash(id) % ARRAY_SIZE(v->verified)];
-	struct id copy = *id;
-
-	put_le64(copy.b, get_le64(copy.b) ^ (uint64_t)pack);
-	SCOPED_LOCK(&v->lock);
-	if (set)
-		*slot = copy;
-	return id_equal(slot, &copy);
-}
-
-static int rehash(struct vault *v, uint8_t type, const struct id *id,
-		  int64_t pack, const void *data, size_t len)
+static int rehash(struct vault *v, struct pack_info *pack, uint8_t type,
+		  const struct id *id, const void *data, size_t len)
 {
 	char hex[2 * ID_LEN + 1];
 	struct id real;
 	int r = keyring_id(v->keyring, type, data, len, &real);
 
-	if (r < 0)
+	if (r < 0 || id_equal(&real, id))
 		return r;
-	if (!id_equal(&real, id)) {
-		atomic_fetch_add(&v->damage, 1);
-		hex_encode(id->b, ID_LEN, hex);
-		return fail(-EBADMSG,
-			    "chunk %s: its bytes are authentic but "
-			    "not those of its name: whoever wrote it wrote "
-			    "something else",
-			    hex);
-	}
-	was_verified(v, id, pack, true);
-	return 0;
+	atomic_fetch_add(&v->damage, 1);
+	hex_encode(id->b, ID_LEN, hex);
+	return fail(-EBADMSG,
+		    "chunk %s: in %s its bytes are authentic, but not those "
+		    "of its name: whoever wrote it wrote something else; see: "
+		    "vmbackup check --read-data",
+		    hex, pack->object);
 }
 
-/* With the option "verify" a chunk is hashed as a whole before any of it is
- * used, once: the seal proves who wrote it, its name that it is what they
- * meant. */
-static int read_verified(struct vault *v, struct pack_info *pack,
-			 const struct chunk_loc *loc, const struct id *id,
-			 uint32_t off, uint32_t len, uint8_t *out)
+struct proving {
+	struct vault *vault;
+	struct pack_info *pack;
+	const struct chunk_loc *loc;
+	const struct id *id;
+	uint8_t *out; /* all of it is to go there, and has; NULL: nowhere */
+	bool was_read;
+};
+
+/* Of a copy in one pack: another may be something else. */
+static void proof_key(const struct id *id, int64_t pack, struct cache_key *key)
 {
-	uint8_t *whole;
+	memcpy(key->b, id->b, sizeof(key->b));
+	put_le64(key->b, get_le64(key->b) ^ (uint64_t)pack);
+}
+
+/* It stays the thread's. */
+static uint8_t *room_for(size_t len)
+{
+	struct window *w = window_thread();
+
+	if (w && w->chunk_cap < len) {
+		free(w->chunk);
+		w->chunk = malloc(len);
+		w->chunk_cap = w->chunk ? len : 0;
+	}
+	return w ? w->chunk : NULL;
+}
+
+static int prove(void *arg, const struct cache_key *key, void **object_out,
+		 size_t *bytes_out)
+{
+	struct proving *p = arg;
+	uint8_t *whole = p->out ? p->out : room_for(p->loc->len);
+	int r = -ENOMEM;
+
+	(void)key;
+	if (whole)
+		r = read_loc(p->vault, p->pack, p->loc, 0, p->loc->len, !p->out,
+			     whole);
+	if (r == 0)
+		r = rehash(p->vault, p->pack, p->loc->type, p->id, whole,
+			   p->loc->len);
+	if (r < 0)
+		return r;
+	p->was_read = p->out != NULL;
+	*bytes_out = PROOF_BYTES;
+	*object_out = malloc(1);
+	return *object_out ? 0 : -ENOMEM;
+}
+
+/* A chunk is hashed as a whole before any of it is used, once: the seal proves who wrote
+ * it, its name that it is what they meant. Of one of which a part is wanted the frames
+ * are kept, for the rest is wanted next. */
+static int read_proven(struct vault *v, struct pack_info *pack,
+		       const struct chunk_loc *loc, const struct id *id,
+		       uint32_t off, uint32_t len, uint8_t *out)
+{
+	bool is_whole = off == 0 && len == loc->len;
+	struct proving p = { v, pack, loc, id, is_whole ? out : NULL, false };
+	struct cache_key key;
+	void *object;
 	int r;
 
-	if (!v->verify || was_verified(v, id, loc->pack, false))
-		return read_loc(v, pack, loc, off, len, out);
-	whole = malloc(loc->len);
-	if (!whole)
-		return -ENOMEM;
-	r = read_loc(v, pack, loc, 0, loc->len, whole);
-	if (r == 0)
-		r = rehash(v, loc->type, id, loc->pack, whole, loc->len);
-	if (r == 0)
-		memcpy(out, whole + off, len);
-	free(whole);
-	return r;
+	if (v->no_verify)
+		return read_loc(v, pack, loc, off, len, false, out);
+	proof_key(id, loc->pack, &key);
+	r = cache_get(v->proofs, &key, prove, &p, &object);
+	if (r < 0)
+		return r;
+	cache_put(v->proofs, &key);
+	return p.was_read ? 0
+			  : read_loc(v, pack, loc, off, len, !is_whole, out);
 }
 
 /* Errors after which another copy of the chunk is worth trying. */
@@ -479,11 +518,12 @@ static int read_any(struct vault *v, uint8_t type, const struct id *id,
 			last = -EBADMSG;
 			continue;
 		}
-		last = is_named ? read_loc(v, s.pack, &s.loc, 0, len, out)
-				: read_verified(v, s.pack, &s.loc, id, off, len,
-						out);
+		last = is_named
+			       ? read_loc(v, s.pack, &s.loc, 0, len, false, out)
+			       : read_proven(v, s.pack, &s.loc, id, off, len,
+					     out);
 		if (last == 0 && is_named)
-			last = rehash(v, type, id, s.loc.pack, out, len);
+			last = rehash(v, s.pack, type, id, out, len);
 		if (!try_other(last))
 			return last;
 		s.lost |= last == -ENOENT;
@@ -521,8 +561,8 @@ int chunk_read_all(struct vault *v, uint8_t type, const struct id *id,
 		r = buf_reserve(out, s.loc.len);
 		if (r < 0)
 			return r;
-		last = read_verified(v, s.pack, &s.loc, id, 0, s.loc.len,
-				     out->data + out->len);
+		last = read_proven(v, s.pack, &s.loc, id, 0, s.loc.len,
+				   out->data + out->len);
 		if (last == 0)
 			out->len += s.loc.len;
 		if (!try_other(last))
@@ -547,7 +587,7 @@ void chunk_prefetch(struct vault *v, const struct id *id, uint32_t off,
 	from = (uint64_t)loc.off + off;
 	to = from + len;
 	for (i = loc.frame; i < p->nframes && to > 0; i++) {
-		struct frame_run run = { v, p, window_thread(), i };
+		struct frame_run run = { v, p, window_thread(), i, true };
 		uint64_t plen = p->frames[i].plen;
 		struct cache_key key;
 		void *object;

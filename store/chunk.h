@@ -16,7 +16,9 @@ struct vault;
 
 /*
  * Read bytes [@off, @off + @len) of a chunk of @total bytes. Every frame is
- * authenticated before a byte of it is used. Return 0; -EBADMSG (damaged,
+ * authenticated before a byte of it is used, and, unless the vault was opened with
+ * no_verify, the whole chunk compared with its id; where a copy is wrong another one is
+ * tried. Return 0; -EBADMSG (damaged,
  * missing or of another length: said in words with object and chunk); -EIO. A
  * chunk nobody knows of is looked for in a fresh index once, then it is damage.
  */

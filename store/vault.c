@@ -94,19 +94,22 @@ struct seam *vault_seam(struct vault *v)
 
 void vault_get_stats(struct vault *v, struct vault_stats *out)
 {
-	struct cache_stats frames, nodes, packs;
+	struct cache_stats frames, nodes, packs, proofs;
 
 	cache_get_stats(v->frames, &frames);
 	cache_get_stats(v->nodes, &nodes);
 	cache_get_stats(v->packs, &packs);
+	cache_get_stats(v->proofs, &proofs);
 	out->gets = atomic_load(&v->gets);
 	out->get_bytes = atomic_load(&v->get_bytes);
 	out->frames_decoded = frames.loads;
 	out->frame_hits = frames.hits;
 	out->nodes_decoded = nodes.loads;
 	out->node_hits = nodes.hits;
-	out->cache_bytes = frames.bytes + nodes.bytes + packs.bytes;
-	out->cache_limit = frames.limit + nodes.limit + packs.limit;
+	out->cache_bytes =
+		frames.bytes + nodes.bytes + packs.bytes + proofs.bytes;
+	out->cache_limit =
+		frames.limit + nodes.limit + packs.limit + proofs.limit;
 	out->damage = atomic_load(&v->damage);
 }
 

@@ -55,7 +55,8 @@ struct vault_options {
 	/* set by whoever wants an end: what waits for the backend fails with
 	 * -EINTR then; NULL: nobody. Borrowed until vault_close() */
 	const volatile bool *stop;
-	bool verify; /* re-hash every chunk that is read */
+	/* Take chunks as they are: do not compare them with their ids. */
+	bool no_verify;
 	/* the index is not read until a chunk is looked for, or a session
 	 * begins: for who may need neither. What asks the database itself has to
 	 * call vault_refresh() first */

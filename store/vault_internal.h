@@ -70,11 +70,13 @@ struct vault {
 	struct buf slot_object; /* that slot, as stored; owned */
 	uint8_t sum_key[16]; /* of struct name_sum */
 	atomic_bool index_read; /* it was, at least once */
-	bool verify;
+	bool no_verify;
 	unsigned int parity; /* percent that writers make */
 	struct parity_reader *parity_reader; /* owned */
 	struct cache *packs; /* pack number -> struct pack_info */
 	struct cache *frames; /* pack number, frame -> plaintext */
+	/* chunk, pack number -> that copy was compared with the chunk's id */
+	struct cache *proofs;
 	struct cache *nodes; /* chunk id -> struct node */
 	pthread_cond_t mended; /* vault_mend() was done */
 	pthread_cond_t listed; /* is_listing became false */
@@ -93,7 +95,6 @@ struct vault {
 	size_t trust_rows; /* so much was known of signers then */
 	bool stamped; /* the stamps are of before the last listing */
 	struct backend_stamp stamps[POINT_KINDS]; /* of the folders */
-	struct id verified[1024]; /* chunks whose plaintext was re-hashed */
 	struct index_record index_record; /* of the last refresh */
 	char **said; /* of what it was said already; owned, and so is each */
 	size_t nsaid, said_cap;

@@ -485,7 +485,7 @@ int vault_open(const struct vault_options *o, struct vault **out)
 	pthread_cond_init(&v->listed, NULL);
 	pthread_cond_init(&v->mended, NULL);
 	v->seam = o->seam ? o->seam : seam_system();
-	v->verify = o->verify;
+	v->no_verify = o->no_verify;
 	v->backend = o->backend;
 	v->borrowed_backend = o->backend != NULL;
 	r = v->backend ? 0 : backend_open(o->url, &with, &v->backend);
@@ -495,9 +495,12 @@ int vault_open(const struct vault_options *o, struct vault **out)
 		goto err;
 	v->packs = cache_new(size / 16, pack_info_free);
 	v->frames = cache_new(size / 2, frame_free);
-	v->nodes = cache_new(size / 2 - size / 16, node_free);
+	v->proofs = cache_new(size / 32, free);
+	v->nodes = cache_new(size / 2 - size / 16 - size / 32, node_free);
 	v->parity_reader = parity_reader_new(v->backend);
-	r = v->packs && v->frames && v->nodes && v->parity_reader ? 0 : -ENOMEM;
+	r = v->packs && v->frames && v->proofs && v->nodes && v->parity_reader
+		    ? 0
+		    : -ENOMEM;
 	if (r == 0)
 		r = unlock(v, o);
 	if (r == 0)
@@ -548,6 +551,7 @@ void vault_close(struct vault *v)
 	backend_names_release(&v->missing);
 	cache_free(v->nodes);
 	cache_free(v->frames);
+	cache_free(v->proofs);
 	cache_free(v->packs);
 	parity_reader_free(v->parity_reader);
 	catalog_close(v->catalog);

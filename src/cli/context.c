@@ -281,6 +281,7 @@ int context_open_vault_with(struct context *ctx, struct vault_options *o,
 	*out = NULL;
 	o->seam = ctx->seam;
 	o->stop = signals_stop();
+	o->no_verify |= ctx->no_verify;
 	if (!o->ask) {
 		o->ask = context_credential;
 		o->ask_arg = ctx;

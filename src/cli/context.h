@@ -56,6 +56,7 @@ struct context {
 	bool no_cache;
 	bool forgotten; /* points that were forgotten are listed, too */
 	bool untrusted; /* and such as lack a signature that is demanded */
+	bool no_verify; /* chunks are taken as they are */
 	bool no_lock; /* accepted: readers take no locks */
 	bool json;
 	bool no_color;

@@ -171,8 +171,8 @@ static int check_usage(struct context *ctx, const struct args *a, int argc,
 static int open_vaults(struct context *ctx, const struct args *a,
 		       struct vault **out, struct vault **from_out)
 {
-	struct vault_options o = { .verify = true };
-	struct vault_options other = { .verify = true, .stop = signals_stop() };
+	struct vault_options o = { .url = NULL };
+	struct vault_options other = { .stop = signals_stop() };
 	bool no_cache = ctx->no_cache;
 	int r;
 

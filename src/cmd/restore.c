@@ -29,6 +29,7 @@ struct args {
 	struct string_list excludes, iexcludes, exclude_files;
 	struct string_list includes, iincludes, include_files;
 	bool delete_extra, delete_incomplete, dry_run, verify, delta, keep_end;
+	bool no_verify;
 	unsigned int threads;
 };
 
@@ -60,6 +61,8 @@ static const struct option_row rows[] = {
 		 "change nothing; with -v say what would be done"),
 	OPT_FLAG("verify", 0, struct args, verify,
 		 "read what was written again and compare it"),
+	OPT_FLAG("no-verify", 0, struct args, no_verify,
+		 "do not compare the chunks that are read with their names"),
 	OPT_LIST("include", 'i', "PATTERN", struct args, includes,
 		 "restore only what matches, and all below; may be repeated"),
 	OPT_LIST("iinclude", 0, "PATTERN", struct args, iincludes,
@@ -380,6 +383,9 @@ static int restore_verb(struct context *ctx, void *args, int argc, char **argv)
 			ctx, argc == 0
 				     ? "restore what? say POINT or POINT:PATH"
 				     : "restore takes one POINT or POINT:PATH");
+	if (a->verify && a->no_verify)
+		return context_usage(ctx, "say one of --verify, --no-verify");
+	ctx->no_verify = a->no_verify;
 	if ((a->to && *a->to) || (a->disks_to && *a->disks_to))
 		return run_disks(ctx, a, argv[0]);
 	if (a->delta || a->format || a->keep_end)

@@ -299,13 +299,13 @@ static int open_vault(const struct mounting *m, struct signals *s,
 {
 	struct asking asking = { m->ctx, s };
 	struct vault_options o = { .cache_size = m->options->cache_size,
-				   .verify = m->options->verify,
 				   .ask = ask,
 				   .ask_arg = &asking };
 	size_t i;
 	int r = 0;
 
 	m->ctx->forgotten |= m->options->forgotten;
+	m->ctx->no_verify = m->options->noverify;
 	m->ctx->untrusted |= m->options->untrusted;
 	for (i = 0; i < m->options->trusted.n && r == 0; i++)
 		r = string_list_add(&m->ctx->trusted,

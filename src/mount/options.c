@@ -278,7 +278,7 @@ static const struct row rows[] = {
 	      "permissions (octal) to take away from everything"),
 	VALUE("idmap", "RANGE[+RANGE]...", add_ranges, policy,
 	      "show stored ids FROM:TO[:COUNT] as others"),
-	FLAG("verify", verify, "compare each chunk with its name, too"),
+	FLAG("noverify", noverify, "do not compare chunks with their names"),
 	VALUE("readahead", "SIZE", set_size, readahead,
 	      "how far the kernel reads ahead (1M)"),
 	VALUE("refresh", "TIME", set_seconds, refresh_ns,

@@ -21,7 +21,7 @@ struct mount_list {
 };
 
 struct mount_options {
-	bool allow_other, allow_root, noexec, verify;
+	bool allow_other, allow_root, noexec, noverify;
 	bool stay; /* "nofollow_cpu" */
 	bool forgotten; /* show points that were forgotten, too */
 	bool untrusted; /* and such as lack a signature that is demanded */

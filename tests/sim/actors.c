@@ -50,7 +50,6 @@ struct vault_options sim_options(struct sim_actor *a)
 		.cache_dir = a ? a->machine : NULL,
 		.credential.keyfile = keyfile,
 		.index_later = a && sim_dice(2),
-		.verify = true,
 	};
 }
 

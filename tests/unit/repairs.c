@@ -118,7 +118,6 @@ void restorable(struct backend *b, point_wanted_fn *wanted, struct idset *out)
 	struct vault *v = NULL;
 	size_t i;
 
-	o.verify = true;
 	if (vault_open(&o, &v) < 0)
 		return;
 	vault_show_forgotten(v);
@@ -188,7 +187,6 @@ int repair_run(struct backend *b, repair_fn *fn, bool apply,
 	struct vault *v = NULL;
 	int r;
 
-	o.verify = from_o.verify = true;
 	*out = (struct repair_result){ .repaired = 0 };
 	r = vault_open(&o, &v);
 	if (r == 0 && from)

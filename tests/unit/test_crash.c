@@ -46,7 +46,6 @@ static void expect(const char *url, size_t i)
 	struct point_list *l;
 	struct vault *v;
 
-	o.verify = true;
 	assert_ok(vault_open(&o, &v));
 	assert_ok(vault_points(v, &l));
 	assert_int_equal(l->n, i + 1);
@@ -103,7 +102,6 @@ static int whole_points(const char *vault)
 {
 	struct vault_options o = vaults_options(vault, NULL, NULL, NULL);
 
-	o.verify = true;
 	return vaults_points(&o, &scene.expected);
 }
 

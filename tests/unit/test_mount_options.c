@@ -43,11 +43,11 @@ static void knows_its_own(void **state)
 {
 	(void)state;
 	parse("allow_other,uid=1000,gid=100,umask=027,cachesize=256M,"
-	      "readahead=2M,threads=3,verify,keyfile=/etc/k,passwordfile=/p,"
+	      "readahead=2M,threads=3,noverify,keyfile=/etc/k,passwordfile=/p,"
 	      "cachedir=/c,tz=UTC,refresh=7,io_timeout=2m,fsname=n,vm=web1,"
 	      "noexec");
 	assert_true(o.allow_other);
-	assert_true(o.verify);
+	assert_true(o.noverify);
 	assert_true(o.noexec);
 	assert_true(o.policy.set_uid);
 	assert_int_equal(o.policy.uid, 1000);
@@ -140,7 +140,7 @@ static void refuses_values_that_make_no_sense(void **state)
 		       MIN(strcspn(bad[i], "="), sizeof(name) - 1));
 		refuse(bad[i], name);
 	}
-	refuse("verify=1", "takes no value");
+	refuse("noverify=1", "takes no value");
 	refuse("uid", "needs a value");
 }
 

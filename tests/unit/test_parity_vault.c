@@ -84,7 +84,6 @@ static void repair(int (*run)(struct vault *v, const struct repair_options *o,
 	struct vault_options with = options;
 	struct vault *v;
 
-	with.verify = true;
 	assert_ok(vault_open(&with, &v));
 	assert_ok(run(v, &o, &task, out));
 	vault_close(v);

@@ -713,7 +713,6 @@ static void a_wrong_copy_stands_for_nothing(void **state)
 	run.o.max_unused = 0;
 	assert_ok(collect(b, &run));
 	assert_int_equal(run.plan.nrepacked, 1);
-	o.verify = true;
 	assert_ok(vault_open(&o, &v));
 	assert_ok(chunk_read_all(v, CHUNK_DATA, &id, &got));
 	assert_int_equal(got.len, sizeof(data));
