@@ -329,6 +329,15 @@ struct point_list {
  */
 MUST_CHECK int vault_points(struct vault *v, struct point_list **out);
 /*
+ * Of those points that were removed for ever, as a verdict on a wish says that
+ * vault_points() found: find the one whose id begins with @prefix, and set @id_out, and
+ * when that was decided, by the clock of the store, in nanoseconds since 1970, or 0.
+ * Return 1, 0 (there is none, or there are several) or a negative errno.
+ */
+MUST_CHECK int vault_find_removed(struct vault *v, const char *prefix,
+				  char id_out[POINT_ID_HEX + 1],
+				  int64_t *decided_ns_out);
+/*
  * The same with a listing of purge/ alone, all else being as it was listed last:
  * for a session that has just begun. Registers stay, so the points that were
  * there are there; whether one was purged meanwhile has to be asked again.

@@ -16,11 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/backend/backend.h"
 #include "store/base/array.h"
 #include "store/format.h"
 #include "store/record/forget.h"
 #include "store/record/note.h"
 #include "store/record/purge.h"
+#include "store/vault_internal.h"
 
 size_t point_items_of(const struct kept_set *s, const char *prefix,
 		      const char *id, size_t *n_out)
@@ -69,6 +71,43 @@ enum point_verdict point_verdict_on(const struct point_objects *o,
 			found = POINT_UNWISHED;
 	}
 	return found;
+}
+
+int vault_find_removed(struct vault *v, const char *prefix,
+		       char id_out[POINT_ID_HEX + 1], int64_t *decided_ns_out)
+{
+	const struct kept_set *s = &v->objects.verdicts;
+	const struct kept *found = NULL;
+	struct backend_info info;
+	char text[OBJECT_NAME_MAX];
+	size_t i, len;
+	int n = 0;
+
+	*decided_ns_out = 0;
+	len = (size_t)snprintf(text, sizeof(text), "purge/%.*s", POINT_ID_HEX,
+			       prefix);
+	point_listing_begin(v);
+	for (i = kept_find(s, text); i < s->n && n < 2; i++) {
+		const struct kept *item = &s->items[i];
+		const bool *purged = item->value;
+
+		if (strncmp(item->name, text, len) != 0)
+			break;
+		if (!purged || !*purged || !is_wished(&v->objects, item))
+			continue;
+		n += !found || strncmp(found->name, item->name,
+				       strlen("purge/") + POINT_ID_HEX) != 0;
+		found = item;
+	}
+	if (n == 1) {
+		snprintf(text, sizeof(text), "%s", found->name);
+		snprintf(id_out, POINT_ID_HEX + 1, "%.*s", POINT_ID_HEX,
+			 text + strlen("purge/"));
+	}
+	point_listing_end(v);
+	if (n == 1 && backend_head(v->backend, text, &info) == 0)
+		*decided_ns_out = info.stored_ns;
+	return n == 1;
 }
 
 /* Whether somebody answered the wish of the number @n. */

@@ -402,6 +402,34 @@ static int print_undeleted(struct context *ctx, const struct point *p)
 	return 0;
 }
 
+/* Who brings a point back too late is told so. */
+static int check_removed(struct vault *v, struct point_list *l, int argc,
+			 char **argv)
+{
+	char id[POINT_ID_HEX + 1], when[POINT_TIME_LEN] = "";
+	int64_t when_ns;
+	size_t at;
+	int i, r = 0;
+
+	for (i = 0; i < argc && r == 0; i++) {
+		bool before = log_hush(true);
+		bool is_there = point_find(l, argv[i], &at) == 0;
+
+		(void)log_hush(before);
+		if (is_there || strlen(argv[i]) < 4)
+			continue;
+		r = vault_find_removed(v, argv[i], id, &when_ns);
+		if (when_ns)
+			point_time_name(when_ns, when);
+		if (r == 1)
+			r = fail(-EALREADY,
+				 "point %s was removed for ever%s%s: it is too "
+				 "late to bring it back",
+				 id, when_ns ? " on " : "", when);
+	}
+	return r;
+}
+
 static int run_undelete(struct context *ctx, void *args, int argc, char **argv)
 {
 	AUTO_FREE const struct point **points = NULL;
@@ -422,6 +450,8 @@ static int run_undelete(struct context *ctx, void *args, int argc, char **argv)
 	r = context_open_vault_only(ctx, &v);
 	if (r == 0)
 		r = context_read_error(v, vault_points(v, &l));
+	if (r == 0)
+		r = check_removed(v, l, argc, argv);
 	if (r == 0)
 		r = filter_find_points(v, l, argc, argv, true, points, &n);
 	if (r == 0)

@@ -13,6 +13,7 @@
 #include "store/record/pack_list.h"
 #include "store/record/pack_prints.h"
 
+struct backend_names;
 struct buf;
 struct mark;
 struct mark_pack;
@@ -58,6 +59,7 @@ struct cycle {
 	bool has_unread;
 	char repack_sid[NAME_HEX + 1]; /* the session that did; "": none */
 	unsigned int next_index; /* number of the next index object */
+	unsigned int next_digest; /* the same of digests */
 };
 
 /* ---- plan.c ---- */
@@ -155,6 +157,12 @@ MUST_CHECK int leftover_delete(struct cycle *c);
 /* Whether there is an object of a point that was removed: out->plan gets how many. Return 1, 0 or a negative
  * errno. */
 MUST_CHECK int leftover_any(struct cycle *c);
+
+/* ---- digests.c ---- */
+
+/* Write digests anew without what was removed, and without what is not so; add those that
+ * are to be deleted then to @out. Return 0 or a negative errno, said in words. */
+MUST_CHECK int digests_tidy(struct cycle *c, struct backend_names *out);
 
 /* ---- reindex.c ---- */
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "store/backend/backend.h"
+#include "store/backend/names.h"
 #include "store/base/array.h"
 #include "store/base/buf.h"
 #include "store/base/log.h"
@@ -177,6 +178,25 @@ static int list_sayings(struct cycle *c, struct names *out)
 	return r;
 }
 
+/* ---- what was tried out ---- */
+
+static int on_probe(void *arg, const char *name,
+		    const struct backend_info *info)
+{
+	struct sayings *s = arg;
+
+	return is_stale(s->cycle, info->stored_ns) ? add(s->out, name) : 0;
+}
+
+/* Whoever tries a place takes away what he put there, unless he is killed. Another
+ * collection may be trying it just now. */
+static int list_probes(struct cycle *c, struct names *out)
+{
+	struct sayings s = { .cycle = c, .out = out };
+
+	return backend_list(vault_backend(c->vault), "probe/", on_probe, &s);
+}
+
 /* ---- ledgers of checks ---- */
 
 struct ledgers {
@@ -267,6 +287,17 @@ static int delete_all(struct cycle *c, const struct names *l)
 	return r;
 }
 
+static int list_digests(struct cycle *c, struct names *out)
+{
+	AUTO_NAMES struct backend_names gone = { NULL, 0, 0 };
+	size_t i;
+	int r = digests_tidy(c, &gone);
+
+	for (i = 0; i < gone.n && r == 0; i++)
+		r = add(out, gone.list[i]);
+	return r;
+}
+
 int leftover_delete(struct cycle *c)
 {
 	struct names l = { .n = 0 };
@@ -279,6 +310,10 @@ int leftover_delete(struct cycle *c)
 		r = list_sayings(c, &l);
 	if (r == 0)
 		r = list_ledgers(c, &l);
+	if (r == 0)
+		r = list_probes(c, &l);
+	if (r == 0)
+		r = list_digests(c, &l);
 	if (r == 0)
 		r = delete_all(c, &l);
 	if (r == 0)

@@ -1358,11 +1358,118 @@ static void a_digest_removes_nothing(void **state)
 	vault_close(v);
 	run.cache = o.cache_dir;
 	assert_ok(collect(b, &run));
+	/* What it says is not so. */
+	assert_int_equal(count(b, "digest/"), 0);
 	/* Its first point had a tree and a file of its own. */
 	assert_int_equal(run.result.purged, 1);
 	assert_int_equal(run.result.packs, 1);
 	snprintf(name, sizeof(name), "point/%s", ids[2]);
 	assert_non_null(backend_mem_data(b, name, &len));
+	backend_close(b);
+}
+
+/* Put a digest that tells of points @from to 2 as their registers do, and supersedes
+ * @gone, "" for none. */
+static void put_digest(struct backend *b, const char *name, size_t from,
+		       const char *gone)
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	AUTO_BUF struct buf plain = BUF_INIT, box = BUF_INIT;
+	char object[OBJECT_NAME_MAX];
+	struct vault *v;
+	size_t i, len;
+
+	assert_ok(vault_open(&o, &v));
+	buf_put_varint(&plain, 3 - from);
+	for (i = from; i < 3; i++) {
+		AUTO_BUF struct buf reg = BUF_INIT, doc = BUF_INIT;
+		struct digest_entry e = { .point_len = 0 };
+		const uint8_t *data;
+
+		session_of(b, ids[i], e.sid);
+		snprintf(object, sizeof(object), "commit/%s", e.sid);
+		data = backend_mem_data(b, object, &len);
+		assert_ok(format_read_box(vault_keyring(v), data, len,
+					  OBJECT_COMMIT, object, &reg));
+		assert_ok(commit_decode(reg.data, reg.len, object, &e.commit));
+		snprintf(object, sizeof(object), "point/%s", ids[i]);
+		data = backend_mem_data(b, object, &len);
+		assert_ok(format_read_box(vault_keyring(v), data, len,
+					  OBJECT_POINT, object, &doc));
+		e.reg = reg.data;
+		e.reg_len = reg.len;
+		e.point = doc.data;
+		e.point_len = doc.len;
+		digest_put(&plain, &e);
+	}
+	buf_put_varint(&plain, *gone ? 1 : 0);
+	if (*gone)
+		buf_put_bytes(&plain, gone, strlen(gone));
+	assert_ok(format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				  OBJECT_DIGEST, name, NULL, 0, plain.data,
+				  plain.len, &box));
+	assert_ok(backend_put(b, name, box.data, box.len));
+	vault_close(v);
+}
+
+static int count_entry(void *arg, const struct digest_entry *e)
+{
+	size_t *n = arg;
+
+	assert_string_not_equal(e->commit.point, ids[0]);
+	++*n;
+	return 0;
+}
+
+static int pass_name(void *arg, const char *name)
+{
+	(void)arg;
+	(void)name;
+	return 0;
+}
+
+/* What was removed is in no digest any more, and those that are of no use go. */
+static void digests_forget_what_was_removed(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	AUTO_BUF struct buf plain = BUF_INIT;
+	char name[OBJECT_NAME_MAX], again[OBJECT_NAME_MAX];
+	const uint8_t *data;
+	size_t len, n = 0;
+	struct vault *v;
+
+	(void)state;
+	put_digest(b, "digest/" ID_B "-0", 1, "");
+	put_digest(b, "digest/" ID_A "-0", 0, ID_B "-0");
+	assert_ok(backend_put(b, "probe/" ID_A, "x", 1));
+	age_all(b, "probe/");
+	assert_ok(backend_put(b, "probe/" ID_B, "x", 1));
+	assert_true(is_clean(b));
+	(void)collected(b);
+	/* One that others supersede goes; one that somebody may be trying stays. */
+	assert_int_equal(count(b, "digest/"), 1);
+	assert_int_equal(count(b, "probe/"), 1);
+	name_of(b, "digest/", 0, name);
+	assert_string_equal(name, "digest/" ID_A "-0");
+	forget_point(b, 0);
+	(void)collected(b);
+	assert_int_equal(count(b, "digest/"), 1);
+	name_of(b, "digest/", 0, name);
+	assert_string_not_equal(name, "digest/" ID_A "-0");
+	assert_ok(vault_open(&o, &v));
+	data = backend_mem_data(b, name, &len);
+	assert_ok(format_read_box(vault_keyring(v), data, len, OBJECT_DIGEST,
+				  name, &plain));
+	vault_close(v);
+	assert_ok(digest_decode(plain.data, plain.len, name, count_entry,
+				pass_name, &n));
+	assert_int_equal(n, 2);
+	assert_true(is_clean(b));
+	/* There is nothing more to do. */
+	(void)collected(b);
+	name_of(b, "digest/", 0, again);
+	assert_string_equal(name, again);
 	backend_close(b);
 }
 
@@ -1989,6 +2096,7 @@ int main(void)
 		cmocka_unit_test(an_unreadable_verdict_keeps),
 		cmocka_unit_test(the_database_decides_nothing),
 		cmocka_unit_test(a_digest_removes_nothing),
+		cmocka_unit_test(digests_forget_what_was_removed),
 		cmocka_unit_test(a_lost_register_ends_it),
 		cmocka_unit_test(who_claims_anothers_point_ends_nothing),
 		cmocka_unit_test(a_verdict_needs_a_wish_that_is_old),

@@ -36,6 +36,8 @@ static void a_purged_point_is_gone(void **state)
 {
 	struct scene *s = *state;
 	struct point_list *old, *new;
+	char id[POINT_ID_HEX + 1];
+	int64_t when_ns;
 
 	assert_ok(sessions_commit(s));
 	assert_ok(vault_points(s->vault, &old));
@@ -47,6 +49,12 @@ static void a_purged_point_is_gone(void **state)
 	assert_true(new->generation > old->generation);
 	point_list_put(old);
 	point_list_put(new);
+	/* Who looks for it is told. */
+	assert_int_equal(vault_find_removed(s->vault, "", id, &when_ns), 1);
+	assert_string_equal(id, sessions_first_object(s, "point/") + 6);
+	assert_true(when_ns > 0);
+	id[0] ^= 1;
+	assert_int_equal(vault_find_removed(s->vault, id, id, &when_ns), 0);
 	/* Its object may go, and is missed by nobody. */
 	assert_ok(backend_mem_remove(s->backend,
 				     sessions_first_object(s, "point/")));
