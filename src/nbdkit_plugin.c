@@ -29,6 +29,7 @@
 #include "store/backend/backend.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
+#include "store/config/pair.h"
 #include "store/content.h"
 #include "store/format.h"
 #include "store/point.h"
@@ -136,14 +137,13 @@ static int plugin_config_complete(void)
 static int plugin_get_ready(void)
 {
 	struct credential unused;
-	struct backend_info info;
 	const char *url;
 	int r = context_open_backend(&served.ctx, &served.backend);
 
 	if (r < 0)
 		return -1;
 	url = backend_url(served.backend);
-	r = backend_head(served.backend, "config", &info);
+	r = config_head(served.backend);
 	if (r == -ENOENT)
 		r = fail(r,
 			 "%s: there is no vault here; make one with: "

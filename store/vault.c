@@ -67,6 +67,41 @@ const char *vault_url(const struct vault *v)
 	return backend_url(v->backend);
 }
 
+const struct buf *vault_config(const struct vault *v)
+{
+	return &v->config;
+}
+
+bool vault_config_is_hurt(const struct vault *v)
+{
+	return v->config_hurt;
+}
+
+const struct buf *vault_slot_object(const struct vault *v)
+{
+	return &v->slot_object;
+}
+
+uint32_t vault_newest_epoch(const struct vault *v)
+{
+	return v->newest_epoch;
+}
+
+bool vault_epoch_is_unproven(const struct vault *v)
+{
+	return v->epoch_unproven;
+}
+
+bool vault_demands_epochs(const struct vault *v)
+{
+	return v->features.write & FEATURE_EPOCHS;
+}
+
+const char *vault_slot(const struct vault *v)
+{
+	return v->slot;
+}
+
 const char *vault_id_hex(const struct vault *v)
 {
 	return v->id_hex;
@@ -354,6 +389,31 @@ static int check_epoch(const struct vault *v)
 	return 0;
 }
 
+int vault_may_mend_keys(const struct vault *v)
+{
+	if (v->features_damaged)
+		return fail(-EBADMSG,
+			    "%s: an object of feature/ cannot be read, and it "
+			    "may say what this vmbackup does not know: nothing "
+			    "is written to the vault; \"vmbackup check\" names "
+			    "it",
+			    vault_url(v));
+	if (v->config_newer)
+		return fail(
+			-EBADMSG,
+			"%s: its config is damaged, or of a newer vmbackup, "
+			"and the vault was opened by the second copy: "
+			"nothing is written to it; put config back from a "
+			"copy that \"key export\" made",
+			vault_url(v));
+	if (v->features.write & ~FEATURES_WRITE)
+		return fail(-EOPNOTSUPP,
+			    "%s: this vault needs a newer vmbackup to be "
+			    "written to; this one can read it",
+			    vault_url(v));
+	return 0;
+}
+
 int vault_may_write(const struct vault *v)
 {
 	uint64_t lost = vault_lost(v);
@@ -367,18 +427,9 @@ int vault_may_write(const struct vault *v)
 			    "folder %s: put it back, or accept the loss with: "
 			    "vmbackup check --accept-rollback",
 			    vault_url(v), v->missing.list[0]);
-	if (v->features_damaged)
-		return fail(-EBADMSG,
-			    "%s: an object of feature/ cannot be read, and it "
-			    "may say what this vmbackup does not know: nothing "
-			    "is written to the vault; \"vmbackup check\" names "
-			    "it",
-			    vault_url(v));
-	if (v->features.write & ~FEATURES_WRITE)
-		return fail(-EOPNOTSUPP,
-			    "%s: this vault needs a newer vmbackup to be "
-			    "written to; this one can read it",
-			    vault_url(v));
+	r = vault_may_mend_keys(v);
+	if (r < 0)
+		return r;
 	/* What cannot be accepted, for nothing is remembered, was said. */
 	if (lost == 0 || !history_is_kept(v->history))
 		return 0;

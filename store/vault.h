@@ -139,6 +139,9 @@ MUST_CHECK int vault_make_folders(struct vault *v);
  * what it had, or a folder); said in words.
  */
 MUST_CHECK int vault_may_write(const struct vault *v);
+/* The same of whether it may put back what opens the vault, of which neither history
+ * nor epochs keep it. */
+MUST_CHECK int vault_may_mend_keys(const struct vault *v);
 /* The same of whether it may delete what nothing refers to. */
 MUST_CHECK int vault_may_collect(const struct vault *v);
 /* Read again what programs that write to the vault, or delete from it, have to know:
@@ -179,6 +182,21 @@ MUST_CHECK int vault_read_pack_dir(struct vault *v, const char *name,
  * Return 0 or a negative errno. */
 MUST_CHECK int vault_import_packs(struct vault *v, size_t *n_out);
 
+/* The config that the vault was opened by, as it is stored; borrowed. */
+const struct buf *vault_config(const struct vault *v);
+/* Whether that is its second copy, because config itself is gone, damaged, or cannot be
+ * read. */
+bool vault_config_is_hurt(const struct vault *v);
+/* The name of the key slot that opened it, 32 digits; and that object, as it is stored;
+ * borrowed. */
+const char *vault_slot(const struct vault *v);
+const struct buf *vault_slot_object(const struct vault *v);
+/* The newest epoch of keys that there is, as it was listed; whether nothing bears out
+ * that the newest of the keys in use is one; and whether the vault says that programs
+ * have to know of epochs. */
+uint32_t vault_newest_epoch(const struct vault *v);
+bool vault_epoch_is_unproven(const struct vault *v);
+bool vault_demands_epochs(const struct vault *v);
 const char *vault_url(const struct vault *v);
 const char *vault_id_hex(const struct vault *v); /* 32 digits */
 struct backend *vault_backend(struct vault *v);

@@ -68,6 +68,9 @@ struct vault {
 	char cache_name[2 * VAULT_ID_LEN + 18];
 	char slot[33]; /* the key slot that opened it */
 	struct buf slot_object; /* that slot, as stored; owned */
+	struct buf config; /* the one that was believed, as stored; owned */
+	bool config_hurt; /* that is the copy, for config is gone or damaged */
+	bool config_newer; /* or, as far as can be told, of a newer program */
 	uint8_t sum_key[16]; /* of struct name_sum */
 	atomic_bool index_read; /* it was, at least once */
 	bool no_verify;

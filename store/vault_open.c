@@ -2,7 +2,8 @@
 /*
  * Making, opening and closing a vault.
  *
- * To open one takes, in this order: its object "config", which says in clear
+ * To open one takes, in this order: its object "config", or else the copy of it
+ * (store/config/pair.h), which says in clear
  * what a program must be able to do and which vault this is; a key slot that
  * opens with what the caller has, and gives the master key; config's seal,
  * which proves that the slot belongs to it; the local database; and the index,
@@ -30,6 +31,7 @@
 #include "store/base/secret.h"
 #include "store/catalog/catalog.h"
 #include "store/chunk.h"
+#include "store/config/pair.h"
 #include "store/crypt/keyring.h"
 #include "store/epoch/epoch.h"
 #include "store/history/history.h"
@@ -40,58 +42,10 @@
 #include "store/parity/reader.h"
 #include "store/point.h"
 
-#define CONFIG_MAX (64u << 10)
 #define FEATURE_MAX (64u << 10)
 #define CACHE_DEFAULT (64u << 20)
 
 /* ---- making ---- */
-
-/* The plaintext. Without a secret for the chunker a new one is made. */
-static int describe_config(struct seam *seam, const struct vault_options *o,
-			   struct buf *out)
-{
-	struct config_doc doc = { .created_ns = seam->ops->realtime_ns(seam),
-				  .has_chunker = true,
-				  .parity = o->parity };
-	int r = 0;
-
-	if (o->chunker)
-		memcpy(doc.chunker, o->chunker, sizeof(doc.chunker));
-	else
-		r = seam->ops->random(seam, doc.chunker, sizeof(doc.chunker));
-	if (r == 0) {
-		config_encode(&doc, out);
-		r = buf_error(out);
-	}
-	secret_wipe(&doc, sizeof(doc));
-	return r;
-}
-
-static int put_config(struct backend *b, const struct keyring *k,
-		      struct seam *seam, const struct vault_options *o)
-{
-	static const struct feature_words none = { 0 };
-	AUTO_BUF struct buf box = BUF_INIT;
-	AUTO_BUF struct buf plain = BUF_INIT;
-	uint8_t features[FEATURES_LEN];
-	int r;
-
-	features_encode(&none, features);
-	r = describe_config(seam, o, &plain);
-	if (r == 0)
-		r = format_seal_box(k, NULL, NULL, seam, OBJECT_CONFIG,
-				    "config", features, sizeof(features),
-				    plain.data, plain.len, &box);
-	secret_wipe(plain.data, plain.len);
-	if (r == 0)
-		r = backend_put_own(b, "config", box.data, box.len);
-	if (r == -EEXIST)
-		(void)fail(r,
-			   "%s: somebody else made a vault there at this "
-			   "moment",
-			   backend_url(b));
-	return r;
-}
 
 static struct backend_options backend_options_of(const struct vault_options *o)
 {
@@ -160,7 +114,7 @@ int vault_create(const struct vault_options *o, unsigned int scrypt_log_n,
 		r = key_put_slot(b, master, 0, vault_id, seam, &o->credential,
 				 scrypt_log_n, o->label, slot);
 	if (r == 0)
-		r = put_config(b, k, seam, o);
+		r = config_create(b, k, seam, o);
 	if (r < 0)
 		goto out;
 	hex_encode(vault_id, sizeof(vault_id), id_out);
@@ -216,22 +170,6 @@ static int config_absent(const struct vault *v)
 		    "%s: there is no vault here; make one with: vmbackup init "
 		    "%s",
 		    url, url);
-}
-
-static int read_config(struct vault *v, uint8_t **raw, size_t *len,
-		       struct box *box)
-{
-	int r = vault_get_all(v, "config", CONFIG_MAX, raw, len);
-
-	if (r == -ENOENT)
-		return config_absent(v);
-	if (r < 0)
-		return r;
-	r = format_parse_box(*raw, *len, OBJECT_CONFIG, "config", box);
-	if (r < 0)
-		return r;
-	r = features_decode(box->clear, box->clear_len, "config", &v->features);
-	return r < 0 ? r : may_read(v);
 }
 
 /* ---- features that were added ---- */
@@ -422,40 +360,121 @@ static int make_sum_key(struct vault *v)
 	return r;
 }
 
-static int unlock(struct vault *v, const struct vault_options *o)
-{
-	struct credential c = o->credential;
-	AUTO_BUF struct buf plain = BUF_INIT;
-	uint8_t vault_id[VAULT_ID_LEN];
-	uint8_t *raw = NULL;
-	size_t len;
-	struct box box;
-	int r = read_config(v, &raw, &len, &box);
+/* What is needed to open a vault, and was asked for once. */
+struct unlocking {
+	struct vault *vault;
+	const struct vault_options *o;
+	struct credential credential;
+	bool asked;
+};
 
-	if (r < 0)
-		goto out;
-	memcpy(vault_id, box.header.vault_id, VAULT_ID_LEN);
-	hex_encode(vault_id, VAULT_ID_LEN, v->id_hex);
+/* What an attempt with another config may have left. */
+static void begin_attempt(struct vault *v)
+{
+	keyring_free(v->keyring);
+	v->keyring = NULL;
+	buf_clear(&v->slot_object);
+	free(v->epoch_file);
+	v->epoch_file = NULL;
+}
+
+/* Open the vault as this config says. */
+static int unlock_with(struct unlocking *u, const struct config_object *c)
+{
+	struct vault *v = u->vault;
+	AUTO_BUF struct buf plain = BUF_INIT;
+	int r;
+
+	begin_attempt(v);
+	hex_encode(c->box.header.vault_id, VAULT_ID_LEN, v->id_hex);
 	r = name_cache(v);
-	if (r == 0 && o->ask)
-		r = o->ask(o->ask_arg, &c);
-	if (r == 0)
-		r = open_slot(v, o, &c, vault_id);
+	if (r == 0 && u->o->ask && !u->asked)
+		r = u->o->ask(u->o->ask_arg, &u->credential);
+	if (r < 0)
+		return r;
+	u->asked = true;
+	r = open_slot(v, u->o, &u->credential, c->box.header.vault_id);
 	if (r == 0)
 		r = make_sum_key(v);
 	if (r == 0)
-		r = format_read_box(v->keyring, raw, len, OBJECT_CONFIG,
-				    "config", &plain);
+		r = format_read_box(v->keyring, c->raw, c->len, OBJECT_CONFIG,
+				    CONFIG_NAME, &plain);
 	if (r == 0)
 		r = use_config(v, &plain);
 	secret_wipe(plain.data, plain.len);
+	if (r == 0) {
+		v->features = c->features;
+		buf_clear(&v->config);
+		buf_put(&v->config, c->raw, c->len);
+		r = buf_error(&v->config);
+	}
+	return r;
+}
+
+/* Whether another config may help: it is this object, or what follows from it. */
+static bool is_of_config(int r)
+{
+	return r == -ENOENT || r == -EOPNOTSUPP ||
+	       backend_error_is_of_object(r);
+}
+
+/* The copy opened the vault, and not config, of which @r is told: is that one only
+ * damaged? */
+static int judge_config(struct vault *v, const struct config_object *c, int r)
+{
+	enum config_verdict verdict =
+		c->raw ? config_judge(v->keyring, c->raw, c->len)
+		       : CONFIG_DAMAGED;
+
+	if (verdict == CONFIG_RIGHT && r == -EOPNOTSUPP)
+		return r;
+	v->config_hurt = true;
+	v->config_newer = verdict == CONFIG_NEWER;
+	/* An error, and not a warning: --quiet does not hide it. */
+	log_line(LOG_LEVEL_ERROR,
+		 "vault %s: its config is %s, and the vault was opened by the "
+		 "second copy: mend it, before that is lost as well, with: "
+		 "vmbackup -r %s repair keys --apply",
+		 backend_url(v->backend),
+		 c->error == -ENOENT ? "gone" : "damaged",
+		 backend_url(v->backend));
+	return 0;
+}
+
+/* Config did not open the vault: does the copy? @r: why it did not. */
+static int unlock_with_copy(struct unlocking *u,
+			    const struct config_object *config, int r)
+{
+	struct vault *v = u->vault;
+	struct config_object copy = { NULL };
+	int second = config_load(v, CONFIG_COPY_NAME, &copy);
+
+	if (second == 0 && !config_is_same(config, &copy)) {
+		second = unlock_with(u, &copy);
+		r = second < 0 ? second : judge_config(v, config, r);
+	} else if (second == -ENOENT && config->error == -ENOENT) {
+		r = config_absent(v);
+	} else if (config->error == -ENOENT) {
+		r = second;
+	}
+	config_release(&copy);
+	return r;
+}
+
+static int unlock(struct vault *v, const struct vault_options *o)
+{
+	struct unlocking u = { v, o, o->credential, false };
+	struct config_object config;
+	int r = config_load(v, CONFIG_NAME, &config);
+
+	if (r == 0)
+		r = unlock_with(&u, &config);
+	if (r < 0 && is_of_config(r))
+		r = unlock_with_copy(&u, &config, r);
+	config_release(&config);
 	if (r == 0)
 		r = vault_note_missing(v);
-	if (r == 0)
-		r = vault_read_features(v);
-out:
-	free(raw);
-	return r;
+	return r < 0 ? r : vault_read_features(v);
 }
 
 static int open_catalog(struct vault *v, const char *cache_dir)
@@ -559,6 +578,7 @@ void vault_close(struct vault *v)
 	trust_release(&v->trusted_now);
 	keyring_free(v->keyring);
 	buf_release(&v->slot_object);
+	buf_release(&v->config);
 	free(v->epoch_file);
 	secret_wipe(v->chunker, sizeof(v->chunker));
 	if (!v->borrowed_backend)

@@ -26,7 +26,7 @@ judge_lines()
 		reach["src/forget"] = "src/cli src/retain store store/mark" \
 			" store/writer"
 		reach["src/stats"] = "src/cli store store/mark"
-		reach["src/keys"] = "src/cli store"
+		reach["src/keys"] = "src/cli store store/repair"
 		reach["src/retain"] = ""
 		reach["src/mount"] = "src/cli fs fs/fuse store"
 		reach["src/backup"] = "src/scan src/disk store store/writer"
@@ -45,7 +45,7 @@ judge_lines()
 		reach["store/repair"] = "store store/check store/writer"
 		reach["store"] = "store"
 		reach["store/catalog"] = "store-alone"
-		reach["store/epoch"] = "store"
+		reach["store/epoch"] = reach["store/config"] = "store"
 		reach["store/backend"] = reach["store/crypt"] = ""
 		reach["store/base"] = reach["store/record"] = ""
 		reach["store/history"] = "store/crypt store/record"
@@ -60,6 +60,7 @@ judge_lines()
 				} else if (list[i] == "store")
 					may[r, "store/backend"] = \
 					may[r, "store/catalog"] = \
+					may[r, "store/config"] = \
 					may[r, "store/epoch"] = \
 					may[r, "store/record"] = \
 					may[r, "store/history"] = \

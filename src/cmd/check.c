@@ -18,6 +18,7 @@
 #include "store/base/log.h"
 #include "store/base/task.h"
 #include "store/check/check.h"
+#include "store/config/pair.h"
 #include "store/point.h"
 #include "store/vault.h"
 
@@ -157,12 +158,11 @@ static int scrub(struct context *ctx, const struct check_options *o,
 		 struct task *task, struct check_result *res)
 {
 	struct backend *b;
-	struct backend_info info;
 	int r = context_open_backend(ctx, &b);
 
 	if (r < 0)
 		return r;
-	r = backend_head(b, "config", &info);
+	r = config_head(b);
 	if (r == -ENOENT)
 		r = fail(-ENOMEDIUM, "%s: there is no vault here",
 			 backend_url(b));

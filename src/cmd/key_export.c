@@ -22,13 +22,14 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/name.h"
+#include "store/config/pair.h"
 #include "store/format.h"
 #include "store/key.h"
 
 /* The type of the object of that name. */
 static uint8_t type_of(const char *name)
 {
-	return !strcmp(name, "config")	   ? OBJECT_CONFIG
+	return !strncmp(name, "config", 6) ? OBJECT_CONFIG
 	       : !strncmp(name, "key/", 4) ? OBJECT_KEY
 					   : OBJECT_EPOCH;
 }
@@ -80,27 +81,50 @@ static int append_object(struct export *e, const char *name,
 	return json_array_append_new(e->objects, o) < 0 ? -ENOMEM : 0;
 }
 
-/* Without it the copy would be none. */
+/* One of the two. Return 0, -ENOENT (silent), or another negative errno, said in words
+ * but where it is the store's. */
+static int read_config(struct export *e, const char *name, uint8_t **data,
+		       size_t *len)
+{
+	struct box box;
+	int r = backend_get_all(e->backend, name, CONFIG_MAX, data, len);
+
+	if (r == -EFBIG)
+		r = fail(-EBADMSG, "%s: damaged: far too long", name);
+	if (r < 0) {
+		*data = NULL;
+		return r;
+	}
+	r = format_parse_box(*data, *len, OBJECT_CONFIG, name, &box);
+	if (r == 0)
+		memcpy(e->vault_id, box.header.vault_id, VAULT_ID_LEN);
+	return r;
+}
+
+/* Without it the copy would be none. Where there are two that are not the same, only
+ * who has a password can tell which is right. */
 static int export_config(struct export *e)
 {
-	AUTO_FREE uint8_t *data = NULL;
-	struct box box;
-	size_t len;
-	int r = backend_get_all(e->backend, "config", KEY_SLOT_MAX, &data,
-				&len);
+	AUTO_FREE uint8_t *first = NULL, *second = NULL;
+	size_t len = 0, second_len = 0;
+	int two = read_config(e, CONFIG_COPY_NAME, &second, &second_len);
+	int r = read_config(e, CONFIG_NAME, &first, &len);
 
-	if (r == -ENOENT)
+	if (r == -ENOENT && two == -ENOENT)
 		return fail(-ENOMEDIUM,
 			    "%s: there is no vault here, or it lost its config",
 			    backend_url(e->backend));
-	if (r == -EFBIG)
-		return fail(-EBADMSG, "config: damaged: far too long");
+	if (r == 0 && two == 0 &&
+	    (len != second_len || memcmp(first, second, len) != 0))
+		return fail(-EBADMSG,
+			    "%s: config and its copy are not the same: mend "
+			    "them first, with: vmbackup repair keys --apply",
+			    backend_url(e->backend));
 	if (r == 0)
-		r = format_parse_box(data, len, OBJECT_CONFIG, "config", &box);
-	if (r < 0)
-		return r;
-	memcpy(e->vault_id, box.header.vault_id, VAULT_ID_LEN);
-	return append_object(e, "config", data, len);
+		return append_object(e, CONFIG_NAME, first, len);
+	if (two == 0)
+		return append_object(e, CONFIG_NAME, second, second_len);
+	return r == -ENOENT ? two : r;
 }
 
 /* One that cannot be copied keeps no other from being copied. */
@@ -342,10 +366,21 @@ static int compare_object(struct import *i, const char *name,
 	i->differ++;
 	log_line(LOG_LEVEL_ERROR,
 		 "%s: the vault has another object of this name, which is left "
-		 "as it is. If the vault does not open, move the object out of "
+		 "as it is. If the vault does not open, \"repair keys --from\" "
+		 "this copy tells which is right; or move the object out of "
 		 "%s, keep it, and run key import again",
 		 name, backend_url(i->backend));
 	return 0;
+}
+
+static int put_object(struct import *i, const char *name, const uint8_t *data,
+		      size_t len)
+{
+	int r = backend_put(i->backend, name, data, len);
+
+	if (r == 0)
+		i->put++;
+	return r == -EEXIST ? compare_object(i, name, data, len) : r;
 }
 
 static int import_object(void *arg, const char *name, const uint8_t *data,
@@ -360,10 +395,11 @@ static int import_object(void *arg, const char *name, const uint8_t *data,
 		i->bad++;
 		return 0;
 	}
-	r = backend_put(i->backend, name, data, len);
-	if (r == 0)
-		i->put++;
-	return r == -EEXIST ? compare_object(i, name, data, len) : r;
+	r = put_object(i, name, data, len);
+	/* Of the vault's two. */
+	if (r == 0 && strcmp(name, CONFIG_NAME) == 0)
+		r = put_object(i, CONFIG_COPY_NAME, data, len);
+	return r;
 }
 
 static int import_document(struct import *i, const json_t *document,

@@ -13,6 +13,7 @@
 #include "src/cli/progress.h"
 #include "src/cli/signals.h"
 #include "src/cmd/cmd.h"
+#include "src/keys/key_repair.h"
 #include "store/base/log.h"
 #include "store/base/task.h"
 #include "store/record/config.h"
@@ -37,8 +38,8 @@ static const struct option_row rows[] = {
 		   "parity: N % of each pack, 1 to 50 (default: as the vault"
 		   " was made)"),
 	OPT_STRING("from", 0, "VAULT", struct args, from,
-		   "packs and points: take what is lost from VAULT, such as a"
-		   " copy"),
+		   "packs, points and keys: take what is lost from VAULT, such"
+		   " as a copy; keys: or from a file that key export made"),
 	FROM_ROWS(struct args, from_args),
 	OPT_END
 };
@@ -120,6 +121,7 @@ static const struct kind {
 	{ "packs", repair_packs, true, true },
 	{ "points", repair_points, true, true },
 	{ "parity", repair_parity, true, false },
+	{ "keys", repair_keys, false, true },
 };
 
 static const struct kind *find_kind(const char *name)
@@ -139,14 +141,14 @@ static int check_usage(struct context *ctx, const struct args *a, int argc,
 
 	if (argc != 1)
 		return context_usage(
-			ctx,
-			"say what to repair: index, packs, points or parity");
+			ctx, "say what to repair: index, packs, points, parity"
+			     " or keys");
 	*out = find_kind(argv[0]);
 	if (!*out)
 		return context_usage(
 			ctx,
 			"\"%s\" is neither index nor packs nor points nor"
-			" parity",
+			" parity nor keys",
 			argv[0]);
 	if (a->apply && a->dry_run)
 		return context_usage(ctx, "--apply and --dry-run exclude each"
@@ -161,7 +163,8 @@ static int check_usage(struct context *ctx, const struct args *a, int argc,
 		return context_usage(ctx, "--parity: from 1%% to 50%%, and only"
 					  " with parity");
 	if (a->from && !(*out)->takes)
-		return context_usage(ctx, "--from is for packs and points");
+		return context_usage(ctx,
+				     "--from is for packs, points and keys");
 	if (!a->from && from_is_given(&a->from_args))
 		return context_usage(ctx, "the key of which vault? --from-..."
 					  " goes with --from");
@@ -169,9 +172,10 @@ static int check_usage(struct context *ctx, const struct args *a, int argc,
 }
 
 static int open_vaults(struct context *ctx, const struct args *a,
-		       struct vault **out, struct vault **from_out)
+		       const struct kind *kind, struct vault **out,
+		       struct vault **from_out)
 {
-	struct vault_options o = { .url = NULL };
+	struct vault_options o = { .index_later = kind->run == repair_keys };
 	struct vault_options other = { .stop = signals_stop() };
 	bool no_cache = ctx->no_cache;
 	int r;
@@ -180,11 +184,28 @@ static int open_vaults(struct context *ctx, const struct args *a,
 	ctx->no_cache = true;
 	r = context_open_vault_with(ctx, &o, out);
 	ctx->no_cache = no_cache;
-	if (r < 0 || !a->from)
+	context_forget_credential(ctx);
+	if (r < 0 || !a->from || kind->run == repair_keys)
 		return r;
 	return from_open(ctx, a->from, &a->from_args,
 			 "password for the vault to take from: ", &other,
 			 from_out);
+}
+
+/* With --from, what opens the vault first: it may not open before. A dry run that found
+ * something ends there. */
+static int repair_opening(struct context *ctx, const struct args *a,
+			  const struct repair_options *o,
+			  struct repair_result *out, bool *goes_on)
+{
+	int r;
+
+	*goes_on = true;
+	if (!a->from)
+		return 0;
+	r = key_repair_from(ctx, a->from, &a->from_args, o, out);
+	*goes_on = r == 0 && (o->apply || (!out->repaired && !out->left));
+	return r;
 }
 
 static int repair(struct context *ctx, const struct args *a,
@@ -200,8 +221,18 @@ static int repair(struct context *ctx, const struct args *a,
 				    .by = noting_by(by),
 				    .say = say,
 				    .say_arg = ctx };
-	int r = open_vaults(ctx, a, &v, &from);
+	bool goes_on = true;
+	int r = 0;
 
+	if (kind->run == repair_keys)
+		r = repair_opening(ctx, a, &o, out, &goes_on);
+	if (r == 0 && goes_on)
+		r = open_vaults(ctx, a, kind, &v, &from);
+	if (r < 0 || !goes_on) {
+		context_forget_credential(ctx);
+		vault_close(v);
+		return r;
+	}
 	o.from = from;
 	if (a->parity)
 		(void)!options_percent(a->parity, CONFIG_PARITY_MAX, &o.parity);
@@ -246,10 +277,11 @@ static int run_repair(struct context *ctx, void *args, int argc, char **argv)
 
 const struct command cmd_repair = {
 	.name = "repair",
-	.operands = "index|packs|points|parity",
+	.operands = "index|packs|points|parity|keys",
 	.summary = "store anew what check found damaged",
 	.help = "Nothing is deleted, and what is there is not changed: new"
-		" objects are put beside the damaged ones. Without --apply"
+		" objects are put beside the damaged ones, and damaged ones"
+		" only replaced by what they were. Without --apply"
 		" only what would be done is printed.\n"
 		"index: packs that no index object names are named, and index"
 		" objects that are damaged or gone are superseded.\n"
@@ -260,9 +292,13 @@ const struct command cmd_repair = {
 		" damaged or gone come from a copy of the vault (--from).\n"
 		"parity: packs without parity get it, and with --read-data"
 		" also those whose parity is damaged.\n"
+		"keys: config and its copy are mended by each other, and"
+		" what says that there are later epochs of keys by the key in"
+		" use; with --from also what the vault does not open without."
+		" Nobody's key is removed.\n"
 		"Exit code 13: something is left that cannot be repaired, or"
 		" a dry run found something to do.",
-	.words = "index packs points parity",
+	.words = "index packs points parity keys",
 	.options = rows,
 	.args_size = sizeof(struct args),
 	.run = run_repair,

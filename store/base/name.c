@@ -220,5 +220,5 @@ bool name_is_object(const char *name)
 		if (strncmp(name, kinds[i].prefix, strlen(kinds[i].prefix)) ==
 		    0)
 			return has_form(name, kinds[i].prefix, kinds[i].form);
-	return strcmp(name, "config") == 0;
+	return strcmp(name, "config") == 0 || strcmp(name, "config.copy") == 0;
 }

@@ -83,6 +83,8 @@ int check_run(struct vault *v, const struct check_options *o, struct task *task,
 	c.ledger.put_ns = c.begun_ns;
 	r = c.seam->ops->random(c.seam, c.hash_key, sizeof(c.hash_key));
 	if (r == 0)
+		r = check_config(&c);
+	if (r == 0)
 		r = check_objects(&c);
 	if (r == 0)
 		r = check_ledger_read(&c);

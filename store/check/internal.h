@@ -267,6 +267,8 @@ MUST_CHECK int check_add_name(struct check *c, const char *name);
 /* Return a point's or session's id as a key of a set. */
 struct id check_key_of(const char *hex);
 
+/* Compare config with its copy. Return 0 or a negative errno. */
+MUST_CHECK int check_config(struct check *c);
 /* List and open objects; fill packs, good and points. */
 MUST_CHECK int check_objects(struct check *c);
 /* Open an object that is a box into @out. Return 0, -ENOENT, -EBADMSG or another

@@ -41,6 +41,7 @@ static const struct kind {
 	uint8_t type; /* of a box to open; 0: not looked into here */
 } kinds[] = {
 	{ "config", 0 }, /* opened with the vault */
+	{ "config.copy", 0 }, /* compared with it, in config.c */
 	{ "key/", 0 }, /* needs its own password; its form is checked */
 	{ "pack/", 0 }, /* read when asked for, as the next */
 	{ "parity/", 0 },

@@ -85,11 +85,23 @@ int epoch_keyring(const struct secret *masters, uint32_t epoch,
 	return r;
 }
 
-int epoch_prove(struct vault *v, const struct keyring *k)
+/* Does the plaintext hold the master keys of the epochs before @epoch? */
+static int compare(const struct keyring *k, uint32_t epoch, const char *name,
+		   const struct buf *plain)
 {
-	uint32_t epoch = keyring_epoch(k);
+	AUTO_SECRET struct secret *all = epoch_masters(k, NULL);
+	size_t len = (size_t)epoch * CRYPT_KEY_LEN;
+
+	if (!all)
+		return -ENOMEM;
+	if (plain->len != len || !crypt_equal(plain->data, all->data, len))
+		return fail(-EBADMSG, "%s: authentic, but of other keys", name);
+	return 0;
+}
+
+int epoch_check(struct backend *b, const struct keyring *k, uint32_t epoch)
+{
 	AUTO_BUF struct buf plain = BUF_INIT;
-	AUTO_SECRET struct secret *all = NULL;
 	AUTO_FREE uint8_t *raw = NULL;
 	char name[OBJECT_NAME_MAX];
 	struct box box;
@@ -99,7 +111,12 @@ int epoch_prove(struct vault *v, const struct keyring *k)
 	if (epoch == 0)
 		return 0;
 	snprintf(name, sizeof(name), "epoch/%u", epoch);
-	r = vault_get_all(v, name, OBJECT_MAX, &raw, &len);
+	r = backend_get_all(b, name, OBJECT_MAX, &raw, &len);
+	if (r == -EFBIG)
+		r = fail(-EBADMSG,
+			 "%s: damaged: longer than the %u bytes that make "
+			 "sense",
+			 name, OBJECT_MAX);
 	if (r == 0)
 		r = format_parse_box(raw, len, OBJECT_EPOCH, name, &box);
 	/* Of an epoch other than that of its name it is no object that anybody
@@ -110,13 +127,27 @@ int epoch_prove(struct vault *v, const struct keyring *k)
 		r = format_open_box(k, NULL, &box, name, &plain);
 	if (r < 0)
 		return r;
-	all = epoch_masters(k, NULL);
-	if (!all)
-		r = -ENOMEM;
-	else if (plain.len != all->len - CRYPT_KEY_LEN ||
-		 !crypt_equal(plain.data, all->data, plain.len))
-		r = fail(-EBADMSG, "%s: authentic, but of other keys", name);
+	r = compare(k, epoch, name, &plain);
 	if (plain.len)
 		secret_wipe(plain.data, plain.len);
 	return r;
+}
+
+int epoch_prove(struct vault *v, const struct keyring *k)
+{
+	return epoch_check(vault_backend(v), k, keyring_epoch(k));
+}
+
+int epoch_seal(const struct keyring *k, struct seam *seam, uint32_t epoch,
+	       struct buf *out)
+{
+	AUTO_SECRET struct secret *all = epoch_masters(k, NULL);
+	char name[OBJECT_NAME_MAX];
+
+	if (!all)
+		return -ENOMEM;
+	snprintf(name, sizeof(name), "epoch/%u", epoch);
+	return format_seal_box_of(k, NULL, NULL, seam, OBJECT_EPOCH, epoch,
+				  name, NULL, 0, all->data,
+				  (size_t)epoch * CRYPT_KEY_LEN, out);
 }

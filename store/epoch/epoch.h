@@ -20,7 +20,9 @@
 #include <stdint.h>
 
 struct backend;
+struct buf;
 struct keyring;
+struct seam;
 struct secret;
 struct vault;
 
@@ -44,6 +46,13 @@ MUST_CHECK int epoch_keyring(const struct secret *masters, uint32_t epoch,
  * errno, said in words.
  */
 MUST_CHECK int epoch_prove(struct vault *v, const struct keyring *k);
+/* The same of epoch/<@epoch> of the vault in @b, an epoch whose keys are in @k. */
+MUST_CHECK int epoch_check(struct backend *b, const struct keyring *k,
+			   uint32_t epoch);
+/* Seal what epoch/<@epoch>, 1 to keyring_epoch(@k), has to hold. Return 0 or a negative
+ * errno. */
+MUST_CHECK int epoch_seal(const struct keyring *k, struct seam *seam,
+			  uint32_t epoch, struct buf *out);
 /* What a slot, or epoch/<n>, holds: all master keys of @k, and then @next, which may
  * be NULL. Return it, for secret_free(); or NULL, when memory is out. */
 MUST_CHECK struct secret *epoch_masters(const struct keyring *k,

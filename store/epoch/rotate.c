@@ -156,6 +156,15 @@ int rotate_put_feature(struct vault *v, const struct feature_words *words)
 	return r < 0 ? r : fail(-EEXIST, "feature/: all numbers are taken");
 }
 
+int rotate_demand(struct vault *v)
+{
+	static const struct feature_words words = { 0, FEATURE_EPOCHS,
+						    FEATURE_EPOCHS,
+						    FEATURE_EPOCHS };
+
+	return rotate_put_feature(v, &words);
+}
+
 /* ---- the epoch ---- */
 
 /* What became of the put? */
@@ -218,16 +227,13 @@ static int make_keys(struct rotation *x)
 static int make_slots(struct rotation *x)
 {
 	size_t i;
-	static const struct feature_words words = { 0, FEATURE_EPOCHS,
-						    FEATURE_EPOCHS,
-						    FEATURE_EPOCHS };
 	int r = 0;
 
 	for (i = 0; i < x->n && r == 0; i++)
 		r = put_slot(x, &x->keys[i]);
 	/* Once is enough, for it is never taken back. */
 	if (r == 0 && x->epoch == 1)
-		r = rotate_put_feature(x->vault, &words);
+		r = rotate_demand(x->vault);
 	if (r < 0)
 		take_back_slots(x);
 	return r;

@@ -44,5 +44,8 @@ struct feature_words;
  * Return 0 or a negative errno, said in words. */
 MUST_CHECK int rotate_put_feature(struct vault *v,
 				  const struct feature_words *words);
+/* Put the object of feature/ that keeps programs away which know of no epochs. Return 0
+ * or a negative errno, said in words. */
+MUST_CHECK int rotate_demand(struct vault *v);
 
 #endif

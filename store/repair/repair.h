@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct backend;
 struct task;
 struct vault;
 
@@ -88,5 +89,24 @@ MUST_CHECK int repair_points(struct vault *v, const struct repair_options *o,
  */
 MUST_CHECK int repair_parity(struct vault *v, const struct repair_options *o,
 			     struct task *task, struct repair_result *out);
+
+/*
+ * Put back what opens the vault: config from its copy or the copy from it, and the
+ * objects of epochs that are lost or damaged, from the keys in use, where it is proven
+ * that there was such an epoch; and tell which key slots are damaged, of another vault,
+ * or open only what was written before. No slot is removed or changed. The rest is as
+ * with repair_index().
+ */
+MUST_CHECK int repair_keys(struct vault *v, const struct repair_options *o,
+			   struct task *task, struct repair_result *out);
+/*
+ * The same for a vault in @b that may not open, by what @from has, which is open: a
+ * copy of it, or of its keys; and put back the slot that opened @from, if it is there
+ * and damaged. What was removed does not come back. Return 0; -EINVAL (it is not proven
+ * that @from is of this vault) or another negative errno; said in words.
+ */
+MUST_CHECK int repair_keys_from(struct backend *b, struct vault *from,
+				const struct repair_options *o,
+				struct repair_result *out);
 
 #endif

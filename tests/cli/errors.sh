@@ -41,8 +41,11 @@ says 'not empty|exists|already'
 
 # A newer format.
 cp -a "$vault" "$tmp/newer"
-chmod u+w "$tmp/newer/config"
-printf '\002' | dd of="$tmp/newer/config" bs=1 seek=8 conv=notrunc status=none
+for name in config config.copy; do
+	chmod u+w "$tmp/newer/$name"
+	printf '\002' |
+		dd of="$tmp/newer/$name" bs=1 seek=8 conv=notrunc status=none
+done
 expect 16 "$vmbackup" -r "$tmp/newer" --key-file "$keyfile" points
 says 'newer|format|version'
 

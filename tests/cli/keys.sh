@@ -11,7 +11,7 @@ vm() {
 # A killed init leaves what it tried out, or a key slot; the next one makes the
 # vault, and takes the slot away.
 expect 0 vm init --new-key-file "$tmp/k0"
-rm "$v/config"
+rm "$v/config" "$v/config.copy"
 mkdir -p "$v/probe"
 echo x >"$v/probe/0123"
 cp -a "$v" "$tmp/left"
@@ -176,17 +176,19 @@ expect 0 vm key import "$tmp/copy"
 prints '^2 objects'
 expect 0 vm --key-file "$tmp/k2" points
 expect 0 vm key import "$tmp/copy"
-prints '^0 objects put back, 3 were there already'
+prints '^0 objects put back, 4 were there already'
 # What has not even the form of a slot or config any more is put back.
 slot=$(ls "$v/key" | head -n 1)
 cp "$v/key/$slot" "$tmp/slot"
 cp "$v/config" "$tmp/config"
 printf x >>"$v/key/$slot"
 flip "$v/config" 0
+flip "$v/config.copy" 0
 rm "$v/key/$(ls "$v/key" | tail -n 1)"
 expect 13 vm --key-file "$tmp/k2" points
 expect 0 vm key import "$tmp/copy"
-prints '^3 objects put back, 0 were'
+prints '^4 objects put back, 0 were'
+cmp "$v/config" "$v/config.copy" || fail "the second copy is another"
 cmp "$v/key/$slot" "$tmp/slot" || fail "the slot is not as it was"
 cmp "$v/config" "$tmp/config" || fail "config is not as it was"
 expect 0 vm --key-file "$tmp/k2" points
@@ -194,26 +196,56 @@ expect 0 vm --key-file "$tmp/k2" points
 flip "$v/key/$slot" 130
 flip "$v/config" 20
 expect 13 vm key import "$tmp/copy"
-prints '^0 objects put back, 1 were'
+prints '^0 objects put back, 2 were'
 says "key/$slot: the vault has another object.* move the object out of"
 says "config: the vault has another object.* move the object out of"
 says '2 objects are not as in the copy'
 rm "$v/key/$slot"
 mv "$v/config" "$tmp/damaged"
 expect 0 vm key import "$tmp/copy"
-prints '^2 objects put back, 1 were'
+prints '^2 objects put back, 2 were'
 expect 0 vm --key-file "$tmp/k2" points
 
 # A vault without points that lost its config is none, but one with points is.
 mv "$v/config" "$tmp/damaged"
+rm "$v/config.copy"
 expect 10 vm --key-file "$tmp/k2" points
 mv "$tmp/damaged" "$v/config"
+# One that has no second copy gets it, and is opened by that.
+expect 13 vm --key-file "$tmp/k2" repair keys
+prints 'would repair: config.copy: was gone'
+expect 0 vm --key-file "$tmp/k2" repair keys --apply
+cmp "$v/config" "$v/config.copy" || fail "the second copy is another"
 echo text >"$tmp/file"
 expect 0 vm --key-file "$tmp/k2" backup --vm web "$tmp/file"
+rm "$v/config"
+expect 0 vm --key-file "$tmp/k2" --quiet points
+says 'its config is gone, and the vault was opened by the second copy'
+expect 0 vm --key-file "$tmp/k2" repair keys --apply
+prints '^repaired: config: was gone, and is put back from config.copy'
+flip "$v/config" 100
+expect 13 vm --key-file "$tmp/k2" check
+says 'config: damaged'
+expect 0 vm key export "$tmp/bycopy"
+cmp "$tmp/bycopy" "$tmp/copy" || fail "the copy is not of the second config"
+flip "$v/config" 100
+flip "$v/config" 40
+expect 13 vm key export "$tmp/unused"
+says 'config and its copy are not the same'
+rm "$v/config.copy"
+expect 13 vm --key-file "$tmp/k2" points
 rm "$v/config"
 expect 13 vm --key-file "$tmp/k2" points
 says 'the vault lost its config.*key import FILE'
 expect 1 vm init --new-key-file "$tmp/unused"
+# By the keys that a copy of them holds, or one of the vault.
+expect 13 vm --key-file "$tmp/k2" repair keys --from "$tmp/copy"
+[ ! -e "$v/config" ] || fail "a dry run put config"
+expect 0 vm --key-file "$tmp/k2" repair keys --from "$tmp/copy" --apply
+prints '^repaired: config: was gone, and is put back from the copy'
+expect 0 vm --key-file "$tmp/k2" repair keys --from "$tmp/copy"
+prints '^nothing to repair'
+rm "$v/config" "$v/config.copy"
 expect 0 vm key import "$tmp/copy"
 expect 0 vm --key-file "$tmp/k2" points
 prints 'web'
@@ -259,7 +291,7 @@ rm "$v"/key/0000000000000000000000000000000[01] \
 before=$(ls "$v/key")
 expect 13 vm key import "$tmp/mixed"
 says 'a key slot of another vault'
-prints '^0 objects put back, 3 were'
+prints '^0 objects put back, 4 were'
 [ "$(ls "$v/key")" = "$before" ] || fail "a slot of another vault was put"
 
 for text in '{}' '{"vmbackup_keys":1}' '{"vmbackup_keys":1,"objects":[]}' \

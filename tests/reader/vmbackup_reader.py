@@ -178,7 +178,7 @@ class Vault:
         self.bases = [
             {t: self.base(master, self.vault_id, t) for t in range(1, 23)}
             for master in self.masters]
-        clear, plain = self.box("config", CONFIG, with_clear=True)
+        clear, plain = self.read_config()
         self.demand(clear)
         config = self.config = json.loads(plain)
         if config["format"] != 1:
@@ -306,9 +306,21 @@ class Vault:
             raise Bad("keys of epoch %d are not known" % epoch)
         return self.bases[epoch][kind]
 
-    def box(self, name, kind, with_clear=False):
+    def read_config(self):
+        """Of config and its copy the first that opens."""
+        for name in "config", "config.copy":
+            try:
+                if name in self.names:
+                    return self.box(name, CONFIG, with_clear=True,
+                                    sealed="config")
+            except Bad:
+                pass
+        raise Bad("neither config nor its copy opens")
+
+    def box(self, name, kind, with_clear=False, sealed=None):
         vault_id, clear, plain = open_box(
-            self.get(name), kind, name, lambda v, c, e: self.base_key(e, kind))
+            self.get(name), kind, sealed or name,
+            lambda v, c, e: self.base_key(e, kind))
         if vault_id != self.vault_id:
             raise Bad("%s: of another vault" % name)
         return (clear, plain) if with_clear else plain

@@ -159,7 +159,8 @@ void assert_restorable(const struct idset *before, struct backend *b,
 
 /* ---- repairing ---- */
 
-static repair_fn *const kinds[] = { repair_packs, repair_index, repair_points };
+static repair_fn *const kinds[] = { repair_keys, repair_packs, repair_index,
+				    repair_points };
 
 char repair_said[8192];
 

@@ -37,7 +37,7 @@ extern char repair_said[8192];
 /* A repair by a program that has just begun. @from may be NULL. */
 int repair_run(struct backend *b, repair_fn *fn, bool apply,
 	       struct backend *from, struct repair_result *out);
-/* Packs, index, points: the sums of what was repaired and left to @sum. */
+/* Keys, packs, index, points: the sums of what was repaired and left to @sum. */
 int repair_all(struct backend *b, bool apply, struct repair_result *sum);
 
 /* ---- what check says ---- */

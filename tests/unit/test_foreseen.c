@@ -184,6 +184,7 @@ static void a_vault_of_a_later_epoch(void **state)
 	struct scene *s = *state;
 
 	to_later_epoch(s, "config");
+	to_later_epoch(s, "config.copy");
 	assert_result(reopen(s), -EOPNOTSUPP);
 	assert_newer();
 }

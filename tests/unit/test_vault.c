@@ -93,6 +93,7 @@ static void not_asked_without_a_vault(void **state)
 
 	(void)state;
 	assert_ok(backend_mem_remove(b, "config"));
+	assert_ok(backend_mem_remove(b, "config.copy"));
 	assert_result(vault_open(&o, &v), -ENOENT);
 	assert_said("there is no vault here; make one with: vmbackup init");
 	assert_int_equal(p.asked, 0);
@@ -106,13 +107,16 @@ static void not_asked_for_a_newer_vault(void **state)
 	struct person p;
 	struct vault_options o = asking(&p, b);
 	struct vault *v;
-	uint8_t *config;
-	size_t len;
+	static const char *const both[] = { "config", "config.copy" };
+	size_t len, i;
 
 	(void)state;
-	config = backend_mem_data(b, "config", &len);
-	assert_non_null(config);
-	config[FORMAT_BOX_LEN] |= 1;
+	for (i = 0; i < ARRAY_SIZE(both); i++) {
+		uint8_t *config = backend_mem_data(b, both[i], &len);
+
+		assert_non_null(config);
+		config[FORMAT_BOX_LEN] |= 1;
+	}
 	assert_result(vault_open(&o, &v), -EOPNOTSUPP);
 	assert_int_equal(p.asked, 0);
 	backend_close(b);
