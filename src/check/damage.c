@@ -313,6 +313,8 @@ static int summary_json(const struct check_result *res)
 	output_set_uint(o, "points_uncommitted", res->uncommitted);
 	output_set_uint(o, "packs_unreferenced", res->unreferenced);
 	output_set_uint(o, "bytes_unreferenced", res->unreferenced_bytes);
+	output_set_uint(o, "packs_of_old_epochs", res->old_packs);
+	output_set_uint(o, "bytes_of_old_epochs", res->old_bytes);
 	output_set_uint(o, "packs_with_parity", res->parity_packs);
 	output_set_uint(o, "bytes_of_parity", res->parity_bytes);
 	output_set_uint(o, "parity_without_pack", res->parity_alone);
@@ -339,6 +341,16 @@ static void say_quarantine(const struct check_result *res)
 		       ": backups refer to none of them;\nwhat they held is"
 		       " stored anew where the sources still have it\n",
 		       res->in_quarantine, res->quarantined);
+}
+
+static void say_epochs(const struct check_result *res)
+{
+	char size[OUTPUT_SIZE_LEN];
+
+	if (res->old_packs)
+		printf("packs with keys of before a rotation %" PRIu64
+		       " (%s): vmbackup prune --reseal rewrites them\n",
+		       res->old_packs, output_size(res->old_bytes, size));
 }
 
 static void say_parity(const struct check_result *res)
@@ -408,6 +420,7 @@ static int summary_text(struct context *ctx, const struct check_result *res,
 		       res->strays);
 	if (!ctx->quiet)
 		say_parity(res);
+	say_epochs(res);
 	say_quarantine(res);
 	if (res->uncommitted)
 		printf("points that no commit names %" PRIu64 ": of a backup"

@@ -176,7 +176,8 @@ static const char *member(const json_t *label, const char *key)
 	return text ? text : "";
 }
 
-static int print_keys(const struct key_info *keys, size_t n)
+static int print_keys(const struct vault *v, const struct key_info *keys,
+		      size_t n)
 {
 	static const char *const titles[] = { "",	 "Id",	 "Kind",
 					      "Created", "User", "Host",
@@ -206,6 +207,10 @@ static int print_keys(const struct key_info *keys, size_t n)
 		json_decref(label);
 	}
 	r = table_print(t);
+	if (r == 0 && vault_newest_epoch(v))
+		printf("\nwhat is written has keys of epoch %u; those of an "
+		       "earlier one open only what was written before\n",
+		       vault_newest_epoch(v));
 	table_free(t);
 	return r;
 }
@@ -219,7 +224,7 @@ static int key_list(struct context *ctx, struct vault *v)
 	r = vault_key_list(v, &keys, &n);
 	if (r == 0)
 		r = ctx->json ? print_keys_json(v, keys, n)
-			      : print_keys(keys, n);
+			      : print_keys(v, keys, n);
 	if (r == 0 && !ctx->json)
 		r = key_trust_print(v);
 	free_keys(keys, n);

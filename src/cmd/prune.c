@@ -20,7 +20,7 @@
 #include "store/vault.h"
 
 struct args {
-	bool dry_run, single_writer;
+	bool dry_run, single_writer, reseal;
 	const char *wait, *yes_remove, *max_unused, *max_repack;
 };
 
@@ -35,6 +35,9 @@ static const struct option_row rows[] = {
 		   " (5%); 100% rewrites none"),
 	OPT_STRING("max-repack", 0, "SIZE", struct args, max_repack,
 		   "rewrite at most so many bytes of packs"),
+	OPT_FLAG("reseal", 0, struct args, reseal,
+		 "rewrite packs whose keys are of before a rotation, with the"
+		 " newest: 1 GiB of them, or what --max-repack says"),
 	OPT_STRING("yes-remove", 0, "N", struct args, yes_remove,
 		   "remove so many points and packs, although that is more than"
 		   " 30 % of what is there"),
@@ -43,6 +46,9 @@ static const struct option_row rows[] = {
 		 " store may be seen late, as with sshfs or SMB"),
 	OPT_END
 };
+
+/* So many bytes of packs are sealed anew each time, unless something else is said. */
+#define RESEAL (UINT64_C(1) << 30)
 
 /* Of those that were waited for, who was said. */
 #define SAID_MAX 64
@@ -129,6 +135,11 @@ static int print_plan(const struct collect_plan *plan)
 		       "are not\n",
 		       plan->nrepacked, output_size(plan->repack_live_bytes, a),
 		       output_size(plan->repack_dead_bytes, b));
+	if (plan->nold)
+		printf("%zu packs (%s) have keys of before a rotation: %zu of "
+		       "them are rewritten now\n",
+		       plan->nold, output_size(plan->old_bytes, a),
+		       plan->nresealed);
 	if (plan->waste_bytes)
 		printf("%s that nothing needs stay in packs with what is "
 		       "needed\n",
@@ -183,6 +194,10 @@ static int print_plan_json(const struct collect_plan *plan, bool dry_run)
 	output_set_uint(o, "bytes_to_rewrite", plan->repack_live_bytes);
 	output_set_uint(o, "bytes_to_free_by_that", plan->repack_dead_bytes);
 	output_set_uint(o, "bytes_unused_in_packs", plan->waste_bytes);
+	output_set_uint(o, "packs_of_old_epochs", plan->nold);
+	output_set_uint(o, "bytes_of_old_epochs", plan->old_bytes);
+	output_set_uint(o, "packs_to_reseal", plan->nresealed);
+	output_set_uint(o, "bytes_to_reseal", plan->resealed_bytes);
 	output_set_uint(o, "packs_of_backups_at_work", plan->nbusy);
 	output_set_uint(o, "packs_unreadable", plan->nunknown);
 	output_set_uint(o, "remove_count", plan->nremoved);
@@ -330,6 +345,8 @@ static int parse_repack(struct context *ctx, const struct args *a,
 	/* Of nothing, nothing is rewritten; 0 would mean any. */
 	if (a->max_repack && o->max_repack == 0)
 		o->max_unused = 100;
+	if (a->reseal)
+		o->reseal = a->max_repack ? o->max_repack : RESEAL;
 	return 0;
 }
 

@@ -13,6 +13,8 @@
 #include "store/backend/backend.h"
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
+#include "store/crypt/keyring.h"
+#include "store/epoch/epoch.h"
 #include "store/point.h"
 #include "store/vault.h"
 
@@ -45,6 +47,7 @@ struct stats {
 	size_t nkinds;
 	uint64_t objects, stored;
 	uint64_t cache;
+	struct epoch_old old;
 };
 
 static int count_object(void *arg, const char *name,
@@ -124,6 +127,9 @@ static int print_json(const struct stats *s, const struct vault *v)
 	}
 	json_object_set_new(o, "objects", kinds);
 	output_set_uint(o, "cache_size", s->cache);
+	output_set_uint(o, "epoch", keyring_epoch(vault_keyring(v)));
+	output_set_uint(o, "packs_of_old_epochs", s->old.packs);
+	output_set_uint(o, "bytes_of_old_epochs", s->old.bytes);
 	return output_json(o);
 }
 
@@ -151,6 +157,10 @@ static int print_text(const struct stats *s, const struct vault *v)
 		printf("  %-16s %12s in %" PRIu64 "\n", s->kinds[i].name,
 		       output_size(s->kinds[i].bytes, text),
 		       s->kinds[i].objects);
+	if (s->old.packs)
+		printf("%-18s %12s in %" PRIu64 " packs: see prune --reseal\n",
+		       "with older keys", output_size(s->old.bytes, text),
+		       s->old.packs);
 	printf("%-18s %12.2f\n", "ratio", ratio(s));
 	printf("%-18s %12s\n", "local database", output_size(s->cache, text));
 	return output_error();
@@ -169,6 +179,8 @@ static int run_totals(struct context *ctx, struct vault *v)
 	}
 	if (r == 0)
 		r = catalog_size(vault_catalog(v), &s.cache);
+	if (r == 0)
+		r = epoch_count_old(v, &s.old);
 	if (r == 0)
 		r = ctx->json ? print_json(&s, v) : print_text(&s, v);
 	point_list_put(l);

@@ -85,6 +85,8 @@ int check_run(struct vault *v, const struct check_options *o, struct task *task,
 	if (r == 0)
 		r = check_config(&c);
 	if (r == 0)
+		r = check_epochs(&c);
+	if (r == 0)
 		r = check_objects(&c);
 	if (r == 0)
 		r = check_ledger_read(&c);

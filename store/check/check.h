@@ -162,6 +162,8 @@ struct check_result {
 	 * nothing is now: indexes into points_list; owned. */
 	size_t *mended, nmended;
 	int ledger_error; /* why the ledger could not be put, or 0 */
+	/* Packs whose keys are of before a rotation. */
+	uint64_t old_packs, old_bytes;
 	uint64_t damages; /* findings that are damage */
 	struct check_finding **findings; /* owned */
 	size_t nfindings;

@@ -269,6 +269,8 @@ struct id check_key_of(const char *hex);
 
 /* Compare config with its copy. Return 0 or a negative errno. */
 MUST_CHECK int check_config(struct check *c);
+/* Look whether each epoch's object is right, and count packs with older keys. Return 0 or a negative errno. */
+MUST_CHECK int check_epochs(struct check *c);
 /* List and open objects; fill packs, good and points. */
 MUST_CHECK int check_objects(struct check *c);
 /* Open an object that is a box into @out. Return 0, -ENOENT, -EBADMSG or another

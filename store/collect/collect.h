@@ -52,6 +52,10 @@ struct collect_plan {
 	 * not. */
 	size_t nrepacked;
 	uint64_t repack_live_bytes, repack_dead_bytes;
+	/* Packs that are needed and whose keys are of an earlier epoch than the newest,
+	 * and how many of them are among those that are rewritten. */
+	size_t nold, nresealed;
+	uint64_t old_bytes, resealed_bytes;
 	/* Bytes that no point needs in packs that stay as they are. */
 	uint64_t waste_bytes;
 	/* Packs of which nobody knows what is in them, or what a collection that died
@@ -76,6 +80,9 @@ struct collect_options {
 	 * 0 to 100. */
 	unsigned int max_unused;
 	uint64_t max_repack; /* packs of so many bytes at most; 0: any */
+	/* Packs whose keys are of earlier epochs are rewritten as well, so many bytes
+	 * of them, and at least one; 0: none. */
+	uint64_t reseal;
 	/* What was typed: so many things may go; -1: nothing was. */
 	int64_t yes_remove;
 	struct wait_options wait; /* its stop is that of all the work */

@@ -19,10 +19,12 @@ struct mark;
 struct mark_pack;
 struct pack_row;
 
-/* A pack that holds what is needed, and what is not. */
+/* A pack that holds what is needed, and what is not, or with keys of before. */
 struct half_pack {
 	char name[PACK_NAME_MAX];
 	uint64_t size, live_bytes, dead_bytes;
+	bool is_old; /* its keys are of an earlier epoch than the newest */
+	bool is_chosen;
 };
 
 struct half_packs {

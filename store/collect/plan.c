@@ -19,6 +19,8 @@
 #include "store/catalog/catalog.h"
 #include "store/collect/wait.h"
 #include "store/crypt/crypt.h"
+#include "store/crypt/keyring.h"
+#include "store/epoch/epoch.h"
 #include "store/format.h"
 #include "store/mark/mark.h"
 #include "store/point.h"
@@ -75,6 +77,11 @@ bool plan_is_decided(const struct cycle *c, const char *pack)
 	return ledger_find(&c->ledger, sid) || hex_ids_has(&c->dead, sid);
 }
 
+static bool is_old(const struct cycle *c, const struct mark_pack *p)
+{
+	return p->epoch < keyring_epoch(vault_keyring(c->vault));
+}
+
 static int add_half(struct cycle *c, const struct mark_pack *p)
 {
 	struct half_packs *l = &c->halves;
@@ -85,7 +92,8 @@ static int add_half(struct cycle *c, const struct mark_pack *p)
 	h = &l->items[l->n++];
 	*h = (struct half_pack){ .size = p->size,
 				 .live_bytes = p->live_bytes,
-				 .dead_bytes = p->dead_bytes };
+				 .dead_bytes = p->dead_bytes,
+				 .is_old = is_old(c, p) };
 	snprintf(h->name, sizeof(h->name), "%s", p->name);
 	return 0;
 }
@@ -112,8 +120,13 @@ static int on_pack(void *arg, const struct mark_pack *p)
 		return 0;
 	}
 	if (p->live_chunks > 0) {
+		bool old = is_old(c, p);
+
 		plan->waste_bytes += p->dead_bytes;
-		return p->dead_bytes && plan_is_decided(c, p->name)
+		plan->nold += old;
+		plan->old_bytes += old ? p->size : 0;
+		return (p->dead_bytes || (old && c->o->reseal)) &&
+				       plan_is_decided(c, p->name)
 			       ? add_half(c, p)
 			       : 0;
 	}
@@ -159,6 +172,8 @@ static void reset_plan(void *arg)
 
 	plan->npacks = plan->ndead = plan->nunknown = plan->nbusy = 0;
 	plan->bytes = plan->dead_bytes = plan->waste_bytes = 0;
+	plan->nold = 0;
+	plan->old_bytes = 0;
 	c->halves.n = 0;
 	pack_list_release(&c->condemned);
 }
@@ -328,6 +343,7 @@ static int look_idle(struct cycle *c)
 {
 	struct collect_plan *plan = &c->out->plan;
 	struct unowned_packs u = { .cycle = c };
+	struct epoch_old old = { .packs = 0 };
 	int r = vault_list(c->vault, "pack/", count_pack, &u), left = 0;
 
 	plan->npacks = u.npacks;
@@ -338,7 +354,11 @@ static int look_idle(struct cycle *c)
 		r = left < 0 ? left : is_remembered(c, &u);
 	plan->is_idle =
 		r == 1 && left == 0 && c->due.ndue == 0 && c->undone.n == 0;
-	return MIN(r, 0);
+	if (r < 0 || !plan->is_idle || !c->o->reseal)
+		return MIN(r, 0);
+	r = epoch_count_old(c->vault, &old);
+	plan->is_idle = old.packs == 0;
+	return r;
 }
 
 /* ---- breakers ---- */

@@ -52,6 +52,38 @@ static int by_share(const void *a, const void *b)
 	return p != q ? (p < q) - (p > q) : strcmp(x->name, y->name);
 }
 
+static int choose(struct cycle *c, struct half_pack *h)
+{
+	struct collect_plan *plan = &c->out->plan;
+	int r = pack_list_add(&c->repacked, h->name);
+
+	h->is_chosen = true;
+	plan->waste_bytes -= h->dead_bytes;
+	plan->nrepacked++;
+	plan->repack_live_bytes += h->live_bytes;
+	plan->repack_dead_bytes += h->dead_bytes;
+	plan->nresealed += h->is_old;
+	plan->resealed_bytes += h->is_old ? h->size : 0;
+	return r < 0 ? r : pack_list_add(&c->condemned, h->name);
+}
+
+/* Those of before that are left, a bit each time: whoever is ended goes on the next
+ * time, with what is still there. */
+static int choose_old(struct cycle *c)
+{
+	const struct collect_plan *plan = &c->out->plan;
+	struct half_packs *l = &c->halves;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < l->n && r == 0 && c->o->reseal; i++)
+		if (l->items[i].is_old && !l->items[i].is_chosen &&
+		    (plan->nresealed == 0 ||
+		     plan->resealed_bytes + l->items[i].size <= c->o->reseal))
+			r = choose(c, &l->items[i]);
+	return r;
+}
+
 int repack_choose(struct cycle *c)
 {
 	struct collect_plan *plan = &c->out->plan;
@@ -63,22 +95,20 @@ int repack_choose(struct cycle *c)
 	if (l->n)
 		qsort(l->items, l->n, sizeof(*l->items), by_share);
 	for (i = 0; i < l->n && r == 0; i++) {
-		const struct half_pack *h = &l->items[i];
+		struct half_pack *h = &l->items[i];
 
-		if (plan->waste_bytes <= rest / 100 * c->o->max_unused)
+		/* What follows is whole, and here for its keys alone. */
+		if (plan->waste_bytes <= rest / 100 * c->o->max_unused ||
+		    !h->dead_bytes)
 			break;
 		if (c->o->max_repack && used + h->size > c->o->max_repack)
 			continue;
 		used += h->size;
 		rest -= MIN(rest, h->dead_bytes);
-		plan->waste_bytes -= h->dead_bytes;
-		plan->nrepacked++;
-		plan->repack_live_bytes += h->live_bytes;
-		plan->repack_dead_bytes += h->dead_bytes;
-		r = pack_list_add(&c->repacked, h->name);
-		if (r == 0)
-			r = pack_list_add(&c->condemned, h->name);
+		r = choose(c, h);
 	}
+	if (r == 0)
+		r = choose_old(c);
 	pack_list_sort(&c->repacked);
 	return r;
 }

@@ -66,7 +66,9 @@ int config_head(struct backend *b)
 
 /* ---- judging ---- */
 
-static bool is_right(const struct keyring *k, const void *raw, size_t len)
+/* Return 0 (it is right), -EBADMSG (it is not), -EOPNOTSUPP (of a version or an epoch
+ * that nobody here knows) or another negative errno, which says nothing of it. */
+static int prove(const struct keyring *k, const void *raw, size_t len)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	bool before = log_hush(true);
@@ -74,14 +76,16 @@ static bool is_right(const struct keyring *k, const void *raw, size_t len)
 	int r = format_read_box(k, raw, len, OBJECT_CONFIG, CONFIG_NAME,
 				&plain);
 
-	if (r == 0)
+	if (r == 0) {
 		r = config_decode(plain.data, plain.len, &doc);
+		/* A newer plaintext is understood by somebody. */
+		r = r == -EOPNOTSUPP ? 0 : r;
+	}
 	(void)log_hush(before);
 	secret_wipe(&doc, sizeof(doc));
 	if (plain.len)
 		secret_wipe(plain.data, plain.len);
-	/* A newer plaintext is understood by somebody. */
-	return r == 0 || r == -EOPNOTSUPP;
+	return r;
 }
 
 /* The version and the epoch are all that a reader has to believe before it can compare
@@ -89,26 +93,27 @@ static bool is_right(const struct keyring *k, const void *raw, size_t len)
 static bool opens_as_ours(const struct keyring *k, const uint8_t *raw,
 			  size_t len)
 {
-	AUTO_FREE uint8_t *copy = malloc(len);
+	AUTO_FREE uint8_t *copy = len < FORMAT_BOX_LEN ? NULL : malloc(len);
 
 	if (!copy)
 		return false;
 	memcpy(copy, raw, len);
 	put_le16(copy + 8, FORMAT_VERSION);
 	put_le32(copy + 12, 0);
-	return is_right(k, copy, len);
+	return prove(k, copy, len) == 0;
 }
 
 enum config_verdict config_judge(const struct keyring *k, const void *raw,
 				 size_t len)
 {
-	const uint8_t *p = raw;
+	int r = prove(k, raw, len);
 
-	if (len < FORMAT_BOX_LEN || memcmp(p, FORMAT_MAGIC, 8) != 0)
-		return CONFIG_DAMAGED;
-	if (get_le16(p + 8) <= FORMAT_VERSION && get_le32(p + 12) == 0)
-		return is_right(k, raw, len) ? CONFIG_RIGHT : CONFIG_DAMAGED;
-	return opens_as_ours(k, raw, len) ? CONFIG_DAMAGED : CONFIG_NEWER;
+	if (r == -EOPNOTSUPP)
+		return opens_as_ours(k, raw, len) ? CONFIG_DAMAGED
+						  : CONFIG_NEWER;
+	return r == 0	       ? CONFIG_RIGHT
+	       : r == -EBADMSG ? CONFIG_DAMAGED
+			       : CONFIG_NEWER;
 }
 
 /* ---- putting ---- */

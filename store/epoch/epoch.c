@@ -12,6 +12,7 @@
 #include "store/base/log.h"
 #include "store/base/name.h"
 #include "store/base/secret.h"
+#include "store/catalog/catalog.h"
 #include "store/crypt/keyring.h"
 #include "store/format.h"
 #include "store/vault.h"
@@ -150,4 +151,28 @@ int epoch_seal(const struct keyring *k, struct seam *seam, uint32_t epoch,
 	return format_seal_box_of(k, NULL, NULL, seam, OBJECT_EPOCH, epoch,
 				  name, NULL, 0, all->data,
 				  (size_t)epoch * CRYPT_KEY_LEN, out);
+}
+
+struct counting {
+	struct epoch_old *out;
+	uint32_t newest;
+};
+
+static int on_pack(void *arg, const struct pack_row *row)
+{
+	struct counting *x = arg;
+
+	if (row->epoch < x->newest) {
+		x->out->packs++;
+		x->out->bytes += row->size;
+	}
+	return 0;
+}
+
+int epoch_count_old(struct vault *v, struct epoch_old *out)
+{
+	struct counting x = { out, keyring_epoch(vault_keyring(v)) };
+
+	*out = (struct epoch_old){ .packs = 0 };
+	return x.newest ? catalog_packs(vault_catalog(v), on_pack, &x) : 0;
 }

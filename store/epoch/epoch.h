@@ -58,6 +58,14 @@ MUST_CHECK int epoch_seal(const struct keyring *k, struct seam *seam,
 MUST_CHECK struct secret *epoch_masters(const struct keyring *k,
 					const struct secret *next);
 
+/* Packs whose keys are of earlier epochs than the newest, as the index has them. */
+struct epoch_old {
+	uint64_t packs, bytes;
+};
+
+/* Count them. Return 0 or a negative errno. */
+MUST_CHECK int epoch_count_old(struct vault *v, struct epoch_old *out);
+
 /*
  * The newest epoch that this machine has met of a vault is kept in a file below the
  * state directory, outside of the vault and of the cache: whoever had an old key, and

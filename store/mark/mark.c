@@ -142,6 +142,7 @@ static int on_pack(void *arg, const struct pack_found *found)
 	struct mark_pack p = { .name = found->name,
 			       .size = found->size,
 			       .kind = found->kind,
+			       .epoch = found->epoch,
 			       .listed = found->listed,
 			       .readable = found->readable };
 	size_t i;

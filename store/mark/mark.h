@@ -53,6 +53,7 @@ struct mark_pack {
 	uint64_t size;
 	uint8_t kind; /* OBJECT_DATA_PACK or OBJECT_TREE_PACK; 0: not known */
 	/* What follows is known of one that is readable. */
+	uint32_t epoch; /* of its keys */
 	uint64_t chunks, live_chunks;
 	/* Bytes that they take as they are stored, a chunk that shares a frame its
 	 * part of it. Together with the header and the directory that is the

@@ -137,6 +137,7 @@ static int read_pack(struct vault *v, const struct known_pack *p,
 		r = ask(v, p, &row, &dir);
 	if (r == 0) {
 		out->kind = row.kind;
+		out->epoch = row.epoch;
 		out->readable = row.size == p->size;
 		if (!out->readable)
 			log_warn("pack %s: %llu bytes long, but %llu by the"

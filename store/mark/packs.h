@@ -24,6 +24,7 @@ struct pack_found {
 	bool listed;
 	/* What is in it is known, and its size is what that says. */
 	bool readable;
+	uint32_t epoch; /* of its keys; of one that is readable */
 	struct pack_dir dir; /* of one that is readable */
 };
 

@@ -364,6 +364,19 @@ expect 13 vm --key-file "$tmp/own" backup --vm web "$tmp/file"
 says 'epoch/1, which bears out the key in use, is lost or damaged'
 expect 0 vm key import "$tmp/rotated.copy"
 expect 0 vm --key-file "$tmp/own" points
+# Or the key in use makes it anew.
+rm "$v/epoch/1"
+expect 0 vm --key-file "$tmp/own" repair keys --apply
+prints '^repaired: epoch/1: was gone, and is made anew'
+# What the old keys open goes from the store.
+expect 0 vm --key-file "$tmp/own" stats
+prints '^with older keys .* in 2 packs'
+expect 0 vm --key-file "$tmp/own" prune --reseal
+prints '^2 packs .* have keys of before a rotation: 2 of them are rewritten'
+expect 0 vm --key-file "$tmp/own" check --read-data
+! grep 'before a rotation' "$tmp/out" || fail "packs with old keys are left"
+expect 0 vm --key-file "$tmp/own" cat "web/latest~2:files$tmp/file"
+prints '^before$'
 # So does the reader that was written from the manual.
 if python3 -c 'import cryptography' 2>/dev/null; then
 	expect 0 "$tests/reader/vmbackup_reader.py" "$v" --key-file "$tmp/own" verify
