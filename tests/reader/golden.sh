@@ -32,7 +32,7 @@ for how in "--key-file $keyfile" "--password golden"; do
 	prints '^1 digests in use, 4 sessions$'
 done
 expect 0 "$reader" "$vault" --key-file "$keyfile" verify
-prints '^10 records beside points$'
+prints '^11 records beside points$'
 expect 0 "$reader" "$vault" --key-file "$keyfile" points
 prints '"users": [{]"1000": "alice"[}]'
 prints '"groups": [{]"100000": "staff"[}]'

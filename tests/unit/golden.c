@@ -11,6 +11,7 @@
 #include "store/backend/mem.h"
 #include "store/base/secret.h"
 #include "store/content.h"
+#include "store/epoch/rotate.h"
 #include "store/format.h"
 #include "store/index.h"
 #include "store/key.h"
@@ -298,15 +299,38 @@ static void end(struct golden *g, int64_t time_ns, const char *tag,
 	release(g);
 }
 
-static void add_password(struct vault *v)
+static struct secret *password(void)
 {
 	struct secret *s = secret_new(strlen(GOLDEN_PASSWORD));
-	struct credential c = { .passphrase = s };
-	char slot[33];
 
 	assert_non_null(s);
 	memcpy(s->data, GOLDEN_PASSWORD, s->len);
+	return s;
+}
+
+static void add_password(struct vault *v)
+{
+	struct secret *s = password();
+	struct credential c = { .passphrase = s };
+	char slot[33];
+
 	assert_ok(vault_key_add(v, &c, CRYPT_SCRYPT_LOG_N_MIN, NULL, slot));
+	secret_free(s);
+}
+
+/* What comes has keys of another epoch. */
+static void rotate(struct golden *g, const struct vault_options *o)
+{
+	struct secret *s = password();
+	struct credential c = { .passphrase = s };
+	struct rotate_key keys[] = { { .credential = &o->credential },
+				     { .credential = &c } };
+	uint32_t epoch;
+
+	assert_ok(rotate_run(g->vault, keys, ARRAY_SIZE(keys),
+			     CRYPT_SCRYPT_LOG_N_MIN, &epoch));
+	vault_close(g->vault);
+	assert_ok(vault_open(o, &g->vault));
 	secret_free(s);
 }
 
@@ -478,6 +502,7 @@ void golden_make(struct backend *b)
 	add_small(&g, "different", "the second point has this");
 	end(&g, START_NS + HOUR_NS, "second", NULL);
 	/* One whose owners have names, and one that came to nothing. */
+	rotate(&g, &o);
 	begin(&g);
 	add_top(&g);
 	add_small(&g, "owned", "by alice, of the staff");

@@ -60,7 +60,7 @@ void record_name(enum record r, const struct point *p, const char *pack,
 		snprintf(out, len, "quarantine/%s-1", pack);
 		break;
 	case RECORD_FEATURE:
-		snprintf(out, len, "feature/0");
+		snprintf(out, len, "feature/1");
 		break;
 	case RECORD_MACHINE:
 		snprintf(out, len, "machine/%s-0", p->machine);

@@ -437,6 +437,9 @@ static enum verdict expected(const char *name, enum way way)
 	if (is_config(name))
 		return is_kind(name, "config.copy") && way == DELETED ? WHOLE
 								      : NAMED;
+	/* What bears out the key in use is missed. */
+	if (is_kind(name, "epoch"))
+		return NAMED;
 	if (is_kind(name, "key"))
 		return expected_of_slot(name, way);
 	if (is_kind(name, "index"))
@@ -570,17 +573,18 @@ static void repair_twice(struct backend *b, const struct idset *before,
 	repaired++;
 }
 
-/* Config and its copy are as they were. */
-static void heal_config(struct backend *b, const char *name, const char *what)
+/* Config and its copy are as they were, and there is an epoch again. */
+static void heal_keys(struct backend *b, const char *name, const char *what)
 {
 	struct repair_result res;
+	bool is_epoch = is_kind(name, "epoch");
 
 	repair_said[0] = '\0';
 	assert_ok(repair_run(b, repair_keys, false, NULL, &res));
 	assert_int_equal(res.repaired, 1);
 	assert_ok(repair_run(b, repair_keys, true, NULL, &res));
 	assert_int_equal(res.repaired, 1);
-	if (res.left || !backends_are_same(base, b))
+	if (res.left || (!is_epoch && !backends_are_same(base, b)))
 		fail_msg("%s: not mended: %s", what, repair_said);
 	assert_ok(repair_run(b, repair_keys, true, NULL, &res));
 	assert_int_equal(res.repaired, 0);
@@ -608,8 +612,12 @@ static void try(const char *name, enum way way, const struct idset *allowed,
 		assert_rest(&now, allowed, what);
 	else
 		assert_int_equal(now.n, 0);
-	if (is_config(name))
-		heal_config(b, name, what);
+	/* One that may be of a newer program is left, and so is a later epoch that
+	 * somebody claims. */
+	if (is_config(name) ||
+	    (is_kind(name, "epoch") && way != FLIPPED_VERSION &&
+	     way != RENAMED_FIRST && way != RENAMED_LAST))
+		heal_keys(b, name, what);
 	else if (repairs && wanted != CLOSED)
 		repair_twice(b, &now, what);
 	idset_release(&now);
