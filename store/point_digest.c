@@ -569,6 +569,8 @@ void vault_distrust_digests(struct vault *v)
 		kept_release(&point_kept_commits, &o->commits);
 		kept_release(&point_kept_points, &o->points);
 		o->points_old = true;
+		/* Nor whether what digests said of commits is so. */
+		v->judged.is_known = false;
 	}
 	point_listing_end(v);
 }

@@ -175,12 +175,29 @@ MUST_CHECK int point_judge_signers(struct vault *v,
  * unnoticed. Return 0 or a negative errno. */
 MUST_CHECK int point_remember_demand(struct vault *v);
 
-/* ---- point_refresh.c ---- */
+/* ---- point_history.c ---- */
 
+/* Before the objects are listed: read what was seen of the vault, where it has to be
+ * compared. Return as history_read(). */
+MUST_CHECK int point_history_begin(struct vault *v);
+#define POINT_HISTORY_LATER 1
+/*
+ * Compare what was read of the vault with that, unless it was, and say what does not
+ * fit. Return 0, a negative errno, or POINT_HISTORY_LATER: all objects are to be listed
+ * again first, for what was seen has come since.
+ */
+MUST_CHECK int point_history_compare(struct vault *v);
+/* Whether the points are known to be just those that commits and verdicts name. */
+bool point_history_knows_points(struct vault *v);
+/* This process made the point, and history_note() has noted it. */
+void point_history_add(struct vault *v, const struct point *p,
+		       const uint8_t *commit_hash);
 /* As chain_judge(), of the commits that were read. Return 0 or
  * -ENOMEM; @out is to be released either way. */
 MUST_CHECK int point_judge_chain(const struct point_objects *o, bool forks,
 				 struct chain *out);
+
+/* ---- point_refresh.c ---- */
 
 /* One thread at a time has the objects of an open vault; between these it does. */
 void point_listing_begin(struct vault *v);

@@ -15,10 +15,8 @@
 #include <string.h>
 
 #include "store/base/array.h"
-#include "store/base/bytes.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
-#include "store/history/history.h"
 #include "store/kept.h"
 #include "store/record/commit.h"
 #include "store/record/note.h"
@@ -179,6 +177,8 @@ static int follow(struct vault *v, struct point_objects *o, bool other, int r,
 {
 	*changed |= other;
 	o->points_old |= other || !v->points;
+	if (r == 0 && o->points_old && point_history_knows_points(v))
+		o->points_old = false;
 	if (r == 0 && (o->points_old || !kept_all_read(&o->points))) {
 		r = refresh_points(v, o, changed);
 		o->points_old = r < 0;
@@ -264,148 +264,6 @@ static int replace_list(struct vault *v)
 	pthread_mutex_unlock(&v->lock);
 	point_list_put(old);
 	return 0;
-}
-
-/* ---- what was seen ---- */
-
-/* Is there the point that it is of? */
-static bool has_point(const struct point_objects *o, const char *id)
-{
-	char name[OBJECT_NAME_MAX];
-
-	snprintf(name, sizeof(name), "%s%s", point_kept_points.prefix, id);
-	return kept_has(&o->points, name);
-}
-
-/* A note is missed as long as there is its point, unless a later note tells that it
- * is lost (point_apply_notes()). */
-static bool is_missed(void *arg, const char *name)
-{
-	const struct point_objects *o = arg;
-	char id[NAME_HEX + 1];
-	uint32_t number, other;
-	size_t i, n;
-
-	if (!name_numbered(name, point_kept_notes.prefix, id, &number))
-		return true;
-	i = point_items_of(&o->notes, point_kept_notes.prefix, id, &n);
-	for (; n > 0; n--, i++)
-		if (o->notes.items[i].value &&
-		    name_numbered(o->notes.items[i].name,
-				  point_kept_notes.prefix, id, &other) &&
-		    other > number)
-			return false;
-	return has_point(o, id);
-}
-
-/* What is known of a register that is new here. One that could not be opened may
- * be anybody's garbage, which nobody misses when it is gone. */
-static bool describe_register(void *arg, size_t i, struct seen_row *out)
-{
-	const struct point_objects *o = arg;
-	const struct known_commit *known;
-	const struct commit *c;
-	const struct point *p;
-	char name[OBJECT_NAME_MAX];
-	size_t at;
-
-	if (i >= o->commits.n + o->notes.n)
-		return o->verdicts.items[i - o->commits.n - o->notes.n].value;
-	if (i >= o->commits.n)
-		return o->notes.items[i - o->commits.n].value;
-	known = o->commits.items[i].value;
-	c = known ? &known->commit : NULL;
-	if (!c || !c->point[0])
-		return c;
-	out->point = c->point;
-	snprintf(name, sizeof(name), "%s%s", point_kept_points.prefix,
-		 c->point);
-	at = kept_find(&o->points, name);
-	if (at == o->points.n || strcmp(o->points.items[at].name, name) != 0 ||
-	    !(p = o->points.items[at].value))
-		return true;
-	out->vm = p->vm;
-	out->time_s = p->time_ns / 1000000000;
-	return true;
-}
-
-/* Commits stand before notes, and these before verdicts, in the order of names,
- * too. */
-static int compare_history(struct vault *v)
-{
-	struct point_objects *o = &v->objects;
-	AUTO_FREE char **names = alloc_array(
-		o->commits.n + o->notes.n + o->verdicts.n, sizeof(*names));
-	size_t i, n = 0;
-
-	if (!names)
-		return -ENOMEM;
-	for (i = 0; i < o->commits.n; i++)
-		names[n++] = o->commits.items[i].name;
-	for (i = 0; i < o->notes.n; i++)
-		names[n++] = o->notes.items[i].name;
-	for (i = 0; i < o->verdicts.n; i++)
-		names[n++] = o->verdicts.items[i].name;
-	return history_compare(v->history, names, n, is_missed,
-			       describe_register, o);
-}
-
-static void node_of(const struct kept *item, struct chain_node *out)
-{
-	const struct known_commit *c = item->value;
-
-	out->sid = item->name + strlen(point_kept_commits.prefix);
-	if (!c)
-		return;
-	out->own = c->own;
-	out->refs = c->refs;
-	out->nrefs = get_le16(c->nrefs);
-	out->is_told = c->is_told;
-	out->is_cut = c->is_cut;
-	out->is_fenced = !c->commit.point[0];
-}
-
-int point_judge_chain(const struct point_objects *o, bool forks,
-		      struct chain *out)
-{
-	AUTO_FREE struct chain_node *nodes =
-		alloc_array(o->commits.n + 1, sizeof(*nodes));
-	size_t i;
-
-	memset(out, 0, sizeof(*out));
-	if (!nodes)
-		return -ENOMEM;
-	for (i = 0; i < o->commits.n; i++)
-		node_of(&o->commits.items[i], &nodes[i]);
-	return chain_judge(nodes, o->commits.n, forks, out);
-}
-
-static int is_there(void *arg, const char *name)
-{
-	struct vault *v = arg;
-	struct backend_info info;
-	int r = backend_head(v->backend, name, &info);
-
-	return r == -ENOENT ? 0 : r < 0 ? r : 1;
-}
-
-static bool describe_node(void *arg, size_t i, struct seen_row *out)
-{
-	struct vault *v = arg;
-
-	return describe_register(&v->objects, i, out);
-}
-
-static int judge_history(struct vault *v)
-{
-	struct chain chain;
-	int r = point_judge_chain(&v->objects, true, &chain);
-
-	if (r == 0)
-		r = history_judge(v->history, &chain, is_there, describe_node,
-				  v);
-	chain_release(&chain);
-	return r;
 }
 
 int vault_is_last_point(struct vault *v, const struct point *p)
@@ -521,24 +379,15 @@ static int refresh_unless_same(struct vault *v,
 	return r;
 }
 
-/* All of one call, which one thread at a time is in. @refresh brings up to date
- * what the list is made of. */
-static int refresh_list(struct vault *v,
-			int (*refresh)(struct vault *v, struct point_objects *o,
-				       bool *changed))
+/* @refresh brings up to date what the list is made of. */
+static int refresh_objects(struct vault *v,
+			   int (*refresh)(struct vault *v,
+					  struct point_objects *o,
+					  bool *changed))
 {
 	bool changed = false;
-	/* What others have seen since commits were listed is not missed where
-	 * they are not listed now. */
-	int seen = refresh == refresh_all ? history_read(v->history) : 0;
-	int r = MIN(seen, 0);
+	int r = refresh_unless_same(v, refresh, &changed);
 
-	if (r == 0 && !v->is_loaded) {
-		r = load_all(v, &v->objects);
-		v->is_loaded = r == 0;
-	}
-	if (r == 0)
-		r = refresh_unless_same(v, refresh, &changed);
 	if (r == 0)
 		r = vault_still_stands(v);
 	if (r == 0)
@@ -546,10 +395,33 @@ static int refresh_list(struct vault *v,
 	/* Where a list could not be made, the next one has to be, though
 	 * nothing changes any more. */
 	v->is_list_old |= changed;
-	if (r == 0 && (v->is_list_old || seen > 0))
-		r = compare_history(v);
-	if (r == 0 && v->is_list_old)
-		r = judge_history(v);
+	return r;
+}
+
+/* All of one call, which one thread at a time is in. */
+static int refresh_list(struct vault *v,
+			int (*refresh)(struct vault *v, struct point_objects *o,
+				       bool *changed))
+{
+	/* What others have seen since commits were listed is not missed where
+	 * they are not listed now. */
+	int seen = refresh == refresh_all ? point_history_begin(v) : 0;
+	int r = MIN(seen, 0);
+
+	if (r == 0 && !v->is_loaded) {
+		r = load_all(v, &v->objects);
+		v->is_loaded = r == 0;
+	}
+	if (r == 0)
+		r = refresh_objects(v, refresh);
+	if (r == 0 && (v->is_list_old || seen > 0 || !v->points))
+		r = point_history_compare(v);
+	/* What is remembered was read only now, and is of a later time. */
+	if (r == POINT_HISTORY_LATER) {
+		r = refresh_objects(v, refresh_all);
+		if (r == 0)
+			r = point_history_compare(v);
+	}
 	v->is_list_old |= v->trust_rows != history_trust(v->history)->n;
 	if (r == 0 && (v->is_list_old || !v->points)) {
 		r = replace_list(v);

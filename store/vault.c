@@ -195,7 +195,7 @@ int vault_accept_rollback(struct vault *v)
 	point_listing_begin(v);
 	point_objects_release(o);
 	o->points_old = v->is_list_old = true;
-	v->is_loaded = v->stamped = false;
+	v->is_loaded = v->stamped = v->judged.is_known = false;
 	point_listing_end(v);
 	return 0;
 }
@@ -205,7 +205,8 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-void vault_remember(struct vault *v, const struct point *p)
+void vault_remember(struct vault *v, const struct point *p,
+		    const uint8_t *commit_hash)
 {
 	char name[OBJECT_NAME_MAX];
 	struct seen_row row = { .name = name,
@@ -217,6 +218,7 @@ void vault_remember(struct vault *v, const struct point *p)
 		 p->session);
 	point_listing_begin(v);
 	history_note(v->history, &row);
+	point_history_add(v, p, commit_hash);
 	point_listing_end(v);
 }
 
@@ -226,6 +228,7 @@ void vault_remember_note(struct vault *v, const char *name)
 
 	point_listing_begin(v);
 	history_note(v->history, &row);
+	v->judged.is_known = false;
 	point_listing_end(v);
 }
 

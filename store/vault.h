@@ -109,9 +109,10 @@ void vault_close(struct vault *v);
  * listing.
  */
 MUST_CHECK int vault_look_back(struct vault *v);
-/* Remember the point that a session of this process has just committed. What
- * could not be written is said. */
-void vault_remember(struct vault *v, const struct point *p);
+/* Remember the point that a session of this process has just committed, by a register
+ * whose plaintext has this hash, COMMIT_HASH_LEN. What could not be written is said. */
+void vault_remember(struct vault *v, const struct point *p,
+		    const uint8_t *commit_hash);
 /* The same of a note, by the name of its object. */
 void vault_remember_note(struct vault *v, const char *name);
 /* Read the key with which this machine signs the points that it makes, 32 bytes;

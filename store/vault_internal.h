@@ -10,6 +10,7 @@
 
 #include "store/backend/names.h"
 #include "store/format.h"
+#include "store/history/seen.h"
 #include "store/history/trust.h"
 #include "store/point_internal.h"
 #include "store/record/config.h"
@@ -33,6 +34,14 @@ struct name_sum {
 /* The index objects that were listed, and the sources that stand for them. */
 struct index_record {
 	struct name_sum listed, known;
+};
+
+/* What was found whole when it was compared with what was seen; of whoever lists. */
+struct point_judged {
+	bool was_asked; /* the database was */
+	bool is_known; /* the rest is set */
+	struct seen_stamp file;
+	struct name_sum commits, notes, verdicts, points;
 };
 
 struct vault {
@@ -87,7 +96,7 @@ struct vault {
 	bool mending;
 	int64_t mend_ns; /* when that was done last; monotonic; 0: never */
 	struct point_list *points; /* the last list; owned */
-	/* Some thread lists the points: the next six are its alone. */
+	/* Some thread lists the points: the next seven are its alone. */
 	bool is_listing;
 	struct point_objects objects;
 	bool no_digests; /* vault_distrust_digests() */
@@ -96,6 +105,7 @@ struct vault {
 	bool is_loaded; /* @objects began with what the database has */
 	bool is_list_old; /* @points is not made of @objects */
 	size_t trust_rows; /* so much was known of signers then */
+	struct point_judged judged;
 	bool stamped; /* the stamps are of before the last listing */
 	struct backend_stamp stamps[POINT_KINDS]; /* of the folders */
 	struct index_record index_record; /* of the last refresh */

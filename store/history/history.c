@@ -23,6 +23,10 @@ struct history {
 	char *place; /* owned; as it is noted, NULL: it cannot be */
 	struct seen seen;
 	bool was_read; /* @seen is what the file said */
+	/* What the file was when it was looked at, and when it said what is known to
+	 * be there and nothing else, and ended with lines that were seen here. */
+	struct stat looked, settled;
+	bool has_looked, is_settled;
 	bool unusable; /* that was said */
 	bool damaged; /* that was said */
 	char **lost; /* names; sorted; owned, and so is each */
@@ -137,6 +141,60 @@ int history_read(struct history *h)
 	h->seen = now;
 	h->was_read = true;
 	return 1;
+}
+
+/* ---- without reading ---- */
+
+void history_stamp(struct history *h, struct seen_stamp *out)
+{
+	h->has_looked = h->file.path && lstat(h->file.path, &h->looked) == 0;
+	seen_stamp_of(h->has_looked ? &h->looked : NULL, out);
+	/* Nothing is remembered, which is another thing than nothing yet. */
+	if (!h->file.path)
+		out->b[0] = 0;
+}
+
+bool history_is_settled(const struct history *h, struct seen_stamp *out)
+{
+	if (h->nlost + h->nflaws > 0)
+		return false;
+	if (!h->file.path) {
+		seen_stamp_of(NULL, out);
+		out->b[0] = 0;
+		return true;
+	}
+	if (h->is_settled)
+		seen_stamp_of(&h->settled, out);
+	return h->is_settled;
+}
+
+void history_settle(struct history *h)
+{
+	h->is_settled = h->has_looked;
+	h->settled = h->looked;
+}
+
+/* Whether lines that are added need not say where they were seen, nor is any wrong. */
+static bool is_plain(const struct history *h)
+{
+	return h->seen.there && !h->seen.bad && !h->seen.torn && h->place &&
+	       h->seen.last_place && strcmp(h->place, h->seen.last_place) == 0;
+}
+
+/* Let the file have these rows, which are of what is there. */
+static int add_rows(struct history *h, const struct seen_row *rows, size_t n)
+{
+	struct seen same = { .there = true,
+			     .st = h->settled,
+			     .last_place = h->place };
+	const struct seen *was = h->is_settled ? &same : &h->seen;
+	struct stat now = { .st_ino = 0 };
+	int r = seen_change(&h->file, h->place, was, rows, n, NULL, 0, &now);
+
+	/* As it was settled, and these. */
+	h->is_settled = h->is_settled && r == 0 && now.st_ino != 0;
+	h->settled = now;
+	return r;
 }
 
 /* ---- what is missing ---- */
@@ -287,8 +345,10 @@ static int note_new(struct history *h, char *const *names, size_t n,
 		if (describe(arg, i, &rows[k]))
 			k++;
 	}
+	h->is_settled = is_plain(h) && h->nlost == 0;
+	h->settled = h->seen.st;
 	if (k)
-		r = seen_change(&h->file, h->place, &h->seen, rows, k, NULL, 0);
+		r = add_rows(h, rows, k);
 	free(rows);
 	if (r < 0 && r != -ENOMEM)
 		say_unusable(h, r, "written");
@@ -304,6 +364,7 @@ int history_compare(struct history *h, char *const *names, size_t n,
 	bool news = false;
 	int r;
 
+	h->is_settled = false;
 	if (!history_is_kept(h))
 		return 0;
 	is_new = alloc_array(n + 1, sizeof(*is_new));
@@ -492,7 +553,7 @@ void history_note(struct history *h, const struct seen_row *row)
 
 	if (!h->file.path)
 		return;
-	r = seen_change(&h->file, h->place, &h->seen, row, 1, NULL, 0);
+	r = add_rows(h, row, 1);
 	if (r < 0)
 		log_warn("%s: cannot be written: %s; that the vault %s has %s "
 			 "now is not remembered",
@@ -509,6 +570,7 @@ int history_accept(struct history *h)
 	if (!h->file.path)
 		return fail(-EINVAL, "nothing can be accepted where nothing is "
 				     "remembered: set VMBACKUP_STATE_DIR");
+	h->is_settled = false;
 	/* A point that is gone is named by those that followed it, too. */
 	for (i = 0; i < h->nlost && r == 0; i++)
 		if (strncmp(h->lost[i], "commit/", 7) == 0)
@@ -541,6 +603,7 @@ int history_add_trust(struct history *h, const struct trust_row *row)
 	line = trust_line(row);
 	if (!line)
 		return -ENOMEM;
+	h->is_settled = false;
 	r = seen_accept(&h->file, &h->seen, NULL, 0, &line, 1);
 	if (r < 0)
 		return fail(r, "%s: cannot be written: %s", h->file.path,

@@ -64,6 +64,18 @@ MUST_CHECK int history_judge(struct history *h, const struct chain *c,
 			     bool (*describe)(void *arg, size_t i,
 					      struct seen_row *out),
 			     void *arg);
+/*
+ * What tells whether the file is what it was. Where history_is_settled() gave the same
+ * of an earlier process, at the same place of the vault, what it says is in what was
+ * compared then, and it need not be read.
+ */
+void history_stamp(struct history *h, struct seen_stamp *out);
+/* Whether all that the file says was in what history_compare() and history_judge()
+ * were called with last, but for what history_note() added; then *@out is its stamp. */
+bool history_is_settled(const struct history *h, struct seen_stamp *out);
+/* Take the file for what it was when history_stamp() was called last, and settled:
+ * history_note() spares to read it. */
+void history_settle(struct history *h);
 /* Where it lies; NULL: nothing is remembered. Borrowed. */
 const char *history_dir(const struct history *h);
 /* Return whether anything is remembered, now. */

@@ -272,7 +272,7 @@ static int change(const struct seen_file *f, int fd, const struct seen *old,
 }
 
 static int edit(const struct seen_file *f, const struct seen *was,
-		const struct seen_edit *e)
+		const struct seen_edit *e, struct stat *now_out)
 {
 	struct seen now = { 0 };
 	struct stat st;
@@ -286,6 +286,8 @@ static int edit(const struct seen_file *f, const struct seen *was,
 	}
 	if (r == 0)
 		r = change(f, fd, was, e);
+	if (r == 0 && was != &now && now_out && lstat(f->path, &st) == 0)
+		*now_out = st;
 	seen_release(&now);
 	f->seam->ops->close(f->seam, fd);
 	return r;
@@ -293,7 +295,8 @@ static int edit(const struct seen_file *f, const struct seen *was,
 
 int seen_change(const struct seen_file *f, const char *place,
 		const struct seen *was, const struct seen_row *rows,
-		size_t nrows, char *const *drop, size_t ndrop)
+		size_t nrows, char *const *drop, size_t ndrop,
+		struct stat *now_out)
 {
 	const struct seen_edit e = { .place = place,
 				     .rows = rows,
@@ -301,7 +304,7 @@ int seen_change(const struct seen_file *f, const char *place,
 				     .drop = drop,
 				     .ndrop = ndrop };
 
-	return edit(f, was, &e);
+	return edit(f, was, &e, now_out);
 }
 
 int seen_accept(const struct seen_file *f, const struct seen *was,
@@ -313,5 +316,5 @@ int seen_accept(const struct seen_file *f, const struct seen *was,
 				     .accepted = accepted,
 				     .naccepted = naccepted };
 
-	return edit(f, was, &e);
+	return edit(f, was, &e, NULL);
 }

@@ -49,6 +49,13 @@ struct seen_file {
 	uint8_t vault_id[SEEN_ID_LEN];
 };
 
+/* Tells states of the file apart, as far as that can be known without reading it.
+ * Bytes alone. */
+#define SEEN_STAMP_LEN 57
+struct seen_stamp {
+	uint8_t b[SEEN_STAMP_LEN];
+};
+
 /* What was read of it at one moment. */
 struct seen {
 	struct buf text; /* what the rows borrow from */
@@ -77,6 +84,8 @@ MUST_CHECK int seen_read_fd(const struct seen_file *f, int fd,
 bool seen_is_current(const struct seen_file *f, const struct seen *s);
 /* The same of a file that was looked at, @now. */
 bool seen_is_of(const struct seen *s, const struct stat *now);
+/* The stamp of a file that was looked at; NULL: there is none. */
+void seen_stamp_of(const struct stat *st, struct seen_stamp *out);
 /* Return the row of that name, or NULL. */
 const struct seen_row *seen_find(const struct seen *s, const char *name);
 /* Return whether @what was accepted. */
@@ -87,12 +96,15 @@ void seen_put_line(const struct seen_file *f, const char *text, size_t len,
 /*
  * Note these rows, but for those that the file has, as seen at @place, and let
  * it forget those of the names @drop. @was: what was read of it before, which
- * spares to read it again where it is still so; may be NULL. Durable when it returns 0; else a negative
- * errno, silently: -EBUSY (others kept the file locked for long).
+ * spares to read it again where it is still so; may be NULL. @now_out, which may be
+ * NULL: what the file is now, where that is @was and these rows, else untouched.
+ * Durable when it returns 0; else a negative errno, silently: -EBUSY (others kept the
+ * file locked for long).
  */
 MUST_CHECK int seen_change(const struct seen_file *f, const char *place,
 			   const struct seen *was, const struct seen_row *rows,
-			   size_t nrows, char *const *drop, size_t ndrop);
+			   size_t nrows, char *const *drop, size_t ndrop,
+			   struct stat *now_out);
 
 /* Let it forget those of the names @drop, and note what was accepted. For the rest as
  * seen_change(). */

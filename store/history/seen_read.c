@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "store/base/array.h"
+#include "store/base/bytes.h"
 #include "store/base/hex.h"
 #include "store/base/name.h"
 #include "store/crypt/siphash.h"
@@ -257,4 +258,19 @@ bool seen_is_current(const struct seen_file *f, const struct seen *s)
 	if (lstat(f->path, &st) < 0)
 		return !s->there && (errno == ENOENT || errno == ENOTDIR);
 	return seen_is_of(s, &st);
+}
+
+void seen_stamp_of(const struct stat *st, struct seen_stamp *out)
+{
+	const int64_t of[] = {
+		st ? (int64_t)st->st_dev : 0,  st ? (int64_t)st->st_ino : 0,
+		st ? (int64_t)st->st_size : 0, st ? st->st_mtim.tv_sec : 0,
+		st ? st->st_mtim.tv_nsec : 0,  st ? st->st_ctim.tv_sec : 0,
+		st ? st->st_ctim.tv_nsec : 0,
+	};
+	size_t i;
+
+	out->b[0] = st ? 2 : 1;
+	for (i = 0; i < ARRAY_SIZE(of); i++)
+		put_le64(out->b + 1 + 8 * i, (uint64_t)of[i]);
 }

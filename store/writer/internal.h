@@ -110,10 +110,11 @@ MUST_CHECK int writer_check_fenced(struct writer *w);
  * which number the database has it now. Return 0 or a negative errno, said in
  * words. */
 MUST_CHECK int writer_check_used(struct writer *w);
-/* Decide the session for point @p, whose object has that hash. Return 0,
- * -ECANCELED (fenced) or another negative errno, said in words. */
+/* Decide the session for point @p, whose object has that hash. @own_out:
+ * COMMIT_HASH_LEN, the hash of the register's plaintext. Return 0, -ECANCELED (fenced)
+ * or another negative errno, said in words. */
 MUST_CHECK int writer_put_register(struct writer *w, const struct point *p,
-				   const uint8_t *point_hash);
+				   const uint8_t *point_hash, uint8_t *own_out);
 /* Decide the session so that it makes no point, if that can be done. */
 void writer_put_fenced(struct writer *w);
 /* Merge the vault's small index objects, where there are many, once the session

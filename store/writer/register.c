@@ -18,6 +18,7 @@
 #include "store/backend/backend.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
+#include "store/crypt/crypt.h"
 #include "store/history/signer.h"
 #include "store/point.h"
 #include "store/record/commit.h"
@@ -77,7 +78,7 @@ static int ask_register(struct writer *w, const char *name,
 }
 
 int writer_put_register(struct writer *w, const struct point *p,
-			const uint8_t *point_hash)
+			const uint8_t *point_hash, uint8_t *own_out)
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
@@ -96,6 +97,8 @@ int writer_put_register(struct writer *w, const struct point *p,
 	r = buf_error(&plain);
 	if (r == 0 && w->signer)
 		r = signer_sign(w->signer, &plain);
+	if (r == 0)
+		r = crypt_sha256(plain.data, plain.len, own_out);
 	if (r < 0)
 		return r;
 	r = -ENOENT;

@@ -31,6 +31,7 @@
 #include "store/base/zip.h"
 #include "store/catalog/catalog.h"
 #include "store/point.h"
+#include "store/record/commit.h"
 #include "store/vault.h"
 #include "store/writer/internal.h"
 #include "store/writer/session.h"
@@ -337,7 +338,7 @@ int writer_commit(struct writer *w, struct point *p)
 {
 	struct seam *seam = vault_seam(w->vault);
 	AUTO_BUF struct buf plain = BUF_INIT;
-	uint8_t raw[16], hash[CRYPT_SHA256_LEN];
+	uint8_t raw[16], hash[CRYPT_SHA256_LEN], own[COMMIT_HASH_LEN];
 	char name[OBJECT_NAME_MAX];
 	struct writer_stats stats;
 	int r;
@@ -367,10 +368,10 @@ int writer_commit(struct writer *w, struct point *p)
 	if (r == 0)
 		r = writer_put_box(w, OBJECT_POINT, name, &plain, hash);
 	if (r == 0)
-		r = writer_put_register(w, p, hash);
+		r = writer_put_register(w, p, hash, own);
 	if (r < 0)
 		return writer_fail(w, r);
-	vault_remember(w->vault, p);
+	vault_remember(w->vault, p, own);
 	writer_merge_indexes(w);
 	writer_put_digests(w);
 	return 0;

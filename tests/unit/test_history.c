@@ -338,7 +338,7 @@ static int add_row(const struct seen_file *f, unsigned int i)
 	char name[OBJECT_NAME_MAX];
 	struct seen_row row = row_of(i, name);
 
-	return seen_change(f, "/srv/vault", NULL, &row, 1, NULL, 0);
+	return seen_change(f, "/srv/vault", NULL, &row, 1, NULL, 0, NULL);
 }
 
 static bool has_row(const struct seen *s, unsigned int i)
@@ -484,10 +484,11 @@ static int add_many(void *arg)
 		struct seen_row row = row_of(base + i, name);
 
 		/* Every tenth goes again, which writes the file anew. */
-		if (seen_change(&f, "/srv/vault", NULL, &row, 1, NULL, 0) < 0 ||
+		if (seen_change(&f, "/srv/vault", NULL, &row, 1, NULL, 0,
+				NULL) < 0 ||
 		    (i % 10 == 9 &&
 		     (snprintf(last, sizeof(last), "%s", name) < 0 ||
-		      seen_change(&f, NULL, NULL, NULL, 0, drop, 1) < 0)))
+		      seen_change(&f, NULL, NULL, NULL, 0, drop, 1, NULL) < 0)))
 			return 1;
 	}
 	release_file(&f);
@@ -560,7 +561,8 @@ static void one_line_a_point(void **state)
 	assert_non_null(names);
 	for (i = 0; i < MANY; i++)
 		rows[i] = row_of(i, names[i]);
-	assert_ok(seen_change(&f, "/srv/vault", NULL, rows, MANY, NULL, 0));
+	assert_ok(
+		seen_change(&f, "/srv/vault", NULL, rows, MANY, NULL, 0, NULL));
 	assert_int_equal(stat(f.path, &before), 0);
 	assert_true(before.st_size < 120 * MANY);
 	assert_ok(add_row(&f, MANY));
@@ -596,7 +598,7 @@ static void what_was_noted_outlives_a_power_cut(void **state)
 	assert_ok(add_row(&f, 2));
 	seam_crash_mark(c, 2);
 	row_of(1, name);
-	assert_ok(seen_change(&f, NULL, NULL, NULL, 0, drop, 1));
+	assert_ok(seen_change(&f, NULL, NULL, NULL, 0, drop, 1, NULL));
 	seam_crash_mark(c, 3);
 	for (cut = 0; cut <= seam_crash_length(c); cut++) {
 		for (n = 0; n < 5; n++) {

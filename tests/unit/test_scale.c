@@ -814,6 +814,77 @@ static void a_digest_makes_no_point(void **state)
 	point_list_put(l);
 }
 
+/* ---- what was seen ---- */
+
+static void remove_commit(struct scale *s, const struct point *p)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "commit/%s", p->session);
+	assert_ok(backend_mem_remove(s->backend, name));
+}
+
+/* A new process finds that something is missing, or that nothing is. */
+static void assert_lost(struct scale *s, bool is_lost)
+{
+	point_list_put(list_anew(s));
+	assert_int_equal(vault_lost(s->vault) > 0, is_lost);
+}
+
+/* Also where nothing has changed since it was said, and the next process begins with
+ * what this one has kept. */
+static void what_does_not_fit_is_said_each_time(void **state)
+{
+	struct scale *s = *state;
+	struct point *first;
+
+	point_list_put(list_anew(s));
+	first = back_up_point(s->vault);
+	back_up(s);
+	remove_commit(s, first);
+	for (int i = 0; i < 4; i++)
+		assert_lost(s, true);
+	point_free(first);
+}
+
+/* What was compared is not compared again, but whatever changes is. */
+static void what_was_compared_is_missed_all_the_same(void **state)
+{
+	struct scale *s = *state;
+	char *dir = strdup(support_path("%s/state", support_tmpdir_fast()));
+	struct point *first, *last;
+	char note[64];
+
+	support_remove(dir);
+	s->options.state_dir = dir;
+	point_list_put(list_anew(s));
+	first = back_up_point(s->vault);
+	for (int i = 0; i < 3; i++)
+		assert_lost(s, false);
+	/* Noted without reading what was noted before. */
+	last = back_up_point(s->vault);
+	assert_lost(s, false);
+	assert_lost(s, false);
+	remove_commit(s, last);
+	assert_lost(s, true);
+	assert_lost(s, true);
+	assert_ok(vault_accept_rollback(s->vault));
+	assert_lost(s, false);
+	assert_lost(s, false);
+	/* Only the file tells of this one. */
+	snprintf(note, sizeof(note), "note/%s-0", first->id);
+	vault_remember_note(s->vault, note);
+	put_text(s, OBJECT_NOTE, note, "{\"kind\":\"text\",\"text\":\"x\"}");
+	assert_lost(s, false);
+	assert_lost(s, false);
+	assert_ok(backend_mem_remove(s->backend, note));
+	assert_lost(s, true);
+	point_free(first);
+	point_free(last);
+	support_remove(dir);
+	free(dir);
+}
+
 /* check looks at each object, whatever digests say. */
 static void check_misses_what_is_in_a_digest_alone(void **state)
 {
@@ -997,6 +1068,8 @@ int main(void)
 		CASE(what_is_in_digests_is_remembered),
 		CASE(a_damaged_digest_is_passed_over),
 		CASE(a_digest_makes_no_point),
+		CASE(what_does_not_fit_is_said_each_time),
+		CASE(what_was_compared_is_missed_all_the_same),
 		CASE(check_misses_what_is_in_a_digest_alone),
 		CASE(small_digests_are_merged),
 		cmocka_unit_test(an_unchanged_folder_is_not_listed),
