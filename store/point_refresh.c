@@ -17,6 +17,7 @@
 #include "store/base/array.h"
 #include "store/base/lock.h"
 #include "store/base/log.h"
+#include "store/history/history.h"
 #include "store/kept.h"
 #include "store/record/commit.h"
 #include "store/record/note.h"
