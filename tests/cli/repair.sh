@@ -32,7 +32,7 @@ print(*[p["id"] for p in json.load(sys.stdin)], sep="\n")'
 }
 
 # Nothing is wrong.
-for what in index packs points; do
+for what in index packs points keys; do
 	expect 0 vmb repair $what
 	prints '^nothing to repair$'
 done

@@ -60,7 +60,8 @@ enum verdict judge(struct backend *b, const char *name, char first_out[256]);
 
 /* Do both hold the same objects? */
 bool backends_are_same(struct backend *a, struct backend *b);
-/* Nothing was deleted, and nothing that was there was changed. */
+/* Nothing was deleted, and nothing that was there was changed, but what opens the vault
+ * and was damaged. */
 void assert_only_added(struct backend *before, struct backend *b,
 		       const char *what);
 /* A vault that cannot be opened, or whose history is in doubt, is repaired by
