@@ -5,10 +5,13 @@
 #include "tests/unit/support.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/backend/backend.h"
 #include "store/backend/mem.h"
+#include "store/catalog/catalog.h"
 #include "store/format.h"
 #include "store/vault.h"
 #include "tests/unit/vaults.h"
@@ -122,6 +125,50 @@ static void not_asked_for_a_newer_vault(void **state)
 	backend_close(b);
 }
 
+/* The folder of the local database of the vault at @url; the caller frees it. */
+static char *database_of(const char *url, const char *cache)
+{
+	struct vault_options o = vaults_options(url, NULL, NULL, cache);
+	struct vault *v;
+	char *dir;
+
+	assert_ok(vault_open(&o, &v));
+	dir = strdup(catalog_dir(vault_catalog(v)));
+	vault_close(v);
+	assert_non_null(dir);
+	return dir;
+}
+
+/* A copy of a vault has the same id and need not hold the same, so that neither is
+ * taken for the other's past; but whatever way leads to a vault, it is that one. */
+static void a_copy_has_a_database_of_its_own(void **state)
+{
+	char *url = strdup(support_path("%s/vault", support_tmpdir()));
+	char *copy = strdup(support_path("%s/copy", support_tmpdir()));
+	char *way = strdup(support_path("%s/way", support_tmpdir()));
+	char *cache = strdup(support_path("%s/cache", support_tmpdir()));
+	struct vault_options o = vaults_options(url, NULL, NULL, NULL);
+	char *dirs[3], id[33];
+	size_t i;
+
+	(void)state;
+	support_log_capture();
+	assert_ok(vault_create(&o, 0, id));
+	vaults_copy(url, copy);
+	assert_int_equal(symlink(url, way), 0);
+	dirs[0] = database_of(url, cache);
+	dirs[1] = database_of(copy, cache);
+	dirs[2] = database_of(way, cache);
+	assert_string_not_equal(dirs[0], dirs[1]);
+	assert_string_equal(dirs[0], dirs[2]);
+	for (i = 0; i < 3; i++)
+		free(dirs[i]);
+	free(url);
+	free(copy);
+	free(way);
+	free(cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +176,7 @@ int main(void)
 		cmocka_unit_test(no_answer),
 		cmocka_unit_test(not_asked_without_a_vault),
 		cmocka_unit_test(not_asked_for_a_newer_vault),
+		cmocka_unit_test(a_copy_has_a_database_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
