@@ -283,7 +283,8 @@ bool point_history_knows_points(struct vault *v)
 	const struct point_judged *j = &v->judged;
 	struct point_objects *o = &v->objects;
 
-	return j->is_known && !v->no_digests && kept_all_read(&o->commits) &&
+	return j->is_known && !v->no_digests && j->points.n == o->points.n &&
+	       j->commits.n == o->commits.n && kept_all_read(&o->commits) &&
 	       kept_all_read(&o->verdicts) && kept_all_read(&o->points) &&
 	       is_sum(&j->commits, sum_of_commits(v, &o->commits)) &&
 	       is_sum(&j->verdicts, sum_of_verdicts(v, &o->verdicts)) &&
