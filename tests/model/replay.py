@@ -93,7 +93,11 @@ class Vault:
         kind = name.split("/")[0]
         self.demand("R6a" if kind == "commit" else "R8a", name not in self.objects,
                     f"{name} is put over what stands there")
-        self.demand("R6d", name not in self.gone or name in self.copies,
+        # A collector that is not answered puts its tomb again, though others gave it
+        # up meanwhile. It deletes nothing then, and the next one takes the tomb away.
+        is_void = kind == "tomb" and "sweep/" + name[5:] in self.objects \
+            and not self.deleted["sweep/" + name[5:]]
+        self.demand("R6d", name not in self.gone or name in self.copies or is_void,
                     f"{name} was deleted, and is put again")
         self.copies.discard(name)
         self.objects[name] = self.now
@@ -178,7 +182,8 @@ class Vault:
     def begins(self, c, prefix):
         c.begins[prefix] = (self.now, self.listed(prefix), set(self.purged))
         c.found = set()
-        if c.role != "writer":
+        # What is listed before a session proves nothing: R2.
+        if c.role != "writer" or c.sid is None:
             return
         if prefix in ("tomb/", "pack/"):
             # Once it was decided, by whomever, it may go.
@@ -220,10 +225,12 @@ class Vault:
                         "a parent is chosen, and verdicts were not listed since")
             self.demand("R5b", text.split()[2] not in c.purged,
                         "a parent is one that was purged")
-        elif text == "commit: ok":
+        elif text.startswith("commit: "):
             name = "commit/" + c.sid
-            self.demand("R6b", c.register == "ok" and self.who.get(name) == c.key,
+            self.demand("R6b", text != "commit: ok" or c.register == "ok"
+                        and self.who.get(name) == c.key,
                         f"{name} was not read, or is not its own")
+            c.sid, c.began = None, False
         elif text == "is killed":
             role, key = c.role, c.key
             c.__init__()
