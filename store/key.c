@@ -18,6 +18,7 @@
 
 #include "store/backend/backend.h"
 #include "store/base/hex.h"
+#include "store/base/json.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/base/secret.h"
@@ -134,7 +135,13 @@ int key_seal(const struct secret *master, uint32_t epoch,
 	r = choose_kdf(c, scrypt_log_n, &clear);
 	if (r < 0)
 		return r;
-	info = info_json ? json_loads(info_json, 0, NULL) : json_object();
+	if (!info_json)
+		info = json_object();
+	else if (json_text_read(info_json, strlen(info_json), 0, NULL, &info) ==
+		 -ENOMEM)
+		return -ENOMEM;
+	if (!info_json && !info)
+		return -ENOMEM;
 	if (!json_is_object(info))
 		return fail(-EINVAL,
 			    "%s: what describes it is not a JSON "
@@ -217,8 +224,9 @@ static int parse_clear(const struct box *box, const char *name,
 	json_t *kdf;
 
 	memset(out, 0, sizeof(*out));
-	doc = json_loadb((const char *)box->clear, box->clear_len,
-			 JSON_REJECT_DUPLICATES, NULL);
+	if (json_text_read(box->clear, box->clear_len, JSON_REJECT_DUPLICATES,
+			   NULL, &doc) == -ENOMEM)
+		return -ENOMEM;
 	kdf = json_object_get(doc, "kdf");
 	if (!json_is_string(kdf) ||
 	    !json_is_object(json_object_get(doc, "info")))

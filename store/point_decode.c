@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "store/base/hex.h"
+#include "store/base/json.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
 
@@ -484,15 +485,14 @@ int point_decode(const void *data, size_t len, const char *name,
 		return fail(-EBADMSG, "%s: not a point: over 16 MiB", name);
 	if (!depth_ok(data, len))
 		return fail(-EBADMSG, "%s: not a point: nested too deep", name);
-	o = json_loadb(data, len, JSON_REJECT_DUPLICATES, &error);
-	if (!o) {
-		if (json_error_code(&error) == json_error_out_of_memory)
-			return -ENOMEM;
-		return fail(-EBADMSG,
+	r = json_text_read(data, len, JSON_REJECT_DUPLICATES, &error, &o);
+	if (r == -EBADMSG)
+		return fail(r,
 			    "%s: not a point: not JSON at line %d,"
 			    " column %d",
 			    name, error.line, error.column);
-	}
+	if (r < 0)
+		return r;
 	p = point_new();
 	r = p ? decode_object(o, name, p) : -ENOMEM;
 	json_decref(o);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "store/base/hex.h"
+#include "store/base/json.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
 #include "store/crypt/crypt.h"
@@ -259,11 +260,15 @@ static int encode_members(const struct point *p, json_t *o)
 static int encode_extra(const struct point *p, json_t *o)
 {
 	json_t *extra;
-	int r = 0;
+	int r;
 
 	if (!p->extra)
 		return 0;
-	extra = json_loads(p->extra, JSON_REJECT_DUPLICATES, NULL);
+	r = json_text_read(p->extra, strlen(p->extra), JSON_REJECT_DUPLICATES,
+			   NULL, &extra);
+	if (r == -ENOMEM)
+		return r;
+	r = 0;
 	if (!json_is_object(extra))
 		r = -EINVAL;
 	else if (json_object_update_missing(o, extra) < 0)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/base/json.h"
 #include "store/base/log.h"
 #include "store/record/commit.h"
 #include "store/record/forget.h"
@@ -57,9 +58,12 @@ static int decode_forget(const void *data, size_t len, const char *name)
 /* What is JSON, and says when. */
 static int decode_time(const void *data, size_t len, const char *name)
 {
-	json_t *doc = json_loadb(data, len, 0, NULL);
-	bool ok = json_is_integer(json_object_get(doc, "time_ns"));
+	json_t *doc;
+	bool ok;
 
+	if (json_text_read(data, len, 0, NULL, &doc) == -ENOMEM)
+		return -ENOMEM;
+	ok = json_is_integer(json_object_get(doc, "time_ns"));
 	json_decref(doc);
 	return ok ? 0 : fail(-EBADMSG, "%s: authentic, but malformed", name);
 }

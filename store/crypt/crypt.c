@@ -95,11 +95,18 @@ static struct thread_ctx *thread_contexts(void)
 	return NULL;
 }
 
-/* OpenSSL queues its complaints for each thread; nobody here reads them. */
+/* OpenSSL queues its complaints for each thread. An algorithm that it has fails only
+ * where memory is out; it mostly does not say so, for want of memory. */
 int crypt_failed(void)
 {
-	ERR_clear_error();
-	return -EIO;
+	unsigned long e;
+	int r = algo.error ? algo.error : -ENOMEM;
+
+	while ((e = ERR_get_error()))
+		if (ERR_GET_REASON(e) == ERR_R_UNSUPPORTED ||
+		    ERR_GET_REASON(e) == EVP_R_UNSUPPORTED_ALGORITHM)
+			r = -EIO;
+	return r;
 }
 
 /* ---- SHA-256 ---- */
@@ -234,7 +241,11 @@ static EVP_CIPHER_CTX *begin_frame(const struct seal_key *k, uint32_t frame,
 {
 	struct thread_ctx *t = thread_contexts();
 
-	if (!t || aad_len > INT_MAX || len > INT_MAX)
+	if (aad_len > INT_MAX || len > INT_MAX) {
+		ERR_raise(ERR_LIB_USER, ERR_R_UNSUPPORTED);
+		return NULL;
+	}
+	if (!t)
 		return NULL;
 	return begin_frame_in(t->gcm, k, frame, encrypt, aad, aad_len) ? t->gcm
 								       : NULL;

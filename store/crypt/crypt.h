@@ -7,6 +7,9 @@
  * the object's type and name and that salt, HKDF-SHA256 derives the object's
  * own AES-256-GCM key, a nonce base and a 32-byte commitment. The nonce of
  * frame j is the base xor j; the associated data is the caller's.
+ *
+ * What returns -EIO here, where OpenSSL lacks an algorithm, returns -ENOMEM where memory
+ * is out.
  */
 #ifndef STORE_CRYPT_CRYPT_H
 #define STORE_CRYPT_CRYPT_H

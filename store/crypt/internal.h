@@ -24,8 +24,8 @@ struct hmac_key {
 	uint8_t outer[HMAC_BLOCK];
 };
 
-/* Drop what OpenSSL queued for this thread, for nobody reads it. Return
- * -EIO. */
+/* Drop what OpenSSL queued for this thread, for nobody reads it. Return -EIO where it
+ * lacks an algorithm, or -ENOMEM. */
 int crypt_failed(void);
 /* Hash the parts one after the other to 32 bytes at @out. Return 0 or -EIO. */
 MUST_CHECK int crypt_sha256_parts(const struct crypt_part *parts, size_t n,

@@ -127,13 +127,10 @@ static int scrypt_params(EVP_KDF_CTX *ctx, const void *pass, size_t len,
 		OSSL_PARAM_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &max),
 		OSSL_PARAM_END,
 	};
-	int no_memory;
 
-	if (EVP_KDF_derive(ctx, out, CRYPT_KEY_LEN, params) == 1)
-		return 0;
-	no_memory = ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE;
-	ERR_clear_error();
-	return no_memory ? -ENOMEM : -EIO;
+	return EVP_KDF_derive(ctx, out, CRYPT_KEY_LEN, params) == 1
+		       ? 0
+		       : crypt_failed();
 }
 
 int crypt_scrypt(const void *pass, size_t len, const uint8_t *salt,
@@ -142,7 +139,7 @@ int crypt_scrypt(const void *pass, size_t len, const uint8_t *salt,
 {
 	EVP_KDF *kdf;
 	EVP_KDF_CTX *ctx = NULL;
-	int ret = -EIO;
+	int ret;
 
 	if (log_n < CRYPT_SCRYPT_LOG_N_MIN || log_n > CRYPT_SCRYPT_LOG_N_MAX ||
 	    r != CRYPT_SCRYPT_R || p < 1 || p > CRYPT_SCRYPT_P_MAX)
@@ -150,9 +147,9 @@ int crypt_scrypt(const void *pass, size_t len, const uint8_t *salt,
 	kdf = EVP_KDF_fetch(NULL, "SCRYPT", NULL);
 	if (kdf)
 		ctx = EVP_KDF_CTX_new(kdf);
-	if (ctx)
-		ret = scrypt_params(ctx, pass, len, salt, (uint64_t)1 << log_n,
-				    r, p, out);
+	ret = ctx ? scrypt_params(ctx, pass, len, salt, (uint64_t)1 << log_n, r,
+				  p, out)
+		  : crypt_failed();
 	EVP_KDF_CTX_free(ctx);
 	EVP_KDF_free(kdf);
 	ERR_clear_error();

@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "store/base/hex.h"
+#include "store/base/json.h"
 #include "store/base/log.h"
 
 void commit_encode(const struct commit *c, const char *sid, struct buf *out)
@@ -224,10 +225,13 @@ static int malformed(const char *name)
 int commit_decode(const void *data, size_t len, const char *name,
 		  struct commit *out)
 {
-	json_t *j = json_loadb(data, len, 0, NULL);
 	struct commit c;
-	bool ok = decode_decision(j, name, &c);
+	json_t *j;
+	bool ok;
 
+	if (json_text_read(data, len, 0, NULL, &j) == -ENOMEM)
+		return -ENOMEM;
+	ok = decode_decision(j, name, &c);
 	json_decref(j);
 	if (!ok)
 		return malformed(name);
@@ -239,10 +243,13 @@ int commit_decode_all(const void *data, size_t len, const char *name,
 		      struct commit *out, struct commit_after *after,
 		      struct commit_sig *sig)
 {
-	json_t *j = json_loadb(data, len, 0, NULL);
 	struct commit c;
-	bool ok = decode_decision(j, name, &c);
+	json_t *j;
+	bool ok;
 
+	if (json_text_read(data, len, 0, NULL, &j) == -ENOMEM)
+		return -ENOMEM;
+	ok = decode_decision(j, name, &c);
 	after->is_told = after->is_cut = false;
 	after->n = 0;
 	memset(sig, 0, sizeof(*sig));

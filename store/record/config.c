@@ -19,6 +19,7 @@
 
 #include "store/base/bytes.h"
 #include "store/base/hex.h"
+#include "store/base/json.h"
 #include "store/base/log.h"
 
 #define FORMAT 1
@@ -85,11 +86,15 @@ static int get_chunker(const json_t *j, struct config_doc *out)
 
 int config_decode(const void *data, size_t len, struct config_doc *out)
 {
-	json_t *j = json_loadb(data, len, 0, NULL);
-	const json_t *format = json_object_get(j, "format");
-	int r = json_is_integer(format) ? 0 : -EBADMSG;
+	const json_t *format;
+	json_t *j;
+	int r = json_text_read(data, len, 0, NULL, &j);
 
 	memset(out, 0, sizeof(*out));
+	if (r == -ENOMEM)
+		return r;
+	format = json_object_get(j, "format");
+	r = json_is_integer(format) ? 0 : -EBADMSG;
 	if (r == 0 && json_integer_value(format) > FORMAT)
 		r = -EOPNOTSUPP;
 	else if (r == 0 && json_integer_value(format) != FORMAT)

@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "store/base/json.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
 
@@ -96,9 +97,12 @@ static int get_members(const json_t *doc, struct forget *f)
 int forget_decode(const void *data, size_t len, const char *name,
 		  struct forget *out)
 {
-	json_t *doc = json_loadb(data, len, 0, NULL);
 	struct forget f = { .by = NULL };
-	int r = doc ? get_members(doc, &f) : -EBADMSG;
+	json_t *doc;
+	int r = json_text_read(data, len, 0, NULL, &doc);
+
+	if (r == 0)
+		r = get_members(doc, &f);
 
 	json_decref(doc);
 	if (r < 0)

@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "store/base/json.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
 
@@ -125,9 +126,12 @@ static int get_members(const json_t *doc, struct note *n)
 int note_decode(const void *data, size_t len, const char *name,
 		struct note *out)
 {
-	json_t *doc = json_loadb(data, len, 0, NULL);
 	struct note n = { .kind = NOTE_OTHER };
-	int r = doc ? get_members(doc, &n) : -EBADMSG;
+	json_t *doc;
+	int r = json_text_read(data, len, 0, NULL, &doc);
+
+	if (r == 0)
+		r = get_members(doc, &n);
 
 	json_decref(doc);
 	if (r < 0)

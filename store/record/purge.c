@@ -16,6 +16,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "store/base/json.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
 
@@ -42,10 +43,14 @@ int purge_encode(bool is_purged, const char *point, const char *by,
 int purge_decode(const void *data, size_t len, const char *name,
 		 bool *purged_out)
 {
-	json_t *j = json_loadb(data, len, 0, NULL);
-	const char *verdict = json_string_value(json_object_get(j, "verdict"));
-	int r = 0;
+	const char *verdict;
+	json_t *j;
+	int r = json_text_read(data, len, 0, NULL, &j);
 
+	if (r == -ENOMEM)
+		return r;
+	r = 0;
+	verdict = json_string_value(json_object_get(j, "verdict"));
 	if (verdict && strcmp(verdict, "PURGED") == 0)
 		*purged_out = true;
 	else if (verdict && strcmp(verdict, "KEPT") == 0)

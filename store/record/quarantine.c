@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "store/base/array.h"
+#include "store/base/json.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
 
@@ -117,10 +118,13 @@ static bool is_or_not(const json_t *doc, const char *key, bool integer)
 
 int quarantine_decode(const void *data, size_t len, const char *name)
 {
-	json_t *doc = json_loadb(data, len, 0, NULL);
-	bool ok = json_is_object(doc) && is_or_not(doc, "what", false) &&
-		  is_or_not(doc, "by", false) &&
-		  is_or_not(doc, "time_ns", true);
+	json_t *doc;
+	bool ok;
+
+	if (json_text_read(data, len, 0, NULL, &doc) == -ENOMEM)
+		return -ENOMEM;
+	ok = json_is_object(doc) && is_or_not(doc, "what", false) &&
+	     is_or_not(doc, "by", false) && is_or_not(doc, "time_ns", true);
 
 	json_decref(doc);
 	return ok ? 0 : fail(-EBADMSG, "%s: authentic, but malformed", name);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/base/json.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
 
@@ -78,12 +79,18 @@ int session_encode_beat(const char *gid, int64_t time_ns, struct buf *out)
 int session_decode(const void *data, size_t len, const char *name,
 		   struct session_info *out)
 {
-	json_t *j = json_loadb(data, len, JSON_REJECT_DUPLICATES, NULL);
-	const char *host = json_string_value(json_object_get(j, "host"));
-	const json_t *pid = json_object_get(j, "pid");
-	bool ok = json_is_object(j);
+	const char *host;
+	const json_t *pid;
+	json_t *j;
+	bool ok;
 
 	*out = (struct session_info){ .pid = 0 };
+	if (json_text_read(data, len, JSON_REJECT_DUPLICATES, NULL, &j) ==
+	    -ENOMEM)
+		return -ENOMEM;
+	ok = json_is_object(j);
+	host = json_string_value(json_object_get(j, "host"));
+	pid = json_object_get(j, "pid");
 	if (ok && host && strlen(host) < sizeof(out->host))
 		memcpy(out->host, host, strlen(host) + 1);
 	if (ok && json_is_integer(pid))
