@@ -49,6 +49,7 @@ class Client:
         self.tombs_read = 0  # when the last of them was
         self.sweeps = 0  # when sweeps were listed
         self.purged = None  # points that were when verdicts were listed
+        self.order = []  # what had to hold when it listed packs last
         self.register = None  # the answer to who asked for it
         self.gid = None  # of the collection whose tomb it put
         self.begins = {}  # listings: when, and what was there
@@ -133,6 +134,8 @@ class Vault:
 
     def puts(self, c, name, result):
         kind, _, rest = name.partition("/")
+        if c.sid and kind in ("pack", "index", "point", "commit"):
+            self.relies(c)
         if kind == "session" and c.role == "writer":
             role, key = c.role, c.key
             c.__init__()
@@ -191,12 +194,18 @@ class Vault:
                                            or self.is_decided(c.sid)),
                         f"{prefix} is listed, and no session stands")
         if prefix == "pack/":
-            self.demand("R3a", c.tombs is not None,
-                        "packs are listed before tombs")
-            self.demand("R3b", c.tombs <= c.asked,
-                        f"{c.tombs - c.asked} were not read before packs")
-            self.demand("R4c", c.sweeps > c.tombs_read,
-                        "sweeps were not listed between tombs and packs")
+            unread = (c.tombs or set()) - c.asked
+            c.order = [
+                ("R3a", c.tombs is not None, "packs are listed before tombs"),
+                ("R3b", not unread, f"{unread} were not read before packs"),
+                ("R4c", c.sweeps > c.tombs_read,
+                 "sweeps were not listed between tombs and packs")]
+
+    def relies(self, c):
+        """On its last listing of packs. One before that may have been of others: who
+        finds an index object gone looks which packs there are, and uses none yet."""
+        for rule, holds, why in c.order:
+            self.demand(rule, holds, why)
 
     def ends(self, c, prefix, result):
         if result != "ok" or prefix not in c.begins:
@@ -221,11 +230,12 @@ class Vault:
 
     def says(self, c, text):
         if text.startswith("takes over "):
+            self.relies(c)
             self.demand("R5a", c.purged is not None,
                         "a parent is chosen, and verdicts were not listed since")
             self.demand("R5b", text.split()[2] not in c.purged,
                         "a parent is one that was purged")
-        elif text.startswith("commit: "):
+        elif text.startswith("commit: ") and c.sid:
             name = "commit/" + c.sid
             self.demand("R6b", text != "commit: ok" or c.register == "ok"
                         and self.who.get(name) == c.key,
