@@ -178,6 +178,8 @@ static int build_list(struct build *b)
 	size_t i;
 	int r = naming_make(b->vault, b->objects, &b->naming);
 
+	if (r == 0)
+		r = point_find_kept(b->vault, b->objects);
 	b->list->demands_signatures = vault_demands_signatures(b->vault);
 	if (r == 0 && b->list->demands_signatures)
 		r = point_remember_demand(b->vault);

@@ -161,6 +161,9 @@ MUST_CHECK int point_list_build(struct vault *v, const struct point_objects *o,
 
 /* ---- point_signers.c ---- */
 
+/* Before points are judged: find which commits count though their key was revoked
+ * later. Return 0 or -ENOMEM. */
+MUST_CHECK int point_find_kept(struct vault *v, const struct point_objects *o);
 /* Which signature a point has, of a machine that lists call @machine. */
 enum point_signature point_judge_signature(const struct vault *v,
 					   const struct point_objects *o,

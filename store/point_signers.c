@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/array.h"
+#include "store/base/bytes.h"
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/secret.h"
@@ -52,17 +54,177 @@ static const struct known_commit *signed_commit(const struct point_objects *o,
 	return c && c->is_signed ? c : NULL;
 }
 
+/* ---- what was signed before its key was revoked ---- */
+
+static size_t find_commit(const struct point_objects *o, const char *sid)
+{
+	const struct kept_set *s = &o->commits;
+	char name[OBJECT_NAME_MAX];
+	size_t at;
+
+	snprintf(name, sizeof(name), "%s%.32s", point_kept_commits.prefix, sid);
+	at = kept_find(s, name);
+	return at < s->n && strcmp(s->items[at].name, name) == 0 ? at : s->n;
+}
+
+/* Marks what commits follow; each is put on the stack once. */
+struct below {
+	const struct point_objects *objects;
+	bool *mark; /* owned */
+	size_t *stack; /* owned */
+	size_t depth;
+};
+
+static int below_init(struct below *b, const struct point_objects *o)
+{
+	b->objects = o;
+	b->depth = 0;
+	b->mark = calloc(o->commits.n + 1, sizeof(*b->mark));
+	b->stack = alloc_array(o->commits.n + 1, sizeof(*b->stack));
+	return b->mark && b->stack ? 0 : -ENOMEM;
+}
+
+static void below_release(struct below *b)
+{
+	free(b->mark);
+	free(b->stack);
+}
+
+static void below_mark(struct below *b, size_t at)
+{
+	if (at == b->objects->commits.n || b->mark[at])
+		return;
+	b->mark[at] = true;
+	b->stack[b->depth++] = at;
+}
+
+static void below_follow(struct below *b, const struct known_commit *c)
+{
+	char sid[NAME_HEX + 1];
+	size_t i;
+
+	for (i = 0; c && i < get_le16(c->nrefs); i++) {
+		/* One that could not be read may have been anybody's. */
+		if (!c->refs[i].has_hash)
+			continue;
+		hex_encode(c->refs[i].sid, COMMIT_SID_LEN, sid);
+		below_mark(b, find_commit(b->objects, sid));
+	}
+}
+
+static void below_run(struct below *b)
+{
+	while (b->depth > 0)
+		below_follow(
+			b,
+			b->objects->commits.items[b->stack[--b->depth]].value);
+}
+
+static bool is_by(const struct known_commit *c, const uint8_t *key)
+{
+	return c && c->is_signed && memcmp(c->signer, key, SIGN_KEY_LEN) == 0;
+}
+
+static int add_kept(struct vault *v, const char *sid)
+{
+	if (array_reserve(&v->kept, &v->kept_cap, v->nkept + 1) < 0)
+		return -ENOMEM;
+	/* The name of an object that was listed is well formed. */
+	if (hex_decode(sid, COMMIT_SID_LEN, v->kept[v->nkept]) == 0)
+		v->nkept++;
+	return 0;
+}
+
+static int by_sid(const void *a, const void *b)
+{
+	return memcmp(a, b, COMMIT_SID_LEN);
+}
+
+/* Of one key that was revoked. */
+static int find_kept_of(struct vault *v, const struct point_objects *o,
+			const struct trust *t, const uint8_t *key)
+{
+	size_t prefix = strlen(point_kept_commits.prefix), i;
+	struct below b;
+	int r = below_init(&b, o);
+
+	for (i = 0; i < t->n && r == 0; i++)
+		if (t->rows[i].kind == TRUST_KEPT &&
+		    memcmp(t->rows[i].key, key, SIGN_KEY_LEN) == 0)
+			below_mark(&b, find_commit(o, t->rows[i].machine));
+	if (r == 0)
+		below_run(&b);
+	for (i = 0; i < o->commits.n && r == 0; i++)
+		if (b.mark[i] && is_by(o->commits.items[i].value, key))
+			r = add_kept(v, o->commits.items[i].name + prefix);
+	below_release(&b);
+	return r;
+}
+
+int point_find_kept(struct vault *v, const struct point_objects *o)
+{
+	const struct trust *t = history_trust(v->history);
+	size_t i;
+	int r = 0;
+
+	v->nkept = 0;
+	for (i = 0; i < t->n && r == 0; i++)
+		if (t->rows[i].kind == TRUST_TAKEN)
+			r = find_kept_of(v, o, t, t->rows[i].key);
+	if (v->nkept > 1)
+		qsort(v->kept, v->nkept, sizeof(*v->kept), by_sid);
+	return r;
+}
+
+static bool is_kept(const struct vault *v, const char *sid)
+{
+	uint8_t raw[COMMIT_SID_LEN];
+
+	return v->nkept && hex_decode(sid, sizeof(raw), raw) == 0 &&
+	       bsearch(raw, v->kept, v->nkept, sizeof(*v->kept), by_sid);
+}
+
+/* Remember of what @key signed the newest, which no other that it signed follows. */
+static int keep_newest(struct vault *v, const uint8_t *key)
+{
+	const struct kept_set *s = &v->objects.commits;
+	struct trust_row row = { .kind = TRUST_KEPT };
+	struct below b;
+	size_t i;
+	int r = below_init(&b, &v->objects);
+
+	memcpy(row.key, key, sizeof(row.key));
+	for (i = 0; i < s->n && r == 0; i++)
+		if (is_by(s->items[i].value, key))
+			below_follow(&b, s->items[i].value);
+	if (r == 0)
+		below_run(&b);
+	for (i = 0; i < s->n && r == 0; i++) {
+		if (b.mark[i] || !is_by(s->items[i].value, key))
+			continue;
+		row.machine =
+			s->items[i].name + strlen(point_kept_commits.prefix);
+		r = history_add_trust(v->history, &row);
+	}
+	below_release(&b);
+	return r;
+}
+
+/* ---- judging ---- */
+
 static enum point_signature judge_commit(const struct vault *v,
 					 const struct known_commit *c,
-					 const char *machine)
+					 const char *sid, const char *machine)
 {
+	const struct trust *known = history_trust(v->history);
 	enum trust_verdict t;
 
 	if (!c)
 		return POINT_UNSIGNED;
 	if (strcmp(c->vault, v->id_hex) != 0)
 		return POINT_SIGNED_ELSEWHERE;
-	t = trust_judge(history_trust(v->history), c->signer, machine);
+	t = is_kept(v, sid) ? trust_judge_kept(known, c->signer, machine)
+			    : trust_judge(known, c->signer, machine);
 	if (t == TRUST_IS_REVOKED)
 		return POINT_SIGNED_REVOKED;
 	if (t == TRUST_IS_GIVEN ||
@@ -76,7 +238,8 @@ enum point_signature point_judge_signature(const struct vault *v,
 					   const struct point *p,
 					   const char *machine)
 {
-	return judge_commit(v, signed_commit(o, p->session), machine);
+	return judge_commit(v, signed_commit(o, p->session), p->session,
+			    machine);
 }
 
 /* What this machine signs itself is its own. */
@@ -183,7 +346,8 @@ static void say_signer(const struct signers *s, const struct point *p,
 static void meet_point(struct signers *s, const struct point *p,
 		       const struct known_commit *c)
 {
-	enum point_signature is = judge_commit(s->vault, c, s->machine);
+	enum point_signature is =
+		judge_commit(s->vault, c, p->session, s->machine);
 
 	s->last = p;
 	s->last_unsigned = is == POINT_UNSIGNED;
@@ -303,7 +467,7 @@ enum point_signature vault_signature(struct vault *v, const struct point *p,
 
 	point_listing_begin(v);
 	c = signed_commit(&v->objects, p->session);
-	found = judge_commit(v, c, p->vm);
+	found = judge_commit(v, c, p->session, p->vm);
 	if (c)
 		memcpy(key_out, c->signer, sizeof(c->signer));
 	point_listing_end(v);
@@ -345,7 +509,9 @@ static int remember_trust(struct vault *v, const struct trust_row *row)
 		    TRUST_IS_REVOKED)
 		return fail(-EEXIST, "this key was revoked, which cannot be "
 				     "taken back");
-	r = history_add_trust(v->history, row);
+	r = row->kind == TRUST_TAKEN ? keep_newest(v, row->key) : 0;
+	if (r == 0)
+		r = history_add_trust(v->history, row);
 	return r == -ENOENT ? fail(r, "there is no place where that could be "
 				      "remembered: set VMBACKUP_STATE_DIR")
 			    : r;

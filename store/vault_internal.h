@@ -71,6 +71,9 @@ struct vault {
 	 * holds is owned. */
 	struct trust trusted_now;
 	bool has_own_key; /* the key of this machine was looked for */
+	/* Sessions whose keys were revoked after they committed; sorted, owned. */
+	uint8_t (*kept)[COMMIT_SID_LEN];
+	size_t nkept, kept_cap;
 	char id_hex[2 * VAULT_ID_LEN + 1];
 	/* of the folder in the cache directory: the id, '-', and 16 hex digits
 	 * that follow from where the vault is */

@@ -576,6 +576,7 @@ void vault_close(struct vault *v)
 	catalog_close(v->catalog);
 	history_free(v->history);
 	trust_release(&v->trusted_now);
+	free(v->kept);
 	keyring_free(v->keyring);
 	buf_release(&v->slot_object);
 	buf_release(&v->config);

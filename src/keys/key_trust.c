@@ -38,6 +38,7 @@ static int report_trust(struct context *ctx, const char *key,
 int key_trust(struct context *ctx, struct vault *v, const char *key,
 	      const char *machine, bool revoke)
 {
+	struct point_list *l = NULL;
 	uint8_t raw[SIGN_KEY_LEN];
 	int r;
 
@@ -50,7 +51,11 @@ int key_trust(struct context *ctx, struct vault *v, const char *key,
 			key, TRUST_KEY_HEX);
 	if (machine && !point_name_ok(machine))
 		return context_usage(ctx, "--machine: no name of a machine");
-	r = vault_trust(v, raw, machine, revoke);
+	/* What was signed before stays as good as it was. */
+	r = revoke ? vault_points(v, &l) : 0;
+	if (r == 0)
+		r = vault_trust(v, raw, machine, revoke);
+	point_list_put(l);
 	return r < 0 ? r : report_trust(ctx, key, machine, revoke);
 }
 
@@ -104,7 +109,7 @@ int key_demand(struct context *ctx, struct vault *v)
 static const char *const words[] = {
 	[TRUST_FIRST] = "first",       [TRUST_GIVEN] = "trusted",
 	[TRUST_GIVEN_ALL] = "trusted", [TRUST_TAKEN] = "revoked",
-	[TRUST_DEMANDED] = "demanded",
+	[TRUST_KEPT] = "kept",	       [TRUST_DEMANDED] = "demanded",
 };
 
 static int print_rows(void *arg, const struct trust *t)
@@ -116,7 +121,7 @@ static int print_rows(void *arg, const struct trust *t)
 	for (i = 0; i < t->n; i++) {
 		const struct trust_row *row = &t->rows[i];
 
-		if (row->kind == TRUST_DEMANDED)
+		if (row->kind == TRUST_DEMANDED || row->kind == TRUST_KEPT)
 			continue;
 		hex_encode(row->key, sizeof(row->key), hex);
 		table_cell(table, "%s", hex);
@@ -158,7 +163,7 @@ static int append_rows(void *arg, const struct trust *t)
 		const struct trust_row *row = &t->rows[i];
 		json_t *o;
 
-		if (row->kind == TRUST_DEMANDED)
+		if (row->kind == TRUST_DEMANDED || row->kind == TRUST_KEPT)
 			continue;
 		o = json_object();
 		hex_encode(row->key, sizeof(row->key), hex);

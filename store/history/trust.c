@@ -16,13 +16,14 @@ static const char *const words[] = {
 	[TRUST_GIVEN] = "signer trusted ",
 	[TRUST_GIVEN_ALL] = "signer trusted-all ",
 	[TRUST_TAKEN] = "signer revoked ",
+	[TRUST_KEPT] = "signer kept ",
 };
 
 #define DEMANDED "signer demanded"
 
 static bool is_of_one(enum trust_kind kind)
 {
-	return kind == TRUST_FIRST || kind == TRUST_GIVEN;
+	return kind == TRUST_FIRST || kind == TRUST_GIVEN || kind == TRUST_KEPT;
 }
 
 bool trust_parse_key(const char *text, uint8_t key[SIGN_KEY_LEN])
@@ -119,22 +120,25 @@ bool trust_is_demanded(const struct trust *t)
 	return false;
 }
 
-enum trust_verdict trust_judge(const struct trust *t, const uint8_t *key,
-			       const char *machine)
+static bool is_about(const struct trust_row *row, const char *machine)
+{
+	return row->kind == TRUST_GIVEN_ALL ||
+	       ((row->kind == TRUST_FIRST || row->kind == TRUST_GIVEN) &&
+		strcmp(row->machine, machine) == 0);
+}
+
+enum trust_verdict trust_judge_kept(const struct trust *t, const uint8_t *key,
+				    const char *machine)
 {
 	enum trust_verdict found = TRUST_IS_OPEN;
 	size_t i;
 
-	if (is_revoked(t, key))
-		return TRUST_IS_REVOKED;
 	for (i = 0; i < t->n; i++) {
 		const struct trust_row *row = &t->rows[i];
-		bool same = memcmp(row->key, key, SIGN_KEY_LEN) == 0;
 
-		if (row->kind == TRUST_TAKEN || row->kind == TRUST_DEMANDED ||
-		    (row->machine && strcmp(row->machine, machine) != 0))
+		if (!is_about(row, machine))
 			continue;
-		if (same)
+		if (memcmp(row->key, key, SIGN_KEY_LEN) == 0)
 			return TRUST_IS_GIVEN;
 		/* Whoever may sign for all machines need not be the only one who
 		 * does for this. */
@@ -142,4 +146,11 @@ enum trust_verdict trust_judge(const struct trust *t, const uint8_t *key,
 			found = TRUST_IS_ANOTHERS;
 	}
 	return found;
+}
+
+enum trust_verdict trust_judge(const struct trust *t, const uint8_t *key,
+			       const char *machine)
+{
+	return is_revoked(t, key) ? TRUST_IS_REVOKED
+				  : trust_judge_kept(t, key, machine);
 }

@@ -6,7 +6,8 @@
  *     signer first <key> <machine>      the first one that signed for it
  *     signer trusted <key> <machine>    somebody said so here
  *     signer trusted-all <key>          the same, for whatever machine
- *     signer revoked <key>              nothing that it signs counts
+ *     signer revoked <key>              nothing that it signs counts,
+ *     signer kept <key> <session>       but this commit, and what that follows
  *     signer demanded                   the vault's points have to be signed
  *
  * A machine is what lists call it, for that is what people and commands go by: who
@@ -31,13 +32,14 @@ enum trust_kind {
 	TRUST_GIVEN,
 	TRUST_GIVEN_ALL,
 	TRUST_TAKEN, /* revoked */
+	TRUST_KEPT,
 	TRUST_DEMANDED, /* of no key */
 };
 
 struct trust_row {
 	enum trust_kind kind;
 	uint8_t key[SIGN_KEY_LEN];
-	/* NULL: all. Borrowed from what it was read of. */
+	/* NULL: all; of TRUST_KEPT a session. Borrowed from what it was read of. */
 	const char *machine;
 };
 
@@ -68,5 +70,8 @@ bool trust_is_demanded(const struct trust *t);
 /* Whether what is signed with @key counts as @machine's. */
 enum trust_verdict trust_judge(const struct trust *t, const uint8_t *key,
 			       const char *machine);
+/* The same of what it signed before it was revoked. */
+enum trust_verdict trust_judge_kept(const struct trust *t, const uint8_t *key,
+				    const char *machine);
 
 #endif

@@ -272,6 +272,12 @@ expect 0 as reader points
 ! grep -q "HAS CHANGED" "$tmp/err" || fail "a key that is trusted is reported"
 expect 0 as reader key revoke "$thief"
 expect 0 as reader points
+! grep -q "was revoked" "$tmp/err" || fail "what came before is revoked, too"
+# By the order of the commits, whatever time they tell.
+nth=$((nth - 1))
+point thief web1
+expect 0 as reader points
+[ "$(grep -c 'REVOKED SIGNER' "$tmp/out")" = 1 ] || fail "not the later one alone"
 says "was signed with the key $thief, which was revoked"
 prints '\(REVOKED SIGNER\)'
 expect 1 as reader key trust "$thief"
