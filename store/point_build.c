@@ -268,7 +268,7 @@ int vault_newest_commits(struct vault *v, struct commit_after *out)
 	out->n = 0;
 	out->is_told = true;
 	point_listing_begin(v);
-	r = point_judge_chain(&v->objects, false, &chain);
+	r = point_judge_chain(v, false, &chain);
 	for (i = 0; r == 0 && i < chain.nheads; i++)
 		++*room_of(&n, &s->items[chain.heads[i]]);
 	room.told = MIN(n.told, (size_t)COMMIT_AFTER_MAX);

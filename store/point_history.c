@@ -127,18 +127,25 @@ static void node_of(const struct kept *item, struct chain_node *out)
 	out->is_fenced = !c->commit.point[0];
 }
 
-int point_judge_chain(const struct point_objects *o, bool forks,
-		      struct chain *out)
+int point_judge_chain(struct vault *v, bool forks, struct chain *out)
 {
+	const struct point_objects *o = &v->objects;
+	AUTO_FREE bool *settled = NULL;
 	AUTO_FREE struct chain_node *nodes =
 		alloc_array(o->commits.n + 1, sizeof(*nodes));
 	size_t i;
+	int r;
 
 	memset(out, 0, sizeof(*out));
 	if (!nodes)
 		return -ENOMEM;
-	for (i = 0; i < o->commits.n; i++)
+	r = forks ? point_mark_settled(v, &settled) : 0;
+	if (r < 0)
+		return r;
+	for (i = 0; i < o->commits.n; i++) {
 		node_of(&o->commits.items[i], &nodes[i]);
+		nodes[i].is_settled = settled && settled[i];
+	}
 	return chain_judge(nodes, o->commits.n, forks, out);
 }
 
@@ -162,7 +169,7 @@ static bool describe_node(void *arg, size_t i, struct seen_row *out)
 static int judge_chain(struct vault *v, bool *fits_out)
 {
 	struct chain chain;
-	int r = point_judge_chain(&v->objects, true, &chain);
+	int r = point_judge_chain(v, true, &chain);
 
 	if (r == 0)
 		r = history_judge(v->history, &chain, is_there, describe_node,

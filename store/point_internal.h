@@ -161,6 +161,9 @@ MUST_CHECK int point_list_build(struct vault *v, const struct point_objects *o,
 
 /* ---- point_signers.c ---- */
 
+/* Let *@mark_out say, for free(), of each commit whether it was there when what was
+ * missing was accepted, and so that is known of it. Return 0 or -ENOMEM. */
+MUST_CHECK int point_mark_settled(struct vault *v, bool **mark_out);
 /* Before points are judged: find which commits count though their key was revoked
  * later. Return 0 or -ENOMEM. */
 MUST_CHECK int point_find_kept(struct vault *v, const struct point_objects *o);
@@ -197,7 +200,7 @@ void point_history_add(struct vault *v, const struct point *p,
 		       const uint8_t *commit_hash);
 /* As chain_judge(), of the commits that were read. Return 0 or
  * -ENOMEM; @out is to be released either way. */
-MUST_CHECK int point_judge_chain(const struct point_objects *o, bool forks,
+MUST_CHECK int point_judge_chain(struct vault *v, bool forks,
 				 struct chain *out);
 
 /* ---- point_refresh.c ---- */

@@ -120,6 +120,25 @@ static void below_run(struct below *b)
 			b->objects->commits.items[b->stack[--b->depth]].value);
 }
 
+int point_mark_settled(struct vault *v, bool **mark_out)
+{
+	size_t i, n;
+	const char *const *settled = history_settled(v->history, &n);
+	struct below b;
+	int r = below_init(&b, &v->objects);
+
+	for (i = 0; i < n && r == 0; i++)
+		below_mark(&b, find_commit(&v->objects,
+					   settled[i] + strlen("settled ")));
+	if (r == 0)
+		below_run(&b);
+	*mark_out = r == 0 ? b.mark : NULL;
+	if (r == 0)
+		b.mark = NULL;
+	below_release(&b);
+	return r;
+}
+
 static bool is_by(const struct known_commit *c, const uint8_t *key)
 {
 	return c && c->is_signed && memcmp(c->signer, key, SIGN_KEY_LEN) == 0;

@@ -178,10 +178,33 @@ int vault_signing_key(const struct vault *v, struct secret **out)
 	return dir ? signer_load(dir, out) : 0;
 }
 
+/* What is there now is as it is: forks are looked for in what comes later. */
+static int accept_history(struct vault *v)
+{
+	const struct point_objects *o = &v->objects;
+	AUTO_FREE const char **newest = NULL;
+	struct chain chain;
+	size_t i;
+	int r;
+
+	if (vault_lost(v) == 0)
+		return 0;
+	r = point_judge_chain(v, false, &chain);
+	newest = r == 0 ? alloc_array(chain.nheads + 1, sizeof(*newest)) : NULL;
+	for (i = 0; newest && i < chain.nheads; i++)
+		newest[i] = o->commits.items[chain.heads[i]].name +
+			    strlen(point_kept_commits.prefix);
+	if (r == 0)
+		r = newest ? history_accept(v->history, newest, chain.nheads)
+			   : -ENOMEM;
+	chain_release(&chain);
+	return r;
+}
+
 int vault_accept_rollback(struct vault *v)
 {
 	struct point_objects *o = &v->objects;
-	int r = history_accept(v->history);
+	int r = accept_history(v);
 
 	/* What was kept of another past is not what is there under the same names. */
 	if (r == 0)

@@ -135,7 +135,8 @@ static void find_heads(const struct judging *j)
 /* Only what says what it follows counts. */
 static bool counts(const struct judging *j, size_t node)
 {
-	return node != NOWHERE && j->nodes[node].is_told;
+	return node != NOWHERE && j->nodes[node].is_told &&
+	       !j->nodes[node].is_settled;
 }
 
 /* Whether one that @node names, and that could not be read then, names @to: it
@@ -361,10 +362,12 @@ static bool is_complete(const struct judging *j)
 	size_t i;
 
 	for (i = 0; i < j->out->nflaws; i++)
-		if (j->out->flaws[i].kind == CHAIN_REMOVED)
+		if (j->out->flaws[i].kind == CHAIN_REMOVED &&
+		    !j->nodes[j->out->flaws[i].by].is_settled)
 			return false;
 	for (i = 0; i < j->n; i++)
-		if (j->nodes[i].is_cut || names_unreadable(j, i))
+		if ((j->nodes[i].is_cut || names_unreadable(j, i)) &&
+		    !j->nodes[i].is_settled)
 			return false;
 	return true;
 }

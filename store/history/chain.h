@@ -34,6 +34,9 @@ struct chain_node {
 	bool is_told; /* it says what it follows */
 	bool is_cut; /* and that there is more */
 	bool is_fenced;
+	/* It was there when somebody accepted what is missing: what it follows is
+	 * not asked any more. */
+	bool is_settled;
 };
 
 enum chain_flaw_kind {
@@ -66,7 +69,9 @@ struct chain {
 /*
  * Judge @n nodes, ascending by sid; @forks: look for a fork, too. Of a fork each commit is a flaw that had to
  * follow another. Where something was removed, or cannot be read any more, or a commit
- * names not all that it follows, no fork is looked for. Return 0 or -ENOMEM; @out is to be released
+ * names not all that it follows, no fork is looked for, unless it is settled: one that
+ * was removed, and what it followed, are no part of what came later. Return 0 or
+ * -ENOMEM; @out is to be released
  * either way.
  */
 MUST_CHECK int chain_judge(const struct chain_node *nodes, size_t n, bool forks,

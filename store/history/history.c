@@ -560,7 +560,23 @@ void history_note(struct history *h, const struct seen_row *row)
 			 h->file.path, strerror(-r), h->url, row->name);
 }
 
-int history_accept(struct history *h)
+#define SETTLED "settled "
+
+const char *const *history_settled(const struct history *h, size_t *n_out)
+{
+	const struct seen *s = &h->seen;
+	size_t i = 0, end;
+
+	while (i < s->naccepted && strcmp(s->accepted[i], SETTLED) < 0)
+		i++;
+	for (end = i; end < s->naccepted; end++)
+		if (strncmp(s->accepted[end], SETTLED, strlen(SETTLED)) != 0)
+			break;
+	*n_out = end - i;
+	return s->naccepted ? s->accepted + i : NULL;
+}
+
+int history_accept(struct history *h, const char *const *newest, size_t n)
 {
 	size_t i;
 	int r = 0;
@@ -576,6 +592,9 @@ int history_accept(struct history *h)
 		if (strncmp(h->lost[i], "commit/", 7) == 0)
 			r = add_flaw(&h->flaws, &h->nflaws, &h->flaws_cap,
 				     "removed ", h->lost[i] + 7);
+	for (i = 0; i < n && r == 0; i++)
+		r = add_flaw(&h->flaws, &h->nflaws, &h->flaws_cap, SETTLED,
+			     newest[i]);
 	if (r < 0)
 		return r;
 	r = seen_accept(&h->file, &h->seen, h->lost, h->nlost, h->flaws,

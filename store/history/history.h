@@ -90,7 +90,12 @@ MUST_CHECK int history_add_trust(struct history *h,
 uint64_t history_lost(const struct history *h);
 /* Remember one register, which this process put itself. A failure is said. */
 void history_note(struct history *h, const struct seen_row *row);
-/* Forget what is missing, and remember the flaws as known. Return 0, or a negative errno, said in words. */
-MUST_CHECK int history_accept(struct history *h);
+/* Which commits were the newest when somebody accepted what was missing, each as
+ * "settled <sid>"; sorted, borrowed. */
+const char *const *history_settled(const struct history *h, size_t *n_out);
+/* Forget what is missing, and remember the flaws as known, and that the @n commits
+ * @newest, sids, are the newest now. Return 0, or a negative errno, said in words. */
+MUST_CHECK int history_accept(struct history *h, const char *const *newest,
+			      size_t n);
 
 #endif

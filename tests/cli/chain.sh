@@ -127,6 +127,26 @@ for n in 1 2 3; do point e web2; done
 cp -an "$tmp/left/." "$vault/"
 is_told "forked: the point web[12]/.* was made without what comes before the point web[12]/.*, which was made without what comes before it"
 
+# After a removal was accepted a fork of what came later is told all the same, and
+# who goes on honestly is not accused.
+vault_from "$tmp/honest"
+rm "$vault/commit/$second"
+for state in d2 e2 judge; do
+	expect 0 as "$state" check --accept-rollback
+done
+cp -a "$vault" "$tmp/accepted"
+for n in 1 2 3; do point d2 web1; done
+rm -r "$tmp/left"
+cp -a "$vault" "$tmp/left"
+expect 0 as judge points
+! grep -q "do not fit" "$tmp/err" || fail "who goes on is accused"
+vault_from "$tmp/accepted"
+for n in 1 2 3; do point e2 web2; done
+cp -an "$tmp/left/." "$vault/"
+expect 0 as judge points
+says "forked: the point web[12]/.* was made without what comes before"
+expect 17 as judge check
+
 # A commit of another vault, under the same key, is none here.
 vault_from "$tmp/honest"
 expect 0 "$vmbackup" -r "$tmp/other" --key-file "$keyfile" init
