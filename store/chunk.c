@@ -13,6 +13,7 @@
 #include "store/chunk.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -394,6 +395,7 @@ struct search {
 	struct pack_info *pack; /* it, held; NULL: none */
 	uint64_t mends; /* vault->mends, before anything was asked */
 	bool refreshed; /* the index was read again */
+	bool is_gone; /* the pack is, which was not known */
 	bool found; /* something was, at least once */
 	bool doubted; /* something that the database said was wrong */
 	bool lost; /* a pack that the index names is not there */
@@ -426,7 +428,7 @@ static int ask(struct search *s)
 	}
 	if (r == 0)
 		r = catalog_find_chunk(v->catalog, s->id, s->loc.pack, &s->loc);
-	if (r == -ENOENT && !s->refreshed && index_is_old(v)) {
+	if (r == -ENOENT && !s->refreshed && (s->is_gone || index_is_old(v))) {
 		s->refreshed = true;
 		r = vault_refresh(v);
 		if (r == 0)
@@ -474,6 +476,23 @@ static int search_next(struct search *s)
 		if (r < 0)
 			return r;
 	}
+}
+
+/* Why the last pack was of no use. One that is gone may have been written anew just
+ * now, and however young the index is, it is asked once for each such pack: the new
+ * one was named before the old one went. */
+static void note_failure(struct search *s, int last)
+{
+	char name[OBJECT_NAME_MAX];
+
+	/* A backend that does not answer has no newer index. */
+	s->refreshed |= last == -EIO;
+	if (last != -ENOENT)
+		return;
+	s->lost = true;
+	snprintf(name, sizeof(name), "gone/%s", s->pack->name);
+	s->is_gone = vault_is_news(s->vault, name);
+	s->refreshed &= !s->is_gone;
 }
 
 static int missing(struct vault *v, const struct id *id, const char *why)
@@ -526,9 +545,7 @@ static int read_any(struct vault *v, uint8_t type, const struct id *id,
 			last = rehash(v, s.pack, type, id, out, len);
 		if (!try_other(last))
 			return last;
-		s.lost |= last == -ENOENT;
-		/* A backend that does not answer has no newer index. */
-		s.refreshed |= last == -EIO;
+		note_failure(&s, last);
 	}
 	return none_left(v, id, r, last);
 }
@@ -567,8 +584,7 @@ int chunk_read_all(struct vault *v, uint8_t type, const struct id *id,
 			out->len += s.loc.len;
 		if (!try_other(last))
 			return last;
-		s.lost |= last == -ENOENT;
-		s.refreshed |= last == -EIO;
+		note_failure(&s, last);
 	}
 	return none_left(v, id, r, last);
 }

@@ -582,6 +582,30 @@ static void what_is_needed_is_rewritten(void **state)
 	backend_close(b);
 }
 
+/* Whoever has just read the index, and nothing else, finds what is written anew then. */
+static void who_reads_finds_it(void **state)
+{
+	struct backend *b = due_vault();
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	struct run run = repacking();
+	uint8_t got[CRYPT_SHA256_LEN];
+	struct point_list *l;
+	struct vault *v;
+
+	(void)state;
+	assert_ok(vault_open(&o, &v));
+	assert_ok(vault_points(v, &l));
+	assert_ok(vault_refresh(v));
+	assert_ok(collect(b, &run));
+	assert_int_equal(run.plan.nrepacked, 1);
+	assert_ok(vaults_digest(v, l->points[find_point(l, ids[2])], dirs[2],
+				got));
+	assert_memory_equal(got, digests[2], sizeof(got));
+	point_list_put(l);
+	vault_close(v);
+	backend_close(b);
+}
+
 static int refuse_merged(void *arg, enum backend_mem_op op, const char *name)
 {
 	size_t len = strlen(name);
@@ -2106,6 +2130,7 @@ int main(void)
 		cmocka_unit_test(what_is_gone_is_counted),
 		cmocka_unit_test(a_lost_reply_loses_nothing),
 		cmocka_unit_test(what_is_needed_is_rewritten),
+		cmocka_unit_test(who_reads_finds_it),
 		cmocka_unit_test(packs_go_without_an_index),
 		cmocka_unit_test(how_much_is_rewritten_has_bounds),
 		cmocka_unit_test(a_bad_copy_stands_for_nothing),
