@@ -193,6 +193,17 @@ static void judge_list(struct sim_actor *a, const struct point_list *l,
 	}
 }
 
+/* A mount that is let alone for long. What it knew is old then, which is all that is of
+ * interest to who keeps to it. */
+static bool let_alone(struct sim_actor *a)
+{
+	if (sim.plant != PLANT_READER_RELOADS)
+		return false;
+	a->sleeps_until = sim.step + sim_dice(1500);
+	sim_yield();
+	return !a->dead;
+}
+
 void sim_reader(struct sim_actor *a)
 {
 	unsigned int reads = 1 + sim_dice(2);
@@ -214,6 +225,8 @@ void sim_reader(struct sim_actor *a)
 				l->points[sim_dice((unsigned int)l->n)];
 
 			judge_read(a, p, sim_read_point(a->vault, p));
+			if (let_alone(a))
+				judge_read(a, p, sim_read_point(a->vault, p));
 		}
 		point_list_put(l);
 	}
