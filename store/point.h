@@ -378,7 +378,7 @@ void vault_show_forgotten(struct vault *v);
 /* The same of points that lack a signature which the vault demands. */
 void vault_show_untrusted(struct vault *v);
 /* Whether points of the vault have to be signed: it says so, or did before. */
-bool vault_demands_signatures(const struct vault *v);
+bool vault_demands_signatures(struct vault *v);
 /* Let the vault demand that from now on, which cannot be taken back. Return 0 or a
  * negative errno, said in words. */
 MUST_CHECK int vault_demand_signatures(struct vault *v);

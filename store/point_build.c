@@ -180,7 +180,7 @@ static int build_list(struct build *b)
 
 	if (r == 0)
 		r = point_find_kept(b->vault, b->objects);
-	b->list->demands_signatures = vault_demands_signatures(b->vault);
+	b->list->demands_signatures = point_demands_signatures(b->vault);
 	if (r == 0 && b->list->demands_signatures)
 		r = point_remember_demand(b->vault);
 

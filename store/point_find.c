@@ -198,6 +198,17 @@ static bool is_forgotten(const struct point_list *l, const char *prefix,
 	return false;
 }
 
+static bool is_untrusted(const struct point_list *l, const char *prefix,
+			 size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < l->nuntrusted; i++)
+		if (strncmp(l->untrusted[i]->id, prefix, len) == 0)
+			return true;
+	return false;
+}
+
 static int fail_forgotten(const char *text)
 {
 	return fail(-ENOENT,
@@ -261,6 +272,12 @@ static int find_id(const struct point_list *l, const char *text, size_t *out)
 		return fail(-ENOENT,
 			    "point %s is in the vault, but damaged: it cannot"
 			    " be read; see \"vmbackup check\"",
+			    text);
+	if (len >= ID_PREFIX_MIN && is_untrusted(l, text, len))
+		return fail(-ENOENT,
+			    "point %s lacks a signature that this vault "
+			    "demands, of one who may sign for its machine: it "
+			    "is found with --untrusted",
 			    text);
 	if (len >= ID_PREFIX_MIN && is_forgotten(l, text, len))
 		return fail_forgotten(text);

@@ -177,6 +177,8 @@ enum point_signature point_judge_signature(const struct vault *v,
 MUST_CHECK int point_judge_signers(struct vault *v,
 				   const struct point_objects *o,
 				   struct point_list *l);
+/* As vault_demands_signatures(), for the thread that lists. */
+bool point_demands_signatures(const struct vault *v);
 /* The vault demands signatures: remember it, so that nobody takes that away
  * unnoticed. Return 0 or a negative errno. */
 MUST_CHECK int point_remember_demand(struct vault *v);

@@ -279,7 +279,7 @@ static int trust_own_key(struct vault *v)
 	return r < 0 ? r : trust_add(&v->trusted_now, &row);
 }
 
-bool vault_demands_signatures(const struct vault *v)
+bool point_demands_signatures(const struct vault *v)
 {
 	return (v->features.read & FEATURE_SIGNED) ||
 	       trust_is_demanded(history_trust(v->history));
@@ -409,7 +409,7 @@ static int end_machine(const struct signers *s)
 		return 0;
 	}
 	/* Nor is the first one believed where signatures are demanded. */
-	if (vault_demands_signatures(s->vault))
+	if (point_demands_signatures(s->vault))
 		return 0;
 	memcpy(row.key, s->open->signer, sizeof(row.key));
 	r = history_add_trust(s->vault->history, &row);
@@ -491,6 +491,16 @@ enum point_signature vault_signature(struct vault *v, const struct point *p,
 		memcpy(key_out, c->signer, sizeof(c->signer));
 	point_listing_end(v);
 	return found;
+}
+
+bool vault_demands_signatures(struct vault *v)
+{
+	bool demands;
+
+	point_listing_begin(v);
+	demands = point_demands_signatures(v);
+	point_listing_end(v);
+	return demands;
 }
 
 int vault_demand_signatures(struct vault *v)

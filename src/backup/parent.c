@@ -78,6 +78,9 @@ static int choose_named(struct parent *p, const char *name)
 struct made {
 	const struct point *point;
 	int64_t stored_ns; /* 0: not known */
+	/* It was signed by somebody who may not do that for the machine: what is
+	 * taken over from it would be signed here. */
+	bool is_of_stranger;
 };
 
 struct points_made {
@@ -134,6 +137,9 @@ static int order_points(const struct backup *b, const char *vm,
 		if (strcmp(b->points->points[i]->vm, vm) == 0)
 			h->list[h->n++] = (struct made){
 				.point = b->points->points[i],
+				.is_of_stranger =
+					point_list_signature(b->points, i) >
+					POINT_SIGNED_TRUSTED,
 			};
 	if (h->n < 2 || h->list[h->n - 1].point->time_ns <= now_ns)
 		return 0;
@@ -141,18 +147,6 @@ static int order_points(const struct backup *b, const char *vm,
 	r = vault_list(b->vault, "commit/", on_commit, h);
 	qsort(h->list, h->n, sizeof(*h->list), by_stored);
 	return r;
-}
-
-/* Was it signed by somebody who may not do that for the machine? What was taken over
- * from it would be signed here. */
-static bool is_of_stranger(const struct point_list *l, const struct point *p)
-{
-	size_t i;
-
-	for (i = 0; l->signatures && i < l->n; i++)
-		if (l->points[i] == p)
-			return l->signatures[i] > POINT_SIGNED_TRUSTED;
-	return false;
 }
 
 static int choose_latest(struct parent *p, const char *vm)
@@ -171,7 +165,7 @@ static int choose_latest(struct parent *p, const char *vm)
 
 		/* What may have been purged may be gone. */
 		if (x->verdict_unknown || x->is_untrusted ||
-		    is_of_stranger(b->points, x))
+		    h.list[i].is_of_stranger)
 			continue;
 		if (b->scan && x->has_tree && same_sources(x, sources, n))
 			p->tree = x;

@@ -218,6 +218,10 @@ vault_from "$tmp/signed"
 "$tests/reader/forge.py" "$vault" "$keyfile" replay "$signed"
 expect 0 stranger points --vm web1 --latest 1 --json
 prints '"signature": *"of another vault"'
+prints '"signer_trust": *"elsewhere"'
+says 'was signed for another vault, and put into this one by somebody'
+expect 13 stranger check
+says "commit/$signed: the point web1/.* was signed for another vault, and put here"
 expect 1 "$tests/reader/vmbackup_reader.py" "$vault" --key-file "$keyfile" verify
 says 'signed for another vault'
 
@@ -369,6 +373,7 @@ bad=$(grep -E 'ANOTHER|unknown' "$tmp/all" | head -n 1 | cut -c 1-8)
 [ -n "$bad" ] || fail "--untrusted does not show it"
 case $parent in "$bad"*) fail "a backup builds on a stranger's point" ;; esac
 expect 1 as reader3 restore "$bad" --target "$tmp/no"
+says "point $bad lacks a signature that this vault demands"
 expect 0 as reader3 --untrusted restore "$bad" --target "$tmp/yes"
 says 'may not sign for its machine'
 if [ -e /dev/fuse ] && [ "$(id -u)" = 0 ]; then
