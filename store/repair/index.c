@@ -73,7 +73,8 @@ static int add_gone(struct index_repair *x, const char *name)
 
 /* ---- what there is ---- */
 
-/* Is the object of that name imported, or superseded? 1, 0 or a negative errno. */
+/* Is the object of that name imported, or superseded by one that is to stay? 1, 0 or a
+ * negative errno. */
 static int stands(struct index_repair *x, const char *name)
 {
 	char object[OBJECT_NAME_MAX], other[INDEX_NAME_MAX];
@@ -85,7 +86,9 @@ static int stands(struct index_repair *x, const char *name)
 		r = vault_index_superseding(x->s->vault, name, other);
 	else
 		return r;
-	return r == -ENOENT ? 0 : r == 0 ? 1 : r;
+	if (r == 0)
+		return !is_gone(x, other);
+	return r == -ENOENT ? 0 : r;
 }
 
 /* One that is there, and that nobody could import: why? */
