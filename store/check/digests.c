@@ -69,8 +69,8 @@ static void verdict_of(const struct commit *commit, const char *sid,
 int check_note_fact(struct check *c, uint8_t type, const void *data, size_t len,
 		    const char *name)
 {
+	struct commit commit = { .point = "" };
 	char what[OBJECT_NAME_MAX];
-	struct commit commit;
 	int r = 0;
 
 	if (type != OBJECT_COMMIT && type != OBJECT_POINT)

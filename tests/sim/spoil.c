@@ -30,10 +30,10 @@ int __real_ledger_read(struct vault *v, const struct point_list *l,
 		       struct ledger *out);
 int __wrap_ledger_read(struct vault *v, const struct point_list *l,
 		       struct ledger *out);
-int __real_ledger_point(struct vault *v, const struct ledger_row *row,
-			struct point **out);
-int __wrap_ledger_point(struct vault *v, const struct ledger_row *row,
-			struct point **out);
+int __real_ledger_point(struct vault *v, const struct ledger *l,
+			const struct ledger_row *row, struct point **out);
+int __wrap_ledger_point(struct vault *v, const struct ledger *l,
+			const struct ledger_row *row, struct point **out);
 int __real_plan_mark(struct cycle *c, const struct ledger *l,
 		     const struct hex_ids *without);
 int __wrap_plan_mark(struct cycle *c, const struct ledger *l,
@@ -175,10 +175,10 @@ int __wrap_due_list_make(struct vault *v, const struct point_list *l,
 	return 0;
 }
 
-int __wrap_ledger_point(struct vault *v, const struct ledger_row *row,
-			struct point **out)
+int __wrap_ledger_point(struct vault *v, const struct ledger *l,
+			const struct ledger_row *row, struct point **out)
 {
-	int r = __real_ledger_point(v, row, out);
+	int r = __real_ledger_point(v, l, row, out);
 
 	if (r == 0 || !spoils(PLANT_UNREAD_POINTS))
 		return r;
