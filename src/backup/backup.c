@@ -193,21 +193,23 @@ static int describe(struct backup *b, const char *vm, const char *host,
 	struct passwd *pw = getpwuid(geteuid());
 	const struct point *parent = b->parent.tree;
 	const char *const *sources = NULL;
+	size_t nsources = 0;
 
 	if (b->scan)
-		sources = scan_sources(b->scan, &p->nsources);
+		sources = scan_sources(b->scan, &nsources);
 	if (!parent && !b->scan)
 		parent = b->parent.machine;
 	p->vm = strdup(vm);
 	p->host = strdup(host);
 	p->user = strdup(pw ? pw->pw_name : "");
 	p->program = strdup(PACKAGE_STRING);
-	p->sources = copy_list(sources, p->nsources);
+	p->sources = copy_list(sources, nsources);
+	p->nsources = p->sources ? nsources : 0;
 	p->tags = copy_list(o->tags, (size_t)o->ntags);
+	p->ntags = p->tags ? (size_t)o->ntags : 0;
 	if (!p->vm || !p->host || !p->user || !p->program || !p->sources ||
 	    !p->tags)
 		return -ENOMEM;
-	p->ntags = (size_t)o->ntags;
 	if (p->ntags)
 		qsort(p->tags, p->ntags, sizeof(*p->tags), by_text);
 	p->time_ns =
