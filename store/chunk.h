@@ -38,7 +38,4 @@ MUST_CHECK int chunk_read_named(struct vault *v, uint8_t type,
 void chunk_prefetch(struct vault *v, const struct id *id, uint32_t off,
 		    uint32_t len);
 
-/* Free a decoded frame, for the vault's cache. */
-void frame_free(void *object);
-
 #endif

@@ -52,6 +52,24 @@ void pack_put(struct vault *v, struct pack_info *p);
 /* Free a pack, for the cache. */
 void pack_info_free(void *object);
 
+/*
+ * Read bytes [@off, @off + @len) of the chunk that lies at @loc, where pack_has() said
+ * so. @keeps: let the cache have its frames also where all of one is read, for
+ * whoever reads the rest next. Return 0; -EBADMSG, said in words; or the negative errno
+ * of the backend. Any thread.
+ */
+MUST_CHECK int pack_read(struct vault *v, struct pack_info *pack,
+			 const struct chunk_loc *loc, uint32_t off,
+			 uint32_t len, bool keeps, uint8_t *out);
+/* Let the cache have the frames of that, as far as they can be had. */
+void pack_prefetch(struct vault *v, struct pack_info *p,
+		   const struct chunk_loc *loc, uint32_t off, uint32_t len);
+/* Return room for @len bytes, which stays the thread's, until the next call on it;
+ * NULL: no memory. */
+uint8_t *pack_scratch(size_t len);
+/* Free a frame, for the cache. */
+void frame_free(void *object);
+
 /* The two ends of a pack, which say how its directory is opened. */
 struct pack_ends {
 	uint8_t kind; /* OBJECT_DATA_PACK or OBJECT_TREE_PACK */
