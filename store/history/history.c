@@ -13,6 +13,7 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
+#include "store/history/row.h"
 
 #define SAID_MAX 10 /* of what is missing, by name */
 #define PLACE_MAX 1000
@@ -199,54 +200,6 @@ static int add_rows(struct history *h, const struct seen_row *rows, size_t n)
 
 /* ---- what is missing ---- */
 
-/* The point of a commit. */
-static void put_point(const struct seen_row *row, struct buf *out)
-{
-	struct tm tm;
-	time_t t = (time_t)row->time_s;
-	char time[32] = "";
-
-	if (!row->point)
-		buf_printf(out, "the session %s", strchr(row->name, '/') + 1);
-	else if (row->vm && gmtime_r(&t, &tm) &&
-		 strftime(time, sizeof(time), "%Y-%m-%dT%H%M%SZ", &tm))
-		buf_printf(out, "the point %s/%s (%.8s)", row->vm, time,
-			   row->point);
-	else
-		buf_printf(out, "the point %.8s", row->point);
-}
-
-static void say_row(const struct seen_row *row)
-{
-	AUTO_BUF struct buf text = BUF_INIT;
-	const char *id = strchr(row->name, '/') + 1;
-
-	if (strncmp(row->name, "purge/", 6) == 0)
-		buf_printf(&text,
-			   "what was decided of removing the point %.32s", id);
-	else if (strncmp(row->name, "note/", 5) == 0)
-		buf_printf(&text,
-			   "a note, which may protect it, on the point %.32s",
-			   id);
-	else if (!row->point)
-		buf_printf(&text, "the fate of the session %s", id);
-	else
-		put_point(row, &text);
-	if (row->place)
-		buf_printf(&text, ", seen at %s", row->place);
-	buf_put_u8(&text, 0);
-	if (buf_error(&text) == 0)
-		log_line(LOG_LEVEL_ERROR, "    gone: %s", (char *)text.data);
-}
-
-static void say_next(void)
-{
-	log_line(LOG_LEVEL_ERROR,
-		 "    next: find out why; what is there can be read, but "
-		 "nothing is written to it until you accept that with: "
-		 "vmbackup check --accept-rollback");
-}
-
 /* Errors, and not warnings: --quiet does not hide them. */
 static void say_lost(const struct history *h)
 {
@@ -259,12 +212,12 @@ static void say_lost(const struct history *h)
 		 "somebody removed them",
 		 h->url, h->nlost);
 	for (i = 0; i < h->nlost && i < SAID_MAX; i++)
-		say_row(seen_find(&h->seen, h->lost[i]));
+		row_say(seen_find(&h->seen, h->lost[i]));
 	if (h->nlost > SAID_MAX)
 		log_line(LOG_LEVEL_ERROR,
 			 "    and %zu more; %s lists all that were seen",
 			 h->nlost - SAID_MAX, h->file.path);
-	say_next();
+	row_say_next();
 }
 
 /* Put the @n strings of @list, with room for @cap, in the place of the @old_n that are
@@ -415,7 +368,7 @@ static void put_node(const struct judgement *j, size_t node, const char *sid,
 	snprintf(name, sizeof(name), "commit/%s", sid);
 	if (node == CHAIN_NOWHERE || !j->describe(j->arg, node, &row))
 		row.point = NULL;
-	put_point(&row, out);
+	row_put_point(&row, out);
 }
 
 static void say_flaw(const struct judgement *j, const struct chain_flaw *f)
@@ -462,7 +415,7 @@ static void say_flaws(const struct judgement *j)
 		}
 	if (h->nflaws > said)
 		log_line(LOG_LEVEL_ERROR, "    and %zu more", h->nflaws - said);
-	say_next();
+	row_say_next();
 }
 
 /* Return 1 where a flaw is one that nobody knows yet, 0, or a negative errno. */
