@@ -392,15 +392,14 @@ static int dir_delete_many(struct backend *b, const struct backend_call *c,
 
 static int dir_probe(struct backend *b)
 {
-	struct backend_dir *d = dir_of(b);
 	struct backend *other = NULL;
 	int r = backend_open(b->url, &b->options, &other);
 
+	/* Its folder stays: a restore beside this knows the folders of a vault by their
+	 * numbers, and the next folder that is made would have that of one that went. */
 	if (r == 0)
 		r = backend_probe_all(b, other);
 	backend_close(other);
-	/* It stays while another's probe is at work. */
-	dir_seam(d)->ops->unlinkat(dir_seam(d), d->root, "probe", AT_REMOVEDIR);
 	return r;
 }
 

@@ -13,7 +13,9 @@
 #include <string.h>
 
 #include "store/backend/backend.h"
+#include "store/base/log.h"
 #include "store/base/seam.h"
+#include "store/crypt/keyring.h"
 #include "store/point.h"
 #include "store/vault.h"
 
@@ -70,6 +72,18 @@ static int finish(struct check *c, int r)
 	return r;
 }
 
+/* What needs a newer key cannot be told from what is damaged. */
+static int may_judge(const struct vault *v)
+{
+	if (vault_newest_epoch(v) <= keyring_epoch(vault_keyring(v)))
+		return 0;
+	return fail(-EKEYREJECTED,
+		    "%s: the vault's keys were rotated, to epoch %u, and the "
+		    "key in use opens nothing that was written since: nothing "
+		    "was checked; use a newer key",
+		    vault_url(v), vault_newest_epoch(v));
+}
+
 int check_run(struct vault *v, const struct check_options *o, struct task *task,
 	      struct check_result *out)
 {
@@ -81,7 +95,9 @@ int check_run(struct vault *v, const struct check_options *o, struct task *task,
 	c.backend = vault_backend(v);
 	c.begun_ns = c.seam->ops->monotonic_ns(c.seam);
 	c.ledger.put_ns = c.begun_ns;
-	r = c.seam->ops->random(c.seam, c.hash_key, sizeof(c.hash_key));
+	r = may_judge(v);
+	if (r == 0)
+		r = c.seam->ops->random(c.seam, c.hash_key, sizeof(c.hash_key));
 	if (r == 0)
 		r = check_config(&c);
 	if (r == 0)

@@ -107,7 +107,8 @@ int forget_points(struct vault *v, const struct point *const *points, size_t n,
 		r = window_floor(v, &floor_ns);
 	if (r < 0)
 		return r;
-	longer.window_ns = MAX(wish->window_ns, floor_ns);
+	if (wish->window_ns >= FORGET_WINDOW_MIN_NS)
+		longer.window_ns = MAX(wish->window_ns, floor_ns);
 	r = make_wish(v, &longer, &plain);
 	for (i = 0; i < n && r == 0; i++) {
 		number = points[i]->next_forget;

@@ -350,6 +350,9 @@ for key in leaked late; do
 	prints '^before$'
 	expect 13 vm --key-file "$tmp/$key" points
 	[ "$(grep -c web "$tmp/out")" = 1 ] || fail "not one point: $(cat "$tmp/out")"
+	# Nothing is called damaged that is not.
+	expect 12 vm --key-file "$tmp/$key" check
+	says 'nothing was checked; use a newer key'
 done
 expect 0 vm --key-file "$tmp/own" key add --add-key-file "$tmp/late"
 expect 0 vm --key-file "$tmp/late" backup --vm web "$tmp/file"

@@ -49,7 +49,6 @@ static bool is_whole(struct backend *b, size_t i)
 	struct vault *v;
 	size_t at;
 
-	o.verify = true;
 	assert_ok(vault_open(&o, &v));
 	vault_show_forgotten(v);
 	assert_ok(vault_points(v, &l));
