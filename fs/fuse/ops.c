@@ -54,10 +54,13 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
 	unsigned int off = FUSE_CAP_AUTO_INVAL_DATA |
 			   FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_SPLICE_READ |
 			   FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
+			   /* The links in ids/ and tags/ lead elsewhere once a
+			    * machine has another name. */
+			   FUSE_CAP_CACHE_SYMLINKS |
 			   /* The kernel waits for those uninterruptibly. */
 			   FUSE_CAP_ASYNC_DIO;
 	unsigned int on = FUSE_CAP_ASYNC_READ | FUSE_CAP_READDIRPLUS |
-			  FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS |
+			  FUSE_CAP_PARALLEL_DIROPS |
 			  FUSE_CAP_EXPLICIT_INVAL_DATA |
 			  FUSE_CAP_EXPORT_SUPPORT;
 

@@ -98,8 +98,8 @@ static int says(struct tidying *t, const struct kept_kind *kind,
 	       (len == 0 || memcmp(plain.data, data, len) == 0);
 }
 
-/* Return 1, 0 or a negative errno. */
-static int stays(struct tidying *t, const struct digest_entry *e)
+/* Of one whose register is decoded. Return as stays(). */
+static int full_stays(struct tidying *t, const struct digest_entry *e)
 {
 	const struct ledger_row *row = ledger_find(&t->cycle->ledger, e->sid);
 	char name[OBJECT_NAME_MAX];
@@ -123,6 +123,18 @@ static int stays(struct tidying *t, const struct digest_entry *e)
 		return r;
 	snprintf(name, sizeof(name), "point/%s", e->commit.point);
 	return says(t, &points, name, e->point, e->point_len);
+}
+
+/* Return 1, 0 or a negative errno. */
+static int stays(struct tidying *t, const struct digest_entry *e)
+{
+	struct digest_entry full = *e;
+	int r = digest_entry_decode(&full);
+
+	/* No register says nothing. */
+	if (r == -EBADMSG)
+		return 0;
+	return r < 0 ? r : full_stays(t, &full);
 }
 
 /* A session's id as a key of a set. */

@@ -392,6 +392,13 @@ await 20 test -e "$tmp/mnt/vms/web/2026-10-04T020000Z/files" ||
 expect 0 vmb forget -q web/2026-10-04T020000Z
 await 20 test ! -e "$tmp/mnt/vms/web/2026-10-04T020000Z" ||
 	fail "it does not go"
+# Whatever its machine is called now, a point is found by its id.
+link=$(find "$tmp/mnt/ids" -lname '../vms/web/*' | sort | head -n 1)
+[ -e "$link/files$tmp/source/day" ] || fail "ids/ leads nowhere"
+expect 0 vmb rename web shop
+await 20 test -d "$tmp/mnt/vms/shop" || fail "the mount knows no new name"
+[ -e "$link/files$tmp/source/day" ] || fail "ids/ leads to the old name"
+expect 0 vmb rename shop web
 stop_mount "$tmp/mnt"
 start_mount "$vault" "$tmp/mnt" forgotten
 [ "$(cat "$tmp/mnt/vms/web/2026-10-04T020000Z/files$tmp/source/day")" = 04 ] ||

@@ -1438,9 +1438,12 @@ static void put_digest(struct backend *b, const char *name, size_t from,
 
 static int count_entry(void *arg, const struct digest_entry *e)
 {
+	struct digest_entry whole = *e;
 	size_t *n = arg;
 
-	assert_string_not_equal(e->commit.point, ids[0]);
+	assert_ok(digest_entry_decode(&whole));
+	assert_string_not_equal(whole.commit.point, ids[0]);
+	assert_true(whole.commit.point[0]);
 	++*n;
 	return 0;
 }
