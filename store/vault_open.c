@@ -446,7 +446,7 @@ static int unlock_with_copy(struct unlocking *u,
 			    const struct config_object *config, int r)
 {
 	struct vault *v = u->vault;
-	struct config_object copy = { NULL };
+	struct config_object copy = { .name = NULL };
 	int second = config_load(v, CONFIG_COPY_NAME, &copy);
 
 	if (second == 0 && !config_is_same(config, &copy)) {

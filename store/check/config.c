@@ -81,7 +81,7 @@ int check_epochs(struct check *c)
 
 int check_config(struct check *c)
 {
-	struct config_object copy = { NULL };
+	struct config_object copy = { .name = NULL };
 	bool before;
 	int r;
 
