@@ -25,6 +25,7 @@
 #include "store/mark/mark.h"
 #include "store/point.h"
 #include "store/vault.h"
+#include "store/writer/condemned.h"
 
 /* More than this of the points, or of the packs' bytes, does not go unless
  * somebody says how much that is. */
@@ -286,6 +287,9 @@ struct unowned_packs {
 	uint8_t sum[CRYPT_SHA256_LEN]; /* of the hashes of their names */
 	size_t n, npacks;
 	uint64_t bytes;
+	/* Those that collections have deleted; NULL: nobody asks for them. */
+	const struct condemned *condemned;
+	size_t nlate; /* of them: late copies that the store put after that */
 };
 
 static int count_pack(void *arg, const char *object,
@@ -300,6 +304,9 @@ static int count_pack(void *arg, const char *object,
 
 	u->npacks++;
 	u->bytes += info->size;
+	if (u->condemned &&
+	    pack_prints_has(&u->condemned->swept, strrchr(object, '/') + 1))
+		u->nlate++;
 	snprintf(sid, sizeof(sid), "%.32s", strrchr(object, '/') + 1);
 	row = ledger_find(&u->cycle->ledger, sid);
 	/* The own session is in no ledger that was read before it. */
@@ -337,23 +344,27 @@ int plan_remember(struct cycle *c)
 					  u.sum, sizeof(u.sum));
 }
 
-/* A mark is worth its time only where points go, or sessions made none: to find
- * that out takes two listings. */
+/* A mark is worth its time only where points go, sessions made none, or what went is
+ * there again: to find that out takes three listings. */
 static int look_idle(struct cycle *c)
 {
 	struct collect_plan *plan = &c->out->plan;
-	struct unowned_packs u = { .cycle = c };
+	struct condemned condemned = { .all = false };
+	struct unowned_packs u = { .cycle = c, .condemned = &condemned };
 	struct epoch_old old = { .packs = 0 };
-	int r = vault_list(c->vault, "pack/", count_pack, &u), left = 0;
+	int r = condemned_read_sweeps(c->vault, &condemned), left = 0;
 
+	if (r == 0)
+		r = vault_list(c->vault, "pack/", count_pack, &u);
+	condemned_release(&condemned);
 	plan->npacks = u.npacks;
 	plan->bytes = u.bytes;
 	if (r == 0)
 		left = leftover_any(c);
 	if (r == 0)
 		r = left < 0 ? left : is_remembered(c, &u);
-	plan->is_idle =
-		r == 1 && left == 0 && c->due.ndue == 0 && c->undone.n == 0;
+	plan->is_idle = r == 1 && left == 0 && u.nlate == 0 &&
+			c->due.ndue == 0 && c->undone.n == 0;
 	if (r < 0 || !plan->is_idle || !c->o->reseal)
 		return MIN(r, 0);
 	r = epoch_count_old(c->vault, &old);
