@@ -131,6 +131,8 @@ static int import(const char *vault, struct seam *seam)
 	free(argv[0]);
 	free(argv[1]);
 	free(ctx.url);
+	free(ctx.cache);
+	free(ctx.state);
 	return r;
 }
 
@@ -379,6 +381,8 @@ static void make_lost(void)
 	free(argv[0]);
 	free(argv[1]);
 	free(ctx.url);
+	free(ctx.cache);
+	free(ctx.state);
 	assert_ok(vault_open(&o, &v));
 	snprintf(own, sizeof(own), "key/%s", vault_slot(v));
 	snprintf(other, sizeof(other), "key/%s", scene.other_slot);
