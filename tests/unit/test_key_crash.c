@@ -225,7 +225,7 @@ static void assert_converges(const struct verb *verb, const char *vault,
 
 /* ---- what happens ---- */
 
-#define FEW 10 /* calls, all of which are tried each time */
+#define FEW 10 /* calls, of which every second is tried each time */
 
 struct run {
 	const struct verb *verb;
@@ -301,10 +301,11 @@ static void each_call_of_each_verb(void **state)
 					   .err = ways[k].err,
 					   .sticky = ways[k].sticky };
 
-			/* Of those with many calls each way gets others, which
-			 * are all with SOAK=1. */
-			step = verbs[i].calls < FEW || getenv("SOAK") ? 1 : 3;
-			run.n += step > 1 ? k % step : 0;
+			/* Each way gets other calls, and with SOAK=1 all. */
+			step = getenv("SOAK")	      ? 1
+			       : verbs[i].calls < FEW ? 2
+						      : 6;
+			run.n += k % step;
 			while (meets(&run, ways[k].how))
 				run.n += step;
 			if (ways[k].action != SEAM_FAULT_SHORT &&
