@@ -354,7 +354,6 @@ static bool is_repaired(const char *vault, const struct point_list *l)
 	struct vault *v;
 	size_t i;
 
-	o.verify = true;
 	assert_ok(vault_open(&o, &v));
 	for (i = 0; i < ARRAY_SIZE(repairs); i++) {
 		assert_ok(repairs[i](v, &dry, &task, &result));
@@ -418,7 +417,6 @@ static int carry_out(void *arg)
 		seam_fault_only(&f, a->blow->only);
 	}
 	o = options(a->vault, &f.seam);
-	o.verify = true;
 	r = vault_open(&o, &v);
 	if (r == 0) {
 		vault_show_forgotten(v);
