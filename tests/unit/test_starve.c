@@ -491,7 +491,6 @@ static unsigned long starved(const struct trial *t, unsigned long n, bool all)
 	void *at;
 	int r;
 
-	o.verify = true;
 	/* It would remember the points of another run. */
 	if (t->changes)
 		o.state_dir = NULL;
