@@ -287,6 +287,12 @@ static bool is_of_signer(const char *what)
 	return strcmp(what, "trust") == 0 || strcmp(what, "revoke") == 0;
 }
 
+static bool replaces_slots(const char *what)
+{
+	return strcmp(what, "remove") == 0 || strcmp(what, "passwd") == 0 ||
+	       strcmp(what, "rotate") == 0;
+}
+
 /* Whoever rotates needs the key that opened the vault once more. */
 static int open_vault(struct context *ctx, const char *what, struct vault **out)
 {
@@ -300,8 +306,7 @@ static int open_vault(struct context *ctx, const char *what, struct vault **out)
 	if (r == 0 && strcmp(what, "list") != 0 && !is_of_signer(what))
 		r = vault_may_write(*out);
 	/* A new slot beside an old one that stays is not what was asked for. */
-	if (r == 0 && strcmp(what, "list") != 0 && strcmp(what, "add") != 0 &&
-	    !is_of_signer(what))
+	if (r == 0 && replaces_slots(what))
 		r = backend_may_delete(vault_backend(*out), "key/");
 	return r;
 }

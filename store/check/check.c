@@ -17,6 +17,7 @@
 #include "store/base/seam.h"
 #include "store/crypt/keyring.h"
 #include "store/point.h"
+#include "store/record/forget.h"
 #include "store/vault.h"
 
 static void init(struct check *c, struct seam *seam,
@@ -93,6 +94,7 @@ int check_run(struct vault *v, const struct check_options *o, struct task *task,
 	init(&c, vault_seam(v), o, task, out);
 	c.vault = v;
 	c.backend = vault_backend(v);
+	c.window_ns = FORGET_WINDOW_MIN_NS;
 	c.begun_ns = c.seam->ops->monotonic_ns(c.seam);
 	c.ledger.put_ns = c.begun_ns;
 	r = may_judge(v);

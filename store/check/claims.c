@@ -17,7 +17,6 @@
 #include "store/base/array.h"
 #include "store/base/seam.h"
 #include "store/point.h"
-#include "store/record/forget.h"
 #include "store/vault.h"
 
 static int by_id(const void *a, const void *b)
@@ -155,7 +154,8 @@ static int report_removal(struct check *c, const struct check_wish *x,
 			       c, false, object,
 			       "it says that the point was removed for "
 			       "ever, but the wish for that has been in the "
-			       "vault for less than 14 days: somebody put "
+			       "vault for less time than undelete works "
+			       "here: somebody put "
 			       "it too early, or the vault is a copy whose "
 			       "objects are young; nothing of the point is "
 			       "deleted before they are over")
@@ -179,7 +179,7 @@ int check_removals(struct check *c)
 
 		if (!wish || (!__builtin_sub_overflow(now_ns, wish->stored_ns,
 						      &age_ns) &&
-			      age_ns < FORGET_WINDOW_MIN_NS))
+			      age_ns < c->window_ns))
 			r = report_removal(c, x, wish);
 	}
 	return MIN(r, 0);

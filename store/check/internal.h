@@ -124,6 +124,7 @@ struct check {
 	size_t nwishes, wishes_cap;
 	struct check_wish *removals; /* owned */
 	size_t nremovals, removals_cap;
+	int64_t window_ns; /* so old a wish has to be, by window/ */
 	/* The points of the list, by id; owned, they are borrowed. */
 	const struct point **by_id;
 	uint8_t *good; /* a bit for each number of a pack that is there with

@@ -27,6 +27,7 @@
 #include "store/key.h"
 #include "store/point.h"
 #include "store/record/commit.h"
+#include "store/record/forget.h"
 #include "store/record/purge.h"
 #include "store/vault.h"
 
@@ -162,6 +163,9 @@ static int on_object(void *arg, const char *name,
 		if (k->type == OBJECT_QUARANTINE &&
 		    quarantine_list_add(&c->quarantine, name) == -ENOMEM)
 			return -ENOMEM;
+		if (k->type == OBJECT_WINDOW)
+			c->window_ns =
+				MAX(c->window_ns, forget_window_of(name));
 		if (k->type == OBJECT_FORGET &&
 		    check_add_wish(c, name, info->stored_ns) < 0)
 			return -ENOMEM;

@@ -351,8 +351,8 @@ static int check_lag(const struct cycle *c)
 static int probe_place(const struct cycle *c)
 {
 	static const char *const prefixes[] = {
-		"heartbeat/", "index/",	     "ledger/",	 "pack/",
-		"point/",     "quarantine/", "session/", "tomb/",
+		"digest/", "heartbeat/",  "index/",   "ledger/", "pack/",
+		"point/",  "quarantine/", "session/", "tomb/",
 	};
 	struct backend *b = vault_backend(c->vault);
 	size_t i;

@@ -149,20 +149,6 @@ static struct id key_of(const char *sid)
 
 /* ---- reading one ---- */
 
-static int pass_entry(void *arg, const struct digest_entry *e)
-{
-	(void)arg;
-	(void)e;
-	return 0;
-}
-
-static int pass_name(void *arg, const char *name)
-{
-	(void)arg;
-	(void)name;
-	return 0;
-}
-
 static int note_gone(void *arg, const char *name)
 {
 	struct one_digest *d = find(arg, name);
@@ -272,7 +258,7 @@ static int judge_old(struct tidying *t, const struct one_digest *d)
 	int r;
 
 	t->is_covered = true;
-	r = read_one(t, d->name, cover_entry, pass_name, &ok);
+	r = read_one(t, d->name, cover_entry, NULL, &ok);
 	return r == 0 && ok && t->is_covered
 		       ? backend_names_add(t->out, d->name)
 		       : r;
@@ -284,7 +270,7 @@ static int tidy_all(struct tidying *t)
 	int r = 0;
 
 	for (i = 0; i < t->n && r == 0; i++)
-		r = read_one(t, t->all[i].name, pass_entry, note_gone,
+		r = read_one(t, t->all[i].name, NULL, note_gone,
 			     &t->all[i].is_read);
 	for (i = 0; i < t->n && r == 0; i++)
 		if (!t->all[i].is_gone && t->all[i].is_read)

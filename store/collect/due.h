@@ -4,8 +4,8 @@
  *
  * A point is due once the latest until_ns of all wishes that nobody answered is
  * over, and 14 days, or what the vault asks for (store/writer/window.h), have passed
- * since each of these was stored: by the clock of the store, and by that of this host, for either may be wrong and no verdict is taken
- * back. It stays where it is protected, or where anything that could speak for
+ * since each of these was stored: by the clock of the store, and by that of this host,
+ * for either may be wrong and no verdict is taken back. It stays where it is protected, or where anything that could speak for
  * it cannot be read.
  */
 #ifndef STORE_COLLECT_DUE_H

@@ -71,8 +71,7 @@ struct chain {
  * follow another. Where something was removed, or cannot be read any more, or a commit
  * names not all that it follows, no fork is looked for, unless it is settled: one that
  * was removed, and what it followed, are no part of what came later. Return 0 or
- * -ENOMEM; @out is to be released
- * either way.
+ * -ENOMEM; @out is to be released either way.
  */
 MUST_CHECK int chain_judge(const struct chain_node *nodes, size_t n, bool forks,
 			   struct chain *out);

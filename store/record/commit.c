@@ -222,8 +222,10 @@ static int malformed(const char *name)
 	return fail(-EBADMSG, "%s: authentic, but malformed", name);
 }
 
-int commit_decode(const void *data, size_t len, const char *name,
-		  struct commit *out)
+/* @after and @sig: NULL, or both. */
+static int decode(const void *data, size_t len, const char *name,
+		  struct commit *out, struct commit_after *after,
+		  struct commit_sig *sig)
 {
 	struct commit c;
 	json_t *j;
@@ -232,28 +234,7 @@ int commit_decode(const void *data, size_t len, const char *name,
 	if (json_text_read(data, len, 0, NULL, &j) == -ENOMEM)
 		return -ENOMEM;
 	ok = decode_decision(j, name, &c);
-	json_decref(j);
-	if (!ok)
-		return malformed(name);
-	*out = c;
-	return 0;
-}
-
-int commit_decode_all(const void *data, size_t len, const char *name,
-		      struct commit *out, struct commit_after *after,
-		      struct commit_sig *sig)
-{
-	struct commit c;
-	json_t *j;
-	bool ok;
-
-	if (json_text_read(data, len, 0, NULL, &j) == -ENOMEM)
-		return -ENOMEM;
-	ok = decode_decision(j, name, &c);
-	after->is_told = after->is_cut = false;
-	after->n = 0;
-	memset(sig, 0, sizeof(*sig));
-	if (ok && c.point[0]) {
+	if (ok && after && c.point[0]) {
 		ok = decode_after(j, after);
 		decode_sig(j, data, len, sig);
 	}
@@ -262,4 +243,20 @@ int commit_decode_all(const void *data, size_t len, const char *name,
 		return malformed(name);
 	*out = c;
 	return 0;
+}
+
+int commit_decode(const void *data, size_t len, const char *name,
+		  struct commit *out)
+{
+	return decode(data, len, name, out, NULL, NULL);
+}
+
+int commit_decode_all(const void *data, size_t len, const char *name,
+		      struct commit *out, struct commit_after *after,
+		      struct commit_sig *sig)
+{
+	after->is_told = after->is_cut = false;
+	after->n = 0;
+	memset(sig, 0, sizeof(*sig));
+	return decode(data, len, name, out, after, sig);
 }

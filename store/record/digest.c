@@ -119,7 +119,7 @@ int digest_decode(const void *data, size_t len, const char *name,
 	for (n = reader_varint(&r); n > 0 && err == 0; n--) {
 		if (!get_entry(&r, &e))
 			return malformed(name);
-		err = entry(arg, &e);
+		err = entry ? entry(arg, &e) : 0;
 	}
 	if (err != 0)
 		return err;
@@ -127,7 +127,7 @@ int digest_decode(const void *data, size_t len, const char *name,
 	for (; n > 0 && err == 0; n--) {
 		if (!get_name(&r, digest))
 			return malformed(name);
-		err = gone(arg, digest);
+		err = gone ? gone(arg, digest) : 0;
 	}
 	if (err == 0 && !reader_done(&r))
 		return malformed(name);

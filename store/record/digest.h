@@ -43,7 +43,7 @@ void digest_put(struct buf *out, const struct digest_entry *e);
 /*
  * Decode the plaintext of the digest called @name, and call @entry for each of its
  * entries, then @gone with the name of each digest that it supersedes, until one
- * returns other than 0. Return that, 0, or -EBADMSG (said in words).
+ * returns other than 0; either may be NULL. Return that, 0, or -EBADMSG (said in words).
  */
 MUST_CHECK int
 digest_decode(const void *data, size_t len, const char *name,

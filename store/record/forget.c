@@ -10,11 +10,22 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/base/json.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
+
+int64_t forget_window_of(const char *name)
+{
+	unsigned long days =
+		strtoul(name + strlen(FORGET_WINDOW_PREFIX), NULL, 10);
+	const unsigned long max = FORGET_WINDOW_MAX_NS / FORGET_DAY_NS;
+
+	return MAX((int64_t)MIN(days, max) * FORGET_DAY_NS,
+		   FORGET_WINDOW_MIN_NS);
+}
 
 void forget_release(struct forget *f)
 {

@@ -18,6 +18,7 @@
 /* The time in which a wish can be taken back: never less, never more. */
 #define FORGET_WINDOW_MIN_NS (14 * FORGET_DAY_NS)
 #define FORGET_WINDOW_MAX_NS (180 * FORGET_DAY_NS)
+#define FORGET_WINDOW_PREFIX "window/"
 #define FORGET_TEXT_MAX 4096 /* bytes of a reason, or of who wished it */
 
 struct forget {
@@ -29,6 +30,9 @@ struct forget {
 	char *reason; /* for people; owned, may be NULL */
 };
 
+/* What an object window/<days> asks for, by its @name, within the bounds above: in that
+ * time any wish can be taken back. */
+int64_t forget_window_of(const char *name);
 void forget_release(struct forget *f);
 /* Return whether a wish can hold that text: plain text of at most FORGET_TEXT_MAX
  * bytes. */

@@ -19,7 +19,6 @@
 #include "store/repair/copy.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +32,7 @@
 #include "store/point.h"
 #include "store/record/commit.h"
 #include "store/record/purge.h"
+#include "store/repair/internal.h"
 #include "store/repair/repair.h"
 #include "store/vault.h"
 
@@ -56,22 +56,6 @@ static void stored_release(struct stored *s)
 {
 	free(s->bytes);
 	s->bytes = NULL;
-}
-
-PRINTF(4, 5)
-static void say(struct copying *c, enum repair_verdict verdict,
-		const char *object, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	c->out->repaired += verdict == REPAIR_WOULD || verdict == REPAIR_DONE;
-	c->out->left += verdict == REPAIR_LEFT;
-	if (c->o->say)
-		c->o->say(c->o->say_arg, verdict, object, text);
 }
 
 /* ---- reading ---- */
@@ -173,10 +157,10 @@ static int put(struct copying *c, const char *name, const struct stored *here,
 				    there->len);
 	if (r < 0)
 		return r == -EEXIST ? 0 : r; /* said: others are there now */
-	say(c, c->o->apply ? REPAIR_DONE : REPAIR_WOULD, name,
-	    "%s; the other vault has the same object, %s",
-	    here->r == -ENOENT ? "was gone" : "was damaged",
-	    c->o->apply ? "which is put back" : "which can be put back");
+	repair_say(c->o, c->out, c->o->apply ? REPAIR_DONE : REPAIR_WOULD, name,
+		   "%s; the other vault has the same object, %s",
+		   here->r == -ENOENT ? "was gone" : "was damaged",
+		   c->o->apply ? "which is put back" : "which can be put back");
 	return 0;
 }
 
@@ -205,9 +189,10 @@ static int mend(struct copying *c, struct pair *p, const char *name,
 	if (r < 0 || (p->point.r == 0 && p->commit.r == 0))
 		return r;
 	if (p->commit.r == -ENOENT && p->point.r == -ENOENT) {
-		say(c, REPAIR_NOTED, name,
-		    "is in the other vault and not here, nor is its point: "
-		    "nobody can tell whether it ever was");
+		repair_say(
+			c->o, c->out, REPAIR_NOTED, name,
+			"is in the other vault and not here, nor is its point: "
+			"nobody can tell whether it ever was");
 		return 0;
 	}
 	if (p->point.r < 0) {
@@ -215,8 +200,9 @@ static int mend(struct copying *c, struct pair *p, const char *name,
 		if (r < 0)
 			return r;
 		if (p->their_point.r < 0) {
-			say(c, REPAIR_LEFT, point,
-			    "is damaged or gone, in the other vault, too");
+			repair_say(
+				c->o, c->out, REPAIR_LEFT, point,
+				"is damaged or gone, in the other vault, too");
 			return 0;
 		}
 		r = put(c, point, &p->point, &p->their_point);
@@ -236,8 +222,8 @@ static int look_at(struct copying *c, const char *name)
 	if (r == 0 && p.commit.r < 0)
 		r = load_commit(c, c->o->from, name, &p.their_commit, &commit);
 	if (r == 0 && p.commit.r == -EOPNOTSUPP)
-		say(c, REPAIR_LEFT, name,
-		    "needs a newer vmbackup, or is damaged");
+		repair_say(c->o, c->out, REPAIR_LEFT, name,
+			   "needs a newer vmbackup, or is damaged");
 	else if (r == 0 && p.their_commit.r == 0 && commit.point[0]) {
 		r = is_purged(c, commit.point);
 		r = r == 0 ? mend(c, &p, name, &commit) : MIN(r, 0);

@@ -107,7 +107,7 @@ static int look_at(struct index_repair *x, const char *object)
 	if (r == -EBADMSG || r == 0)
 		return add_gone(x, object + strlen("index/"));
 	if (r == -EOPNOTSUPP || backend_error_is_of_object(r))
-		survey_say(x->s, REPAIR_LEFT, object,
+		repair_say(x->s->o, x->s->out, REPAIR_LEFT, object,
 			   r == -EOPNOTSUPP
 				   ? "needs a newer vmbackup, or is damaged"
 				   : "cannot be read: it may come back, and is "
@@ -207,7 +207,7 @@ static int count_unnamed(struct index_repair *x, const char *pack)
 		return 0;
 	}
 	(void)!format_pack_object_name(pack, object);
-	survey_say(x->s, REPAIR_LEFT, object,
+	repair_say(x->s->o, x->s->out, REPAIR_LEFT, object,
 		   known == 0 ? "no index object names it, and it is damaged: "
 				"see vmbackup repair packs"
 			      : "no index object names it, and it does not say "
@@ -308,7 +308,7 @@ static void say_gone(struct index_repair *x, enum repair_verdict verdict,
 
 	for (i = 0; i < x->ngone; i++) {
 		snprintf(object, sizeof(object), "index/%s", x->gone[i]);
-		survey_say(x->s, verdict, object, "%s", text);
+		repair_say(x->s->o, x->s->out, verdict, object, "%s", text);
 	}
 }
 
@@ -336,8 +336,8 @@ static int supersede(struct index_repair *x, struct writer *w)
 static void say_unnamed(struct index_repair *x)
 {
 	if (x->unnamed)
-		survey_say(
-			x->s, survey_done(x->s), "index/",
+		repair_say(
+			x->s->o, x->s->out, survey_done(x->s), "index/",
 			"packs that no index object named, and that %s: %llu",
 			x->s->o->apply ? "are named" : "can be named",
 			(unsigned long long)x->unnamed);

@@ -56,9 +56,10 @@ MUST_CHECK int survey_make(struct survey *s, struct vault *v,
 void survey_release(struct survey *s);
 
 /* Say what became of an object, and count it. */
-PRINTF(4, 5)
-void survey_say(struct survey *s, enum repair_verdict verdict,
-		const char *object, const char *fmt, ...);
+PRINTF(5, 6)
+void repair_say(const struct repair_options *o, struct repair_result *out,
+		enum repair_verdict verdict, const char *object,
+		const char *fmt, ...);
 /* The verdict for what can be done. */
 static inline enum repair_verdict survey_done(const struct survey *s)
 {

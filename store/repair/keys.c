@@ -13,7 +13,6 @@
 #include "store/repair/repair.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +30,7 @@
 #include "store/format.h"
 #include "store/key.h"
 #include "store/key_slots.h"
+#include "store/repair/internal.h"
 #include "store/vault.h"
 
 struct mending {
@@ -41,22 +41,6 @@ struct mending {
 	const struct repair_options *o;
 	struct repair_result *out;
 };
-
-PRINTF(4, 5)
-static void say(const struct mending *m, enum repair_verdict verdict,
-		const char *object, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	m->out->repaired += verdict == REPAIR_WOULD || verdict == REPAIR_DONE;
-	m->out->left += verdict == REPAIR_LEFT;
-	if (m->o->say)
-		m->o->say(m->o->say_arg, verdict, object, text);
-}
 
 static enum repair_verdict done(const struct mending *m)
 {
@@ -96,12 +80,12 @@ static int put_config(const struct mending *m, const char *name, int found)
 				good->len);
 	if (r < 0)
 		return r;
-	say(m, done(m), name, "%s, and is %s from %s",
-	    found == -ENOENT ? "was gone" : "was damaged",
-	    m->o->apply ? "put back" : "to be put back",
-	    vault_backend(m->known) != m->backend ? "the copy"
-	    : strcmp(name, CONFIG_NAME) == 0	  ? CONFIG_COPY_NAME
-						  : CONFIG_NAME);
+	repair_say(m->o, m->out, done(m), name, "%s, and is %s from %s",
+		   found == -ENOENT ? "was gone" : "was damaged",
+		   m->o->apply ? "put back" : "to be put back",
+		   vault_backend(m->known) != m->backend ? "the copy"
+		   : strcmp(name, CONFIG_NAME) == 0	 ? CONFIG_COPY_NAME
+							 : CONFIG_NAME);
 	return 0;
 }
 
@@ -118,7 +102,8 @@ static int mend_config(const struct mending *m, const char *name)
 		/* Whoever put it may have died before it was durable. */
 		return m->o->apply ? backend_sync(m->backend, name) : 0;
 	if (r == -EPERM) {
-		say(m, REPAIR_LEFT, name, "may not be read by this user");
+		repair_say(m->o, m->out, REPAIR_LEFT, name,
+			   "may not be read by this user");
 		return 0;
 	}
 	if (!is_mendable(r))
@@ -127,13 +112,14 @@ static int mend_config(const struct mending *m, const char *name)
 		verdict = config_judge(m->keys, raw, len);
 	if (verdict == CONFIG_DAMAGED)
 		return put_config(m, name, r);
-	say(m, REPAIR_LEFT, name, "%s",
-	    verdict == CONFIG_RIGHT
-		    ? "authentic, and not the same as the other: somebody who "
-		      "has the vault's key made one of the two; compare them "
-		      "with a copy that \"key export\" made"
-		    : "damaged, or of a newer vmbackup: nobody can tell; put "
-		      "it back from a copy that \"key export\" made");
+	repair_say(
+		m->o, m->out, REPAIR_LEFT, name, "%s",
+		verdict == CONFIG_RIGHT
+			? "authentic, and not the same as the other: somebody who "
+			  "has the vault's key made one of the two; compare them "
+			  "with a copy that \"key export\" made"
+			: "damaged, or of a newer vmbackup: nobody can tell; put "
+			  "it back from a copy that \"key export\" made");
 	return 0;
 }
 
@@ -240,9 +226,10 @@ static int put_epoch(const struct mending *m, uint32_t n, const char *name,
 		r = 0;
 	if (r < 0)
 		return fail(r, "%s: cannot be put: %s", name, strerror(-r));
-	say(m, done(m), name, "%s, and is %s anew from the keys in use",
-	    found == -ENOENT ? "was gone" : "was damaged",
-	    m->o->apply ? "made" : "to be made");
+	repair_say(m->o, m->out, done(m), name,
+		   "%s, and is %s anew from the keys in use",
+		   found == -ENOENT ? "was gone" : "was damaged",
+		   m->o->apply ? "made" : "to be made");
 	return 0;
 }
 
@@ -276,9 +263,9 @@ static int mend_epoch(const struct mending *m, uint32_t n)
 	if (found == 0)
 		return 0;
 	if (found == -EPERM || found == -EOPNOTSUPP) {
-		say(m, REPAIR_LEFT, name,
-		    found == -EPERM ? "may not be read by this user"
-				    : "damaged, or of a newer vmbackup");
+		repair_say(m->o, m->out, REPAIR_LEFT, name,
+			   found == -EPERM ? "may not be read by this user"
+					   : "damaged, or of a newer vmbackup");
 		return 0;
 	}
 	if (found != -ENOENT && found != -EBADMSG)
@@ -290,16 +277,17 @@ static int mend_epoch(const struct mending *m, uint32_t n)
 	if (r == 0 && may)
 		return put_epoch(m, n, name, found);
 	if (r == 0)
-		say(m, REPAIR_LEFT, name,
-		    "%s, and nothing proves that the key in use, of epoch %u, "
-		    "is of this vault: the rotation was not finished, or "
-		    "somebody else was faster; put it back from a copy that "
-		    "\"key export\" made, or have your key added by somebody "
-		    "who can write",
-		    found == -ENOENT ? "is gone"
-				     : "is damaged, or of other "
-				       "keys",
-		    keyring_epoch(m->keys));
+		repair_say(
+			m->o, m->out, REPAIR_LEFT, name,
+			"%s, and nothing proves that the key in use, of epoch %u, "
+			"is of this vault: the rotation was not finished, or "
+			"somebody else was faster; put it back from a copy that "
+			"\"key export\" made, or have your key added by somebody "
+			"who can write",
+			found == -ENOENT ? "is gone"
+					 : "is damaged, or of other "
+					   "keys",
+			keyring_epoch(m->keys));
 	return r;
 }
 
@@ -324,10 +312,11 @@ static int mend_feature(const struct mending *m)
 	if (m->o->apply)
 		r = rotate_demand(m->known);
 	if (r == 0)
-		say(m, done(m), "feature/",
-		    "what keeps programs away that know of no epochs was "
-		    "gone, and is %s anew",
-		    m->o->apply ? "put" : "to be put");
+		repair_say(
+			m->o, m->out, done(m), "feature/",
+			"what keeps programs away that know of no epochs was "
+			"gone, and is %s anew",
+			m->o->apply ? "put" : "to be put");
 	return r;
 }
 
@@ -341,28 +330,32 @@ static void tell_slot(const struct mending *m, const struct key_slot *slot)
 
 	snprintf(name, sizeof(name), "key/%s", slot->name);
 	if (slot->error)
-		say(m, REPAIR_LEFT, name,
-		    "damaged, and only who has its password could make it "
-		    "anew: put it back from a copy that \"key export\" made "
-		    "(key import), or add that key again (key add), and then "
-		    "run: vmbackup key remove %.8s",
-		    slot->name);
+		repair_say(
+			m->o, m->out, REPAIR_LEFT, name,
+			"damaged, and only who has its password could make it "
+			"anew: put it back from a copy that \"key export\" made "
+			"(key import), or add that key again (key add), and then "
+			"run: vmbackup key remove %.8s",
+			slot->name);
 	else if (strcmp(slot->info.kind, "unknown") == 0)
-		say(m, REPAIR_NOTED, name, "of a kind that is not known");
+		repair_say(m->o, m->out, REPAIR_NOTED, name,
+			   "of a kind that is not known");
 	else if (memcmp(slot->raw + 16, id, VAULT_ID_LEN) != 0)
-		say(m, REPAIR_NOTED, name,
-		    "of another vault: it opens nothing here; run: vmbackup "
-		    "key remove %.8s",
-		    slot->name);
+		repair_say(
+			m->o, m->out, REPAIR_NOTED, name,
+			"of another vault: it opens nothing here; run: vmbackup "
+			"key remove %.8s",
+			slot->name);
 	else if (slot->info.epoch > newest)
-		say(m, REPAIR_NOTED, name,
-		    "of a rotation that was not finished: it opens what was "
-		    "there before, if no other slot does");
+		repair_say(
+			m->o, m->out, REPAIR_NOTED, name,
+			"of a rotation that was not finished: it opens what was "
+			"there before, if no other slot does");
 	else if (slot->info.epoch < newest)
-		say(m, REPAIR_NOTED, name,
-		    "opens only what was written before the keys were "
-		    "rotated to epoch %u",
-		    newest);
+		repair_say(m->o, m->out, REPAIR_NOTED, name,
+			   "opens only what was written before the keys were "
+			   "rotated to epoch %u",
+			   newest);
 }
 
 static int tell_slots(const struct mending *m)
@@ -392,9 +385,10 @@ static int mend_slot(const struct mending *m)
 	if (r == 0 && len == good->len && memcmp(raw, good->data, len) == 0)
 		return 0;
 	if (r == -ENOENT) {
-		say(m, REPAIR_NOTED, name,
-		    "is not in the vault: it was removed, or lost; \"key "
-		    "import\" puts it back");
+		repair_say(
+			m->o, m->out, REPAIR_NOTED, name,
+			"is not in the vault: it was removed, or lost; \"key "
+			"import\" puts it back");
 		return 0;
 	}
 	if (!is_mendable(r))
@@ -404,8 +398,9 @@ static int mend_slot(const struct mending *m)
 	if (m->o->apply)
 		r = config_mend(m->backend, name, true, good->data, good->len);
 	if (r == 0)
-		say(m, done(m), name, "was damaged, and is %s from the copy",
-		    m->o->apply ? "put back" : "to be put back");
+		repair_say(m->o, m->out, done(m), name,
+			   "was damaged, and is %s from the copy",
+			   m->o->apply ? "put back" : "to be put back");
 	return r;
 }
 

@@ -70,24 +70,24 @@ static void say_pack(struct survey *s, const char *name, int found,
 
 	(void)!format_pack_object_name(name, object);
 	if (t->anew > 0)
-		survey_say(s, survey_done(s), object,
+		repair_say(s->o, s->out, survey_done(s), object,
 			   "%llu chunks that no other pack holds %s anew",
 			   (unsigned long long)t->anew,
 			   s->o->apply ? "are stored" : "can be stored");
 	if (!is_known && !s->o->apply)
-		survey_say(s, survey_done(s), object,
+		repair_say(s->o, s->out, survey_done(s), object,
 			   "is damaged, and is to be put into quarantine");
 	if (found == -ENOENT)
-		survey_say(s, REPAIR_LEFT, object,
+		repair_say(s->o, s->out, REPAIR_LEFT, object,
 			   "nobody knows what was in it");
 	else if (t->lost > 0)
-		survey_say(
-			s, REPAIR_LEFT, object,
+		repair_say(
+			s->o, s->out, REPAIR_LEFT, object,
 			"%llu chunks are lost: back up the machines again, or "
 			"take them from a copy of the vault (--from)",
 			(unsigned long long)t->lost);
 	else if (t->anew == 0)
-		survey_say(s, REPAIR_NOTED, object,
+		repair_say(s->o, s->out, REPAIR_NOTED, object,
 			   "is damaged, and nothing is lost with it: other "
 			   "packs hold all that it held");
 }
@@ -139,7 +139,7 @@ int repair_packs(struct vault *v, const struct repair_options *o,
 			 "vault %s: what was found could not be noted in it",
 			 vault_url(v));
 	if (r == 0 && s.check.quarantined)
-		survey_say(&s, REPAIR_DONE, "quarantine/",
+		repair_say(s.o, s.out, REPAIR_DONE, "quarantine/",
 			   "packs that were put there: %llu",
 			   (unsigned long long)s.check.quarantined);
 	/* To see what there is; then the same again, and to say it. */

@@ -44,9 +44,10 @@ static void on_left_out(void *arg, const char *path)
 	struct point_repair *x = arg;
 
 	if (x->nsaid++ < NAMED_MAX)
-		survey_say(x->s, REPAIR_NOTED, x->point, "lost: %s", path);
+		repair_say(x->s->o, x->s->out, REPAIR_NOTED, x->point,
+			   "lost: %s", path);
 	else if (x->nsaid == NAMED_MAX + 1)
-		survey_say(x->s, REPAIR_NOTED, x->point,
+		repair_say(x->s->o, x->s->out, REPAIR_NOTED, x->point,
 			   "and more, which check names");
 }
 
@@ -111,7 +112,7 @@ static int put_notes(struct point_repair *x, const struct point *p,
 static void say_made(struct point_repair *x, const struct remake *m,
 		     const char *id)
 {
-	survey_say(x->s, survey_done(x->s), x->point,
+	repair_say(x->s->o, x->s->out, survey_done(x->s), x->point,
 		   "%llu things are lost%s; a point of all that can be had, "
 		   "%llu of %llu entries, %s%s",
 		   (unsigned long long)m->lost,
@@ -168,7 +169,7 @@ static int make_or_tell(struct point_repair *x, struct remake *m)
 	int r = 0;
 
 	if (m->entries == 0 && m->point->has_tree)
-		survey_say(x->s, REPAIR_LEFT, x->point,
+		repair_say(x->s->o, x->s->out, REPAIR_LEFT, x->point,
 			   "nothing of its tree can be read");
 	else if (x->s->o->apply)
 		r = make_point(x, m);
@@ -181,12 +182,12 @@ static int make_or_tell(struct point_repair *x, struct remake *m)
 static int see_to_notes(struct point_repair *x, const struct point *p,
 			const struct point *made)
 {
-	survey_say(x->s, REPAIR_NOTED, x->point,
+	repair_say(x->s->o, x->s->out, REPAIR_NOTED, x->point,
 		   "something of it is lost; what can be had is in point %s",
 		   made->id);
 	if (notes_tell_of(p, made->id))
 		return 0;
-	survey_say(x->s, survey_done(x->s), x->point,
+	repair_say(x->s->o, x->s->out, survey_done(x->s), x->point,
 		   "its notes are not all carried over");
 	return x->s->o->apply ? put_notes(x, p, made) : 0;
 }
@@ -247,8 +248,8 @@ static void say_damaged(struct point_repair *x)
 
 	for (i = 0; i < l->ndamaged; i++) {
 		snprintf(object, sizeof(object), "point/%s", l->damaged[i]);
-		survey_say(
-			x->s, REPAIR_LEFT, object,
+		repair_say(
+			x->s->o, x->s->out, REPAIR_LEFT, object,
 			"a point is lost: its object, or that of its commit, "
 			"is damaged or gone; what it was made of is there: "
 			"take the object from a copy of the vault (--from), or "

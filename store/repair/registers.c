@@ -27,7 +27,9 @@
 #include "store/point.h"
 #include "store/record/commit.h"
 #include "store/record/digest.h"
+#include "store/repair/internal.h"
 #include "store/vault.h"
+#include "store/writer/sealed.h"
 
 struct lost_register {
 	char sid[NAME_HEX + 1];
@@ -71,8 +73,9 @@ static int add_lost(struct search *s, const struct digest_entry *e)
 	struct lost_register *l;
 	int r = digest_entry_decode(&full);
 
+	/* One that says nothing hides no others. */
 	if (r < 0)
-		return r;
+		return r == -EBADMSG ? 0 : r;
 	if (array_reserve(&s->lost, &s->cap, s->n + 1) < 0)
 		return -ENOMEM;
 	l = &s->lost[s->n++];
@@ -108,13 +111,6 @@ static int on_entry(void *arg, const struct digest_entry *e)
 	return add_lost(s, e);
 }
 
-static int pass_name(void *arg, const char *name)
-{
-	(void)arg;
-	(void)name;
-	return 0;
-}
-
 /* Open an object that is a box. Return 0; 1 (there is none, or it cannot be read) or
  * another negative errno. */
 static int open_box(struct vault *v, uint8_t type, const char *name,
@@ -146,12 +142,12 @@ static int read_digest(struct search *s, const char *name)
 	if (r != 0)
 		return MIN(r, 0);
 	before = log_hush(true);
-	r = digest_decode(plain.data, plain.len, name, on_entry, pass_name, s);
+	r = digest_decode(plain.data, plain.len, name, on_entry, NULL, s);
 	(void)log_hush(before);
 	return r == -EBADMSG ? 0 : r;
 }
 
-/* Registers are listed before digests: of what these tell they stood before. */
+/* Registers are listed after digests: of what these tell they stood there before. */
 static int find_lost(struct search *s)
 {
 	AUTO_NAMES struct backend_names digests = { NULL, 0, 0 };
@@ -222,49 +218,27 @@ static int judge(struct search *s, const struct lost_register *l,
 
 /* ---- putting it back ---- */
 
-static int put_register(struct vault *v, const char *name,
-			const struct buf *plain)
-{
-	AUTO_BUF struct buf box = BUF_INIT;
-	int r = format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
-				OBJECT_COMMIT, name, NULL, 0, plain->data,
-				plain->len, &box);
-
-	if (r == 0)
-		r = backend_put(vault_backend(v), name, box.data, box.len);
-	/* Somebody else put it meanwhile, or it was not gone. */
-	return r == -EEXIST ? 0 : r;
-}
-
-static void say(const struct repair_options *o, struct repair_result *out,
-		enum repair_verdict verdict, const char *name, const char *text)
-{
-	out->repaired += verdict != REPAIR_LEFT;
-	out->left += verdict == REPAIR_LEFT;
-	if (o->say)
-		o->say(o->say_arg, verdict, name, text);
-}
-
 static int mend(struct search *s, const struct lost_register *l,
 		const struct repair_options *o, struct repair_result *out)
 {
-	char name[OBJECT_NAME_MAX], text[256];
+	char name[OBJECT_NAME_MAX];
 	const char *why;
 	int r = judge(s, l, &why);
 
 	snprintf(name, sizeof(name), "commit/%s", l->sid);
 	if (r == 0 && why) {
-		snprintf(text, sizeof(text), "was gone, and %s", why);
-		say(o, out, REPAIR_LEFT, name, text);
+		repair_say(o, out, REPAIR_LEFT, name, "was gone, and %s", why);
 		return 0;
 	}
 	if (r == 0 && o->apply)
-		r = put_register(s->vault, name, &l->plain);
+		r = sealed_ensure(s->vault, OBJECT_COMMIT, name, &l->plain);
 	if (r == 0)
-		say(o, out, o->apply ? REPAIR_DONE : REPAIR_WOULD, name,
-		    o->apply ? "was gone; it is put again, as a digest has it"
-			     : "was gone; it can be put again, as a digest has "
-			       "it");
+		repair_say(
+			o, out, o->apply ? REPAIR_DONE : REPAIR_WOULD, name,
+			o->apply
+				? "was gone; it is put again, as a digest has it"
+				: "was gone; it can be put again, as a digest has "
+				  "it");
 	return r;
 }
 

@@ -9,7 +9,6 @@
 #include "store/repair/internal.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,21 +22,6 @@
 #include "store/point.h"
 #include "store/vault.h"
 #include "store/writer/writer.h"
-
-void survey_say(struct survey *s, enum repair_verdict verdict,
-		const char *object, const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	s->out->repaired += verdict == REPAIR_WOULD || verdict == REPAIR_DONE;
-	s->out->left += verdict == REPAIR_LEFT;
-	if (s->o->say)
-		s->o->say(s->o->say_arg, verdict, object, text);
-}
 
 /* ---- packs ---- */
 

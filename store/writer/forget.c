@@ -22,6 +22,7 @@
 #include "store/record/purge.h"
 #include "store/vault.h"
 #include "store/writer/note.h"
+#include "store/writer/sealed.h"
 #include "store/writer/window.h"
 
 #define VERDICT_MAX (64u << 10)
@@ -98,10 +99,9 @@ int forget_points(struct vault *v, const struct point *const *points, size_t n,
 	AUTO_BUF struct buf plain = BUF_INIT;
 	uint32_t number;
 	size_t i;
-	int r = forget_check(v, points, n);
-
 	struct forget_wish longer = *wish;
 	int64_t floor_ns;
+	int r = forget_check(v, points, n);
 
 	if (r == 0)
 		r = window_floor(v, &floor_ns);
@@ -140,18 +140,6 @@ static int read_verdict(struct vault *v, const char *name, bool *purged_out)
 		     : purge_decode(plain.data, plain.len, name, purged_out);
 }
 
-static int put_verdict(struct vault *v, const char *name,
-		       const struct buf *plain)
-{
-	AUTO_BUF struct buf box = BUF_INIT;
-	int r = format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
-				OBJECT_PURGE, name, NULL, 0, plain->data,
-				plain->len, &box);
-
-	return r < 0 ? r
-		     : backend_put(vault_backend(v), name, box.data, box.len);
-}
-
 static int answer(struct vault *v, const struct point *p, uint32_t number,
 		  const struct buf *plain)
 {
@@ -161,7 +149,7 @@ static int answer(struct vault *v, const struct point *p, uint32_t number,
 
 	snprintf(name, sizeof(name), "purge/%s-%u", p->id, number);
 	for (i = 0; i < ATTEMPTS && r == -ENOENT; i++) {
-		put = put_verdict(v, name, plain);
+		put = sealed_put(v, OBJECT_PURGE, name, plain);
 		r = read_verdict(v, name, &purged);
 	}
 	if (r == 0 && purged)

@@ -9,47 +9,38 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "store/backend/backend.h"
 #include "store/format.h"
 #include "store/record/forget.h"
 #include "store/vault.h"
-
-#define PREFIX "window/"
+#include "store/writer/sealed.h"
 
 static int on_window(void *arg, const char *name, const struct backend_info *st)
 {
 	int64_t *floor_ns = arg;
-	unsigned long days = strtoul(name + strlen(PREFIX), NULL, 10);
-	const int64_t max = FORGET_WINDOW_MAX_NS;
 
 	(void)st;
-	days = MIN(days, (unsigned long)(max / FORGET_DAY_NS));
-	*floor_ns = MAX(*floor_ns, (int64_t)days * FORGET_DAY_NS);
+	*floor_ns = MAX(*floor_ns, forget_window_of(name));
 	return 0;
 }
 
 int window_floor(struct vault *v, int64_t *out_ns)
 {
 	*out_ns = FORGET_WINDOW_MIN_NS;
-	return vault_list(v, PREFIX, on_window, out_ns);
+	return vault_list(v, FORGET_WINDOW_PREFIX, on_window, out_ns);
 }
 
 static int put(struct vault *v, int64_t days)
 {
-	AUTO_BUF struct buf box = BUF_INIT;
+	AUTO_BUF struct buf plain = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
-	int r;
 
-	snprintf(name, sizeof(name), PREFIX "%lld", (long long)days);
-	r = format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
-			    OBJECT_WINDOW, name, NULL, 0, "{}", 2, &box);
-	if (r == 0)
-		r = backend_put(vault_backend(v), name, box.data, box.len);
-	/* Somebody else asked for the same. */
-	return r == -EEXIST ? 0 : r;
+	snprintf(name, sizeof(name), FORGET_WINDOW_PREFIX "%lld",
+		 (long long)days);
+	buf_put(&plain, "{}", 2);
+	return sealed_ensure(v, OBJECT_WINDOW, name, &plain);
 }
 
 int window_raise(struct vault *v, int64_t window_ns)

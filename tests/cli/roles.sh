@@ -115,7 +115,7 @@ refused reader create session/ rewrite --exclude "$tmp/source/file" $p
 refused reader create key/ key add --add-key-file "$tmp/key2"
 refused reader delete key/ key passwd --add-key-file "$tmp/key2"
 refused reader delete key/ key rotate
-refused reader delete heartbeat/ prune
+refused reader delete digest/ prune
 # ---- a writer ----
 
 append_only +
@@ -142,7 +142,7 @@ print([k["id"] for k in json.load(sys.stdin) if not k["current"]][0])' \
 refused writer delete key/ key passwd --add-key-file "$tmp/key2"
 refused writer delete key/ key rotate
 refused writer delete key/ key remove "$key2"
-refused writer delete heartbeat/ prune
+refused writer delete digest/ prune
 # To mend from a copy is to put one object in the place of another.
 cp -a "$vault" "$tmp/whole"
 chown -R $writer "$tmp/whole"
@@ -188,7 +188,7 @@ says 'it takes the right to create objects \(point/\)'
 # With the sticky bit alone it may delete what is its own, and that is not enough.
 append_only -
 find "$vault" -type d -exec chmod +t {} +
-refused writer delete heartbeat/ prune
+refused writer delete digest/ prune
 find "$vault" -type d -exec chmod -t {} +
 # On a mount that is read-only everybody is a reader.
 mkdir "$tmp/read-only"
@@ -198,7 +198,7 @@ mount -o remount,bind,ro "$tmp/read-only"
 vault=$tmp/read-only
 reads owner
 refused owner create session/ backup --vm web "$tmp/source"
-refused owner delete heartbeat/ prune
+refused owner delete digest/ prune
 start_mount "$vault" "$tmp/mnt"
 expect 0 cat "$tmp/mnt/vms/$p/files$tmp/source/file"
 prints '^1$'
@@ -209,7 +209,7 @@ append_only +
 # ---- the maintainer ----
 
 reads owner
-refused owner delete heartbeat/ prune
+refused owner delete digest/ prune
 says 'chattr -ai'
 append_only -
 works owner forget web/2026-10-01T020000Z
@@ -222,3 +222,8 @@ keyfile=$tmp/key2
 works owner key rotate
 works owner check --read-data
 works owner restore "web/latest:files$tmp/source" --target "$tmp/home-$owner/again"
+# That points have to be signed takes no right to delete.
+append_only +
+works owner key sign-new
+works owner key demand
+append_only -

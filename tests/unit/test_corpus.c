@@ -391,13 +391,6 @@ static int note_entry(void *arg, const struct digest_entry *e)
 	return strcmp(*name + strlen("commit/"), e->sid) == 0;
 }
 
-static int pass_name(void *arg, const char *name)
-{
-	(void)arg;
-	(void)name;
-	return 0;
-}
-
 /* Does a digest tell of that register? */
 static bool is_digested(const char *name)
 {
@@ -416,7 +409,7 @@ static bool is_digested(const char *name)
 		assert_ok(format_read_box(vault_keyring(vault), data, len,
 					  OBJECT_DIGEST, digest, &plain));
 		found = digest_decode(plain.data, plain.len, digest, note_entry,
-				      pass_name, &name) == 1;
+				      NULL, &name) == 1;
 	}
 	return found;
 }

@@ -45,38 +45,10 @@ static void put_file(const char *dir, const char *name, uint64_t seed)
 	support_write(support_path("%s/%s", dir, name), data, sizeof(data));
 }
 
-static size_t find_point(const struct point_list *l, const char *id)
-{
-	size_t i;
-
-	for (i = 0; i < l->n; i++)
-		if (strcmp(l->points[i]->id, id) == 0)
-			return i;
-	return SIZE_MAX;
-}
-
 /* Whether point @i is there, whole. */
 static bool is_whole(struct backend *b, size_t i)
 {
-	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
-	uint8_t got[CRYPT_SHA256_LEN];
-	struct point_list *l;
-	struct vault *v;
-	size_t at;
-
-	assert_ok(vault_open(&o, &v));
-	vault_show_forgotten(v);
-	assert_ok(vault_points(v, &l));
-	at = find_point(l, ids[i]);
-	if (at != SIZE_MAX) {
-		assert_ok(vaults_digest(v, l->points[at], dirs[i], got));
-		if (digests[i][0])
-			assert_memory_equal(got, digests[i], sizeof(got));
-		memcpy(digests[i], got, sizeof(got));
-	}
-	point_list_put(l);
-	vault_close(v);
-	return at != SIZE_MAX;
+	return vaults_is_whole(b, ids[i], dirs[i], digests[i]);
 }
 
 static int setup(void **state)
@@ -420,7 +392,7 @@ static void session_of(struct backend *b, const char *id, char out[33])
 
 	assert_ok(vault_open(&o, &v));
 	assert_ok(vault_points(v, &l));
-	memcpy(out, l->points[find_point(l, id)]->session, 33);
+	memcpy(out, l->points[vaults_find_point(l, id)]->session, 33);
 	point_list_put(l);
 	vault_close(v);
 }
@@ -476,7 +448,7 @@ static void put_void_point(struct backend *b, const char *id, const char *sid)
 
 	assert_ok(vault_open(&o, &v));
 	assert_ok(vault_points(v, &l));
-	other = *l->points[find_point(l, ids[2])];
+	other = *l->points[vaults_find_point(l, ids[2])];
 	snprintf(other.id, sizeof(other.id), "%s", id);
 	snprintf(other.session, sizeof(other.session), "%s", sid);
 	assert_ok(point_encode(&other, false, &doc));
@@ -598,8 +570,8 @@ static void who_reads_finds_it(void **state)
 	assert_ok(vault_refresh(v));
 	assert_ok(collect(b, &run));
 	assert_int_equal(run.plan.nrepacked, 1);
-	assert_ok(vaults_digest(v, l->points[find_point(l, ids[2])], dirs[2],
-				got));
+	assert_ok(vaults_digest(v, l->points[vaults_find_point(l, ids[2])],
+				dirs[2], got));
 	assert_memory_equal(got, digests[2], sizeof(got));
 	point_list_put(l);
 	vault_close(v);
@@ -1326,7 +1298,7 @@ static void put_false_digest(struct backend *b, const char *sid)
 	}
 	assert_ok(vault_open(&o, &v));
 	assert_ok(vault_points(v, &l));
-	other = *l->points[find_point(l, ids[1])];
+	other = *l->points[vaults_find_point(l, ids[1])];
 	memcpy(other.id, ID_B, sizeof(other.id));
 	snprintf(other.session, sizeof(other.session), "%s", sid);
 	assert_ok(point_encode(&other, false, &doc));
@@ -1353,7 +1325,7 @@ static bool lists_point(struct vault *v, const char *id)
 	bool found;
 
 	assert_ok(vault_points(v, &l));
-	found = find_point(l, id) != SIZE_MAX;
+	found = vaults_find_point(l, id) != SIZE_MAX;
 	point_list_put(l);
 	return found;
 }
@@ -1448,13 +1420,6 @@ static int count_entry(void *arg, const struct digest_entry *e)
 	return 0;
 }
 
-static int pass_name(void *arg, const char *name)
-{
-	(void)arg;
-	(void)name;
-	return 0;
-}
-
 /* What was removed is in no digest any more, and those that are of no use go. */
 static void digests_forget_what_was_removed(void **state)
 {
@@ -1489,8 +1454,8 @@ static void digests_forget_what_was_removed(void **state)
 	assert_ok(format_read_box(vault_keyring(v), data, len, OBJECT_DIGEST,
 				  name, &plain));
 	vault_close(v);
-	assert_ok(digest_decode(plain.data, plain.len, name, count_entry,
-				pass_name, &n));
+	assert_ok(digest_decode(plain.data, plain.len, name, count_entry, NULL,
+				&n));
 	assert_int_equal(n, 2);
 	assert_true(is_clean(b));
 	/* There is nothing more to do. */
@@ -1984,8 +1949,8 @@ static void put_false_root(struct backend *b)
 	assert_non_null(p);
 	assert_ok(vault_open(&o, &v));
 	assert_ok(vault_points(v, &l));
-	root = l->points[find_point(l, ids[2])]->root;
-	other = l->points[find_point(l, ids[1])]->root;
+	root = l->points[vaults_find_point(l, ids[2])]->root;
+	other = l->points[vaults_find_point(l, ids[1])]->root;
 	point_list_put(l);
 	assert_ok(chunk_read_all(v, CHUNK_NODE, &other, &node));
 	assert_ok(writer_begin(v, 1, NULL, &w));
@@ -2093,6 +2058,35 @@ static void a_reader_only_reads(void **state)
 	backend_close(b);
 }
 
+/* The store lets a put through that was given up as lost, once the pack is gone. */
+static void a_late_copy_goes_again(void **state)
+{
+	struct backend *b = due_vault(), *before = backend_mem_clone(b);
+	char name[OBJECT_NAME_MAX];
+	struct backend_info info;
+	const uint8_t *data;
+	size_t i, len, npacks, nlate = 0;
+
+	(void)state;
+	(void)collected(b);
+	npacks = count(b, "pack/");
+	for (i = 0; i < count(before, "pack/") && nlate == 0; i++) {
+		name_of(before, "pack/", i, name);
+		if (backend_head(b, name, &info) == 0)
+			continue;
+		data = backend_mem_data(before, name, &len);
+		assert_ok(backend_mem_set(b, name, data, len));
+		nlate++;
+	}
+	assert_int_equal(nlate, 1);
+	assert_int_equal(count(b, "pack/"), npacks + 1);
+	(void)collected(b);
+	assert_int_equal(count(b, "pack/"), npacks);
+	assert_true(is_whole(b, 2));
+	backend_close(before);
+	backend_close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -2100,6 +2094,7 @@ int main(void)
 		cmocka_unit_test(a_writer_only_adds),
 		cmocka_unit_test(a_reader_only_reads),
 		cmocka_unit_test(what_nobody_needs_goes),
+		cmocka_unit_test(a_late_copy_goes_again),
 		cmocka_unit_test(a_dry_run_removes_nothing),
 		cmocka_unit_test(what_was_not_read_is_found_later),
 		cmocka_unit_test(a_place_that_lags_is_refused),

@@ -270,6 +270,40 @@ int vaults_digest(struct vault *v, const struct point *p, const char *dir,
 	return r;
 }
 
+size_t vaults_find_point(const struct point_list *l, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (strcmp(l->points[i]->id, id) == 0)
+			return i;
+	return SIZE_MAX;
+}
+
+bool vaults_is_whole(struct backend *b, const char *id, const char *dir,
+		     uint8_t digest[CRYPT_SHA256_LEN])
+{
+	struct vault_options o = vaults_options(NULL, b, NULL, NULL);
+	uint8_t got[CRYPT_SHA256_LEN];
+	struct point_list *l;
+	struct vault *v;
+	size_t at;
+
+	assert_ok(vault_open(&o, &v));
+	vault_show_forgotten(v);
+	assert_ok(vault_points(v, &l));
+	at = vaults_find_point(l, id);
+	if (at != SIZE_MAX) {
+		assert_ok(vaults_digest(v, l->points[at], dir, got));
+		if (digest[0])
+			assert_memory_equal(got, digest, sizeof(got));
+		memcpy(digest, got, sizeof(got));
+	}
+	point_list_put(l);
+	vault_close(v);
+	return at != SIZE_MAX;
+}
+
 int vaults_points(const struct vault_options *o,
 		  const struct vaults_expected *e)
 {

@@ -10,6 +10,7 @@
 #include "store/vault.h"
 
 struct point;
+struct point_list;
 
 /* Options with a key file, which costs no scrypt. One of @url and @b. */
 struct vault_options vaults_options(const char *url, struct backend *b,
@@ -32,6 +33,12 @@ int vaults_backup(struct vault *v, const char *dir, char id_out[33]);
 int vaults_open_and_backup(const struct vault_options *o, const char *dir,
 			   char id_out[33]);
 
+/* Which point of the list has that id; SIZE_MAX: none. */
+size_t vaults_find_point(const struct point_list *l, const char *id);
+/* Whether the point is there, whole: as @digest says, which is filled in where it is all
+ * zeros. @dir: what it was made of. */
+bool vaults_is_whole(struct backend *b, const char *id, const char *dir,
+		     uint8_t digest[CRYPT_SHA256_LEN]);
 /*
  * Read all of a point: every entry, every byte, every attribute, every disk.
  * @out: a hash of the disks and of what lies below @dir (what is above it
