@@ -69,16 +69,6 @@ struct cycle {
 /* Find out what can go, and note it in out->plan. Return 0 or a negative errno,
  * said in words. */
 MUST_CHECK int plan_make(struct cycle *c);
-/* Mark each point of @l that is there for good, and that is not marked yet: none
- * that is in @without. Return 0 or a negative errno, said in words. */
-MUST_CHECK int plan_mark(struct cycle *c, const struct ledger *l,
-			 const struct hex_ids *without);
-/* Call @fn for each pack, as mark_packs(), and again from the start, after @reset, where
- * something that is needed is in none. Return 0; -EBADMSG (it is in none still); or a
- * negative errno; said in words. */
-MUST_CHECK int plan_each_pack(struct cycle *c,
-			      int (*fn)(void *arg, const struct mark_pack *p),
-			      void *arg, void (*reset)(void *arg));
 /* Whether the session of a pack was decided before the plan was made. */
 bool plan_is_decided(const struct cycle *c, const char *pack);
 /* Whether a pack holds what the index says: 1, 0 (that cannot be told) or a negative
@@ -92,6 +82,20 @@ MUST_CHECK int plan_recheck(struct cycle *c, struct pack_list *out);
 /* Remember, once all is done, what was found that stays, so that the next one need
  * not look for it again. Return 0 or a negative errno. */
 MUST_CHECK int plan_remember(struct cycle *c);
+
+/* ---- marking.c ---- */
+
+/* Mark each point of @l that is there for good, and that is not marked yet: none
+ * that is in @without. One that cannot be read, and that was removed for ever since, is
+ * passed over. Return 0 or a negative errno, said in words. */
+MUST_CHECK int plan_mark(struct cycle *c, const struct ledger *l,
+			 const struct hex_ids *without);
+/* Call @fn for each pack, as mark_packs(), and again from the start, after @reset, where
+ * something that is needed is in none. Return 0; -EBADMSG (it is in none still); or a
+ * negative errno; said in words. */
+MUST_CHECK int plan_each_pack(struct cycle *c,
+			      int (*fn)(void *arg, const struct mark_pack *p),
+			      void *arg, void (*reset)(void *arg));
 
 /* ---- undone.c ---- */
 

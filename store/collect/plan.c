@@ -31,43 +31,6 @@
  * somebody says how much that is. */
 #define MUCH_PERCENT 30
 
-/* ---- marking ---- */
-
-static int mark_row(struct cycle *c, const struct ledger *l,
-		    const struct ledger_row *row)
-{
-	struct point *p = NULL;
-	int r = ledger_point(c->vault, l, row, &p);
-
-	if (r == 0)
-		r = mark_point(c->mark, p);
-	if (r == 0)
-		r = hex_ids_add(&c->marked, row->commit.point);
-	point_free(p);
-	return r;
-}
-
-int plan_mark(struct cycle *c, const struct ledger *l,
-	      const struct hex_ids *without)
-{
-	struct hex_ids before = c->marked;
-	size_t i, nbefore = before.n;
-	int r = 0;
-
-	/* Those that are added are not looked for: each is in the ledger once. */
-	for (i = 0; i < l->n && r == 0; i++) {
-		const char *id = l->rows[i].commit.point;
-
-		before = c->marked;
-		before.n = nbefore;
-		if (id[0] && !hex_ids_has(without, id) &&
-		    !hex_ids_has(&before, id))
-			r = mark_row(c, l, &l->rows[i]);
-	}
-	hex_ids_sort(&c->marked);
-	return r;
-}
-
 /* ---- packs ---- */
 
 bool plan_is_decided(const struct cycle *c, const char *pack)
@@ -138,32 +101,6 @@ static int on_pack(void *arg, const struct mark_pack *p)
 	plan->ndead++;
 	plan->dead_bytes += p->size;
 	return pack_list_add(&c->condemned, p->name);
-}
-
-/* A chunk that a point needs, and that no pack is known to hold, may be in any that
- * somebody has just put: look once more. */
-int plan_each_pack(struct cycle *c,
-		   int (*fn)(void *arg, const struct mark_pack *p), void *arg,
-		   void (*reset)(void *arg))
-{
-	uint64_t unheld;
-	int r;
-
-	reset(arg);
-	r = mark_packs(c->mark, fn, arg);
-	unheld = r == 0 ? mark_unheld(c->mark) : 0;
-	if (unheld > 0) {
-		reset(arg);
-		r = mark_packs(c->mark, fn, arg);
-		unheld = r == 0 ? mark_unheld(c->mark) : 0;
-	}
-	if (unheld > 0)
-		r = fail(-EBADMSG,
-			 "%llu chunks that points need are in no pack that can "
-			 "be read: nothing is deleted from a vault that is "
-			 "damaged; see: vmbackup check",
-			 (unsigned long long)unheld);
-	return r;
 }
 
 static void reset_plan(void *arg)
@@ -469,15 +406,9 @@ static int mark_rest(struct cycle *c)
 		if (c->due.items[i].is_due)
 			r = hex_ids_add(&gone, c->due.items[i].point->id);
 	hex_ids_sort(&gone);
-	if (r == 0)
-		r = mark_new(c->vault, &c->mark);
-	if (r == 0) {
-		c->task = (struct task){ .stop = c->o->task ? c->o->task->stop
-							    : NULL,
-					 .tick = on_tick,
-					 .arg = c };
-		mark_set_task(c->mark, &c->task);
-	}
+	c->task = (struct task){ .stop = c->o->task ? c->o->task->stop : NULL,
+				 .tick = on_tick,
+				 .arg = c };
 	if (r == 0)
 		r = plan_mark(c, &c->ledger, &gone);
 	hex_ids_release(&gone);

@@ -59,6 +59,7 @@ struct walk {
 	size_t n, cap;
 	unsigned int busy; /* threads that read a node */
 	struct stop *stop; /* of the thread that walks */
+	bool is_hushed; /* so is that thread */
 	int error;
 	struct walk_progress progress; /* without the chunks */
 	bool ends; /* the helper shall */
@@ -255,6 +256,7 @@ static void *help(void *arg)
 		/* One that is alone is read by who walks. */
 		if (w->n > 1) {
 			stop_obey(w->stop);
+			(void)log_hush(w->is_hushed);
 			read_one(w, &w->second);
 		} else {
 			pthread_cond_wait(&w->more, &w->lock);
@@ -353,9 +355,12 @@ static void work(struct walk *w, struct task *task)
 int walk_point(struct walk *w, const struct point *p, struct task *task)
 {
 	int r = find_in_point(&w->first, p);
+	bool is_hushed = log_hush(true);
 
+	(void)log_hush(is_hushed);
 	SCOPED_LOCK(&w->lock);
 	w->stop = stop_of_thread;
+	w->is_hushed = is_hushed;
 	w->error = 0;
 	pass_on(w, &w->first, r);
 	work(w, task);

@@ -141,8 +141,13 @@ struct run {
 	/* Once the plan is made: here the first point is protected, and the second
 	 * one brought back. */
 	struct backend *protects;
+	/* Once the plan is made: here somebody forgot the last point a long time ago,
+	 * and another collection removes it. */
+	struct backend *other;
 	struct seam *seam; /* NULL: that of the system */
 };
+
+static void remove_last(struct backend *b);
 
 static int on_plan(void *arg, const struct collect_plan *plan)
 {
@@ -159,6 +164,8 @@ static int on_plan(void *arg, const struct collect_plan *plan)
 		put_text(run->protects, OBJECT_PURGE, name,
 			 "{\"verdict\":\"KEPT\"}");
 	}
+	if (run->other)
+		remove_last(run->other);
 	run->ndue = plan->due->ndue;
 	if (run->says_yes)
 		run->o.yes_remove = (int64_t)plan->nremoved;
@@ -980,6 +987,79 @@ static int protect_late(void *arg, enum backend_mem_op op, const char *name)
 	snprintf(note, sizeof(note), "note/%s-0", ids[0]);
 	put_text(b, OBJECT_NOTE, note, "{\"kind\":\"protect\"}");
 	return 0;
+}
+
+/* All of another collection, by which the last point goes. */
+static void remove_last(struct backend *b)
+{
+	struct run other = new_run();
+
+	forget_point(b, 2);
+	assert_ok(collect(b, &other));
+	assert_true(other.result.purged > 0);
+	assert_true(other.result.packs > 0);
+}
+
+/* What another collection has removed, and what it deleted with it, is no damage. */
+static void who_removes_meanwhile_damages_nothing(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct run run = new_run();
+
+	(void)state;
+	forget_point(b, 0);
+	support_log_clear();
+	run.other = b;
+	assert_ok(collect(b, &run));
+	assert_null(strstr(support_log_text(), "damage"));
+	assert_false(is_whole(b, 0));
+	assert_true(is_whole(b, 1));
+	assert_int_equal(count(b, "point/"), 1);
+	assert_int_equal(count(b, "pack/"), 2);
+	assert_int_equal(count(b, "tomb/"), 0);
+	assert_true(is_clean(b));
+	backend_close(b);
+}
+
+struct removal {
+	struct backend *vault; /* NULL: it is done */
+	char sid[33]; /* the session of the last point */
+};
+
+/* The same as the first node of the last point is about to be read. */
+static int remove_then(void *arg, enum backend_mem_op op, const char *name)
+{
+	struct removal *r = arg;
+	struct backend *b = r->vault;
+
+	if (!b || op != BACKEND_MEM_GET || strncmp(name, "pack/", 5) != 0 ||
+	    strncmp(strrchr(name, '/') + 1, r->sid, 32) != 0)
+		return 0;
+	r->vault = NULL;
+	remove_last(b);
+	return 0;
+}
+
+static void who_removes_what_is_marked_damages_nothing(void **state)
+{
+	struct backend *b = backend_mem_clone(full);
+	struct removal removal = { .vault = b };
+	struct run run = new_run();
+
+	(void)state;
+	session_of(b, ids[2], removal.sid);
+	forget_point(b, 0);
+	support_log_clear();
+	backend_mem_watch(b, remove_then, &removal);
+	assert_ok(collect(b, &run));
+	backend_mem_watch(b, NULL, NULL);
+	assert_null(removal.vault);
+	assert_null(strstr(support_log_text(), "chunk"));
+	assert_false(is_whole(b, 0));
+	assert_true(is_whole(b, 1));
+	assert_int_equal(count(b, "point/"), 1);
+	assert_true(is_clean(b));
+	backend_close(b);
 }
 
 static void who_is_protected_stays(void **state)
@@ -2107,6 +2187,8 @@ int main(void)
 		cmocka_unit_test(who_is_removed_meanwhile_is_not_forgotten),
 		cmocka_unit_test(
 			who_is_made_and_removed_meanwhile_leaves_nothing),
+		cmocka_unit_test(who_removes_meanwhile_damages_nothing),
+		cmocka_unit_test(who_removes_what_is_marked_damages_nothing),
 		cmocka_unit_test(who_is_protected_stays),
 		cmocka_unit_test(who_is_wanted_after_all_is_counted),
 		cmocka_unit_test(damage_ends_it),
