@@ -30,6 +30,7 @@
 #include "store/base/pool.h"
 #include "store/base/stop.h"
 #include "store/catalog/catalog.h"
+#include "store/crypt/keyring.h"
 #include "store/pack_read.h"
 #include "store/vault_internal.h"
 
@@ -324,12 +325,29 @@ static void import_release(struct index_arrival *im)
 	memset(im, 0, sizeof(*im));
 }
 
+int index_may_name(const struct vault *v, const char *index, const char *named,
+		   uint32_t epoch)
+{
+	const char *sid = strrchr(index, '/') + 1;
+	uint32_t writer = keyring_sid_writer(v->keyring, sid);
+
+	if (!writer || (keyring_sid_writer(v->keyring, named) == writer &&
+			(!epoch || epoch == writer)))
+		return 0;
+	return fail(-EBADMSG,
+		    "%s: says of %s, which is not its writer's, what is in it: "
+		    "the object counts for nothing; find out who used that key",
+		    index, named);
+}
+
 static int import_pack(void *arg, const struct index_pack *p)
 {
 	struct index_arrival *im = arg;
 	struct catalog_pack *c;
-	int r;
+	int r = index_may_name(im->vault, im->item->name, p->name, p->epoch);
 
+	if (r < 0)
+		return r;
 	if (array_reserve(&im->packs, &im->cap, im->n + 1) < 0)
 		return -ENOMEM;
 	r = format_check_dir(p->dir, p->dir_len, p->name);
@@ -350,7 +368,10 @@ static int import_pack(void *arg, const struct index_pack *p)
 static int import_superseded(void *arg, const char *name)
 {
 	struct index_arrival *im = arg;
+	int r = index_may_name(im->vault, im->item->name, name, 0);
 
+	if (r < 0)
+		return r;
 	buf_printf(&im->superseded, "%s\n", name);
 	return buf_error(&im->superseded);
 }

@@ -287,7 +287,7 @@ static void keep_new(struct vault *v, struct arrival *slice, size_t n)
  * want it whose hash it has; what the database has was right for one of them. Return 0
  * or -EBADMSG, said in words.
  */
-static int check_session(const struct arrival *f)
+static int check_session(const struct vault *v, const struct arrival *f)
 {
 	const struct kept_kind *kind = f->kind;
 	const struct kept_wanted *w = f->wanted;
@@ -298,14 +298,14 @@ static int check_session(const struct arrival *f)
 	if (!kind->check || !w->session)
 		return 0;
 	before = log_hush(true);
-	r = kind->check(f->item->value, name, w->session);
+	r = kind->check(v, f->item->value, name, w->session);
 	while (r == -EBADMSG && w->has_more &&
 	       (!f->is_new || kept_same_hash(w, w + 1))) {
 		w++;
-		r = kind->check(f->item->value, name, w->session);
+		r = kind->check(v, f->item->value, name, w->session);
 	}
 	(void)log_hush(before);
-	return r < 0 ? kind->check(f->item->value, name, f->wanted->session)
+	return r < 0 ? kind->check(v, f->item->value, name, f->wanted->session)
 		     : 0;
 }
 
@@ -319,7 +319,7 @@ static int decode_one(struct vault *v, const struct arrival *f)
 		item->error = kind->decode(f->plain.data, f->plain.len,
 					   item->name, &item->value);
 	if (item->error == 0) {
-		item->error = check_session(f);
+		item->error = check_session(v, f);
 		if (item->error < 0) {
 			kind->release(item->value);
 			item->value = NULL;

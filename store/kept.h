@@ -53,7 +53,8 @@ struct kept_kind {
 	bool in_arena; /* what was unpacked lies there, and @release spares it */
 	/* May be NULL. Is it of the session that it was wanted of? Return 0 or
 	 * -EBADMSG, said in words. */
-	int (*check)(const void *value, const char *name, const char *session);
+	int (*check)(const struct vault *v, const void *value, const char *name,
+		     const char *session);
 };
 
 struct kept {

@@ -40,6 +40,7 @@
 /* The packs of one index object, on their way into the database. */
 struct long_import {
 	struct vault *vault; /* borrowed */
+	const char *name; /* of the index object; borrowed */
 	/* Where they go; owned. NULL: they are looked at, and kept. */
 	struct source_import *into;
 	bool too_long; /* not all could be kept */
@@ -111,6 +112,8 @@ static int on_index_pack(void *arg, const struct index_pack *p)
 	struct catalog_pack c;
 	int r = im->into ? 0 : format_check_dir(p->dir, p->dir_len, p->name);
 
+	if (r == 0)
+		r = index_may_name(im->vault, im->name, p->name, p->epoch);
 	if (r == 0 && !fits && im->into)
 		r = import_kept(im, false);
 	im->too_long = im->too_long || (!fits && !im->into);
@@ -128,7 +131,10 @@ static int on_index_pack(void *arg, const struct index_pack *p)
 static int on_superseded(void *arg, const char *name)
 {
 	struct long_import *im = arg;
+	int r = index_may_name(im->vault, im->name, name, 0);
 
+	if (r < 0)
+		return r;
 	buf_printf(&im->superseded, "%s\n", name);
 	return buf_error(&im->superseded);
 }
@@ -141,6 +147,7 @@ static int decode(struct long_import *im, struct box_pieces *box,
 					       .gone = on_superseded,
 					       .arg = im };
 
+	im->name = name;
 	return index_read_box(box, name, &visitor);
 }
 

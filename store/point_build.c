@@ -266,7 +266,11 @@ int vault_newest_commits(struct vault *v, struct commit_after *out)
 	int r;
 
 	out->n = 0;
-	out->is_told = true;
+	out->is_told = !vault_is_put_only(v);
+	out->is_cut = false;
+	/* It cannot tell what it follows. */
+	if (!out->is_told)
+		return 0;
 	point_listing_begin(v);
 	r = point_judge_chain(v, false, &chain);
 	for (i = 0; r == 0 && i < chain.nheads; i++)

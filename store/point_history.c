@@ -22,6 +22,7 @@
 #include "store/backend/backend.h"
 #include "store/base/bytes.h"
 #include "store/catalog/catalog.h"
+#include "store/crypt/keyring.h"
 #include "store/crypt/siphash.h"
 #include "store/history/history.h"
 #include "store/kept.h"
@@ -112,7 +113,8 @@ static int compare_history(struct vault *v)
 			       describe_register, o);
 }
 
-static void node_of(const struct kept *item, struct chain_node *out)
+static void node_of(const struct vault *v, const struct kept *item,
+		    struct chain_node *out)
 {
 	const struct known_commit *c = item->value;
 
@@ -120,11 +122,14 @@ static void node_of(const struct kept *item, struct chain_node *out)
 	if (!c)
 		return;
 	out->own = c->own;
+	out->is_fenced = !c->commit.point[0];
+	/* Who reads nothing cannot know what there is, and accuses nobody. */
+	if (keyring_sid_writer(v->keyring, out->sid))
+		return;
 	out->refs = c->refs;
 	out->nrefs = get_le16(c->nrefs);
 	out->is_told = c->is_told;
 	out->is_cut = c->is_cut;
-	out->is_fenced = !c->commit.point[0];
 }
 
 int point_judge_chain(struct vault *v, bool forks, struct chain *out)
@@ -143,7 +148,7 @@ int point_judge_chain(struct vault *v, bool forks, struct chain *out)
 	if (r < 0)
 		return r;
 	for (i = 0; i < o->commits.n; i++) {
-		node_of(&o->commits.items[i], &nodes[i]);
+		node_of(v, &o->commits.items[i], &nodes[i]);
 		nodes[i].is_settled = settled && settled[i];
 	}
 	return chain_judge(nodes, o->commits.n, forks, out);

@@ -26,8 +26,10 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/crypt/crypt.h"
+#include "store/crypt/keyring.h"
 #include "store/format.h"
 #include "store/history/signer.h"
+#include "store/vault_internal.h"
 
 /* Either out or in is set. */
 struct walk {
@@ -499,12 +501,39 @@ static void release_point(void *value)
 	point_free(value);
 }
 
-static int check_point(const void *value, const char *name, const char *session)
+/* A session of a writer that reads nothing makes points of its machine alone, under the
+ * id that follows from that name: under another it would be shown as another. */
+static int check_machine(const struct vault *v, const struct point *p,
+			 const char *name)
+{
+	uint32_t writer = keyring_sid_writer(v->keyring, p->session);
+	char id[NAME_HEX + 1];
+	int r;
+
+	if (!writer)
+		return 0;
+	r = keyring_put_may_name(v->keyring, writer, p->vm);
+	if (r < 0)
+		return r;
+	if (r == 1) {
+		r = point_machine_of(p->vm, 0, id);
+		if (r < 0 || strcmp(id, p->machine) == 0)
+			return r;
+	}
+	return fail(-EBADMSG,
+		    "%s: says that it is of machine %s, and was made with a "
+		    "key that adds points of another one alone: it counts for "
+		    "nothing; find out who used that key, and remove it",
+		    name, p->vm);
+}
+
+static int check_point(const struct vault *v, const void *value,
+		       const char *name, const char *session)
 {
 	const struct point *p = value;
 
 	if (strcmp(p->session, session) == 0)
-		return 0;
+		return check_machine(v, p, name);
 	return fail(-EBADMSG,
 		    "%s: damaged: it is of another session than commit/%s",
 		    name, session);

@@ -387,7 +387,7 @@ int vault_make_folders(struct vault *v)
 /* Whether what is sealed now is sealed with the newest keys. */
 static int check_epoch(const struct vault *v)
 {
-	uint32_t mine = keyring_epoch(v->keyring);
+	uint32_t mine = keyring_vault_epoch(v->keyring);
 
 	if (v->epoch_unproven)
 		return fail(-EBADMSG,
@@ -574,7 +574,8 @@ static int pass_object(void *arg, const char *name,
 	struct object_filter *f = arg;
 
 	if (name_is_object(name))
-		return f->fn(f->arg, name, info);
+		return vault_shows(f->vault, name) ? f->fn(f->arg, name, info)
+						   : 0;
 	if (is_new_stray(f->vault, name))
 		log_warn("vault %s: %s is no object of a vault: it is left "
 			 "alone; find out who put it there",

@@ -71,6 +71,9 @@ struct vault_options {
 	unsigned int parity; /* of a new vault, as vault_parity() */
 	/* the key slot to try first; NULL: the one that opened last time */
 	const char *slot;
+	/* A key that adds points and reads none will do: vault_is_put_only(). Else
+	 * it is refused. */
+	bool only_adds;
 };
 
 /*
@@ -84,7 +87,8 @@ MUST_CHECK int vault_create(const struct vault_options *o,
 /*
  * Open a vault, with what @o says; it is copied, its strings are not needed
  * later. Return 0, -ENOENT (no such place, or no vault there), -EKEYREJECTED
- * (no slot opens with this credential), -EOPNOTSUPP (newer format), -EBADMSG
+ * (no slot opens with this credential, or only one that reads nothing, which @o does not
+ * take), -EOPNOTSUPP (newer format), -EBADMSG
  * (damaged), what @o's ask returned, or another negative errno; said in words.
  */
 MUST_CHECK int vault_open(const struct vault_options *o, struct vault **out);
@@ -203,6 +207,20 @@ const char *vault_id_hex(const struct vault *v); /* 32 digits */
 struct backend *vault_backend(struct vault *v);
 struct catalog *vault_catalog(struct vault *v);
 const struct keyring *vault_keyring(const struct vault *v);
+/*
+ * Whether the key that opened the vault adds points and reads none. Then vault_list()
+ * and vault_list_plain() show what sessions of that key have made, and the key slots,
+ * and nothing else: that something is not listed means nothing.
+ */
+bool vault_is_put_only(const struct vault *v);
+/*
+ * Whether a session is of a writer of the same kind as that key: one with master keys
+ * trusts what others with master keys stored, and one that reads nothing what it
+ * stored itself. @sid: 32 digits, whatever follows.
+ */
+bool vault_is_own(const struct vault *v, const char *sid);
+/* Of that key: the machine whose points it makes; "": any. */
+const char *vault_put_machine(const struct vault *v);
 struct seam *vault_seam(struct vault *v);
 
 struct vault_stats {
@@ -231,7 +249,7 @@ MUST_CHECK int vault_get(struct vault *v, const char *name, uint64_t off,
 MUST_CHECK int vault_get_all(struct vault *v, const char *name, size_t max,
 			     uint8_t **out, size_t *len_out);
 
-/* ---- keys (key_slots.c) ---- */
+/* ---- keys (store/key/key_manage.c) ---- */
 
 struct key_info {
 	char slot[33];
@@ -249,6 +267,14 @@ struct key_info {
 MUST_CHECK int vault_key_add(struct vault *v, const struct credential *c,
 			     unsigned int scrypt_log_n, const char *label,
 			     char slot_out[33]);
+/*
+ * Add a slot of a writer that adds points and reads none: points of @machine, or of any
+ * where that is "". Otherwise as vault_key_add(); also -ENODATA: the vault was made
+ * before the chunker had a secret of its own.
+ */
+MUST_CHECK int vault_key_add_put(struct vault *v, const struct credential *c,
+				 unsigned int scrypt_log_n, const char *label,
+				 const char *machine, char slot_out[33]);
 /* List the slots, damaged ones among them; the caller frees each label and the
  * array. Return 0 or a negative errno. */
 MUST_CHECK int vault_key_list(struct vault *v, struct key_info **out,

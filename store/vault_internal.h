@@ -77,7 +77,7 @@ struct vault {
 	char id_hex[2 * VAULT_ID_LEN + 1];
 	/* of the folder in the cache directory: the id, '-', and 16 hex digits
 	 * that follow from where the vault is */
-	char cache_name[2 * VAULT_ID_LEN + 18];
+	char cache_name[2 * VAULT_ID_LEN + 18 + sizeof("-put-ffffffff")];
 	char slot[33]; /* the key slot that opened it */
 	struct buf slot_object; /* that slot, as stored; owned */
 	struct buf config; /* the one that was believed, as stored; owned */
@@ -162,12 +162,25 @@ bool vault_lacks_folder(const struct vault *v, const char *folder);
  * has gone since, and its objects are not to be taken for gone; said in words) or
  * another negative errno. */
 MUST_CHECK int vault_still_stands(struct vault *v);
+/* ---- vault_put.c ---- */
+
+/* Whether the key that opened the vault can open what is called so: vault_is_put_only().
+ * */
+bool vault_shows(const struct vault *v, const char *name);
+/* Once the local database is open, let it keep the keys of objects. */
+void vault_keep_put_keys(struct vault *v);
+
 /* ---- index.c ---- */
 
 struct index_visitor;
 /* Decode an index object that was opened as a box. Return as index_read(). */
 MUST_CHECK int index_read_box(struct box_pieces *box, const char *name,
 			      const struct index_visitor *visitor);
+/* A writer that reads nothing speaks for what it stored alone: may the object @index
+ * ("index/<sid>-<n>") say something of @named, a pack of @epoch, or, with 0 for that, a
+ * further index object? Return 0 or -EBADMSG, said in words. */
+MUST_CHECK int index_may_name(const struct vault *v, const char *index,
+			      const char *named, uint32_t epoch);
 struct index_item {
 	const char *name; /* of the object; borrowed */
 	uint64_t size; /* as it was listed; 0: not known */

@@ -33,16 +33,16 @@
 #include "store/chunk.h"
 #include "store/config/pair.h"
 #include "store/crypt/keyring.h"
+#include "store/crypt/put_keys.h"
 #include "store/epoch/epoch.h"
 #include "store/history/history.h"
-#include "store/key.h"
-#include "store/key_slots.h"
+#include "store/key/key.h"
+#include "store/key/key_slots.h"
 #include "store/node.h"
 #include "store/pack_read.h"
 #include "store/parity/reader.h"
 #include "store/point.h"
 
-#define FEATURE_MAX (64u << 10)
 #define CACHE_DEFAULT (64u << 20)
 
 /* ---- making ---- */
@@ -129,16 +129,6 @@ out:
 
 /* ---- opening ---- */
 
-static int may_read(const struct vault *v)
-{
-	if (v->features.read & ~FEATURES_READ)
-		return fail(-EOPNOTSUPP,
-			    "%s: this vault needs a newer "
-			    "vmbackup to be read",
-			    backend_url(v->backend));
-	return 0;
-}
-
 static int on_object(void *arg, const char *name,
 		     const struct backend_info *info)
 {
@@ -170,81 +160,6 @@ static int config_absent(const struct vault *v)
 		    "%s: there is no vault here; make one with: vmbackup init "
 		    "%s",
 		    url, url);
-}
-
-/* ---- features that were added ---- */
-
-/* Return 0, -EBADMSG and the like where it is of this object alone, or another
- * negative errno; all said in words. */
-static int read_feature(struct vault *v, const char *name)
-{
-	AUTO_BUF struct buf plain = BUF_INIT;
-	AUTO_FREE uint8_t *raw = NULL;
-	struct box box;
-	size_t len;
-	int r = vault_get_all(v, name, FEATURE_MAX, &raw, &len);
-
-	if (r == -ENOENT)
-		return fail(-EBADMSG, "%s: was there, and is gone", name);
-	if (r == 0)
-		r = format_parse_box(raw, len, OBJECT_FEATURE, name, &box);
-	/* Only what is authentic demands anything. */
-	if (r == 0)
-		r = format_read_box(v->keyring, raw, len, OBJECT_FEATURE, name,
-				    &plain);
-	return r < 0 ? r
-		     : features_decode(box.clear, box.clear_len, name,
-				       &v->features);
-}
-
-/* Whoever rotates puts a feature first, which keys of epoch 0 open. Without it what lies
- * in epoch/ is no epoch: anybody can have put it, and would keep all from writing. */
-static void judge_epochs(struct vault *v)
-{
-	uint32_t mine = keyring_epoch(v->keyring);
-
-	if (v->newest_epoch <= mine)
-		return;
-	if (mine == 0 && !v->features_damaged &&
-	    !(v->features.write & FEATURE_EPOCHS)) {
-		if (vault_is_news(v, "epoch/"))
-			log_warn("%s: epoch/%u is of no rotation: somebody put "
-				 "it; remove it",
-				 backend_url(v->backend), v->newest_epoch);
-		v->newest_epoch = mine;
-	} else if (vault_is_news(v, "epoch/")) {
-		log_warn("%s: the vault's keys were rotated, and this key "
-			 "opens only what was written before",
-			 backend_url(v->backend));
-	}
-}
-
-int vault_read_features(struct vault *v)
-{
-	AUTO_NAMES struct backend_names names = { NULL, 0, 0 };
-	size_t i;
-	/* Somebody may have rotated the keys since: an epoch that is seen has its
-	 * feature, which is listed after it. */
-	int r = epoch_newest(v->backend, &v->newest_epoch);
-
-	if (r == 0)
-		r = backend_list_names(v->backend, "feature/", &names);
-	for (i = 0; i < names.n && r == 0; i++) {
-		if (!name_is_object(names.list[i]))
-			continue;
-		r = read_feature(v, names.list[i]);
-		if (r == -EOPNOTSUPP || backend_error_is_of_object(r)) {
-			v->features_damaged = true;
-			r = 0;
-		}
-	}
-	if (v->features_damaged)
-		log_warn("%s: what later versions added to the vault cannot be "
-			 "read: nothing is written to it",
-			 backend_url(v->backend));
-	if (r == 0)
-		judge_epochs(v);
-	return r < 0 ? r : may_read(v);
 }
 
 /* A vault and a copy of it have the same id, and need not hold the same: each
@@ -326,7 +241,8 @@ static int open_slot(struct vault *v, const struct vault_options *o,
 		write_hint(v, o->cache_dir);
 	key_slot_release(&found);
 	/* Only what a key bore out is believed. */
-	if (!v->epoch_unproven && keyring_epoch(v->keyring) > v->seen_epoch)
+	if (!v->epoch_unproven && !vault_is_put_only(v) &&
+	    keyring_epoch(v->keyring) > v->seen_epoch)
 		epoch_file_write(v->epoch_file, keyring_epoch(v->keyring));
 	return r;
 }
@@ -345,6 +261,38 @@ static int use_config(struct vault *v, const struct buf *plain)
 		v->has_chunker = true;
 	}
 	secret_wipe(&doc, sizeof(doc));
+	return r;
+}
+
+/* A writer that reads nothing has in its slot what it needs of config, and a local
+ * database of its own. */
+static void use_put_keys(struct vault *v)
+{
+	const struct put_keys *keys = keyring_put_keys(v->keyring);
+	size_t len = strlen(v->cache_name);
+
+	v->has_all_folders = true;
+	v->parity = keys->parity;
+	memcpy(v->chunker, keys->chunker, sizeof(v->chunker));
+	v->has_chunker = true;
+	snprintf(v->cache_name + len, sizeof(v->cache_name) - len, "-put-%08x",
+		 keys->epoch);
+}
+
+static int open_config(struct vault *v, const struct config_object *c)
+{
+	AUTO_BUF struct buf plain = BUF_INIT;
+	int r;
+
+	if (vault_is_put_only(v)) {
+		use_put_keys(v);
+		return 0;
+	}
+	r = format_read_box(v->keyring, c->raw, c->len, OBJECT_CONFIG,
+			    CONFIG_NAME, &plain);
+	if (r == 0)
+		r = use_config(v, &plain);
+	secret_wipe(plain.data, plain.len);
 	return r;
 }
 
@@ -382,7 +330,6 @@ static void begin_attempt(struct vault *v)
 static int unlock_with(struct unlocking *u, const struct config_object *c)
 {
 	struct vault *v = u->vault;
-	AUTO_BUF struct buf plain = BUF_INIT;
 	int r;
 
 	begin_attempt(v);
@@ -397,11 +344,7 @@ static int unlock_with(struct unlocking *u, const struct config_object *c)
 	if (r == 0)
 		r = make_sum_key(v);
 	if (r == 0)
-		r = format_read_box(v->keyring, c->raw, c->len, OBJECT_CONFIG,
-				    CONFIG_NAME, &plain);
-	if (r == 0)
-		r = use_config(v, &plain);
-	secret_wipe(plain.data, plain.len);
+		r = open_config(v, c);
 	if (r == 0) {
 		v->features = c->features;
 		buf_clear(&v->config);
@@ -472,6 +415,13 @@ static int unlock(struct vault *v, const struct vault_options *o)
 	if (r < 0 && is_of_config(r))
 		r = unlock_with_copy(&u, &config, r);
 	config_release(&config);
+	if (r == 0 && vault_is_put_only(v) && !o->only_adds)
+		r = fail(-EKEYREJECTED,
+			 "%s: this key adds points and reads none: with it "
+			 "there is only \"vmbackup backup\" and \"vmbackup key "
+			 "list\"; for all else use a password or key file that "
+			 "reads",
+			 backend_url(v->backend));
 	if (r == 0)
 		r = vault_note_missing(v);
 	return r < 0 ? r : vault_read_features(v);
@@ -523,10 +473,13 @@ int vault_open(const struct vault_options *o, struct vault **out)
 	if (r == 0)
 		r = unlock(v, o);
 	if (r == 0)
-		r = history_new(o->state_dir, keyring_vault_id(v->keyring),
+		r = history_new(o->state_dir, !vault_is_put_only(v),
+				keyring_vault_id(v->keyring),
 				backend_url(v->backend), v->seam, &v->history);
 	if (r == 0)
 		r = open_catalog(v, o->cache_dir);
+	if (r == 0)
+		vault_keep_put_keys(v);
 	if (r == 0 && !o->index_later)
 		r = vault_refresh(v);
 	if (r < 0)

@@ -46,6 +46,7 @@ judge_lines()
 		reach["store"] = "store"
 		reach["store/catalog"] = "store-alone"
 		reach["store/epoch"] = reach["store/config"] = "store"
+		reach["store/key"] = "store"
 		reach["store/backend"] = reach["store/crypt"] = ""
 		reach["store/base"] = reach["store/record"] = ""
 		reach["store/history"] = "store/crypt store/record"
@@ -62,6 +63,7 @@ judge_lines()
 					may[r, "store/catalog"] = \
 					may[r, "store/config"] = \
 					may[r, "store/epoch"] = \
+					may[r, "store/key"] = \
 					may[r, "store/record"] = \
 					may[r, "store/history"] = \
 					may[r, "store/parity"] = \

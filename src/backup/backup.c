@@ -358,6 +358,25 @@ static void release(struct backup *b)
 	free(b);
 }
 
+/* The machine that the key is for, or else @host. */
+static const char *machine_of_key(const struct vault *v, const char *host)
+{
+	return vault_is_put_only(v) && vault_put_machine(v)[0]
+		       ? vault_put_machine(v)
+		       : host;
+}
+
+/* A key that adds points may be for those of one machine. */
+static int may_make(const struct vault *v, const char *vm)
+{
+	if (strcmp(machine_of_key(v, vm), vm) == 0)
+		return 0;
+	return fail(-EPERM,
+		    "%s: this key adds points of machine %s alone; leave out "
+		    "--vm, or use another key",
+		    vm, vault_put_machine(v));
+}
+
 static int make_point(struct backup *b, struct point *p,
 		      struct backup_result *out)
 {
@@ -369,7 +388,7 @@ static int make_point(struct backup *b, struct point *p,
 
 	(void)gethostname(hostname, sizeof(hostname) - 1);
 	host = o->host ? o->host : hostname;
-	vm = o->vm ? o->vm : host;
+	vm = o->vm ? o->vm : machine_of_key(b->vault, host);
 	if (!point_name_ok(vm))
 		return fail(-EINVAL,
 			    "\"%s\" cannot name a machine: 1 to 255 bytes "
@@ -380,6 +399,9 @@ static int make_point(struct backup *b, struct point *p,
 			    "no machine can be called \"%s\", which names the"
 			    " latest point of all; give another name with --vm",
 			    vm);
+	err = may_make(b->vault, vm);
+	if (err < 0)
+		return err;
 	err = begin(b, vm, host, &disks);
 	if (err == 0)
 		err = describe(b, vm, host, p);

@@ -68,6 +68,11 @@ static int choose_named(struct parent *p, const char *name)
 			    "%s: it lacks a signature that this vault demands: "
 			    "it is no parent",
 			    name);
+	if (!vault_is_own(b->vault, b->points->points[i]->session))
+		return fail(-EPERM,
+			    "%s: it was made with a key that reads nothing: "
+			    "nothing is taken over from it on trust",
+			    name);
 	p->machine = b->points->points[i];
 	if (b->scan && p->machine->has_tree)
 		p->tree = p->machine;
@@ -165,7 +170,8 @@ static int choose_latest(struct parent *p, const char *vm)
 
 		/* What may have been purged may be gone. */
 		if (x->verdict_unknown || x->is_untrusted ||
-		    h.list[i].is_of_stranger)
+		    h.list[i].is_of_stranger ||
+		    !vault_is_own(b->vault, x->session))
 			continue;
 		if (b->scan && x->has_tree && same_sources(x, sources, n))
 			p->tree = x;

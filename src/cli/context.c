@@ -325,6 +325,15 @@ int context_open_vault_only(struct context *ctx, struct vault **out)
 	return r;
 }
 
+int context_open_vault_to_add(struct context *ctx, struct vault **out)
+{
+	struct vault_options o = { .index_later = true, .only_adds = true };
+	int r = context_open_vault_with(ctx, &o, out);
+
+	context_forget_credential(ctx);
+	return r;
+}
+
 int context_open_view(struct context *ctx, struct vault **v_out,
 		      struct view **out)
 {

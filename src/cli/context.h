@@ -121,6 +121,10 @@ MUST_CHECK int context_open_vault(struct context *ctx, struct vault **out);
 /* The same, without its index, which is read when a chunk is looked for: for
  * verbs that may get on with points alone. */
 MUST_CHECK int context_open_vault_only(struct context *ctx, struct vault **out);
+/* The same again, for verbs that need not read points: a key that adds points and reads
+ * none will do. */
+MUST_CHECK int context_open_vault_to_add(struct context *ctx,
+					 struct vault **out);
 /* The same as context_open_vault(), and the namespace on it. Free the view, then close the vault. */
 MUST_CHECK int context_open_view(struct context *ctx, struct vault **v_out,
 				 struct view **out);

@@ -388,7 +388,7 @@ static int run_backup(struct context *ctx, void *args, int argc, char **argv)
 	o.exclude = exclude;
 	r = add_patterns(exclude, a);
 	if (r == 0)
-		r = context_open_vault_only(ctx, &v);
+		r = context_open_vault_to_add(ctx, &v);
 	if (r < 0)
 		goto out;
 	set_parity(a, v);

@@ -131,7 +131,7 @@ static int make_vault(struct context *ctx, const struct args *a,
 	}
 	if (r < 0)
 		return r;
-	label = key_label(ctx, NULL, NULL, NULL);
+	label = key_label(ctx, NULL, NULL, NULL, NULL);
 	o->label = label;
 	r = label ? vault_create(o, a->kdf_cost, id) : -ENOMEM;
 	free(label);

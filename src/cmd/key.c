@@ -20,12 +20,14 @@
 #include "store/backend/backend.h"
 #include "store/base/log.h"
 #include "store/base/secret.h"
+#include "store/point.h"
 #include "store/vault.h"
 
 struct args {
 	const char *new_password_file, *new_password_command, *new_key_file;
 	const char *make_key_file, *host, *user, *label, *machine;
 	unsigned int kdf_cost;
+	bool put_only, any_machine;
 	struct string_list with_key_files, with_password_files;
 };
 
@@ -48,12 +50,17 @@ static const struct option_row rows[] = {
 		   "add, passwd: note this user with the key"),
 	OPT_STRING("label", 0, "TEXT", struct args, label,
 		   "add, passwd: note this text with the key"),
+	OPT_FLAG("put-only", 0, struct args, put_only,
+		 "add: a key that adds points and reads none"),
+	OPT_FLAG("any-machine", 0, struct args, any_machine,
+		 "add: a put-only key adds points of any machine"),
 	OPT_LIST("with-key-file", 0, "FILE", struct args, with_key_files,
 		 "rotate: this key, too, is to open what comes (repeatable)"),
 	OPT_LIST("with-password-file", 0, "FILE", struct args,
 		 with_password_files, "rotate: the same of a password"),
 	OPT_STRING("machine", 0, "VM", struct args, machine,
-		   "trust: this machine alone (default: all)"),
+		   "trust: this machine alone (default: all); add: whose"
+		   " points a put-only key adds"),
 	OPT_UINT("kdf-cost", 0, "N", struct args, kdf_cost,
 		 "scrypt with 2^N blocks of 1 KiB, 14 to 21 (default: 17)"),
 	OPT_END
@@ -104,16 +111,20 @@ static int report_result(struct context *ctx, const char *what,
 static int add_slot(struct context *ctx, const struct args *a, struct vault *v,
 		    struct credential *c, char slot[33])
 {
+	const char *machine = a->machine ? a->machine : "";
 	char *label;
 	int r;
 
 	r = load_new(ctx, a, c);
 	if (r < 0)
 		return r;
-	label = key_label(ctx, a->host, a->user, a->label);
+	label = key_label(ctx, a->host, a->user, a->label,
+			  a->put_only ? machine : NULL);
 	if (!label)
 		return -ENOMEM;
-	r = vault_key_add(v, c, a->kdf_cost, label, slot);
+	r = a->put_only
+		    ? vault_key_add_put(v, c, a->kdf_cost, label, machine, slot)
+		    : vault_key_add(v, c, a->kdf_cost, label, slot);
 	free(label);
 	if (r < 0 && a->make_key_file)
 		unlink(a->make_key_file);
@@ -138,6 +149,19 @@ static void free_keys(struct key_info *keys, size_t n)
 	free(keys);
 }
 
+static const char *member(const json_t *label, const char *key)
+{
+	const char *text = json_string_value(json_object_get(label, key));
+
+	return text ? text : "";
+}
+
+/* Whether whoever made the slot says that its key adds points and reads none. */
+static bool is_put_only(const json_t *label)
+{
+	return strcmp(member(label, "role"), "put-only") == 0;
+}
+
 static int print_keys_json(struct vault *v, const struct key_info *keys,
 			   size_t n)
 {
@@ -155,11 +179,12 @@ static int print_keys_json(struct vault *v, const struct key_info *keys,
 		 * must not hide ours. */
 		if (json_is_object(label))
 			json_object_update(o, label);
-		json_decref(label);
 		output_set_string(o, "id", keys[i].slot);
 		output_set_string(o, "kind", keys[i].kind);
+		output_set_bool(o, "put_only", is_put_only(label));
 		output_set_uint(o, "epoch", keys[i].epoch);
 		output_set_bool(o, "current", keys[i].current);
+		json_decref(label);
 		json_array_append_new(array, o);
 	}
 	r = key_trust_json(v, array);
@@ -167,13 +192,6 @@ static int print_keys_json(struct vault *v, const struct key_info *keys,
 		return output_json(array);
 	json_decref(array);
 	return r;
-}
-
-static const char *member(const json_t *label, const char *key)
-{
-	const char *text = json_string_value(json_object_get(label, key));
-
-	return text ? text : "";
 }
 
 static int print_keys(const struct vault *v, const struct key_info *keys,
@@ -198,7 +216,8 @@ static int print_keys(const struct vault *v, const struct key_info *keys,
 
 		table_cell(t, "%s", keys[i].current ? "*" : "");
 		table_cell(t, "%.8s", keys[i].slot);
-		table_cell(t, "%s", keys[i].kind);
+		table_cell(t, "%s%s", is_put_only(label) ? "put-only, " : "",
+			   keys[i].kind);
 		table_cell(t, "%s", member(label, "created"));
 		table_cell(t, "%s", member(label, "user"));
 		table_cell(t, "%s", member(label, "host"));
@@ -297,8 +316,14 @@ static bool replaces_slots(const char *what)
 static int open_vault(struct context *ctx, const char *what, struct vault **out)
 {
 	struct vault_options o = { .index_later = true };
-	int r = strcmp(what, "rotate") ? context_open_vault_only(ctx, out)
-				       : context_open_vault_with(ctx, &o, out);
+	int r;
+
+	if (!strcmp(what, "rotate"))
+		r = context_open_vault_with(ctx, &o, out);
+	else if (!strcmp(what, "list"))
+		r = context_open_vault_to_add(ctx, out);
+	else
+		r = context_open_vault_only(ctx, out);
 
 	if (r == 0)
 		r = vault_look_back(*out);
@@ -348,6 +373,25 @@ static int work(struct context *ctx, const struct args *a, const char *what,
 	return r < 0 ? r : report_result(ctx, "removed", operand);
 }
 
+/* What is said of a key that adds points and reads none. */
+static int check_put_only(const struct context *ctx, const struct args *a,
+			  const char *what)
+{
+	if (a->put_only && strcmp(what, "add") != 0)
+		return context_usage(ctx, "--put-only is for key add");
+	if (a->any_machine && !a->put_only)
+		return context_usage(ctx, "--any-machine is for --put-only");
+	if (!a->put_only)
+		return 0;
+	if (!a->machine == !a->any_machine)
+		return context_usage(ctx, "whose points may the key add? say"
+					  " --machine VM or --any-machine");
+	if (a->machine && !point_name_ok(a->machine))
+		return context_usage(ctx, "\"%s\" cannot name a machine",
+				     a->machine);
+	return 0;
+}
+
 static int run_key(struct context *ctx, void *args, int argc, char **argv)
 {
 	const char *what = argc ? argv[0] : "";
@@ -375,6 +419,9 @@ static int run_key(struct context *ctx, void *args, int argc, char **argv)
 			       : context_usage(ctx, "too many operands");
 	if (a->kdf_cost && (a->kdf_cost < 14 || a->kdf_cost > 21))
 		return context_usage(ctx, "--kdf-cost: from 14 to 21");
+	r = check_put_only(ctx, a, what);
+	if (r < 0)
+		return r;
 	r = open_vault(ctx, what, &v);
 	if (r < 0) {
 		vault_close(v);
@@ -399,7 +446,9 @@ const struct command cmd_key = {
 		" key does not help against someone who used it: rotate"
 		" makes new keys for what is written from then on, which only"
 		" the keys that are given to it, and those that are added"
-		" later, open. sign-new makes the key with which this machine"
+		" later, open. add --put-only makes a key with which a"
+		" machine makes its points and reads nothing of the vault."
+		" sign-new makes the key with which this machine"
 		" signs its points. trust remembers here that a signing key may"
 		" sign for a machine, revoke that it may not any more. demand lets no point of"
 		" the vault count that is not signed by one who may.",

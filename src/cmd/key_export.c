@@ -24,7 +24,7 @@
 #include "store/base/name.h"
 #include "store/config/pair.h"
 #include "store/format.h"
-#include "store/key.h"
+#include "store/key/key.h"
 
 /* The type of the object of that name. */
 static uint8_t type_of(const char *name)

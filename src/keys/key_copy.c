@@ -11,7 +11,7 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/name.h"
-#include "store/key.h"
+#include "store/key/key.h"
 
 #define OBJECTS_MAX 1000
 

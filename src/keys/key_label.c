@@ -12,7 +12,7 @@
 #include "store/base/seam.h"
 
 char *key_label(struct context *ctx, const char *host, const char *user,
-		const char *label)
+		const char *label, const char *machine)
 {
 	int64_t now = ctx->seam->ops->realtime_ns(ctx->seam);
 	char name[256] = "";
@@ -26,6 +26,10 @@ char *key_label(struct context *ctx, const char *host, const char *user,
 	output_set_string(o, "user", user ? user : pw ? pw->pw_name : "");
 	if (label)
 		output_set_string(o, "label", label);
+	if (machine)
+		output_set_string(o, "role", "put-only");
+	if (machine && *machine)
+		output_set_string(o, "machine", machine);
 	text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	return text;

@@ -8,9 +8,11 @@
 struct context;
 
 /* {"created":...,"host":...,"user":...,"label":...}, to be freed by the caller.
- * NULL for @host or @user: those of now; for @label: none. Return NULL where
+ * NULL for @host or @user: those of now; for @label: none. @machine: of a key that adds
+ * points and reads none, "" where they are of any machine; else NULL. Return NULL where
  * there is no memory. */
 MUST_CHECK char *key_label(struct context *ctx, const char *host,
-			   const char *user, const char *label);
+			   const char *user, const char *label,
+			   const char *machine);
 
 #endif

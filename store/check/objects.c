@@ -24,7 +24,7 @@
 #include "store/base/log.h"
 #include "store/crypt/keyring.h"
 #include "store/index.h"
-#include "store/key.h"
+#include "store/key/key.h"
 #include "store/point.h"
 #include "store/record/commit.h"
 #include "store/record/forget.h"

@@ -32,7 +32,7 @@ static int beat(struct collect_clock *c)
 	memcpy(before, c->name, sizeof(before));
 	snprintf(c->name, sizeof(c->name), "heartbeat/%s-%u", c->gid, c->n++);
 	if (r == 0)
-		r = register_put_own(c->vault, OBJECT_HEARTBEAT, c->name,
+		r = register_put_own(c->vault, OBJECT_HEARTBEAT, c->name, NULL,
 				     &plain);
 	if (r == 0)
 		r = backend_head(b, c->name, &info);

@@ -231,7 +231,7 @@ static int put_anew(struct tidying *t, const char *old)
 		return -ENOMEM;
 	snprintf(name, sizeof(name), "digest/%s-%u", c->clock.gid,
 		 c->next_digest++);
-	return register_put_own(c->vault, OBJECT_DIGEST, name, &plain);
+	return register_put_own(c->vault, OBJECT_DIGEST, name, NULL, &plain);
 }
 
 /* One that is in use. */

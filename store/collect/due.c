@@ -168,7 +168,7 @@ int due_purge(struct vault *v, const struct point *p, const char *by,
 	snprintf(name, sizeof(name), "purge/%s-%u", p->id, number);
 	r = purge_encode(true, p->id, by, seam->ops->realtime_ns(seam), &mine);
 	if (r == 0)
-		r = register_put(v, OBJECT_PURGE, name, &mine, &stands);
+		r = register_put(v, OBJECT_PURGE, name, NULL, &mine, &stands);
 	if (r == 0)
 		r = purge_decode(stands.data, stands.len, name, purged_out);
 	return r;

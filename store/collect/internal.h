@@ -53,6 +53,7 @@ struct cycle {
 	/* Packs that hold nothing that is marked, and are of sessions that are
 	 * decided; those of them that are condemned stay in it. */
 	struct pack_list condemned;
+	size_t nput; /* of them: of writers that read nothing */
 	struct half_packs halves;
 	/* Those of them that are rewritten; condemned, too. */
 	struct pack_list repacked;
@@ -69,6 +70,9 @@ struct cycle {
 /* Find out what can go, and note it in out->plan. Return 0 or a negative errno,
  * said in words. */
 MUST_CHECK int plan_make(struct cycle *c);
+/* Condemn a pack. Return 0, -ENOMEM, or 1: not now, for those that writers stored that
+ * read nothing are PACK_PRINTS_MAX at most in one collection. */
+MUST_CHECK int plan_condemn(struct cycle *c, const char *pack);
 /* Whether the session of a pack was decided before the plan was made. */
 bool plan_is_decided(const struct cycle *c, const char *pack);
 /* Whether a pack holds what the index says: 1, 0 (that cannot be told) or a negative

@@ -20,6 +20,7 @@
 #include "store/collect/wait.h"
 #include "store/crypt/crypt.h"
 #include "store/crypt/keyring.h"
+#include "store/crypt/put.h"
 #include "store/epoch/epoch.h"
 #include "store/format.h"
 #include "store/mark/mark.h"
@@ -41,9 +42,20 @@ bool plan_is_decided(const struct cycle *c, const char *pack)
 	return ledger_find(&c->ledger, sid) || hex_ids_has(&c->dead, sid);
 }
 
+int plan_condemn(struct cycle *c, const char *pack)
+{
+	bool put = !vault_is_own(c->vault, pack);
+
+	if (put && c->nput == PACK_PRINTS_MAX)
+		return 1;
+	c->nput += put;
+	return pack_list_add(&c->condemned, pack);
+}
+
 static bool is_old(const struct cycle *c, const struct mark_pack *p)
 {
-	return p->epoch < keyring_epoch(vault_keyring(c->vault));
+	return put_depends_on(p->epoch) <
+	       keyring_epoch(vault_keyring(c->vault));
 }
 
 static int add_half(struct cycle *c, const struct mark_pack *p)
@@ -66,6 +78,7 @@ static int on_pack(void *arg, const struct mark_pack *p)
 {
 	struct cycle *c = arg;
 	struct collect_plan *plan = &c->out->plan;
+	int r;
 
 	clock_try_tick(&c->clock);
 	if (!p->listed)
@@ -98,9 +111,14 @@ static int on_pack(void *arg, const struct mark_pack *p)
 		plan->nbusy++;
 		return 0;
 	}
+	r = plan_condemn(c, p->name);
+	if (r != 0) {
+		plan->nbusy++;
+		return MIN(r, 0);
+	}
 	plan->ndead++;
 	plan->dead_bytes += p->size;
-	return pack_list_add(&c->condemned, p->name);
+	return 0;
 }
 
 static void reset_plan(void *arg)
@@ -112,7 +130,7 @@ static void reset_plan(void *arg)
 	plan->bytes = plan->dead_bytes = plan->waste_bytes = 0;
 	plan->nold = 0;
 	plan->old_bytes = 0;
-	c->halves.n = 0;
+	c->halves.n = c->nput = 0;
 	pack_list_release(&c->condemned);
 }
 

@@ -38,14 +38,17 @@ static int put_box(struct vault *v, const char *name, const struct buf *box,
 }
 
 static int put(struct vault *v, uint8_t type, const char *name,
-	       const struct buf *plain, bool is_own)
+	       const struct buf *clear, const struct buf *plain, bool is_own)
 {
 	AUTO_BUF struct buf box = BUF_INIT;
 	int r = buf_error(plain);
 
+	if (r == 0 && clear)
+		r = buf_error(clear);
 	if (r == 0)
 		r = format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
-				    type, name, NULL, 0, plain->data,
+				    type, name, clear ? clear->data : NULL,
+				    clear ? clear->len : 0, plain->data,
 				    plain->len, &box);
 	if (r < 0)
 		return r;
@@ -56,12 +59,13 @@ static int put(struct vault *v, uint8_t type, const char *name,
 }
 
 static int put_and_read(struct vault *v, uint8_t type, const char *name,
-			const struct buf *mine, bool is_own, struct buf *out)
+			const struct buf *clear, const struct buf *mine,
+			bool is_own, struct buf *out)
 {
 	int wrote = 0, r = -ENOENT, i;
 
 	for (i = 0; i < ATTEMPTS && r == -ENOENT; i++) {
-		wrote = put(v, type, name, mine, is_own);
+		wrote = put(v, type, name, clear, mine, is_own);
 		if (wrote == -ENOMEM || wrote == -EINTR)
 			return wrote;
 		r = register_read(v, type, name, out);
@@ -79,16 +83,17 @@ static int put_and_read(struct vault *v, uint8_t type, const char *name,
 }
 
 int register_put(struct vault *v, uint8_t type, const char *name,
-		 const struct buf *mine, struct buf *out)
+		 const struct buf *clear, const struct buf *mine,
+		 struct buf *out)
 {
-	return put_and_read(v, type, name, mine, false, out);
+	return put_and_read(v, type, name, clear, mine, false, out);
 }
 
 int register_put_own(struct vault *v, uint8_t type, const char *name,
-		     const struct buf *plain)
+		     const struct buf *clear, const struct buf *plain)
 {
 	AUTO_BUF struct buf there = BUF_INIT;
-	int r = put_and_read(v, type, name, plain, true, &there);
+	int r = put_and_read(v, type, name, clear, plain, true, &there);
 
 	if (r == 0 && (there.len != plain->len ||
 		       memcmp(there.data, plain->data, plain->len) != 0))

@@ -23,19 +23,22 @@ struct vault;
 MUST_CHECK int register_read(struct vault *v, uint8_t type, const char *name,
 			     struct buf *out);
 /*
- * Create the object @name with the plaintext @mine, unless one stands there, and
+ * Create the object @name with the plaintext @mine, and @clear, which may be NULL, for
+ * who cannot read that, unless one stands there, and
  * read what stands there then into @out: that is durable. Where it cannot be read,
  * nobody knows whether @mine was taken. Return 0, or a negative errno, said in
  * words, after which nothing may be done that rests on either answer.
  */
 MUST_CHECK int register_put(struct vault *v, uint8_t type, const char *name,
-			    const struct buf *mine, struct buf *out);
+			    const struct buf *clear, const struct buf *mine,
+			    struct buf *out);
 /*
  * Put an object that nobody else makes, such as a tomb. Return 0 when it stands
  * with the plaintext @plain, or a negative errno, said in words: whether it stands
  * is not known then.
  */
 MUST_CHECK int register_put_own(struct vault *v, uint8_t type, const char *name,
+				const struct buf *clear,
 				const struct buf *plain);
 
 #endif

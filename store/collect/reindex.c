@@ -102,6 +102,18 @@ static void sort_objects(struct object_list *l)
 	l->n = n + 1;
 }
 
+/* A writer that reads nothing finds what it has stored by its own index objects
+ * alone: those stay, for nobody is misled who asks what collections deleted. */
+static void leave_others(const struct vault *v, struct object_list *l)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < l->n; i++)
+		if (vault_is_own(v, l->items[i] + strlen("index/")) && n++ != i)
+			memcpy(l->items[n - 1], l->items[i], sizeof(*l->items));
+	l->n = n;
+}
+
 static int find_naming(struct vault *v, const struct gone_packs *swept,
 		       struct object_list *out)
 {
@@ -112,6 +124,7 @@ static int find_naming(struct vault *v, const struct gone_packs *swept,
 	for (i = 0; i < l.n && r == 0; i++)
 		r = catalog_pack_sources(vault_catalog(v), l.items[i],
 					 on_source, out);
+	leave_others(v, out);
 	sort_objects(out);
 	free(l.items);
 	return r;
@@ -281,7 +294,7 @@ static int put_object(struct reindexing *x)
 	}
 	snprintf(name, sizeof(name), "index/%s-%u.m", c->clock.gid,
 		 c->next_index++);
-	r = register_put_own(c->vault, OBJECT_INDEX, name, &plain);
+	r = register_put_own(c->vault, OBJECT_INDEX, name, NULL, &plain);
 	if (r == 0)
 		r = replace_inputs(x, name);
 	if (r == 0) {

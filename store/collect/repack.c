@@ -55,8 +55,11 @@ static int by_share(const void *a, const void *b)
 static int choose(struct cycle *c, struct half_pack *h)
 {
 	struct collect_plan *plan = &c->out->plan;
-	int r = pack_list_add(&c->repacked, h->name);
+	int r = plan_condemn(c, h->name);
 
+	if (r != 0)
+		return MIN(r, 0);
+	r = pack_list_add(&c->repacked, h->name);
 	h->is_chosen = true;
 	plan->waste_bytes -= h->dead_bytes;
 	plan->nrepacked++;
@@ -64,7 +67,7 @@ static int choose(struct cycle *c, struct half_pack *h)
 	plan->repack_dead_bytes += h->dead_bytes;
 	plan->nresealed += h->is_old;
 	plan->resealed_bytes += h->is_old ? h->size : 0;
-	return r < 0 ? r : pack_list_add(&c->condemned, h->name);
+	return r;
 }
 
 /* Those of before that are left, a bit each time: whoever is ended goes on the next

@@ -18,6 +18,7 @@
 #include "store/collect/register.h"
 #include "store/format.h"
 #include "store/kept.h"
+#include "store/record/pack_prints.h"
 #include "store/record/quarantine.h"
 #include "store/vault.h"
 #include "store/writer/session.h"
@@ -45,6 +46,17 @@ static void put_suffix(const char *gid, size_t k, char out[TOMB_SUFFIX_MAX])
 		snprintf(out, TOMB_SUFFIX_MAX, "%s-%zu", gid, k);
 }
 
+/* The clear text: the prints of those that writers stored that read nothing. */
+static void put_prints(struct vault *v, const struct pack_list *l,
+		       struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		if (!vault_is_own(v, l->names[i]))
+			pack_print_encode(l->names[i], out);
+}
+
 /* Copy those of part @k of @l that are in @only, or all where that is NULL. */
 static int take_part(const struct pack_list *l, size_t k,
 		     const struct pack_list *only, struct pack_list *out)
@@ -65,6 +77,7 @@ int tomb_put(struct vault *v, const char *gid, const struct pack_list *l)
 	int r = 0;
 
 	for (k = 0; k < nparts(l) && r == 0; k++) {
+		AUTO_BUF struct buf clear = BUF_INIT;
 		AUTO_BUF struct buf plain = BUF_INIT;
 		struct pack_list part = { .n = 0 };
 
@@ -73,7 +86,9 @@ int tomb_put(struct vault *v, const char *gid, const struct pack_list *l)
 		r = take_part(l, k, NULL, &part);
 		if (r == 0) {
 			tomb_encode(&part, &plain);
-			r = register_put_own(v, OBJECT_TOMB, name, &plain);
+			put_prints(v, &part, &clear);
+			r = register_put_own(v, OBJECT_TOMB, name, &clear,
+					     &plain);
 		}
 		pack_list_release(&part);
 	}
@@ -88,6 +103,7 @@ int tomb_put(struct vault *v, const char *gid, const struct pack_list *l)
 static int decide(struct vault *v, const char *suffix,
 		  const struct pack_list *deletes, struct pack_list *out)
 {
+	AUTO_BUF struct buf clear = BUF_INIT;
 	AUTO_BUF struct buf mine = BUF_INIT;
 	AUTO_BUF struct buf stands = BUF_INIT;
 	struct pack_list l = { .n = 0 };
@@ -99,7 +115,9 @@ static int decide(struct vault *v, const char *suffix,
 	snprintf(name, sizeof(name), "sweep/%s", suffix);
 	/* A sweep of nothing says that nothing is deleted. */
 	sweep_encode(deletes && deletes->n ? deletes : NULL, &mine);
-	r = register_put(v, OBJECT_SWEEP, name, &mine, &stands);
+	if (deletes)
+		put_prints(v, deletes, &clear);
+	r = register_put(v, OBJECT_SWEEP, name, &clear, &mine, &stands);
 	if (r == 0)
 		r = sweep_decode(stands.data, stands.len, name, &aborted, &l);
 	if (r == 0 && !aborted &&
@@ -362,7 +380,8 @@ static int read_sweep(struct vault *v, const struct collect_clock *c,
 		sweep_encode(NULL, &mine);
 		/* Which of both stands is read back. */
 		if (r == 0)
-			r = register_put(v, OBJECT_SWEEP, name, &mine, &plain);
+			r = register_put(v, OBJECT_SWEEP, name, NULL, &mine,
+					 &plain);
 	} else if (is_unreadable(r))
 		return 1;
 	if (r == 0) {

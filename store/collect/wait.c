@@ -149,7 +149,7 @@ static int fence(struct vault *v, const char *sid, bool *fenced_out)
 
 	snprintf(name, sizeof(name), "commit/%s", sid);
 	commit_encode_fenced(sid, &mine);
-	r = register_put(v, OBJECT_COMMIT, name, &mine, &stands);
+	r = register_put(v, OBJECT_COMMIT, name, NULL, &mine, &stands);
 	*fenced_out = r == 0 && stands.len == mine.len &&
 		      memcmp(stands.data, mine.data, mine.len) == 0;
 	return r;

@@ -35,10 +35,14 @@
 
 #include "store/base/array.h"
 #include "store/base/bytes.h"
+#include "store/base/hex.h"
+#include "store/base/name.h"
 #include "store/base/seam.h"
 #include "store/base/secret.h"
 #include "store/crypt/internal.h"
+#include "store/crypt/put_writer.h"
 
+#define TYPE_POINT 7 /* of enum object_type: its name has no session's id */
 #define OBJECT_TYPES 24 /* base keys are for types 1..24 */
 
 static int expand_label(const uint8_t *prk, const char *label, uint8_t *out,
@@ -64,6 +68,7 @@ struct keyring {
 	uint8_t vault_id[VAULT_ID_LEN];
 	struct epoch_keys *epochs; /* owned */
 	size_t nepochs, cap;
+	struct put_writer *put; /* owned; NULL: there are master keys */
 	struct secret *memory; /* owned: of the next */
 	struct keyring_secrets *s;
 };
@@ -165,28 +170,67 @@ int keyring_add_epoch(struct keyring *k, const struct secret *master)
 	return r;
 }
 
-int keyring_new(const struct secret *master, const uint8_t *vault_id,
-		struct keyring **out)
+/* Without any epoch yet. */
+static int new_empty(const uint8_t *vault_id, struct keyring **out)
 {
-	struct keyring *k;
-	int r;
+	struct keyring *k = calloc(1, sizeof(*k));
 
 	*out = NULL;
-	k = calloc(1, sizeof(*k));
 	if (!k)
 		return -ENOMEM;
 	memcpy(k->vault_id, vault_id, VAULT_ID_LEN);
 	k->memory = secret_new(sizeof(*k->s));
-	r = k->memory ? 0 : -ENOMEM;
-	if (r == 0) {
-		k->s = (void *)k->memory->data;
-		r = keyring_add_epoch(k, master);
+	if (!k->memory) {
+		free(k);
+		return -ENOMEM;
 	}
-	if (r < 0)
-		keyring_free(k);
-	else
-		*out = k;
+	k->s = (void *)k->memory->data;
+	*out = k;
+	return 0;
+}
+
+int keyring_new(const struct secret *master, const uint8_t *vault_id,
+		struct keyring **out)
+{
+	int r = new_empty(vault_id, out);
+
+	if (r == 0)
+		r = keyring_add_epoch(*out, master);
+	if (r < 0) {
+		keyring_free(*out);
+		*out = NULL;
+	}
 	return r;
+}
+
+int keyring_new_put(const struct put_keys *keys, const uint8_t *vault_id,
+		    struct keyring **out)
+{
+	int r = new_empty(vault_id, out);
+
+	if (r == 0)
+		r = put_writer_new(keys, &(*out)->put);
+	if (r == 0)
+		r = hmac_key_init(&(*out)->s->id, keys->id, sizeof(keys->id));
+	if (r == 0) {
+		memcpy((*out)->s->sip, keys->sip, sizeof(keys->sip));
+		r = keyring_set_chunker(*out, keys->chunker);
+	}
+	if (r < 0) {
+		keyring_free(*out);
+		*out = NULL;
+	}
+	return r;
+}
+
+const struct put_keys *keyring_put_keys(const struct keyring *k)
+{
+	return k->put ? put_writer_keys(k->put) : NULL;
+}
+
+void keyring_set_keeper(struct keyring *k, const struct put_keeper *keeper)
+{
+	put_writer_set_keeper(k->put, keeper);
 }
 
 int keyring_set_chunker(struct keyring *k, const uint8_t *secret)
@@ -209,6 +253,7 @@ void keyring_free(struct keyring *k)
 	while (k->nepochs > 0)
 		release_epoch(&k->epochs[--k->nepochs]);
 	free(k->epochs);
+	put_writer_free(k->put);
 	secret_free(k->memory);
 	free(k);
 }
@@ -220,7 +265,15 @@ const uint8_t *keyring_vault_id(const struct keyring *k)
 
 uint32_t keyring_epoch(const struct keyring *k)
 {
-	return (uint32_t)k->nepochs - 1;
+	return k->put ? put_writer_keys(k->put)->epoch
+		      : (uint32_t)k->nepochs - 1;
+}
+
+uint32_t keyring_vault_epoch(const struct keyring *k)
+{
+	uint32_t epoch = keyring_epoch(k);
+
+	return k->put ? put_vault_epoch(epoch) : epoch;
 }
 
 const struct secret *keyring_master(const struct keyring *k)
@@ -273,11 +326,180 @@ int keyring_salt(const struct keyring *k, struct seam *seam, const char *name,
 		{ name, strlen(name) },
 		{ digest, CRYPT_SHA256_LEN },
 	};
-	int r = seam->ops->random(seam, random, sizeof(random));
+	int r;
 
+	if (k->put)
+		return put_writer_salt(k->put, seam, name, digest, salt_out);
+	r = seam->ops->random(seam, random, sizeof(random));
 	if (r < 0)
 		return r;
 	return hmac_sha256(&k->s->salt, parts, ARRAY_SIZE(parts), salt_out);
+}
+
+/* ---- writers that read nothing ---- */
+
+/* What the keys of an epoch follow from. */
+static int get_prk(const struct keyring *k, uint32_t vault_epoch, uint8_t *prk)
+{
+	const struct secret *master;
+
+	if (vault_epoch >= k->nepochs)
+		return -EOPNOTSUPP;
+	master = k->epochs[vault_epoch].master;
+	return crypt_hkdf_extract(k->vault_id, VAULT_ID_LEN, master->data,
+				  CRYPT_KEY_LEN, prk);
+}
+
+int keyring_make_put(const struct keyring *k, const char *machine,
+		     struct put_keys *out)
+{
+	uint32_t epoch = keyring_epoch(k), number = 0;
+	uint8_t prk[CRYPT_SHA256_LEN], first[CRYPT_SHA256_LEN];
+	struct put_pair pair = { .private_half = { 0 } };
+	int r = 0;
+
+	memset(out, 0, sizeof(*out));
+	if (strlen(machine) > PUT_MACHINE_MAX)
+		return -EINVAL;
+	r = get_prk(k, epoch, prk);
+	if (r == 0)
+		r = get_prk(k, 0, first);
+	if (r == 0 && machine[0])
+		r = put_number_of(prk, machine, &number);
+	if (r == 0)
+		r = put_derive(prk, number, &pair);
+	if (r == 0)
+		r = put_sid_key(prk, number, out->sid);
+	if (r == 0)
+		r = expand_label(first, "vmbackupfs/1/id", out->id,
+				 sizeof(out->id));
+	if (r == 0) {
+		out->epoch = put_epoch(epoch, number);
+		memcpy(out->vault_key, pair.public_half, PUT_KEY_LEN);
+		memcpy(out->hedge, pair.hedge, sizeof(out->hedge));
+		memcpy(out->sip, k->s->sip, sizeof(out->sip));
+		memcpy(out->machine, machine, strlen(machine));
+	}
+	secret_wipe(&pair, sizeof(pair));
+	secret_wipe(prk, sizeof(prk));
+	secret_wipe(first, sizeof(first));
+	return r;
+}
+
+/* The key of the tags of a writer's sessions. */
+static int get_sid_key(const struct keyring *k, uint32_t epoch, uint8_t *out)
+{
+	uint8_t prk[CRYPT_SHA256_LEN];
+	int r;
+
+	if (k->put) {
+		if (put_writer_keys(k->put)->epoch != epoch)
+			return -EOPNOTSUPP;
+		memcpy(out, put_writer_keys(k->put)->sid, CRYPT_KEY_LEN);
+		return 0;
+	}
+	r = get_prk(k, put_vault_epoch(epoch), prk);
+	if (r == 0)
+		r = put_sid_key(prk, put_number(epoch), out);
+	secret_wipe(prk, sizeof(prk));
+	return r;
+}
+
+uint32_t keyring_sid_writer(const struct keyring *k, const char *sid)
+{
+	uint8_t raw[PUT_SID_LEN], right[PUT_SID_LEN], key[CRYPT_KEY_LEN];
+	uint32_t epoch;
+	int r = hex_decode(sid, sizeof(raw), raw);
+
+	if (r < 0)
+		return 0;
+	epoch = get_le32(raw);
+	/* Nearly all ids of other sessions end here. */
+	if (!put_is(epoch) || get_sid_key(k, epoch, key) < 0)
+		return 0;
+	memcpy(right, raw, sizeof(right));
+	r = put_sid_tag(key, right);
+	secret_wipe(key, sizeof(key));
+	return r == 0 && crypt_equal(raw, right, sizeof(raw)) ? epoch : 0;
+}
+
+int keyring_put_may_name(const struct keyring *k, uint32_t epoch,
+			 const char *machine)
+{
+	uint8_t prk[CRYPT_SHA256_LEN];
+	uint32_t number;
+	int r;
+
+	if (put_number(epoch) == 0)
+		return 1;
+	if (k->put)
+		return strcmp(put_writer_keys(k->put)->machine, machine) == 0;
+	r = get_prk(k, put_vault_epoch(epoch), prk);
+	if (r == 0)
+		r = put_number_of(prk, machine, &number);
+	secret_wipe(prk, sizeof(prk));
+	return r < 0 ? r : number == put_number(epoch);
+}
+
+int keyring_new_sid(const struct keyring *k, struct seam *seam, char sid[33])
+{
+	uint8_t raw[PUT_SID_LEN];
+	int r = seam->ops->random(seam, raw, sizeof(raw));
+
+	if (r == 0 && k->put) {
+		put_le32(raw, put_writer_keys(k->put)->epoch);
+		r = put_sid_tag(put_writer_keys(k->put)->sid, raw);
+	}
+	if (r == 0)
+		hex_encode(raw, sizeof(raw), sid);
+	return r;
+}
+
+/* Is @name of a session of the writer of @epoch? Points have names of no session. */
+static bool is_own_name(const struct keyring *k, uint8_t type, uint32_t epoch,
+			const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return type == TYPE_POINT ||
+	       (slash && strlen(slash + 1) >= NAME_HEX &&
+		keyring_sid_writer(k, slash + 1) == epoch);
+}
+
+/* The key of what such a writer seals, for itself or for who has the master keys. */
+static int put_seal_key(const struct keyring *k, uint8_t type, uint32_t epoch,
+			const char *name, const uint8_t *salt,
+			struct seal_key *out)
+{
+	uint8_t prk[CRYPT_SHA256_LEN], base[CRYPT_KEY_LEN];
+	struct put_pair pair;
+	int r;
+
+	if (!put_may_seal(type))
+		return -EKEYREJECTED;
+	if (k->put ? epoch != put_writer_keys(k->put)->epoch
+		   : put_vault_epoch(epoch) >= k->nepochs)
+		return -EOPNOTSUPP;
+	if (!is_own_name(k, type, epoch, name))
+		return -EKEYREJECTED;
+	if (k->put) {
+		r = put_writer_base_key(k->put, k->vault_id, type, salt, base);
+	} else {
+		r = get_prk(k, put_vault_epoch(epoch), prk);
+		if (r == 0)
+			r = put_derive(prk, put_number(epoch), &pair);
+		if (r == 0)
+			r = put_base_key(pair.private_half, salt, salt,
+					 pair.public_half, k->vault_id, type,
+					 base);
+		secret_wipe(&pair, sizeof(pair));
+		secret_wipe(prk, sizeof(prk));
+	}
+	if (r == 0)
+		r = crypt_seal_key(base, k->vault_id, type, epoch, name, salt,
+				   out);
+	secret_wipe(base, sizeof(base));
+	return r;
 }
 
 int keyring_seal_key(const struct keyring *k, uint8_t type, uint32_t epoch,
@@ -288,6 +510,8 @@ int keyring_seal_key(const struct keyring *k, uint8_t type, uint32_t epoch,
 
 	if (type < 1 || type > OBJECT_TYPES)
 		return -EINVAL;
+	if (put_is(epoch))
+		return put_seal_key(k, type, epoch, name, salt, out);
 	if (epoch >= k->nepochs)
 		return -EOPNOTSUPP;
 	seal = k->epochs[epoch].seal->data + (size_t)(type - 1) * CRYPT_KEY_LEN;

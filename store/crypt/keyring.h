@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+struct put_keeper;
+struct put_keys;
 struct secret;
 struct seam;
 struct keyring;
@@ -34,8 +36,46 @@ const uint8_t *keyring_vault_id(const struct keyring *k);
 MUST_CHECK int keyring_add_epoch(struct keyring *k,
 				 const struct secret *master);
 /* The newest epoch: 0 where there never was another. What is sealed is sealed under
- * that one. */
+ * that one. Of a writer that reads nothing it is put_epoch() of its own
+ * (store/crypt/put.h). */
 uint32_t keyring_epoch(const struct keyring *k);
+/* The newest epoch of the vault's keys: of such a writer that of its key. */
+uint32_t keyring_vault_epoch(const struct keyring *k);
+/* ---- writers that read nothing: store/crypt/put.h ---- */
+
+/*
+ * The keyring of such a writer: it has no master key, seals what put_may_seal()
+ * allows, and opens of that what it sealed itself and kept the key of. @keys are
+ * copied. Return 0, -ENOMEM or -EIO.
+ */
+MUST_CHECK int keyring_new_put(const struct put_keys *keys,
+			       const uint8_t *vault_id, struct keyring **out);
+/* What it was made of, borrowed; NULL: it is that of a reader. */
+const struct put_keys *keyring_put_keys(const struct keyring *k);
+/* Who keeps the keys of its objects; copied; before other threads use @k. */
+void keyring_set_keeper(struct keyring *k, const struct put_keeper *keeper);
+/* From the master keys, make what a slot of such a writer holds but for the chunker's
+ * secret and the parity: under the newest epoch; for points of @machine, or of any
+ * where it is "". Return 0, -EINVAL (a name over PUT_MACHINE_MAX), -ENOMEM or -EIO. */
+MUST_CHECK int keyring_make_put(const struct keyring *k, const char *machine,
+				struct put_keys *out);
+/*
+ * Whose session @sid is, 32 digits: put_epoch() of a writer that reads nothing, or 0:
+ * of another one, as far as these keys tell. Whatever cannot be found out is 0, and
+ * nothing that such a writer sealed opens then.
+ */
+uint32_t keyring_sid_writer(const struct keyring *k, const char *sid);
+/* Whether the writer of @epoch may make points of @machine. Return 1, 0, -EOPNOTSUPP (of
+ * keys that are not known) or -EIO. */
+MUST_CHECK int keyring_put_may_name(const struct keyring *k, uint32_t epoch,
+				    const char *machine);
+/* Make up the id of a session, 32 digits: of such a writer one of its own. Return 0 or a
+ * negative errno. */
+MUST_CHECK int keyring_new_sid(const struct keyring *k, struct seam *seam,
+			       char sid[33]);
+
+/* ---- master keys: of readers alone ---- */
+
 /* The master key of the newest epoch, borrowed: for writing another key slot. */
 const struct secret *keyring_master(const struct keyring *k);
 /* The same of @epoch, which is at most keyring_epoch(). */
@@ -69,8 +109,10 @@ MUST_CHECK int keyring_salt(const struct keyring *k, struct seam *seam,
 			    uint8_t *salt_out);
 
 /* Derive from the vault's key of @epoch for objects of @type (1..22) named @name.
- * Return 0, -EIO, -EINVAL (type, or a name over CRYPT_NAME_MAX), or -EOPNOTSUPP (an
- * epoch whose keys are not known; silent). */
+ * Return 0, -EIO, -EINVAL (type, or a name over CRYPT_NAME_MAX), -EOPNOTSUPP (an
+ * epoch whose keys are not known; silent), or -EKEYREJECTED (of a writer that reads
+ * nothing, and that may not seal this: it is of no such type, or the name is not of a
+ * session of its own; silent). */
 MUST_CHECK int keyring_seal_key(const struct keyring *k, uint8_t type,
 				uint32_t epoch, const char *name,
 				const uint8_t *salt, struct seal_key *out);

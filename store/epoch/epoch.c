@@ -14,6 +14,7 @@
 #include "store/base/secret.h"
 #include "store/catalog/catalog.h"
 #include "store/crypt/keyring.h"
+#include "store/crypt/put.h"
 #include "store/format.h"
 #include "store/vault.h"
 
@@ -162,7 +163,7 @@ static int on_pack(void *arg, const struct pack_row *row)
 {
 	struct counting *x = arg;
 
-	if (row->epoch < x->newest) {
+	if (put_depends_on(row->epoch) < x->newest) {
 		x->out->packs++;
 		x->out->bytes += row->size;
 	}

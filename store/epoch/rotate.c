@@ -23,8 +23,8 @@
 #include "store/crypt/keyring.h"
 #include "store/epoch/epoch.h"
 #include "store/format.h"
-#include "store/key.h"
-#include "store/key_slots.h"
+#include "store/key/key.h"
+#include "store/key/key_slots.h"
 #include "store/record/config.h"
 
 /* So often somebody else may have taken the number of a feature. */

@@ -37,8 +37,8 @@ struct history {
 	atomic_uint_fast64_t lost_count; /* of both */
 };
 
-int history_new(const char *dir, const uint8_t *vault_id, const char *url,
-		struct seam *seam, struct history **out)
+int history_new(const char *dir, bool remembers, const uint8_t *vault_id,
+		const char *url, struct seam *seam, struct history **out)
 {
 	struct history *h = calloc(1, sizeof(*h));
 	char hex[2 * SEEN_ID_LEN + 1];
@@ -54,10 +54,12 @@ int history_new(const char *dir, const uint8_t *vault_id, const char *url,
 		h->place = strdup(url);
 	if (dir) {
 		h->file.dir = strdup(dir);
-		if (asprintf(&h->file.path, "%s/%s.seen", dir, hex) < 0)
+		if (remembers &&
+		    asprintf(&h->file.path, "%s/%s.seen", dir, hex) < 0)
 			h->file.path = NULL;
 	}
-	if (!h->url || (dir && (!h->file.dir || !h->file.path))) {
+	if (!h->url || (dir && !h->file.dir) ||
+	    (dir && remembers && !h->file.path)) {
 		history_free(h);
 		*out = NULL;
 		return -ENOMEM;

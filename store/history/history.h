@@ -27,9 +27,9 @@ struct seam;
  * directory @dir, an absolute path, which is made where it is needed; NULL: nothing
  * is. Return 0 or -ENOMEM.
  */
-MUST_CHECK int history_new(const char *dir, const uint8_t *vault_id,
-			   const char *url, struct seam *seam,
-			   struct history **out);
+MUST_CHECK int history_new(const char *dir, bool remembers,
+			   const uint8_t *vault_id, const char *url,
+			   struct seam *seam, struct history **out);
 void history_free(struct history *h);
 /*
  * Read what is remembered; to be called before the vault is listed, for what is

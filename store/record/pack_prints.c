@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "store/base/array.h"
+#include "store/base/bytes.h"
 #include "store/record/pack_list.h"
 
 /* FNV-1a of 64 bits (Fowler, Noll, Vo): names hold a SHA-256, and differ everywhere. */
@@ -34,6 +35,25 @@ int pack_prints_add(struct pack_prints *p, const struct pack_list *l)
 		return -ENOMEM;
 	for (i = 0; i < l->n; i++)
 		p->items[p->n++] = print_of(l->names[i]);
+	return 0;
+}
+
+void pack_print_encode(const char *name, struct buf *out)
+{
+	buf_put_le64(out, print_of(name));
+}
+
+int pack_prints_decode(struct pack_prints *p, const void *data, size_t len)
+{
+	const uint8_t *at = data;
+	size_t i, n = len / 8;
+
+	if (len % 8 || n > PACK_PRINTS_MAX)
+		return -EBADMSG;
+	if (array_reserve(&p->items, &p->cap, p->n + n) < 0)
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		p->items[p->n++] = get_le64(at + 8 * i);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #define STORE_RECORD_PACK_PRINTS_H
 
 #include "store/base/attrs.h"
+#include "store/base/buf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,6 +24,16 @@ struct pack_prints {
 
 /* Free them and empty the set. */
 void pack_prints_release(struct pack_prints *p);
+/*
+ * The clear text of tombs and sweeps: the prints of some of their packs, 8 bytes each,
+ * little-endian: for who cannot read the names. At most PACK_PRINTS_MAX.
+ */
+#define PACK_PRINTS_MAX 8000
+/* Append that of @name; ask buf_error(). */
+void pack_print_encode(const char *name, struct buf *out);
+/* Add all of a clear text. Return 0, -EBADMSG (it is none; silent) or -ENOMEM. */
+MUST_CHECK int pack_prints_decode(struct pack_prints *p, const void *data,
+				  size_t len);
 /* Add all names of @l; order them later with pack_prints_sort(). Return 0 or
  * -ENOMEM. */
 MUST_CHECK int pack_prints_add(struct pack_prints *p,

@@ -28,8 +28,8 @@
 #include "store/epoch/epoch.h"
 #include "store/epoch/rotate.h"
 #include "store/format.h"
-#include "store/key.h"
-#include "store/key_slots.h"
+#include "store/key/key.h"
+#include "store/key/key_slots.h"
 #include "store/repair/internal.h"
 #include "store/vault.h"
 

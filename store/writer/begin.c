@@ -186,6 +186,16 @@ static int note_unknown(struct pack_listing *l, const char *name,
 	return 0;
 }
 
+/*
+ * Whoever makes points and reads none may store under the name of a chunk what it is
+ * not: nothing new refers to what such a writer stored, but his own points.
+ */
+static bool may_use(const struct pack_listing *l, const char *name)
+{
+	return !condemned_has(&l->condemned, name) &&
+	       vault_is_own(l->writer->vault, name);
+}
+
 /* A pack that the database says is @size bytes long is listed with @listed. */
 static int take_known(const struct pack_listing *l, const char *name,
 		      int64_t no, uint64_t size, uint64_t listed)
@@ -201,8 +211,8 @@ static int take_known(const struct pack_listing *l, const char *name,
 	}
 	if (pack_list_has(&l->condemned.quarantined, name))
 		return 0;
-	return condemned_has(&l->condemned, name) ? writer_mark_whole(w, no)
-						  : writer_mark_usable(w, no);
+	return may_use(l, name) ? writer_mark_usable(w, no)
+				: writer_mark_whole(w, no);
 }
 
 static int on_pack(void *arg, const char *object,
@@ -283,7 +293,8 @@ static int take_unknown(const struct pack_listing *l,
 	int r = catalog_pack_no(c, u->name, &no);
 
 	if (r == -ENOENT || (k && k->unnamed))
-		return dead && !condemned_has(&l->condemned, u->name)
+		return dead && may_use(l, u->name) &&
+				       !vault_is_put_only(w->vault)
 			       ? writer_adopt_pack(w, u->name, u->info.size)
 			       : 0;
 	if (r == 0)

@@ -145,6 +145,8 @@ int condemned_read_sweeps(struct vault *v, struct condemned *c)
 	int r;
 
 	pack_prints_release(&c->swept);
+	if (vault_is_put_only(v))
+		return condemned_read_put(v, c);
 	r = read_each(v, &sweeps, read_sweep, c);
 	pack_prints_sort(&c->swept);
 	return r;
@@ -153,12 +155,17 @@ int condemned_read_sweeps(struct vault *v, struct condemned *c)
 int condemned_read(struct vault *v, struct condemned *out)
 {
 	struct condemned *c = out;
-	int r = read_each(v, &tombs, read_tomb, c);
+	int r;
 
-	if (r == 0)
-		r = condemned_read_sweeps(v, c);
-	if (r == 0)
-		r = read_quarantine(v, c);
+	if (vault_is_put_only(v)) {
+		r = condemned_read_put(v, c);
+	} else {
+		r = read_each(v, &tombs, read_tomb, c);
+		if (r == 0)
+			r = condemned_read_sweeps(v, c);
+		if (r == 0)
+			r = read_quarantine(v, c);
+	}
 	if (c->all)
 		log_warn("what a collection deletes cannot be read: this "
 			 "backup stores everything anew that it reads");

@@ -27,6 +27,9 @@ MUST_CHECK int condemned_read(struct vault *v, struct condemned *out);
 /* Read the sweeps again, since a collection may have gone on meanwhile. Return 0 or
  * a negative errno. */
 MUST_CHECK int condemned_read_sweeps(struct vault *v, struct condemned *c);
+/* In condemned_put.c: the same for a writer that reads nothing: of packs that such
+ * writers stored; those of tombs are among the swept. */
+MUST_CHECK int condemned_read_put(struct vault *v, struct condemned *c);
 void condemned_release(struct condemned *c);
 /* Whether nothing new may refer to pack @name. */
 bool condemned_has(const struct condemned *c, const char *name);

@@ -3,6 +3,7 @@
  * there. See store/point_digest.c. */
 #include "config.h"
 
+#include "store/vault.h"
 #include "store/writer/internal.h"
 
 #include <stdio.h>
@@ -22,6 +23,8 @@ static int put(void *arg, const struct buf *plain)
 
 void writer_put_digests(struct writer *w)
 {
+	if (vault_is_put_only(w->vault))
+		return;
 	if (vault_digest_points(w->vault, put, w) < 0)
 		log_warn("the point is made, but no digest of many points: the "
 			 "next backup tries again");

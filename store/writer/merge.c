@@ -30,6 +30,7 @@
 #define SMALL_MAX 64
 
 struct small_indexes {
+	const struct vault *vault; /* borrowed */
 	char (*names)[OBJECT_NAME_MAX]; /* owned */
 	size_t n, cap;
 };
@@ -49,7 +50,8 @@ static int on_index(void *arg, const char *name,
 	struct small_indexes *l = arg;
 
 	if (info->size >= FORMAT_INDEX_TARGET ||
-	    strlen(name) >= OBJECT_NAME_MAX || !index_name_ok(name + 6))
+	    strlen(name) >= OBJECT_NAME_MAX || !index_name_ok(name + 6) ||
+	    !vault_is_own(l->vault, name + 6))
 		return 0;
 	if (array_reserve(&l->names, &l->cap, l->n + 1) < 0)
 		return -ENOMEM;
@@ -183,13 +185,12 @@ static int count_index(void *arg, const char *source)
 
 void writer_merge_indexes(struct writer *w)
 {
-	struct small_indexes l = { .n = 0 };
+	struct small_indexes l = { .vault = w->vault };
 	size_t in_use = 0;
 	int r = catalog_sources(vault_catalog(w->vault), count_index, &in_use);
 
 	if (r == 0 && in_use > SMALL_MAX)
-		r = backend_list(vault_backend(w->vault), "index/", on_index,
-				 &l);
+		r = vault_list(w->vault, "index/", on_index, &l);
 	if (r == 0)
 		r = drop_unused(w, &l);
 	if (r == 0 && l.n > SMALL_MAX)

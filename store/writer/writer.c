@@ -30,6 +30,7 @@
 #include "store/base/secret.h"
 #include "store/base/zip.h"
 #include "store/catalog/catalog.h"
+#include "store/crypt/keyring.h"
 #include "store/point.h"
 #include "store/record/commit.h"
 #include "store/vault.h"
@@ -55,12 +56,10 @@ static int create_session(struct writer *w, const char *kind)
 	struct seam *seam = vault_seam(w->vault);
 	AUTO_BUF struct buf plain = BUF_INIT;
 	char name[OBJECT_NAME_MAX];
-	uint8_t raw[16];
-	int r = seam->ops->random(seam, raw, sizeof(raw));
+	int r = keyring_new_sid(vault_keyring(w->vault), seam, w->sid);
 
 	if (r < 0)
 		return r;
-	hex_encode(raw, sizeof(raw), w->sid);
 	snprintf(name, sizeof(name), "session/%s", w->sid);
 	r = session_encode(w->sid, kind, seam->ops->realtime_ns(seam), &plain);
 	if (r == 0)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "src/keys/key_copy.h"
-#include "store/key.h"
+#include "store/key/key.h"
 #include "tests/fuzz/quiet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

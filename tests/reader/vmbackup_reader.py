@@ -30,7 +30,11 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PublicKey)
+from cryptography.hazmat.primitives.asymmetric.x25519 import (
+    X25519PrivateKey, X25519PublicKey)
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import (
+    Encoding, PublicFormat)
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
@@ -141,7 +145,7 @@ def header(data, kind):
 
 
 def open_box(data, kind, name, base_of):
-    """base_of(vault id, clear text, epoch) gives the base key."""
+    """base_of(vault id, clear text, epoch, salt) gives the base key."""
     vault_id, salt, commitment, epoch = header(data, kind)
     r = Reader(data[HEADER:])
     clear_len, plain_len, cipher_len = r.int(4), r.int(4), r.int(4)
@@ -151,7 +155,7 @@ def open_box(data, kind, name, base_of):
     clear = r.take(clear_len)
     cipher = r.take(cipher_len + TAG)
     r.done()
-    key = ObjectKey(base_of(vault_id, clear, epoch), kind, vault_id, salt,
+    key = ObjectKey(base_of(vault_id, clear, epoch, salt), kind, vault_id, salt,
                     name, epoch)
     if not hmac.compare_digest(key.commitment, commitment):
         raise Bad("%s: another key" % name)
@@ -264,7 +268,7 @@ class Vault:
         data = self.get(name)
         if header(data, EPOCH)[3] != epoch:
             raise Bad("%s: of another epoch" % name)
-        _, _, plain = open_box(data, EPOCH, name, lambda v, c, e: self.base(
+        _, _, plain = open_box(data, EPOCH, name, lambda v, c, e, s: self.base(
             masters[-1], vault_id, EPOCH))
         if plain != b"".join(masters[:-1]):
             raise Bad("%s: of other keys" % name)
@@ -273,7 +277,7 @@ class Vault:
     def unlock(self, keyfile, passphrase):
         found = None
         for name in self.under("key/"):
-            def base_of(_vault_id, clear, _epoch):
+            def base_of(_vault_id, clear, _epoch, _salt):
                 slot = json.loads(clear)
                 salt = bytes.fromhex(slot["salt"])
                 if slot["kdf"] == "keyfile" and keyfile:
@@ -301,7 +305,56 @@ class Vault:
             raise Bad("no key slot opens")
         return found
 
-    def base_key(self, epoch, kind):
+    # -- writers that read nothing --
+
+    PUT_KINDS = (SESSION, DATA_PACK, TREE_PACK, INDEX, POINT, COMMIT, HEARTBEAT)
+
+    def put_secret(self, epoch, what):
+        """Of one such writer, from his number and the keys of the vault's epoch."""
+        if epoch >> 21 & 0x3ff >= len(self.masters):
+            raise Bad("keys of epoch %d are not known" % (epoch >> 21 & 0x3ff))
+        prk = extract(self.vault_id, self.masters[epoch >> 21 & 0x3ff])
+        return expand(prk, b"vmbackupfs/1/put/" + what +
+                      (epoch & 0x1fffff).to_bytes(4, "little"), 32)
+
+    def writer_of(self, sid):
+        """The epoch of the writer whose session that is, or 0."""
+        raw = bytes.fromhex(sid)
+        epoch = int.from_bytes(raw[:4], "little")
+        if not epoch >> 31 or epoch >> 21 & 0x3ff >= len(self.masters):
+            return 0
+        tag = hmac.new(self.put_secret(epoch, b"sid"), raw[:8],
+                       hashlib.sha256).digest()[:8]
+        return epoch if hmac.compare_digest(tag, raw[8:]) else 0
+
+    def put_number(self, epoch, machine):
+        prk = extract(self.vault_id, self.masters[epoch >> 21 & 0x3ff])
+        mac = hmac.new(expand(prk, b"vmbackupfs/1/put", 32), machine.encode(),
+                       hashlib.sha256).digest()
+        return int.from_bytes(mac[:4], "little") & 0x1fffff or 1
+
+    def check_machine(self, point):
+        epoch = self.writer_of(point["session"])
+        if epoch and epoch & 0x1fffff and \
+                self.put_number(epoch, point["vm"]) != epoch & 0x1fffff:
+            raise Bad("point %s: of a machine that is not its writer's" %
+                      point["id"])
+
+    def put_base(self, epoch, kind, salt, name):
+        if kind not in self.PUT_KINDS:
+            raise Bad("%s: no such writer seals that" % name)
+        if kind != POINT and self.writer_of(name.split("/")[-1][:32]) != epoch:
+            raise Bad("%s: not by the writer whose session it is of" % name)
+        private = X25519PrivateKey.from_private_bytes(
+            self.put_secret(epoch, b"private"))
+        shared = private.exchange(X25519PublicKey.from_public_bytes(salt))
+        ours = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        return expand(extract(self.vault_id, shared + salt + ours),
+                      b"vmbackupfs/1/put/seal" + bytes([kind]), 32)
+
+    def base_key(self, epoch, kind, salt=None, name=None):
+        if epoch >> 31:
+            return self.put_base(epoch, kind, salt, name)
         if epoch >= len(self.bases):
             raise Bad("keys of epoch %d are not known" % epoch)
         return self.bases[epoch][kind]
@@ -320,7 +373,7 @@ class Vault:
     def box(self, name, kind, with_clear=False, sealed=None):
         vault_id, clear, plain = open_box(
             self.get(name), kind, sealed or name,
-            lambda v, c, e: self.base_key(e, kind))
+            lambda v, c, e, s: self.base_key(e, kind, s, sealed or name))
         if vault_id != self.vault_id:
             raise Bad("%s: of another vault" % name)
         return (clear, plain) if with_clear else plain
@@ -339,8 +392,9 @@ class Vault:
         vault_id, salt, commitment, epoch = header(data, kind)
         if vault_id != self.vault_id:
             raise Bad("%s: of another vault" % name)
-        key = ObjectKey(self.base_key(epoch, kind), kind, vault_id, salt,
-                        "pack/%s-%s" % (sid, number), epoch)
+        key_name = "pack/%s-%s" % (sid, number)
+        key = ObjectKey(self.base_key(epoch, kind, salt, key_name), kind,
+                        vault_id, salt, key_name, epoch)
         if key.commitment != commitment:
             raise Bad("%s: another key" % name)
         t = Reader(data[-TRAILER:])
@@ -480,6 +534,7 @@ class Vault:
                 raise Bad("%s: not what was committed" % point)
             if p["id"] != c["point"] or p["session"] != c["session"]:
                 raise Bad("%s: another point" % point)
+            self.check_machine(p)
             if self.counts(name, text, p["vm"]):
                 out.append(p)
         return sorted(out, key=lambda p: (p["vm"], p["time"], p["id"]))
@@ -885,6 +940,11 @@ def verify(vault):
             raise Bad("%s: the index differs" % name)
     for pack in vault.quarantine:
         indexed.pop(pack, None)
+    # Who reads nothing finds his packs by his own index objects, which stay.
+    for name in vault.under("sweep/"):
+        for pack in pack_list(vault, name, SWEEP):
+            if vault.writer_of(pack[:32].decode()):
+                indexed.pop(pack.decode(), None)
     if indexed:
         raise Bad("packs that are not there: %s" % ", ".join(indexed))
     for name in vault.under("session/"):
@@ -950,9 +1010,17 @@ def note(vault, name, kind):
         raise Bad("%s: time" % name)
 
 
+def fnv1a(data):
+    out = 0xcbf29ce484222325
+    for byte in data:
+        out = (out ^ byte) * 0x100000001b3 & (1 << 64) - 1
+    return out
+
+
 def pack_list(vault, name, kind):
     """The packs that a tomb or a sweep names, and whether they go."""
-    r = Reader(vault.box(name, kind))
+    clear, plain = vault.box(name, kind, with_clear=True)
+    r = Reader(plain)
     verdict = r.int(1) if kind == SWEEP else 1
     count = r.varint()
     if verdict not in (1, 2) or count > 400000 or (verdict == 2 and count):
@@ -961,6 +1029,11 @@ def pack_list(vault, name, kind):
     r.done()
     if packs != sorted(set(packs)):
         raise Bad("%s: not in order" % name)
+    # For those who read nothing, of what they stored.
+    own = [pack for pack in packs if vault.writer_of(pack[:32].decode())]
+    if own and clear != b"".join(fnv1a(pack).to_bytes(8, "little")
+                                 for pack in own):
+        raise Bad("%s: its clear text" % name)
     return set(packs)
 
 

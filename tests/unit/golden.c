@@ -14,7 +14,7 @@
 #include "store/epoch/rotate.h"
 #include "store/format.h"
 #include "store/index.h"
-#include "store/key.h"
+#include "store/key/key.h"
 #include "store/point.h"
 #include "store/record/digest.h"
 #include "store/tree.h"

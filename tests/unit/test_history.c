@@ -411,7 +411,7 @@ static void a_file_that_cannot_be_used_is_said(void **state)
 	(void)state;
 	assert_ok(add_row(&f, 1));
 	support_write(f.path, "nonsense\n", 9);
-	assert_ok(history_new(dir, some_id, "v", seam_system(), &h));
+	assert_ok(history_new(dir, true, some_id, "v", seam_system(), &h));
 	support_log_clear();
 	assert_result(history_read(h), 1);
 	assert_ok(history_compare(h, names, 0, NULL, NULL, NULL));
@@ -419,7 +419,7 @@ static void a_file_that_cannot_be_used_is_said(void **state)
 	history_free(h);
 	support_remove(f.path);
 	assert_int_equal(mkdir(f.path, 0700), 0);
-	assert_ok(history_new(dir, some_id, "v", seam_system(), &h));
+	assert_ok(history_new(dir, true, some_id, "v", seam_system(), &h));
 	support_log_clear();
 	assert_ok(history_read(h));
 	assert_said("cannot be read");
@@ -445,7 +445,7 @@ static int use_closed_dir(void *arg)
 
 	row_of(1, name);
 	support_log_clear();
-	if (history_new(arg, some_id, "v", seam_system(), &h) < 0)
+	if (history_new(arg, true, some_id, "v", seam_system(), &h) < 0)
 		return 1;
 	r = history_read(h) < 0 ||
 	    history_compare(h, names, 1, NULL, describe_nothing, NULL) < 0 ||

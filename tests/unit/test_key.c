@@ -19,7 +19,7 @@
 #include "store/base/seam.h"
 #include "store/base/secret.h"
 #include "store/format.h"
-#include "store/key.h"
+#include "store/key/key.h"
 
 #define SLOT "0123456789abcdef0123456789abcdef"
 #define SALT "0909090909090909090909090909090909090909090909090909090909090909"
@@ -90,14 +90,16 @@ static int open_slot(const void *data, size_t len, const char *slot,
 {
 	uint8_t id[VAULT_ID_LEN] = { 0 };
 	struct secret *out = (void *)&id;
+	bool is_put = true;
 	int r;
 
 	said = 0;
-	r = key_open(data, len, slot, c, &out, id);
+	r = key_open(data, len, slot, c, &out, &is_put, id);
 	if (r < 0) {
 		assert_null(out);
 		return r;
 	}
+	assert_false(is_put);
 	assert_int_equal(out->len, CRYPT_KEY_LEN);
 	assert_memory_equal(out->data, master->data, CRYPT_KEY_LEN);
 	assert_memory_equal(id, vault_id, VAULT_ID_LEN);

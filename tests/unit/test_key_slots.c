@@ -14,7 +14,7 @@
 #include "store/base/secret.h"
 #include "store/crypt/keyring.h"
 #include "store/format.h"
-#include "store/key.h"
+#include "store/key/key.h"
 #include "store/vault.h"
 #include "tests/unit/vaults.h"
 

@@ -7,7 +7,7 @@
  */
 #include "config.h"
 
-#include "store/key.h"
+#include "store/key/key.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,6 +22,7 @@
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/base/secret.h"
+#include "store/crypt/put_keys.h"
 #include "store/format.h"
 
 enum kdf { KDF_UNKNOWN, KDF_SCRYPT, KDF_KEYFILE };
@@ -118,10 +119,9 @@ static char *clear_to_json(const struct slot_clear *clear, json_t *info)
 	return doc ? json_dumps(doc, JSON_COMPACT) : NULL;
 }
 
-int key_seal(const struct secret *master, uint32_t epoch,
-	     const uint8_t *vault_id, struct seam *seam, const char *slot,
-	     const struct credential *c, unsigned int scrypt_log_n,
-	     const char *info_json, struct buf *out)
+int key_seal(const struct secret *keys, uint32_t epoch, const uint8_t *vault_id,
+	     struct seam *seam, const char *slot, const struct credential *c,
+	     unsigned int scrypt_log_n, const char *info_json, struct buf *out)
 {
 	struct slot_clear clear = { 0 };
 	char name[OBJECT_NAME_MAX];
@@ -160,8 +160,8 @@ int key_seal(const struct secret *master, uint32_t epoch,
 		goto out;
 	}
 	r = format_seal_box_of(NULL, kek, vault_id, seam, OBJECT_KEY, epoch,
-			       name, text, strlen(text), master->data,
-			       master->len, out);
+			       name, text, strlen(text), keys->data, keys->len,
+			       out);
 	if (r == 0 && out->len > KEY_SLOT_MAX)
 		r = fail(-EMSGSIZE, "%s: its description is too long", name);
 out:
@@ -171,7 +171,7 @@ out:
 	return r;
 }
 
-int key_put_slot(struct backend *b, const struct secret *master, uint32_t epoch,
+int key_put_slot(struct backend *b, const struct secret *keys, uint32_t epoch,
 		 const uint8_t *vault_id, struct seam *seam,
 		 const struct credential *c, unsigned int log_n,
 		 const char *label, char slot[33])
@@ -184,7 +184,7 @@ int key_put_slot(struct backend *b, const struct secret *master, uint32_t epoch,
 	if (r < 0)
 		return r;
 	hex_encode(raw, sizeof(raw), slot);
-	r = key_seal(master, epoch, vault_id, seam, slot, c,
+	r = key_seal(keys, epoch, vault_id, seam, slot, c,
 		     log_n ? log_n : KEY_SCRYPT_LOG_N, label, &box);
 	snprintf(name, sizeof(name), "key/%s", slot);
 	if (r == 0)
@@ -271,14 +271,27 @@ static int parse_slot(const void *data, size_t len, const char *name,
 	return r < 0 ? r : parse_clear(box, name, clear, doc_out);
 }
 
-/* The master keys in memory of their own; @plain is wiped. Something else that is
+/* Are these the keys of a writer that reads nothing, of that epoch? */
+static bool is_put(const struct buf *plain, uint32_t epoch)
+{
+	struct put_keys keys;
+	bool is = put_keys_decode(plain->data, plain->len, &keys) == 0 &&
+		  put_vault_epoch(keys.epoch) == epoch;
+
+	secret_wipe(&keys, sizeof(keys));
+	return is;
+}
+
+/* What the slot holds in memory of its own; @plain is wiped. Something else that is
  * authentic gives part of what the master key does, to newer programs. */
-static int take_masters(struct buf *plain, uint32_t epoch, struct secret **out)
+static int take_keys(struct buf *plain, uint32_t epoch, struct secret **out,
+		     bool *is_put_out)
 {
 	struct secret *s = NULL;
 	int r = 0;
 
-	if (plain->len != ((size_t)epoch + 1) * CRYPT_KEY_LEN)
+	*is_put_out = is_put(plain, epoch);
+	if (!*is_put_out && plain->len != ((size_t)epoch + 1) * CRYPT_KEY_LEN)
 		r = -EOPNOTSUPP;
 	else if (!(s = secret_new(plain->len)))
 		r = -ENOMEM;
@@ -291,8 +304,8 @@ static int take_masters(struct buf *plain, uint32_t epoch, struct secret **out)
 }
 
 int key_open(const void *data, size_t len, const char *slot,
-	     const struct credential *c, struct secret **master_out,
-	     uint8_t vault_id_out[VAULT_ID_LEN])
+	     const struct credential *c, struct secret **keys_out,
+	     bool *is_put_out, uint8_t vault_id_out[VAULT_ID_LEN])
 {
 	AUTO_BUF struct buf plain = BUF_INIT;
 	AUTO_JSON json_t *doc = NULL;
@@ -302,7 +315,8 @@ int key_open(const void *data, size_t len, const char *slot,
 	struct box box;
 	int r;
 
-	*master_out = NULL;
+	*keys_out = NULL;
+	*is_put_out = false;
 	slot_name(slot, name);
 	r = parse_slot(data, len, name, &box, &clear, &doc);
 	if (r < 0)
@@ -315,7 +329,7 @@ int key_open(const void *data, size_t len, const char *slot,
 	r = format_open_box(NULL, kek, &box, name, &plain);
 	secret_wipe(kek, sizeof(kek));
 	if (r == 0)
-		r = take_masters(&plain, box.header.epoch, master_out);
+		r = take_keys(&plain, box.header.epoch, keys_out, is_put_out);
 	if (r == 0)
 		memcpy(vault_id_out, box.header.vault_id, VAULT_ID_LEN);
 	return r;

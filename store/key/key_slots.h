@@ -4,8 +4,8 @@
  * anybody who can write to the store may have put there, so that what they ask
  * for is bounded before it is done.
  */
-#ifndef STORE_KEY_SLOTS_H
-#define STORE_KEY_SLOTS_H
+#ifndef STORE_KEY_KEY_SLOTS_H
+#define STORE_KEY_KEY_SLOTS_H
 
 #include "store/vault.h"
 

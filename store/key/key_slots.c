@@ -15,7 +15,7 @@
  */
 #include "config.h"
 
-#include "store/key_slots.h"
+#include "store/key/key_slots.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,10 +31,11 @@
 #include "store/base/seam.h"
 #include "store/base/secret.h"
 #include "store/crypt/keyring.h"
+#include "store/crypt/put_keys.h"
 #include "store/epoch/epoch.h"
 #include "store/format.h"
-#include "store/key.h"
-#include "store/vault_internal.h"
+#include "store/key/key.h"
+#include "store/vault.h"
 
 /* So many objects are read in search of slots. */
 #define READS_MAX (16 * KEY_SLOTS_MAX)
@@ -268,6 +269,19 @@ static int take_epoch(struct search *u, const struct key_slot *slot,
 	return r == -ENOENT ? -EKEYREJECTED : r;
 }
 
+/* The slot is of a writer that reads nothing; whether its epoch is one of the vault's
+ * is told later, for it cannot prove that. */
+static int take_put(struct search *u, const struct secret *s)
+{
+	struct put_keys keys;
+	int r = put_keys_decode(s->data, s->len, &keys);
+
+	if (r == 0)
+		r = keyring_new_put(&keys, u->vault_id, &u->ring);
+	secret_wipe(&keys, sizeof(keys));
+	return r;
+}
+
 static void say_spare(const struct search *u)
 {
 	uint32_t epoch = keyring_epoch(u->spare);
@@ -276,8 +290,8 @@ static void say_spare(const struct search *u)
 		 "it out: that object is lost or damaged, or a rotation was "
 		 "not finished, or another was faster; what can be read is, "
 		 "and nothing is written",
-		 backend_url(u->vault->backend), u->spare_slot->name, epoch,
-		 epoch);
+		 backend_url(vault_backend(u->vault)), u->spare_slot->name,
+		 epoch, epoch);
 }
 
 /* Whether the slot may be tried at all. */
@@ -296,8 +310,9 @@ static bool is_affordable(struct search *u, const struct key_slot *slot)
 static int try_slot(struct search *u, const struct key_slot *slot)
 {
 	bool scrypt = strcmp(slot->info.kind, "passphrase") == 0;
-	AUTO_SECRET struct secret *master = NULL;
+	AUTO_SECRET struct secret *keys = NULL;
 	uint8_t id[VAULT_ID_LEN];
+	bool is_put;
 	int r;
 
 	if (slot->error < 0) {
@@ -314,13 +329,13 @@ static int try_slot(struct search *u, const struct key_slot *slot)
 	if (!is_affordable(u, slot))
 		return 0;
 	u->work += slot->cost;
-	r = key_open(slot->raw, slot->len, slot->name, u->credential, &master,
-		     id);
+	r = key_open(slot->raw, slot->len, slot->name, u->credential, &keys,
+		     &is_put, id);
 	if (r == 0 && memcmp(id, u->vault_id, sizeof(id)) != 0)
 		r = fail(-EBADMSG, "key/%s: a key slot of another vault",
 			 slot->name);
 	if (r == 0)
-		r = take_epoch(u, slot, master);
+		r = is_put ? take_put(u, keys) : take_epoch(u, slot, keys);
 	if (r == -EOPNOTSUPP)
 		u->newer = true;
 	else if (r < 0 && r != -EKEYREJECTED)
@@ -450,143 +465,11 @@ int key_slots_open(struct vault *v, const char *first,
 	}
 	keyring_free(u.spare);
 	if (r == 0)
-		r = not_opened(&u, backend_url(v->backend), all.n > 0);
+		r = not_opened(&u, backend_url(vault_backend(v)), all.n > 0);
 	key_slots_release(&all);
 out:
 	if (r < 0)
 		return r;
 	*ring_out = u.ring;
 	return 0;
-}
-
-/* ---- an open vault's ---- */
-
-int vault_key_add(struct vault *v, const struct credential *c,
-		  unsigned int scrypt_log_n, const char *label,
-		  char slot_out[33])
-{
-	AUTO_SECRET struct secret *masters = epoch_masters(v->keyring, NULL);
-
-	if (!masters)
-		return -ENOMEM;
-	return key_put_slot(v->backend, masters, keyring_epoch(v->keyring),
-			    keyring_vault_id(v->keyring), v->seam, c,
-			    scrypt_log_n, label, slot_out);
-}
-
-/* A slot of another vault opens nothing here, whoever put it there. */
-static void mark_foreign(const struct vault *v, struct key_slot *slot)
-{
-	if (slot->error == 0 && strcmp(slot->info.kind, "unknown") != 0 &&
-	    memcmp(slot->raw + 16, keyring_vault_id(v->keyring),
-		   VAULT_ID_LEN) != 0)
-		snprintf(slot->info.kind, sizeof(slot->info.kind), "foreign");
-}
-
-int vault_key_list(struct vault *v, struct key_info **out, size_t *n_out)
-{
-	struct key_slots slots;
-	size_t i;
-	int r;
-
-	*out = NULL;
-	*n_out = 0;
-	r = key_slots_read(v, &slots);
-	if (r < 0)
-		return r;
-	*out = alloc_array(slots.n, sizeof(**out));
-	for (i = 0; *out && i < slots.n; i++) {
-		mark_foreign(v, &slots.slots[i]);
-		(*out)[i] = slots.slots[i].info;
-		slots.slots[i].info.label = NULL;
-		(*out)[i].current = strcmp((*out)[i].slot, v->slot) == 0;
-	}
-	*n_out = *out ? slots.n : 0;
-	r = *out ? 0 : -ENOMEM;
-	key_slots_release(&slots);
-	return r;
-}
-
-static int find_slot(const struct key_info *list, size_t n, const char *prefix,
-		     size_t *out)
-{
-	size_t i, hits = 0;
-
-	for (i = 0; i < n; i++) {
-		if (strncmp(list[i].slot, prefix, strlen(prefix)) == 0) {
-			*out = i;
-			hits++;
-		}
-	}
-	if (hits == 0)
-		return fail(-ENOENT, "no key slot begins with \"%s\"", prefix);
-	if (hits > 1)
-		return fail(-EEXIST,
-			    "several key slots begin with \"%s\": give "
-			    "more digits",
-			    prefix);
-	if (list[*out].current)
-		return fail(-EPERM,
-			    "key slot %s is the one in use: open the "
-			    "vault with another key to remove it",
-			    list[*out].slot);
-	return 0;
-}
-
-/*
- * Two administrators may each remove the other's slot, and then nobody could
- * open the vault ever again. Each looks for his own after he removed the
- * other's: at least one of them finds it gone, and it is put back as it was. Where
- * the look fails, putting it tells as well.
- */
-static int keep_own_slot(struct vault *v, const char *removed)
-{
-	char name[OBJECT_NAME_MAX];
-	struct backend_info info;
-	int seen, r;
-
-	snprintf(name, sizeof(name), "key/%s", v->slot);
-	seen = backend_head(v->backend, name, &info);
-	if (seen == 0)
-		return 0;
-	r = backend_put(v->backend, name, v->slot_object.data,
-			v->slot_object.len);
-	if (r == -EEXIST && seen != -ENOENT)
-		return 0;
-	if (r < 0 && r != -EEXIST && seen != -ENOENT)
-		return fail(r,
-			    "%s was removed; whether the key in use, %s, is "
-			    "still there is not known: see \"vmbackup key "
-			    "list\"",
-			    removed, name);
-	if (r < 0 && r != -EEXIST)
-		return fail(r,
-			    "%s: somebody removed the key in use at the same "
-			    "moment, and it could not be put back; add a key "
-			    "from another open vault now",
-			    name);
-	return fail(-ECANCELED,
-		    "%s: somebody removed the key in use at the same moment; "
-		    "it was put back; see \"vmbackup key list\"",
-		    name);
-}
-
-int vault_key_remove(struct vault *v, const char *prefix)
-{
-	char name[OBJECT_NAME_MAX];
-	struct key_info *list;
-	size_t n, i, hit = 0;
-	int r = vault_key_list(v, &list, &n);
-
-	if (r < 0)
-		return r;
-	r = find_slot(list, n, prefix, &hit);
-	snprintf(name, sizeof(name), "key/%s", n ? list[hit].slot : "");
-	for (i = 0; i < n; i++)
-		free(list[i].label);
-	free(list);
-	if (r < 0)
-		return r;
-	r = backend_delete(v->backend, name);
-	return r < 0 ? r : keep_own_slot(v, name);
 }
