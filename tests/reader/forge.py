@@ -4,7 +4,7 @@
 
     forge.py VAULT KEYFILE age DAYS      wishes to remove points are so much older
     forge.py VAULT KEYFILE session SID   a backup far away has begun
-    forge.py VAULT KEYFILE wish POINT    somebody forgot a point 20 days ago
+    forge.py VAULT KEYFILE wish POINT... somebody forgot points 20 days ago
     forge.py VAULT KEYFILE fence SID     a session that made a point made none
     forge.py VAULT KEYFILE spoof SID     its commit says that it follows none
     forge.py VAULT KEYFILE replay SID    it is as signed for another vault
@@ -96,7 +96,7 @@ def replay(vault, sid):
 
 
 def main():
-    path, keyfile, what, arg = sys.argv[1:]
+    path, keyfile, what, arg = sys.argv[1:5]
     with open(keyfile, "rb") as f:
         vault = Vault(path, keyfile=f.read())
     if what == "fence":
@@ -111,7 +111,8 @@ def main():
     elif what == "age":
         age(vault, int(arg))
     elif what == "wish":
-        wish(vault, arg)
+        for point in sys.argv[4:]:
+            wish(vault, point)
     else:
         seal(vault, "session/" + arg, SESSION,
              {"session": arg, "kind": "backup", "host": "far-away", "pid": 7})
