@@ -103,7 +103,8 @@ static int read_proven(struct vault *v, struct pack_info *pack,
 	void *object;
 	int r;
 
-	if (v->no_verify)
+	/* Who makes points and reads none is believed no name at all. */
+	if (v->no_verify && vault_is_own(v, pack->name))
 		return pack_read(v, pack, loc, off, len, false, out);
 	proof_key(id, loc->pack, &key);
 	r = cache_get(v->proofs, &key, prove, &p, &object);

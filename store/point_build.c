@@ -220,8 +220,8 @@ int point_list_build(struct vault *v, const struct point_objects *o,
 	return r;
 }
 
-/* Those that do not say what they follow are many in an old vault: so many are named,
- * where there is room, until none is left. */
+/* Those that do not say what they follow are many in an old vault, or where writers are
+ * that read nothing: so many are named, where there is room, until none is left. */
 #define UNTOLD_MAX 64
 
 /* How many of each kind may be named yet. Those that cannot be read may be anybody's,
@@ -230,19 +230,20 @@ struct after_room {
 	size_t told, unread, untold;
 };
 
-static size_t *room_of(struct after_room *room, const struct kept *item)
+static size_t *room_of(const struct vault *v, struct after_room *room,
+		       const struct kept *item)
 {
-	const struct known_commit *c = item->value;
-
-	return !c ? &room->unread : c->is_told ? &room->told : &room->untold;
+	if (!item->value)
+		return &room->unread;
+	return point_commit_tells(v, item) ? &room->told : &room->untold;
 }
 
-static void add_ref(const struct kept *item, struct after_room *room,
-		    struct commit_after *out)
+static void add_ref(const struct vault *v, const struct kept *item,
+		    struct after_room *room, struct commit_after *out)
 {
 	const struct known_commit *c = item->value;
 	struct commit_ref *ref = &out->refs[out->n];
-	size_t *left = room_of(room, item);
+	size_t *left = room_of(v, room, item);
 
 	if (*left == 0)
 		return;
@@ -274,14 +275,14 @@ int vault_newest_commits(struct vault *v, struct commit_after *out)
 	point_listing_begin(v);
 	r = point_judge_chain(v, false, &chain);
 	for (i = 0; r == 0 && i < chain.nheads; i++)
-		++*room_of(&n, &s->items[chain.heads[i]]);
+		++*room_of(v, &n, &s->items[chain.heads[i]]);
 	room.told = MIN(n.told, (size_t)COMMIT_AFTER_MAX);
 	room.untold =
 		MIN(n.untold, UNTOLD_MAX - MIN(room.told, (size_t)UNTOLD_MAX));
 	room.unread = COMMIT_AFTER_MAX - room.told - room.untold;
 	out->is_cut = n.told > room.told || n.unread > room.unread;
 	for (i = 0; r == 0 && i < chain.nheads; i++)
-		add_ref(&s->items[chain.heads[i]], &room, out);
+		add_ref(v, &s->items[chain.heads[i]], &room, out);
 	chain_release(&chain);
 	point_listing_end(v);
 	return r;

@@ -113,6 +113,16 @@ static int compare_history(struct vault *v)
 			       describe_register, o);
 }
 
+bool point_commit_tells(const struct vault *v, const struct kept *item)
+{
+	const struct known_commit *c = item->value;
+
+	return c && c->is_told &&
+	       !keyring_sid_writer(v->keyring,
+				   item->name +
+					   strlen(point_kept_commits.prefix));
+}
+
 static void node_of(const struct vault *v, const struct kept *item,
 		    struct chain_node *out)
 {
@@ -123,12 +133,11 @@ static void node_of(const struct vault *v, const struct kept *item,
 		return;
 	out->own = c->own;
 	out->is_fenced = !c->commit.point[0];
-	/* Who reads nothing cannot know what there is, and accuses nobody. */
-	if (keyring_sid_writer(v->keyring, out->sid))
+	if (!point_commit_tells(v, item))
 		return;
+	out->is_told = true;
 	out->refs = c->refs;
 	out->nrefs = get_le16(c->nrefs);
-	out->is_told = c->is_told;
 	out->is_cut = c->is_cut;
 }
 

@@ -200,6 +200,9 @@ bool point_history_knows_points(struct vault *v);
 /* This process made the point, and history_note() has noted it. */
 void point_history_add(struct vault *v, const struct point *p,
 		       const uint8_t *commit_hash);
+/* Whether what a commit says that it follows is believed: who reads nothing cannot know
+ * what there is, and accuses nobody. One that could not be read says nothing. */
+bool point_commit_tells(const struct vault *v, const struct kept *item);
 /* As chain_judge(), of the commits that were read. Return 0 or
  * -ENOMEM; @out is to be released either way. */
 MUST_CHECK int point_judge_chain(struct vault *v, bool forks,

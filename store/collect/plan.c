@@ -167,6 +167,14 @@ int plan_is_as_indexed(const struct cycle *c, const struct mark_pack *p)
 		return r < 0 ? r : 0;
 	if (live == p->live_chunks)
 		return 1;
+	if (!vault_is_own(c->vault, p->name)) {
+		log_warn("pack %s holds %llu chunks that points need, but %llu "
+			 "by what its writer says of it, whose key reads "
+			 "nothing: it stays; see: vmbackup repair index",
+			 p->name, (unsigned long long)live,
+			 (unsigned long long)p->live_chunks);
+		return 0;
+	}
 	return fail(-EBADMSG,
 		    "pack %s holds %llu chunks that points need, but %llu by "
 		    "the index: nothing is deleted; see: vmbackup repair index",

@@ -405,22 +405,41 @@ static int get_sid_key(const struct keyring *k, uint32_t epoch, uint8_t *out)
 	return r;
 }
 
-uint32_t keyring_sid_writer(const struct keyring *k, const char *sid)
+/* Find out whose session @sid is: put_epoch() to @out, or 0. After an error @out is what
+ * the id says that nobody has proven. */
+static int find_sid_writer(const struct keyring *k, const char *sid,
+			   uint32_t *out)
 {
 	uint8_t raw[PUT_SID_LEN], right[PUT_SID_LEN], key[CRYPT_KEY_LEN];
 	uint32_t epoch;
-	int r = hex_decode(sid, sizeof(raw), raw);
+	int r;
 
-	if (r < 0)
+	*out = 0;
+	if (hex_decode(sid, sizeof(raw), raw) < 0)
 		return 0;
 	epoch = get_le32(raw);
+	if (!put_is(epoch))
+		return 0;
+	r = get_sid_key(k, epoch, key);
 	/* Nearly all ids of other sessions end here. */
-	if (!put_is(epoch) || get_sid_key(k, epoch, key) < 0)
+	if (r == -EOPNOTSUPP)
 		return 0;
 	memcpy(right, raw, sizeof(right));
-	r = put_sid_tag(key, right);
+	if (r == 0)
+		r = put_sid_tag(key, right);
 	secret_wipe(key, sizeof(key));
-	return r == 0 && crypt_equal(raw, right, sizeof(raw)) ? epoch : 0;
+	if (r < 0 || crypt_equal(raw, right, sizeof(raw)))
+		*out = epoch;
+	return r;
+}
+
+uint32_t keyring_sid_writer(const struct keyring *k, const char *sid)
+{
+	uint32_t epoch;
+
+	/* Where memory is out, hardly any other session's id begins so. */
+	(void)find_sid_writer(k, sid, &epoch);
+	return epoch;
 }
 
 int keyring_put_may_name(const struct keyring *k, uint32_t epoch,
@@ -455,15 +474,23 @@ int keyring_new_sid(const struct keyring *k, struct seam *seam, char sid[33])
 	return r;
 }
 
-/* Is @name of a session of the writer of @epoch? Points have names of no session. */
-static bool is_own_name(const struct keyring *k, uint8_t type, uint32_t epoch,
-			const char *name)
+/* Is @name of a session of the writer of @epoch? Points have names of no session. Return
+ * 0, -EKEYREJECTED (it is not), -ENOMEM or -EIO. */
+static int check_own_name(const struct keyring *k, uint8_t type, uint32_t epoch,
+			  const char *name)
 {
 	const char *slash = strrchr(name, '/');
+	uint32_t writer;
+	int r;
 
-	return type == TYPE_POINT ||
-	       (slash && strlen(slash + 1) >= NAME_HEX &&
-		keyring_sid_writer(k, slash + 1) == epoch);
+	if (type == TYPE_POINT)
+		return 0;
+	if (!slash || strlen(slash + 1) < NAME_HEX)
+		return -EKEYREJECTED;
+	r = find_sid_writer(k, slash + 1, &writer);
+	if (r < 0)
+		return r;
+	return writer == epoch ? 0 : -EKEYREJECTED;
 }
 
 /* The key of what such a writer seals, for itself or for who has the master keys. */
@@ -480,8 +507,9 @@ static int put_seal_key(const struct keyring *k, uint8_t type, uint32_t epoch,
 	if (k->put ? epoch != put_writer_keys(k->put)->epoch
 		   : put_vault_epoch(epoch) >= k->nepochs)
 		return -EOPNOTSUPP;
-	if (!is_own_name(k, type, epoch, name))
-		return -EKEYREJECTED;
+	r = check_own_name(k, type, epoch, name);
+	if (r < 0)
+		return r;
 	if (k->put) {
 		r = put_writer_base_key(k->put, k->vault_id, type, salt, base);
 	} else {

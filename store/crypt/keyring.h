@@ -61,8 +61,8 @@ MUST_CHECK int keyring_make_put(const struct keyring *k, const char *machine,
 				struct put_keys *out);
 /*
  * Whose session @sid is, 32 digits: put_epoch() of a writer that reads nothing, or 0:
- * of another one, as far as these keys tell. Whatever cannot be found out is 0, and
- * nothing that such a writer sealed opens then.
+ * of another one, as far as these keys tell. Where that cannot be found out, for want of
+ * memory, it is what the id says by itself: such a session is not trusted by mistake.
  */
 uint32_t keyring_sid_writer(const struct keyring *k, const char *sid);
 /* Whether the writer of @epoch may make points of @machine. Return 1, 0, -EOPNOTSUPP (of
