@@ -107,6 +107,10 @@ int writer_rely_on(struct writer *w, const struct point *p)
 
 	if (!p->has_index || p->verdict_unknown || p->has_unwished_verdict)
 		return 0;
+	/* Who reads nothing does not know that a point was removed for ever, nor where
+	 * that is which was in packs that went: each chunk has to be asked for. */
+	if (vault_is_put_only(w->vault))
+		return 0;
 	names = alloc_array(p->nindex, sizeof(*names));
 	if (!names)
 		return -ENOMEM;

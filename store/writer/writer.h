@@ -77,7 +77,8 @@ MUST_CHECK int writer_has_chunk(struct writer *w, uint8_t type,
  * Ask whether this session may take over what the point @p refers to without a
  * look at each chunk. It may where @p, which vault_points() gave after the
  * session had begun, names the index objects that it stands on, each of them
- * could be read, and each pack that they name was listed whole. The new point
+ * could be read, and each pack that they name was listed whole; never with a key that
+ * reads nothing, to which the point may have been removed unseen. The new point
  * then stands on them too. For the thread that began the session.
  * Return 1, 0 or a negative errno.
  */

@@ -22,6 +22,7 @@
 #include "store/index.h"
 #include "store/point.h"
 #include "store/record/commit.h"
+#include "store/record/pack_prints.h"
 #include "store/writer/internal.h"
 
 #define MACHINE "m" /* of vaults_backup() */
@@ -365,6 +366,146 @@ static void he_stops_no_collection(void **state)
 	assert_true(vaults_is_whole(s->b, id, dir, digest));
 }
 
+static size_t count(const struct scene *s, const char *prefix)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < backend_mem_nobjects(s->b); i++)
+		n += strncmp(backend_mem_name(s->b, i), prefix,
+			     strlen(prefix)) == 0;
+	return n;
+}
+
+static int64_t later_ns(struct seam *seam)
+{
+	(void)seam;
+	return seam_system()->ops->realtime_ns(seam_system()) +
+	       INT64_C(60) * 1000000000;
+}
+
+/* A minute later than it is, so that no file is too young to be taken for unchanged. */
+static void back_up(const struct scene *s, const char *cache, const char *dir,
+		    char id[33])
+{
+	struct seam_ops ops = *seam_system()->ops;
+	struct seam seam = { .ops = &ops };
+	struct vault_options o = owner_of(s);
+	struct vault *v;
+
+	ops.realtime_ns = later_ns;
+	o.seam = &seam;
+	o.credential.keyfile = s->key;
+	o.only_adds = true;
+	o.cache_dir = cache;
+	v = open_with(&o);
+	assert_ok(vaults_backup(v, dir, id));
+	vault_close(v);
+}
+
+/* The owner removes a point that was forgotten a long time ago, and what it needed. */
+static void remove_point(const struct scene *s, const char *id)
+{
+	static const char text[] = "{\"time_ns\":1}";
+	struct collect_options o = { .yes_remove = -1,
+				     .max_unused = 0,
+				     .on_plan = say_yes };
+	struct collect_result result;
+	AUTO_BUF struct buf box = BUF_INIT;
+	char name[OBJECT_NAME_MAX];
+	struct vault *v = open_owner(s);
+
+	o.arg = &o;
+	snprintf(name, sizeof(name), "forget/%s-0", id);
+	assert_ok(format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				  OBJECT_FORGET, name, NULL, 0, text,
+				  strlen(text), &box));
+	assert_ok(backend_mem_set(s->b, name, box.data, box.len));
+	assert_ok(backend_mem_set_time(s->b, name, 1));
+	vault_close(v);
+	v = open_owner(s);
+	vault_show_forgotten(v);
+	assert_ok(collect_run(v, &o, &result));
+	assert_int_equal(result.purged, 1);
+	vault_close(v);
+}
+
+/* He cannot read what was decided on his points: that one is gone he finds out by its
+ * packs. */
+static void he_relies_on_no_point_that_is_gone(void **state)
+{
+	const struct scene *s = *state;
+	const char *cache = support_path("%s/cache", support_tmpdir_fast());
+	const char *dir = make_dir("again", 11);
+	uint8_t digest[CRYPT_SHA256_LEN] = { 0 };
+	char first[33], second[33];
+	size_t packs;
+
+	assert_int_equal(mkdir(support_path("%s/sub", dir), 0755), 0);
+	support_write(support_path("%s/sub/file", dir), "text", 4);
+	back_up(s, cache, dir, first);
+	packs = count(s, "pack/");
+	assert_true(packs > 0);
+	remove_point(s, first);
+	assert_int_equal(count(s, "pack/"), 0);
+	back_up(s, cache, dir, second);
+	assert_true(vaults_is_whole(s->b, second, dir, digest));
+	assert_int_equal(count(s, "pack/"), packs);
+	support_remove(cache);
+}
+
+/* The owner seals an object that a collection would put. */
+static void owner_put(const struct scene *s, uint8_t type, const char *name,
+		      const struct buf *clear, const char *text)
+{
+	AUTO_BUF struct buf box = BUF_INIT;
+	struct vault *v = open_owner(s);
+
+	assert_ok(format_seal_box(vault_keyring(v), NULL, NULL, vault_seam(v),
+				  type, name, clear->data, clear->len, text,
+				  strlen(text), &box));
+	assert_ok(backend_mem_set(s->b, name, box.data, box.len));
+	vault_close(v);
+}
+
+/* A collection has removed it, and condemned what it needed; this session begins after
+ * that, so that it is not waited for. */
+static void nor_on_one_that_goes(void **state)
+{
+	const struct scene *s = *state;
+	const char *cache = support_path("%s/cache", support_tmpdir_fast());
+	const char *dir = make_dir("goes", 12);
+	uint8_t digest[CRYPT_SHA256_LEN] = { 0 };
+	char first[33], second[33], name[OBJECT_NAME_MAX];
+	char (*condemned)[OBJECT_NAME_MAX] = calloc(16, sizeof(*condemned));
+	AUTO_BUF struct buf clear = BUF_INIT;
+	AUTO_BUF struct buf none = BUF_INIT;
+	size_t i, n = 0;
+
+	assert_non_null(condemned);
+	assert_int_equal(mkdir(support_path("%s/sub", dir), 0755), 0);
+	support_write(support_path("%s/sub/file", dir), "text", 4);
+	back_up(s, cache, dir, first);
+	for (i = 0; i < backend_mem_nobjects(s->b); i++) {
+		const char *object = backend_mem_name(s->b, i);
+
+		if (strncmp(object, "pack/", 5) != 0)
+			continue;
+		pack_print_encode(strrchr(object, '/') + 1, &clear);
+		assert_true(n < 16);
+		snprintf(condemned[n++], OBJECT_NAME_MAX, "%s", object);
+	}
+	snprintf(name, sizeof(name), "purge/%s-0", first);
+	owner_put(s, OBJECT_PURGE, name, &none, "{\"verdict\":\"PURGED\"}");
+	owner_put(s, OBJECT_TOMB, "tomb/00112233445566778899aabbccddeeff",
+		  &clear, "{}");
+	back_up(s, cache, dir, second);
+	for (i = 0; i < n; i++)
+		assert_ok(backend_delete(s->b, condemned[i]));
+	free(condemned);
+	assert_true(vaults_is_whole(s->b, second, dir, digest));
+	support_remove(cache);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -373,6 +514,8 @@ int main(void)
 		TEST(nor_was_there_first),
 		TEST(his_commits_push_none_out),
 		TEST(he_stops_no_collection),
+		TEST(he_relies_on_no_point_that_is_gone),
+		TEST(nor_on_one_that_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
