@@ -476,7 +476,7 @@ static void nor_on_one_that_goes(void **state)
 	const char *dir = make_dir("goes", 12);
 	uint8_t digest[CRYPT_SHA256_LEN] = { 0 };
 	char first[33], second[33], name[OBJECT_NAME_MAX];
-	char (*condemned)[OBJECT_NAME_MAX] = calloc(16, sizeof(*condemned));
+	char(*condemned)[OBJECT_NAME_MAX] = calloc(16, sizeof(*condemned));
 	AUTO_BUF struct buf clear = BUF_INIT;
 	AUTO_BUF struct buf none = BUF_INIT;
 	size_t i, n = 0;
