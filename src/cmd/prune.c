@@ -30,9 +30,10 @@ static const struct option_row rows[] = {
 	OPT_STRING("wait", 'w', "TIME", struct args, wait,
 		   "wait so long for backups that are at work (default: until"
 		   " they end)"),
-	OPT_STRING("max-unused", 0, "P%", struct args, max_unused,
-		   "rewrite packs until what nothing needs is at most P percent"
-		   " (5%); 100% rewrites none"),
+	OPT_STRING("max-unused", 0, "LIMIT", struct args, max_unused,
+		   "rewrite packs until what nothing needs is at most so much,"
+		   " as in 5% (the default), 200M or 0; unlimited rewrites"
+		   " none"),
 	OPT_STRING("max-repack", 0, "SIZE", struct args, max_repack,
 		   "rewrite at most so many bytes of packs"),
 	OPT_FLAG("reseal", 0, struct args, reseal,
@@ -326,19 +327,36 @@ static int print_outcome(struct context *ctx, const struct collect_result *res)
 
 /* ---- running ---- */
 
+/* A bare number could mean either, unless it is 0. */
+static int parse_unused(struct context *ctx, const char *text,
+			struct collect_options *o)
+{
+	if (strcmp(text, "unlimited") == 0) {
+		o->max_unused = 100;
+		return 0;
+	}
+	if (strcmp(text, "0") == 0)
+		return 0;
+	if (strchr(text, '%') &&
+	    options_percent(text, 100, &o->max_unused) == 0)
+		return 0;
+	if (text[strspn(text, "0123456789")] &&
+	    options_size(text, &o->max_unused_bytes) == 0)
+		return 0;
+	return context_usage(ctx,
+			     "--max-unused: \"%s\" is neither a percentage such "
+			     "as 5%%, nor a size such as 200M, nor 0, nor "
+			     "\"unlimited\"",
+			     text);
+}
+
 static int parse_repack(struct context *ctx, const struct args *a,
 			struct collect_options *o)
 {
-	const char *text = a->max_unused ? a->max_unused : "5%";
-	char *end;
+	int r = parse_unused(ctx, a->max_unused ? a->max_unused : "5%", o);
 
-	o->max_unused = (unsigned int)strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || strcmp(end, "%") != 0 ||
-	    strlen(text) > 4 || o->max_unused > 100)
-		return context_usage(ctx,
-				     "--max-unused: \"%s\" is not a percentage "
-				     "such as 5%%",
-				     text);
+	if (r < 0)
+		return r;
 	if (a->max_repack && options_size(a->max_repack, &o->max_repack) < 0)
 		return context_usage(ctx, "--max-repack: \"%s\" is not a size",
 				     a->max_repack);

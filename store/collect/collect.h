@@ -41,8 +41,9 @@ struct collect_plan {
 	size_t npurged;
 	size_t npacks; /* that are listed */
 	uint64_t bytes; /* stored in them */
-	/* No point is due, and nothing was left by whoever died: what is in packs
-	 * was not looked at. */
+	/* No point is due, nothing was left by whoever died, and packs hold no more
+	 * that nothing needs than they may, as far as is known: what is in them was not
+	 * looked at. */
 	bool is_idle;
 	/* Packs that no point needs that stays, with those that collections which
 	 * died had decided on. */
@@ -79,6 +80,7 @@ struct collect_options {
 	 * ones, until what nothing needs is at most so many percent of all packs:
 	 * 0 to 100. */
 	unsigned int max_unused;
+	uint64_t max_unused_bytes; /* or so many bytes, where that is more */
 	uint64_t max_repack; /* packs of so many bytes at most; 0: any */
 	/* Packs whose keys are of earlier epochs are rewritten as well, so many bytes
 	 * of them, and at least one; 0: none. */

@@ -122,6 +122,8 @@ MUST_CHECK int undone_forget_packs(struct cycle *c,
  * -ESTALE (it is not, or not there) or another negative errno. */
 MUST_CHECK int repack_get_dir(struct vault *v, const char *name,
 			      struct pack_row *row_out, struct buf *dir_out);
+/* So much that nothing needs may stay in packs of so many bytes. */
+uint64_t repack_allowed(const struct cycle *c, uint64_t bytes);
 /* Choose packs to be rewritten, and note it in out->plan. Return 0 or -ENOMEM. */
 MUST_CHECK int repack_choose(struct cycle *c);
 /*

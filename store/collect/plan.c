@@ -15,6 +15,7 @@
 #include "store/backend/backend.h"
 #include "store/base/array.h"
 #include "store/base/buf.h"
+#include "store/base/bytes.h"
 #include "store/base/log.h"
 #include "store/catalog/catalog.h"
 #include "store/collect/wait.h"
@@ -244,6 +245,9 @@ int plan_recheck(struct cycle *c, struct pack_list *out)
  * there when the last collection ended: one that was needed then, as a backup that
  * found it had a use for it, is no reason to look again. */
 #define REMEMBERED "collected/unowned"
+/* And under this one how many bytes that nothing needs it left in packs. Without a
+ * point that goes, or a session that made none, there will not be more. */
+#define WASTE "collected/waste"
 
 struct unowned_packs {
 	const struct cycle *cycle;
@@ -253,6 +257,7 @@ struct unowned_packs {
 	/* Those that collections have deleted; NULL: nobody asks for them. */
 	const struct condemned *condemned;
 	size_t nlate; /* of them: late copies that the store put after that */
+	bool is_left; /* a pack that was to be rewritten is there still */
 };
 
 static int count_pack(void *arg, const char *object,
@@ -270,6 +275,8 @@ static int count_pack(void *arg, const char *object,
 	if (u->condemned &&
 	    pack_prints_has(&u->condemned->swept, strrchr(object, '/') + 1))
 		u->nlate++;
+	u->is_left |= pack_list_has(&u->cycle->repacked,
+				    strrchr(object, '/') + 1);
 	snprintf(sid, sizeof(sid), "%.32s", strrchr(object, '/') + 1);
 	row = ledger_find(&u->cycle->ledger, sid);
 	/* The own session is in no ledger that was read before it. */
@@ -299,16 +306,43 @@ static int is_remembered(struct cycle *c, const struct unowned_packs *u)
 
 int plan_remember(struct cycle *c)
 {
+	const struct collect_plan *plan = &c->out->plan;
+	struct catalog *catalog = vault_catalog(c->vault);
 	struct unowned_packs u = { .cycle = c };
+	uint8_t waste[8];
 	int r = vault_list(c->vault, "pack/", count_pack, &u);
 
-	return r < 0 ? r
-		     : catalog_put_object(vault_catalog(c->vault), REMEMBERED,
-					  u.sum, sizeof(u.sum));
+	put_le64(waste, plan->waste_bytes +
+				(u.is_left ? plan->repack_dead_bytes : 0));
+	if (r == 0)
+		r = catalog_put_object(catalog, WASTE, waste, sizeof(waste));
+	if (r == 0)
+		r = catalog_put_object(catalog, REMEMBERED, u.sum,
+				       sizeof(u.sum));
+	return r;
 }
 
-/* A mark is worth its time only where points go, sessions made none, or what went is
- * there again: to find that out takes three listings. */
+/* Is there more that nothing needs than may stay? Nobody may have told this client how
+ * much there is: where points were removed, it has to be looked. Return 1, 0 or a
+ * negative errno. */
+static int is_wasteful(const struct cycle *c)
+{
+	AUTO_BUF struct buf kept = BUF_INIT;
+	uint64_t bytes = c->out->plan.bytes, allowed = repack_allowed(c, bytes);
+	int r;
+
+	if (c->o->max_unused >= 100 || allowed >= bytes)
+		return 0;
+	r = catalog_get_object(vault_catalog(c->vault), WASTE, &kept);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r == -ENOENT || kept.len != sizeof(uint64_t))
+		return c->purged.n > 0;
+	return get_le64(kept.data) > allowed;
+}
+
+/* A mark is worth its time only where points go, sessions made none, what went is there
+ * again, or too much is left in packs: to find that out takes three listings. */
 static int look_idle(struct cycle *c)
 {
 	struct collect_plan *plan = &c->out->plan;
@@ -316,6 +350,7 @@ static int look_idle(struct cycle *c)
 	struct unowned_packs u = { .cycle = c, .condemned = &condemned };
 	struct epoch_old old = { .packs = 0 };
 	int r = condemned_read_sweeps(c->vault, &condemned), left = 0;
+	int wasteful = 0;
 
 	if (r == 0)
 		r = vault_list(c->vault, "pack/", count_pack, &u);
@@ -325,9 +360,13 @@ static int look_idle(struct cycle *c)
 	if (r == 0)
 		left = leftover_any(c);
 	if (r == 0)
+		wasteful = is_wasteful(c);
+	if (r == 0 && wasteful < 0)
+		r = wasteful;
+	if (r == 0)
 		r = left < 0 ? left : is_remembered(c, &u);
 	plan->is_idle = r == 1 && left == 0 && u.nlate == 0 &&
-			c->due.ndue == 0 && c->undone.n == 0;
+			c->due.ndue == 0 && c->undone.n == 0 && !wasteful;
 	if (r < 0 || !plan->is_idle || !c->o->reseal)
 		return MIN(r, 0);
 	r = epoch_count_old(c->vault, &old);

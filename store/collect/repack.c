@@ -87,6 +87,11 @@ static int choose_old(struct cycle *c)
 	return r;
 }
 
+uint64_t repack_allowed(const struct cycle *c, uint64_t bytes)
+{
+	return MAX(bytes / 100 * c->o->max_unused, c->o->max_unused_bytes);
+}
+
 int repack_choose(struct cycle *c)
 {
 	struct collect_plan *plan = &c->out->plan;
@@ -101,7 +106,7 @@ int repack_choose(struct cycle *c)
 		struct half_pack *h = &l->items[i];
 
 		/* What follows is whole, and here for its keys alone. */
-		if (plan->waste_bytes <= rest / 100 * c->o->max_unused ||
+		if (plan->waste_bytes <= repack_allowed(c, rest) ||
 		    !h->dead_bytes)
 			break;
 		if (c->o->max_repack && used + h->size > c->o->max_repack)

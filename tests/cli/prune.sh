@@ -87,6 +87,8 @@ says 'waiting for a backup on far-away'
 [ -z "$(ls "$vault/tomb")" ] || fail "a tomb was left"
 rm "$vault/session/$sid"
 expect 2 vmb gc --max-unused 5
+expect 2 vmb gc --max-unused 101%
+expect 2 vmb gc --max-unused many
 expect 2 vmb gc --max-repack much
 # The points went before: what they leave goes now, and the number is the same.
 expect 0 vmb gc --json --yes-remove "$count"
@@ -135,6 +137,11 @@ expect 0 "$tests/reader/vmbackup_reader.py" "$vault" --key-file "$keyfile" \
 	verify
 expect 0 vmb compact
 prints 'nothing is due: 2 points'
+expect 0 vmb prune --max-unused unlimited
+prints 'nothing is due: 2 points'
+expect 0 vmb prune --max-unused 1G
+prints 'nothing is due: 2 points'
+expect 0 vmb prune --max-unused 0
 # What is backed up again is stored again.
 expect 0 vmb backup -q --vm web "$tmp/kept-2"
 expect 0 vmb restore web/latest --target "$tmp/got-2"

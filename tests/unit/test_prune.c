@@ -561,6 +561,50 @@ static void what_is_needed_is_rewritten(void **state)
 	backend_close(b);
 }
 
+/* What a prune left in packs goes once somebody wants less of that, though nothing is
+ * due, and whether or not this client knows how much there is. */
+static void what_was_left_is_rewritten_later(void **state)
+{
+	static const char *const caches[] = { NULL, "later" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(caches); i++) {
+		struct backend *b = due_vault();
+		struct run run = new_run();
+
+		run.cache = caches[i] ? support_path("%s/%s", support_tmpdir(),
+						     caches[i])
+				      : NULL;
+		assert_ok(collect(b, &run));
+		assert_collected(b);
+		assert_true(run.plan.waste_bytes > 40000);
+		/* So much may stay. */
+		run.o.max_unused = 0;
+		run.o.max_unused_bytes = 60000;
+		assert_ok(collect(b, &run));
+		assert_int_equal(run.plan.is_idle, run.cache != NULL);
+		assert_int_equal(run.plan.nrepacked, 0);
+		assert_int_equal(run.ndue, 0);
+		run.o.max_unused_bytes = 0;
+		run.o.max_unused = 5;
+		/* Less is rewritten than there is room for: the next one goes on. */
+		run.o.max_repack = 1000;
+		assert_ok(collect(b, &run));
+		assert_int_equal(run.plan.nrepacked, 0);
+		run.o.max_repack = 0;
+		assert_ok(collect(b, &run));
+		assert_false(run.plan.is_idle);
+		assert_int_equal(run.plan.nrepacked, 1);
+		assert_repacked(b);
+		if (run.cache) {
+			assert_ok(collect(b, &run));
+			assert_true(run.plan.is_idle);
+		}
+		backend_close(b);
+	}
+}
+
 /* Whoever has just read the index, and nothing else, finds what is written anew then. */
 static void who_reads_finds_it(void **state)
 {
@@ -2210,6 +2254,7 @@ int main(void)
 		cmocka_unit_test(what_is_gone_is_counted),
 		cmocka_unit_test(a_lost_reply_loses_nothing),
 		cmocka_unit_test(what_is_needed_is_rewritten),
+		cmocka_unit_test(what_was_left_is_rewritten_later),
 		cmocka_unit_test(who_reads_finds_it),
 		cmocka_unit_test(packs_go_without_an_index),
 		cmocka_unit_test(how_much_is_rewritten_has_bounds),
