@@ -410,8 +410,9 @@ static int check_epoch(const struct vault *v)
 			    "%s: the vault's keys were rotated, to epoch %u, "
 			    "and the key in use opens only what was written "
 			    "before: nothing is written with it; whoever has a "
-			    "newer key can add yours with: vmbackup key add",
-			    vault_url(v), v->newest_epoch);
+			    "newer key can add yours: vmbackup key add; where "
+			    "nobody rotated, somebody put epoch/%u: remove it",
+			    vault_url(v), v->newest_epoch, v->newest_epoch);
 	return 0;
 }
 

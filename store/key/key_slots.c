@@ -169,6 +169,7 @@ static int take_listed(struct vault *v, const struct listed *item,
 	slot = &g->out->slots[g->out->n];
 	memset(slot, 0, sizeof(*slot));
 	memcpy(slot->name, item->name, sizeof(slot->name));
+	slot->stored_ns = item->stored_ns;
 	if (item->size < FORMAT_BOX_LEN || item->size > KEY_SLOT_MAX) {
 		mark_damaged(slot, -EBADMSG);
 	} else if (g->ngood == KEY_SLOTS_MAX || g->nreads == READS_MAX) {
@@ -398,7 +399,8 @@ static bool is_usual(const struct key_slot *slot)
 
 /* Those of the usual cost first, for anybody can put some, of whatever epoch, that take
  * all the time that there is. Of these, and of others that cost the same: the later
- * epoch first. What claims to be of an epoch that is not there yet comes last. */
+ * epoch first, and then the oldest, for many cheap ones take all the time, too, and the
+ * vault's own were there before those of a stranger. What claims to be of an epoch that is not there yet comes last. */
 static int by_epoch(const void *a, const void *b, void *arg)
 {
 	const struct key_slot *x = a, *y = b;
@@ -412,6 +414,8 @@ static int by_epoch(const void *a, const void *b, void *arg)
 		return x->cost < y->cost ? -1 : 1;
 	if (x->info.epoch != y->info.epoch)
 		return x->info.epoch > y->info.epoch ? -1 : 1;
+	if (x->stored_ns != y->stored_ns)
+		return x->stored_ns < y->stored_ns ? -1 : 1;
 	return by_cost(a, b);
 }
 

@@ -21,6 +21,7 @@ struct key_slot {
 	uint8_t *raw; /* the object; owned, NULL where it could not be read */
 	size_t len;
 	struct key_info info; /* info.kind "damaged" where it is; owned */
+	int64_t stored_ns; /* as the store says; 0 where it was not listed */
 	uint64_t cost; /* of scrypt, in blocks of 1 KiB; 0 for a key file */
 	/* It opened, and its epoch's object does not bear it out: nothing is to be
 	 * written with it. */
@@ -42,8 +43,8 @@ void key_slots_release(struct key_slots *s);
 /*
  * Find a slot of @v that opens with @c: @first, the name of the one that did last
  * time (may be ""), which is read by its name, or else one of those that are listed:
- * those that cost no more than usual before others, and of these those of later epochs
- * first. @vault_id: the vault's, which the slot's must be. @newest: the newest epoch that there is.
+ * those that cost no more than usual before others, and of these those of later epochs,
+ * and then those that the store has had for longer, first. @vault_id: the vault's, which the slot's must be. @newest: the newest epoch that there is.
  * @out: for key_slot_release(). @ring_out: the keys of its epoch, which epoch/<n>
  * bore out, and of those before, for keyring_free(). A slot of an epoch that the
  * vault has not is passed over, for its rotation was not finished, or another was

@@ -415,6 +415,10 @@ static void the_object_of_the_epoch_is_lost(void **state)
 	assert_ok(reopen_with(s, NULL));
 	assert_int_equal(sessions_npoints(s), 1);
 	assert_result(begin(s), -EKEYREJECTED);
+	assert_said("somebody put epoch/7: remove it");
+	assert_ok(backend_delete(s->backend, "epoch/7"));
+	assert_ok(reopen_with(s, NULL));
+	assert_ok(begin(s));
 }
 
 /* Somebody who had the old key puts the vault of then back, with the slots of then:
@@ -483,6 +487,42 @@ static void slots_of_strangers_come_last(void **state)
 	secret_free(password);
 }
 
+/* Nor with more cheap ones than there is time for: the vault's own were there first,
+ * whatever the names are. */
+static void many_cheap_slots_of_strangers_come_later(void **state)
+{
+	struct secret *password = second_key();
+	struct credential c = { .passphrase = password };
+	struct scene *s = *state;
+	struct vault_options o = s->options;
+	AUTO_FREE uint8_t *slot = NULL;
+	char sid[33], name[OBJECT_NAME_MAX];
+	struct vault *v;
+	const uint8_t *at;
+	size_t i, len;
+
+	assert_ok(vault_key_add(s->vault, &c, 14, NULL, sid));
+	snprintf(name, sizeof(name), "key/%s", sid);
+	assert_ok(backend_mem_set_time(s->backend, name, 1000));
+	at = backend_mem_data(s->backend, name, &len);
+	slot = malloc(len);
+	assert_non_null(slot);
+	memcpy(slot, at, len);
+	/* It opens with nothing, and that takes as long to find out. */
+	slot[len - 1] ^= 1;
+	for (i = 0; i < 512; i++) {
+		snprintf(name, sizeof(name), "key/%032zx", i);
+		assert_ok(backend_put(s->backend, name, slot, len));
+		assert_ok(backend_mem_set_time(s->backend, name, 2000));
+	}
+	o.credential = c;
+	support_log_clear();
+	assert_ok(vault_open(&o, &v));
+	assert_string_equal(vault_slot(v), sid);
+	vault_close(v);
+	secret_free(password);
+}
+
 static void a_vault_of_before_is_noticed(void **state)
 {
 	struct scene *s = *state;
@@ -526,6 +566,7 @@ int main(void)
 		WITH_SCENE(the_object_of_the_epoch_is_lost),
 		WITH_SCENE(what_nobody_rotated_to_is_no_epoch),
 		WITH_SCENE(slots_of_strangers_come_last),
+		WITH_SCENE(many_cheap_slots_of_strangers_come_later),
 		WITH_SCENE(a_vault_of_before_is_noticed),
 	};
 
