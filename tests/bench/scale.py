@@ -122,6 +122,9 @@ def looks(b, vault, cache, mnt):
 
 
 def measure(b, args):
+    # What was seen of these vaults is of no use later; and each build has copies
+    # of the same ones, which would miss what the other one put into its own.
+    os.environ["VMBACKUP_STATE_DIR"] = os.path.join(b.work, "state")
     vault = os.path.join(b.work, "vault")
     shutil.copytree(os.path.join(args.work, "points"), vault)
     b.note("points, cold, all loose", *b.run(vault, "c1", "points"),
@@ -227,7 +230,6 @@ def main():
     args = p.parse_args()
     args.scale = os.path.join(args.build, "tests/bench/scale")
     args.work = tempfile.mkdtemp(prefix="bench-scale-", dir=args.work)
-    # What was seen of these vaults is of no use later.
     os.environ["VMBACKUP_STATE_DIR"] = os.path.join(args.work, "state")
     try:
         args.key = os.path.join(args.work, "key")
