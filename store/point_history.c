@@ -196,9 +196,9 @@ static int judge_chain(struct vault *v, bool *fits_out)
 /* ---- what was compared ---- */
 
 #define ROW "judged/points"
-#define ROW_VERSION 1
+#define ROW_VERSION 2
 #define ROW_SUMS 4
-#define ROW_LEN (1 + SEEN_STAMP_LEN + 16 * ROW_SUMS)
+#define ROW_LEN (1 + SEEN_STAMP_LEN + 16 * ROW_SUMS) /* and who may sign */
 
 static void put_sum(struct buf *out, const struct name_sum *s)
 {
@@ -230,6 +230,7 @@ static void put_row(struct vault *v)
 	put_sum(&row, &j->notes);
 	put_sum(&row, &j->verdicts);
 	put_sum(&row, &j->points);
+	buf_put(&row, j->trust.data, j->trust.len);
 	kept_put_row(v, ROW, &row);
 }
 
@@ -244,7 +245,7 @@ static int get_row(struct vault *v)
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
 	reader_init(&in, row.data, row.len);
-	if (row.len != ROW_LEN || reader_u8(&in) != ROW_VERSION)
+	if (row.len < ROW_LEN || reader_u8(&in) != ROW_VERSION)
 		return 0;
 	file = reader_get(&in, sizeof(j->file.b));
 	memcpy(j->file.b, file, sizeof(j->file.b));
@@ -252,8 +253,10 @@ static int get_row(struct vault *v)
 	j->notes = get_sum(&in);
 	j->verdicts = get_sum(&in);
 	j->points = get_sum(&in);
-	j->is_known = true;
-	return 0;
+	buf_clear(&j->trust);
+	buf_put(&j->trust, row.data + ROW_LEN, row.len - ROW_LEN);
+	j->is_known = buf_error(&j->trust) == 0;
+	return buf_error(&j->trust);
 }
 
 static struct name_sum sum_of(const struct vault *v, struct kept_set *s)
@@ -312,11 +315,13 @@ bool point_history_knows_points(struct vault *v)
 	       is_sum(&j->points, sum_of(v, &o->points));
 }
 
-/* Read what is remembered, unless it is what was compared. */
+/* Read what is remembered, unless it is what was compared. Of whatever file came
+ * after that some may have been read already, and was not compared. */
 int point_history_begin(struct vault *v)
 {
 	struct point_judged *j = &v->judged;
 	struct seen_stamp now;
+	bool was_known;
 	int r = 0;
 
 	if (!j->was_asked && !v->no_digests)
@@ -325,12 +330,15 @@ int point_history_begin(struct vault *v)
 	if (r < 0)
 		return r;
 	history_stamp(v->history, &now);
+	was_known = j->is_known;
 	if (j->is_known && memcmp(&now, &j->file, sizeof(now)) == 0) {
-		history_settle(v->history);
-		return 0;
+		r = history_settle(v->history, j->trust.data, j->trust.len);
+		if (r != -EBADMSG)
+			return r;
 	}
 	j->is_known = false;
-	return history_read(v->history);
+	r = history_read(v->history);
+	return r == 0 && was_known ? 1 : r;
 }
 
 /* Note what was compared, where nothing was wrong. */
@@ -339,9 +347,11 @@ static void note_judged(struct vault *v, bool fits)
 	struct point_judged *j = &v->judged;
 	struct point_objects *o = &v->objects;
 
-	/* Who may sign stands in the file, which then has to be read. */
+	/* Who may sign stands in the file, which is not read again. */
+	buf_clear(&j->trust);
+	history_put_trust(v->history, &j->trust);
 	j->is_known =
-		fits && !v->no_digests && history_trust(v->history)->n == 0 &&
+		fits && !v->no_digests && buf_error(&j->trust) == 0 &&
 		kept_all_read(&o->commits) && kept_all_read(&o->notes) &&
 		kept_all_read(&o->verdicts) && kept_all_read(&o->points) &&
 		history_is_settled(v->history, &j->file);

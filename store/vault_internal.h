@@ -42,6 +42,7 @@ struct point_judged {
 	bool is_known; /* the rest is set */
 	struct seen_stamp file;
 	struct name_sum commits, notes, verdicts, points;
+	struct buf trust; /* who may sign, as the file says it */
 };
 
 struct vault {

@@ -527,6 +527,7 @@ void vault_close(struct vault *v)
 	cache_free(v->packs);
 	parity_reader_free(v->parity_reader);
 	catalog_close(v->catalog);
+	buf_release(&v->judged.trust);
 	history_free(v->history);
 	trust_release(&v->trusted_now);
 	free(v->kept);

@@ -4,7 +4,6 @@
 #include "store/history/history.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,29 +12,11 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/text.h"
+#include "store/history/history_internal.h"
 #include "store/history/row.h"
 
 #define SAID_MAX 10 /* of what is missing, by name */
 #define PLACE_MAX 1000
-
-struct history {
-	struct seen_file file; /* path NULL: nothing is remembered */
-	char *url; /* owned; for people */
-	char *place; /* owned; as it is noted, NULL: it cannot be */
-	struct seen seen;
-	bool was_read; /* @seen is what the file said */
-	/* What the file was when it was looked at, and when it said what is known to
-	 * be there and nothing else, and ended with lines that were seen here. */
-	struct stat looked, settled;
-	bool has_looked, is_settled;
-	bool unusable; /* that was said */
-	bool damaged; /* that was said */
-	char **lost; /* names; sorted; owned, and so is each */
-	size_t nlost, lost_cap;
-	char **flaws; /* "removed <session>" and so on; owned, and so is each */
-	size_t nflaws, flaws_cap;
-	atomic_uint_fast64_t lost_count; /* of both */
-};
 
 int history_new(const char *dir, bool remembers, const uint8_t *vault_id,
 		const char *url, struct seam *seam, struct history **out)
@@ -146,36 +127,7 @@ int history_read(struct history *h)
 	return 1;
 }
 
-/* ---- without reading ---- */
-
-void history_stamp(struct history *h, struct seen_stamp *out)
-{
-	h->has_looked = h->file.path && lstat(h->file.path, &h->looked) == 0;
-	seen_stamp_of(h->has_looked ? &h->looked : NULL, out);
-	/* Nothing is remembered, which is another thing than nothing yet. */
-	if (!h->file.path)
-		out->b[0] = 0;
-}
-
-bool history_is_settled(const struct history *h, struct seen_stamp *out)
-{
-	if (h->nlost + h->nflaws > 0)
-		return false;
-	if (!h->file.path) {
-		seen_stamp_of(NULL, out);
-		out->b[0] = 0;
-		return true;
-	}
-	if (h->is_settled)
-		seen_stamp_of(&h->settled, out);
-	return h->is_settled;
-}
-
-void history_settle(struct history *h)
-{
-	h->is_settled = h->has_looked;
-	h->settled = h->looked;
-}
+/* ---- adding ---- */
 
 /* Whether lines that are added need not say where they were seen, nor is any wrong. */
 static bool is_plain(const struct history *h)
@@ -572,6 +524,9 @@ int history_add_trust(struct history *h, const struct trust_row *row)
 	AUTO_FREE char *line = NULL;
 	int r;
 
+	r = history_read(h);
+	if (r < 0)
+		return r;
 	if (!history_is_kept(h))
 		return -ENOENT;
 	line = trust_line(row);

@@ -12,6 +12,7 @@
 #define STORE_HISTORY_HISTORY_H
 
 #include "store/base/attrs.h"
+#include "store/base/buf.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -73,9 +74,13 @@ void history_stamp(struct history *h, struct seen_stamp *out);
 /* Whether all that the file says was in what history_compare() and history_judge()
  * were called with last, but for what history_note() added; then *@out is its stamp. */
 bool history_is_settled(const struct history *h, struct seen_stamp *out);
+/* Append what it says of who may sign, for history_settle(); ask buf_error(). */
+void history_put_trust(const struct history *h, struct buf *out);
 /* Take the file for what it was when history_stamp() was called last, and settled:
- * history_note() spares to read it. */
-void history_settle(struct history *h);
+ * history_note() spares to read it. @trust, of @len bytes, is what history_put_trust()
+ * put when it was so. Return 0, -ENOMEM, or -EBADMSG, silently: it is nothing that
+ * was put. Then nothing is settled. */
+MUST_CHECK int history_settle(struct history *h, const void *trust, size_t len);
 /* Where it lies; NULL: nothing is remembered. Borrowed. */
 const char *history_dir(const struct history *h);
 /* Return whether anything is remembered, now. */

@@ -93,6 +93,36 @@ int trust_add_line(struct trust *t, const char *text)
 	return read_line(text, &row) ? trust_add(t, &row) : 0;
 }
 
+/* Lines, each ended by a 0. */
+void trust_put(const struct trust *t, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < t->n; i++) {
+		AUTO_FREE char *line = trust_line(&t->rows[i]);
+
+		if (line)
+			buf_put(out, line, strlen(line) + 1);
+		else
+			out->failed = true;
+	}
+}
+
+int trust_take(const char *text, size_t len, struct trust *t)
+{
+	struct trust_row row;
+	size_t at = 0;
+	int r = 0;
+
+	if (len > 0 && text[len - 1] != '\0')
+		return -EBADMSG;
+	while (at < len && r == 0) {
+		r = read_line(text + at, &row) ? trust_add(t, &row) : -EBADMSG;
+		at += strlen(text + at) + 1;
+	}
+	return r;
+}
+
 void trust_release(struct trust *t)
 {
 	free(t->rows);

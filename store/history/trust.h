@@ -18,6 +18,7 @@
 #define STORE_HISTORY_TRUST_H
 
 #include "store/base/attrs.h"
+#include "store/base/buf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -64,6 +65,11 @@ MUST_CHECK int trust_add(struct trust *t, const struct trust_row *row);
 /* Add what the line @text, which stays borrowed, says; nothing where it is of
  * something else. Return 0 or -ENOMEM. */
 MUST_CHECK int trust_add_line(struct trust *t, const char *text);
+/* Append all rows, for trust_take(); ask buf_error(). */
+void trust_put(const struct trust *t, struct buf *out);
+/* Add the rows of @len bytes that trust_put() put, which stay borrowed. Return 0,
+ * -ENOMEM, or -EBADMSG (they are something else), silently. */
+MUST_CHECK int trust_take(const char *text, size_t len, struct trust *t);
 void trust_release(struct trust *t);
 /* Whether the vault was seen to demand signatures. */
 bool trust_is_demanded(const struct trust *t);

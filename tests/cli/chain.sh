@@ -394,3 +394,58 @@ expect 13 as reader3 points
 prints '^2 points$'
 says 'it demanded that its points be signed, and does not any more'
 expect 0 stranger points
+
+# ---- whoever has compared all of it once does not read again what he has seen ----
+
+# cached STATE ARG...: as as(), and with a local database.
+cached() {
+	local state=$1
+	shift
+	VMBACKUP_STATE_DIR="$tmp/$state" "$vmbackup" -r "$vault" \
+		--key-file "$keyfile" --cache-dir "$tmp/db-$state" "$@"
+}
+
+# Who may sign is known all the same, of the database's row, and when that is old.
+forget_seen
+vault_from "$tmp/one"
+point own web1
+expect 0 cached quick points
+says "seen here for the first time"
+for i in 1 2 3; do
+	expect 0 cached quick points
+	prints ' \(signed\)'
+done
+expect 0 cached quick key list
+prints "^$signer  first  *web1"
+point thief web1
+for i in 1 2 3; do
+	expect 0 cached quick points
+	says "$changed"
+done
+expect 0 cached quick key trust "$thief" --machine web1
+expect 0 cached quick points
+expect 0 cached quick key revoke "$signer"
+for i in 1 2 3; do
+	expect 0 cached quick points --json
+	prints '"signer_trust": *"trusted"'
+	! grep -q "HAS CHANGED" "$tmp/err" || fail "a key that is trusted is reported"
+done
+# What was not compared when one more line was written is compared next.
+seen=$(echo "$tmp"/quick/*.seen)
+grep -q "signer revoked $signer" "$seen" || fail "it is not remembered"
+rm "$vault/commit/$sid"
+expect 0 cached quick points
+says "gone: the point web1/"
+# A demand that comes when nothing else does is remembered, too.
+forget_seen
+vault_from "$tmp/one"
+expect 0 cached late points
+expect 0 cached late points
+expect 0 as own key demand
+expect 13 cached late points
+grep -q "signer demanded" "$tmp"/late/*.seen || fail "the demand is not remembered"
+rm "$vault"/feature/*
+for i in 1 2; do
+	expect 13 cached late points
+	says 'it demanded that its points be signed, and does not any more'
+done

@@ -428,6 +428,58 @@ static void a_file_that_cannot_be_used_is_said(void **state)
 	release_file(&f);
 }
 
+/* Who may sign is known without the file, and no more of it; where the file is
+ * another one than that, it is read when it has to be. */
+static void who_may_sign_is_known_without_reading(void **state)
+{
+	const char *dir = support_path("%s/settled", support_tmpdir());
+	struct trust_row row = { .kind = TRUST_FIRST, .machine = "web 1" };
+	struct seen_file f = file_in(dir, seam_system());
+	AUTO_BUF struct buf put = BUF_INIT;
+	struct seen_stamp stamp;
+	struct history *h;
+
+	(void)state;
+	assert_ok(add_row(&f, 1));
+	assert_ok(history_new(dir, true, some_id, "v", seam_system(), &h));
+	memset(row.key, 7, sizeof(row.key));
+	assert_ok(history_add_trust(h, &row));
+	row = (struct trust_row){ .kind = TRUST_DEMANDED };
+	assert_ok(history_add_trust(h, &row));
+	history_put_trust(h, &put);
+	assert_ok(buf_error(&put));
+	history_free(h);
+
+	assert_ok(history_new(dir, true, some_id, "v", seam_system(), &h));
+	history_stamp(h, &stamp);
+	/* Neither half a row nor what is none. */
+	assert_result(history_settle(h, put.data, put.len - 1), -EBADMSG);
+	assert_result(history_settle(h, "signer", 7), -EBADMSG);
+	assert_false(history_is_settled(h, &stamp));
+	assert_int_equal(history_trust(h)->n, 0);
+	assert_ok(history_settle(h, put.data, put.len));
+	assert_true(history_is_settled(h, &stamp));
+	assert_false(history_is_kept(h));
+	assert_int_equal(history_trust(h)->n, 2);
+	memset(row.key, 7, sizeof(row.key));
+	assert_int_equal(trust_judge(history_trust(h), row.key, "web 1"),
+			 TRUST_IS_GIVEN);
+	assert_true(trust_is_demanded(history_trust(h)));
+	/* One more is added to the file, and not to what was known. */
+	row.kind = TRUST_TAKEN;
+	assert_ok(history_add_trust(h, &row));
+	assert_true(history_is_kept(h));
+	assert_int_equal(history_trust(h)->n, 3);
+	assert_int_equal(trust_judge(history_trust(h), row.key, "web 1"),
+			 TRUST_IS_REVOKED);
+	/* It was read as it is now: an older one does not replace that. */
+	history_stamp(h, &stamp);
+	assert_ok(history_settle(h, put.data, put.len));
+	assert_int_equal(history_trust(h)->n, 3);
+	history_free(h);
+	release_file(&f);
+}
+
 static bool describe_nothing(void *arg, size_t i, struct seen_row *out)
 {
 	(void)arg;
@@ -725,6 +777,7 @@ int main(void)
 		cmocka_unit_test(a_folder_that_goes_ends_a_session),
 		cmocka_unit_test(a_damaged_file_says_the_rest),
 		cmocka_unit_test(a_file_that_cannot_be_used_is_said),
+		cmocka_unit_test(who_may_sign_is_known_without_reading),
 		cmocka_unit_test(whoever_may_not_write_it_reads),
 		cmocka_unit_test(many_processes_at_once),
 		cmocka_unit_test(a_lock_that_is_held),
