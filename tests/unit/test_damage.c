@@ -172,19 +172,30 @@ static void every_flipped_byte(void **state)
 	}
 }
 
-/* The fields of headers and trailers, where lengths and versions are. */
+/* The one before it in the order of names is of the same kind. */
+static bool is_like_the_last(size_t i)
+{
+	const char *name = backend_mem_name(base, i);
+	const char *last = i ? backend_mem_name(base, i - 1) : "";
+
+	return strncmp(name, last, strcspn(name, "/") + 1) == 0;
+}
+
+/* The fields of headers and trailers, where lengths and versions are: all of the
+ * first object of each kind, some of the others where SOAK is not set. */
 static void every_byte_of_headers_and_ends(void **state)
 {
-	size_t i, at, len;
+	size_t i, at, len, few;
 
 	(void)state;
 	for (i = 0; i < backend_mem_nobjects(base); i++) {
 		const char *name = backend_mem_name(base, i);
 
+		few = is_like_the_last(i) && !getenv("SOAK") ? 4 : 1;
 		assert_non_null(backend_mem_data(base, name, &len));
-		for (at = 0; at < 16; at++)
+		for (at = i % few; at < 16; at += few)
 			flip(name, at);
-		for (at = len - 24; at < len; at += 3)
+		for (at = len - 24 + i % few; at < len; at += 3 * few)
 			flip(name, at);
 	}
 }
