@@ -12,4 +12,5 @@ install_packages
 dir=$(build_dir)
 build_tree "$dir"
 trap 'give_back "$dir"' EXIT
-make -C "$dir" --no-print-directory -j"$(nproc)" check
+# Tests wait for disks and for others about as long as they compute.
+make -C "$dir" --no-print-directory -j"$(($(nproc) * 2))" check
