@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "store/backend/internal.h"
+#include "store/backend/s3.h"
 #include "store/base/log.h"
 #include "store/base/stop.h"
 
@@ -27,6 +28,7 @@ struct scheme {
 static const struct scheme schemes[] = {
 	{ "", backend_dir_open }, /* a path */
 	{ "file", backend_dir_open },
+	{ "s3", backend_s3_open },
 };
 
 /* Length of the scheme that @url begins with; 0 for a path. */

@@ -105,6 +105,11 @@ MUST_CHECK int crypt_scrypt(const void *pass, size_t len, const uint8_t *salt,
 MUST_CHECK int crypt_keyfile_kek(const void *data, size_t len,
 				 const uint8_t *salt, uint8_t *out);
 
+/* HMAC-SHA256 (RFC 2104) to CRYPT_SHA256_LEN bytes at @out, which may be @key. Return 0 or
+ * -EIO. */
+MUST_CHECK int crypt_hmac(const void *key, size_t key_len, const void *data,
+			  size_t len, uint8_t *out);
+
 /* HKDF-SHA256 (RFC 5869), its two steps. @prk: 32 bytes. @len: up to 255 * 32.
  * Return 0, -EINVAL (length) or -EIO. */
 MUST_CHECK int crypt_hkdf_extract(const void *salt, size_t salt_len,

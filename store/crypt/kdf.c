@@ -62,6 +62,19 @@ int hmac_sha256(const struct hmac_key *k, const struct crypt_part *parts,
 	return r;
 }
 
+int crypt_hmac(const void *key, size_t key_len, const void *data, size_t len,
+	       uint8_t *out)
+{
+	struct crypt_part part = { data, len };
+	struct hmac_key k;
+	int r = hmac_key_init(&k, key, key_len);
+
+	if (r == 0)
+		r = hmac_sha256(&k, &part, 1, out);
+	secret_wipe(&k, sizeof(k));
+	return r;
+}
+
 int crypt_hkdf_extract(const void *salt, size_t salt_len, const void *ikm,
 		       size_t len, uint8_t *prk)
 {
