@@ -350,11 +350,11 @@ static void note_judged(struct vault *v, bool fits)
 	/* Who may sign stands in the file, which is not read again. */
 	buf_clear(&j->trust);
 	history_put_trust(v->history, &j->trust);
-	j->is_known =
-		fits && !v->no_digests && buf_error(&j->trust) == 0 &&
-		kept_all_read(&o->commits) && kept_all_read(&o->notes) &&
-		kept_all_read(&o->verdicts) && kept_all_read(&o->points) &&
-		history_is_settled(v->history, &j->file);
+	j->is_known = fits && !v->no_digests && buf_error(&j->trust) == 0 &&
+		      kept_all_read(&o->commits) && kept_all_read(&o->notes) &&
+		      kept_all_read(&o->verdicts) &&
+		      kept_all_read(&o->points) &&
+		      history_is_settled(v->history, &j->file);
 	if (!j->is_known)
 		return;
 	j->commits = sum_of_commits(v, &o->commits);

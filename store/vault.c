@@ -574,10 +574,9 @@ static int pass_object(void *arg, const char *name,
 {
 	struct object_filter *f = arg;
 
-	if (name_is_object(name))
-		return vault_shows(f->vault, name) ? f->fn(f->arg, name, info)
-						   : 0;
-	if (is_new_stray(f->vault, name))
+	if (name_is_object(name) && vault_shows(f->vault, name))
+		return f->fn(f->arg, name, info);
+	if (!name_is_object(name) && is_new_stray(f->vault, name))
 		log_warn("vault %s: %s is no object of a vault: it is left "
 			 "alone; find out who put it there",
 			 vault_url(f->vault), name);
