@@ -57,9 +57,8 @@ static bool has_trust(const struct history *h)
 
 	if (h->is_settled && h->has_looked)
 		return same_stamp(&h->settled, &h->looked);
-	return h->was_read &&
-	       same_stamp(s->there ? &s->st : NULL,
-			  h->has_looked ? &h->looked : NULL);
+	return h->was_read && same_stamp(s->there ? &s->st : NULL,
+					 h->has_looked ? &h->looked : NULL);
 }
 
 int history_settle(struct history *h, const void *trust, size_t len)
