@@ -219,6 +219,9 @@ bool vault_is_put_only(const struct vault *v);
  * stored itself. @sid: 32 digits, whatever follows.
  */
 bool vault_is_own(const struct vault *v, const char *sid);
+/* Of that key: whether somebody may have forgotten @point, 32 digits, or removed it for
+ * ever, which it cannot read, but sees by names. Return 1, 0 or a negative errno. */
+MUST_CHECK int vault_is_touched(struct vault *v, const char *point);
 /* Of that key: the machine whose points it makes; "": any. */
 const char *vault_put_machine(const struct vault *v);
 struct seam *vault_seam(struct vault *v);

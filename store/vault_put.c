@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/backend/names.h"
 #include "store/base/hex.h"
+#include "store/base/name.h"
 #include "store/base/secret.h"
 #include "store/catalog/catalog.h"
 #include "store/crypt/keyring.h"
@@ -49,6 +51,23 @@ bool vault_is_own(const struct vault *v, const char *sid)
 {
 	return keyring_sid_writer(v->keyring, sid) ==
 	       (vault_is_put_only(v) ? keyring_epoch(v->keyring) : 0);
+}
+
+int vault_is_touched(struct vault *v, const char *point)
+{
+	static const char *const folders[] = { "forget/", "purge/" };
+	int r = 0;
+	size_t i, j;
+
+	for (i = 0; i < ARRAY_SIZE(folders) && r == 0; i++) {
+		AUTO_NAMES struct backend_names names = { NULL, 0, 0 };
+		size_t len = strlen(folders[i]);
+
+		r = backend_list_names(v->backend, folders[i], &names);
+		for (j = 0; j < names.n && r == 0; j++)
+			r = strncmp(names.list[j] + len, point, NAME_HEX) == 0;
+	}
+	return r;
 }
 
 /* ---- the keys of its objects ---- */

@@ -347,6 +347,22 @@ static bool is_listed(const struct point_list *l, const struct point *p)
 	return false;
 }
 
+/* Return 1, 0 or a negative errno. */
+static int is_standing(const struct parent *p, const struct point_list *l,
+		       const struct point *x)
+{
+	struct vault *v = p->backup->vault;
+	int r;
+
+	if (!x)
+		return 1;
+	if (!is_listed(l, x) || !vault_is_put_only(v))
+		return is_listed(l, x);
+	/* Of such a key, points that were forgotten are listed as any. */
+	r = vault_is_touched(v, x->id);
+	return r < 0 ? r : !r;
+}
+
 int parent_still_stands(const struct parent *p)
 {
 	struct point_list *l;
@@ -354,8 +370,9 @@ int parent_still_stands(const struct parent *p)
 
 	if (r < 0)
 		return r;
-	r = (!p->tree || is_listed(l, p->tree)) &&
-	    (!p->machine || is_listed(l, p->machine));
+	r = is_standing(p, l, p->tree);
+	if (r == 1 && p->machine != p->tree)
+		r = is_standing(p, l, p->machine);
 	point_list_put(l);
 	return r;
 }

@@ -10,11 +10,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "src/backup/backup.h"
 #include "store/backend/mem.h"
 #include "store/base/bytes.h"
 #include "store/base/hex.h"
 #include "store/base/seam.h"
 #include "store/base/secret.h"
+#include "store/base/task.h"
 #include "store/collect/collect.h"
 #include "store/crypt/keyring.h"
 #include "store/crypt/put_keys.h"
@@ -506,6 +508,51 @@ static void nor_on_one_that_goes(void **state)
 	support_remove(cache);
 }
 
+/* Whether a backup that finds nothing changed makes no point. */
+static bool is_skipped(const struct scene *s, const char *cache,
+		       const char *dir)
+{
+	struct vault_options o = owner_of(s);
+	struct backup_options backup = {
+		.vm = MACHINE,
+		.host = "h",
+		.sources = &dir,
+		.nsources = 1,
+		.level = 1,
+		.threads = 1,
+		.skip_if_unchanged = true,
+	};
+	struct task task = { .stop = NULL };
+	struct backup_result result;
+	struct vault *v;
+
+	o.credential.keyfile = s->key;
+	o.only_adds = true;
+	o.cache_dir = cache;
+	v = open_with(&o);
+	assert_ok(backup_run(v, &backup, &task, &result));
+	vault_close(v);
+	return result.skipped;
+}
+
+/* The owner forgot the point, which goes sooner or later: another one is needed. */
+static void he_skips_nothing_for_one_that_goes(void **state)
+{
+	const struct scene *s = *state;
+	const char *cache = support_path("%s/cache", support_tmpdir_fast());
+	const char *dir = make_dir("skip", 14);
+	AUTO_BUF struct buf none = BUF_INIT;
+	char id[33], name[OBJECT_NAME_MAX];
+
+	back_up(s, cache, dir, id);
+	assert_true(is_skipped(s, cache, dir));
+	snprintf(name, sizeof(name), "forget/%s-0", id);
+	owner_put(s, OBJECT_FORGET, name, &none, "{\"time_ns\":1}");
+	assert_false(is_skipped(s, cache, dir));
+	assert_true(is_skipped(s, cache, dir));
+	support_remove(cache);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -516,6 +563,7 @@ int main(void)
 		TEST(he_stops_no_collection),
 		TEST(he_relies_on_no_point_that_is_gone),
 		TEST(nor_on_one_that_goes),
+		TEST(he_skips_nothing_for_one_that_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
