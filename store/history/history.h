@@ -26,7 +26,8 @@ struct seam;
 /*
  * Of the vault with this id, at @url; what is remembered lies below the
  * directory @dir, an absolute path, which is made where it is needed; NULL: nothing
- * is. Return 0 or -ENOMEM.
+ * is, nor where it does not remember, as with a key that reads nothing: @dir then keeps
+ * only who may sign. Return 0 or -ENOMEM.
  */
 MUST_CHECK int history_new(const char *dir, bool remembers,
 			   const uint8_t *vault_id, const char *url,

@@ -399,6 +399,14 @@ static void it_decides_for_nobody_else(void **state)
 	assert_int_equal(ndamaged, 1);
 }
 
+/* What a commit added to a point on the stack. */
+static void free_index(struct point *p)
+{
+	while (p->nindex > 0)
+		free(p->index[--p->nindex]);
+	free(p->index);
+}
+
 /* A point of @vm, with that id of a machine, NULL for the right one. */
 static int add_point(const struct scene *s, const char *vm, const char *machine)
 {
@@ -418,6 +426,7 @@ static int add_point(const struct scene *s, const char *vm, const char *machine)
 		assert_ok(point_machine_of(vm, 0, p.machine));
 	assert_ok(writer_begin(v, 3, NULL, &w));
 	r = writer_commit(w, &p);
+	free_index(&p);
 	writer_free(w);
 	vault_close(v);
 	return r;
@@ -471,6 +480,7 @@ static void a_chunk_of_his_stands_for_nothing(void **state)
 	assert_int_equal(writer_claim(w, CHUNK_DATA, &chunk, sizeof(wrong)), 1);
 	assert_ok(writer_store(w, CHUNK_DATA, &chunk, wrong, sizeof(wrong)));
 	assert_ok(writer_commit(w, &p));
+	free_index(&p);
 	writer_free(w);
 	vault_close(v);
 	v = open_with(o);

@@ -154,6 +154,14 @@ static void new_sid(struct vault *adder, char sid[33])
 	assert_ok(keyring_new_sid(vault_keyring(adder), seam_system(), sid));
 }
 
+/* What a commit added to a point on the stack. */
+static void free_index(struct point *p)
+{
+	while (p->nindex > 0)
+		free(p->index[--p->nindex]);
+	free(p->index);
+}
+
 /* A pack of his that has @data under the name of @named, and no point. */
 static void store_as(const struct scene *s, const uint8_t *data,
 		     const uint8_t *named, size_t len, char sid[33])
@@ -173,6 +181,7 @@ static void store_as(const struct scene *s, const uint8_t *data,
 	assert_int_equal(writer_claim(w, CHUNK_DATA, &chunk, (uint32_t)len), 1);
 	assert_ok(writer_store(w, CHUNK_DATA, &chunk, data, (uint32_t)len));
 	assert_ok(writer_commit(w, &p));
+	free_index(&p);
 	writer_free(w);
 	vault_close(v);
 }
