@@ -370,6 +370,14 @@ static size_t npoints(const struct scene *s, size_t *ndamaged)
 	return n;
 }
 
+/* What a commit added to a point on the stack. */
+static void free_index(struct point *p)
+{
+	while (p->nindex > 0)
+		free(p->index[--p->nindex]);
+	free(p->index);
+}
+
 /* Somebody else's session, which he would end, or decide for his own point. */
 static void it_decides_for_nobody_else(void **state)
 {
@@ -390,6 +398,7 @@ static void it_decides_for_nobody_else(void **state)
 	steal_put(s, OBJECT_COMMIT, name, (const char *)fence.data);
 	p.vm = p.host = p.user = p.program = (char *)"other";
 	assert_true(writer_commit(w, &p) < 0);
+	free_index(&p);
 	writer_free(w);
 	/* The session is lost, and all others go on. */
 	assert_ok(vaults_backup(v, dir, id));
@@ -397,14 +406,6 @@ static void it_decides_for_nobody_else(void **state)
 	assert_true(vaults_is_whole(s->b, id, dir, digest));
 	assert_int_equal(npoints(s, &ndamaged), 1);
 	assert_int_equal(ndamaged, 1);
-}
-
-/* What a commit added to a point on the stack. */
-static void free_index(struct point *p)
-{
-	while (p->nindex > 0)
-		free(p->index[--p->nindex]);
-	free(p->index);
 }
 
 /* A point of @vm, with that id of a machine, NULL for the right one. */
