@@ -343,11 +343,12 @@ static int parse_unused(struct context *ctx, const char *text,
 	if (text[strspn(text, "0123456789")] &&
 	    options_size(text, &o->max_unused_bytes) == 0)
 		return 0;
-	return context_usage(ctx,
-			     "--max-unused: \"%s\" is neither a percentage such "
-			     "as 5%%, nor a size such as 200M, nor 0, nor "
-			     "\"unlimited\"",
-			     text);
+	return context_usage(
+		ctx,
+		"--max-unused: \"%s\" is neither a percentage such "
+		"as 5%%, nor a size such as 200M, nor 0, nor "
+		"\"unlimited\"",
+		text);
 }
 
 static int parse_repack(struct context *ctx, const struct args *a,

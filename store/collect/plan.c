@@ -275,8 +275,8 @@ static int count_pack(void *arg, const char *object,
 	if (u->condemned &&
 	    pack_prints_has(&u->condemned->swept, strrchr(object, '/') + 1))
 		u->nlate++;
-	u->is_left |= pack_list_has(&u->cycle->repacked,
-				    strrchr(object, '/') + 1);
+	u->is_left |=
+		pack_list_has(&u->cycle->repacked, strrchr(object, '/') + 1);
 	snprintf(sid, sizeof(sid), "%.32s", strrchr(object, '/') + 1);
 	row = ledger_find(&u->cycle->ledger, sid);
 	/* The own session is in no ledger that was read before it. */
@@ -312,8 +312,8 @@ int plan_remember(struct cycle *c)
 	uint8_t waste[8];
 	int r = vault_list(c->vault, "pack/", count_pack, &u);
 
-	put_le64(waste, plan->waste_bytes +
-				(u.is_left ? plan->repack_dead_bytes : 0));
+	put_le64(waste,
+		 plan->waste_bytes + (u.is_left ? plan->repack_dead_bytes : 0));
 	if (r == 0)
 		r = catalog_put_object(catalog, WASTE, waste, sizeof(waste));
 	if (r == 0)
