@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/backend/cloud.h"
 #include "store/backend/s3_internal.h"
 #include "store/base/log.h"
 
@@ -51,14 +52,6 @@ static int s3_replace(struct backend *b, const struct backend_call *c,
 	return r;
 }
 
-static int truncated(const struct backend *b, const char *name, uint64_t need)
-{
-	return fail(-EBADMSG,
-		    "vault %s: object %s ends before byte %" PRIu64
-		    ": it was truncated",
-		    b->url, name, need);
-}
-
 static int s3_head(struct backend *b, const struct backend_call *c,
 		   const char *name, struct backend_info *info_out);
 
@@ -77,26 +70,13 @@ static int s3_get(struct backend *b, const struct backend_call *c,
 
 	if (len == 0) {
 		r = s3_head(b, c, name, &info);
-		return r == 0 && info.size < off ? truncated(b, name, off) : r;
+		return r == 0 && info.size < off ? cloud_truncated(b, name, off)
+						 : r;
 	}
 	snprintf(range, sizeof(range), "Range: bytes=%" PRIu64 "-%" PRIu64, off,
 		 off + len - 1);
 	r = s3_ask(s3_of(b), c, &q, &a);
-	if (a.status == 416)
-		r = truncated(b, name, off + len);
-	/* All of it, and not the part that was asked for. */
-	else if (r == 0 && a.status != 206 && off > 0)
-		r = fail(-EOPNOTSUPP,
-			 "vault %s: the store gives no part of an object: "
-			 "%s",
-			 b->url, name);
-	else if (r == 0 && a.into_len != len)
-		r = truncated(b, name, off + len);
-	else if (r == -EFBIG)
-		r = fail(-EIO,
-			 "vault %s: the store gives more of %s than was asked "
-			 "for",
-			 b->url, name);
+	r = cloud_judge_part(b, name, &a, off, len, r);
 	http_answer_release(&a);
 	return r;
 }
@@ -120,25 +100,6 @@ static int s3_get_all(struct backend *b, const struct backend_call *c,
 	}
 	http_answer_release(&a);
 	return r;
-}
-
-static int read_info(const struct backend *b, const char *name,
-		     const struct http_answer *a, struct backend_info *out)
-{
-	char *end;
-	unsigned long long size;
-
-	errno = 0;
-	size = strtoull(a->content_length, &end, 10);
-	if (!a->content_length[0] || *end || errno || size > INT64_MAX)
-		return fail(-EIO,
-			    "vault %s: the store does not tell how long %s is",
-			    b->url, name);
-	memset(out, 0, sizeof(*out));
-	out->size = size;
-	out->stored_ns = http_date(a->last_modified) * 1000000000;
-	out->placed_ns = out->stored_ns;
-	return 0;
 }
 
 /* The answer to HEAD has no body that could tell an object that is not there from a
@@ -166,7 +127,7 @@ static int s3_head(struct backend *b, const struct backend_call *c,
 	int r = s3_ask(s3_of(b), c, &q, &a);
 
 	if (r == 0)
-		r = read_info(b, name, &a, info_out);
+		r = cloud_read_info(b, name, &a, info_out);
 	http_answer_release(&a);
 	return r == -ENOENT ? ask_what_lacks(b, c, name) : r;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/backend/cloud.h"
 #include "store/backend/s3_sign.h"
 #include "store/backend/xml.h"
 #include "store/base/hex.h"
@@ -17,10 +18,6 @@
 #include "store/base/seam.h"
 #include "store/base/secret.h"
 #include "store/crypt/crypt.h"
-
-#define ERROR_MAX (64u << 10)
-#define WAIT_MAX_S 60
-#define SKEW_MIN_S 300 /* of the 900 that stores bear */
 
 /* What the store says of an error. */
 struct s3_error {
@@ -73,15 +70,11 @@ static bool set_region(struct backend_s3 *s, const char *region)
 
 static bool set_clock(struct backend_s3 *s, const char *date)
 {
-	struct seam *seam = s->b.options.seam;
-	int64_t theirs = http_date(date),
-		ours = seam->ops->realtime_ns(seam) / 1000000000;
-	int64_t skew = theirs - ours;
+	int64_t before = atomic_load(&s->skew_s),
+		now = cloud_skew(&s->b, date, before);
 
-	if (theirs < 0 || llabs(atomic_load(&s->skew_s) - skew) < SKEW_MIN_S)
-		return false;
-	atomic_store(&s->skew_s, skew);
-	return true;
+	atomic_store(&s->skew_s, now);
+	return now != before;
 }
 
 /* The request's lines, which live until it is answered. */
@@ -204,9 +197,9 @@ static int make_lines(struct backend_s3 *s, const struct s3_asking *q,
 	rq->body_len = q->body_len;
 	rq->into = q->into;
 	rq->into_len = q->into_len;
-	rq->max = MAX(q->max, ERROR_MAX);
-	rq->is_bulk = q->body_len >= S3_BULK_MIN ||
-		      q->into_len >= S3_BULK_MIN || q->max >= S3_BULK_MIN;
+	rq->max = MAX(q->max, CLOUD_ERROR_MAX);
+	rq->is_bulk = q->body_len >= CLOUD_BULK_MIN ||
+		      q->into_len >= CLOUD_BULK_MIN || q->max >= CLOUD_BULK_MIN;
 	return 0;
 }
 
@@ -225,23 +218,6 @@ int s3_ask_once(struct backend_s3 *s, const struct backend_call *c,
 	return r;
 }
 
-/* A store that asks for patience may say how much. */
-static int be_patient(struct backend_s3 *s, const struct backend_call *c,
-		      const struct http_answer *a)
-{
-	struct seam *seam = s->b.options.seam;
-	long wait_s = strtol(a->retry_after, NULL, 10);
-	int64_t until = seam->ops->monotonic_ns(seam) +
-			MIN(MAX(wait_s, 0L), WAIT_MAX_S) * INT64_C(1000000000);
-	int over = 0;
-
-	while (over == 0 && seam->ops->monotonic_ns(seam) < until) {
-		seam->ops->sleep_ns(seam, INT64_C(50) * 1000000);
-		over = backend_call_over(c);
-	}
-	return over < 0 ? over : -EAGAIN;
-}
-
 /* What an answer other than the wanted one means. */
 int s3_refuse(struct backend_s3 *s, const struct backend_call *c,
 	      const struct s3_asking *q, const struct http_answer *a)
@@ -252,17 +228,23 @@ int s3_refuse(struct backend_s3 *s, const struct backend_call *c,
 	read_error(a, &e);
 	switch (a->status) {
 	case 404:
-		if (q->key && strcmp(e.code, "NoSuchBucket") != 0)
+		/* Only of what says so it is known that it is absent; of HEAD it
+		 * is asked once more. */
+		if (q->key && (strcmp(e.code, "NoSuchKey") == 0 ||
+			       strcmp(q->method, "HEAD") == 0))
 			return -ENOENT;
-		return fail(-EHOSTUNREACH, "vault %s: there is no bucket %s",
-			    url, s->place.bucket);
+		if (strcmp(e.code, "NoSuchBucket") == 0)
+			return fail(-EHOSTUNREACH,
+				    "vault %s: there is no bucket %s", url,
+				    s->place.bucket);
+		break;
 	case 408:
 	case 429:
 	case 500:
 	case 502:
 	case 503:
 	case 504:
-		return be_patient(s, c, a);
+		return cloud_be_patient(c, a);
 	case 412:
 		return -EEXIST;
 	case 409:

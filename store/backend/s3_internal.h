@@ -10,10 +10,6 @@
 #include "store/backend/internal.h"
 #include "store/backend/s3_place.h"
 
-/* As long as an object is that waits where others go first. */
-#define S3_BULK_MIN (256u << 10)
-#define S3_ANSWER_MAX (8u << 20) /* of a page of a listing */
-
 struct backend_s3 {
 	struct backend b;
 	struct http *http; /* owned */

@@ -8,11 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "store/backend/cloud.h"
 #include "store/backend/s3_sign.h"
 #include "store/backend/xml.h"
-#include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/crypt/crypt.h"
 
@@ -53,25 +52,6 @@ static int judge_deleted(struct backend *b, const struct http_answer *a)
 			      b->url, code);
 }
 
-static void base64(const uint8_t *data, size_t len, char *out)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t i;
-
-	for (i = 0; i < len; i += 3) {
-		uint32_t v = (uint32_t)data[i] << 16 |
-			     (i + 1 < len ? (uint32_t)data[i + 1] << 8 : 0) |
-			     (i + 2 < len ? data[i + 2] : 0);
-
-		*out++ = digits[v >> 18];
-		*out++ = digits[v >> 12 & 63];
-		*out++ = i + 1 < len ? digits[v >> 6 & 63] : '=';
-		*out++ = i + 2 < len ? digits[v & 63] : '=';
-	}
-	*out = '\0';
-}
-
 static int delete_some(struct backend *b, const struct backend_call *c,
 		       const char *const *names, size_t n)
 {
@@ -83,7 +63,7 @@ static int delete_some(struct backend *b, const struct backend_call *c,
 	struct s3_asking q = { .method = "POST",
 			       .query = "delete=",
 			       .checksum = checksum,
-			       .max = S3_ANSWER_MAX };
+			       .max = CLOUD_ANSWER_MAX };
 	size_t i;
 	int r;
 
@@ -97,7 +77,7 @@ static int delete_some(struct backend *b, const struct backend_call *c,
 		r = crypt_sha256(body.data, body.len, hash);
 	if (r < 0)
 		return r;
-	base64(hash, sizeof(hash), checksum);
+	cloud_base64(hash, sizeof(hash), checksum);
 	q.body = body.data;
 	q.body_len = body.len;
 	r = s3_ask(s, c, &q, &a);
@@ -130,53 +110,15 @@ struct s3_page {
 	bool has_key, is_cut, is_list;
 };
 
-/* "2013-05-24T00:00:00.000Z" */
-static int64_t iso_time(const char *text)
-{
-	struct tm tm = { 0 };
-	int end = 0;
-
-	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon,
-		   &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &end) != 6)
-		return 0;
-	tm.tm_year -= 1900;
-	tm.tm_mon--;
-	return (int64_t)timegm(&tm) * 1000000000;
-}
-
-/* Keys are encoded as in a URL, for XML cannot have all bytes. In place. */
-static bool decode_key(char *text)
-{
-	char *out = text;
-	uint8_t byte;
-
-	for (; *text; text++) {
-		if (*text != '%') {
-			*out++ = *text;
-			continue;
-		}
-		if (!text[1] || !text[2])
-			return false;
-		for (int i = 1; i < 3; i++)
-			if (text[i] >= 'A' && text[i] <= 'F')
-				text[i] += 'a' - 'A';
-		if (hex_decode(text + 1, 1, &byte) < 0 || byte == 0)
-			return false;
-		*out++ = (char)byte;
-		text += 2;
-	}
-	*out = '\0';
-	return true;
-}
-
+/* Keys are encoded as in a URL, for XML cannot have all bytes. */
 static int take_key(struct s3_page *x)
 {
 	const char *prefix = x->s->place.prefix;
 	struct backend_info info = { .size = x->size,
-				     .stored_ns = iso_time(x->time) };
+				     .stored_ns = cloud_iso_time(x->time) };
 
 	info.placed_ns = info.stored_ns;
-	if (!x->has_key || !decode_key(x->key) ||
+	if (!x->has_key || !cloud_url_decode(x->key) ||
 	    strncmp(x->key, prefix, strlen(prefix)) != 0)
 		return -EBADMSG;
 	x->has_key = false;
@@ -242,7 +184,7 @@ int s3_list(struct backend *b, const struct backend_call *c, const char *prefix,
 	struct backend_s3 *s = s3_of(b);
 	struct http_answer a = { .status = 0 };
 	AUTO_BUF struct buf query = BUF_INIT;
-	struct s3_asking q = { .method = "GET", .max = S3_ANSWER_MAX };
+	struct s3_asking q = { .method = "GET", .max = CLOUD_ANSWER_MAX };
 	int r;
 
 	if (token) {

@@ -337,6 +337,7 @@ static void refusals_are_told(void **state)
 		{ "\"status\":403,\"code\":\"AccessDenied\"", -EACCES },
 		{ "\"status\":401,\"code\":\"AccessDenied\"", -EACCES },
 		{ "\"status\":404,\"code\":\"NoSuchBucket\"", -EHOSTUNREACH },
+		{ "\"status\":404,\"code\":\"Gone Astray\"", -EIO },
 		{ "\"status\":400,\"code\":\"InvalidRequest\"", -EIO },
 		{ "\"status\":301,\"code\":\"PermanentRedirect\"", -EIO },
 		{ "\"status\":302,\"code\":\"Found\"", -EIO },

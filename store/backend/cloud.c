@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
+
+#include "store/backend/cloud.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "store/backend/http.h"
+#include "store/backend/internal.h"
+#include "store/base/hex.h"
+#include "store/base/log.h"
+#include "store/base/seam.h"
+#include "store/base/secret.h"
+
+#define WAIT_MAX_S 60
+#define SKEW_MIN_S 300 /* of the 900 that stores bear */
+
+int cloud_be_patient(const struct backend_call *c, const struct http_answer *a)
+{
+	struct seam *seam = c->b->options.seam;
+	long wait_s = strtol(a->retry_after, NULL, 10);
+	int64_t until = seam->ops->monotonic_ns(seam) +
+			MIN(MAX(wait_s, 0L), WAIT_MAX_S) * INT64_C(1000000000);
+	int over = 0;
+
+	while (over == 0 && seam->ops->monotonic_ns(seam) < until) {
+		seam->ops->sleep_ns(seam, INT64_C(50) * 1000000);
+		over = backend_call_over(c);
+	}
+	return over < 0 ? over : -EAGAIN;
+}
+
+int64_t cloud_iso_time(const char *text)
+{
+	struct tm tm = { 0 };
+	int end = 0;
+
+	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon,
+		   &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &end) != 6)
+		return 0;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	return (int64_t)timegm(&tm) * 1000000000;
+}
+
+void cloud_base64(const uint8_t *data, size_t len, char *out)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t i;
+
+	for (i = 0; i < len; i += 3) {
+		uint32_t v = (uint32_t)data[i] << 16 |
+			     (i + 1 < len ? (uint32_t)data[i + 1] << 8 : 0) |
+			     (i + 2 < len ? data[i + 2] : 0);
+
+		*out++ = digits[v >> 18];
+		*out++ = digits[v >> 12 & 63];
+		*out++ = i + 1 < len ? digits[v >> 6 & 63] : '=';
+		*out++ = i + 2 < len ? digits[v & 63] : '=';
+	}
+	*out = '\0';
+}
+
+static int digit_of(char c)
+{
+	return c >= 'A' && c <= 'Z'   ? c - 'A'
+	       : c >= 'a' && c <= 'z' ? c - 'a' + 26
+	       : c >= '0' && c <= '9' ? c - '0' + 52
+	       : c == '+'	      ? 62
+	       : c == '/'	      ? 63
+				      : -1;
+}
+
+struct secret *cloud_unbase64(const char *text)
+{
+	size_t n = strlen(text), i, len;
+	uint32_t bits = 0;
+	struct secret *s;
+
+	while (n > 0 && text[n - 1] == '=')
+		n--;
+	len = n * 3 / 4;
+	s = len ? secret_new(len) : NULL;
+	for (i = 0; s && i < n; i++) {
+		int digit = digit_of(text[i]);
+
+		if (digit < 0) {
+			secret_free(s);
+			return NULL;
+		}
+		bits = bits << 6 | (uint32_t)digit;
+		/* Six bits more each time: eight are there at all but each fourth. */
+		if (i % 4 != 0)
+			s->data[i - i / 4 - 1] =
+				(uint8_t)(bits >> (6 - 2 * (i % 4)));
+	}
+	return s;
+}
+
+bool cloud_url_decode(char *text)
+{
+	char *out = text;
+	uint8_t byte;
+
+	for (; *text; text++) {
+		if (*text != '%') {
+			*out++ = *text;
+			continue;
+		}
+		if (!text[1] || !text[2])
+			return false;
+		for (int i = 1; i < 3; i++)
+			if (text[i] >= 'A' && text[i] <= 'F')
+				text[i] += 'a' - 'A';
+		if (hex_decode(text + 1, 1, &byte) < 0 || byte == 0)
+			return false;
+		*out++ = (char)byte;
+		text += 2;
+	}
+	*out = '\0';
+	return true;
+}
+
+int cloud_read_info(const struct backend *b, const char *name,
+		    const struct http_answer *a, struct backend_info *out)
+{
+	char *end;
+	unsigned long long size;
+
+	errno = 0;
+	size = strtoull(a->content_length, &end, 10);
+	if (!a->content_length[0] || *end || errno || size > INT64_MAX)
+		return fail(-EIO,
+			    "vault %s: the store does not tell how long %s is",
+			    b->url, name);
+	memset(out, 0, sizeof(*out));
+	out->size = size;
+	out->stored_ns = http_date(a->last_modified) * 1000000000;
+	out->placed_ns = out->stored_ns;
+	return 0;
+}
+
+int cloud_truncated(const struct backend *b, const char *name, uint64_t need)
+{
+	return fail(-EBADMSG,
+		    "vault %s: object %s ends before byte %" PRIu64
+		    ": it was truncated",
+		    b->url, name, need);
+}
+
+int cloud_judge_part(const struct backend *b, const char *name,
+		     const struct http_answer *a, uint64_t off, size_t len,
+		     int r)
+{
+	if (a->status == 416)
+		return cloud_truncated(b, name, off + len);
+	if (r == -EFBIG)
+		return fail(-EIO,
+			    "vault %s: the store gives more of %s than was "
+			    "asked for",
+			    b->url, name);
+	if (r < 0)
+		return r;
+	/* All of it, and not the part that was asked for. */
+	if (a->status != 206 && off > 0)
+		return fail(-EOPNOTSUPP,
+			    "vault %s: the store gives no part of an object: "
+			    "%s",
+			    b->url, name);
+	return a->into_len != len ? cloud_truncated(b, name, off + len) : 0;
+}
+
+int64_t cloud_skew(const struct backend *b, const char *date, int64_t skew_s)
+{
+	struct seam *seam = b->options.seam;
+	int64_t theirs = http_date(date),
+		ours = seam->ops->realtime_ns(seam) / 1000000000;
+
+	return theirs < 0 || llabs(theirs - ours - skew_s) < SKEW_MIN_S
+		       ? skew_s
+		       : theirs - ours;
+}
