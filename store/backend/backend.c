@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/backend/azure.h"
 #include "store/backend/internal.h"
 #include "store/backend/s3.h"
 #include "store/base/log.h"
@@ -29,6 +30,7 @@ static const struct scheme schemes[] = {
 	{ "", backend_dir_open }, /* a path */
 	{ "file", backend_dir_open },
 	{ "s3", backend_s3_open },
+	{ "azure", backend_azure_open },
 };
 
 /* Length of the scheme that @url begins with; 0 for a path. */

@@ -6,69 +6,22 @@ and hashes, gives create-if-absent as one step, and lists in pages.
 
     s3.py ID SECRET [--page N] [--cert FILE --key FILE] [--region NAME]
 
-It listens on a free port of the loopback address, and prints that. All is in memory.
-PUT /_faults with a JSON list sets faults; each is an object:
-
-    match    a regular expression for "METHOD /path?query"
-    after    so many requests that match pass before (0)
-    times    how often it strikes (1)
-    do       "status" (with status, code, retry_after), "reset" (before anything is
-             done), "lost" (it is done, and the answer is lost), "stall" (seconds),
-             "short" (half of the body comes), "flip" (a bit of it), "overwrite"
-             (If-None-Match is not heard), "error200" (an error in an answer of 200),
-             "long" (more than was asked for), "circle" (a listing goes round)
-GET /_log tells the requests since the last look, one a line.
+stores.py says what it does otherwise.
 """
 import argparse
 import base64
 import datetime
-import email.utils
 import hashlib
 import hmac
-import http.server
-import json
 import re
-import socket
-import ssl
-import struct
-import threading
+import sys
 import time
 import urllib.parse
 from xml.sax.saxutils import escape
 
-SKEW = 900
-
-
-class Refused(Exception):
-    def __init__(self, status, code, message="", headers=None):
-        self.status, self.code = status, code
-        self.message, self.headers = message or code, headers or {}
-
-
-class Stored:
-    def __init__(self, data):
-        self.data, self.time = data, time.time()
-        self.etag = '"%s"' % hashlib.md5(data).hexdigest()
-
-
-class Store:
-    def __init__(self, args):
-        self.args = args
-        self.lock = threading.RLock()
-        self.buckets, self.faults, self.log = {}, [], []
-
-    def fault(self, line):
-        """The fault that strikes this request, or {}."""
-        with self.lock:
-            for f in self.faults:
-                if not re.search(f["match"], line):
-                    continue
-                f["after"] = f.get("after", 0) - 1
-                if f["after"] >= 0 or f.get("times", 1) <= 0:
-                    continue
-                f["times"] = f.get("times", 1) - 1
-                return f
-        return {}
+sys.dont_write_bytecode = True
+import stores  # noqa: E402
+from stores import Refused, Stored  # noqa: E402
 
 
 def quote(text, safe=""):
@@ -79,57 +32,7 @@ def mac(key, text):
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    store = None  # set by main
-
-    def log_message(self, *_):
-        pass
-
-    def setup(self):
-        super().setup()
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    # ---- answers ----
-
-    def answer(self, status, body=b"", headers=None):
-        if isinstance(body, str):
-            body = body.encode()
-        headers = dict(headers or {})
-        headers.setdefault("Content-Length", str(len(body)))
-        if self.flaw.get("do") == "flip" and body:
-            middle = len(body) // 2
-            body = body[:middle] + bytes([body[middle] ^ 1]) + \
-                body[middle + 1:]
-        if self.flaw.get("do") == "short":
-            body = body[:len(body) // 2]
-            self.close_connection = True
-        if self.flaw.get("do") == "long":
-            body += b"x" * 100
-            headers["Content-Length"] = str(len(body))
-        head = "HTTP/1.1 %d X\r\nDate: %s\r\n" % (
-            status, email.utils.formatdate(usegmt=True))
-        if status == 204:
-            headers.pop("Content-Length")
-        head += "".join("%s: %s\r\n" % h for h in headers.items()) + "\r\n"
-        self.wfile.write(head.encode() +
-                         (body if self.command != "HEAD" else b""))
-
-    def refuse(self, e):
-        self.answer(e.status, '<?xml version="1.0" encoding="UTF-8"?>\n'
-                    "<Error><Code>%s</Code><Message>%s</Message>%s</Error>" % (
-                        e.code, escape(e.message), e.headers.pop("xml", "")),
-                    e.headers)
-
-    def reset(self):
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                                   struct.pack("ii", 1, 0))
-        self.connection.close()
-        raise ConnectionError
-
-    # ---- who asks, and what ----
-
+class Handler(stores.Handler):
     def authenticate(self, h):
         args = self.store.args
         m = re.fullmatch(
@@ -148,7 +51,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         stamp = h.get("x-amz-date", "")
         then = datetime.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(
             tzinfo=datetime.timezone.utc).timestamp()
-        if abs(then - time.time()) > SKEW or stamp[:8] != day:
+        if abs(then - time.time()) > stores.SKEW or stamp[:8] != day:
             raise Refused(403, "RequestTimeTooSkewed")
         names = names.split(";")
         if names != sorted(names):
@@ -177,12 +80,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise Refused(403, "SignatureDoesNotMatch")
         return payload
 
-    def read_body(self, h, payload):
-        length = int(h.get("content-length", "0"))
-        if h.get("expect", "").lower() == "100-continue":
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = self.rfile.read(length)
-        self.has_read = True
+    def admit(self, h):
+        payload = self.authenticate(h)
+        body = self.read_body(h)
         digest = hashlib.sha256(body)
         if digest.hexdigest() != payload:
             raise Refused(400, "XAmzContentSHA256Mismatch")
@@ -190,45 +90,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if checksum and base64.b64decode(checksum) != digest.digest():
             raise Refused(400, "BadDigest")
         return body
-
-    def serve(self):
-        self.flaw, self.has_read = {}, False
-        h = {k.lower(): v for k, v in self.headers.items()}
-        if self.path == "/_faults":
-            self.store.faults = json.loads(
-                self.rfile.read(int(h["content-length"])))
-            return self.answer(200)
-        if self.path == "/_log":
-            with self.store.lock:
-                lines, self.store.log = self.store.log, []
-            return self.answer(200, "".join(x + "\n" for x in lines))
-        line = self.command + " " + self.path
-        with self.store.lock:
-            self.store.log.append(line)
-        flaw = self.flaw = self.store.fault(line)
-        try:
-            if flaw.get("do") == "stall":
-                time.sleep(flaw.get("seconds", 1))
-            if flaw.get("do") == "reset":
-                self.reset()
-            payload = self.authenticate(h)
-            body = self.read_body(h, payload)
-            if flaw.get("do") == "status":
-                raise Refused(flaw["status"], flaw.get("code", "Some"), "", {
-                    "Retry-After": str(flaw.get("retry_after", 0))})
-            self.operate(h, body)
-        except Refused as e:
-            # What was not read of the body is not the next request.
-            if not self.has_read:
-                if h.get("expect"):
-                    self.close_connection = True
-                else:
-                    self.rfile.read(int(h.get("content-length", "0")))
-            self.refuse(e)
-        except ConnectionError:
-            self.close_connection = True
-
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = serve
 
     # ---- operations ----
 
@@ -258,14 +119,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.done(204)
         return self.get(h, objects, key)
 
-    def done(self, status, body=b"", headers=None):
-        """It is done; the answer may be lost."""
-        if self.flaw.get("do") == "lost":
-            self.reset()
-        if self.flaw.get("do") == "error200":
-            body = "<Error><Code>InternalError</Code></Error>"
-        self.answer(status, body, headers)
-
     def put(self, h, objects, key, body):
         with self.store.lock:
             if h.get("if-none-match") == "*" and key in objects and \
@@ -293,20 +146,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             stored = objects.get(key)
         if not stored:
             raise Refused(404, "NoSuchKey")
-        headers = {"ETag": stored.etag, "Last-Modified":
-                   email.utils.formatdate(stored.time, usegmt=True)}
-        data, status = stored.data, 200
-        m = re.fullmatch(r"bytes=(\d+)-(\d+)", h.get("range", ""))
-        if m:
-            first, last = int(m[1]), min(int(m[2]), len(data) - 1)
-            if first >= len(data):
-                raise Refused(416, "InvalidRange")
-            headers["Content-Range"] = "bytes %d-%d/%d" % (first, last,
-                                                           len(data))
-            data, status = data[first:last + 1], 206
-        if self.command == "HEAD":
-            headers["Content-Length"] = str(len(data))
-        self.done(status, data, headers)
+        self.done(*self.part_of(h, stored))
 
     def list(self, bucket, objects, query):
         if query.get("list-type") != "2":
@@ -343,14 +183,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
                               for k, o in page)))
 
 
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request, client_address):
-        pass  # clients come and go
-
-
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("id")
@@ -359,16 +191,7 @@ def main():
     p.add_argument("--cert")
     p.add_argument("--key")
     p.add_argument("--region", default="us-east-1")
-    args = p.parse_args()
-    Handler.store = Store(args)
-    server = Server(("127.0.0.1", 0), Handler)
-    if args.cert:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(args.cert, args.key)
-        server.socket = context.wrap_socket(
-            server.socket, server_side=True, do_handshake_on_connect=False)
-    print(server.server_address[1], flush=True)
-    server.serve_forever()
+    stores.run(Handler, p.parse_args())
 
 
 main()
