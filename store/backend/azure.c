@@ -126,8 +126,10 @@ static void put_url(const struct backend_azure *s, const struct azure_asking *q,
 	buf_put_u8(&l->url, '\0');
 }
 
+/* *@skew_s: what it was signed with, which another thread may have corrected since. */
 static int ask_once(struct backend_azure *s, const struct backend_call *c,
-		    const struct azure_asking *q, struct http_answer *a)
+		    const struct azure_asking *q, struct http_answer *a,
+		    int64_t *skew_s)
 {
 	struct seam *seam = s->b.options.seam;
 	struct azure_lines l = { .date = "" };
@@ -135,9 +137,8 @@ static int ask_once(struct backend_azure *s, const struct backend_call *c,
 	size_t n = 0;
 	int r;
 
-	put_date(seam->ops->realtime_ns(seam) / 1000000000 +
-			 atomic_load(&s->skew_s),
-		 l.date);
+	*skew_s = atomic_load(&s->skew_s);
+	put_date(seam->ops->realtime_ns(seam) / 1000000000 + *skew_s, l.date);
 	put_url(s, q, &l);
 	r = buf_error(&l.path);
 	if (r == 0)
@@ -231,27 +232,31 @@ static int refuse(struct backend_azure *s, const struct backend_call *c,
 }
 
 /* A clock that is wrong makes a signature that is. */
-static bool is_corrected(struct backend_azure *s, const struct http_answer *a)
+static bool is_corrected(struct backend_azure *s, const struct http_answer *a,
+			 int64_t before)
 {
-	int64_t before = atomic_load(&s->skew_s), now;
+	int64_t now;
 
 	if (a->status != 403 || !says(a, "AuthenticationFailed"))
 		return false;
 	now = cloud_skew(&s->b, a->date, before);
+	if (now == before)
+		return false;
 	atomic_store(&s->skew_s, now);
-	return now != before;
+	return true;
 }
 
 /* Ask; any answer but 2xx is an error. */
 int azure_ask(struct backend_azure *s, const struct backend_call *c,
 	      const struct azure_asking *q, struct http_answer *a)
 {
-	int r = ask_once(s, c, q, a);
+	int64_t skew_s;
+	int r = ask_once(s, c, q, a, &skew_s);
 
-	if (r == 0 && is_corrected(s, a)) {
+	if (r == 0 && is_corrected(s, a, skew_s)) {
 		http_answer_release(a);
 		memset(a, 0, sizeof(*a));
-		r = ask_once(s, c, q, a);
+		r = ask_once(s, c, q, a, &skew_s);
 	}
 	if (r == 0 && (a->status < 200 || a->status > 299))
 		r = refuse(s, c, q, a);
@@ -400,12 +405,13 @@ static int make_container(struct backend *b)
 					.query = "restype=container",
 					.signed_query = "\nrestype:container" };
 	struct http_answer a;
+	int64_t skew_s;
 	int r;
 
 	do {
 		memset(&a, 0, sizeof(a));
-		r = ask_once(azure_of(b), &t.call, &q, &a);
-		if (r == 0 && is_corrected(azure_of(b), &a))
+		r = ask_once(azure_of(b), &t.call, &q, &a, &skew_s);
+		if (r == 0 && is_corrected(azure_of(b), &a, skew_s))
 			r = -EAGAIN;
 		if (r == 0 && (a.status >= 500 || a.status == 429))
 			r = -EAGAIN;

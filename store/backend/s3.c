@@ -174,13 +174,14 @@ static int ask_bucket(struct backend *b, const char *method)
 	struct backend_trial t = backend_begin(b, "look at", "the bucket");
 	const struct s3_asking q = { .method = method };
 	struct http_answer a;
+	struct s3_signed was;
 	long status;
 	int r;
 
 	do {
 		memset(&a, 0, sizeof(a));
-		r = s3_ask_once(s3_of(b), &t.call, &q, &a);
-		if (r == 0 && s3_is_corrected(s3_of(b), &a))
+		r = s3_ask_once(s3_of(b), &t.call, &q, &a, &was);
+		if (r == 0 && s3_is_corrected(s3_of(b), &a, &was))
 			r = -EAGAIN;
 		status = a.status;
 		if (r == 0 && status >= 500)

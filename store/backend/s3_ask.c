@@ -53,36 +53,36 @@ static void get_region(struct backend_s3 *s, char out[S3_REGION_MAX])
 	memcpy(out, s->place.region, S3_REGION_MAX);
 }
 
-/* Return whether it is another than before. */
-static bool set_region(struct backend_s3 *s, const char *region)
+/* Return whether it is another than that which a request was signed with. */
+static bool set_region(struct backend_s3 *s, const char *region,
+		       const struct s3_signed *was)
 {
-	bool other;
-
 	if (!region[0] ||
 	    strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-_") !=
 		    strlen(region))
 		return false;
 	SCOPED_LOCK(&s->lock);
-	other = strcmp(s->place.region, region) != 0;
 	snprintf(s->place.region, sizeof(s->place.region), "%.63s", region);
-	return other;
+	return strcmp(was->region, region) != 0;
 }
 
-static bool set_clock(struct backend_s3 *s, const char *date)
+static bool set_clock(struct backend_s3 *s, const char *date,
+		      const struct s3_signed *was)
 {
-	int64_t before = atomic_load(&s->skew_s),
-		now = cloud_skew(&s->b, date, before);
+	int64_t now = cloud_skew(&s->b, date, was->skew_s);
 
+	if (now == was->skew_s)
+		return false;
 	atomic_store(&s->skew_s, now);
-	return now != before;
+	return true;
 }
 
 /* The request's lines, which live until it is answered. */
 struct s3_lines {
 	struct buf url, path, authorization;
 	char host[320], hash_line[100], time_line[40], token[4200],
-		checksum[100], hash[S3_HASH_LEN + 1], time[S3_TIME_LEN + 1],
-		region[S3_REGION_MAX];
+		checksum[100], hash[S3_HASH_LEN + 1], time[S3_TIME_LEN + 1];
+	struct s3_signed with;
 };
 
 static void release_lines(struct s3_lines *l)
@@ -125,7 +125,7 @@ static int sign(struct backend_s3 *s, const struct s3_asking *q,
 				.headers = headers,
 				.payload_hash = l->hash,
 				.time = l->time,
-				.region = l->region,
+				.region = l->with.region,
 				.id = s->keys.id,
 				.secret = s->keys.secret->data,
 				.secret_len = s->keys.secret->len };
@@ -155,10 +155,10 @@ static int make_lines(struct backend_s3 *s, const struct s3_asking *q,
 	size_t n = 0;
 	int r = hash_body(q, l->hash);
 
-	s3_time(seam->ops->realtime_ns(seam) / 1000000000 +
-			atomic_load(&s->skew_s),
+	l->with.skew_s = atomic_load(&s->skew_s);
+	s3_time(seam->ops->realtime_ns(seam) / 1000000000 + l->with.skew_s,
 		l->time);
-	get_region(s, l->region);
+	get_region(s, l->with.region);
 	put_path(s, q->key, &l->path);
 	buf_printf(&l->url, "%s%s%s%s", s->place.endpoint,
 		   (const char *)(l->path.data ? l->path.data : (uint8_t *)""),
@@ -204,7 +204,8 @@ static int make_lines(struct backend_s3 *s, const struct s3_asking *q,
 }
 
 int s3_ask_once(struct backend_s3 *s, const struct backend_call *c,
-		const struct s3_asking *q, struct http_answer *a)
+		const struct s3_asking *q, struct http_answer *a,
+		struct s3_signed *was)
 {
 	struct s3_lines *l = calloc(1, sizeof(*l));
 	struct http_request rq = { .method = NULL };
@@ -212,8 +213,10 @@ int s3_ask_once(struct backend_s3 *s, const struct backend_call *c,
 
 	if (r == 0)
 		r = http_run(s->http, c, &rq, a);
-	if (l)
+	if (l) {
+		*was = l->with;
 		release_lines(l);
+	}
 	free(l);
 	return r;
 }
@@ -276,7 +279,8 @@ int s3_refuse(struct backend_s3 *s, const struct backend_call *c,
 }
 
 /* Is it the clock, or the region, so that the next try may be right? */
-bool s3_is_corrected(struct backend_s3 *s, const struct http_answer *a)
+bool s3_is_corrected(struct backend_s3 *s, const struct http_answer *a,
+		     const struct s3_signed *was)
 {
 	struct s3_error e;
 
@@ -287,20 +291,22 @@ bool s3_is_corrected(struct backend_s3 *s, const struct http_answer *a)
 	if (a->status == 403)
 		return (!e.code[0] ||
 			strcmp(e.code, "RequestTimeTooSkewed") == 0) &&
-		       set_clock(s, a->date);
-	return set_region(s, e.region);
+		       set_clock(s, a->date, was);
+	return set_region(s, e.region, was);
 }
 
 /* Ask; any answer but 2xx is an error. */
 int s3_ask(struct backend_s3 *s, const struct backend_call *c,
 	   const struct s3_asking *q, struct http_answer *a)
 {
-	int r = s3_ask_once(s, c, q, a), tries;
+	struct s3_signed was;
+	int r = s3_ask_once(s, c, q, a, &was), tries;
 
-	for (tries = 0; r == 0 && tries < 3 && s3_is_corrected(s, a); tries++) {
+	for (tries = 0; r == 0 && tries < 3 && s3_is_corrected(s, a, &was);
+	     tries++) {
 		http_answer_release(a);
 		memset(a, 0, sizeof(*a));
-		r = s3_ask_once(s, c, q, a);
+		r = s3_ask_once(s, c, q, a, &was);
 	}
 	if (r == 0 && (a->status < 200 || a->status > 299))
 		r = s3_refuse(s, c, q, a);

@@ -38,17 +38,25 @@ struct s3_asking {
 	size_t into_len, max;
 };
 
+/* What a request was signed with, which another thread may have corrected since. */
+struct s3_signed {
+	int64_t skew_s;
+	char region[S3_REGION_MAX];
+};
+
 /* ---- s3_ask.c ---- */
 
 /* Ask once. Return as http_run(). */
 MUST_CHECK int s3_ask_once(struct backend_s3 *s, const struct backend_call *c,
-			   const struct s3_asking *q, struct http_answer *a);
+			   const struct s3_asking *q, struct http_answer *a,
+			   struct s3_signed *was);
 /* The same, and again where the answer was but to the clock or the region; any answer
  * but 2xx is an error, as backend_ops has them. Release @a whatever it returns. */
 MUST_CHECK int s3_ask(struct backend_s3 *s, const struct backend_call *c,
 		      const struct s3_asking *q, struct http_answer *a);
 /* Is it the clock, or the region, so that the next try may be right? */
-bool s3_is_corrected(struct backend_s3 *s, const struct http_answer *a);
+bool s3_is_corrected(struct backend_s3 *s, const struct http_answer *a,
+		     const struct s3_signed *was);
 /* What an answer other than the wanted one means. */
 MUST_CHECK int s3_refuse(struct backend_s3 *s, const struct backend_call *c,
 			 const struct s3_asking *q,

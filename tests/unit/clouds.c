@@ -479,6 +479,46 @@ static void a_wrong_clock_is_corrected(void **state)
 	backend_close(other);
 }
 
+/* Several that hear at once that their clock is wrong are all heard again. */
+static void *get_late(void *arg)
+{
+	struct backend *other = arg;
+	char got[1];
+
+	return backend_get(other, "pack/late", 0, got, 1) == 0 ? NULL : arg;
+}
+
+static void all_are_corrected_at_once(void **state)
+{
+	struct late_seam s = { .ops = *seam_system()->ops };
+	struct backend_options o = options();
+	struct backend *other;
+	pthread_t threads[4];
+	void *failed;
+	size_t i;
+
+	(void)state;
+	assert_ok(backend_put(b, "pack/late", "x", 1));
+	s.seam.ops = &s.ops;
+	s.ops.realtime_ns = late;
+	o.seam = &s.seam;
+	assert_ok(backend_open(url, &o, &other));
+	/* All were sent before one is answered. */
+	set_fault("[{\"match\":\"GET\",\"do\":\"stall\",\"seconds\":0.2,"
+		  "\"times\":4}]");
+	for (i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, get_late,
+						other),
+				 0);
+	for (i = 0; i < 4; i++) {
+		pthread_join(threads[i], &failed);
+		assert_null(failed);
+	}
+	set_fault("[]");
+	backend_close(other);
+	assert_ok(backend_delete(b, "pack/late"));
+}
+
 const struct CMUnitTest clouds_tests[CLOUDS_TESTS] = {
 	cmocka_unit_test(objects_are_put_and_read),
 	cmocka_unit_test(all_pages_are_listed),
@@ -490,4 +530,5 @@ const struct CMUnitTest clouds_tests[CLOUDS_TESTS] = {
 	cmocka_unit_test(a_store_that_overwrites_is_refused),
 	cmocka_unit_test(waiting_has_an_end),
 	cmocka_unit_test(a_wrong_clock_is_corrected),
+	cmocka_unit_test(all_are_corrected_at_once),
 };

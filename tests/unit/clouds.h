@@ -24,7 +24,7 @@ void clouds_stop(void);
 const char *clouds_url(void);
 struct backend_options clouds_options(void);
 
-#define CLOUDS_TESTS 10
+#define CLOUDS_TESTS 11
 extern const struct CMUnitTest clouds_tests[CLOUDS_TESTS];
 
 #endif
