@@ -202,7 +202,10 @@ static int refuse(struct backend_azure *s, const struct backend_call *c,
 	case 504:
 		return cloud_be_patient(c, a);
 	case 412:
-		return -EEXIST;
+		/* Also said of a lease, which is none of ours. */
+		if (q->is_new && says(a, "ConditionNotMet"))
+			return -EEXIST;
+		break;
 	case 409:
 		if (says(a, "BlobAlreadyExists"))
 			return -EEXIST;
@@ -290,6 +293,9 @@ static int put(struct backend *b, const struct backend_call *c,
 	struct backend_info info;
 	int r = azure_ask(azure_of(b), c, &q, &a);
 
+	/* Something else may answer in the store's place: then nothing is known. */
+	if (r == -EFBIG || (r == 0 && (a.status != 201 || !a.etag[0])))
+		r = -EAGAIN;
 	/* Whoever may create and not write hears nothing else of what is there. */
 	if (r == -EACCES && is_new &&
 	    says(&a, "AuthorizationPermissionMismatch") &&
@@ -348,6 +354,8 @@ static int azure_get_all(struct backend *b, const struct backend_call *c,
 	int r = azure_ask(azure_of(b), c, &q, &a);
 
 	*out = NULL;
+	if (r == 0 && (a.status != 200 || !a.etag[0]))
+		r = -EAGAIN;
 	if (r == 0 && a.body.len > max)
 		r = -EFBIG;
 	if (r == 0) {
@@ -375,6 +383,8 @@ static int azure_delete(struct backend *b, const struct backend_call *c,
 	const struct azure_asking q = { .method = "DELETE", .name = name };
 	int r = azure_ask(azure_of(b), c, &q, &a);
 
+	if (r == -EFBIG || (r == 0 && a.status != 202))
+		r = -EAGAIN;
 	http_answer_release(&a);
 	/* libcurl asks again by itself where a connection that it had kept was
 	 * closed: this may have been done by the first request. */

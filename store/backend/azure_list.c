@@ -21,7 +21,7 @@ struct azure_page {
 	struct backend_page *page;
 	char name[XML_TEXT_MAX + 1], time[64], marker[XML_TEXT_MAX + 1];
 	uint64_t size;
-	bool has_name, is_list;
+	bool has_name, has_size, is_list, has_marker;
 };
 
 static int take_name(struct azure_page *x)
@@ -32,9 +32,11 @@ static int take_name(struct azure_page *x)
 
 	info.stored_ns = info.placed_ns =
 		seconds > 0 ? seconds * 1000000000 : 0;
-	if (!x->has_name || strncmp(x->name, prefix, strlen(prefix)) != 0)
+	if (!x->has_name || !x->has_size || seconds <= 0 ||
+	    strncmp(x->name, prefix, strlen(prefix)) != 0)
 		return -EBADMSG;
-	x->has_name = false;
+	x->has_name = x->has_size = false;
+	x->time[0] = '\0';
 	return backend_page_add(x->page, x->name + strlen(prefix), &info);
 }
 
@@ -48,12 +50,14 @@ static int on_listed(void *arg, const char *parent, const char *name,
 		x->has_name = true;
 	} else if (strcmp(parent, "Properties") == 0) {
 		if (strcmp(name, "Content-Length") == 0)
-			x->size = strtoull(text, NULL, 10);
+			x->has_size = cloud_read_size(text, &x->size);
 		else if (strcmp(name, "Last-Modified") == 0)
 			snprintf(x->time, sizeof(x->time), "%.63s", text);
 	} else if (strcmp(parent, "Blobs") == 0 && strcmp(name, "Blob") == 0) {
 		return take_name(x);
-	} else if (strcmp(name, "NextMarker") == 0) {
+	} else if (strcmp(parent, "EnumerationResults") == 0 &&
+		   strcmp(name, "NextMarker") == 0) {
+		x->has_marker = true;
 		snprintf(x->marker, sizeof(x->marker), "%s", text);
 	} else if (!*parent && strcmp(name, "EnumerationResults") == 0) {
 		x->is_list = true;
@@ -73,7 +77,7 @@ static int read_page(struct backend *b, const char *prefix, const char *token,
 	x->page = page;
 	r = xml_parse(a->body.data, a->body.len, on_listed, x);
 	/* Half a listing, or one that goes round in a circle, is none. */
-	if (r == -EBADMSG || (r == 0 && !x->is_list) ||
+	if (r == -EBADMSG || (r == 0 && !(x->is_list && x->has_marker)) ||
 	    (r == 0 && x->marker[0] && token && strcmp(token, x->marker) == 0))
 		r = fail(-EIO,
 			 "vault %s: the store's listing of %s is malformed",

@@ -127,19 +127,32 @@ bool cloud_url_decode(char *text)
 	return true;
 }
 
+bool cloud_read_size(const char *text, uint64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	return text[0] >= '0' && text[0] <= '9' && !*end && !errno &&
+	       *out <= INT64_MAX;
+}
+
 int cloud_read_info(const struct backend *b, const char *name,
 		    const struct http_answer *a, struct backend_info *out)
 {
-	char *end;
-	unsigned long long size;
+	uint64_t size;
 
-	errno = 0;
-	size = strtoull(a->content_length, &end, 10);
-	if (!a->content_length[0] || *end || errno || size > INT64_MAX)
+	if (!cloud_read_size(a->content_length, &size))
 		return fail(-EIO,
 			    "vault %s: the store does not tell how long %s is",
 			    b->url, name);
 	memset(out, 0, sizeof(*out));
+	/* What is taken to be old may be deleted. */
+	if (http_date(a->last_modified) < 0 || !a->etag[0])
+		return fail(-EIO,
+			    "vault %s: the store does not tell since when %s "
+			    "is there",
+			    b->url, name);
 	out->size = size;
 	out->stored_ns = http_date(a->last_modified) * 1000000000;
 	out->placed_ns = out->stored_ns;
@@ -158,6 +171,8 @@ int cloud_judge_part(const struct backend *b, const char *name,
 		     const struct http_answer *a, uint64_t off, size_t len,
 		     int r)
 {
+	uint64_t first, last, total;
+
 	if (a->status == 416)
 		return cloud_truncated(b, name, off + len);
 	if (r == -EFBIG)
@@ -173,7 +188,21 @@ int cloud_judge_part(const struct backend *b, const char *name,
 			    "vault %s: the store gives no part of an object: "
 			    "%s",
 			    b->url, name);
-	return a->into_len != len ? cloud_truncated(b, name, off + len) : 0;
+	/* The end of the object, if the store says that it is; else it is but a
+	 * bad answer. */
+	if (a->status == 200)
+		return !a->etag[0]	    ? -EAGAIN
+		       : a->into_len != len ? cloud_truncated(b, name, len)
+					    : 0;
+	if (sscanf(a->content_range, "bytes %" SCNu64 "-%" SCNu64 "/%" SCNu64,
+		   &first, &last, &total) != 3 ||
+	    a->status != 206 || first != off || last < first ||
+	    last - first + 1 != a->into_len)
+		return -EAGAIN;
+	if (a->into_len == len)
+		return 0;
+	return total < off + len ? cloud_truncated(b, name, off + len) :
+				   -EAGAIN;
 }
 
 int64_t cloud_skew(const struct backend *b, const char *date, int64_t skew_s)

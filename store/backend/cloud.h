@@ -25,6 +25,8 @@ struct secret;
 int cloud_be_patient(const struct backend_call *c, const struct http_answer *a);
 /* "2013-05-24T00:00:00.000Z" in nanoseconds since 1970; 0: it is no time. */
 int64_t cloud_iso_time(const char *text);
+/* Return whether @text is a number of bytes that an object may have. */
+bool cloud_read_size(const char *text, uint64_t *out);
 /* Write @len bytes in base64, with a NUL: 4 characters for each 3 bytes. */
 void cloud_base64(const uint8_t *data, size_t len, char *out);
 /* The bytes of a text in base64, for secret_free(); NULL: it is none, or memory is
@@ -40,8 +42,8 @@ MUST_CHECK int cloud_read_info(const struct backend *b, const char *name,
 /* Say that an object ends before byte @need. Return -EBADMSG. */
 int cloud_truncated(const struct backend *b, const char *name, uint64_t need);
 /* Judge the answer to a request for a part of an object, of @len bytes at @off, that
- * went into the caller's memory. @r: what the request returned. Return 0 or a negative
- * errno, said in words. */
+ * went into the caller's memory. @r: what the request returned. Return 0, -EAGAIN (it
+ * is not what was asked for, silent) or another negative errno, said in words. */
 MUST_CHECK int cloud_judge_part(const struct backend *b, const char *name,
 				const struct http_answer *a, uint64_t off,
 				size_t len, int r);

@@ -52,6 +52,7 @@ struct http_answer {
 	char region[HTTP_HEADER_MAX]; /* x-amz-bucket-region */
 	char error[HTTP_HEADER_MAX]; /* x-ms-error-code */
 	char retry_after[HTTP_HEADER_MAX];
+	char transfer_encoding[HTTP_HEADER_MAX], etag[HTTP_HEADER_MAX];
 	/* Why there is no answer, a part of a sentence; "" where there is. */
 	char why[256];
 };
@@ -74,9 +75,9 @@ void http_free(struct http *h);
 /*
  * Ask, and wait for the whole answer, whatever its status. Return 0; -EAGAIN (no
  * connection, or it broke: @a->why) or -ETIMEDOUT, both silent; -EHOSTUNREACH (the
- * store's certificate is not one that may be trusted, said in words); -EFBIG (the answer
- * is longer than it may be, silent); -EBADMSG (it is malformed, said in words); what
- * backend_call_over() says; or -ENOMEM.
+ * store's certificate is not one that may be trusted, said in words); -EFBIG (a good
+ * answer is longer than it may be, silent; of a longer refusal there is no body); -EIO
+ * (it is malformed, said in words); what backend_call_over() says; or -ENOMEM.
  */
 MUST_CHECK int http_run(struct http *h, const struct backend_call *c,
 			const struct http_request *rq, struct http_answer *a);

@@ -19,7 +19,10 @@ struct job {
 	size_t sent; /* of the body */
 	bool is_cancelled; /* protected by the lock of struct http, as state */
 	enum job_state state;
-	bool is_too_long, is_malformed;
+	size_t header_bytes;
+	/* The body: of a good answer, and of a refusal. */
+	bool is_too_long, is_cut;
+	bool is_malformed;
 	int result;
 	char text[CURL_ERROR_SIZE];
 };

@@ -17,6 +17,7 @@
 #define LOW_SPEED_SECONDS 60L
 #define BUFFER_BYTES (512L << 10)
 #define IDLE_SECONDS 20L /* servers close connections that idle longer */
+#define HEADERS_BYTES_MAX (64u << 10) /* of an answer, and of those before it */
 #define EXPECT_MIN (1u << 20) /* bytes for which the server is asked first */
 
 /* ---- an answer ---- */
@@ -28,6 +29,9 @@ static struct {
 	{ "content-range", offsetof(struct http_answer, content_range) },
 	{ "content-length", offsetof(struct http_answer, content_length) },
 	{ "last-modified", offsetof(struct http_answer, last_modified) },
+	{ "transfer-encoding",
+	  offsetof(struct http_answer, transfer_encoding) },
+	{ "etag", offsetof(struct http_answer, etag) },
 	{ "date", offsetof(struct http_answer, date) },
 	{ "x-amz-bucket-region", offsetof(struct http_answer, region) },
 	{ "x-ms-error-code", offsetof(struct http_answer, error) },
@@ -48,6 +52,11 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	size_t len = size * n, name, i;
 	char *colon, *out;
 
+	j->header_bytes += MIN(len, HEADERS_BYTES_MAX);
+	if (j->header_bytes > HEADERS_BYTES_MAX) {
+		j->is_malformed = true;
+		return 0;
+	}
 	/* A new answer begins: that before was to say that it will come. */
 	if (len > 5 && strncasecmp(line, "HTTP/", 5) == 0)
 		clear_headers(j->a);
@@ -75,16 +84,21 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+static long status_of(const struct job *j)
+{
+	long status = 0;
+
+	curl_easy_getinfo(j->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status;
+}
+
 /* Only what was asked for goes into the caller's memory; what a refusal says goes to
  * the answer. */
 static bool goes_into(const struct job *j)
 {
-	long status = 0;
+	long status = status_of(j);
 
-	if (!j->rq->into)
-		return false;
-	curl_easy_getinfo(j->easy, CURLINFO_RESPONSE_CODE, &status);
-	return status == 200 || status == 206;
+	return j->rq->into && (status == 200 || status == 206);
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
@@ -103,7 +117,11 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 		return len;
 	}
 	if (len > j->rq->max - MIN(a->body.len, j->rq->max)) {
-		j->is_too_long = true;
+		/* Of a gateway's page the status is enough. */
+		if (status_of(j) > 299)
+			j->is_cut = true;
+		else
+			j->is_too_long = true;
 		return 0;
 	}
 	buf_put(&a->body, data, len);
@@ -143,6 +161,8 @@ bool job_set_always(CURL *e, const char *ca_file, long low_speed)
 	bool bad = false;
 
 	SET(CURLOPT_NOSIGNAL, 1L);
+	/* Or the loop, and with it all others, would wait for a name server. */
+	SET(CURLOPT_QUICK_EXIT, 1L);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
@@ -239,18 +259,32 @@ static int error_of(const struct job *j, CURLcode code)
 	}
 }
 
+/* A body that ends with the connection may have been cut off anywhere. */
+static bool has_no_end(const struct job *j)
+{
+	long status = status_of(j);
+
+	return status >= 200 && status <= 299 && status != 204 &&
+	       strcmp(j->rq->method, "HEAD") != 0 &&
+	       !j->a->content_length[0] && !j->a->transfer_encoding[0];
+}
+
 int job_result(const struct job *j, CURLcode code)
 {
+	if (j->is_cut) {
+		buf_release(&j->a->body);
+		return 0;
+	}
 	if (j->is_too_long)
 		return -EFBIG;
 	if (j->is_malformed)
-		return fail(-EBADMSG,
+		return fail(-EIO,
 			    "the store's answer has a header of more "
-			    "than %d bytes",
+			    "than %d bytes, or too many",
 			    HTTP_HEADER_MAX);
 	if (code == CURLE_WRITE_ERROR && buf_error(&j->a->body) < 0)
 		return -ENOMEM;
-	if (code == CURLE_PARTIAL_FILE) {
+	if (code == CURLE_PARTIAL_FILE || (code == CURLE_OK && has_no_end(j))) {
 		j->a->is_short = true;
 		return -EAGAIN;
 	}

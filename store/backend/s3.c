@@ -23,6 +23,15 @@
 
 /* ---- operations ---- */
 
+/* Something else may answer in the store's place, or the store say in an answer of 200
+ * that it failed after all: then nothing is known. */
+static int judge_put(const struct http_answer *a, int r)
+{
+	return r == -EFBIG || (r == 0 && (!a->etag[0] || a->body.len > 0))
+		       ? -EAGAIN
+		       : r;
+}
+
 static int s3_put(struct backend *b, const struct backend_call *c,
 		  const char *name, const void *data, size_t len)
 {
@@ -34,6 +43,7 @@ static int s3_put(struct backend *b, const struct backend_call *c,
 				     .body_len = len };
 	int r = s3_ask(s3_of(b), c, &q, &a);
 
+	r = judge_put(&a, r);
 	http_answer_release(&a);
 	return r;
 }
@@ -48,6 +58,7 @@ static int s3_replace(struct backend *b, const struct backend_call *c,
 				     .body_len = len };
 	int r = s3_ask(s3_of(b), c, &q, &a);
 
+	r = judge_put(&a, r);
 	http_answer_release(&a);
 	return r;
 }
@@ -90,6 +101,8 @@ static int s3_get_all(struct backend *b, const struct backend_call *c,
 	int r = s3_ask(s3_of(b), c, &q, &a);
 
 	*out = NULL;
+	if (r == 0 && (a.status != 200 || !a.etag[0]))
+		r = -EAGAIN;
 	if (r == 0 && a.body.len > max)
 		r = -EFBIG;
 	if (r == 0) {
@@ -147,6 +160,8 @@ static int s3_delete(struct backend *b, const struct backend_call *c,
 	const struct s3_asking q = { .method = "DELETE", .key = name };
 	int r = s3_ask(s3_of(b), c, &q, &a);
 
+	if (r == -EFBIG)
+		r = -EAGAIN;
 	http_answer_release(&a);
 	/* Most stores say so of what was not there; and libcurl asks again by
 	 * itself where a connection that it had kept was closed. */

@@ -249,7 +249,13 @@ int s3_refuse(struct backend_s3 *s, const struct backend_call *c,
 	case 504:
 		return cloud_be_patient(c, a);
 	case 412:
-		return -EEXIST;
+		if (strcmp(q->method, "PUT") == 0 &&
+		    strcmp(e.code, "PreconditionFailed") == 0)
+			return -EEXIST;
+		/* It was cut off, or is another's: asked again the store says. */
+		if (!e.code[0])
+			return -EAGAIN;
+		break;
 	case 409:
 		/* Somebody else is just putting it, or deletes it. */
 		return -EAGAIN;

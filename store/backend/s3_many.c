@@ -20,24 +20,34 @@
 
 /* ---- many at once ---- */
 
+struct s3_deleted {
+	char code[64];
+	bool is_result;
+};
+
 static int on_deleted(void *arg, const char *parent, const char *name,
 		      const char *text)
 {
-	char *code = arg;
+	struct s3_deleted *d = arg;
+	char *code = d->code;
 
 	if (strcmp(parent, "Error") == 0 && strcmp(name, "Code") == 0 &&
 	    strcmp(text, "NoSuchKey") != 0)
-		snprintf(code, 64, "%.63s", text);
+		snprintf(code, sizeof(d->code), "%.63s", text);
+	if (!*parent && strcmp(name, "DeleteResult") == 0)
+		d->is_result = true;
 	return 0;
 }
 
 /* An answer of 200 may tell of errors. */
 static int judge_deleted(struct backend *b, const struct http_answer *a)
 {
-	char code[64] = "";
-	int r = xml_parse(a->body.data, a->body.len, on_deleted, code);
+	struct s3_deleted d = { .code = "" };
+	const char *code = d.code;
+	int r = xml_parse(a->body.data, a->body.len, on_deleted, &d);
 
-	if (r == -EBADMSG)
+	/* Some other document tells nothing of objects. */
+	if (r == -EBADMSG || (r == 0 && !code[0] && !d.is_result))
 		return -EAGAIN;
 	if (r < 0 || !code[0])
 		return r;
@@ -107,7 +117,7 @@ struct s3_page {
 	struct backend_page *page;
 	char key[XML_TEXT_MAX + 1], time[64], token[XML_TEXT_MAX + 1];
 	uint64_t size;
-	bool has_key, is_cut, is_list;
+	bool has_key, has_size, is_cut, is_list, has_cut;
 };
 
 /* Keys are encoded as in a URL, for XML cannot have all bytes. */
@@ -118,10 +128,12 @@ static int take_key(struct s3_page *x)
 				     .stored_ns = cloud_iso_time(x->time) };
 
 	info.placed_ns = info.stored_ns;
-	if (!x->has_key || !cloud_url_decode(x->key) ||
+	if (!x->has_key || !x->has_size || info.stored_ns <= 0 ||
+	    !cloud_url_decode(x->key) ||
 	    strncmp(x->key, prefix, strlen(prefix)) != 0)
 		return -EBADMSG;
-	x->has_key = false;
+	x->has_key = x->has_size = false;
+	x->time[0] = '\0';
 	return backend_page_add(x->page, x->key + strlen(prefix), &info);
 }
 
@@ -135,7 +147,7 @@ static int on_listed(void *arg, const char *parent, const char *name,
 			snprintf(x->key, sizeof(x->key), "%s", text);
 			x->has_key = true;
 		} else if (strcmp(name, "Size") == 0) {
-			x->size = strtoull(text, NULL, 10);
+			x->has_size = cloud_read_size(text, &x->size);
 		} else if (strcmp(name, "LastModified") == 0) {
 			snprintf(x->time, sizeof(x->time), "%.63s", text);
 		}
@@ -147,10 +159,12 @@ static int on_listed(void *arg, const char *parent, const char *name,
 		return 0;
 	if (strcmp(name, "Contents") == 0)
 		return take_key(x);
-	if (strcmp(name, "IsTruncated") == 0)
+	if (strcmp(name, "IsTruncated") == 0) {
 		x->is_cut = strcmp(text, "true") == 0;
-	else if (strcmp(name, "NextContinuationToken") == 0)
+		x->has_cut = x->is_cut || strcmp(text, "false") == 0;
+	} else if (strcmp(name, "NextContinuationToken") == 0) {
 		snprintf(x->token, sizeof(x->token), "%s", text);
+	}
 	return 0;
 }
 
@@ -166,7 +180,7 @@ static int read_page(struct backend *b, const char *prefix, const char *token,
 	x->page = page;
 	r = xml_parse(a->body.data, a->body.len, on_listed, x);
 	/* Half a listing, or one that goes round in a circle, is none. */
-	if (r == -EBADMSG || (r == 0 && !x->is_list) ||
+	if (r == -EBADMSG || (r == 0 && !(x->is_list && x->has_cut)) ||
 	    (r == 0 && x->is_cut &&
 	     (!x->token[0] || (token && strcmp(token, x->token) == 0))))
 		r = fail(-EIO,

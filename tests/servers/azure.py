@@ -103,8 +103,8 @@ class Handler(stores.Handler):
             if h.get("if-none-match") == "*" and name in blobs and \
                     self.flaw.get("do") != "overwrite":
                 raise Refused(409, "BlobAlreadyExists")
-            blobs[name] = Stored(body)
-        self.done(201)
+            stored = blobs[name] = Stored(body)
+        self.done(201, headers={"ETag": stored.etag})
 
     def list(self, blobs, query):
         if query.get("comp") != "list" or query.get("restype") != "container":

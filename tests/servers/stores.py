@@ -11,7 +11,12 @@ faults; each is an object:
              done), "lost" (it is done, and the answer is lost), "stall" (seconds),
              "short" (half of the body comes), "flip" (a bit of it), "overwrite"
              (If-None-Match is not heard), "error200" (an error in an answer of 200),
-             "long" (more than was asked for), "circle" (a listing goes round)
+             "long" (more than was asked for), "circle" (a listing goes round),
+             "page" (something else answers 200), "gateway" (502 with a long page),
+             "unbounded" (half of the body comes, and nobody said how long it is),
+             "range" (another part than was asked for), "headers" (without an end),
+             "change" (of a body: from, a regular expression, to),
+             "spaces" (many, between the elements of a listing)
 GET /_log tells the requests since the last look, one a line.
 """
 import email.utils
@@ -78,6 +83,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if isinstance(body, str):
             body = body.encode()
         headers = dict(headers or {})
+        if self.flaw.get("do") == "change":
+            body = re.sub(self.flaw["from"].encode(), self.flaw["to"].encode(),
+                          body)
+        if self.flaw.get("do") == "spaces":
+            body = re.sub(b"(</?Blobs>|<Contents>)", rb"\1" + b" " * 5000,
+                          body)
+        if self.flaw.get("do") == "range" and "Content-Range" in headers:
+            headers["Content-Range"] = "bytes 1-%d/1000" % len(body)
         headers.setdefault("Content-Length", str(len(body)))
         if self.flaw.get("do") == "flip" and body:
             middle = len(body) // 2
@@ -91,6 +104,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             headers["Content-Length"] = str(len(body))
         head = "HTTP/1.1 %d X\r\nDate: %s\r\n" % (
             status, email.utils.formatdate(usegmt=True))
+        if self.flaw.get("do") == "unbounded":
+            headers.pop("Content-Length")
+            headers["Connection"] = "close"
+            body = body[:len(body) // 2]
+            self.close_connection = True
+        if self.flaw.get("do") == "headers":
+            head += "X-More: yes\r\n" * 100000
         if status == 204:
             headers.pop("Content-Length")
         head += "".join("%s: %s\r\n" % h for h in headers.items()) + "\r\n"
@@ -162,6 +182,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if flaw.get("do") == "reset":
                 self.reset()
             body = self.admit(h)
+            if flaw.get("do") == "page":
+                return self.answer(200, "<html><p>Log in.</p></html>")
+            if flaw.get("do") == "gateway":
+                return self.answer(502, "x" * 200000)
             if flaw.get("do") == "status":
                 raise Refused(flaw["status"], flaw.get("code", "Some"), "", {
                     "Retry-After": str(flaw.get("retry_after", 0))})

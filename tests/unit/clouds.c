@@ -315,6 +315,79 @@ static void a_lost_answer_is_asked_about(void **state)
 	set_fault("[]");
 }
 
+/* What else answers in the store's place is neither a success nor damage. */
+static void what_is_no_answer_of_the_store_is_not_believed(void **state)
+{
+	static const char *const others[] = { "page", "gateway", "unbounded",
+					      "range" };
+	const char *names[1] = { "pack/y" };
+	char json[256], got[sizeof(text)];
+	struct backend_info info;
+	uint8_t *all;
+	size_t i, len;
+
+	(void)state;
+	assert_ok(backend_put(b, "pack/x", text, sizeof(text)));
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		snprintf(json, sizeof(json),
+			 "[{\"match\":\".*\",\"times\":2,\"do\":\"%s\"}]",
+			 others[i]);
+		set_fault(json);
+		assert_ok(backend_get(b, "pack/x", 0, got, sizeof(text)));
+		assert_string_equal(got, text);
+		set_fault(json);
+		assert_ok(backend_get_all(b, "pack/x", 1000, &all, &len));
+		assert_int_equal(len, sizeof(text));
+		free(all);
+		set_fault(json);
+		assert_ok(backend_put_own(b, "pack/y", text, sizeof(text)));
+		set_fault("[]");
+		assert_ok(backend_head(b, "pack/y", &info));
+		assert_int_equal(info.size, sizeof(text));
+		set_fault(json);
+		assert_ok(backend_delete_many(b, names, 1));
+		set_fault("[]");
+		assert_result(backend_head(b, "pack/y", &info), -ENOENT);
+	}
+	set_fault("[{\"match\":\"GET\",\"do\":\"headers\"}]");
+	assert_result(backend_get(b, "pack/x", 0, got, 1), -EIO);
+	set_fault("[]");
+	assert_ok(backend_delete(b, "pack/x"));
+}
+
+/* Nor is half a listing. */
+static void a_listing_lacks_nothing(void **state)
+{
+	static const char *const lacking[] = {
+		"<IsTruncated>.*</IsTruncated>|<NextMarker>.*</NextMarker>",
+		"<Last-?Modified>[^<]*</Last-?Modified>",
+		"<(Size|Content-Length)>[^<]*</(Size|Content-Length)>",
+	};
+	AUTO_NAMES struct backend_names spaced = { NULL, 0, 0 };
+	char json[256];
+	size_t i;
+
+	(void)state;
+	assert_ok(backend_put(b, "pack/x", "x", 1));
+	for (i = 0; i < ARRAY_SIZE(lacking); i++) {
+		AUTO_NAMES struct backend_names found = { NULL, 0, 0 };
+
+		snprintf(json, sizeof(json),
+			 "[{\"match\":\".*\",\"do\":\"change\",\"from\":"
+			 "\"%s\",\"to\":\"\"}]",
+			 lacking[i]);
+		set_fault(json);
+		assert_result(backend_list_names(b, "pack/", &found), -EIO);
+		assert_said("is malformed");
+	}
+	/* Space between elements is no text, however much there is. */
+	set_fault("[{\"match\":\".*\",\"do\":\"spaces\"}]");
+	assert_ok(backend_list_names(b, "pack/", &spaced));
+	assert_int_equal(spaced.n, 1);
+	set_fault("[]");
+	assert_ok(backend_delete(b, "pack/x"));
+}
+
 /* What does not pass ends it at once, in words, and is never an absence. */
 static void refusals_are_told(void **state)
 {
@@ -525,6 +598,8 @@ const struct CMUnitTest clouds_tests[CLOUDS_TESTS] = {
 	cmocka_unit_test(one_of_many_wins),
 	cmocka_unit_test(what_passes_is_tried_again),
 	cmocka_unit_test(a_lost_answer_is_asked_about),
+	cmocka_unit_test(what_is_no_answer_of_the_store_is_not_believed),
+	cmocka_unit_test(a_listing_lacks_nothing),
 	cmocka_unit_test(refusals_are_told),
 	cmocka_unit_test(answers_are_bounded),
 	cmocka_unit_test(a_store_that_overwrites_is_refused),

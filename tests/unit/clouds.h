@@ -24,7 +24,7 @@ void clouds_stop(void);
 const char *clouds_url(void);
 struct backend_options clouds_options(void);
 
-#define CLOUDS_TESTS 11
+#define CLOUDS_TESTS 13
 extern const struct CMUnitTest clouds_tests[CLOUDS_TESTS];
 
 #endif
