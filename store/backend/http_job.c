@@ -187,6 +187,21 @@ bool job_set_always(CURL *e, const char *ca_file, long low_speed)
 	return bad;
 }
 
+/* Nothing on this machine is asked for by way of another, whatever http_proxy says. */
+static bool is_here(const char *url)
+{
+	const char *host = strstr(url, "://");
+	size_t len = host ? strcspn(host + 3, "/?") : 0;
+
+	host = host ? host + 3 : url;
+	if (len >= 5 && strncmp(host, "[::1]", 5) == 0)
+		return true;
+	len = MIN(len, strcspn(host, ":"));
+	return (len == 9 && strncasecmp(host, "localhost", 9) == 0) ||
+	       (strncmp(host, "127.", 4) == 0 &&
+		strspn(host, "0123456789.") == len);
+}
+
 bool job_set_request(struct job *j)
 {
 	const struct http_request *rq = j->rq;
@@ -194,6 +209,8 @@ bool job_set_request(struct job *j)
 	bool bad = false;
 
 	SET(CURLOPT_URL, rq->url);
+	if (is_here(rq->url))
+		SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_PRIVATE, j);
 	SET(CURLOPT_ERRORBUFFER, j->text);
 	SET(CURLOPT_HTTPHEADER, j->headers);

@@ -79,8 +79,8 @@ static bool set_clock(struct backend_s3 *s, const char *date,
 
 /* The request's lines, which live until it is answered. */
 struct s3_lines {
-	struct buf url, path, authorization;
-	char host[320], hash_line[100], time_line[40], token[4200],
+	struct buf url, path, authorization, host;
+	char hash_line[100], time_line[40], token[4200],
 		checksum[100], hash[S3_HASH_LEN + 1], time[S3_TIME_LEN + 1];
 	struct s3_signed with;
 };
@@ -90,6 +90,7 @@ static void release_lines(struct s3_lines *l)
 	buf_release(&l->url);
 	buf_release(&l->path);
 	buf_release(&l->authorization);
+	buf_release(&l->host);
 	secret_wipe(l->token, sizeof(l->token));
 }
 
@@ -164,6 +165,11 @@ static int make_lines(struct backend_s3 *s, const struct s3_asking *q,
 		   (const char *)(l->path.data ? l->path.data : (uint8_t *)""),
 		   q->query && *q->query ? "?" : "", q->query ? q->query : "");
 	buf_put_u8(&l->url, '\0');
+	/* libcurl's own would lack the port where it is the usual one. */
+	buf_printf(&l->host, "Host: %s", s->place.host);
+	buf_put_u8(&l->host, '\0');
+	if (r == 0)
+		r = buf_error(&l->host);
 	if (r == 0)
 		r = buf_error(&l->path);
 	if (r == 0)
@@ -178,6 +184,7 @@ static int make_lines(struct backend_s3 *s, const struct s3_asking *q,
 	rq->method = q->method;
 	rq->url = (const char *)l->url.data;
 	rq->headers[n++] = (const char *)l->authorization.data;
+	rq->headers[n++] = (const char *)l->host.data;
 	rq->headers[n++] = l->hash_line;
 	rq->headers[n++] = l->time_line;
 	rq->headers[n++] = "Content-Type:";
