@@ -90,6 +90,10 @@ struct listing {
 	struct pool *pool; /* owned; NULL: pages come one at a time */
 	char **tokens; /* owned, and so is each: pages to be fetched */
 	size_t n, cap;
+	/* A listing that goes round in a circle, however long, comes back to the
+	 * token that is kept: it is another after twice as many each time. */
+	char *kept; /* owned; NULL: none yet */
+	size_t ntokens, next_kept;
 };
 
 static void fetch(void *arg)
@@ -131,9 +135,25 @@ static int hand_on(struct listing *l, const struct backend_page *page)
 	return r;
 }
 
+static int look_for_circle(struct listing *l, const char *token)
+{
+	if (l->kept && strcmp(l->kept, token) == 0)
+		return fail(-EIO,
+			    "vault %s: the store's listing of %s is malformed: "
+			    "it goes round in a circle",
+			    l->b->url, *l->prefix ? l->prefix : "the vault");
+	if (l->ntokens++ < l->next_kept)
+		return 0;
+	l->next_kept = 2 * l->ntokens;
+	free(l->kept);
+	l->kept = strdup(token);
+	return l->kept ? 0 : -ENOMEM;
+}
+
 static int note_tokens(struct listing *l, const struct backend_page *page)
 {
 	size_t i;
+	int r = 0;
 
 	if (array_reserve(&l->tokens, &l->cap, l->n + page->ntokens) < 0)
 		return -ENOMEM;
@@ -143,8 +163,10 @@ static int note_tokens(struct listing *l, const struct backend_page *page)
 		if (!l->tokens[l->n])
 			return -ENOMEM;
 		l->n++;
+		if (r == 0)
+			r = look_for_circle(l, l->tokens[l->n - 1]);
 	}
-	return 0;
+	return r;
 }
 
 /* Fetch @n pages, at once where that is worth a thread, and hand them on. */
@@ -227,6 +249,7 @@ static int list_all(struct backend *b, const char *prefix, bool plain,
 	while (l.n > 0)
 		free(l.tokens[--l.n]);
 	free(l.tokens);
+	free(l.kept);
 	return r;
 }
 

@@ -119,6 +119,8 @@ class Handler(stores.Handler):
         marker = page[-1][0] if len(names) > size else ""
         if self.flaw.get("do") == "circle":
             marker = after or "again"
+        if self.flaw.get("do") == "wheel":
+            marker = marker or "!"
         self.done(200, '<?xml version="1.0" encoding="utf-8"?>'
                   "<EnumerationResults><Blobs>%s</Blobs><NextMarker>%s"
                   "</NextMarker></EnumerationResults>" % (

@@ -166,6 +166,8 @@ class Handler(stores.Handler):
             if cut else ""
         if self.flaw.get("do") == "circle":
             cut, token = True, query.get("continuation-token", "QQ==")
+        if self.flaw.get("do") == "wheel" and not cut:
+            cut, token = True, "IA=="
         self.done(200, '<?xml version="1.0" encoding="UTF-8"?>\n'
                   '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/'
                   '2006-03-01/"><Name>%s</Name><IsTruncated>%s</IsTruncated>'

@@ -12,6 +12,7 @@ faults; each is an object:
              "short" (half of the body comes), "flip" (a bit of it), "overwrite"
              (If-None-Match is not heard), "error200" (an error in an answer of 200),
              "long" (more than was asked for), "circle" (a listing goes round),
+             "wheel" (and by way of all its pages),
              "page" (something else answers 200), "gateway" (502 with a long page),
              "unbounded" (half of the body comes, and nobody said how long it is),
              "range" (another part than was asked for), "headers" (without an end),

@@ -445,6 +445,7 @@ static void refusals_are_told(void **state)
 
 static void answers_are_bounded(void **state)
 {
+	AUTO_NAMES struct backend_names wheel = { NULL, 0, 0 };
 	char got[sizeof(text)];
 	AUTO_NAMES struct backend_names found = { NULL, 0, 0 };
 	size_t i;
@@ -461,6 +462,9 @@ static void answers_are_bounded(void **state)
 	set_fault("[{\"match\":\"GET .*list\",\"do\":\"circle\",\"times\":9}]");
 	assert_result(backend_list_names(b, "pack/", &found), -EIO);
 	assert_said("is malformed");
+	set_fault("[{\"match\":\"GET .*list\",\"do\":\"wheel\",\"times\":99}]");
+	assert_result(backend_list_names(b, "pack/", &wheel), -EIO);
+	assert_said("in a circle");
 	set_fault("[{\"match\":\"GET .*list\",\"do\":\"error200\"}]");
 	assert_result(backend_list_names(b, "pack/", &found), -EIO);
 	set_fault("[]");
