@@ -29,6 +29,10 @@ static const char *variable(const char *name)
 
 static int wrong(const char *url, const char *what)
 {
+	/* Somebody may have written a password or a token into it. */
+	if (strpbrk(url, "?@"))
+		url = "azure:...";
+
 	return fail(-EINVAL,
 		    "vault %s: %s; it is written "
 		    "azure:https://ACCOUNT.blob.core.windows.net/CONTAINER/"

@@ -26,6 +26,7 @@
 #include "store/backend/http_internal.h"
 #include "store/backend/internal.h"
 #include "store/base/lock.h"
+#include "store/base/secret.h"
 
 #define BULK_MAX 8
 #define CONTROL_MAX 16
@@ -74,6 +75,7 @@ static void give_easy(struct http *h, CURL *e)
 
 static void finish(struct http *h, struct job *j, int result)
 {
+	struct curl_slist *line;
 	size_t i;
 
 	if (j->easy) {
@@ -83,6 +85,8 @@ static void finish(struct http *h, struct job *j, int result)
 		give_easy(h, j->easy);
 		j->easy = NULL;
 	}
+	for (line = j->headers; line; line = line->next)
+		secret_wipe(line->data, strlen(line->data));
 	curl_slist_free_all(j->headers);
 	j->headers = NULL;
 	j->result = result;

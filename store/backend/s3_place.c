@@ -30,6 +30,10 @@ static const char *variable(const char *name)
 
 static int wrong(const char *url, const char *what)
 {
+	/* Somebody may have written a password or a token into it. */
+	if (strpbrk(url, "?@"))
+		url = "s3:...";
+
 	return fail(-EINVAL,
 		    "vault %s: %s; it is written s3:https://HOST/BUCKET/PREFIX "
 		    "or s3://BUCKET/PREFIX",

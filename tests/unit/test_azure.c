@@ -83,6 +83,7 @@ static void places_are_told_apart(void **state)
 		"container//x",
 		"container/../x",
 		"ab/x",
+		"https://h.blob.core.windows.net/container?sv=1&sig=SECRET",
 	};
 	struct azure_place p;
 	size_t i;
@@ -104,7 +105,10 @@ static void places_are_told_apart(void **state)
 	assert_string_equal(p.prefix, "");
 	azure_place_release(&p);
 	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
-		assert_result(azure_place_find("u", wrong[i], &p), -EINVAL);
+		assert_result(azure_place_find(wrong[i], wrong[i], &p),
+			      -EINVAL);
+		assert_null(strstr(support_log_text(), "SECRET"));
+		assert_null(strstr(support_log_text(), "user:pw"));
 		azure_place_release(&p);
 	}
 	/* An account alone is nowhere. */
