@@ -201,8 +201,8 @@ int cloud_judge_part(const struct backend *b, const char *name,
 		return -EAGAIN;
 	if (a->into_len == len)
 		return 0;
-	return total < off + len ? cloud_truncated(b, name, off + len) :
-				   -EAGAIN;
+	return total < off + len ? cloud_truncated(b, name, off + len)
+				 : -EAGAIN;
 }
 
 int64_t cloud_skew(const struct backend *b, const char *date, int64_t skew_s)

@@ -282,8 +282,8 @@ static bool has_no_end(const struct job *j)
 	long status = status_of(j);
 
 	return status >= 200 && status <= 299 && status != 204 &&
-	       strcmp(j->rq->method, "HEAD") != 0 &&
-	       !j->a->content_length[0] && !j->a->transfer_encoding[0];
+	       strcmp(j->rq->method, "HEAD") != 0 && !j->a->content_length[0] &&
+	       !j->a->transfer_encoding[0];
 }
 
 int job_result(const struct job *j, CURLcode code)

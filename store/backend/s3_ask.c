@@ -80,8 +80,8 @@ static bool set_clock(struct backend_s3 *s, const char *date,
 /* The request's lines, which live until it is answered. */
 struct s3_lines {
 	struct buf url, path, authorization, host;
-	char hash_line[100], time_line[40], token[4200],
-		checksum[100], hash[S3_HASH_LEN + 1], time[S3_TIME_LEN + 1];
+	char hash_line[100], time_line[40], token[4200], checksum[100],
+		hash[S3_HASH_LEN + 1], time[S3_TIME_LEN + 1];
 	struct s3_signed with;
 };
 
@@ -228,6 +228,11 @@ int s3_ask_once(struct backend_s3 *s, const struct backend_call *c,
 	return r;
 }
 
+static bool is_reading(const struct s3_asking *q)
+{
+	return strcmp(q->method, "GET") == 0 || strcmp(q->method, "HEAD") == 0;
+}
+
 /* What an answer other than the wanted one means. */
 int s3_refuse(struct backend_s3 *s, const struct backend_call *c,
 	      const struct s3_asking *q, const struct http_answer *a)
@@ -273,12 +278,8 @@ int s3_refuse(struct backend_s3 *s, const struct backend_call *c,
 	case 401:
 	case 403:
 		return fail(-EACCES, "vault %s: the store refuses to %s %s: %s",
-			    url,
-			    strcmp(q->method, "GET") == 0 ||
-					    strcmp(q->method, "HEAD") == 0
-				    ? "show"
-				    : "change",
-			    key, e.code[0] ? e.code : "no reason is given");
+			    url, is_reading(q) ? "show" : "change", key,
+			    e.code[0] ? e.code : "no reason is given");
 	case 405:
 	case 501:
 		return fail(-EOPNOTSUPP,

@@ -586,9 +586,8 @@ static void all_are_corrected_at_once(void **state)
 	set_fault("[{\"match\":\"GET\",\"do\":\"stall\",\"seconds\":0.2,"
 		  "\"times\":4}]");
 	for (i = 0; i < 4; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, get_late,
-						other),
-				 0);
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, get_late, other), 0);
 	for (i = 0; i < 4; i++) {
 		pthread_join(threads[i], &failed);
 		assert_null(failed);
