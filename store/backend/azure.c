@@ -22,6 +22,7 @@
 #include "store/base/log.h"
 #include "store/base/seam.h"
 #include "store/base/secret.h"
+#include "store/base/text.h"
 #include "store/crypt/crypt.h"
 
 #define VERSION_LINE "x-ms-version:2021-12-02"
@@ -83,7 +84,6 @@ static int sign(const struct backend_azure *s, const struct azure_asking *q,
 		struct azure_lines *l)
 {
 	uint8_t mac[CRYPT_SHA256_LEN];
-	char text[64];
 	int r;
 
 	put_text(s, q, l, &l->text);
@@ -93,9 +93,9 @@ static int sign(const struct backend_azure *s, const struct azure_asking *q,
 			       l->text.data, l->text.len, mac);
 	if (r < 0)
 		return r;
-	cloud_base64(mac, sizeof(mac), text);
-	buf_printf(&l->authorization, "Authorization: SharedKey %s:%s",
-		   s->place.account, text);
+	buf_printf(&l->authorization,
+		   "Authorization: SharedKey %s:", s->place.account);
+	text_put_base64(&l->authorization, mac, sizeof(mac));
 	buf_put_u8(&l->authorization, '\0');
 	return buf_error(&l->authorization);
 }
@@ -353,17 +353,7 @@ static int azure_get_all(struct backend *b, const struct backend_call *c,
 					.max = max };
 	int r = azure_ask(azure_of(b), c, &q, &a);
 
-	*out = NULL;
-	if (r == 0 && (a.status != 200 || !a.etag[0]))
-		r = -EAGAIN;
-	if (r == 0 && a.body.len > max)
-		r = -EFBIG;
-	if (r == 0) {
-		*out = a.body.data ? a.body.data : malloc(1);
-		*len_out = a.body.len;
-		a.body = (struct buf)BUF_INIT;
-		r = *out ? 0 : -ENOMEM;
-	}
+	r = cloud_take_all(&a, max, r, out, len_out);
 	http_answer_release(&a);
 	return r;
 }
@@ -398,15 +388,6 @@ static int azure_probe(struct backend *b)
 	return backend_probe_all(b, b);
 }
 
-static int find_any(void *arg, const char *name,
-		    const struct backend_info *info)
-{
-	(void)arg;
-	(void)name;
-	(void)info;
-	return 1;
-}
-
 /* The container is made where there is none, and it is allowed. */
 static int make_container(struct backend *b)
 {
@@ -438,11 +419,7 @@ static int azure_create(struct backend *b)
 {
 	int r = make_container(b);
 
-	if (r == 0)
-		r = backend_list_plain(b, "", find_any, NULL);
-	return r == 1 ? fail(-EEXIST, "vault %s: there is something already",
-			     b->url)
-		      : r;
+	return r < 0 ? r : cloud_check_empty(b);
 }
 
 static void azure_close(struct backend *b)

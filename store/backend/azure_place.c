@@ -11,6 +11,7 @@
 #include "store/backend/cloud.h"
 #include "store/base/log.h"
 #include "store/base/secret.h"
+#include "store/base/text.h"
 
 #define PREFIX_MAX 512
 #define ACCOUNT_MAX 63
@@ -19,13 +20,6 @@
 #define LOCAL_KEY                                                              \
 	"Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/"      \
 	"K1SZFPTOtr/KBHBeksoGMGw=="
-
-static const char *variable(const char *name)
-{
-	const char *v = getenv(name);
-
-	return v && *v ? v : NULL;
-}
 
 static int wrong(const char *url, const char *what)
 {
@@ -116,17 +110,21 @@ static int take_server(const char *url, const char *text,
 
 static int take_key(const char *text, size_t len, struct azure_place *out)
 {
-	AUTO_FREE char *copy_of = strndup(text, len);
+	AUTO_BUF struct buf key = BUF_INIT;
+	int r = text_get_base64(&key, text, len);
 
-	if (!copy_of)
-		return -ENOMEM;
+	if (r == -EINVAL || (r == 0 && key.len == 0))
+		r = fail(-ENOKEY, "the key of the storage account is not in "
+				  "base64");
 	secret_free(out->key);
-	out->key = cloud_unbase64(copy_of);
-	secret_wipe(copy_of, strlen(copy_of));
-	return out->key ? 0
-			: fail(-ENOKEY,
-			       "the key of the storage account is not in "
-			       "base64");
+	out->key = r == 0 ? secret_new(key.len) : NULL;
+	if (r == 0 && !out->key)
+		r = -ENOMEM;
+	if (r == 0)
+		memcpy(out->key->data, key.data, key.len);
+	if (key.data)
+		secret_wipe(key.data, key.len);
+	return r;
 }
 
 static int take_token(const char *text, size_t len, struct azure_place *out)
@@ -187,17 +185,17 @@ static int take_connection(const char *url, const char *text,
 
 static int take_account(struct azure_place *out)
 {
-	const char *account = variable("AZURE_STORAGE_ACCOUNT");
-	const char *key = variable("AZURE_STORAGE_KEY");
-	const char *token = variable("AZURE_STORAGE_SAS_TOKEN");
+	const char *account = cloud_variable("AZURE_STORAGE_ACCOUNT");
+	const char *key = cloud_variable("AZURE_STORAGE_KEY");
+	const char *token = cloud_variable("AZURE_STORAGE_SAS_TOKEN");
 	int r = 0;
 
 	if (!account)
-		account = variable("AZURE_ACCOUNT_NAME");
+		account = cloud_variable("AZURE_ACCOUNT_NAME");
 	if (!key)
-		key = variable("AZURE_ACCOUNT_KEY");
+		key = cloud_variable("AZURE_ACCOUNT_KEY");
 	if (!token)
-		token = variable("AZURE_ACCOUNT_SAS");
+		token = cloud_variable("AZURE_ACCOUNT_SAS");
 	if (account && !out->account)
 		r = set(&out->account, account, strlen(account));
 	if (r == 0 && key)
@@ -209,7 +207,8 @@ static int take_account(struct azure_place *out)
 
 static int find_keys(const char *url, struct azure_place *out)
 {
-	const char *connection = variable("AZURE_STORAGE_CONNECTION_STRING");
+	const char *connection =
+		cloud_variable("AZURE_STORAGE_CONNECTION_STRING");
 	int r = connection ? take_connection(url, connection, out)
 			   : take_account(out);
 

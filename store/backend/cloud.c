@@ -15,7 +15,6 @@
 #include "store/base/hex.h"
 #include "store/base/log.h"
 #include "store/base/seam.h"
-#include "store/base/secret.h"
 
 #define WAIT_MAX_S 60
 #define SKEW_MIN_S 300 /* of the 900 that stores bear */
@@ -46,61 +45,6 @@ int64_t cloud_iso_time(const char *text)
 	tm.tm_year -= 1900;
 	tm.tm_mon--;
 	return (int64_t)timegm(&tm) * 1000000000;
-}
-
-void cloud_base64(const uint8_t *data, size_t len, char *out)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t i;
-
-	for (i = 0; i < len; i += 3) {
-		uint32_t v = (uint32_t)data[i] << 16 |
-			     (i + 1 < len ? (uint32_t)data[i + 1] << 8 : 0) |
-			     (i + 2 < len ? data[i + 2] : 0);
-
-		*out++ = digits[v >> 18];
-		*out++ = digits[v >> 12 & 63];
-		*out++ = i + 1 < len ? digits[v >> 6 & 63] : '=';
-		*out++ = i + 2 < len ? digits[v & 63] : '=';
-	}
-	*out = '\0';
-}
-
-static int digit_of(char c)
-{
-	return c >= 'A' && c <= 'Z'   ? c - 'A'
-	       : c >= 'a' && c <= 'z' ? c - 'a' + 26
-	       : c >= '0' && c <= '9' ? c - '0' + 52
-	       : c == '+'	      ? 62
-	       : c == '/'	      ? 63
-				      : -1;
-}
-
-struct secret *cloud_unbase64(const char *text)
-{
-	size_t n = strlen(text), i, len;
-	uint32_t bits = 0;
-	struct secret *s;
-
-	while (n > 0 && text[n - 1] == '=')
-		n--;
-	len = n * 3 / 4;
-	s = len ? secret_new(len) : NULL;
-	for (i = 0; s && i < n; i++) {
-		int digit = digit_of(text[i]);
-
-		if (digit < 0) {
-			secret_free(s);
-			return NULL;
-		}
-		bits = bits << 6 | (uint32_t)digit;
-		/* Six bits more each time: eight are there at all but each fourth. */
-		if (i % 4 != 0)
-			s->data[i - i / 4 - 1] =
-				(uint8_t)(bits >> (6 - 2 * (i % 4)));
-	}
-	return s;
 }
 
 bool cloud_url_decode(char *text)
@@ -203,6 +147,47 @@ int cloud_judge_part(const struct backend *b, const char *name,
 		return 0;
 	return total < off + len ? cloud_truncated(b, name, off + len)
 				 : -EAGAIN;
+}
+
+int cloud_take_all(struct http_answer *a, size_t max, int r, uint8_t **out,
+		   size_t *len_out)
+{
+	*out = NULL;
+	if (r < 0)
+		return r;
+	if (a->status != 200 || !a->etag[0])
+		return -EAGAIN;
+	if (a->body.len > max)
+		return -EFBIG;
+	*out = a->body.data ? a->body.data : malloc(1);
+	*len_out = a->body.len;
+	a->body = (struct buf)BUF_INIT;
+	return *out ? 0 : -ENOMEM;
+}
+
+static int find_any(void *arg, const char *name,
+		    const struct backend_info *info)
+{
+	(void)arg;
+	(void)name;
+	(void)info;
+	return 1;
+}
+
+int cloud_check_empty(struct backend *b)
+{
+	int r = backend_list_plain(b, "", find_any, NULL);
+
+	return r == 1 ? fail(-EEXIST, "vault %s: there is something already",
+			     b->url)
+		      : r;
+}
+
+const char *cloud_variable(const char *name)
+{
+	const char *v = getenv(name);
+
+	return v && *v ? v : NULL;
 }
 
 int64_t cloud_skew(const struct backend *b, const char *date, int64_t skew_s)

@@ -13,7 +13,6 @@ struct backend;
 struct backend_call;
 struct backend_info;
 struct http_answer;
-struct secret;
 
 /* As long as an object is that waits where others go first; and a page of a listing. */
 #define CLOUD_BULK_MIN (256u << 10)
@@ -27,11 +26,6 @@ int cloud_be_patient(const struct backend_call *c, const struct http_answer *a);
 int64_t cloud_iso_time(const char *text);
 /* Return whether @text is a number of bytes that an object may have. */
 bool cloud_read_size(const char *text, uint64_t *out);
-/* Write @len bytes in base64, with a NUL: 4 characters for each 3 bytes. */
-void cloud_base64(const uint8_t *data, size_t len, char *out);
-/* The bytes of a text in base64, for secret_free(); NULL: it is none, or memory is
- * out. */
-struct secret *cloud_unbase64(const char *text);
 /* In place. Return whether it was encoded as in a URL, without a zero byte. */
 bool cloud_url_decode(char *text);
 /* Read how long an object is, and since when it is there. Return 0 or -EIO, said in
@@ -47,6 +41,15 @@ int cloud_truncated(const struct backend *b, const char *name, uint64_t need);
 MUST_CHECK int cloud_judge_part(const struct backend *b, const char *name,
 				const struct http_answer *a, uint64_t off,
 				size_t len, int r);
+/* Take the whole object that an answer has over, for the caller of backend_get_all().
+ * @r: what the request returned. Return as that, or -EAGAIN: the answer is not the
+ * store's. */
+MUST_CHECK int cloud_take_all(struct http_answer *a, size_t max, int r,
+			      uint8_t **out, size_t *len_out);
+/* Return 0 where nothing is listed, -EEXIST, said in words, or as backend_list(). */
+MUST_CHECK int cloud_check_empty(struct backend *b);
+/* A variable of the environment; NULL where there is none, or nothing in it. */
+const char *cloud_variable(const char *name);
 /* What the clock of the store is ahead, in seconds, where that is a matter of minutes
  * more than @skew_s; else @skew_s. */
 int64_t cloud_skew(const struct backend *b, const char *date, int64_t skew_s);

@@ -100,17 +100,7 @@ static int s3_get_all(struct backend *b, const struct backend_call *c,
 	const struct s3_asking q = { .method = "GET", .key = name, .max = max };
 	int r = s3_ask(s3_of(b), c, &q, &a);
 
-	*out = NULL;
-	if (r == 0 && (a.status != 200 || !a.etag[0]))
-		r = -EAGAIN;
-	if (r == 0 && a.body.len > max)
-		r = -EFBIG;
-	if (r == 0) {
-		*out = a.body.data ? a.body.data : malloc(1);
-		*len_out = a.body.len;
-		a.body = (struct buf)BUF_INIT;
-		r = *out ? 0 : -ENOMEM;
-	}
+	r = cloud_take_all(&a, max, r, out, len_out);
 	http_answer_release(&a);
 	return r;
 }
@@ -175,15 +165,6 @@ static int s3_probe(struct backend *b)
 	return backend_probe_all(b, b);
 }
 
-static int find_any(void *arg, const char *name,
-		    const struct backend_info *info)
-{
-	(void)arg;
-	(void)name;
-	(void)info;
-	return 1;
-}
-
 static int ask_bucket(struct backend *b, const char *method)
 {
 	struct backend_trial t = backend_begin(b, "look at", "the bucket");
@@ -215,11 +196,7 @@ static int s3_create(struct backend *b)
 
 	if (r == -ENOENT)
 		r = ask_bucket(b, "PUT");
-	if (r == 0)
-		r = backend_list_plain(b, "", find_any, NULL);
-	return r == 1 ? fail(-EEXIST, "vault %s: there is something already",
-			     b->url)
-		      : r;
+	return r < 0 ? r : cloud_check_empty(b);
 }
 
 static void s3_close(struct backend *b)

@@ -13,6 +13,7 @@
 #include "store/backend/s3_sign.h"
 #include "store/backend/xml.h"
 #include "store/base/log.h"
+#include "store/base/text.h"
 #include "store/crypt/crypt.h"
 
 #define PAGE_KEYS 1000
@@ -69,11 +70,10 @@ static int delete_some(struct backend *b, const struct backend_call *c,
 	struct http_answer a = { .status = 0 };
 	AUTO_BUF struct buf body = BUF_INIT;
 	uint8_t hash[CRYPT_SHA256_LEN];
-	char checksum[64];
-	struct s3_asking q = { .method = "POST",
-			       .query = "delete=",
-			       .checksum = checksum,
-			       .max = CLOUD_ANSWER_MAX };
+	AUTO_BUF struct buf checksum = BUF_INIT;
+	struct s3_asking q = {
+		.method = "POST", .query = "delete=", .max = CLOUD_ANSWER_MAX
+	};
 	size_t i;
 	int r;
 
@@ -87,7 +87,12 @@ static int delete_some(struct backend *b, const struct backend_call *c,
 		r = crypt_sha256(body.data, body.len, hash);
 	if (r < 0)
 		return r;
-	cloud_base64(hash, sizeof(hash), checksum);
+	text_put_base64(&checksum, hash, sizeof(hash));
+	buf_put_u8(&checksum, '\0');
+	r = buf_error(&checksum);
+	if (r < 0)
+		return r;
+	q.checksum = (const char *)checksum.data;
 	q.body = body.data;
 	q.body_len = body.len;
 	r = s3_ask(s, c, &q, &a);

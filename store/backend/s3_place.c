@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "store/backend/backend.h"
+#include "store/backend/cloud.h"
 #include "store/base/log.h"
 #include "store/base/secret.h"
 
@@ -18,13 +19,6 @@
 #define PREFIX_MAX 512
 #define FILE_MAX (64u << 10)
 #define LINE_MAX_LEN 4352
-
-static const char *variable(const char *name)
-{
-	const char *v = getenv(name);
-
-	return v && *v ? v : NULL;
-}
 
 /* ---- where ---- */
 
@@ -103,10 +97,10 @@ static int take_endpoint(const char *url, const char *text, size_t len,
 
 static int take_aws(const char *url, struct s3_place *out)
 {
-	const char *own = variable("AWS_ENDPOINT_URL_S3");
+	const char *own = cloud_variable("AWS_ENDPOINT_URL_S3");
 
 	if (!own)
-		own = variable("AWS_ENDPOINT_URL");
+		own = cloud_variable("AWS_ENDPOINT_URL");
 	if (own) {
 		size_t len = strlen(own);
 
@@ -132,10 +126,10 @@ static int take_aws(const char *url, struct s3_place *out)
 
 static int take_region(const char *url, struct s3_place *out)
 {
-	const char *region = variable("AWS_REGION");
+	const char *region = cloud_variable("AWS_REGION");
 
 	if (!region)
-		region = variable("AWS_DEFAULT_REGION");
+		region = cloud_variable("AWS_DEFAULT_REGION");
 	if (!region)
 		region = "us-east-1";
 	if (strlen(region) >= sizeof(out->region) ||
@@ -206,9 +200,9 @@ static bool take_text(char *out, size_t size, const char *text)
 
 static int from_environment(struct s3_keys *out)
 {
-	const char *id = variable("AWS_ACCESS_KEY_ID");
-	const char *secret = variable("AWS_SECRET_ACCESS_KEY");
-	const char *token = variable("AWS_SESSION_TOKEN");
+	const char *id = cloud_variable("AWS_ACCESS_KEY_ID");
+	const char *secret = cloud_variable("AWS_SECRET_ACCESS_KEY");
+	const char *token = cloud_variable("AWS_SESSION_TOKEN");
 
 	if (!id || !secret)
 		return -ENOENT;
@@ -265,8 +259,9 @@ static int take_profile(char *text, const char *profile, struct s3_keys *out)
 
 static int from_file(struct s3_keys *out)
 {
-	const char *path = variable("AWS_SHARED_CREDENTIALS_FILE");
-	const char *home = variable("HOME"), *profile = variable("AWS_PROFILE");
+	const char *path = cloud_variable("AWS_SHARED_CREDENTIALS_FILE");
+	const char *home = cloud_variable("HOME"),
+		   *profile = cloud_variable("AWS_PROFILE");
 	struct secret *text;
 	AUTO_FREE char *own = NULL;
 	AUTO_CLOSE int fd = -1;
